@@ -1,0 +1,14 @@
+"""What every test gets: a workspace of its own and no way to reach a real one."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.workspace import Workspace, open_workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("THAW_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
+    return open_workspace()
