@@ -62,7 +62,7 @@ def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
 
 
 def linear_probe(outline: Outline, config: RunConfig) -> FreezePlan:
-    """Train only the new head. The whole backbone is a fixed feature extractor: fastest, and hard to beat on a few hundred everyday photographs."""
+    """Train only the new head. The backbone stays a fixed feature extractor: fastest, and hard to beat on few everyday photographs."""
     return _one_phase(outline, config, outline.blocks[-1:])
 
 
@@ -133,19 +133,23 @@ def phase_at(plan: FreezePlan, epoch: int) -> tuple[int, int]:
 def groups(outline: Outline, plan: FreezePlan) -> tuple[Group, ...]:
     """Every group of the optimizer from step 0 on, so that resuming never meets another order.
 
-    One group per block and {decay, no decay}: weight decay is not for biases, norms and other one-dimensional tensors.
+    A group holds the parameters of one block that train in the same phases and share the weight decay rule: none for
+    biases, norms and other one-dimensional tensors.
     """
-    chosen = {name for phase in plan.phases for name in phase.parameters}
-    made = []
-    for depth, block in enumerate(reversed(outline.blocks)):
-        rates = tuple(phase.lr * phase.lr_decay**depth if _any_trains(block, phase) else 0.0 for phase in plan.phases)
-        for decays in (True, False):
-            names = tuple(p.name for p in block.parameters if p.name in chosen and _decays(p.name, p.kind) is decays)
-            if names:
-                made.append(
-                    Group(name=block.name if decays else f"{block.name} (bias, norm)", parameters=names, rates=rates, decays=decays)
-                )
-    return tuple(reversed(made))
+    phases = [set(phase.parameters) for phase in plan.phases]
+    made: dict[tuple[str, bool, tuple[bool, ...]], Group] = {}
+    for depth, block in zip(range(len(outline.blocks) - 1, -1, -1), outline.blocks, strict=True):
+        for parameter in block.parameters:
+            trains = tuple(parameter.name in chosen for chosen in phases)
+            if not any(trains):
+                continue
+            decays = _decays(parameter.name, parameter.kind)
+            rates = tuple(phase.lr * phase.lr_decay**depth if active else 0.0 for phase, active in zip(plan.phases, trains, strict=True))
+            key = (block.name, decays, trains)
+            names = (*(made[key].parameters if key in made else ()), parameter.name)
+            label = block.name if decays else f"{block.name} (bias, norm)"
+            made[key] = Group(name=label, parameters=names, rates=rates, decays=decays)
+    return tuple(made.values())
 
 
 def _one_phase(outline: Outline, config: RunConfig, blocks: Sequence[BlockOutline]) -> FreezePlan:
@@ -174,11 +178,6 @@ def _matching(blocks: Iterable[BlockOutline], pattern: str) -> Iterable[str]:
         for parameter in block.parameters:
             if whole or fnmatchcase(parameter.name, pattern) or parameter.name.startswith(f"{pattern}."):
                 yield parameter.name
-
-
-def _any_trains(block: BlockOutline, phase: Phase) -> bool:
-    chosen = set(phase.parameters)
-    return any(parameter.name in chosen for parameter in block.parameters)
 
 
 def _decays(name: str, kind: str) -> bool:
