@@ -1,0 +1,33 @@
+"""Choice: a select box over ids, whose chosen id stands in the address bar (`/predictions?run=run-…`).
+
+Streamlit's own binding writes the caption into the address; ids stay valid when a name changes or two names are equal.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import streamlit as st
+
+from pages.ui import text
+
+
+def choose(label: str, captions: Mapping[str, str], *, key: str, help: str | None = None) -> str:
+    """The id a person chose among `captions` (id -> caption, best first); `?key=` in the address decides the first time."""
+    ids = list(captions)
+    asked = st.query_params.get(key)
+    # An address that changed since we wrote it (a link, the back button) is a new question; otherwise the widget decides.
+    if asked in captions and asked != st.session_state.get(f"_{key}_written"):
+        st.session_state[f"_{key}"] = asked
+    if st.session_state.get(f"_{key}") not in captions:
+        st.session_state.pop(f"_{key}", None)
+    chosen = st.selectbox(label, ids, format_func=_distinct(captions).__getitem__, key=f"_{key}", help=help)
+    st.query_params[key] = chosen
+    st.session_state[f"_{key}_written"] = chosen
+    return chosen
+
+
+def _distinct(captions: Mapping[str, str]) -> dict[str, str]:
+    """Select boxes answer with the caption, so two equal captions would be one; the id tells them apart."""
+    flat = {id_: text.plain(caption) for id_, caption in captions.items()}
+    seen = Counter(flat.values())
+    return {id_: f"{caption} ({id_})" if seen[caption] > 1 else caption for id_, caption in flat.items()}

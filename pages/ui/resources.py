@@ -1,0 +1,40 @@
+"""Resources: the workspace and the two stores, opened once per process and shared by every page and tab.
+
+Not here: any state of a person's session; that lives in widgets and in the address bar.
+"""
+
+import os
+
+import streamlit as st
+
+from engine.runs.jobs import JobStore
+from engine.runs.store import RunStore
+from engine.workspace import Workspace, open_workspace
+
+
+def workspace() -> Workspace:
+    return _workspace(os.environ.get("THAW_WORKSPACE", ""))
+
+
+def run_store() -> RunStore:
+    return _run_store(str(workspace().root))
+
+
+def job_store() -> JobStore:
+    return _job_store(str(workspace().root))
+
+
+# The root is an argument, so that two workspaces in one process (tests) never share a store.
+@st.cache_resource(show_spinner=False)
+def _workspace(root: str) -> Workspace:
+    return open_workspace(root or None)
+
+
+@st.cache_resource(show_spinner=False)
+def _run_store(root: str) -> RunStore:
+    return RunStore(open_workspace(root))
+
+
+@st.cache_resource(show_spinner=False)
+def _job_store(root: str) -> JobStore:
+    return JobStore(open_workspace(root))

@@ -1,0 +1,84 @@
+"""Status: what runs where, in one line: badges, the device line, and the progress of a background job.
+
+Not here: the curves of a run (charts) and its blocks (strip).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from engine.runs.jobs import Job
+from pages.ui import text
+from pages.ui.resources import job_store
+
+ACTIVE = ("queued", "running")
+
+# status -> word, colour of the badge, icon
+_BADGES = {
+    "queued": ("Waiting", "gray", "schedule"),
+    "running": ("Running", "blue", "play_circle"),
+    "paused": ("Paused", "orange", "pause_circle"),
+    "finished": ("Finished", "green", "check_circle"),
+    "stopped": ("Stopped", "gray", "stop_circle"),
+    "failed": ("Failed", "red", "error"),
+    "interrupted": ("Interrupted", "orange", "power_off"),
+    "cancelled": ("Cancelled", "gray", "cancel"),
+}
+
+
+def badge(status: str, *, paused: bool = False) -> None:
+    label, colour, icon = _BADGES["paused" if paused and status == "running" else status]
+    st.badge(label, icon=f":material/{icon}:", color=colour)  # type: ignore[arg-type]
+
+
+def word(status: str, *, paused: bool = False) -> str:
+    return _BADGES["paused" if paused and status == "running" else status][0]
+
+
+def device_line(devices: Sequence[Mapping[str, object]]) -> None:
+    """Which device trains, and why it is not a GPU when it is not."""
+    if not devices:
+        st.caption(":material/hourglass_top: Looking for a GPU …")
+        return
+    names = [_device(device) for device in devices]
+    why = next((str(device["why"]) for device in devices if device.get("why")), "")
+    icon = "memory" if why else "bolt"
+    st.caption(f":material/{icon}: Training on {' and '.join(names)}" + (f" · {text.md(why)}" if why else ""))
+
+
+def follow(job: Job, title: str) -> None:
+    """The job's progress with a cancel button, refreshed each second while it is active; the page reruns once when it ends."""
+    st.fragment(_live, run_every="1s" if job.status in ACTIVE else None)(job.id, title)
+
+
+def _live(job_id: str, title: str) -> None:
+    job = job_store().get(job_id)
+    if job.status not in ACTIVE:
+        st.rerun()
+    with st.container(border=True):
+        words, button = st.columns([5, 1], vertical_alignment="center")
+        words.markdown(f"**{text.md(title)}**")
+        if button.button("Cancel", key=f"cancel_{job.id}", disabled=job.requested == "cancel", width="stretch"):
+            job_store().cancel(job.id)
+            st.rerun()
+        st.progress(_share(job), text=_stage(job))
+
+
+def _share(job: Job) -> float:
+    done, total = float(job.progress.get("done") or 0), float(job.progress.get("total") or 0)
+    return min(max(done / total, 0.0), 1.0) if total else 0.0
+
+
+def _stage(job: Job) -> str:
+    if job.requested == "cancel":
+        return "Cancelling …"
+    if job.status == "queued":
+        return "Waiting for its turn …"
+    stage, total = text.md(str(job.progress.get("stage") or "Starting")), int(job.progress.get("total") or 0)
+    return f"{stage} · {int(job.progress.get('done') or 0):,} of {total:,}" if total else f"{stage} …"
+
+
+def _device(device: Mapping[str, object]) -> str:
+    memory = device.get("memory_bytes")
+    name = text.md(str(device.get("name") or device.get("device") or "CPU"))
+    return f"**{name}**" + (f" ({text.bytes_(float(str(memory)))})" if memory else "")
