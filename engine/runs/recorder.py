@@ -1,0 +1,76 @@
+"""Recorder: the plain files a run leaves behind, written from its events.
+
+config.json, classes.json, history.csv and TensorBoard event files; all readable without Thaw. Not here: weights and
+predictions (the pipeline writes them when they exist) and the log (whoever drives the run writes it).
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+from engine.config import RunConfig
+from engine.data.dataset import Dataset
+from engine.workspace import atomic_write
+
+HISTORY = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "best")
+PACKAGES = ("torch", "torchvision", "pillow", "numpy")
+
+
+class Recorder:
+    """Turns epoch events into history.csv and TensorBoard curves; close it to flush them."""
+
+    def __init__(self, folder: Path, *, history: list[dict[str, object]]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
+            from torch.utils.tensorboard import SummaryWriter
+        self._folder = folder
+        self._history = list(history)
+        # on resuming, points of epochs that were not finished are hidden by purge_step
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1 if history else None)
+
+    def epoch(self, event: dict[str, object]) -> None:
+        self._history.append(event)
+        atomic_write(self._folder / "history.csv", _csv(self._history))
+        number = int(str(event["epoch"]))
+        for split in ("train", "val"):
+            for measure in ("loss", "accuracy"):
+                value = event[f"{split}_{measure}"]
+                if isinstance(value, float):
+                    self._board.add_scalar(f"{measure}/{split}", value, number)
+        rates = event["lr"]
+        if isinstance(rates, dict):
+            for group, rate in rates.items():
+                self._board.add_scalar(f"learning rate/{group}", rate, number)
+        self._board.flush()
+
+    def close(self) -> None:
+        self._board.close()
+
+
+def write_origin(folder: Path, config: RunConfig, dataset: Dataset) -> None:
+    """config.json and classes.json: what decided the run, on which data, with which versions."""
+    origin = {
+        "config": dataclasses.asdict(config),
+        "dataset": {"id": dataset.id, "name": dataset.name, "fingerprint": dataset.fingerprint, "images": len(dataset.images)},
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+    atomic_write(folder / "config.json", json.dumps(origin, indent=2, ensure_ascii=False))
+    atomic_write(folder / "classes.json", json.dumps(list(dataset.classes), ensure_ascii=False))
+
+
+def read_fingerprint(folder: Path) -> str | None:
+    """Fingerprint of the dataset a run was started on, or None before its first start."""
+    path = folder / "config.json"
+    return json.loads(path.read_text())["dataset"]["fingerprint"] if path.is_file() else None
+
+
+def _csv(rows: list[dict[str, object]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HISTORY, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,76 @@
+"""Where batches come from: the order of an epoch, its cut into batches, and a source that fills them.
+
+Order is a pure function of (seed, epoch); the loop cannot tell pixels from cached activations. Not here: decoding.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from engine.data.images import Preprocessing
+from engine.data.pixels import Pixels
+
+
+class Source(Protocol):
+    """Images of one split, or something computed from them, ready for block `start` of the chain."""
+
+    start: int
+    targets: torch.Tensor
+    """int64 [N], on the device."""
+
+    def batch(self, rows: np.ndarray, epoch: int | None) -> torch.Tensor:
+        """Inputs [len(rows), ...] on the device; epoch None asks for the deterministic crop."""
+        ...
+
+
+class PixelSource:
+    """Pixels of one split, normalised on the device as the weights expect."""
+
+    start = 0
+
+    def __init__(
+        self, pixels: Pixels, images: np.ndarray, labels: Sequence[int], *, preprocessing: Preprocessing, device: torch.device
+    ) -> None:
+        self._pixels = pixels
+        self._images = images
+        self._device = device
+        self.targets = torch.as_tensor(labels, dtype=torch.int64, device=device)
+        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
+        self._deviation = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
+
+    def batch(self, rows: np.ndarray, epoch: int | None) -> torch.Tensor:
+        raw = self._pixels.batch(self._images[rows], epoch)
+        if self._device.type == "cpu":
+            return self._normalise(raw)
+        return self._normalise(raw.pin_memory().to(self._device, non_blocking=True))
+
+    def _normalise(self, raw: torch.Tensor) -> torch.Tensor:
+        # the same operations in the same order as torchvision's convert_image_dtype and normalize
+        return raw.to(torch.float32).div_(255).sub_(self._mean).div_(self._deviation)
+
+
+def epoch_order(count: int, *, seed: int, epoch: int) -> np.ndarray:
+    """A permutation of range(count): a pure function of (seed, epoch)."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def cut(order: np.ndarray, size: int) -> list[np.ndarray]:
+    """Batches of `size` rows. A last batch of one joins the one before: BatchNorm of one image is noise, dropping it is loss."""
+    starts = list(range(0, len(order), size))
+    if len(starts) > 1 and len(order) - starts[-1] == 1:
+        starts.pop()
+    return [order[start:stop] for start, stop in zip(starts, [*starts[1:], len(order)], strict=True)]
+
+
+def filled(source: Source, batches: Sequence[np.ndarray], epoch: int | None) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """(rows, inputs) of every batch; the next one is made in a thread while the caller computes."""
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as ahead:
+        waiting = [ahead.submit(source.batch, rows, epoch) for rows in batches[:2]]
+        for index, rows in enumerate(batches):
+            inputs = waiting.pop(0).result()
+            if index + 2 < len(batches):
+                waiting.append(ahead.submit(source.batch, batches[index + 2], epoch))
+            yield rows, inputs

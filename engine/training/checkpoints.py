@@ -1,0 +1,89 @@
+"""Checkpoints: everything that resuming needs, saved so that a crash leaves the old one or the new one.
+
+Only what training may move is stored; frozen tensors come again from the weights the run started from.
+Not here: which epoch is best.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from engine.errors import TrainingError
+from engine.training.loop import Position, Training
+from engine.workspace import atomic_path
+
+FORMAT = 1
+
+
+def save_checkpoint(training: Training, path: Path, *, base: str) -> None:
+    """Write the state of `training` to `path`; `base` identifies the tensors it started from."""
+    content = {
+        "format": FORMAT,
+        "base": base,
+        "moving": {name: tensor.detach().cpu().clone() for name, tensor in training.moving().items()},
+        "best": training.best,
+        "optimizer": training.optimizer.state_dict(),
+        "groups": [list(group.parameters) for group in training.groups],
+        "scaler": training.scaler.state_dict(),
+        "sums": training.sums.cpu(),
+        "position": dataclasses.asdict(training.position),
+    }
+    with _saving(path), atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(training: Training, path: Path, *, base: str) -> None:
+    """Put `training` exactly where `save_checkpoint` left it. TrainingError when the file does not belong to this run."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises ten kinds here, and their texts advise unsafe loading
+        raise TrainingError("The checkpoint of this run is damaged. Delete the run and start it again.") from error
+    moving = training.moving()
+    if content["format"] != FORMAT or content["base"] != base or set(content["moving"]) != set(moving):
+        raise TrainingError("The checkpoint belongs to other weights or another plan than this run. Delete the run and start it again.")
+    if content["groups"] != [list(group.parameters) for group in training.groups]:
+        # equal counts in another order would attach momenta to the wrong tensors without a word
+        raise TrainingError("The optimizer groups of the checkpoint stand in another order than this version makes. Start the run again.")
+    restore_tensors(training, content["moving"])
+    training.best = content["best"]
+    training.optimizer.load_state_dict(content["optimizer"])
+    training.scaler.load_state_dict(content["scaler"])
+    training.sums.copy_(content["sums"])
+    training.position = Position(**content["position"])
+
+
+def restore_tensors(training: Training, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Copy `tensors` into the model, by name."""
+    state = training.chain.model.state_dict()
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            state[name].copy_(tensor)
+
+
+def save_weights(state: Mapping[str, torch.Tensor], path: Path, *, metadata: Mapping[str, str]) -> None:
+    """A whole state dict as safetensors, under torchvision's own tensor names."""
+    with _saving(path), atomic_path(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, temporary, metadata=dict(metadata))
+
+
+class _saving:
+    """Turns a failed write into a sentence: a full disk does not look like one in what torch raises."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, Exception):
+            return
+        free = shutil.disk_usage(self.path.parent).free
+        if free < 512 * 2**20:
+            raise TrainingError(
+                f"The disk is full: {free // 2**20} MB are free where {self.path.name} should go. Free some space and resume the run."
+            ) from error
