@@ -1,0 +1,172 @@
+"""Charts: plotly figures of what a run did and will do, and the same in words for readers who see no figure.
+
+Not here: where the numbers come from; every function takes plain rows and gives a figure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from pages.ui import palette, text
+
+Metric = Literal["accuracy", "loss"]
+Rows = Sequence[Mapping[str, object]]
+CONFIG = {"displaylogo": False, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One run in an overlay."""
+
+    name: str
+    rows: Rows
+    colour: str
+    dash: str = "solid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """An accuracy with the interval it is known to."""
+
+    name: str
+    colour: str
+    value: float
+    low: float
+    high: float
+
+
+def learning_curves(rows: Rows, metric: Metric, *, epochs: int) -> go.Figure:
+    """Training and validation `metric` per epoch; the epoch whose weights are kept carries a star."""
+    colours = palette.categorical()
+    figure = go.Figure()
+    for name, key, colour, dash in (
+        ("validation", f"val_{metric}", colours[0], "solid"),
+        ("training", f"train_{metric}", palette.muted(), "dot"),
+    ):
+        figure.add_trace(_line(name, _points(rows, key), colour, dash))
+    best = _best(rows)
+    if best is not None and best.get(f"val_{metric}") is not None:
+        figure.add_trace(_star(best, metric, colours[0]))
+    return _dressed(figure, metric, epochs)
+
+
+def overlay(curves: Sequence[Curve], metric: Metric) -> go.Figure:
+    """Validation `metric` of several runs, one colour each."""
+    figure = go.Figure()
+    for curve in curves:
+        figure.add_trace(_line(curve.name, _points(curve.rows, f"val_{metric}"), curve.colour, curve.dash))
+    return _dressed(figure, metric, max((len(curve.rows) for curve in curves), default=1))
+
+
+def rates(curves: Mapping[str, Sequence[tuple[float, float]]], epochs: int) -> go.Figure:
+    """The learning rate that each strategy will use: (share of training, rate) over epochs."""
+    figure = go.Figure()
+    for (name, points), colour in zip(curves.items(), palette.categorical() * (1 + len(curves) // 10), strict=False):
+        placed = [(share * epochs, rate) for share, rate in points]
+        figure.add_trace(_line(name, placed, colour, "solid", markers=False))
+    figure.update_layout(yaxis={"title": "learning rate", "tickformat": ".1e", "rangemode": "tozero", "nticks": 4})
+    return _framed(figure, epochs, height=230, first=0.0)
+
+
+def intervals(estimates: Sequence[Estimate]) -> go.Figure:
+    """Accuracies as points on a line with their 95 % intervals: bars that overlap may be the same."""
+    figure = go.Figure()
+    for estimate in estimates:
+        reach = {"array": [estimate.high - estimate.value], "arrayminus": [estimate.value - estimate.low], "thickness": 2, "width": 6}
+        figure.add_trace(
+            go.Scatter(
+                x=[estimate.value],
+                y=[_label(estimate.name)],
+                mode="markers",
+                marker={"size": 11, "color": estimate.colour},
+                error_x={"type": "data", "symmetric": False, "color": estimate.colour, **reach},
+                hovertemplate=f"%{{x:.1%}} ({estimate.low:.1%} to {estimate.high:.1%})<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        height=70 + 38 * len(estimates),
+        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        showlegend=False,
+        xaxis={"tickformat": ".0%", "title": "accuracy"},
+        yaxis={"autorange": "reversed", "automargin": True, "type": "category"},
+    )
+    return figure
+
+
+def curves_in_words(rows: Rows, metric: Metric) -> str:
+    """What `learning_curves` shows, as a sentence."""
+    if not rows:
+        return f"No {metric} yet: no epoch has ended."
+    last = rows[-1]
+    said = f"After epoch {last['epoch']} the {metric} is {_said(last.get(f'val_{metric}'), metric)} on validation images"
+    said += f" and {_said(last.get(f'train_{metric}'), metric)} on training images."
+    best = _best(rows)
+    return said if best is None else f"{said} The best epoch is {best['epoch']}."
+
+
+def _points(rows: Rows, key: str) -> list[tuple[float, float]]:
+    return [(float(str(row["epoch"])), float(str(row[key]))) for row in rows if row.get(key) is not None]
+
+
+def _best(rows: Rows) -> Mapping[str, object] | None:
+    """The last epoch that was the best so far."""
+    return next((row for row in reversed(rows) if row.get("best")), None)
+
+
+def _line(name: str, points: Sequence[tuple[float, float]], colour: str, dash: str, *, markers: bool = True) -> go.Scatter:
+    few = markers and len(points) <= 40
+    return go.Scatter(
+        x=[x for x, _ in points],
+        y=[y for _, y in points],
+        name=_label(name),
+        mode="lines+markers" if few else "lines",
+        line={"color": colour, "dash": dash, "width": 2},
+        marker={"size": 6},
+    )
+
+
+def _star(row: Mapping[str, object], metric: Metric, colour: str) -> go.Scatter:
+    return go.Scatter(
+        x=[row["epoch"]],
+        y=[row[f"val_{metric}"]],
+        name="best",
+        mode="markers",
+        marker={"symbol": "star", "size": 13, "color": colour, "line": {"width": 1, "color": "white"}},
+        hoverinfo="skip",
+    )
+
+
+def _dressed(figure: go.Figure, metric: Metric, epochs: int) -> go.Figure:
+    accuracy = metric == "accuracy"
+    figure.update_yaxes(tickformat=".0%" if accuracy else None, hoverformat=".1%" if accuracy else ".3f", nticks=6)
+    return _framed(figure, epochs, height=280, first=1.0)
+
+
+def _framed(figure: go.Figure, epochs: int, *, height: int, first: float) -> go.Figure:
+    """The same frame for all: every epoch of the run from the start, so that the picture grows and does not jump."""
+    room = max(0.03 * (epochs - first), 0.15) if first else 0
+    ticks = {"dtick": 1} if epochs <= 10 else {"nticks": 8}
+    figure.update_layout(
+        height=height,
+        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        hovermode="x unified",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
+        showlegend=True,
+        xaxis={"title": "epoch", "range": [first - room, max(epochs, first + 1) + room], "tickformat": "d", **ticks},
+    )
+    return figure
+
+
+def _label(name: str) -> str:
+    """Plotly reads a few HTML tags in names; names of runs come from people."""
+    return escape(text.short(name, 48))
+
+
+def _said(value: object, metric: Metric) -> str:
+    if value is None:
+        return "not measured"
+    number = float(str(value))
+    return text.percent(number) if metric == "accuracy" else f"{number:.3f}"

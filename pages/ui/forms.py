@@ -1,0 +1,99 @@
+"""Forms: one widget per option of RunConfig, made from what the option says about itself.
+
+Not here: which options a page asks for elsewhere (weights, names to train), and whether the values go together.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from engine.config import SECTIONS, Option, Value, options
+
+ELSEWHERE = frozenset({"weights", "last_n", "patterns"})
+"""Options that belong to a choice made further up the page."""
+
+# options whose 0 means "take what fits": an empty field says so better than a zero
+_AUTOMATIC = {"lr": "the strategy's own", "image_size": "the weights' own", "patience": "off"}
+_TITLES = {"data": "Data", "strategy": "Strategy", "optimisation": "Optimisation", "augmentation": "Images", "control": "Control"}
+
+
+def basic(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value]:
+    """The options everybody sets, side by side; name -> value."""
+    return _grid([about for about in options() if about.basic and about.name not in ELSEWHERE], choices or {})
+
+
+def folded(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value]:
+    """All other options, by section. `choices`: what a free text option can be here (the devices of this machine)."""
+    values: dict[str, Value] = {}
+    rest = [about for about in options() if not about.basic and about.name not in ELSEWHERE]
+    for section in SECTIONS:
+        members = [about for about in rest if about.section == section]
+        if members:
+            st.markdown(f"**{_TITLES.get(section, section.capitalize())}**")
+            values |= _grid(members, choices or {})
+    return values
+
+
+def changed(values: Mapping[str, Value]) -> int:
+    """How many of `values` differ from their defaults."""
+    defaults = {about.name: about.default for about in options()}
+    return sum(1 for name, value in values.items() if value != defaults[name])
+
+
+def reset() -> None:
+    """Forget what was typed; every option shows its default again."""
+    for about in options():
+        st.session_state.pop(key_of(about.name), None)
+
+
+def key_of(name: str) -> str:
+    return f"option_{name}"
+
+
+def widget(about: Option, choices: Sequence[str] = ()) -> Value:
+    """The widget for one option and its value; bounds are checked again by validate()."""
+    offered = list(about.choices or choices)
+    if offered:
+        start = offered.index(str(about.default)) if about.default in offered else 0
+        return st.selectbox(
+            about.label, offered, index=start, key=key_of(about.name), help=about.help, required=True, persist_state="session"
+        )
+    if about.kind is str:
+        return st.text_input(about.label, str(about.default), key=key_of(about.name), help=about.help, persist_state="session") or ""
+    return _number(about)
+
+
+def _grid(members: Sequence[Option], choices: Mapping[str, Sequence[str]]) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    with st.grid(min_column_width=170):
+        for about in members:
+            with st.container():
+                values[about.name] = widget(about, choices.get(about.name, ()))
+    return values
+
+
+def _number(about: Option) -> Value:
+    kind = about.kind
+    automatic = _AUTOMATIC.get(about.name)
+    value = st.number_input(
+        about.label,
+        min_value=None if about.low is None else kind(about.low),
+        max_value=None if about.high is None else kind(about.high),
+        value=None if automatic else kind(about.default),
+        step=kind(_step(about)),
+        format="%d" if kind is int else "%g",
+        placeholder=automatic,
+        key=key_of(about.name),
+        help=about.help,
+        persist_state="session",
+    )
+    return about.default if value is None else kind(value)
+
+
+def _step(about: Option) -> float:
+    """One for whole numbers; for shares and rates the leading digit of the default."""
+    if about.kind is int:
+        return 1
+    typical = float(about.default) or (1e-4 if about.name == "lr" else 0.05)
+    return min(0.05, 10.0 ** math.floor(math.log10(typical)))

@@ -1,0 +1,52 @@
+"""Colours of the current theme, for what draws itself: figures and the block strip.
+
+Not here: the colours themselves; they are said once, in .streamlit/config.toml.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import streamlit as st
+
+_FALLBACK = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2", "#7c3aed", "#65a30d", "#db2777", "#64748b")
+DASHES = ("solid", "dash", "dot")
+
+
+def categorical() -> tuple[str, ...]:
+    """The ten colours that tell things apart in the theme the reader has chosen."""
+    chosen = st.get_option(f"theme.{_theme()}.chartCategoricalColors")
+    return tuple(chosen) if chosen and len(chosen) == len(_FALLBACK) else _FALLBACK
+
+
+def accent() -> str:
+    """The accent as a CSS colour that follows a switch between light and dark by itself."""
+    light, dark = (
+        st.get_option(f"theme.{theme}.primaryColor") or fallback for theme, fallback in (("light", "#1d4ed8"), ("dark", "#60a5fa"))
+    )
+    return f"light-dark({light}, {dark})"
+
+
+def muted() -> str:
+    """A grey that can be read on the background of either theme."""
+    return "#7c8594" if _theme() == "light" else "#8b94a3"
+
+
+def styles(ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """(colour, dash) for every id in `ids`, all runs in order of creation.
+
+    The colour hangs on the id, not on what is shown beside it; ten in a row never share one, and the next ten are dashed.
+    """
+    colours = categorical()
+    used = [0] * len(colours)
+    chosen = {}
+    for key in ids:
+        wanted = sha256(key.encode()).digest()[0] % len(colours)
+        order = [(wanted + step) % len(colours) for step in range(len(colours))]
+        slot = min(order, key=lambda index: used[index])
+        chosen[key] = (colours[slot], DASHES[used[slot] % len(DASHES)])
+        used[slot] += 1
+    return chosen
+
+
+def _theme() -> str:
+    return st.context.theme.type or "light"

@@ -1,0 +1,64 @@
+"""Figures hold exactly the rows they were given, and names cannot smuggle markup into them."""
+
+import pytest
+
+from pages.ui import charts, palette
+
+ROWS = [
+    {"epoch": 1, "train_loss": 1.0, "val_loss": 0.9, "train_accuracy": 0.5, "val_accuracy": 0.6, "best": True},
+    {"epoch": 2, "train_loss": 0.6, "val_loss": 0.5, "train_accuracy": 0.7, "val_accuracy": 0.8, "best": True},
+    {"epoch": 3, "train_loss": 0.4, "val_loss": 0.7, "train_accuracy": 0.9, "val_accuracy": 0.75, "best": False},
+]
+
+
+def test_learning_curves_show_both_splits_and_star_the_epoch_that_is_kept():
+    validation, training, best = charts.learning_curves(ROWS, "loss", epochs=5).data
+    assert list(validation.y) == [0.9, 0.5, 0.7]
+    assert list(training.y) == [1.0, 0.6, 0.4]
+    assert (best.x[0], best.y[0]) == (2, 0.5)
+
+
+def test_the_frame_spans_all_epochs_from_the_start():
+    low, high = charts.learning_curves(ROWS[:1], "accuracy", epochs=20).layout.xaxis.range
+    assert low < 1 and high > 20
+
+
+def test_epochs_without_a_value_are_left_out():
+    figure = charts.learning_curves([{"epoch": 1, "train_loss": None, "val_loss": 0.4}], "loss", epochs=1)
+    assert [len(trace.x) for trace in figure.data] == [1, 0]
+
+
+def test_rates_are_placed_on_epochs():
+    (trace,) = charts.rates({"linear_probe": [(0.0, 0.0), (0.5, 1e-3), (1.0, 0.0)]}, epochs=10).data
+    assert list(trace.x) == [0, 5, 10]
+
+
+def test_names_are_escaped_in_every_figure():
+    hostile = "<a href='javascript:alert(1)'>"
+    figures = [
+        charts.overlay([charts.Curve(name=hostile, rows=ROWS, colour="#111111")], "accuracy"),
+        charts.intervals([charts.Estimate(name=hostile, colour="#111111", value=0.5, low=0.4, high=0.6)]),
+        charts.rates({hostile: [(0.0, 1.0)]}, epochs=1),
+    ]
+    assert all("<a" not in figure.to_json() for figure in figures)
+
+
+def test_intervals_reach_from_low_to_high():
+    (trace,) = charts.intervals([charts.Estimate(name="a", colour="#111111", value=0.8, low=0.7, high=0.85)]).data
+    assert trace.error_x.array[0] == pytest.approx(0.05)
+    assert trace.error_x.arrayminus[0] == pytest.approx(0.1)
+
+
+def test_curves_are_told_in_words():
+    assert charts.curves_in_words(ROWS, "accuracy") == (
+        "After epoch 3 the accuracy is 75.0 % on validation images and 90.0 % on training images. The best epoch is 2."
+    )
+    assert charts.curves_in_words([], "loss") == "No loss yet: no epoch has ended."
+
+
+def test_a_run_keeps_its_colour_whatever_comes_after_it():
+    ids = [f"run-{number:010x}" for number in range(25)]
+    everything = palette.styles(ids)
+    assert {key: everything[key] for key in ids[:7]} == palette.styles(ids[:7])
+    assert len({everything[key] for key in ids[:10]}) == 10
+    assert len(set(everything.values())) == 25
