@@ -142,7 +142,7 @@ def train_epoch(training: Training, train: Source, class_weights: torch.Tensor |
     order = feeding.epoch_order(len(train.targets), seed=config.seed, epoch=position.epoch)
     batches = feeding.cut(order, config.batch_size)
     prefix = prefix_length(training.outline, phase)
-    started = time.monotonic() - position.seconds
+    resumed = time.monotonic()
     for rows, inputs in feeding.filled(train, batches[position.step :], position.epoch):
         done = (position.epoch - first_epoch) * len(batches) + position.step
         share = factor(config.schedule, step=done, steps=phase.epochs * len(batches), warmup=config.warmup)
@@ -152,8 +152,9 @@ def train_epoch(training: Training, train: Source, class_weights: torch.Tensor |
         position.step += 1
         if training.device.type == "cpu" or position.step % FINITE_CHECK_STEPS == 0 or position.step == len(batches):
             _demand_finite(training, loss)
-        position.seconds = time.monotonic() - started
+        position.seconds += time.monotonic() - resumed
         yield Step(epoch=position.epoch + 1, step=position.step, steps=len(batches), images=len(rows))
+        resumed = time.monotonic()  # a pause is not training time
 
 
 def evaluate(training: Training, source: Source) -> tuple[float, float]:

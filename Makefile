@@ -1,0 +1,36 @@
+# Two verbs: `make run` opens the dashboard, `make test` checks everything. The rest serves them.
+PYTHON ?= python3
+PORT ?= 8501
+BIN := .venv/bin
+
+.PHONY: run test lint screenshots clean
+
+run: .venv/run.done
+	@echo "Thaw opens on http://127.0.0.1:$(PORT)  (stop with Ctrl+C)"
+	$(BIN)/streamlit run dashboard.py --server.address 127.0.0.1 --server.port $(PORT)
+
+test: .venv/test.done lint
+	$(BIN)/python -m tests.browser.chromium --ensure
+	$(BIN)/python -m pytest
+
+lint: .venv/test.done
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+screenshots: .venv/test.done
+	THAW_SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/browser
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run.done: requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/test.done: requirements-dev.txt .venv/run.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

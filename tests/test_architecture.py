@@ -1,0 +1,140 @@
+"""Who may import whom, read from the imports themselves; and how large a room may get."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ENGINE = sorted((ROOT / "engine").rglob("*.py"))
+PAGES = [*sorted((ROOT / "pages").rglob("*.py")), ROOT / "dashboard.py"]
+
+# a wing may import itself, the ground floor and what is named here
+BELOW: dict[str, set[str]] = {
+    "ground": set(),
+    "data": set(),
+    "models": set(),
+    "training": {"data", "models"},
+    "evaluation": {"data", "models"},
+    "runs": {"data", "models", "training", "evaluation"},
+    "cli": {"data", "models", "training", "evaluation", "runs"},
+}
+COMPOSERS = {"pipeline", "tasks"}
+"""The files of runs that wire the wings together."""
+LIGHT = (
+    "engine.config",
+    "engine.workspace",
+    "engine.errors",
+    "engine.runs.store",
+    "engine.runs.jobs",
+    "engine.runs.worker",
+    "engine.data.dataset",
+    "engine.data.uploads",
+    "engine.models.outline",
+    "engine.models.catalog",
+    "engine.models.brought",
+    "engine.training.freezing",
+    "engine.training.schedule",
+    "engine.evaluation.predictions",
+)
+
+
+def imported(path: Path) -> Iterator[tuple[str, bool]]:
+    """(module, whether at module level) for every import in a file."""
+    tree = ast.parse(path.read_text())
+    top = set(tree.body)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            yield module, node in top
+            yield from ((f"{module}.{alias.name}", node in top) for alias in node.names)
+
+
+def wing(module: str) -> str:
+    parts = module.split(".")
+    if len(parts) < 2:
+        return "ground"
+    if parts[1] in BELOW:
+        return parts[1]
+    return "cli" if parts[1] in ("cli", "__main__", "commands") else "ground"
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_the_engine_knows_nothing_of_pages() -> None:
+    forbidden = {"streamlit", "plotly", "pages", "dashboard"}
+    assert not [(str(path), module) for path in ENGINE for module, _ in imported(path) if module.split(".")[0] in forbidden]
+
+
+def test_pages_leave_tensors_threads_and_databases_to_the_engine() -> None:
+    forbidden = {"torch", "torchvision", "sqlite3", "threading", "PIL", "sklearn", "scipy"}
+    assert not [(str(path), module) for path in PAGES for module, _ in imported(path) if module.split(".")[0] in forbidden]
+
+
+def test_wings_import_downwards_only() -> None:
+    wrong = []
+    for path in ENGINE:
+        here = wing(module_of(path))
+        for module, _ in imported(path):
+            if module.startswith("engine.") and (there := wing(module)) not in {here, "ground", *BELOW[here]}:
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert not wrong, wrong
+
+
+def test_only_the_composers_wire_the_wings() -> None:
+    wrong = []
+    for path in sorted((ROOT / "engine" / "runs").glob("*.py")):
+        wings = {wing(module) for module, _ in imported(path) if module.startswith("engine.")} - {"ground", "runs"}
+        if path.stem not in COMPOSERS and len(wings) > 1:
+            wrong.append(f"{path.name} wires {sorted(wings)}")
+    assert not wrong, wrong
+
+
+def test_only_devices_says_cuda() -> None:
+    """A device name in a help text or a docstring is fine; a call is not."""
+    wrong = [
+        f"{path.name}:{node.lineno}"
+        for path in ENGINE
+        if path.stem != "devices"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "cuda"
+    ]
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_what_pages_use_loads_without_torch(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in ('torch', 'torchvision', 'sklearn', 'PIL') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", f"{module} loads {done.stdout}"
+
+
+def test_files_and_functions_hold_one_idea() -> None:
+    wrong = []
+    for path in [*ENGINE, *PAGES]:
+        text = path.read_text()
+        if text.count("\n") > 300:
+            wrong.append(f"{path.relative_to(ROOT)} has {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno and node.end_lineno - node.lineno >= 40:
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {node.end_lineno - node.lineno + 1} lines")
+    assert not wrong, wrong
+
+
+def test_every_module_says_what_it_is() -> None:
+    empty = [path for path in [*ENGINE, *PAGES] if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not empty, empty
+
+
+def test_nothing_unpickles_what_people_bring() -> None:
+    forbidden = ("weights_only=False", "pickle.load", "torch.jit.load", "torch.hub.load(", "torch.export.load", "unsafe_allow_html=True")
+    wrong = [f"{path.name}: {phrase}" for path in [*ENGINE, *PAGES] for phrase in forbidden if phrase in path.read_text()]
+    assert not wrong, wrong
