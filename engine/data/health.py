@@ -1,0 +1,131 @@
+"""Health: what is wrong or risky about a set of labelled images, counted and put into sentences.
+
+Judges records only; it opens no image and changes nothing.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.data.records import ClassHealth, HealthCard, Image, Problem
+
+SMALL_CLASS = 5
+"""Fewer images than this and a class can hardly be learnt, let alone measured."""
+IMBALANCED = 5.0
+SMALL_PIXELS = 32
+
+
+def examine(
+    name: str,
+    classes: Sequence[str],
+    images: Sequence[Image],
+    problems: Sequence[Problem],
+    *,
+    layout: str,
+    given_splits: Sequence[str],
+) -> HealthCard:
+    """The health card of `images`, whose labels index `classes`."""
+    groups = [group for group in copies(images).values() if len(group) > 1]
+    counts = _count(classes, images)
+    sizes = [entry.total for entry in counts]
+    conflicts = [group for group in groups if len({image.label for image in group}) > 1]
+    card = HealthCard(
+        name=name,
+        classes=tuple(counts),
+        images=len(images),
+        width_range=_range([image.width for image in images]),
+        height_range=_range([image.height for image in images]),
+        problems=tuple(problems),
+        duplicates=tuple(tuple(image.name for image in group) for group in groups),
+        duplicates_across_splits=sum(_repeated_across_splits(group) for group in groups),
+        label_conflicts=tuple(tuple(image.name for image in group) for group in conflicts),
+        imbalance=round(max(sizes, default=0) / max(1, min(sizes, default=1)), 2),
+        small_classes=tuple(entry.name for entry in counts if entry.total < SMALL_CLASS),
+        layout=layout,
+        given_splits=tuple(given_splits),
+        bytes=sum(image.bytes for image in images),
+        warnings=(),
+    )
+    return _with_warnings(card)
+
+
+def copies(images: Sequence[Image]) -> dict[str, list[Image]]:
+    """Images by content, in the order in which each content first appears."""
+    groups: dict[str, list[Image]] = {}
+    for image in images:
+        groups.setdefault(image.sha256, []).append(image)
+    return groups
+
+
+def _count(classes: Sequence[str], images: Sequence[Image]) -> list[ClassHealth]:
+    counts = Counter((image.label, image.split) for image in images)
+    rows = [(name, counts[label, "train"], counts[label, "val"], counts[label, "test"]) for label, name in enumerate(classes)]
+    return [ClassHealth(name=name, train=train, val=val, test=test, total=train + val + test) for name, train, val, test in rows]
+
+
+def _repeated_across_splits(group: Sequence[Image]) -> int:
+    """How many images of `group` (identical copies) have a copy in an earlier split."""
+    first = next(split for split in ("train", "val", "test") if any(image.split == split for image in group))
+    return sum(image.split != first for image in group)
+
+
+def _range(values: Sequence[int]) -> tuple[int, int, int]:
+    ordered = sorted(values) or [0]
+    return ordered[0], ordered[len(ordered) // 2], ordered[-1]
+
+
+def _with_warnings(card: HealthCard) -> HealthCard:
+    return replace(card, warnings=(*_warnings_about_classes(card), *_warnings_about_images(card)))
+
+
+def _warnings_about_classes(card: HealthCard) -> list[str]:
+    warnings = []
+    if card.small_classes:
+        names = ", ".join(card.small_classes[:8]) + (" and others" if len(card.small_classes) > 8 else "")
+        warnings.append(f"Fewer than {SMALL_CLASS} images: {names}. Such a class can hardly be learnt; add images or leave it out.")
+    if card.imbalance >= IMBALANCED:
+        warnings.append(
+            f"The largest class has {card.imbalance:.0f} times the images of the smallest. "
+            "Look at the scores per class, and consider balanced class weights."
+        )
+    twins = [names for names in _by_casefold(card.classes).values() if len(names) > 1]
+    warnings += [f"Classes that differ only in capital letters: {', '.join(names)}. Are they one class?" for names in twins]
+    for split, word in (("val", "validation"), ("test", "test")):
+        missing = [entry.name for entry in card.classes if not getattr(entry, split)]
+        if len(missing) == len(card.classes):
+            warnings.append(f"No image is left for {word}: no score can be measured there.")
+        elif missing:
+            warnings.append(f"Without a {word} image: {', '.join(missing[:8])}{' and others' if len(missing) > 8 else ''}.")
+    return warnings
+
+
+def _warnings_about_images(card: HealthCard) -> list[str]:
+    warnings = []
+    if card.problems:
+        warnings.append(f"{_files(len(card.problems))} left out; the list says why.")
+    if card.duplicates:
+        extra = sum(len(group) - 1 for group in card.duplicates)
+        warnings.append(f"{_files(extra)} an exact copy of another image.")
+    if card.duplicates_across_splits:
+        warnings.append(
+            f"{card.duplicates_across_splits} validation or test images also occur in an earlier split, "
+            "so scores will look better than they are. Excluding problems removes the extra copies."
+        )
+    if card.label_conflicts:
+        warnings.append(f"{len(card.label_conflicts)} groups of identical images carry different classes: at least one label is wrong.")
+    if len({name for group in card.duplicates for name in group}) == card.images and len(card.duplicates) == 1:
+        warnings.append("All images are identical: nothing can be learnt from them.")
+    if card.images and min(card.width_range[1], card.height_range[1]) < SMALL_PIXELS:
+        warnings.append(f"Half of the images are smaller than {SMALL_PIXELS} pixels; enlarged, they show a backbone very little.")
+    return warnings
+
+
+def _files(count: int) -> str:
+    return "1 file is" if count == 1 else f"{count} files are"
+
+
+def _by_casefold(classes: Sequence[ClassHealth]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for entry in classes:
+        names.setdefault(entry.name.casefold(), []).append(entry.name)
+    return names

@@ -1,0 +1,139 @@
+"""Records: what is known about images, datasets and their health, as plain data that loads without torch or PIL.
+
+Not here: how they are found (importer), stored (dataset) or judged (health).
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """One readable image of a dataset."""
+
+    index: int
+    """Position in Dataset.images; the only handle that pages and tables use."""
+    name: str
+    """Path in the source, Unicode NFC. Text from a user: never joined to a path."""
+    file: str
+    """Our own file name in `images/`: the first 24 digits of the hash and the suffix of the real format."""
+    label: int
+    split: Split
+    width: int
+    height: int
+    """Pixels as seen, that is after the EXIF orientation."""
+    sha256: str
+    bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A file that did not become an image of the dataset, and why, in words."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassHealth:
+    """How many images a class has, and where."""
+
+    name: str
+    train: int
+    val: int
+    test: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCard:
+    """What a person should know before accepting an import; JSON-able by `to_dict`."""
+
+    name: str
+    classes: tuple[ClassHealth, ...]
+    images: int
+    width_range: tuple[int, int, int]
+    """Smallest, median and largest, in pixels."""
+    height_range: tuple[int, int, int]
+    problems: tuple[Problem, ...]
+    duplicates: tuple[tuple[str, ...], ...]
+    """Names in each group of byte-identical files."""
+    duplicates_across_splits: int
+    """Images that have an identical copy in an earlier split (train, val, test): they make scores too good."""
+    label_conflicts: tuple[tuple[str, ...], ...]
+    """Those duplicates whose copies carry different classes."""
+    imbalance: float
+    """Images in the largest class over images in the smallest."""
+    small_classes: tuple[str, ...]
+    layout: str
+    """What was recognised in the source, as a sentence."""
+    given_splits: tuple[str, ...]
+    """Splits that the source itself prescribes; the others were or will be carved out."""
+    bytes: int
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """An immutable set of labelled images with a stored split."""
+
+    id: str
+    name: str
+    classes: tuple[str, ...]
+    images: tuple[Image, ...]
+    problems: tuple[Problem, ...]
+    fingerprint: str
+    """Hash over class names and, for every image, its content, label and split."""
+    created_at: str
+    """ISO 8601, UTC."""
+    source: str
+    folder: Path
+
+    def images_of(self, split: Split) -> tuple[Image, ...]:
+        return tuple(image for image in self.images if image.split == split)
+
+    def image_path(self, image: Image) -> Path:
+        """The original bytes as they were imported."""
+        return self.folder / "images" / image.file
+
+    def thumbnail_path(self, image: Image) -> Path:
+        """A small upright JPEG."""
+        return self.folder / "thumbs" / f"{image.file.partition('.')[0]}.jpg"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSummary:
+    """One row of a list of datasets."""
+
+    id: str
+    name: str
+    images: int
+    classes: int
+    created_at: str
+    fingerprint: str
+    source: str
+
+
+def card_from_dict(raw: dict) -> HealthCard:
+    """The inverse of `HealthCard.to_dict`, also after a trip through JSON."""
+    return HealthCard(
+        **{
+            **raw,
+            "classes": tuple(ClassHealth(**entry) for entry in raw["classes"]),
+            "problems": tuple(Problem(**entry) for entry in raw["problems"]),
+            "duplicates": tuple(tuple(group) for group in raw["duplicates"]),
+            "label_conflicts": tuple(tuple(group) for group in raw["label_conflicts"]),
+            "width_range": tuple(raw["width_range"]),
+            "height_range": tuple(raw["height_range"]),
+            "small_classes": tuple(raw["small_classes"]),
+            "given_splits": tuple(raw["given_splits"]),
+            "warnings": tuple(raw["warnings"]),
+        }
+    )
