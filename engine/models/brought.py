@@ -1,0 +1,60 @@
+"""Weights files that people brought, as the workspace lists them; loads without torch.
+
+`weights.bring` stores them. Not here: reading their tensors.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import WeightsError
+from engine.workspace import Workspace, atomic_write, checked_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class BroughtWeights:
+    """One weights file that was read, checked and stored as safetensors."""
+
+    id: str
+    name: str
+    """The name of the file as it was brought; text of a user."""
+    tensors: int
+    bytes: int
+    created_at: str
+    """ISO 8601, UTC."""
+
+
+def list_weights(workspace: Workspace) -> list[BroughtWeights]:
+    """Everything that was brought, newest first."""
+    found = [_read(path) for path in workspace.weights.glob("weights-*.json")]
+    return sorted(found, key=lambda weights: weights.created_at, reverse=True)
+
+
+def open_weights(workspace: Workspace, weights_id: str) -> BroughtWeights:
+    """The entry `weights_id`; WeightsError names what there is instead."""
+    path = weights_path(workspace, weights_id).with_suffix(".json")
+    if not path.is_file():
+        known = ", ".join(f"{weights.id} ({weights.name})" for weights in list_weights(workspace)) or "none yet"
+        raise WeightsError(f"There are no brought weights {weights_id}. Bring the file again, or choose one of: {known}.")
+    return _read(path)
+
+
+def weights_path(workspace: Workspace, weights_id: str) -> Path:
+    """Where the tensors of `weights_id` are kept."""
+    return workspace.weights / f"{checked_id(weights_id)}.safetensors"
+
+
+def record_weights(workspace: Workspace, weights: BroughtWeights) -> None:
+    """List `weights`; its tensors must be in place already, for this is what makes them exist."""
+    atomic_write(weights_path(workspace, weights.id).with_suffix(".json"), json.dumps(dataclasses.asdict(weights), ensure_ascii=False))
+
+
+def delete_weights(workspace: Workspace, weights_id: str) -> None:
+    path = weights_path(workspace, weights_id)
+    path.with_suffix(".json").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> BroughtWeights:
+    return BroughtWeights(**json.loads(path.read_text()))

@@ -1,0 +1,67 @@
+"""The catalog survives the trip through the workspace, notices new files, and never serves another torchvision's list."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.models import registry
+from engine.models.catalog import Catalog, checkpoints_folder, load_catalog, torchvision_version, write_catalog
+from engine.workspace import Workspace
+
+
+@pytest.fixture
+def written(workspace: Workspace) -> Catalog:
+    write_catalog(workspace, (registry.describe("resnet18"), registry.describe("vgg16")), torchvision_version())
+    catalog = load_catalog(workspace)
+    assert catalog is not None
+    return catalog
+
+
+def test_comes_back_as_it_went(written: Catalog) -> None:
+    assert written.backbones == (registry.describe("resnet18"), registry.describe("vgg16"))
+    assert written.version == torchvision_version()
+
+
+def test_notices_weights_that_arrived_later(workspace: Workspace, written: Catalog) -> None:
+    entry = written.backbones[0].weights[0]
+    assert not entry.on_disk
+    checkpoints_folder().mkdir(parents=True)
+    (checkpoints_folder() / entry.file_name).touch()
+    again = load_catalog(workspace)
+    assert again is not None
+    assert again.backbones[0].weights[0].on_disk
+    assert not again.backbones[1].weights[0].on_disk
+
+
+def test_another_torchvision_or_a_damaged_file_is_no_catalog(workspace: Workspace) -> None:
+    assert load_catalog(workspace) is None
+    write_catalog(workspace, (registry.describe("resnet18"),), "0.0.1")
+    assert load_catalog(workspace) is None
+    (workspace.catalog / "catalog.json").write_text('{"version": ')
+    assert load_catalog(workspace) is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"TORCH_HOME": "/a"}, "/a/hub/checkpoints"),
+        ({"XDG_CACHE_HOME": "/b"}, "/b/torch/hub/checkpoints"),
+        ({"HOME": "/c"}, "/c/.cache/torch/hub/checkpoints"),
+    ],
+)
+def test_folder_is_the_one_torch_uses(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str) -> None:
+    import torch
+
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert checkpoints_folder() == Path(expected) == Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def test_readers_load_without_torch() -> None:
+    code = "import sys, engine.models.catalog, engine.models.brought, engine.models.outline; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "torchvision", "PIL", "numpy"} & set(done.stdout.split())
