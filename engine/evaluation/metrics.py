@@ -1,0 +1,108 @@
+"""Metrics: how good a table of predictions is, per split, as plain numbers for metrics.json.
+
+scikit-learn does the counting. Not here: the table (predictions), comparing two runs (comparison).
+"""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+
+from engine.evaluation.predictions import PREFIX
+
+# Precision is None for a class that was never predicted, recall and F1 for one without images: nothing was measured.
+ClassReport = TypedDict(
+    "ClassReport", {"class": str, "precision": float | None, "recall": float | None, "f1": float | None, "support": int}
+)
+
+
+class SplitReport(TypedDict):
+    """One split. Macro averages are over the classes that have images in it; accuracy_low and _high bound 95 % (Wilson)."""
+
+    images: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    precision_macro: float
+    recall_macro: float
+    f1_macro: float
+    precision_weighted: float
+    recall_weighted: float
+    f1_weighted: float
+    log_loss: float
+    per_class: list[ClassReport]
+    confusion: list[list[int]]
+    """Rows are the truth, columns the prediction, both in the order of the classes."""
+
+
+class Report(TypedDict):
+    """All splits that have labelled images, by name."""
+
+    splits: dict[str, SplitReport]
+
+
+def report(table: pd.DataFrame, classes: Sequence[str]) -> Report:
+    """Scores of every split; rows without a label, without a split or with an error do not count."""
+    known = table[(table["label"] != "") & (table["split"] != "") & (table["error"] == "")]
+    return {"splits": {str(split): _split_report(rows, classes) for split, rows in known.groupby("split", sort=False)}}
+
+
+def accuracy_interval(correct: int, images: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of `correct` out of `images`; it stays inside [0, 1] and is honest for few images."""
+    interval = binomtest(correct, images).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _split_report(rows: pd.DataFrame, classes: Sequence[str]) -> SplitReport:
+    index = {name: position for position, name in enumerate(classes)}
+    truth = np.array([index[name] for name in rows["label"]])
+    guess = np.array([index[name] for name in rows["predict"]])
+    correct = int((truth == guess).sum())
+    low, high = accuracy_interval(correct, len(rows))
+    present = np.unique(truth)
+    macro = precision_recall_fscore_support(truth, guess, labels=present, average="macro", zero_division=0)
+    weighted = precision_recall_fscore_support(truth, guess, labels=present, average="weighted", zero_division=0)
+    return {
+        "images": len(rows),
+        "accuracy": correct / len(rows),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "precision_macro": float(macro[0]),
+        "recall_macro": float(macro[1]),
+        "f1_macro": float(macro[2]),
+        "precision_weighted": float(weighted[0]),
+        "recall_weighted": float(weighted[1]),
+        "f1_weighted": float(weighted[2]),
+        "log_loss": _log_loss(rows, truth, classes),
+        "per_class": _class_reports(truth, guess, classes),
+        "confusion": confusion_matrix(truth, guess, labels=range(len(classes))).tolist(),
+    }
+
+
+def _log_loss(rows: pd.DataFrame, truth: np.ndarray, classes: Sequence[str]) -> float:
+    """Mean negative log-probability of the true class, in nats; probabilities of half precision are made to sum to one first."""
+    probabilities = rows[[PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+    return float(log_loss(truth, probabilities, labels=range(len(classes))))
+
+
+def _class_reports(truth: np.ndarray, guess: np.ndarray, classes: Sequence[str]) -> list[ClassReport]:
+    scores = precision_recall_fscore_support(truth, guess, labels=range(len(classes)), zero_division=np.nan)
+    precision, recall, f1, support = (np.asarray(score) for score in scores)
+    return [
+        {
+            "class": name,
+            "precision": _measured(precision[row]),
+            "recall": _measured(recall[row]),
+            "f1": _measured(f1[row]) if support[row] else None,
+            "support": int(support[row]),
+        }
+        for row, name in enumerate(classes)
+    ]
+
+
+def _measured(score: float) -> float | None:
+    return None if np.isnan(score) else float(score)

@@ -1,0 +1,61 @@
+"""Scores agree with counting by hand and claim nothing that was not measured."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engine.evaluation.metrics import accuracy_interval, report
+from engine.evaluation.predictions import build, with_unreadable
+
+CLASSES = ["cat", "dog", "NA"]
+
+
+def table(truth: list[str], guess: list[str], split: str = "val", confidence: float = 0.8) -> pd.DataFrame:
+    rest = (1 - confidence) / (len(CLASSES) - 1)
+    probabilities = np.array([[confidence if name == said else rest for name in CLASSES] for said in guess])
+    return build([f"{row}.jpg" for row in range(len(truth))], [split] * len(truth), truth, probabilities, CLASSES)
+
+
+def test_a_split_counted_by_hand():
+    scores = report(table(["cat", "cat", "cat", "dog"], ["cat", "cat", "dog", "dog"]), CLASSES)["splits"]["val"]
+    assert (scores["images"], scores["accuracy"]) == (4, 0.75)
+    assert scores["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]  # rows are the truth
+    cat, dog, absent = scores["per_class"]
+    assert cat == {"class": "cat", "precision": 1.0, "recall": pytest.approx(2 / 3), "f1": pytest.approx(0.8), "support": 3}
+    assert dog == {"class": "dog", "precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1}
+    assert absent == {"class": "NA", "precision": None, "recall": None, "f1": None, "support": 0}
+    assert scores["recall_macro"] == pytest.approx((2 / 3 + 1) / 2)  # the class without images does not pull it down
+    assert scores["precision_weighted"] == pytest.approx((3 * 1.0 + 0.5) / 4)
+    assert scores["recall_weighted"] == pytest.approx(scores["accuracy"])
+    assert scores["log_loss"] == pytest.approx(-(3 * math.log(0.8) + math.log(0.1)) / 4)
+
+
+def test_a_class_with_images_that_is_never_predicted_scores_zero():
+    scores = report(table(["cat", "dog"], ["cat", "cat"]), CLASSES)["splits"]["val"]
+    dog = scores["per_class"][1]
+    assert (dog["precision"], dog["recall"], dog["f1"]) == (None, 0.0, 0.0)
+    assert scores["f1_macro"] == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_splits_are_apart_and_unlabelled_or_unreadable_rows_do_not_count():
+    rows = pd.concat([table(["cat"], ["cat"]), table(["dog", "dog"], ["cat", "dog"], "test"), table([""], ["dog"], "")], ignore_index=True)
+    splits = report(with_unreadable(rows, [("x.gif", "Not an image.")]), CLASSES)["splits"]
+    assert {name: (scores["images"], scores["accuracy"]) for name, scores in splits.items()} == {"val": (1, 1.0), "test": (2, 0.5)}
+
+
+def test_nothing_labelled_gives_no_scores():
+    assert report(table([""], ["dog"], ""), CLASSES) == {"splits": {}}
+
+
+def test_the_report_is_plain_json():
+    scores = report(table(["cat", "NA"], ["cat", "NA"]), CLASSES)
+    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+
+
+@pytest.mark.parametrize(("correct", "images", "low", "high"), [(81, 263, 0.2553, 0.3662), (10, 10, 0.7225, 1.0), (0, 5, 0.0, 0.4345)])
+def test_the_interval_is_wilsons(correct: int, images: int, low: float, high: float):
+    """81 of 263 is the worked example in Newcombe, Statistics in Medicine 17 (1998)."""
+    assert accuracy_interval(correct, images) == pytest.approx((low, high), abs=5e-5)
