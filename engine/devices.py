@@ -1,0 +1,214 @@
+"""Devices: what can train here, how it computes best, how much memory it has, and why there is no GPU.
+
+The only file that says "cuda". Not here: who uses a device (runs.worker). Importing this file does not import torch.
+"""
+
+import ctypes
+import os
+import platform
+import resource
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from engine.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "Cannot allocate memory")
+_MEMINFO = Path("/proc/meminfo")
+
+
+class DeviceInfo(TypedDict):
+    """One device that can train; `why` is "" or, on the CPU, the reason why there is no GPU."""
+
+    device: str
+    name: str
+    memory_bytes: int
+    why: str
+
+
+def available() -> list[DeviceInfo]:
+    """What can train here, the preferred device first; the CPU is always there and comes last."""
+    why = why_no_gpu()
+    cpu = DeviceInfo(device="cpu", name=_cpu_name(), memory_bytes=_cpu_total_bytes(), why=why)
+    return [cpu] if why else [*_gpus(), cpu]
+
+
+def why_no_gpu() -> str:
+    """One sentence, or "" when there is a GPU that can be used."""
+    import torch
+
+    if _usable():
+        return ""
+    if not _driver_found():
+        return "No NVIDIA driver was found on this machine, so training uses the CPU."
+    if torch.version.cuda is None:
+        return f"The installed PyTorch ({torch.__version__}) is a CPU-only build. Install a CUDA build of torch to use the GPU."
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return "The variable CUDA_VISIBLE_DEVICES hides every GPU. Unset it to use the GPU."
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        return f"The GPU cannot be used: {_first_sentence(str(error))}"
+    return "The NVIDIA driver reports no GPU, so training uses the CPU."
+
+
+def pick(name: str) -> "torch.device":
+    """The device for 'auto', 'cpu', 'cuda' or 'cuda:N'; DeviceError names the ones there are."""
+    import torch
+
+    devices = available()
+    names = [about["device"] for about in devices]
+    chosen = names[0] if name == "auto" else next((known for known in names if name in (known, known.partition(":")[0])), None)
+    if chosen is None:
+        raise DeviceError(f"There is no device {name[:40]!r} here. Choose auto or one of: {', '.join(names)}. {devices[-1]['why']}".strip())
+    return torch.device(chosen)
+
+
+def precision(device: "torch.device", wanted: str) -> "tuple[torch.dtype | None, str]":
+    """The autocast dtype (None computes in float32 throughout) and its name, for 'auto', 'fp32', 'bf16' or 'fp16'."""
+    import torch
+
+    gpu = device.type == "cuda"
+    bf16 = not gpu or torch.cuda.is_bf16_supported(including_emulation=False)
+    if wanted == "auto":
+        wanted = "bf16" if gpu and bf16 else "fp32"
+    if wanted == "fp16" and not gpu:
+        raise DeviceError("The CPU does not train in fp16. Choose precision auto, fp32 or bf16.")
+    if wanted == "bf16" and not bf16:
+        raise DeviceError(f"{torch.cuda.get_device_name(device)} does not compute in bf16. Choose precision auto, fp32 or fp16.")
+    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted], wanted
+
+
+def memory_format(device: "torch.device") -> "torch.memory_format":
+    """The layout of image batches: tensor cores want channels last; on the CPU it changes results for little gain."""
+    import torch
+
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+
+
+def memory_used(device: "torch.device") -> int:
+    """Bytes this process holds: on a GPU what the allocator has reserved, on the CPU resident memory."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.memory_reserved(device)
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def memory_free(device: "torch.device") -> int:
+    """Bytes that can still be had, other processes considered."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0]
+    limit, used = _limit_bytes(), _read_number(*_CGROUP_USED)
+    free = _meminfo("MemAvailable") or _cpu_total_bytes()
+    return min(free, max(0, limit - used)) if limit and used else free
+
+
+def set_threads(threads: int = 0) -> int:
+    """Use this many CPU threads from now on; 0 takes $THAW_THREADS, else all cores but one, which stays with the pages.
+
+    The number of threads changes the last bits of a result on the CPU, so it is set once and recorded.
+    """
+    import torch
+
+    wanted = threads or int(os.environ.get("THAW_THREADS") or 0) or max(1, len(_cores()) - 1)
+    torch.set_num_threads(wanted)
+    return wanted
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out, on the device or in the machine."""
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+def _usable() -> bool:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an old driver is a warning here and a sentence in why_no_gpu
+        return torch.cuda.is_available() and torch.cuda.device_count() > 0
+
+
+def _gpus() -> list[DeviceInfo]:
+    import torch
+
+    properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return [
+        DeviceInfo(device=f"cuda:{index}", name=about.name, memory_bytes=about.total_memory, why="")
+        for index, about in enumerate(properties)
+    ]
+
+
+def _driver_found() -> bool:
+    """A driver leaves a trace in /proc, or (in WSL and some containers) only its library."""
+    if Path("/proc/driver/nvidia").exists() or Path("/dev/dxg").exists():
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _first_sentence(text: str) -> str:
+    """torch's messages run to paragraphs and end in addresses; the first sentence is the cause."""
+    return text.strip().splitlines()[0].partition(". ")[0].rstrip(".") + "." if text.strip() else "PyTorch gave no reason."
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "") or platform.processor()
+    return f"{model or 'CPU'}, {len(_cores())} cores"
+
+
+def _cores() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+_CGROUP_LIMIT = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_CGROUP_USED = (Path("/sys/fs/cgroup/memory.current"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"))
+
+
+def _cpu_total_bytes() -> int:
+    total = _meminfo("MemTotal") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(total, _limit_bytes() or total)
+
+
+def _limit_bytes() -> int:
+    """What a container may use; 0 without a limit."""
+    limit = _read_number(*_CGROUP_LIMIT)
+    return limit if limit < 1 << 60 else 0
+
+
+def _meminfo(name: str) -> int:
+    try:
+        line = next(line for line in _MEMINFO.read_text().splitlines() if line.startswith(f"{name}:"))
+    except (OSError, StopIteration):
+        return 0
+    return int(line.split()[1]) * 1024
+
+
+def _read_number(*paths: Path) -> int:
+    """The number in the first of the files that holds one; 0 otherwise."""
+    for path in paths:
+        try:
+            return int(path.read_text())
+        except (OSError, ValueError):
+            continue
+    return 0
