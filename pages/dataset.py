@@ -1,0 +1,128 @@
+"""Dataset: bring images, check what arrived, and look at what is there. Imports run in the background; this page asks and watches."""
+
+import streamlit as st
+
+from engine.data import dataset as datasets
+from engine.data.dataset import SPLITS, Dataset, DatasetSummary
+from engine.errors import DatasetError
+from pages.ui import status, text
+from pages.ui.bring import bring_images
+from pages.ui.choice import choose
+from pages.ui.gallery import Card, gallery, page_of, picture
+from pages.ui.health import decide, health_card
+from pages.ui.resources import job_store, run_store, workspace
+
+PAGE_SIZE = 60
+SPLIT_WORDS = {"train": "Training", "val": "Validation", "test": "Test"}
+
+
+def waiting_drafts() -> list[str]:
+    """Imports that are done and not yet decided about, the newest first."""
+    found = [str(job.result["draft"]) for job in job_store().list("import") if job.status == "finished" and job.result]
+    return [draft for draft in found if workspace().upload(draft).joinpath("draft.json").is_file()]
+
+
+def caption_of(summary: DatasetSummary) -> str:
+    return f"{text.short(summary.name)} · {text.count(summary.images, 'image')}, {text.count(summary.classes, 'class')}"
+
+
+def alt_of(dataset: Dataset, index: int) -> str:
+    image = dataset.images[index]
+    return f"{dataset.classes[image.label]}, {image.name}, {SPLIT_WORDS[image.split].lower()}"
+
+
+@st.dialog("Image", width="large")
+def show_image(dataset: Dataset, index: int) -> None:
+    image = dataset.images[index]
+    address = f"{dataset.id}/{index}"
+    picture(f"/api/images/{address}", fallback=f"/api/thumbnails/{address}", alt=alt_of(dataset, index), key="large_image")
+    st.markdown(f"**{text.md(dataset.classes[image.label])}** · {SPLIT_WORDS[image.split]} · {image.width} × {image.height} pixels")
+    st.text(image.name)
+
+
+def browse(dataset: Dataset) -> None:
+    """The images by class and split, from thumbnails."""
+    columns = st.columns([2, 2])
+    wanted = columns[0].selectbox(
+        "Class", range(-1, len(dataset.classes)), format_func=lambda i: dataset.classes[i] if i >= 0 else "All classes"
+    )
+    split = columns[1].segmented_control(
+        "Split", ["all", *SPLITS], format_func=lambda s: SPLIT_WORDS.get(s, "All"), default="all", required=True
+    )
+    shown = [image for image in dataset.images if wanted in (-1, image.label) and split in ("all", image.split)]
+    if not shown:
+        st.info("No image of this class is in this split.")
+        return
+    cards = [
+        Card(
+            id=str(image.index),
+            src=f"/api/thumbnails/{dataset.id}/{image.index}",
+            title=dataset.classes[image.label],
+            note=image.name.rpartition("/")[2],
+            alt=alt_of(dataset, image.index),
+        )
+        for image in shown[page_of(len(shown), PAGE_SIZE, key=f"page_{dataset.id}")]
+    ]
+    picked = gallery(cards, label=f"Images of {dataset.name}", key=f"gallery_{dataset.id}")
+    if picked is not None:
+        show_image(dataset, int(picked))
+
+
+def actions(dataset: Dataset) -> None:
+    train, remove, _ = st.columns([2, 1, 3])
+    if train.button("Train on this dataset", type="primary", icon=":material/arrow_forward:", width="stretch"):
+        st.switch_page("configure.py", query_params={"dataset": dataset.id})
+    using = sum(run.config.dataset == dataset.id for run in run_store().list())
+    with remove.popover("Delete …", width="stretch"):
+        st.markdown(f"Delete **{text.md(dataset.name)}** with its {text.count(len(dataset.images), 'image')}?")
+        if using:
+            st.caption(f"{text.count(using, 'run')} used it. Their results stay, their galleries lose the pictures.")
+        if st.button("Delete for good", key=f"delete_{dataset.id}"):
+            datasets.delete_dataset(workspace(), dataset.id)
+            st.rerun()
+
+
+def failed_import() -> None:
+    """Why the newest import ended without a result, until somebody has read it."""
+    newest = next(iter(job_store().list("import")), None)
+    if newest is None or newest.status != "failed" or newest.id in st.session_state.setdefault("read", set()):
+        return
+    st.error(text.md(newest.error or "The import ended without saying why."), icon=":material/error:")
+    if st.button("Understood", key=f"read_{newest.id}"):
+        st.session_state["read"].add(newest.id)
+        st.rerun()
+
+
+st.title("Dataset", anchor=False)
+for job in job_store().list():
+    if job.kind in ("import", "sample") and job.status in status.ACTIVE:
+        status.follow(job, "Drawing the sample dataset" if job.kind == "sample" else f"Importing {job.arguments.get('name', '')}")
+failed_import()
+for draft in waiting_drafts():
+    accepted = decide(draft)
+    if accepted:
+        st.query_params["dataset"] = accepted
+        st.rerun()
+
+summaries = datasets.list_datasets(workspace())
+st.subheader("Add images", anchor=False)
+bring_images()
+
+st.subheader("Your datasets", anchor=False)
+if not summaries:
+    st.info("Nothing here yet. Drop a zip of photographs above; the sample dataset appears here as soon as it is drawn.")
+    st.stop()
+chosen = choose("Dataset", {summary.id: caption_of(summary) for summary in summaries}, key="dataset")
+try:
+    opened = datasets.open_dataset(workspace(), chosen)
+    card = datasets.card_of(opened)
+except DatasetError as problem:
+    st.error(text.md(str(problem)))
+    st.stop()
+actions(opened)
+gallery_tab, health_tab = st.tabs(["Images", "Health card"])
+with gallery_tab:
+    browse(opened)
+with health_tab:
+    st.caption(f"{text.md(card.layout)} Fingerprint `{opened.fingerprint[:12]}`, made {opened.created_at[:10]}.")
+    health_card(card, key=opened.id)

@@ -1,0 +1,63 @@
+"""Bring: the three ways in which images come to Thaw. Each ends with an import job in the store.
+
+Not here: what an import does, and the decision about what it found (health).
+"""
+
+import streamlit as st
+
+from pages.ui import text
+from pages.ui.resources import job_store
+from pages.ui.upload import next_upload, upload_area
+
+_WAYS = {
+    "Zip or folder": "One folder per class, or train/val/test folders with classes in them, or a CSV of file,label beside the images.",
+    "Class by class": "Type a class, drop its images; repeat. Import when there are two or more.",
+    "Folder on the server": "For images that are already on the computer where Thaw runs; nothing is sent through the browser.",
+}
+
+
+def bring_images() -> None:
+    way = st.segmented_control(
+        "How the images come", list(_WAYS), default="Zip or folder", key="way", label_visibility="collapsed", required=True
+    )
+    if way == "Class by class":
+        _class_by_class()
+    elif way == "Folder on the server":
+        _server_folder()
+    else:
+        arrival = upload_area("Drop a zip or a folder of images here", _WAYS["Zip or folder"], key="whole")
+        if arrival:
+            _submit(arrival.upload, arrival.name)
+            next_upload("whole")
+            st.rerun()
+
+
+def _class_by_class() -> None:
+    st.caption(_WAYS["Class by class"])
+    name = st.text_input("Class", placeholder="such as rabbit", key="class_name", max_chars=100).replace("/", " ").strip()
+    arrival = upload_area("Drop images of this class here", "Several images, or a folder of them.", key="classes", prefix=name)
+    gathered: dict[str, dict[str, int]] = st.session_state.setdefault("gathered", {})
+    if arrival:
+        counts = gathered.setdefault(arrival.upload, {})
+        counts[arrival.prefix] = counts.get(arrival.prefix, 0) + arrival.files
+    upload = st.session_state["classes_target"].id
+    counts = gathered.get(upload, {})
+    if counts:
+        st.markdown("  \n".join(f"**{text.md(label)}**: {text.count(number, 'file')}" for label, number in counts.items()))
+    if st.button("Import these classes", type="primary", disabled=len(counts) < 2):
+        _submit(upload, text.listing(list(counts)))
+        next_upload("classes")
+        st.rerun()
+
+
+def _server_folder() -> None:
+    with st.form("server_folder", border=False):
+        path = st.text_input("Folder or zip on the server", placeholder="/home/me/photographs", help=_WAYS["Folder on the server"])
+        sent = st.form_submit_button("Import", type="primary")
+    if sent and path.strip():
+        _submit(path.strip(), path.strip().replace("\\", "/").rstrip("/").rpartition("/")[2])
+        st.rerun()
+
+
+def _submit(source: str, name: str) -> None:
+    job_store().submit("import", {"source": source, "name": text.plain(name)[:120] or "Images"})

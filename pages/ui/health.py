@@ -1,0 +1,138 @@
+"""Health card: what an import or a dataset contains, drawn; and the decision about an import that waits.
+
+Not here: what is wrong with the images (the engine counts and words it).
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from engine.data import dataset as datasets
+from engine.data.dataset import DEFAULT_RATIOS, SPLITS, HealthCard, Ratios, Split
+from engine.errors import DatasetError
+from pages.ui import text
+from pages.ui.bars import Bar, bars
+from pages.ui.resources import workspace
+
+_SPLIT_WORDS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+
+
+def health_card(card: HealthCard, *, key: str) -> None:
+    """Sizes, classes, and everything that a person should know before trusting a score."""
+    _facts(card)
+    for warning in card.warnings:
+        st.warning(text.md(warning), icon=":material/info:")
+    if not card.warnings:
+        st.success("No duplicates, no unreadable files, and enough images in every class.", icon=":material/check_circle:")
+    left, right = st.columns([3, 2], gap="large") if card.problems or card.duplicates else (st.container(), None)
+    with left:
+        st.markdown("**Images per class**")
+        rows = [Bar(name=c.name, values=(c.train, c.val, c.test), says=f"{c.total:,}") for c in card.classes]
+        bars(rows, label="Images per class", parts=("training", "validation", "test"), key=f"{key}_classes")
+    if right is not None:
+        with right:
+            _problems(card)
+
+
+def decide(draft_id: str) -> str | None:
+    """The card of a waiting import and the buttons that end the wait; the new dataset's id in the run that accepted it."""
+    card = datasets.load_card(workspace(), draft_id)
+    with st.container(border=True):
+        st.subheader("Check before it becomes a dataset", anchor=False)
+        st.caption(text.md(card.layout))
+        health_card(card, key=draft_id)
+        name = st.text_input("Name of the dataset", card.name, key=f"name_{draft_id}", max_chars=120)
+        ratios, seed = _split_choice(card, draft_id)
+        return _buttons(draft_id, card, name, ratios, seed)
+
+
+def _facts(card: HealthCard) -> None:
+    totals = {split: sum(getattr(entry, split) for entry in card.classes) for split in SPLITS}
+    facts = (
+        ("Images", f"{card.images:,}", " · ".join(f"{totals[split]:,} {word}" for split, word in _SPLIT_WORDS.items())),
+        ("Classes", f"{len(card.classes):,}", f"largest is {card.imbalance:.1f} × the smallest"),
+        ("Typical size", f"{card.width_range[1]} × {card.height_range[1]}", _size_range(card)),
+        ("On disk", text.bytes_(card.bytes), f"{text.count(len(card.problems), 'file')} left out"),
+    )
+    for column, (label, value, note) in zip(st.columns(4), facts, strict=True):
+        with column:
+            st.metric(label, value)
+            st.caption(note)
+
+
+def _size_range(card: HealthCard) -> str:
+    (low_w, _, high_w), (low_h, _, high_h) = card.width_range, card.height_range
+    return "pixels, all alike" if (low_w, low_h) == (high_w, high_h) else f"from {low_w} × {low_h} to {high_w} × {high_h} pixels"
+
+
+def _problems(card: HealthCard) -> None:
+    if card.problems:
+        st.markdown(f"**{text.count(len(card.problems), 'file')} left out**")
+        _table([(problem.name, problem.reason) for problem in card.problems], ("File", "Why"))
+    if card.duplicates:
+        st.markdown(f"**{text.count(len(card.duplicates), 'group')} of identical images**")
+        conflicting = set(card.label_conflicts)
+        rows = [(", ".join(group), "different classes" if group in conflicting else "") for group in card.duplicates]
+        _table(rows, ("Files", "Note"))
+
+
+def _table(rows: Sequence[tuple[str, str]], columns: tuple[str, str]) -> None:
+    height = 38 + 35 * min(max(len(rows), 1), 7)
+    st.dataframe(pd.DataFrame(rows, columns=list(columns)), hide_index=True, height=height)
+
+
+def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
+    """Shares and seed; what the source itself prescribes is not asked for."""
+    free = [split for split in SPLITS[1:] if split not in card.given_splits]
+    if not free:
+        st.caption("The images came divided into training, validation and test; that stays as it is.")
+        return DEFAULT_RATIOS, 0
+    with st.expander("Split", icon=":material/call_split:"):
+        if card.given_splits:
+            given = text.listing([word for split, word in _SPLIT_WORDS.items() if split in card.given_splits])
+            st.caption(f"The images came with their own division ({given}); only what is missing is taken out of the training images.")
+        columns = st.columns(3)
+        shares = dict(zip(SPLITS, DEFAULT_RATIOS, strict=True))
+        for column, split in zip(columns, free, strict=False):
+            percent = round(100 * shares[split])
+            label = f"Images for {_SPLIT_WORDS[split]}, in percent"
+            shares[split] = column.number_input(label, 5, 40, percent, step=5, key=f"{split}_{draft_id}") / 100
+        seed = columns[2].number_input("Seed of the split", 0, 2**31 - 1, 0, key=f"seed_{draft_id}")
+        shares["train"] = 1 - shares["val"] - shares["test"]
+        st.caption(
+            f"{text.percent(shares['train'], 0)} are left for training. Every class is divided alike, and identical images stay together."
+        )
+    return (shares["train"], shares["val"], shares["test"]), int(seed)
+
+
+def _buttons(draft_id: str, card: HealthCard, name: str, ratios: Ratios, seed: int) -> str | None:
+    extra = sum(len(group) - 1 for group in card.duplicates)
+    troubled = bool(extra or card.small_classes)
+    st.caption(_consequence(card, extra))
+    keep, exclude, drop = st.columns([2, 2, 1])
+    accepted = keep.button("Continue", key=f"keep_{draft_id}", type="secondary" if troubled else "primary", width="stretch")
+    without = exclude.button(
+        "Exclude problems", key=f"exclude_{draft_id}", type="primary" if troubled else "secondary", disabled=not troubled, width="stretch"
+    )
+    if drop.button("Discard", key=f"drop_{draft_id}", type="tertiary", width="stretch"):
+        datasets.discard(workspace(), draft_id)
+        st.rerun()
+    if not (accepted or without):
+        return None
+    try:
+        made = datasets.commit(workspace(), draft_id, name=name, exclude_problems=without, ratios=ratios, seed=seed)
+    except DatasetError as error:
+        st.error(text.md(str(error)))
+        return None
+    return made.id
+
+
+def _consequence(card: HealthCard, extra: int) -> str:
+    gone = []
+    if extra:
+        gone.append(f"{text.count(extra, 'extra copy')} of identical images")
+    if card.small_classes:
+        gone.append(text.count(len(card.small_classes), "class") + " with too few images")
+    kept = "**Continue** keeps every readable image."
+    return f"{kept} **Exclude problems** also leaves out {text.listing(gone)}." if gone else kept

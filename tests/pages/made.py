@@ -1,0 +1,122 @@
+"""Datasets and runs as the engine leaves them on disk, made small and quickly for the tests of the pages."""
+
+import hashlib
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image as Picture
+from PIL import ImageDraw
+
+from engine.config import RunConfig
+from engine.data.dataset import commit
+from engine.data.drafts import Draft, draft_folder, save_draft
+from engine.data.health import examine
+from engine.data.records import Dataset, Image, Problem
+from engine.evaluation import metrics, predictions, results
+from engine.runs.run import Run
+from engine.runs.store import RunStore
+from engine.workspace import Workspace, new_id
+
+CLASSES = ("고양이 [cat](http://evil.example)", "dog :red[*x*]", "나비 <b>butterfly</b>")
+PROBLEMS = (Problem(name="cat/._junk.gif", reason="This is not an image."), Problem(name=".DS_Store", reason="system file"))
+
+
+def draft(
+    workspace: Workspace, *, classes: tuple[str, ...] = CLASSES, each: int = 12, copies: int = 1, side: int = 160, name: str = "동물 *pets*"
+) -> str:
+    """The id of an import that waits: `each` images a class, and extra copies of the first."""
+    draft_id = new_id("draft")
+    folder = draft_folder(workspace, draft_id)
+    (folder / "images").mkdir(parents=True)
+    (folder / "thumbs").mkdir()
+    images = [_draw(workspace, draft_id, label, number, len(classes), side) for label in range(len(classes)) for number in range(each)]
+    images += [replace(images[0], name=f"copy {number} of the first.png") for number in range(copies)]
+    images = [replace(image, index=index, name=f"{classes[image.label]}/{image.name}") for index, image in enumerate(images)]
+    card = examine(name, classes, images, PROBLEMS, layout="One folder per class.", given_splits=())
+    about = {"name": name, "source": "pets.zip", "layout": card.layout, "classes": classes, "problems": PROBLEMS, "card": card}
+    save_draft(folder, Draft(images=tuple(images), given=(None,) * len(images), **about))
+    return draft_id
+
+
+def dataset(workspace: Workspace, **options: object) -> Dataset:
+    return commit(workspace, draft(workspace, **options))  # type: ignore[arg-type]
+
+
+def finished_run(workspace: Workspace, of: Dataset, *, name: str = "first *run*", seed: int = 0) -> Run:
+    """A run with its folder, whose model is right most of the time."""
+    store = RunStore(workspace)
+    run = store.enqueue(RunConfig(dataset=of.id, backbone="resnet18"), name=name, owner="1:1")
+    folder = workspace.run(run.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    images = [*of.images_of("val"), *of.images_of("test")]
+    table = predictions.numbered(
+        predictions.build(
+            [image.name for image in images],
+            [image.split for image in images],
+            [of.classes[image.label] for image in images],
+            _guesses([image.label for image in images], len(of.classes), seed),
+            of.classes,
+        ),
+        [image.index for image in images],
+    )
+    predictions.write(folder / "predictions.csv", table)
+    (folder / "metrics.json").write_text(json.dumps(metrics.report(table, of.classes)))
+    (folder / "classes.json").write_text(json.dumps(list(of.classes)))
+    results.write_result(folder / "result.csv", table, of.classes, run.id)
+    store.finish(run.id, "finished")
+    return store.get(run.id)
+
+
+def new_predictions(workspace: Workspace, run: Run, classes: tuple[str, ...]) -> str:
+    """What a predict job leaves: two images, and one that could not be read."""
+    predictions_id = new_id("predict")
+    folder = workspace.run(run.id) / "predictions" / predictions_id
+    (folder / "thumbs").mkdir(parents=True)
+    table = predictions.build(["새 사진.png", "b.png"], ["", ""], ["", ""], _guesses([0, 1], len(classes), 3), classes)
+    table = predictions.with_unreadable(table, [("broken.jpg", "The file ends early.")])
+    predictions.write(folder / "predictions.csv", table)
+    results.write_result(folder / "result.csv", table, classes, run.id)
+    for row in range(2):
+        (folder / "thumbs" / f"{row}.jpg").write_bytes(_encode(_scene(row, row, 96), "JPEG"))
+    return predictions_id
+
+
+def _guesses(labels: list[int], classes: int, seed: int) -> np.ndarray:
+    scores = np.random.default_rng(seed).normal(size=(len(labels), classes))
+    scores[np.arange(len(labels)), labels] += 1.5
+    odds = np.exp(scores * 1.3)
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def _draw(workspace: Workspace, draft_id: str, label: int, number: int, classes: int, side: int) -> Image:
+    picture = _scene(label, number + 100 * classes * label, side)
+    content = _encode(picture, "PNG")
+    digest = hashlib.sha256(content).hexdigest()
+    folder = draft_folder(workspace, draft_id)
+    file = f"{digest[:24]}.png"
+    (folder / "images" / file).write_bytes(content)
+    picture.thumbnail((160, 160))
+    (folder / "thumbs" / f"{digest[:24]}.jpg").write_bytes(_encode(picture, "JPEG"))
+    return Image(
+        index=0, name=f"{number}.png", file=file, label=label, split="train", width=side, height=side, sha256=digest, bytes=len(content)
+    )
+
+
+def _scene(label: int, seed: int, side: int) -> Picture.Image:
+    random = np.random.default_rng(seed)
+    picture = Picture.new("RGB", (side, side), tuple(int(v) for v in random.integers(150, 240, 3)))
+    brush = ImageDraw.Draw(picture)
+    for _ in range(4):
+        x, y, r = (int(v) for v in random.integers(0, side, 3))
+        shape = (x - r // 4, y - r // 4, x + r // 4 + 4, y + r // 4 + 4)
+        colour = tuple(int(v) for v in random.integers(20, 200, 3))
+        (brush.ellipse, brush.rectangle, brush.rounded_rectangle)[label % 3](shape, fill=colour)
+    return picture
+
+
+def _encode(picture: Picture.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind)
+    return buffer.getvalue()

@@ -1,0 +1,143 @@
+"""The Dataset page by AppTest: what it shows is what the workspace holds, and its buttons change the workspace."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.data.dataset import list_datasets, open_dataset
+from engine.runs.jobs import JobStore
+from engine.workspace import Workspace
+from tests.pages import made
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "dataset.py"
+
+
+@pytest.fixture
+def page(workspace: Workspace) -> AppTest:
+    return AppTest.from_file(PAGE, default_timeout=30)
+
+
+def button(page: AppTest, label: str):  # noqa: ANN201
+    return next(button for button in page.button if button.label == label)
+
+
+def test_an_empty_workspace_says_what_to_do(page: AppTest) -> None:
+    page.run()
+    assert not page.exception
+    assert "Drop a zip" in page.info[0].value
+
+
+def test_the_card_shows_problems_by_name_and_continue_keeps_every_image(page: AppTest, workspace: Workspace) -> None:
+    waiting(workspace)
+    page.run()
+    assert not page.exception
+    shown = page.dataframe[0].value
+    assert list(shown["File"]) == ["cat/._junk.gif", ".DS_Store"]
+    assert page.metric[0].value == "37"
+    button(page, "Continue").click().run()
+    assert not page.exception
+    made_now = list_datasets(workspace)
+    assert [entry.images for entry in made_now] == [37]
+    assert page.query_params["dataset"] == made_now[0].id
+
+
+def test_exclude_problems_drops_the_extra_copy(page: AppTest, workspace: Workspace) -> None:
+    waiting(workspace)
+    page.run()
+    button(page, "Exclude problems").click().run()
+    assert [entry.images for entry in list_datasets(workspace)] == [36]
+
+
+def test_a_draft_without_problems_offers_nothing_to_exclude(page: AppTest, workspace: Workspace) -> None:
+    waiting(workspace, copies=0)
+    page.run()
+    assert button(page, "Exclude problems").disabled
+
+
+def test_split_shares_and_seed_are_taken_when_accepting(page: AppTest, workspace: Workspace) -> None:
+    draft = waiting(workspace)
+    page.run()
+    page.number_input(key=f"val_{draft}").set_value(30)
+    page.number_input(key=f"test_{draft}").set_value(30)
+    page.number_input(key=f"seed_{draft}").set_value(7)
+    page.text_input(key=f"name_{draft}").set_value("renamed").run()
+    button(page, "Continue").click().run()
+    dataset = open_dataset(workspace, "renamed")
+    assert len(dataset.images_of("val")) == 12
+
+
+def test_discard_forgets_the_import(page: AppTest, workspace: Workspace) -> None:
+    draft = waiting(workspace)
+    page.run()
+    button(page, "Discard").click().run()
+    assert not workspace.upload(draft).exists()
+    assert not list_datasets(workspace)
+
+
+def test_a_running_import_shows_progress_and_can_be_cancelled(page: AppTest, workspace: Workspace) -> None:
+    jobs = JobStore(workspace)
+    job = jobs.submit("import", {"source": "upload-00000000", "name": "x"})
+    jobs.claim("1:1")
+    jobs.record(job.id, {"stage": "Reading images", "done": 3, "total": 12})
+    page.run()
+    assert "3 of 12" in page.get("progress")[0].proto.text
+    button(page, "Cancel").click().run()
+    assert jobs.get(job.id).requested == "cancel"
+
+
+def test_a_failed_import_is_explained_until_it_is_read(page: AppTest, workspace: Workspace) -> None:
+    jobs = JobStore(workspace)
+    job = jobs.submit("import", {"source": "upload-00000000", "name": "x"})
+    jobs.claim("1:1")
+    jobs.finish(job.id, error="The archive has only one class: cat.")
+    page.run()
+    assert "only one class" in page.error[0].value
+    button(page, "Understood").click().run()
+    assert not page.error
+
+
+def test_a_folder_on_the_server_becomes_an_import_job(page: AppTest, workspace: Workspace) -> None:
+    page.run()
+    page.segmented_control(key="way").set_value("Folder on the server").run()
+    page.text_input[0].input("/data/꽃/")
+    button(page, "Import").click().run()
+    assert not page.exception
+    assert [job.arguments for job in JobStore(workspace).list("import")] == [{"source": "/data/꽃/", "name": "꽃"}]
+
+
+def test_hostile_class_names_are_data_for_the_gallery_and_never_markdown(page: AppTest, workspace: Workspace) -> None:
+    dataset = made.dataset(workspace)
+    page.query_params["dataset"] = dataset.id
+    page.run()
+    assert not page.exception
+    drawn = "".join(element.value for element in page.markdown) + "".join(element.value for element in page.caption)
+    assert "](http://evil.example)" not in drawn
+    assert ":red[" not in drawn
+
+
+def test_the_address_chooses_the_dataset(page: AppTest, workspace: Workspace) -> None:
+    older = made.dataset(workspace, name="older")
+    made.dataset(workspace, name="newer")
+    page.query_params["dataset"] = older.id
+    page.run()
+    assert page.selectbox(key="_dataset").value == older.id
+
+
+def test_delete_needs_a_second_click_and_removes_the_dataset(page: AppTest, workspace: Workspace) -> None:
+    dataset = made.dataset(workspace)
+    page.run()
+    assert list_datasets(workspace)
+    page.button(key=f"delete_{dataset.id}").click().run()
+    assert not page.exception
+    assert not list_datasets(workspace)
+
+
+def waiting(workspace: Workspace, **options: int) -> str:
+    """A draft as an import job left it."""
+    draft = made.draft(workspace, **options)
+    jobs = JobStore(workspace)
+    job = jobs.submit("import", {"source": "upload-00000000", "name": "x"})
+    jobs.claim("1:1")
+    jobs.finish(job.id, result={"draft": draft})
+    return draft
