@@ -62,11 +62,10 @@ def overlay(curves: Sequence[Curve], metric: Metric) -> go.Figure:
 
 
 def rates(curves: Mapping[str, Sequence[tuple[float, float]]], epochs: int) -> go.Figure:
-    """The learning rate that each strategy will use: (share of training, rate) over epochs."""
+    """The learning rate of the head that each strategy will use: (epoch, rate)."""
     figure = go.Figure()
     for (name, points), colour in zip(curves.items(), palette.categorical() * (1 + len(curves) // 10), strict=False):
-        placed = [(share * epochs, rate) for share, rate in points]
-        figure.add_trace(_line(name, placed, colour, "solid", markers=False))
+        figure.add_trace(_line(name, points, colour, "solid", markers=False))
     figure.update_layout(yaxis={"title": "learning rate", "tickformat": ".1e", "rangemode": "tozero", "nticks": 4})
     return _framed(figure, epochs, height=230, first=0.0)
 

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
+from pathlib import Path
 from typing import cast
 
 from engine.models.outline import BlockOutline, Outline
 from engine.training.freezing import FreezePlan, Phase
 from pages.ui import palette
+
+_STYLE = f"<style>{(Path(__file__).parent / 'strip.css').read_text()}</style>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,23 +169,3 @@ def _stages(strip: Strip) -> list[list[StripBlock]]:
 def _grow(blocks: Sequence[StripBlock]) -> str:
     """Long stages get more room, but less than their share, so that the name of a single block still fits."""
     return f"{0.8 + len(blocks) ** 0.75:.2f}"
-
-
-_STYLE = """<style>
-.thaw-strip{margin:0;container-type:inline-size;font-size:.875rem;line-height:1.45}
-.thaw-strip figcaption{margin:0 0 .35rem}
-.thaw-strip .r{display:flex;gap:4px;align-items:stretch;height:1.75rem}
-.thaw-strip .r.thin{height:.95rem;margin-bottom:3px}
-.thaw-strip .r.later{opacity:.55}
-.thaw-strip .p{width:2rem;flex:none;font-size:.75rem;line-height:.95rem;white-space:nowrap}
-.thaw-strip .s{display:flex;gap:1px;flex-basis:0;min-width:0}
-.thaw-strip .b{flex:1 1 0;min-width:0;border-radius:3px;box-sizing:border-box;border:1px solid color-mix(in srgb,currentColor 30%,transparent);
-background:repeating-linear-gradient(135deg,color-mix(in srgb,currentColor 17%,transparent) 0 2px,transparent 2px 6px)}
-.thaw-strip .b.on{border-color:var(--on);background:linear-gradient(to top,var(--on) var(--share,100%),transparent var(--share,100%))}
-.thaw-strip .names{height:auto;margin-top:.25rem;font-size:.75rem;line-height:1.2;opacity:.8}
-.thaw-strip .n{overflow:hidden;text-overflow:ellipsis;white-space:nowrap;min-width:0}
-.thaw-strip .n small{font-size:.7rem}
-.thaw-key{display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.8rem;opacity:.85}
-.thaw-key .b{display:inline-block;width:1.1rem;height:.8rem;margin-right:.35rem;vertical-align:-1px}
-@container (max-width:520px){.thaw-strip .crowded .n{display:none}.thaw-strip .names{font-size:.68rem}}
-</style>"""

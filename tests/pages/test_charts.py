@@ -28,9 +28,10 @@ def test_epochs_without_a_value_are_left_out():
     assert [len(trace.x) for trace in figure.data] == [1, 0]
 
 
-def test_rates_are_placed_on_epochs():
-    (trace,) = charts.rates({"linear_probe": [(0.0, 0.0), (0.5, 1e-3), (1.0, 0.0)]}, epochs=10).data
-    assert list(trace.x) == [0, 5, 10]
+def test_rates_are_drawn_over_all_epochs():
+    figure = charts.rates({"linear_probe": [(0, 0.0), (5, 1e-3), (10, 0.0)]}, epochs=10)
+    assert list(figure.data[0].y) == [0.0, 1e-3, 0.0]
+    assert tuple(figure.layout.xaxis.range) == (0, 10)
 
 
 def test_names_are_escaped_in_every_figure():

@@ -1,0 +1,115 @@
+"""Configure: choose data, backbone, strategies and options, and queue one run per strategy. Reads the store; trains nothing."""
+
+import streamlit as st
+
+from engine.config import RunConfig, command_line
+from engine.data.dataset import list_datasets
+from engine.models.catalog import BackboneInfo, load_catalog, torchvision_version
+from engine.models.outline import load_outline, with_classes
+from pages.ui import backbones, charts, forms, strategies, strip, text, weights_file
+from pages.ui.choice import choose
+from pages.ui.resources import run_store, workspace
+from pages.ui.waiting import wait_for
+
+FILES = {
+    "result.csv": "one row an image with prediction and confidence; opens in a spreadsheet",
+    "best.safetensors": "the weights of the best epoch, under torchvision's own names",
+    "history.csv": "loss and accuracy of every epoch; tensorboard/ holds the same for TensorBoard",
+    "predictions.csv": "the probabilities of every validation and test image; metrics.json what follows from them",
+    "config.json": "everything that decided the run; classes.json the names of the classes",
+    "checkpoint.pt": "what resuming needs, until the run has finished; log.txt what happened",
+}
+
+
+def size_problem(side: int, info: BackboneInfo) -> str:
+    """Why `info` cannot see images of this side (0 = its own), or nothing."""
+    if not side or (side >= info.min_size and side % info.size_step == 0):
+        return ""
+    steps = f" and be a multiple of {info.size_step}" if info.size_step > 1 else ""
+    return f"Image size is {side}, but {info.name} needs at least {info.min_size} pixels{steps}. Empty the field to take its own size."
+
+
+st.title("Configure")
+datasets = {summary.id: summary for summary in list_datasets(workspace())}
+if not datasets:
+    st.info("There is no dataset yet. Bring images first, or wait a moment for the sample dataset.", icon=":material/photo_library:")
+    st.page_link("dataset.py", label="Go to Dataset", icon=":material/arrow_forward:")
+    st.stop()
+
+st.subheader("Data and backbone", anchor=False)
+captions = {
+    id_: f"{about.name} · {text.count(about.images, 'image')}, {text.count(about.classes, 'class')}" for id_, about in datasets.items()
+}
+dataset = datasets[choose("Dataset", captions, key="dataset")]
+catalog = load_catalog(workspace())
+if catalog is None:
+    wait_for("catalog", {}, "Listing the backbones that torchvision offers")
+    st.stop()
+left, right = st.columns(2)
+with left:
+    info = backbones.choose(catalog)
+with right:
+    weights = backbones.choose_weights(info, weights_file.names(), run_store().list())
+    weights_file.bring(info.name)
+entry = backbones.entry_of(info, weights)
+backbones.facts(info, entry)
+if entry is not None and not entry.on_disk:
+    backbones.missing(info, entry)
+
+st.subheader("Strategies", anchor=False)
+st.caption("What trains and what stays frozen. Tick several: each becomes a run of its own, on the same images in the same order.")
+outline = load_outline(workspace(), info.name, torchvision_version())
+if outline is None:
+    wait_for("outline", {"backbone": info.name}, f"Opening {info.name} to see its blocks", height=240)
+    st.stop()
+outline = with_classes(outline, dataset.classes)
+drafts = strategies.tiles(RunConfig(dataset=dataset.id, backbone=info.name, weights=weights), outline)
+
+st.subheader("Options", anchor=False)
+devices = ["auto", *(str(device["device"]) for device in run_store().devices())]
+values = forms.basic()
+with st.expander("More options", icon=":material/tune:"):
+    values |= forms.folded({"device": devices})
+    st.button("Back to defaults", on_click=forms.reset, icon=":material/restart_alt:")
+if changed := forms.changed(values):
+    st.caption(f"{text.count(changed, 'option')} changed from the default.")
+chosen = [strategies.judge(strategies.with_values(draft, values), outline) for draft in drafts]
+sound = [one for one in chosen if one.plan is not None]
+
+if sound:
+    st.subheader("What will happen", anchor=False)
+    st.html(strip.legend())
+    for one in sound:
+        assert one.plan is not None
+        st.html(strip.draw(strip.of_plan(outline, one.plan), title=strategies.title(one.config.strategy)))
+    curves = {strategies.title(one.config.strategy): strategies.rates(one) for one in sound}
+    st.markdown("**Learning rate of the head**")
+    st.plotly_chart(
+        charts.rates(curves, max(one.plan.epochs for one in sound if one.plan)),
+        config=charts.CONFIG,
+        alt=f"Learning rate over epochs, schedule {values['schedule']}",
+    )
+    with st.expander("Block by block", icon=":material/table_rows:"):
+        st.dataframe(strategies.table(outline, sound), hide_index=True)
+    with st.expander("Files each run will write", icon=":material/folder:"):
+        st.caption(
+            f"Into a folder of its own under {text.md(str(workspace().runs))}, about {text.bytes_(4 * outline.size)} of weights each."
+        )
+        st.markdown("\n".join(f"- `{name}`: {about}" for name, about in FILES.items()))
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        for one in sound:
+            st.code(command_line(one.config), language="bash", wrap_lines=True)
+
+st.subheader("Start", anchor=False)
+name = st.text_input(
+    "Name of these runs", placeholder=f"{info.name} and the strategy", key="runs_name", max_chars=120, persist_state="session"
+)
+problems = [one.problem for one in chosen if one.problem] or ([] if chosen else ["Tick at least one strategy."])
+problems += [problem for problem in (size_problem(int(values["image_size"]), info),) if problem]
+if st.button(
+    f"Start {text.count(len(chosen), 'run')}" if chosen else "Start", type="primary", disabled=bool(problems), icon=":material/play_arrow:"
+):
+    queued = [run_store().enqueue(one.config, name=f"{name} {one.config.strategy}" if name else "") for one in chosen]
+    st.switch_page("monitor.py", query_params={"run": queued[0].id})
+for problem in dict.fromkeys(problems):
+    st.error(text.md(problem), icon=":material/error:")

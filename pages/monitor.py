@@ -1,0 +1,83 @@
+"""Monitor: watch one run, and the queue behind it. Reads the store and leaves wishes there; never touches the training."""
+
+import streamlit as st
+
+from engine.errors import RunError
+from pages.ui import charts, controls, forecast, live, strip, text
+from pages.ui.choice import choose
+from pages.ui.resources import run_store, workspace
+from pages.ui.status import word
+
+st.title("Monitor")
+store = run_store()
+runs = {run.id: run for run in store.list()}
+if not runs:
+    st.info("No run yet. Choose a backbone and strategies on the page Configure, and start.", icon=":material/tune:")
+    st.page_link("configure.py", label="Go to Configure", icon=":material/arrow_forward:")
+    st.stop()
+
+busiest_first = sorted(runs.values(), key=lambda run: run.status != "running")
+captions = {run.id: f"{run.name} · {word(run.status, paused=run.paused).lower()}" for run in busiest_first}
+run_id = choose("Run", captions, key="run")
+shown = runs[run_id]
+active = shown.status in ("queued", "running")
+waiting = any(run.status in ("queued", "running") for run in runs.values())
+epochs = len(store.epochs(run_id))
+
+
+@st.fragment(run_every="1s" if active else None)
+def now() -> None:
+    """Everything that ticks. Reruns the page once when the status has changed, and the curves when an epoch has ended."""
+    try:
+        run = store.get(run_id)
+    except RunError as error:  # deleted in another tab
+        st.info(text.md(str(error)))
+        return
+    rows = store.epochs(run_id)
+    live.headline(run, rows)
+    controls.buttons(run)
+    live.numbers(run, rows)
+    if (run.status, run.paused, bool(run.started)) != (shown.status, shown.paused, bool(shown.started)):
+        st.rerun()
+    if len(rows) != st.session_state.get("epochs_drawn", epochs):
+        st.rerun("curves")
+
+
+@st.fragment(key="curves")
+def curves() -> None:
+    """Redrawn for a new epoch only: plotly forgets zoom and legend clicks whenever its data change."""
+    rows = store.epochs(run_id)
+    st.session_state["epochs_drawn"] = len(rows)
+    planned = forecast.epochs_planned(shown)
+    for metric, place in zip(("accuracy", "loss"), st.columns(2), strict=True):
+        with place:
+            st.markdown(f"**{metric.capitalize()}**")
+            if rows:
+                figure = charts.learning_curves(rows, metric, epochs=planned)  # type: ignore[arg-type]
+                said = charts.curves_in_words(rows, metric)  # type: ignore[arg-type]
+                st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=said)
+            else:
+                st.caption("The first point appears when the first epoch has ended." if active else "No epoch has ended.")
+
+
+@st.fragment(run_every="3s" if active else None)
+def log() -> None:
+    st.code(live.log_tail(workspace().run(run_id) / "log.txt") or "Nothing yet.", language=None, height=260)
+
+
+@st.fragment(run_every="2s" if waiting else None)
+def queue() -> None:
+    live.queue(store.list(), run_id)
+
+
+now()
+curves()
+if shown.started:
+    st.subheader("What trains", anchor=False)
+    st.html(strip.legend())
+    live.blocks(shown, store.epochs(run_id))
+queue()
+with st.expander("Configuration", icon=":material/tune:"):
+    live.configuration(shown)
+with st.expander("Log", icon=":material/article:", expanded=shown.status == "failed"):
+    log()

@@ -1,0 +1,125 @@
+"""Comparison: runs side by side as tables and sentences, from what each left in the store and in metrics.json.
+
+Not here: tests on paired predictions; intervals alone say which differences are too small to believe.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import pandas as pd
+import streamlit as st
+
+from engine.config import differences, options
+from engine.runs.run import Run
+from engine.workspace import Workspace
+from pages.ui import status, text
+from pages.ui.strip import amount
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Accuracy of one split with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    images: int
+
+    @property
+    def words(self) -> str:
+        return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
+
+
+Scores = Mapping[str, Score]
+
+
+def scores(workspace: Workspace, run: Run) -> Scores:
+    """Split -> Score, from the metrics the run wrote; empty while it has written none."""
+    path = workspace.run(run.id) / "metrics.json"
+    try:
+        splits = json.loads(path.read_text())["splits"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {
+        split: Score(value=about["accuracy"], low=about["accuracy_low"], high=about["accuracy_high"], images=about["images"])
+        for split, about in splits.items()
+    }
+
+
+def table(runs: Sequence[Run], scored: Mapping[str, Scores]) -> pd.DataFrame:
+    """One row a run."""
+    return pd.DataFrame([_row(run, scored.get(run.id, {})) for run in runs])
+
+
+def show(frame: pd.DataFrame) -> None:
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config={
+            "run": st.column_config.TextColumn("Run", pinned=True),
+            "strategy": "Strategy",
+            "backbone": "Backbone",
+            "status": "Status",
+            "epoch": st.column_config.NumberColumn("Best epoch"),
+            "val": st.column_config.TextColumn("Validation (95 %)", help="Accuracy and the interval in which it lies."),
+            "test": st.column_config.TextColumn("Test (95 %)", help="Accuracy and the interval in which it lies."),
+            "trains": st.column_config.TextColumn("Trains", help="Parameters that train, and their share."),
+            "seconds": st.column_config.TextColumn("Training time"),
+        },
+        alt=f"{text.count(len(frame), 'run')} with strategy, accuracy and cost",
+    )
+
+
+def differing(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row for each option in which the runs differ, one column a run."""
+    labels = {about.name: about.label for about in options()}
+    found = differences([run.config for run in runs])
+    rows = [[labels.get(name, name.capitalize()), *(str(value) for value in values)] for name, values in found.items()]
+    return pd.DataFrame(rows, columns=["option", *unique_names(runs).values()])
+
+
+def unique_names(runs: Sequence[Run]) -> dict[str, str]:
+    """Run id -> a name that no other of these runs has."""
+    names = [text.plain(run.name) for run in runs]
+    return {run.id: name if names.count(name) == 1 else f"{name} ({run.id[-4:]})" for run, name in zip(runs, names, strict=True)}
+
+
+def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "test") -> str:
+    """What the accuracies on `split` can and cannot tell apart, in words."""
+    ranked = sorted(
+        (
+            (scored[run.id][split], name)
+            for run, name in zip(runs, unique_names(runs).values(), strict=True)
+            if split in scored.get(run.id, {})
+        ),
+        key=lambda pair: -pair[0].value,
+    )
+    if len(ranked) < 2:
+        return ""
+    (first, best), (second, next_best) = ranked[:2]
+    reach = max((score.high - score.low) / 2 for score, _ in ranked)
+    gap, images = first.value - second.value, text.count(first.images, f"{split} image")
+    known = f"On {images} an accuracy is known to about ±{100 * reach:.0f} percentage points; smaller differences are not shown to be real."
+    if gap == 0:
+        return f"{known} {best} and {next_best} are level at {text.percent(first.value)}."
+    apart = "their intervals do not overlap" if first.low > second.high else "their intervals overlap, so this may be chance"
+    return f"{known} {best} leads {next_best} by {100 * gap:.1f} points: {apart}."
+
+
+def _row(run: Run, scored: Scores) -> dict[str, object]:
+    started, summary = run.started or {}, run.summary or {}
+    trains, total = started.get("trainable_parameters"), started.get("total_parameters")
+    validation = summary.get("val_accuracy")
+    return {
+        "run": text.plain(run.name),
+        "strategy": run.config.strategy.replace("_", " "),
+        "backbone": run.config.backbone,
+        "status": status.word(run.status, paused=run.paused),
+        "epoch": summary.get("best_epoch"),
+        "val": scored["val"].words if "val" in scored else text.percent(validation) if isinstance(validation, float) else "–",
+        "test": scored["test"].words if "test" in scored else "–",
+        "trains": f"{amount(cast(int, trains))} of {amount(cast(int, total))}" if trains and total else "–",
+        "seconds": text.duration(float(str(summary["seconds"]))) if "seconds" in summary else "–",
+    }

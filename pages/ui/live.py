@@ -1,0 +1,173 @@
+"""Live: what a run is doing, in words, numbers and bars, read from its row in the store.
+
+Not here: the curves (charts) and the buttons (controls).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+import streamlit as st
+
+from engine.config import command_line, options
+from engine.runs.run import Run
+from pages.ui import forecast, status, strip, text
+from pages.ui.resources import run_store
+
+Rows = Sequence[Mapping[str, object]]
+LOG_LINES = 200
+LOG_BYTES = 64_000
+
+
+def headline(run: Run, rows: Rows) -> None:
+    """Status in words; while running, how far the epoch and the run are and how long it will still take."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        status.badge(run.status, paused=run.paused)
+        st.markdown(text.md(f"{run.config.backbone}, {run.config.strategy.replace('_', ' ')}, on {run.device or 'the next free device'}"))
+    if run.status == "running":
+        _progress(run, rows)
+    elif run.status == "queued":
+        st.markdown("Waiting for its turn. You can close this page; it starts by itself.")
+    elif run.status == "finished":
+        st.success(text.md(outcome(run, rows)), icon=":material/check_circle:")
+    elif run.status == "failed":
+        st.error(text.md(run.error or "The run failed without a word; its log may say more."), icon=":material/error:")
+    else:
+        kept = f" The best of {len(rows)} epochs is kept." if rows else ""
+        fallback = "Stopped as you asked." if run.status == "stopped" else "Interrupted."
+        st.warning(text.md(f"{run.error or fallback}{kept} Resume it to go on where it was."), icon=":material/info:")
+    if note := run.progress.get("note"):
+        st.info(text.md(str(note)), icon=":material/info:")
+
+
+def outcome(run: Run, rows: Rows) -> str:
+    """`Best epoch 4 of 5. Accuracy: 91.2 % on validation images, 90.1 % on test images. Took 42 s.`"""
+    summary = run.summary or {}
+    scores = [(summary.get(f"{split}_accuracy"), words) for split, words in (("val", "validation"), ("test", "test"))]
+    said = [f"{text.percent(float(score))} on {words} images" for score, words in scores if isinstance(score, int | float)]
+    parts = [f"Best epoch {summary.get('best_epoch', '?')} of {len(rows)}."]
+    parts += [f"Accuracy: {', '.join(said)}."] if said else []
+    parts += [f"Took {text.duration(float(str(summary['seconds'])))}."] if "seconds" in summary else []
+    if summary.get("frozen_unchanged"):
+        parts.append("Every frozen parameter is bit for bit what it was.")
+    return " ".join(parts)
+
+
+def numbers(run: Run, rows: Rows) -> None:
+    """The figures of this moment."""
+    last = rows[-1] if rows else {}
+    best = max((cast(float, row["val_accuracy"]) for row in rows if row.get("val_accuracy") is not None), default=None)
+    speed = (run.progress.get("images_per_second") if run.status == "running" else None) or last.get("images_per_second")
+    memory = (run.progress.get("memory_bytes") if run.status == "running" else None) or last.get("memory_bytes")
+    shown = {
+        "Epoch": f"{len(rows)} of {forecast.epochs_planned(run)}",
+        "Best validation accuracy": "–" if best is None else text.percent(best),
+        "Images per second": f"{float(str(speed)):,.0f}" if speed else "–",
+        "Learning rate": rates_in_words(last),
+        "Memory": text.bytes_(float(str(memory))) if memory else "–",
+    }
+    with st.grid(min_column_width=130, gap="small"):
+        for label, value in shown.items():
+            st.metric(label, value)
+    device = (run.started or {}).get("device_name")
+    if device:
+        precision = (run.started or {}).get("precision", "")
+        st.caption(f":material/memory: {text.md(f'{device}, {precision}')}")
+
+
+def rates_in_words(row: Mapping[str, object]) -> str:
+    """`1.0e-03`, or the range when the groups differ."""
+    rates = sorted({float(str(rate)) for rate in _rates(row).values()})
+    return "–" if not rates else f"{rates[-1]:.1e}" if len(rates) == 1 else f"{rates[0]:.0e} … {rates[-1]:.0e}"
+
+
+def blocks(run: Run, rows: Rows) -> None:
+    """The strip with the phase that runs now, and the learning rate of every group."""
+    drawn = strip.of_started(run.started or {})
+    phase = min(int(str(rows[-1].get("phase", 0))), len(drawn.epochs) - 1) if rows else 0
+    total = (run.started or {}).get("trainable_parameters")
+    st.html(strip.draw(drawn, active=phase if run.status == "running" else None, total=int(total) if isinstance(total, int) else None))
+    if rows and (rates := _rates(rows[-1])):
+        with st.expander("Learning rate of every group", icon=":material/table_rows:"):
+            st.dataframe(
+                pd.DataFrame({"group": list(rates), f"rate at epoch {rows[-1]['epoch']}": [f"{rate:.3g}" for rate in rates.values()]}),
+                hide_index=True,
+            )
+
+
+def queue(runs: Sequence[Run], shown: str) -> None:
+    """What runs and what waits, first in line first, with the time until each is done."""
+    active = [run for run in runs if run.status == "running"] + sorted((r for r in runs if r.status == "queued"), key=lambda r: r.turn)
+    if not active or [run.id for run in active] == [shown]:
+        return
+    measured = {run.id: (run, run_store().epochs(run.id)) for run in runs if run.status in ("running", "finished", "stopped")}
+    with st.container(border=True):
+        left = [_left(run, measured) for run in active]
+        known = sum(seconds for seconds in left if seconds is not None)
+        waiting = sum(1 for run in active if run.status == "queued")
+        rest = "" if None in left else f" · about {text.duration(known)} to the end"
+        st.markdown(f"**Queue** · {text.count(waiting, 'run')} waiting{rest}")
+        for run, seconds in zip(active, left, strict=True):
+            _queued(run, seconds, shown)
+
+
+def configuration(run: Run) -> None:
+    """The options that differ from the defaults, and the command that repeats the run."""
+    values = asdict(run.config)
+    set_here = {about.label: str(values[about.name]) for about in options() if values[about.name] != about.default}
+    fixed = {"Dataset": run.config.dataset, "Backbone": run.config.backbone, "Strategy": run.config.strategy}
+    for label, value in {**fixed, **set_here}.items():
+        st.markdown(f"- {text.md(label)}: **{text.md(value)}**")
+    st.caption("Everything else is at its default. The same run on the command line:")
+    st.code(command_line(run.config), language="bash", wrap_lines=True)
+
+
+def log_tail(path: Path) -> str:
+    """The last lines of a log, however long it is; empty when there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - LOG_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-LOG_LINES:])
+
+
+def _progress(run: Run, rows: Rows) -> None:
+    done, total = run.progress.get("done"), run.progress.get("total")
+    if run.progress.get("stage"):
+        share = float(done) / float(total) if done and total else 0.0
+        amount = f" · {int(done or 0):,} of {int(total):,}" if total else " …"
+        st.progress(min(share, 1.0), text=text.md(str(run.progress["stage"])) + amount)
+        return
+    step, steps = int(run.progress.get("step") or 0), int(run.progress.get("steps") or 0)
+    planned, behind = forecast.epochs_planned(run), forecast.epochs_done(run, rows)
+    seconds = forecast.seconds_left(run, rows)
+    left = "paused" if run.paused else f"about {text.duration(seconds)} left" if seconds is not None else "measuring the time left"
+    st.progress(min(behind / planned, 1.0), text=f"Epoch {min(int(behind) + 1, planned)} of {planned} · {left}")
+    st.progress(min(step / steps, 1.0) if steps else 0.0, text=f"Step {step:,} of {steps:,}" if steps else "Getting ready …")
+
+
+def _left(run: Run, measured: Mapping[str, tuple[Run, Rows]]) -> float | None:
+    if run.status == "running":
+        return forecast.seconds_left(run, measured[run.id][1]) if run.id in measured else None
+    return forecast.seconds_of_queued(run, measured)
+
+
+def _queued(run: Run, seconds: float | None, shown: str) -> None:
+    told = f"about {text.duration(seconds)}" if seconds is not None else "not measured yet"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        status.badge(run.status, paused=run.paused)
+        if run.id == shown:
+            st.markdown(f"**{text.md(run.name)}**")
+        else:
+            st.page_link("monitor.py", label=text.md(run.name), query_params={"run": run.id})
+        st.caption(told)
+
+
+def _rates(row: Mapping[str, object]) -> dict[str, float]:
+    rates = row.get("lr")
+    return {str(name): float(rate) for name, rate in rates.items()} if isinstance(rates, dict) else {}

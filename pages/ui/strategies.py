@@ -1,0 +1,126 @@
+"""Strategies: tiles to tick, one per freeze strategy, with the number or the names that some of them ask for.
+
+Not here: what they train (training.freezing) and how that is drawn (strip). A new strategy shows up by itself.
+"""
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import pandas as pd
+import streamlit as st
+
+from engine.config import RunConfig, Value, from_json, options, validate
+from engine.errors import ConfigError
+from engine.models.outline import Outline
+from engine.training.freezing import STRATEGIES, FreezePlan, matches, plan_for
+from engine.training.schedule import curve
+from pages.ui import forms, text
+from pages.ui.strip import amount, of_plan
+
+FIRST = "linear_probe"
+_OWN = {"last_n": "last_n", "named": "patterns"}
+"""Strategy -> the option that only it reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """One ticked strategy: its configuration, and either what it will train or why it cannot start."""
+
+    config: RunConfig
+    plan: FreezePlan | None
+    problem: str = ""
+
+
+def tiles(base: RunConfig, outline: Outline) -> list[RunConfig]:
+    """Draw the tiles; the configuration of every ticked strategy, `base` with the strategy's own options filled in."""
+    chosen = []
+    with st.grid(min_column_width=230, border=True):
+        for name in STRATEGIES:
+            with st.container():
+                config = _tile(replace(base, strategy=name), outline)
+            if config is not None:
+                chosen.append(config)
+    return chosen
+
+
+def judge(config: RunConfig, outline: Outline) -> Chosen:
+    """What `config` will train, or the sentence that says why it cannot."""
+    try:
+        return Chosen(config=config, plan=plan_for(outline, validate(config)))
+    except ConfigError as error:
+        return Chosen(config=config, plan=None, problem=str(error))
+
+
+def rates(chosen: Chosen) -> list[tuple[float, float]]:
+    """(epoch, learning rate of the head) from start to end; every phase begins its schedule anew."""
+    points: list[tuple[float, float]] = []
+    first = 0
+    for phase in chosen.plan.phases if chosen.plan else ():
+        shares = curve(chosen.config.schedule, warmup=chosen.config.warmup)
+        points += [(first + share * phase.epochs, phase.lr * rate) for share, rate in shares]
+        first += phase.epochs
+    return points
+
+
+def with_values(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
+    """`config` with what was typed into the form."""
+    return from_json(json.dumps({**asdict(config), **values}))
+
+
+def table(outline: Outline, chosen: Sequence[Chosen]) -> pd.DataFrame:
+    """One row a block: its size, and under every strategy whether it trains (in which phases, when there are several)."""
+    rows: dict[str, list[object]] = {"block": [b.name for b in outline.blocks], "parameters": [f"{b.size:,}" for b in outline.blocks]}
+    for one in chosen:
+        if one.plan is not None:
+            rows[title(one.config.strategy)] = [_in_words(block.trained, block.size) for block in of_plan(outline, one.plan).blocks]
+    return pd.DataFrame(rows)
+
+
+def describe(name: str) -> tuple[str, str]:
+    """(first sentence, the rest) of the strategy's docstring."""
+    first, _, rest = " ".join((inspect.getdoc(STRATEGIES[name]) or name).split()).partition(". ")
+    return first.rstrip(".") + ".", rest
+
+
+def title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _in_words(trained: tuple[int, ...], size: int) -> str:
+    if not any(trained):
+        return "frozen"
+    part = "" if max(trained) == size else f" ({max(trained):,} values)"
+    if len(trained) == 1:
+        return f"trains{part}"
+    return f"trains in phase {', '.join(str(phase + 1) for phase, values in enumerate(trained) if values)}{part}"
+
+
+def _tile(config: RunConfig, outline: Outline) -> RunConfig | None:
+    name = config.strategy
+    about, more = describe(name)
+    ticked = st.checkbox(
+        f"**{text.md(title(name))}**", value=name == FIRST, key=f"strategy_{name}", help=more or None, persist_state="session"
+    )
+    st.caption(text.md(about))
+    if not ticked:
+        return None
+    if name in _OWN:
+        value = forms.widget(next(about for about in options() if about.name == _OWN[name]))
+        config = with_values(config, {_OWN[name]: value})
+    if name == "named":
+        _matching(config.patterns, outline)
+    return config
+
+
+def _matching(patterns: str, outline: Outline) -> None:
+    """What every pattern selects, as it is typed."""
+    sizes = {parameter.name: parameter.size for block in outline.blocks for parameter in block.parameters}
+    for pattern, names in matches(outline, patterns).items():
+        if not names:
+            st.caption(f":red[:material/error: {text.md(pattern)} matches nothing]")
+            continue
+        size = amount(sum(sizes[name] for name in names))
+        st.caption(f":material/check: {text.md(pattern)}: {text.count(len(names), 'tensor')}, {size} parameters")
+        st.caption(text.md(text.listing(list(names))))
