@@ -106,6 +106,7 @@ class Receiver:
         self._name = _clean(name)
         self._ledger = _ledger(self._folder)
         self._bytes = 0
+        self._kept = False
         self._part, self._file = _open_next(self._folder, self._ledger)
 
     def write(self, chunk: bytes) -> None:
@@ -129,6 +130,7 @@ class Receiver:
             self._file.close()
             final = self._part.with_suffix(".bin")
             self._part.rename(final)
+            self._kept = True
             entry = {"file": final.name, "name": self._name, "bytes": self._bytes}
             with open(self._folder / MANIFEST, "ab") as manifest:  # one short append: parallel files cannot mix
                 manifest.write((json.dumps(entry) + "\n").encode())
@@ -139,12 +141,13 @@ class Receiver:
 
     def abort(self) -> None:
         """Drop the file; harmless when it is already closed or dropped."""
-        if self._file.closed:
+        if self._kept:
             return
         with suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
         self._ledger.add(-self._bytes)
+        self._bytes = 0
 
 
 class _Ledger:

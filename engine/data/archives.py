@@ -1,0 +1,126 @@
+"""Archives: a zip, a folder, an upload or a CSV becomes a list of plain files with cleaned names, within limits.
+
+Nothing is decoded and no name from the source becomes a path: extracted files are numbered.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.data import uploads
+from engine.data.labels import read_labels
+from engine.data.names import clean_name, system_folder
+from engine.data.records import Problem
+from engine.data.zips import DEFAULT_LIMITS, Limits, StagedFile, extract
+from engine.errors import DatasetError
+
+__all__ = ["DEFAULT_LIMITS", "Limits", "Staged", "StagedFile", "stage"]
+
+Progress = Callable[[str, int, int], None]
+_LINK = "It is a link; links are not followed. Copy the file itself."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """What a source holds: files to look at, and what was left aside already."""
+
+    files: tuple[StagedFile, ...]
+    problems: tuple[Problem, ...]
+
+
+def stage(source: Path, into: Path, limits: Limits = DEFAULT_LIMITS, progress: Progress = lambda stage, done, total: None) -> Staged:
+    """The files of `source`. Zip members are written to `into`, which the caller removes; files of folders stay where they are.
+
+    `source` is a zip, a folder (zips directly inside are opened too), a CSV that lists files beside it, one image, or an upload.
+    """
+    if not source.exists():
+        raise DatasetError(f"There is nothing at {source}. Check the path.")
+    into.mkdir(parents=True, exist_ok=True)
+    problems: list[Problem] = []
+    files = list(_files_of(source, limits, problems))
+    zips = [file for file in files if _is_zip(file)]
+    files = [file for file in files if file not in zips] if zips else files
+    for number, file in enumerate(zips):
+        alone = len(zips) == 1 and not files
+        prefix = "" if alone else file.name.rpartition(".")[0]
+        try:
+            files += extract(file, into / str(number), limits=limits, prefix=prefix, problems=problems, progress=progress)
+        except DatasetError as error:
+            if alone:
+                raise
+            problems.append(Problem(name=file.name, reason=str(error)))
+    if len(files) > limits.files:
+        raise DatasetError(f"There are {len(files)} files; the limit is {limits.files}. Import a part of them.")
+    return Staged(files=tuple(files), problems=tuple(problems))
+
+
+def _files_of(source: Path, limits: Limits, problems: list[Problem]) -> Iterator[StagedFile]:
+    if uploads.is_upload(source):
+        for upload in uploads.received(source):
+            name = clean_name(upload.name)
+            if name:
+                yield StagedFile(path=upload.path, name=name)
+    elif source.is_dir():
+        yield from _walk(source, source, limits, problems)
+    elif source.suffix.lower() in (".csv", ".tsv"):
+        yield StagedFile(path=source, name=clean_name(source.name) or "labels.csv")
+        yield from _listed(source)
+    else:
+        yield StagedFile(path=source, name=clean_name(source.name) or "file")
+
+
+def _walk(folder: Path, root: Path, limits: Limits, problems: list[Problem]) -> Iterator[StagedFile]:
+    """Regular files below `folder`, in a stable order; links and hidden folders are named and not entered."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        problems.append(Problem(name=_relative(folder, root), reason=f"The folder cannot be read ({error.strerror})."))
+        return
+    for path in entries:
+        name = _relative(path, root)
+        if path.is_symlink():
+            problems.append(Problem(name=name, reason=_LINK))
+        elif path.is_dir():
+            if system_folder(path.name):
+                problems.append(Problem(name=name + "/", reason="system folder"))
+            else:
+                yield from _walk(path, root, limits, problems)
+        elif path.is_file():
+            yield StagedFile(path=path, name=name)
+        else:
+            problems.append(Problem(name=name, reason="It is a device or a pipe, not a file."))
+
+
+def _listed(source: Path) -> Iterator[StagedFile]:
+    """The files beside a CSV that its rows name, and the zip beside it that holds those which are not there."""
+    folder = source.parent.resolve()
+    missing: set[str] = set()
+    seen: set[Path] = set()
+    for row in read_labels(source.read_bytes()) or ():
+        path = folder / row.file  # names in a CSV are hostile too: what leads out of the folder is not opened
+        with suppress(OSError, ValueError):
+            resolved = path.resolve()
+            if resolved.is_relative_to(folder) and resolved.is_file():
+                if resolved not in seen:
+                    seen.add(resolved)
+                    yield StagedFile(path=resolved, name=_relative(resolved, folder))
+                continue
+        missing.add(row.file.partition("/")[0])
+    if missing:
+        beside = [path for path in sorted(folder.glob("*.zip")) if path.is_file()]
+        named = [path for path in beside if path.stem in missing or path.stem == source.stem]
+        for path in named or beside[:1]:
+            yield StagedFile(path=path, name=_relative(path, folder))
+
+
+def _is_zip(file: StagedFile) -> bool:
+    """Whether to open it: directly in the source, and a zip by its first bytes or by its name."""
+    if "/" in file.name:
+        return False
+    with open(file.path, "rb") as opened:
+        return opened.read(4) in (b"PK\x03\x04", b"PK\x05\x06") or file.name.lower().endswith(".zip")
+
+
+def _relative(path: Path, root: Path) -> str:
+    return clean_name(path.relative_to(root).as_posix()) or ascii(path.name)

@@ -1,0 +1,214 @@
+"""Importer: from a source to a draft dataset, that is to verified images, thumbnails and a health card.
+
+Runs in the worker's child, because it meets hostile bytes. Accepting the draft is the dataset's business.
+"""
+
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.data import uploads
+from engine.data.archives import Staged, stage
+from engine.data.decoder import decode_as, thumbnail, why_not
+from engine.data.drafts import Draft, draft_folder, save_draft
+from engine.data.health import examine
+from engine.data.labels import read_labels
+from engine.data.layout import Labelled, Layout, Table, recognise
+from engine.data.names import clean_name, system_file
+from engine.data.pool import ordered
+from engine.data.records import Image, Problem, Split
+from engine.data.split import Candidate, assign
+from engine.data.zips import DEFAULT_LIMITS, StagedFile
+from engine.errors import DatasetError, EngineError, ImageError
+from engine.workspace import Workspace, new_id
+
+Progress = Callable[[str, int, int], None]
+IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"})
+MAX_TABLE_BYTES = 64 << 20
+
+
+def scan(
+    workspace: Workspace,
+    source: Path,
+    *,
+    name: str = "",
+    progress: Progress = lambda stage, done, total: None,
+    origin: str = "",
+) -> str:
+    """Read everything at `source` and keep it as a draft, whose id is returned; the sources of drafts are not changed.
+
+    `progress(stage, done, total)` may raise to cancel: then, as after any error, nothing is left behind. An upload is used up by a
+    scan that succeeds or is cancelled, and kept when it is refused, so that files can be added to it.
+    """
+    draft_id = new_id("draft")
+    folder = draft_folder(workspace, draft_id)
+    try:
+        for part in ("images", "thumbs"):
+            (folder / part).mkdir(parents=True)
+        staged = stage(source, folder / "staging", progress=progress)
+        layout = _recognise(staged)
+        found = _read(layout.entries, folder, progress)
+        draft = _draft(staged, layout, found, name=_name(name, source, staged), source=origin or _origin(source))
+        shutil.rmtree(folder / "staging", ignore_errors=True)
+        save_draft(folder, draft)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if uploads.is_upload(source) and not isinstance(error, EngineError):
+            uploads.discard(workspace, source.name)
+        raise
+    if uploads.is_upload(source):
+        uploads.discard(workspace, source.name)
+    return draft_id
+
+
+def find_source(workspace: Workspace, source: str, *, anywhere: bool = False) -> Path:
+    """The path that `source` means: an upload's id, or a path on this computer.
+
+    Unless `anywhere` (the command line), a path must lie inside $THAW_DATA_ROOT, or the home folder when that is not set.
+    """
+    if source.startswith("upload-") and workspace.upload(source).is_dir():
+        return workspace.upload(source)
+    path = Path(source).expanduser().resolve()
+    root = Path(os.environ.get("THAW_DATA_ROOT") or Path.home()).expanduser().resolve()
+    if not anywhere and not path.is_relative_to(root):
+        raise DatasetError(f"{path} lies outside {root}. Choose a folder inside it, or start Thaw with THAW_DATA_ROOT set to another.")
+    if not path.exists():
+        raise DatasetError(f"There is nothing at {path}. Check the path.")
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A readable image before classes have numbers."""
+
+    image: Image
+    label: str
+    given: Split | None
+
+
+def _recognise(staged: Staged) -> Layout:
+    """Sort the staged files into images, label tables and the rest, and find out what the images are called."""
+    images: list[StagedFile] = []
+    tables: list[Table] = []
+    problems: list[Problem] = []
+    for file in staged.files:
+        if system_file(file.name):
+            problems.append(Problem(name=file.name, reason="system file"))
+        elif file.name.lower().endswith((".csv", ".tsv")):
+            rows = read_labels(file.path.read_bytes()) if file.path.stat().st_size <= MAX_TABLE_BYTES else None
+            if rows is None:
+                problems.append(Problem(name=file.name, reason="It is a table without the columns file and label."))
+            else:
+                tables.append(Table(name=file.name, rows=rows))
+        elif file.name.rpartition(".")[2].lower() in IMAGE_SUFFIXES or (reason := why_not(file.path)) is None:
+            images.append(file)
+        else:
+            problems.append(Problem(name=file.name, reason=reason))
+    layout = recognise(images, tables)
+    return replace(layout, problems=(*staged.problems, *problems, *layout.problems))
+
+
+def _read(entries: Sequence[Labelled], folder: Path, progress: Progress) -> list[_Found | Problem]:
+    """Verify, store and thumbnail every image; files that cannot be decoded come back as problems."""
+    results: list[_Found | Problem] = []
+    progress("read", 0, len(entries))
+    reading = ordered(lambda entry: _take(entry, folder), entries)
+    try:
+        for result in reading:
+            results.append(result)
+            progress("read", len(results), len(entries))
+    finally:
+        reading.close()
+    return results
+
+
+def _take(entry: Labelled, folder: Path) -> _Found | Problem:
+    """One file, completely decoded so that training meets no surprise, into `images/` and `thumbs/` under its hash."""
+    try:
+        if entry.file.path.stat().st_size > DEFAULT_LIMITS.file_bytes:
+            return Problem(name=entry.file.name, reason=f"It has more than {DEFAULT_LIMITS.file_bytes >> 20} MB.")
+        content = entry.file.path.read_bytes()
+    except OSError as error:
+        return Problem(name=entry.file.name, reason=f"It cannot be read ({error.strerror}).")
+    try:
+        decoded = decode_as(content)
+    except ImageError as error:
+        return Problem(name=entry.file.name, reason=str(error))
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = f"{sha256[:24]}.{decoded.suffix}"
+    try:
+        if entry.file.owned:
+            os.replace(entry.file.path, folder / "images" / file)
+        else:
+            (folder / "images" / file).write_bytes(content)
+        (folder / "thumbs" / f"{sha256[:24]}.jpg").write_bytes(thumbnail(decoded.image))
+    except OSError as error:
+        free = shutil.disk_usage(folder).free >> 20
+        raise DatasetError(f"The import stopped ({error.strerror}): {free} MB are free on the disk of the workspace.") from error
+    width, height = decoded.image.size
+    image = Image(
+        index=0, name=entry.file.name, file=file, label=0, split="train", width=width, height=height, sha256=sha256, bytes=len(content)
+    )
+    return _Found(image=image, label=entry.label, given=entry.given)
+
+
+def _draft(staged: Staged, layout: Layout, results: Sequence[_Found | Problem], *, name: str, source: str) -> Draft:
+    found = sorted((result for result in results if isinstance(result, _Found)), key=lambda one: (one.label, one.image.name))
+    classes = tuple(sorted({one.label for one in found}))
+    problems = [*layout.problems, *(result for result in results if isinstance(result, Problem))]
+    problems += [
+        Problem(name=label, reason="This class has no readable image and is left out.")
+        for label in sorted({entry.label for entry in layout.entries} - set(classes))
+    ]
+    if len(classes) < 2:
+        raise DatasetError(_refusal(staged, Counter(one.label for one in found), problems))
+    labels = {label: index for index, label in enumerate(classes)}
+    candidates = [Candidate(sha256=one.image.sha256, label=labels[one.label], given=one.given) for one in found]
+    images = tuple(
+        replace(one.image, index=index, label=labels[one.label], split=split)
+        for index, (one, split) in enumerate(zip(found, assign(candidates), strict=True))
+    )
+    card = examine(name, classes, images, problems, layout=layout.sentence, given_splits=layout.given_splits)
+    return Draft(
+        name=name,
+        source=source,
+        layout=layout.sentence,
+        classes=classes,
+        images=images,
+        given=tuple(one.given for one in found),
+        problems=tuple(problems),
+        card=card,
+    )
+
+
+def _refusal(staged: Staged, counts: Counter[str], problems: Sequence[Problem]) -> str:
+    """Why this is no dataset, and what was found instead."""
+    suffixes = Counter(file.name.rpartition("/")[2].rpartition(".")[2].lower() for file in staged.files)
+    kinds = ", ".join(f"{count} .{suffix[:12]}" for suffix, count in suffixes.most_common(5)) or "no files at all"
+    first = "; ".join(f"{problem.name[:80]}: {problem.reason}" for problem in problems[:3])
+    if counts:
+        label, count = counts.most_common(1)[0]
+        start = f"Only one class was found, {label[:80]!r} with {count} images; it takes at least two."
+    else:
+        start = "No readable image in a class was found."
+    remedy = "Put the images of each class into a folder of their own, or add a CSV with the columns file and label."
+    return f"{start} Found: {kinds}.{f' First problems: {first}' if first else ''} {remedy}"
+
+
+def _name(name: str, source: Path, staged: Staged) -> str:
+    if not uploads.is_upload(source):
+        return clean_name(name) or clean_name(source.stem if source.is_file() else source.name) or "Images"
+    names = [file.name for file in uploads.received(source)]
+    alone = names[0].rpartition("/")[2].rpartition(".")[0] if len(names) == 1 else ""
+    return clean_name(name) or clean_name(alone) or "Images"
+
+
+def _origin(source: Path) -> str:
+    if uploads.is_upload(source):
+        names = [file.name for file in uploads.received(source)]
+        return f"upload {clean_name(names[0])}" if len(names) == 1 else f"upload of {len(names)} files"
+    return f"{'folder' if source.is_dir() else 'file'} {clean_name(source.name) or ascii(source.name)}"

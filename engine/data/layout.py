@@ -1,0 +1,179 @@
+"""Layout: which class and split each file belongs to, recognised from names and label tables alone.
+
+Opens no image. What belongs to no class is returned as a problem, by name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.data.labels import LabelRow
+from engine.data.records import SPLITS, Problem, Split
+from engine.data.zips import StagedFile
+
+SPLIT_WORDS: Mapping[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+_NO_CLASS = "It lies in no class folder. Put it into a folder named after its class."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """A file that claims to be an image of class `label`; `given` is the split its source prescribes."""
+
+    file: StagedFile
+    label: str
+    given: Split | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What was recognised, with a sentence for the person who brought it."""
+
+    entries: tuple[Labelled, ...]
+    problems: tuple[Problem, ...]
+    given_splits: tuple[Split, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A label table among the files."""
+
+    name: str
+    rows: tuple[LabelRow, ...]
+
+
+def recognise(files: Sequence[StagedFile], tables: Sequence[Table]) -> Layout:
+    """The classes and splits of `files`: from a label table that names some of them, else from their folders."""
+    if tables:
+        layout = _from_tables(files, tables)
+        if layout.entries:
+            return layout
+    return _from_folders(files)
+
+
+def _from_folders(files: Sequence[StagedFile]) -> Layout:
+    paths = {index: file.name.split("/") for index, file in enumerate(files)}
+    wrapper = _strip_wrapper(paths)
+    tops = {path[0].casefold() for path in paths.values() if len(path) > 1}
+    words = {SPLIT_WORDS[top] for top in tops if top in SPLIT_WORDS}
+    inner = {path[1].casefold() for path in paths.values() if len(path) > 2}
+    if len(words) > 1 and "train" in words and _deep(paths):
+        rule, arrangement = _split_first, "Split folders that contain class folders"
+    elif words and len(tops) > 1 and tops <= SPLIT_WORDS.keys():
+        rule, arrangement = (
+            _without_top,
+            f"Class folders; the folders {' and '.join(sorted(tops))} without train were joined and are split anew",
+        )
+    elif "train" in (found := {SPLIT_WORDS.get(part) for part in inner}) and len(found) > 1 and None not in found:
+        rule, arrangement = _class_first, "Class folders that contain split folders"
+    else:
+        rule, arrangement = _class_only, "Class folders"
+    labelled = {index: rule(path) for index, path in paths.items()}
+    entries = tuple(Labelled(file=files[index], label=found[0], given=found[1]) for index, found in labelled.items() if found)
+    problems = tuple(Problem(name=files[index].name, reason=_NO_CLASS) for index, found in labelled.items() if not found)
+    return _layout(entries, problems, arrangement + (f" inside {wrapper}" if wrapper else ""))
+
+
+def _from_tables(files: Sequence[StagedFile], tables: Sequence[Table]) -> Layout:
+    finder = _Finder(files)
+    by_stem = [SPLIT_WORDS.get(table.name.rpartition("/")[2].rpartition(".")[0].casefold()) for table in tables]
+    entries: dict[str, Labelled] = {}
+    problems: list[Problem] = []
+    for table, stem in zip(tables, by_stem, strict=True):
+        for row in table.rows:
+            file = finder.find(row.file, table.name.rpartition("/")[0])
+            given = SPLIT_WORDS.get(row.split.casefold()) or (stem if "train" in by_stem else None)
+            if file is None:
+                problems.append(Problem(name=row.file, reason=f"{table.name} lists it, but there is no such file, or several."))
+            elif not row.label:
+                problems.append(Problem(name=file.name, reason=f"{table.name} gives it no class."))
+            elif file.name not in entries:
+                entries[file.name] = Labelled(file=file, label=row.label, given=given)
+            elif entries[file.name].label != row.label:
+                reason = f"{table.name} also calls it {row.label!r}; {entries[file.name].label!r} came first and was kept."
+                problems.append(Problem(name=file.name, reason=reason))
+    named = entries.keys() | {problem.name for problem in problems}
+    names = " and ".join(table.name for table in tables)
+    problems += [Problem(name=file.name, reason=f"{names} does not list it.") for file in files if file.name not in named]
+    return _layout(tuple(entries.values()), tuple(problems), f"A table of labels, {names}")
+
+
+class _Finder:
+    """Finds the file that a row of a table means, however the path was written down."""
+
+    def __init__(self, files: Sequence[StagedFile]) -> None:
+        self._by_name = {file.name: file for file in files}
+        self._by_last: dict[str, list[StagedFile]] = {}
+        for file in files:
+            last = file.name.rpartition("/")[2]
+            for key in {last, last.rpartition(".")[0] or last}:  # many tables leave the suffix out
+                self._by_last.setdefault(key, []).append(file)
+
+    def find(self, listed: str, folder: str) -> StagedFile | None:
+        """The file at `listed` beside the table, else at the top, else the only one whose path ends in the longest part of it."""
+        for name in (f"{folder}/{listed}" if folder else listed, listed):
+            if name in self._by_name:
+                return self._by_name[name]
+        parts = listed.split("/")
+        near = self._by_last.get(parts[-1], [])
+        for start in range(len(parts)):
+            tail = "/" + "/".join(parts[start:])
+            found = [file for file in near if tail in (f"/{file.name}"[-len(tail) :], f"/{file.name.rpartition('.')[0]}"[-len(tail) :])]
+            if found:
+                return found[0] if len(found) == 1 else None
+        return None
+
+
+def _layout(entries: tuple[Labelled, ...], problems: tuple[Problem, ...], arrangement: str) -> Layout:
+    found = {entry.given for entry in entries}
+    given: tuple[Split, ...] = tuple(split for split in SPLITS if split in found) if len(found - {None}) > 1 and "train" in found else ()
+    if not given:
+        entries = tuple(Labelled(file=entry.file, label=entry.label, given=None) for entry in entries)
+    carved = [split for split in SPLITS if split not in given]
+    tail = f"; split as given into {', '.join(given)}" if given else ""
+    tail += f"; {' and '.join(carved)} taken out of train" if given and carved else ""
+    return Layout(entries=entries, problems=problems, given_splits=given, sentence=f"{arrangement}{tail}.")
+
+
+def _strip_wrapper(paths: dict[int, list[str]]) -> str:
+    """Remove folders that wrap everything, such as the one named after the archive; what was removed."""
+    removed: list[str] = []
+    while True:
+        folders = {path[0] for path in paths.values() if len(path) > 1}
+        if len(folders) != 1 or not _deep(paths):
+            return "/".join(removed)
+        removed += folders
+        for index, path in paths.items():
+            if len(path) > 1:
+                paths[index] = path[1:]
+
+
+def _deep(paths: Mapping[int, Sequence[str]]) -> bool:
+    """Whether most files have at least two folders above them, so that the outer one is not their class."""
+    depths = [len(path) for path in paths.values() if len(path) > 1]
+    return sum(depth > 2 for depth in depths) > len(depths) / 2
+
+
+def _split_first(path: Sequence[str]) -> tuple[str, Split | None] | None:
+    split = SPLIT_WORDS.get(path[0].casefold())
+    return (path[1], split) if split and len(path) > 2 else None
+
+
+def _class_first(path: Sequence[str]) -> tuple[str, Split | None] | None:
+    return (path[0], SPLIT_WORDS[path[1].casefold()]) if len(path) > 2 else None
+
+
+def _without_top(path: Sequence[str]) -> tuple[str, Split | None] | None:
+    return (path[1], None) if len(path) > 2 else None
+
+
+def _class_only(path: Sequence[str]) -> tuple[str, Split | None] | None:
+    return (path[0], None) if len(path) > 1 else None

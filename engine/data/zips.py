@@ -1,0 +1,203 @@
+"""Zips: members of an untrusted zip written as numbered files, within limits that are checked by us.
+
+Python's own extraction accepts overlapping members, misreads Korean names and gives up at the first bad one.
+"""
+
+import shutil
+import stat
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from engine.data.names import clean_name, decode_names, system_folder
+from engine.data.records import Problem
+from engine.errors import DatasetError
+
+CHUNK_BYTES = 1 << 20
+MAX_DIRECTORY_BYTES = 64 << 20
+SUSPICIOUS_BYTES = 64 << 20
+"""Below this a high compression ratio does no harm: flat drawings shrink a thousandfold."""
+_UTF8_FLAG, _ENCRYPTED_FLAG = 0x800, 0x1
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others are rare, and LZMA may demand gigabytes
+_UNICODE_PATH = 0x7075
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much one import may contain."""
+
+    files: int = 200_000
+    total_bytes: int = 64 << 30
+    file_bytes: int = 512 << 20
+    ratio: float = 200.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedFile:
+    """A file to look at. `name` is what the source calls it, cleaned; `owned` says that we wrote it and may move it."""
+
+    path: Path
+    name: str
+    owned: bool = False
+
+
+def extract(
+    archive: StagedFile,
+    into: Path,
+    *,
+    limits: Limits,
+    prefix: str,
+    problems: list[Problem],
+    progress: Callable[[str, int, int], None],
+) -> list[StagedFile]:
+    """Write the members of `archive` to the new folder `into`; one that cannot be taken is added to `problems` and the rest goes on.
+
+    `prefix` is put before every name. Raises DatasetError when the archive as a whole is damaged, locked or a bomb.
+    """
+    with _open(archive) as opened:
+        members = _members(opened, prefix)
+        _check_whole(opened, archive, [info for info, _ in members], limits)
+        _check_space(into.parent, sum(info.file_size for info, _ in members))
+        into.mkdir(parents=True, exist_ok=True)
+        files: list[StagedFile] = []
+        system: Counter[str] = Counter()
+        for number, (info, name) in enumerate(members):
+            progress("unpack", number, len(members))
+            folder = next((part for part in (name or "").split("/")[:-1] if system_folder(part)), None)
+            if folder:
+                system[folder] += 1
+                continue
+            reason = _refusal(info, name, limits)
+            path = into / f"{number:06d}.bin"
+            if reason is None:
+                reason = _write(opened, info, path)
+            if reason is None:
+                files.append(StagedFile(path=path, name=name or "", owned=True))
+            else:
+                path.unlink(missing_ok=True)
+                problems.append(Problem(name=name or ascii(info.orig_filename), reason=reason))
+    problems += [Problem(name=f"{folder}/ ({count} files)", reason="system folder") for folder, count in system.items()]
+    return files
+
+
+def _open(archive: StagedFile) -> zipfile.ZipFile:
+    """The archive, its table of contents read; every way in which a hostile one fails becomes one of two sentences."""
+    with open(archive.path, "rb") as file:
+        head = file.read(8)
+    for mark, kind in ((b"Rar!", "RAR"), (b"7z\xbc\xaf", "7z"), (b"\x1f\x8b", "gzip")):
+        if head.startswith(mark):
+            raise DatasetError(f"{archive.name} is a {kind} archive. Unpack it and make a zip, or import the unpacked folder.")
+    if _directory_bytes(archive.path) > MAX_DIRECTORY_BYTES:
+        raise DatasetError(f"{archive.name} lists far too many files. Split it, or import an unpacked folder.")
+    try:
+        return zipfile.ZipFile(archive.path)
+    except Exception as error:  # BadZipFile, struct.error, UnicodeDecodeError, RecursionError, NotImplementedError, ...
+        raise DatasetError(f"{archive.name} is damaged or incomplete and cannot be opened as a zip. Download or make it again.") from error
+
+
+def _directory_bytes(path: Path) -> int:
+    """The size of the table of contents as the archive states it, before Python builds an object for every line of it."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        file.seek(max(0, size - 66_000))
+        tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0 or end + 16 > len(tail):
+        return 0
+    stated = int(struct.unpack_from("<I", tail, end + 12)[0])
+    record = tail.rfind(b"PK\x06\x06", 0, end)
+    if stated == 0xFFFFFFFF and 0 <= record <= len(tail) - 48:
+        stated = int(struct.unpack_from("<Q", tail, record + 40)[0])
+    return stated
+
+
+def _members(opened: zipfile.ZipFile, prefix: str) -> list[tuple[zipfile.ZipInfo, str | None]]:
+    """Every member that is not a folder with its cleaned name, or None for a name that leads out of the archive."""
+    infos = [info for info in opened.infolist() if not info.is_dir()]
+    unflagged = [info for info in infos if not info.flag_bits & _UTF8_FLAG]
+    decoded = dict(zip(map(id, unflagged), decode_names([_raw_name(info) for info in unflagged]), strict=True))
+    names = [clean_name(_unicode_path(info) or decoded.get(id(info)) or info.orig_filename) for info in infos]
+    return [(info, f"{prefix}/{name}" if prefix and name else name) for info, name in zip(infos, names, strict=True)]
+
+
+def _raw_name(info: zipfile.ZipInfo) -> bytes:
+    return info.orig_filename.partition("\0")[0].encode("cp437", "replace")  # undoes what zipfile assumed
+
+
+def _unicode_path(info: zipfile.ZipInfo) -> str | None:
+    """The UTF-8 name in the extra field that Info-ZIP and some Korean archivers add; used when it belongs to this name."""
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        body, extra = extra[4 : 4 + length], extra[4 + length :]
+        if kind == _UNICODE_PATH and len(body) > 5 and struct.unpack_from("<I", body, 1)[0] == zlib.crc32(_raw_name(info)):
+            return body[5:].decode("utf-8", "replace")
+    return None
+
+
+def _check_whole(opened: zipfile.ZipFile, archive: StagedFile, infos: Sequence[zipfile.ZipInfo], limits: Limits) -> None:
+    size = archive.path.stat().st_size
+    total = sum(info.file_size for info in infos)
+    if len(infos) > limits.files:
+        raise DatasetError(f"{archive.name} holds {len(infos)} files; the limit is {limits.files}. Split it.")
+    if infos and all(info.flag_bits & _ENCRYPTED_FLAG for info in infos):
+        raise DatasetError(f"{archive.name} is protected by a password. Make a zip without one.")
+    if total > limits.total_bytes:
+        raise DatasetError(f"{archive.name} would unpack to {total >> 20} MB; the limit is {limits.total_bytes >> 20} MB. Split it.")
+    if total > SUSPICIOUS_BYTES and total > limits.ratio * size:
+        raise DatasetError(f"{archive.name} would unpack to {total // max(1, size)} times its size. No archive of photographs does that.")
+    ranges = sorted((info.header_offset, info.header_offset + 30 + len(_raw_name(info)) + info.compress_size) for info in infos)
+    if any(end > start for (_, end), (start, _) in pairwise(ranges)) or (ranges and ranges[-1][1] > opened.start_dir):
+        raise DatasetError(f"{archive.name} contains files that overlap, as a decompression bomb does. Make the zip again.")
+
+
+def _check_space(into: Path, needed: int) -> None:
+    free = shutil.disk_usage(into).free
+    if needed * 1.05 > free:
+        raise DatasetError(f"The disk of the workspace is full: {free >> 20} MB free, {needed >> 20} MB needed. Make room and try again.")
+
+
+def _refusal(info: zipfile.ZipInfo, name: str | None, limits: Limits) -> str | None:
+    """Why a member is not even opened, or None."""
+    if name is None:
+        return "Its path leads out of the archive."
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "It is a link; links are not followed."
+    if info.flag_bits & _ENCRYPTED_FLAG:
+        return "It is protected by a password."
+    if info.compress_type not in _METHODS:
+        return "It is compressed in an unusual way. Make the zip again with the normal method (deflate)."
+    if info.file_size > limits.file_bytes:
+        return f"It has {info.file_size >> 20} MB; the limit for one file is {limits.file_bytes >> 20} MB."
+    return None
+
+
+def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> str | None:
+    """Write one member in chunks; the reason when it is damaged. zipfile stops at the stated size and checks the sum."""
+    try:
+        source = opened.open(info)
+    except Exception:
+        return "It is damaged inside the archive."
+    with source, open(path, "wb") as target:
+        while True:
+            try:
+                chunk = source.read(CHUNK_BYTES)
+            except Exception:  # zlib.error, BadZipFile (checksum), EOFError, ...
+                return "It is damaged inside the archive."
+            if not chunk:
+                return None
+            try:
+                target.write(chunk)
+            except OSError as error:
+                free = shutil.disk_usage(path.parent).free >> 20
+                raise DatasetError(
+                    f"Unpacking stopped ({error.strerror}): {free} MB are free on the disk. Make room and try again."
+                ) from error
