@@ -1,0 +1,112 @@
+"""Predictions: how good a run is, which images it gets wrong, and what it says of new ones. Reads the run's folder; predicts nothing."""
+
+import streamlit as st
+
+from engine.evaluation.predictions import classes_of
+from engine.runs.jobs import Job
+from engine.runs.run import Run
+from pages.ui import scores, status, text
+from pages.ui.choice import choose
+from pages.ui.download import download
+from pages.ui.filters import SPLITS, filters, matrix
+from pages.ui.look import Source, thumbnails
+from pages.ui.resources import job_store, run_store, workspace
+from pages.ui.shown import ordered, read, select, unreadable
+from pages.ui.upload import next_upload, upload_area
+
+
+def caption_of(run: Run) -> str:
+    summary = run.summary or {}
+    accuracy = summary.get("test_accuracy") or summary.get("val_accuracy")
+    words = f"{text.short(run.name)} · {run.config.backbone}, {run.config.strategy}"
+    return f"{words} · {text.percent(float(accuracy))}" if accuracy else words
+
+
+def how_good(run: Run, classes: tuple[str, ...]) -> None:
+    """Accuracy, the matrix and the classes of one split."""
+    report = scores.read(workspace().run(run.id))
+    present = [split for split in ("test", "val") if split in report]
+    if not present:
+        st.info("This run's dataset has no validation and no test images, so nothing can be scored.")
+        return
+    split = st.segmented_control(
+        "Scores on", present, format_func=SPLITS.__getitem__, default=present[0], key=f"{run.id}_scored", required=True
+    )
+    scores.accuracy_in_words(report[split], split)
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        if len(classes) <= scores.MATRIX_CLASSES:
+            matrix(report, split, classes, key=run.id)
+        else:
+            st.markdown("**Most frequent mistakes**")
+            st.dataframe(scores.confusions(report[split], classes), hide_index=True)
+    with right:
+        st.markdown("**Per class**, the weakest first")
+        scores.class_table(report[split])
+
+
+def own_images(run: Run) -> None:
+    """The validation and test images of the run's dataset."""
+    table = read(workspace().run(run.id) / "predictions.csv")
+    classes = classes_of(table)
+    how_good(run, classes)
+    st.subheader("Image by image", anchor=False)
+    wanted, order = filters(table, classes, key=run.id)
+    chosen = ordered(select(table, wanted), order)
+    st.caption(f"{text.count(len(chosen), 'image')} of {len(table):,}")
+    thumbnails(chosen, Source(run=run.id, dataset=run.config.dataset), key=run.id)
+
+
+def new_images(run: Run) -> None:
+    """Images that the run has not seen: send, wait, look."""
+    hint = "Images, a folder or a zip. They are not added to any dataset."
+    arrival = upload_area("Drop new images here to have them predicted", hint, key="new")
+    if arrival:
+        job_store().submit("predict", {"run": run.id, "source": arrival.upload, "name": text.plain(arrival.name) or "New images"})
+        next_upload("new")
+        st.rerun()
+    jobs = [job for job in job_store().list("predict") if job.arguments.get("run") == run.id]
+    for job in jobs:
+        if not job.ended:
+            status.follow(job, f"Predicting {job.arguments.get('name', '')}")
+    if jobs and jobs[0].status == "failed":
+        st.error(text.md(jobs[0].error or "The prediction ended without saying why."), icon=":material/error:")
+    done = {str(job.result["predictions"]): job for job in jobs if job.status == "finished" and job.result}
+    if done:
+        predicted(run, choose("Predicted images", {id_: job_caption(job) for id_, job in done.items()}, key="predictions"))
+
+
+def job_caption(job: Job) -> str:
+    return text.short(str(job.arguments.get("name") or "New images"))
+
+
+def predicted(run: Run, predictions_id: str) -> None:
+    table = read(workspace().run(run.id) / "predictions" / predictions_id / "predictions.csv")
+    failed = unreadable(table)
+    words, link = st.columns([3, 1], vertical_alignment="center")
+    words.markdown(f"**{text.count(len(table) - len(failed), 'image')}** predicted, {text.count(len(failed), 'file')} unreadable.")
+    with link:
+        download("Download result.csv", f"/api/predictions/{run.id}/{predictions_id}/result.csv", key="download_new")
+    if len(failed):
+        st.dataframe(failed, hide_index=True)
+    wanted, order = filters(table, classes_of(table), key=predictions_id)
+    thumbnails(ordered(select(table, wanted), order), Source(run=run.id, dataset="", predictions=predictions_id), key=predictions_id)
+
+
+st.title("Predictions", anchor=False)
+runs = {run.id: run for run in run_store().list() if (workspace().run(run.id) / "predictions.csv").is_file()}
+if not runs:
+    st.info("No run has predictions yet. They appear here when the first run has finished.", icon=":material/grid_view:")
+    st.page_link("configure.py", label="Go to Configure", icon=":material/arrow_forward:")
+    st.stop()
+picker, link = st.columns([3, 1], vertical_alignment="bottom")
+with picker:
+    chosen_run = runs[choose("Run", {id_: caption_of(run) for id_, run in runs.items()}, key="run")]
+with link:
+    if (workspace().run(chosen_run.id) / "result.csv").is_file():
+        download("Download result.csv", f"/api/runs/{chosen_run.id}/result.csv", key="download_run")
+known, unseen = st.tabs(["Validation and test images", "New images"])
+with known:
+    own_images(chosen_run)
+with unseen:
+    new_images(chosen_run)

@@ -1,0 +1,59 @@
+"""Filters: the widgets above a gallery of predictions, and how a cell of the confusion matrix sets them.
+
+Not here: applying them (shown).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import scores
+from pages.ui.shown import ORDERS, OUTCOMES, Wanted
+
+SPLITS = {"": "All", "val": "Validation", "test": "Test"}
+
+
+def matrix(report: "dict", split: str, classes: Sequence[str], *, key: str) -> None:
+    """The confusion matrix of one split; a click on a cell shows its images in the gallery with the same `key`."""
+    figure = scores.confusion(report[split], classes)
+    st.plotly_chart(
+        figure,
+        key=f"{key}_cell_{split}",
+        on_select=partial(_show_cell, tuple(classes), split, key),
+        selection_mode="points",
+        config={"displayModeBar": False},
+        alt=f"Confusion matrix of the {scores.WORDS[split]} images; the most frequent mistakes are also listed as a table.",
+    )
+    st.caption("Click a cell to see its images below.")
+
+
+def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[Wanted, str]:
+    """What to show and in which order. Images that nobody has labelled have no split, no truth, no right or wrong."""
+    labelled = bool((table["label"] != "").any())
+    part, outcome, truth = "", "All", None
+    if labelled:
+        first = st.columns([1.1, 1.1, 1.3])
+        present = [name for name in SPLITS if not name or (table["split"] == name).any()]
+        part = first[0].segmented_control("Images", present, format_func=SPLITS.__getitem__, default="", key=f"{key}_split", required=True)
+        outcome = first[1].segmented_control("Right or wrong", OUTCOMES, default="All", key=f"{key}_outcome", required=True)
+        order = first[2].selectbox("Order", ORDERS, key=f"{key}_order")
+    second = st.columns(3)
+    if labelled:
+        truth = second[0].selectbox("True class", classes, index=None, placeholder="All", key=f"{key}_truth")
+    else:
+        order = second[0].selectbox("Order", ORDERS[1:], key=f"{key}_order")
+    guess = second[1].selectbox("Predicted class", classes, index=None, placeholder="All", key=f"{key}_guess")
+    low, high = second[2].slider("Confidence, in percent", 0, 100, (0, 100), key=f"{key}_confidence")
+    return Wanted(split=part, truth=truth, guess=guess, outcome=outcome, low=low / 100, high=high / 100), order
+
+
+def _show_cell(classes: tuple[str, ...], split: str, key: str) -> None:
+    """A cell was clicked: filter by it. A click beside the cells takes the filter away."""
+    points = st.session_state[f"{key}_cell_{split}"]["selection"]["points"]
+    truth, guess = points[0]["customdata"] if points else (None, None)
+    st.session_state[f"{key}_truth"] = None if truth is None else classes[truth]
+    st.session_state[f"{key}_guess"] = None if guess is None else classes[guess]
+    st.session_state[f"{key}_split"] = split if points else ""
+    st.session_state[f"{key}_outcome"] = "All"

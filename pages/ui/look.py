@@ -1,0 +1,86 @@
+"""Look: the predicted images of one run or upload as a gallery, and each of them in large with its probabilities.
+
+Not here: which of them (filters, shown).
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import text
+from pages.ui.bars import Bar, bars
+from pages.ui.gallery import gallery, page_of, picture
+from pages.ui.shown import card, top
+
+PAGE_SIZE = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the images of a table are: in a dataset, or in the folder of new predictions."""
+
+    run: str
+    dataset: str
+    predictions: str | None = None
+
+    def thumbnail(self, row: pd.Series, number: int) -> str:
+        if self.predictions:
+            return f"/api/predictions/{self.run}/{self.predictions}/{number}"
+        return f"/api/thumbnails/{self.dataset}/{row['image']}"
+
+    def large(self, row: pd.Series, number: int) -> str:
+        return self.thumbnail(row, number) if self.predictions else f"/api/images/{self.dataset}/{row['image']}"
+
+
+def thumbnails(table: pd.DataFrame, source: Source, *, key: str) -> None:
+    """A page of the gallery of `table`; the picked image opens large, and the arrow keys go through the whole table."""
+    if table.empty:
+        st.info("No image fits these filters.", icon=":material/filter_alt_off:")
+        return
+    here = page_of(len(table), PAGE_SIZE, key=f"page_{key}")
+    cards = [card(row, number, source.thumbnail(row, number)) for number, row in table.iloc[here].iterrows()]
+    picked = gallery(cards, label="Predicted images", key=f"gallery_{key}", side=140)
+    if picked is not None:
+        st.session_state["position"] = table.index.get_loc(int(picked))
+        _large(table, source)
+
+
+@st.dialog("Prediction", width="large")
+def _large(table: pd.DataFrame, source: Source) -> None:
+    position = st.session_state["position"]
+    row, number = table.iloc[position], int(table.index[position])
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        alt = f"{row['file_dir']}, predicted {row['predict']}"
+        picture(source.large(row, number), fallback=source.thumbnail(row, number), alt=alt, key="large_prediction")
+    with right:
+        st.markdown(_verdict(row))
+        marks = {str(row["label"]): " (true)"} if row["label"] else {}
+        rows = [
+            Bar(name=name + marks.get(name, ""), values=(share,), says=text.percent(share), strong=name == row["predict"])
+            for name, share in top(row)
+        ]
+        bars(rows, label="Most probable classes", key="large_bars", most=1)
+        st.text(str(row["file_dir"]))
+    _steps(position, len(table))
+
+
+def _verdict(row: pd.Series) -> str:
+    guess, sure = text.md(str(row["predict"])), text.percent(float(row["confidence"]))
+    if not row["label"]:
+        return f"**{guess}**, {sure} sure."
+    if row["label"] == row["predict"]:
+        return f":green[:material/check_circle:] **{guess}**, {sure} sure, and right."
+    return f":red[:material/cancel:] **{guess}**, {sure} sure, but it is **{text.md(str(row['label']))}**."
+
+
+def _steps(position: int, total: int) -> None:
+    back, words, forward = st.columns([1, 2, 1], vertical_alignment="center")
+    back.button("Previous", on_click=_go, args=(-1,), disabled=position == 0, shortcut="Left", width="stretch")
+    words.caption(f"{position + 1:,} of {total:,}", text_alignment="center")
+    forward.button("Next", on_click=_go, args=(1,), disabled=position + 1 == total, shortcut="Right", width="stretch")
+
+
+def _go(steps: int) -> None:
+    st.session_state["position"] += steps

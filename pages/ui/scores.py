@@ -1,0 +1,135 @@
+"""Scores: how good a run is on one split, in words, as a table per class, and as a confusion matrix to click on.
+
+Not here: computing them; they are read from the run's metrics.json.
+"""
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.ui import text
+
+if TYPE_CHECKING:  # the module computes with scikit-learn, which pages leave to the engine
+    from engine.evaluation.metrics import SplitReport
+
+MATRIX_CLASSES = 40
+WORDS = {"test": "test", "val": "validation", "train": "training"}
+
+
+def read(folder: Path) -> "dict[str, SplitReport]":
+    """The scores of each split in a run's folder; none when it has no labelled images."""
+    path = folder / "metrics.json"
+    return _read(str(path), path.stat().st_mtime_ns)["splits"] if path.is_file() else {}
+
+
+def accuracy_in_words(scores: "SplitReport", split: str) -> None:
+    """The accuracy as a person would say it, how far to trust it, and the averages over classes."""
+    right, images = round(scores["accuracy"] * scores["images"]), scores["images"]
+    columns = st.columns([1.3, 1, 1, 1])
+    columns[0].metric(f"Accuracy, {WORDS.get(split, split)} images", text.percent(scores["accuracy"]))
+    for column, name in zip(columns[1:], ("precision", "recall", "f1"), strict=True):
+        column.metric(f"{'F1' if name == 'f1' else name.capitalize()}, mean of classes", text.percent(scores[f"{name}_macro"]))  # type: ignore[literal-required]
+    low, high = (text.percent(scores[f"accuracy_{end}"], 0) for end in ("low", "high"))  # type: ignore[literal-required]
+    st.markdown(
+        f"Right for **{right:,} of {text.count(images, 'image')}**. Judged by so many, the accuracy on images like these "
+        f"lies between **{low}** and **{high}** (95 % Wilson interval)."
+    )
+
+
+def class_table(scores: "SplitReport") -> None:
+    """Precision, recall and F1 per class, the weakest first; a dash where nothing could be measured."""
+    rows = sorted(scores["per_class"], key=lambda row: -1 if row["f1"] is None else row["f1"])
+    frame = pd.DataFrame(
+        {
+            "Class": [row["class"] for row in rows],
+            **{name.capitalize(): [_percent(row[name]) for row in rows] for name in ("precision", "recall", "f1")},
+            "Images": [row["support"] for row in rows],
+        }
+    )
+    bar = st.column_config.ProgressColumn
+    columns = {
+        "Precision": bar(help="Of the images called this, how many are.", format="%.0f %%", min_value=0, max_value=100),
+        "Recall": bar(help="Of the images that are this, how many were found.", format="%.0f %%", min_value=0, max_value=100),
+        "F1": bar(help="The harmonic mean of the two.", format="%.0f %%", min_value=0, max_value=100),
+    }
+    st.dataframe(frame, hide_index=True, column_config=columns, height=min(38 + 35 * len(rows), 430))
+
+
+def confusion(scores: "SplitReport", classes: Sequence[str]) -> go.Figure:
+    """Counts of (true class, predicted class), coloured by the share of the true class.
+
+    Plotly's heatmap answers no clicks, so a layer of invisible squares over it does: customdata is [true, predicted].
+    """
+    counts = scores["confusion"]
+    shares = [[value / max(sum(row), 1) for value in row] for row in counts]
+    places = list(range(len(classes)))
+    cells = [(truth, guess) for truth in places for guess in places]
+    names = [escape(text.short(name, 22)) for name in classes]  # plotly would take < in a name for markup
+    words = [f"{counts[t][g]:,} of {sum(counts[t]):,} images of<br><b>{names[t]}</b><br>called <b>{names[g]}</b>" for t, g in cells]
+    side = max(18, min(72, 420 // len(classes)))
+    figure = go.Figure(
+        [
+            go.Heatmap(
+                z=shares,
+                text=[[f"{value:,}" if value else "" for value in row] for row in counts],
+                texttemplate="%{text}" if len(classes) <= 20 else None,
+                colorscale=_ramp(),
+                zmin=0,
+                zmax=1,
+                showscale=False,
+                xgap=2,
+                ygap=2,
+                hoverinfo="skip",
+            ),
+            go.Scatter(
+                x=[guess for _, guess in cells],
+                y=[truth for truth, _ in cells],
+                mode="markers",
+                marker={"symbol": "square", "size": side, "opacity": 0},
+                customdata=[list(cell) for cell in cells],
+                text=words,
+                hovertemplate="%{text}<extra></extra>",
+                unselected={"marker": {"opacity": 0}},
+                selected={"marker": {"opacity": 0}},
+                showlegend=False,
+            ),
+        ]
+    )
+    axis = {"tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False, "fixedrange": True}
+    figure.update_xaxes(title="predicted class", side="top", **axis)
+    figure.update_yaxes(title="true class", autorange="reversed", **axis)
+    figure.update_layout(height=170 + max(220, min(560, side * len(classes))), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
+    return figure
+
+
+def confusions(scores: "SplitReport", classes: Sequence[str], limit: int = 50) -> pd.DataFrame:
+    """The most frequent mistakes as a table, for when the matrix would be too large to read."""
+    rows = [
+        (count, classes[truth], classes[guess])
+        for truth, row in enumerate(scores["confusion"])
+        for guess, count in enumerate(row)
+        if count and truth != guess
+    ]
+    return pd.DataFrame(sorted(rows, key=lambda row: -row[0])[:limit], columns=["Images", "True class", "Predicted class"])
+
+
+def _ramp() -> list[tuple[float, str]]:
+    """From the theme's surface to its accent; the page is redrawn when the reader changes the theme."""
+    theme = st.context.theme.type or "light"
+    surface, accent = (st.get_option(f"theme.{theme}.{name}") for name in ("secondaryBackgroundColor", "primaryColor"))
+    return [(0.0, surface or "#f2f6f9"), (1.0, accent or "#0f6fa8")]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _read(path: str, modified_ns: int) -> "dict[str, dict[str, SplitReport]]":
+    return json.loads(Path(path).read_text(encoding="utf-8"))
