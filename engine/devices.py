@@ -68,6 +68,15 @@ def pick(name: str) -> "torch.device":
     return torch.device(chosen)
 
 
+def name(device: "torch.device") -> str:
+    """What the maker calls it."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return _cpu_name()
+
+
 def precision(device: "torch.device", wanted: str) -> "tuple[torch.dtype | None, str]":
     """The autocast dtype (None computes in float32 throughout) and its name, for 'auto', 'fp32', 'bf16' or 'fp16'."""
     import torch

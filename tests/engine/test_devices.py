@@ -169,3 +169,7 @@ def test_lack_of_memory_is_recognised_when_torch_really_runs_out():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60, dtype=torch.uint8)
     assert devices.is_out_of_memory(caught.value)
+
+
+def test_a_device_has_the_name_that_the_list_shows():
+    assert devices.name(CPU) == devices.available()[-1]["name"]
