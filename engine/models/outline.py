@@ -17,7 +17,7 @@ class ParameterOutline:
     name: str
     size: int
     kind: str
-    """"weight" (two or more dimensions), "bias", or "norm" (a parameter of a normalisation layer)."""
+    """"weight" (of a layer that multiplies), "bias", "norm" (of a normalisation layer), or "other": tokens, position codes, scales."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class BlockOutline:
     """One block of the chain, in forward order."""
 
     name: str
-    """A name that a reader of torchvision knows: `layer3.1`, `features.5`, `encoder.layers.encoder_layer_7`; the last is the head, e.g. `fc`."""
+    """A name that a reader of torchvision knows: `layer3.1`, `features.5`, `encoder.layers.encoder_layer_7`; the last is the head, `fc`."""
     stage: str
     """Blocks that are drawn together: `layer3`, `features.5`, `encoder.layers`, `head`."""
     parameters: tuple[ParameterOutline, ...]

@@ -1,0 +1,160 @@
+"""Chain: a classifier as an exact sequence of named blocks that ends in its head.
+
+The blocks run the model's own modules: moving, loading or training `chain.model` moves, loads or trains the blocks.
+Not here: where weights come from, which blocks train.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.errors import BackboneError
+from engine.models.head import drop_auxiliaries, find_head
+from engine.models.outline import BlockOutline, Outline, ParameterOutline
+from engine.models.trace import NORMS, Forward, Segment, modules_of, segments, tensors_of, trace
+
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One link of the chain."""
+
+    name: str
+    stage: str
+    parameters: tuple[str, ...]
+    """Names in the model's state dict, in the model's order; every parameter belongs to exactly one block."""
+    buffers: tuple[str, ...]
+    modules: tuple[nn.Module, ...]
+    """The layers it runs, in forward order."""
+    evaluating: Forward
+    training: Forward
+
+
+class Chain:
+    """A torchvision model and its blocks; starts with every block in eval mode."""
+
+    def __init__(self, model: nn.Module, backbone: str, *, blocks: tuple[Block, ...], classes: int, input_size: int) -> None:
+        self.model, self.backbone, self.blocks = model, backbone, blocks
+        self.classes, self.input_size = classes, input_size
+        self._trains: frozenset[int] = frozenset()
+        self.train_blocks(())
+
+    @property
+    def head(self) -> str:
+        """Name of the last block, which is also the path of the layer that gives the class scores."""
+        return self.blocks[-1].name
+
+    def __call__(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Blocks `start` to `stop` (exclusive; None: to the end). Images [N, 3, H, W] in; activations or logits [N, classes] out."""
+        for index, block in list(enumerate(self.blocks))[start:stop]:
+            x = (block.training if index in self._trains else block.evaluating)(self.model, x)
+        return x
+
+    def train_blocks(self, trainable: Collection[int]) -> None:
+        """Put the blocks with these indexes in train mode and all others in eval mode: fixed norm statistics, no dropout."""
+        self._trains = frozenset(trainable)
+        self.model.eval()
+        for index in self._trains:
+            for module in self.blocks[index].modules:
+                module.train()
+
+    def outline(self) -> Outline:
+        """Names and sizes of the blocks as plain data."""
+        blocks = tuple(
+            BlockOutline(name=block.name, stage=block.stage, parameters=tuple(_describe(self.model, name) for name in block.parameters))
+            for block in self.blocks
+        )
+        return Outline(backbone=self.backbone, classes=self.classes, input_size=self.input_size, blocks=blocks)
+
+    @torch.no_grad()
+    def self_test(self, image_size: int) -> None:
+        """Compare the chain with the model on two random images, in eval mode. BackboneError if they differ or a block is unsafe."""
+        weight = next(self.model.parameters())
+        images = torch.rand(2, 3, image_size, image_size, generator=torch.Generator().manual_seed(0)).to(weight.device, weight.dtype)
+        self.train_blocks(())
+        expected, x = self.model(images), images
+        for block in self.blocks:
+            version, given = x._version, x
+            x = block.evaluating(self.model, x)
+            if given._version != version:
+                raise BackboneError(f"The block {block.name} of {self.backbone} writes into its input. This is a defect; please report it.")
+        if x.shape != (2, self.classes) or not torch.allclose(x, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+            raise BackboneError(f"The blocks of {self.backbone} do not add up to the model. This is a defect; please report it.")
+
+
+def build_chain(model: nn.Module, backbone: str, classes: int, input_size: int) -> Chain:
+    """Cut `model`, which has its head for `classes` classes already, into blocks. Its parameters are not copied.
+
+    Train and eval are traced apart, because functions that are told `training=` keep what they were told.
+    """
+    drop_auxiliaries(model)
+    head = find_head(model)
+    evaluating = segments(model, trace(model, training=False), head)
+    training = segments(model, trace(model, training=True), head)
+    if [s.unit for s in evaluating] != [s.unit for s in training] or evaluating[-1].unit != head:
+        raise BackboneError(f"{backbone} runs through other blocks in training than in evaluation. Choose another backbone.")
+    _unshare_input(model, training)
+    stages = _stages([segment.unit for segment in evaluating])
+    blocks = tuple(_block(model, e, t, stage) for e, t, stage in zip(evaluating, training, stages, strict=True))
+    _demand_partition(model, blocks, backbone)
+    return Chain(model, backbone, blocks=blocks, classes=classes, input_size=input_size)
+
+
+def _block(model: nn.Module, evaluating: Segment, training: Segment, stage: str) -> Block:
+    used = tensors_of(model, evaluating)
+    return Block(
+        name=evaluating.unit,
+        stage=stage,
+        parameters=tuple(name for name, _ in model.named_parameters() if name in used),
+        buffers=tuple(name for name, _ in model.named_buffers() if name in used),
+        modules=modules_of(model, training),
+        evaluating=evaluating.forward,
+        training=training.forward,
+    )
+
+
+def _unshare_input(model: nn.Module, pieces: tuple[Segment, ...]) -> None:
+    """Stop layers at the start of a block from overwriting its input, which may be a cached activation that others read.
+
+    EfficientNet, MobileNetV3 and MNASNet open their heads with Dropout(inplace=True).
+    """
+    for piece in pieces:
+        for module in modules_of(model, piece):
+            if next(module.parameters(), None) is not None:
+                break  # what follows works on the fresh output of this layer
+            if getattr(module, "inplace", False):
+                setattr(module, "inplace", False)  # noqa: B010 - a plain attribute, which nn.Module does not declare
+
+
+def _demand_partition(model: nn.Module, blocks: tuple[Block, ...], backbone: str) -> None:
+    """Every parameter in exactly one block, or freezing would forget one, or contradict itself."""
+    placed = [name for block in blocks for name in block.parameters]
+    if sorted(placed) != sorted(name for name, _ in model.named_parameters()):
+        raise BackboneError(f"The parameters of {backbone} do not fall into separate blocks. Choose another backbone.")
+
+
+def _stages(units: list[str]) -> list[str]:
+    """What to draw together: blocks of one container, unless that container holds whole stages itself."""
+    parents = [unit.rpartition(".")[0] for unit in units]
+    nested = {parent.rpartition(".")[0] for parent in parents} - {""}
+    stages = [_numbered(unit) if not parent or parent in nested else parent for unit, parent in zip(units, parents, strict=True)]
+    return [*stages[:-1], "head"]
+
+
+def _numbered(unit: str) -> str:
+    """`inception4` for `inception4a`, `Mixed_5` for `Mixed_5b`: the number by which the papers speak of these stages."""
+    found = re.fullmatch(r"(.*\d)[a-z](_.*)?", unit)
+    return found[1] if found else unit
+
+
+def _describe(model: nn.Module, name: str) -> ParameterOutline:
+    owner, _, leaf = name.rpartition(".")
+    size = model.get_parameter(name).numel()
+    if isinstance(model.get_submodule(owner), NORMS):
+        return ParameterOutline(name=name, size=size, kind="norm")
+    kind = "bias" if leaf.endswith("bias") else "weight" if leaf.endswith("weight") else "other"
+    return ParameterOutline(name=name, size=size, kind=kind)

@@ -1,0 +1,143 @@
+"""Fit: named tensors put into a model whose head may be another; whatever does not fit is said, or refused.
+
+Only the region of the head (`fc`, `classifier`, `heads`) may differ. Not here: where the tensors come from.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import VisionTransformer
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+from engine.errors import WeightsError
+from engine.models.head import AUXILIARIES, find_head
+
+# What torchvision itself renames when it reads older files.
+_LEGACY_NAMES = (
+    (re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)"), r"\1\2"),
+    (re.compile(r"(.*\.mlp)\.linear_1(\..*)"), r"\1.0\2"),
+    (re.compile(r"(.*\.mlp)\.linear_2(\..*)"), r"\1.3\2"),
+)
+_POSITIONS = "encoder.pos_embedding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """How a file and a model fit: numbers and names for the person who brought the file."""
+
+    matched: int
+    missing: tuple[str, ...]
+    """Tensors of the model that the file does not have; they keep their random start."""
+    unexpected: tuple[str, ...]
+    """Tensors of the file that are not used."""
+    reinitialised_head: bool
+    notes: tuple[str, ...]
+    """The same in sentences; empty when everything matched."""
+
+
+def fit_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, name: str) -> Match:
+    """Copy `state` into `model`, which is `backbone` with the head that is wanted; `name` is the file's, for messages.
+
+    WeightsError when anything but the head does not fit: then the file belongs to another backbone.
+    """
+    fitting, match = match_state(state, model, backbone=backbone, name=name)
+    own = model.state_dict()
+    with torch.no_grad():
+        for key, tensor in fitting.items():
+            own[key].copy_(tensor)
+    return match
+
+
+def match_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, name: str) -> tuple[dict[str, Tensor], Match]:
+    """(the tensors that fit, under the model's names; the report). Reads shapes only, so a weightless model will do."""
+    own = {key: tensor.shape for key, tensor in model.state_dict().items()}
+    head = find_head(model)
+    notes: list[str] = []
+    known = _without_auxiliaries(_resampled(_renamed(state), model, notes), own, notes)
+    known = _adopted_head(known, own, head)
+    fitting = {key: tensor for key, tensor in known.items() if own.get(key) == tensor.shape}
+    missing = [key for key in own if key not in fitting and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in known if key not in fitting]
+    region = head.partition(".")[0] + "."
+    _demand_backbone([*missing, *unexpected], region, known, own, f"{name[:120]} does not fit {backbone}")
+    anew = tuple(dict.fromkeys(key.rpartition(".")[0] for key in missing))
+    fitting = {key: tensor for key, tensor in fitting.items() if key.rpartition(".")[0] not in anew}  # a layer is taken whole or not
+    unused = tuple(key for key in known if key not in fitting)
+    return fitting, Match(
+        matched=len(fitting),
+        missing=tuple(key for key in own if key not in fitting and not key.endswith("num_batches_tracked")),
+        unexpected=unused,
+        reinitialised_head=head in anew,
+        notes=(*notes, *_head_notes(anew, unused, head)),
+    )
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {_modern(key): tensor for key, tensor in state.items()}
+
+
+def _modern(key: str) -> str:
+    for pattern, replacement in _LEGACY_NAMES:
+        key = pattern.sub(replacement, key)
+    return key
+
+
+def _resampled(state: dict[str, Tensor], model: nn.Module, notes: list[str]) -> dict[str, Tensor]:
+    """A vision transformer's position codes for the image size of `model`."""
+    positions = state.get(_POSITIONS)
+    if not isinstance(model, VisionTransformer) or positions is None or positions.shape == model.encoder.pos_embedding.shape:
+        return state
+    try:
+        resampled = interpolate_embeddings(model.image_size, model.patch_size, OrderedDict(state))
+    except (ValueError, RuntimeError):  # not a square of positions; the shapes will be reported
+        return state
+    side = model.image_size // model.patch_size
+    notes.append(f"The position codes were resampled from {positions.shape[1] - 1} to {side * side} patches, for images of another size.")
+    return dict(resampled)
+
+
+def _without_auxiliaries(state: dict[str, Tensor], own: Mapping[str, object], notes: list[str]) -> dict[str, Tensor]:
+    kept = {key: tensor for key, tensor in state.items() if key in own or key.partition(".")[0] not in AUXILIARIES}
+    if len(kept) < len(state):
+        notes.append(f"The file's auxiliary heads ({len(state) - len(kept)} tensors) are not used: they only serve training from scratch.")
+    return kept
+
+
+def _adopted_head(state: dict[str, Tensor], own: Mapping[str, torch.Size], head: str) -> dict[str, Tensor]:
+    """With the only layer of a rebuilt head (`fc.1` in an nn.Sequential, `classifier` itself) under the name of `head`, if it fits."""
+    weight = f"{head}.weight"
+    region = head.partition(".")[0]
+    strange = [k for k, t in state.items() if k.startswith(f"{region}.") and t.ndim > 1 and own.get(k) != t.shape]
+    if weight in state or len(strange) != 1 or state[strange[0]].shape != own[weight]:
+        return state
+    layer = strange[0].rpartition(".")[0]
+    return {(f"{head}.{key.rpartition('.')[2]}" if key.rpartition(".")[0] == layer else key): tensor for key, tensor in state.items()}
+
+
+def _demand_backbone(differing: list[str], region: str, state: Mapping[str, Tensor], own: Mapping[str, torch.Size], complaint: str) -> None:
+    wrong = [key for key in dict.fromkeys(differing) if not key.startswith(region)]
+    if not wrong:
+        return
+    reshaped = [key for key in wrong if key in state and key in own]
+    missing = [key for key in wrong if key not in state]
+    surplus = [key for key in wrong if key not in own]
+    shown = [f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key])}" for key in reshaped[:1]]
+    shown += [f"{len(missing)} of its {len(own)} tensors are missing, such as {missing[0]}"] if missing else []
+    shown += [f"{len(surplus)} are unknown to it, such as {surplus[0][:80]}"] if surplus else []
+    raise WeightsError(f"{complaint}: {'; '.join(shown)}. Choose the backbone that the file was made with.")
+
+
+def _head_notes(anew: tuple[str, ...], unused: tuple[str, ...], head: str) -> list[str]:
+    notes = []
+    if head in anew:
+        notes.append(f"The file's head was made for other classes or another design: {head} starts anew.")
+    others = [layer for layer in anew if layer != head]
+    if others:
+        notes.append(f"Not in the file, so they start from random values: {', '.join(others)}.")
+    if unused:
+        notes.append(f"In the file but not used: {', '.join(key[:80] for key in unused)}.")
+    return notes

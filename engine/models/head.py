@@ -1,0 +1,83 @@
+"""Head: the layer that turns features into class scores; found by walking back from the output, and replaced.
+
+Not here: what precedes it. `seed_of` makes every random start of a model a pure function of what it is for.
+"""
+
+import hashlib
+import math
+
+import torch
+from torch import nn
+from torchvision.models import VisionTransformer
+
+from engine.errors import BackboneError
+from engine.models.trace import output_chain, trace
+
+AUXILIARIES = ("aux1", "aux2", "AuxLogits")
+
+
+def find_head(model: nn.Module) -> str:
+    """Path of the last Linear or Conv2d before the output: `fc`, `classifier.6`, `heads.head`."""
+    for node in output_chain(trace(model, training=False)):
+        if node.op == "call_module" and isinstance(model.get_submodule(str(node.target)), (nn.Linear, nn.Conv2d)):
+            return str(node.target)
+    raise BackboneError(
+        f"{type(model).__name__} ends in no linear layer, so it has no head to replace. Choose a classifier of torchvision."
+    )
+
+
+def swap_head(model: nn.Module, backbone: str, classes: int, seed: int) -> str:
+    """Give `model` a new head for `classes` classes and return its path. Equal (seed, backbone, classes) give equal heads.
+
+    The global random state is neither read nor changed. Auxiliary heads (GoogLeNet, Inception) go: in training
+    they would make the output a tuple and the pass impossible to cut.
+    """
+    drop_auxiliaries(model)
+    path = find_head(model)
+    old = model.get_submodule(path)
+    assert isinstance(old, (nn.Linear, nn.Conv2d))
+    head = _like(old, classes)
+    _initialise(head, model, seed_of(f"head {backbone} {classes}", seed))
+    model.set_submodule(path, head)
+    if isinstance(getattr(model, "num_classes", None), int):
+        setattr(model, "num_classes", classes)  # noqa: B010 - SqueezeNet and ViT keep it as a plain attribute
+    return path
+
+
+def drop_auxiliaries(model: nn.Module) -> None:
+    for name in AUXILIARIES:
+        if isinstance(getattr(model, name, None), nn.Module):
+            setattr(model, name, None)
+            setattr(model, "aux_logits", False)  # noqa: B010 - asked in forward
+
+
+def seed_of(purpose: str, seed: int) -> int:
+    """A 63-bit seed that is a pure function of `purpose` and `seed`, and unrelated between purposes."""
+    return int.from_bytes(hashlib.sha256(f"{purpose} {seed}".encode()).digest()[:8], "little") >> 1
+
+
+def _like(old: nn.Linear | nn.Conv2d, classes: int) -> nn.Linear | nn.Conv2d:
+    """A layer of the same kind for `classes` outputs, its values not yet set; making it draws no random number."""
+    placing = {"device": old.weight.device, "dtype": old.weight.dtype, "bias": old.bias is not None}
+    if isinstance(old, nn.Linear):
+        return nn.utils.skip_init(nn.Linear, old.in_features, classes, **placing)
+    return nn.utils.skip_init(nn.Conv2d, old.in_channels, classes, old.kernel_size, old.stride, old.padding, **placing)
+
+
+@torch.no_grad()
+def _initialise(head: nn.Linear | nn.Conv2d, model: nn.Module, seed: int) -> None:
+    """As torchvision starts this kind of head: zeros for ViT, a narrow normal for SqueezeNet's convolution, else Linear's uniform."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.empty(head.weight.shape)
+    bias = torch.zeros(head.weight.shape[0])
+    if isinstance(model, VisionTransformer):
+        weight.zero_()
+    elif isinstance(head, nn.Conv2d):
+        weight.normal_(0.0, 0.01, generator=generator)
+    else:
+        bound = 1 / math.sqrt(weight.shape[1])
+        weight.uniform_(-bound, bound, generator=generator)  # kaiming_uniform_ with a = sqrt(5), as nn.Linear
+        bias.uniform_(-bound, bound, generator=generator)
+    head.weight.copy_(weight)
+    if head.bias is not None:
+        head.bias.copy_(bias)

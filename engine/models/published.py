@@ -1,0 +1,120 @@
+"""Published weights: the file of a torchvision weights entry, on disk or downloaded, and checked against its name.
+
+Files lie where torchvision itself keeps them. Not here: reading their tensors, weights of users.
+"""
+
+import functools
+import hashlib
+import http.client
+import queue
+import re
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from torchvision.models import WeightsEnum
+
+from engine.errors import WeightsError
+from engine.models.catalog import checkpoints_folder
+from engine.workspace import atomic_path
+
+CONNECT_SECONDS = 5.0
+STALL_SECONDS = 30.0
+"""How long a download that has begun may stand still."""
+_CHUNK_BYTES = 1 << 20
+_HASH = re.compile(r"-([a-f0-9]*)\.")  # the rule of torch.hub: resnet18-f37072fd.pth begins so in SHA-256
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes so far, bytes in all; 0 when unknown)."""
+
+
+def find_torchvision(entry: WeightsEnum, progress: Progress | None = None) -> Path:
+    """The intact file of `entry`, downloaded when it is not there yet. WeightsError within seconds when it cannot be had."""
+    path = checkpoints_folder() / entry.url.rpartition("/")[2]
+    if not path.is_file():
+        _download(entry, path, progress)
+    elif not _intact(path):
+        raise WeightsError(
+            f"The file {path} is damaged: its checksum is not the one in its name. "
+            "Delete it so that it is downloaded anew, or put an intact copy in its place."
+        )
+    return path
+
+
+def _download(entry: WeightsEnum, path: Path, progress: Progress | None) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _open(entry.url) as response, atomic_path(path) as temporary:
+            digest = _save(response, temporary, progress)
+            if not digest.startswith(_expected(path)):
+                raise WeightsError(f"{path.name} arrived damaged from {_host(entry.url)}: its checksum is wrong. Try again.")
+    except (OSError, http.client.HTTPException) as error:  # URLError, HTTPError and TimeoutError are OSErrors
+        raise WeightsError(_unavailable(entry, path, error)) from error
+
+
+def _open(url: str) -> http.client.HTTPResponse:
+    """The response of `url`, or TimeoutError. A thread waits for it: no time-out of a socket covers the look-up of the name."""
+    answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True, name="connect").start()
+    try:
+        answer = answers.get(timeout=CONNECT_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {CONNECT_SECONDS:g} seconds") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _save(response: http.client.HTTPResponse, path: Path, progress: Progress | None) -> str:
+    """Write the body of `response`; returns its SHA-256."""
+    digest, done = hashlib.sha256(), 0
+    total = int(response.headers.get("Content-Length") or 0)
+    with open(path, "wb") as file:
+        while chunk := response.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            file.write(chunk)
+            done += len(chunk)
+            if progress:
+                progress(done, total)
+    return digest.hexdigest()
+
+
+def _unavailable(entry: WeightsEnum, path: Path, error: Exception) -> str:
+    """One sentence and three ways on."""
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return (
+        f"The weights {entry} are not on this machine and could not be downloaded from {_host(entry.url)} ({reason}). Three ways on: "
+        f"bring a weights file of your own; or get {entry.url} elsewhere and put it into {path.parent}; "
+        "or train from random weights (weights 'none')."
+    )
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _expected(path: Path) -> str:
+    """How the SHA-256 of the file must begin; '' when its name does not say."""
+    found = _HASH.search(path.name)
+    return found[1] if found else ""
+
+
+def _intact(path: Path) -> bool:
+    about = path.stat()
+    return _digest(path, about.st_size, about.st_mtime_ns).startswith(_expected(path))
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(path: Path, _size: int, _changed_ns: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,198 @@
+"""Trace: the forward pass of a model as a graph, cut into segments where exactly one tensor is live.
+
+A segment becomes a plain function (model, x) -> x that runs the model's own modules; nothing is copied, so training
+through the segments trains the model. Not here: names of stages, heads, weights.
+"""
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torchvision
+from torch import Tensor, fx, nn
+from torchvision.models.maxvit import MaxVitBlock
+from torchvision.models.vision_transformer import Encoder
+
+from engine.errors import BackboneError
+
+Forward = Callable[[nn.Module, Tensor], Tensor]
+
+# Containers: their forward runs their children in order and little else, so a cut between two children is natural.
+_CONTAINERS = (nn.Sequential, nn.ModuleList, Encoder, MaxVitBlock)
+_LEAVES = tuple(kind for _, kind in inspect.getmembers(torchvision.ops, inspect.isclass) if issubclass(kind, nn.Module))
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+_DROPOUTS = nn.modules.dropout._DropoutNd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A stretch of the forward pass with one tensor going in and one coming out."""
+
+    unit: str
+    """Path of the module that this stretch is about: `layer3.1`."""
+    nodes: tuple[fx.Node, ...]
+    forward: Forward
+
+
+def trace(model: nn.Module, *, training: bool) -> fx.Graph:
+    """The forward pass of `model` in train or eval mode; functions that read `training` differ. Modes are left as they were."""
+    modes = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        return _Tracer().trace(model)
+    except BackboneError:
+        raise
+    except Exception as error:
+        raise BackboneError(
+            f"{type(model).__name__} cannot be cut into blocks: its forward pass depends on the data ({error}). "
+            "Choose a classifier of torchvision."
+        ) from error
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def segments(model: nn.Module, graph: fx.Graph, head: str) -> tuple[Segment, ...]:
+    """`graph` cut before every unit that holds weights, wherever only one tensor is live; the last segment is the head.
+
+    Norms and whatever holds no parameters stay with the unit before them, but nothing is ever cut after a dropout:
+    a dropout belongs to the unit behind it, so that what precedes a cut is the same in every step.
+    """
+    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "get_attr", "output")]
+    units = [_unit(model, _path(node), head) for node in nodes]
+    starts, names = [0], [""]
+    for index in range(len(nodes)):
+        if units[index] == names[-1] or not _holds_weights(model, units[index], head):
+            continue
+        start = _before_dropout(model, nodes, index, starts[-1])
+        if not names[-1]:
+            names[-1] = units[index]
+        elif _live_value(nodes, start) is not None:
+            starts.append(start)
+            names.append(units[index])
+    bounds = [*starts, len(nodes)]
+    pieces = [tuple(nodes[first:last]) for first, last in itertools.pairwise(bounds)]
+    return tuple(
+        Segment(unit=name, nodes=piece, forward=_compiled(model, piece, _live_value(nodes, start), name))
+        for name, piece, start in zip(names, pieces, starts, strict=True)
+    )
+
+
+def tensors_of(model: nn.Module, segment: Segment) -> set[str]:
+    """Names of all parameters and buffers that `segment` reads."""
+    names: set[str] = set()
+    for node in segment.nodes:
+        if node.op == "call_module":
+            module = model.get_submodule(_target(node))
+            tensors = (*module.named_parameters(), *module.named_buffers())
+            names.update(f"{node.target}.{name}" for name, _ in tensors)
+        names.update(_target(source) for source in node.all_input_nodes if source.op == "get_attr")
+    return names
+
+
+def modules_of(model: nn.Module, segment: Segment) -> tuple[nn.Module, ...]:
+    """The layers that `segment` calls, in order: those whose mode and hooks matter to it."""
+    return tuple(model.get_submodule(_target(node)) for node in segment.nodes if node.op == "call_module")
+
+
+class _Tracer(fx.Tracer):
+    """Leaves whole what torch.nn and torchvision.ops define, so that their `training` is read when they run, not now."""
+
+    proxy_buffer_attributes = True  # else MaxViT's position index becomes a constant that `.to(device)` would not move
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, _LEAVES) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _target(node: fx.Node) -> str:
+    return str(node.target)
+
+
+def _path(node: fx.Node) -> str:
+    """Path of the module in which `node` runs; '' for the model itself."""
+    if node.op == "call_module":
+        return _target(node)
+    stack = node.meta.get("nn_module_stack") or {}
+    return next(reversed(stack), "")
+
+
+def _unit(model: nn.Module, path: str, head: str) -> str:
+    """The outermost module on `path` that is not a container; '' when the path ends in one."""
+    parts = path.split(".") if path else []
+    for depth in range(1, len(parts) + 1):
+        unit = ".".join(parts[:depth])
+        if not _opens(model.get_submodule(unit)) and not head.startswith(f"{unit}."):
+            return unit
+    return ""
+
+
+def _opens(module: nn.Module) -> bool:
+    """Whether to look inside. A conv with its norm and activation is one unit, whatever container holds it."""
+    if not isinstance(module, _CONTAINERS) or isinstance(module, _LEAVES) or type(module).forward is not _own_forward(module):
+        return False
+    children = list(module.children())
+    composite = any(list(child.children()) and not isinstance(child, _LEAVES) for child in children)
+    return composite or sum(_has_matrix(child) for child in children) > 1
+
+
+def _own_forward(module: nn.Module) -> object:
+    """The forward of the container class that `module` is an instance of; a subclass with another is no mere container."""
+    return next(kind.forward for kind in _CONTAINERS if isinstance(module, kind))
+
+
+def _has_matrix(module: nn.Module) -> bool:
+    return any(parameter.ndim > 1 for parameter in module.parameters())
+
+
+def _holds_weights(model: nn.Module, unit: str, head: str) -> bool:
+    return bool(unit) and (unit == head or _has_matrix(model.get_submodule(unit)))
+
+
+def _before_dropout(model: nn.Module, nodes: list[fx.Node], index: int, start: int) -> int:
+    """`index`, moved back before the first dropout of the glue that leads up to it."""
+    glue = index
+    while glue > start and not _has_parameters(model, nodes[glue - 1]):
+        glue -= 1
+    return next((at for at in range(glue, index) if _is_dropout(model, nodes[at])), index)
+
+
+def _has_parameters(model: nn.Module, node: fx.Node) -> bool:
+    return node.op == "call_module" and next(model.get_submodule(_target(node)).parameters(), None) is not None
+
+
+def _is_dropout(model: nn.Module, node: fx.Node) -> bool:
+    return node.op == "call_module" and isinstance(model.get_submodule(_target(node)), _DROPOUTS)
+
+
+def _live_value(nodes: list[fx.Node], start: int) -> fx.Node | None:
+    """The only value that `nodes[start:]` need from before; None when they need several. Parameters can be read anywhere."""
+    later = set(nodes[start:])
+    needed = {source for node in nodes[start:] for source in node.all_input_nodes if source not in later and source.op != "get_attr"}
+    return needed.pop() if len(needed) == 1 else None
+
+
+def _compiled(model: nn.Module, nodes: tuple[fx.Node, ...], entry: fx.Node | None, name: str) -> Forward:
+    """`nodes` as a function of the model and the value `entry`."""
+    if entry is None:
+        raise BackboneError(f"The block {name} of {type(model).__name__} needs more than one tensor. Choose another backbone.")
+    graph = fx.Graph()
+    copies = {entry: graph.placeholder("x")}
+    for node in nodes:
+        for source in node.all_input_nodes:
+            if source.op == "get_attr" and source not in copies:
+                copies[source] = graph.node_copy(source)
+        copies[node] = graph.node_copy(node, copies.__getitem__)
+    graph.output(copies[nodes[-1]])
+    code = graph.python_code("self")
+    namespace = dict(code.globals)
+    exec(compile(code.src, f"<block {name}>", "exec", dont_inherit=True), namespace)  # as fx.GraphModule does, less its copy of the modules
+    return namespace["forward"]
+
+
+def output_chain(graph: fx.Graph) -> Iterator[fx.Node]:
+    """The nodes that lead to the output, last first, along the first input of each."""
+    node = next(node for node in reversed(graph.nodes) if node.op == "output")
+    while node.all_input_nodes:
+        node = node.all_input_nodes[0]
+        yield node
