@@ -20,7 +20,7 @@ def alive(owner: str) -> bool:
     if not Path("/proc/self/stat").exists():
         return _answers(int(number))
     now = _identity(int(number))
-    return now is not None and (now == owner or rest == "")
+    return now is not None and (now == owner or not rest.strip(":"))
 
 
 def _identity(pid: int) -> str | None:

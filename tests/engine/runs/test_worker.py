@@ -225,7 +225,7 @@ def test_leaving_interrupts_what_runs_and_it_can_be_resumed(
 
 
 def test_a_server_that_is_killed_takes_its_children_along_and_leaves_runs_to_resume(runs: RunStore, workspace: Workspace):
-    run = queue(runs, "endless")
+    run = queue(runs, "deaf")  # it says nothing more, so only the end of its input can tell it
     server = subprocess.Popen([sys.executable, "-c", SERVER, str(workspace.root)])
     at_work(runs, run)
     until(lambda: "pid" in log(workspace, run))
