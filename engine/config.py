@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from engine.errors import ConfigError
 
@@ -43,7 +43,7 @@ def option(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     basic: bool = False,
-):
+) -> Any:  # what dataclasses.field returns: any type of field
     """A dataclass field that carries its own documentation and bounds."""
     about = {"help": help, "section": section, "label": label, "low": low, "high": high}
     return field(default=default, metadata={**about, "choices": choices, "basic": basic})
@@ -286,7 +286,7 @@ def _argument(name: str, value: Value) -> str:
 def _options() -> Iterator[Option]:
     for entry in dataclasses.fields(RunConfig):
         if entry.metadata:
-            yield Option(name=entry.name, kind=cast(type, entry.type), default=entry.default, **entry.metadata)
+            yield Option(name=entry.name, kind=cast(type, entry.type), default=cast(Value, entry.default), **entry.metadata)
 
 
 def _problem(about: Option, value: Value) -> str | None:

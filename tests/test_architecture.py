@@ -22,7 +22,7 @@ BELOW: dict[str, set[str]] = {
     "runs": {"data", "models", "training", "evaluation"},
     "cli": {"data", "models", "training", "evaluation", "runs"},
 }
-COMPOSERS = {"pipeline", "tasks"}
+COMPOSERS = {"pipeline", "session", "tasks"}
 """The files of runs that wire the wings together."""
 LIGHT = (
     "engine.config",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from engine.errors import EngineError
+from engine.runs.database import Json
 
 Result = TypeVar("Result")
 Report = Callable[[str, int, int], None]
@@ -19,9 +20,9 @@ class Cancelled(EngineError):
     """The person who asked for this work has withdrawn the wish."""
 
 
-def reported(work: Callable[[Report], Result]) -> Generator[dict[str, object], None, Result]:
+def reported(work: Callable[[Report], Result]) -> Generator[Json, None, Result]:
     """Run `work(report)` in a thread, yield a progress event for each report, return its result or raise its error."""
-    events: queue.Queue[dict[str, object] | None] = queue.Queue(maxsize=100)
+    events: queue.Queue[Json | None] = queue.Queue(maxsize=100)
     cancelled = threading.Event()
     outcome: list[Result] = []
     failure: list[BaseException] = []

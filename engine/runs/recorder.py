@@ -14,6 +14,9 @@ from pathlib import Path
 
 from engine.config import RunConfig
 from engine.data.dataset import Dataset
+from engine.data.images import Preprocessing
+from engine.errors import RunError
+from engine.runs.database import Json
 from engine.workspace import atomic_write
 
 HISTORY = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "best")
@@ -23,7 +26,7 @@ PACKAGES = ("torch", "torchvision", "pillow", "numpy")
 class Recorder:
     """Turns epoch events into history.csv and TensorBoard curves; close it to flush them."""
 
-    def __init__(self, folder: Path, *, history: list[dict[str, object]]) -> None:
+    def __init__(self, folder: Path, *, history: list[Json]) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
             from torch.utils.tensorboard import SummaryWriter
@@ -32,7 +35,7 @@ class Recorder:
         # on resuming, points of epochs that were not finished are hidden by purge_step
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1 if history else None)
 
-    def epoch(self, event: dict[str, object]) -> None:
+    def epoch(self, event: Json) -> None:
         self._history.append(event)
         atomic_write(self._folder / "history.csv", _csv(self._history))
         number = int(str(event["epoch"]))
@@ -51,11 +54,12 @@ class Recorder:
         self._board.close()
 
 
-def write_origin(folder: Path, config: RunConfig, dataset: Dataset) -> None:
-    """config.json and classes.json: what decided the run, on which data, with which versions."""
+def write_origin(folder: Path, config: RunConfig, dataset: Dataset, preprocessing: Preprocessing) -> None:
+    """config.json and classes.json: what decided the run, on which data, prepared how, with which versions."""
     origin = {
         "config": dataclasses.asdict(config),
         "dataset": {"id": dataset.id, "name": dataset.name, "fingerprint": dataset.fingerprint, "images": len(dataset.images)},
+        "preprocessing": dataclasses.asdict(preprocessing),
         "versions": {package: version(package) for package in PACKAGES},
     }
     atomic_write(folder / "config.json", json.dumps(origin, indent=2, ensure_ascii=False))
@@ -68,7 +72,17 @@ def read_fingerprint(folder: Path) -> str | None:
     return json.loads(path.read_text())["dataset"]["fingerprint"] if path.is_file() else None
 
 
-def _csv(rows: list[dict[str, object]]) -> str:
+def read_preprocessing(folder: Path) -> Preprocessing:
+    """How the images of a run were prepared. RunError when the run has not started."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise RunError("That run has not started yet, so there is nothing to take from it. Choose one that has finished.")
+    fields: Json = json.loads(path.read_text())["preprocessing"]
+    tuples = {name: tuple(fields[name]) for name in ("resize", "mean", "std")}
+    return Preprocessing(**{**fields, **tuples})
+
+
+def _csv(rows: list[Json]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, HISTORY, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

@@ -26,9 +26,8 @@ def digests(state: Mapping[str, torch.Tensor]) -> dict[str, str]:
     return {name: _digest(tensor) for name, tensor in state.items()}
 
 
-def base_digest(state: Mapping[str, torch.Tensor]) -> str:
-    """One digest for a whole state dict: identifies what a run started from."""
-    made = digests(state)
+def base_digest(made: Mapping[str, str]) -> str:
+    """One digest for the digests of a whole state dict: identifies what a run started from."""
     return hashlib.sha256("".join(f"{name}:{made[name]};" for name in sorted(made)).encode()).hexdigest()
 
 

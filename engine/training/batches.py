@@ -38,18 +38,24 @@ class PixelSource:
         self._images = images
         self._device = device
         self.targets = torch.as_tensor(labels, dtype=torch.int64, device=device)
-        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
-        self._deviation = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
+        self._moments = moments(preprocessing, device)
 
     def batch(self, rows: np.ndarray, epoch: int | None) -> torch.Tensor:
         raw = self._pixels.batch(self._images[rows], epoch)
-        if self._device.type == "cpu":
-            return self._normalise(raw)
-        return self._normalise(raw.pin_memory().to(self._device, non_blocking=True))
+        if self._device.type != "cpu":
+            raw = raw.pin_memory().to(self._device, non_blocking=True)
+        return normalise(raw, *self._moments)
 
-    def _normalise(self, raw: torch.Tensor) -> torch.Tensor:
-        # the same operations in the same order as torchvision's convert_image_dtype and normalize
-        return raw.to(torch.float32).div_(255).sub_(self._mean).div_(self._deviation)
+
+def moments(preprocessing: Preprocessing, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation, each [1, 3, 1, 1], that the backbone expects its input to be normalised by."""
+    mean, deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    return mean, deviation
+
+
+def normalise(raw: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
+    """float32 [N, 3, H, W] from uint8: the operations of torchvision's convert_image_dtype and normalize, in their order."""
+    return raw.to(torch.float32).div_(255).sub_(mean).div_(deviation)
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> np.ndarray:

@@ -85,7 +85,7 @@ class Training:
         """CPU copies of everything that training may move, as it was in the best epoch."""
 
     def autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device.type, dtype=self.dtype) if self.dtype else nullcontext()
+        return autocast(self.device, self.dtype)
 
     def moving(self) -> dict[str, torch.Tensor]:
         """The tensors that training may change: parameters of the plan, and buffers of blocks that train in some phase."""
@@ -100,6 +100,11 @@ class Training:
         stale = self.position.epoch - self.position.best_epoch
         patience = self.config.patience
         return self.position.epoch >= self.plan.epochs or bool(patience and self.position.epoch and stale >= patience)
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
+    """Mixed precision in `dtype`; None computes in float32 throughout."""
+    return torch.autocast(device.type, dtype=dtype) if dtype else nullcontext()
 
 
 def make_optimizer(made: tuple[Group, ...], parameters: Mapping[str, nn.Parameter], config: RunConfig) -> torch.optim.Optimizer:

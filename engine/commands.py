@@ -1,0 +1,258 @@
+"""Commands: what each verb of the command line does, and what it prints. The heavy work happens in a child, as for the dashboard.
+
+Not here: parsing and exit codes (cli).
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from engine.config import RunConfig, Value, parse_settings, validate
+from engine.data import dataset as datasets
+from engine.errors import ConfigError, EngineError
+from engine.models.catalog import Catalog, load_catalog
+from engine.runs import worker
+from engine.runs.database import Json
+from engine.runs.run import Run
+from engine.runs.store import RunStore
+from engine.runs.supervisor import Supervisor
+from engine.workspace import Workspace, open_workspace
+
+Verb = Callable[[argparse.Namespace], None]
+
+
+def import_dataset(chosen: argparse.Namespace) -> None:
+    workspace = open_workspace(chosen.workspace)
+    source = str(Path(chosen.source).expanduser().resolve())
+    draft = str(_job(workspace, chosen, "import", {"source": source, "name": chosen.name, "anywhere": True})["draft"])
+    made = datasets.commit(
+        workspace, draft, name=chosen.name, exclude_problems=chosen.exclude_problems, ratios=_ratios(chosen.split), seed=chosen.seed
+    )
+    _show_card(chosen, made)
+
+
+def make_sample(chosen: argparse.Namespace) -> None:
+    workspace = open_workspace(chosen.workspace)
+    made = str(_job(workspace, chosen, "sample", {})["dataset"])
+    _show_card(chosen, datasets.open_dataset(workspace, made))
+
+
+def list_datasets(chosen: argparse.Namespace) -> None:
+    rows = [dataclasses.asdict(summary) for summary in datasets.list_datasets(open_workspace(chosen.workspace))]
+    _table(chosen, rows, ("id", "name", "images", "classes", "created_at"), "No dataset yet. Make one: python -m engine sample")
+
+
+def list_backbones(chosen: argparse.Namespace) -> None:
+    rows = [
+        {**dataclasses.asdict(info), "on_disk": any(entry.on_disk for entry in info.weights), "weights": len(info.weights)}
+        for info in _catalog(open_workspace(chosen.workspace), chosen).backbones
+        if chosen.name_part in info.name
+    ]
+    _table(
+        chosen, rows, ("name", "parameters", "gflops", "input_size", "weights", "on_disk"), f"No backbone contains {chosen.name_part!r}."
+    )
+
+
+def list_runs(chosen: argparse.Namespace) -> None:
+    rows = [_run_row(run) for run in RunStore(open_workspace(chosen.workspace)).list()]
+    _table(chosen, rows, ("run", "name", "status", "backbone", "strategy", "epoch", "test_accuracy"), "No run yet.")
+
+
+def train(chosen: argparse.Namespace) -> None:
+    workspace = open_workspace(chosen.workspace)
+    config = _config(workspace, chosen)
+    store = RunStore(workspace)
+    if chosen.queue:
+        run = store.enqueue(config, name=chosen.name)
+        return _say(chosen, {"run": run.id, "status": run.status}, f"{run.id} is queued.")
+    with Supervisor(workspace) as supervisor:
+        run = store.enqueue(config, name=chosen.name, owner=supervisor.owner)
+        _run_here(chosen, supervisor, store, run)
+
+
+def resume(chosen: argparse.Namespace) -> None:
+    workspace = open_workspace(chosen.workspace)
+    store = RunStore(workspace)
+    if store.get(chosen.run).paused:
+        return _request(chosen, "resume")
+    with Supervisor(workspace) as supervisor:
+        store.sweep()
+        run = store.requeue(chosen.run, owner=supervisor.owner)
+        _run_here(chosen, supervisor, store, run)
+
+
+def stop(chosen: argparse.Namespace) -> None:
+    _request(chosen, "stop")
+
+
+def pause(chosen: argparse.Namespace) -> None:
+    _request(chosen, "pause")
+
+
+def predict(chosen: argparse.Namespace) -> None:
+    workspace = open_workspace(chosen.workspace)
+    run = RunStore(workspace).get(chosen.run)
+    arguments = {"run": run.id, "source": str(Path(chosen.source).expanduser().resolve()), "device": chosen.device, "anywhere": True}
+    made = str(_job(workspace, chosen, "predict", arguments)["predictions"])
+    try:
+        shutil.copyfile(workspace.run(run.id) / "predictions" / made / "result.csv", chosen.out)
+    except OSError as error:
+        raise EngineError(f"{chosen.out} cannot be written ({error.strerror}). Choose another file with --out.") from error
+    _say(chosen, {"run": run.id, "predictions": made, "out": chosen.out}, f"Predictions are in {chosen.out}.")
+
+
+def work(chosen: argparse.Namespace) -> None:
+    workers = worker.start(open_workspace(chosen.workspace))
+    _say(chosen, {"working": True}, "Working through the queue. Stop with Ctrl+C.")
+    try:
+        workers.wait()
+    finally:
+        workers.stop()
+
+
+def _config(workspace: Workspace, chosen: argparse.Namespace) -> RunConfig:
+    """The validated configuration that the options of `train` describe."""
+    pairs = [setting.partition("=") for setting in chosen.settings]
+    if broken := [key for key, equals, _ in pairs if not equals]:
+        raise ConfigError(f"--set takes KEY=VALUE, such as --set lr=0.001; there is no value in {broken[0]!r}.")
+    settings = parse_settings({key: value for key, _, value in pairs})
+    given: dict[str, Value] = {name: value for name in ("epochs", "seed") if (value := getattr(chosen, name)) is not None}
+    backbones = {info.name for info in _catalog(workspace, chosen).backbones}
+    if chosen.backbone not in backbones:
+        near = [name for name in sorted(backbones) if name[:4] == chosen.backbone[:4]] or sorted(backbones)
+        raise ConfigError(f"There is no backbone {chosen.backbone!r}. Some there are: {', '.join(near[:8])}.")
+    dataset = datasets.open_dataset(workspace, chosen.dataset)
+    weights = _weights(workspace, chosen)
+    values = {**settings, **given, "weights": weights, "strategy": chosen.strategy}
+    return validate(RunConfig(dataset=dataset.id, backbone=chosen.backbone, **values))  # type: ignore[arg-type]
+
+
+def _weights(workspace: Workspace, chosen: argparse.Namespace) -> str:
+    """A path is brought into the workspace first; everything else is a word of the configuration."""
+    path = Path(chosen.weights).expanduser()
+    if not path.is_file():
+        return str(chosen.weights)
+    arguments = {"path": str(path.resolve()), "backbone": chosen.backbone}
+    return f"file:{_job(workspace, chosen, 'weights', arguments)['weights']}"
+
+
+def _catalog(workspace: Workspace, chosen: argparse.Namespace) -> Catalog:
+    found = load_catalog(workspace)
+    if found is None:
+        _job(workspace, chosen, "catalog", {})
+        found = load_catalog(workspace)
+    assert found is not None
+    return found
+
+
+def _job(workspace: Workspace, chosen: argparse.Namespace, kind: str, arguments: Json) -> Mapping[str, object]:
+    """Do a job here and now; its result."""
+    with Supervisor(workspace) as supervisor:
+        return supervisor.do_job_here(kind, arguments, watch=_Progress(chosen))
+
+
+def _run_here(chosen: argparse.Namespace, supervisor: Supervisor, store: RunStore, run: Run) -> None:
+    """Train in a child of this process and report; a failure is raised as the sentence that the run keeps."""
+    supervisor.do_run(run, run.config.device, watch=_Progress(chosen))
+    ended = store.get(run.id)
+    summary = ended.summary or {}
+    accuracy = f", test accuracy {summary['test_accuracy']:.1%}" if summary.get("test_accuracy") is not None else ""
+    _say(chosen, {"run": run.id, "status": ended.status, **summary}, f"{run.id} {ended.status}{accuracy}")
+    if ended.error:
+        raise EngineError(ended.error)
+
+
+def _request(chosen: argparse.Namespace, what: str) -> None:
+    store = RunStore(open_workspace(chosen.workspace))
+    store.request(chosen.run, what)
+    status = store.get(chosen.run).status
+    _say(chosen, {"run": chosen.run, "status": status, "requested": what}, f"{chosen.run} is asked to {what}.")
+
+
+class _Progress:
+    """Prints what a child says: one line an epoch, stages as they change; with --json every event but the steps."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self._json, self._stage = chosen.json, ""
+
+    def __call__(self, event: Json) -> None:
+        if self._json:
+            if event["event"] in ("epoch", "note", "started"):
+                print(json.dumps(event, ensure_ascii=False), flush=True)
+        elif event["event"] == "epoch":
+            shown = ("train_loss", "val_loss", "val_accuracy")
+            scores = "  ".join(f"{name} {event[name]:.4f}" for name in shown if event[name] is not None)
+            print(f"epoch {event['epoch']}/{event['epochs']}  {scores}  {event['seconds']:.1f} s", flush=True)
+        elif event["event"] == "note":
+            print(event["text"], flush=True)
+        elif event["event"] == "progress" and "stage" in event and event["stage"] != self._stage:
+            self._stage = event["stage"]
+            print(f"{self._stage} ...", file=sys.stderr, flush=True)
+
+
+def _ratios(text: str) -> tuple[float, float, float]:
+    try:
+        train, val, test = (float(part) for part in text.split("/"))
+    except ValueError:
+        raise ConfigError(f"--split takes three numbers such as 70/15/15, not {text!r}.") from None
+    return train / 100, val / 100, test / 100
+
+
+def _run_row(run: Run) -> Json:
+    summary = run.summary or {}
+    about = {"run": run.id, "name": run.name, "status": run.status, "backbone": run.config.backbone, "strategy": run.config.strategy}
+    return {
+        **about,
+        "epoch": run.progress.get("epoch", summary.get("epochs")),
+        "test_accuracy": summary.get("test_accuracy"),
+        "error": run.error,
+    }
+
+
+def _show_card(chosen: argparse.Namespace, made: datasets.Dataset) -> None:
+    card = datasets.card_of(made)
+    if chosen.json:
+        return _say(chosen, {"dataset": made.id, **card.to_dict()}, "")
+    print(f"{made.name} ({made.id}): {card.images} images, {len(card.classes)} classes. {card.layout}")
+    _columns([dataclasses.asdict(row) for row in card.classes], ("name", "train", "val", "test", "total"))
+    for sentence in card.warnings:
+        print(sentence)
+    for problem in card.problems:
+        print(f"left out: {problem.name}: {problem.reason}")
+
+
+def _say(chosen: argparse.Namespace, record: Json, sentence: str) -> None:
+    print(json.dumps(record, ensure_ascii=False) if chosen.json else sentence, flush=True)
+
+
+def _table(chosen: argparse.Namespace, rows: Sequence[Json], columns: Sequence[str], empty: str) -> None:
+    if chosen.json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+    elif rows:
+        _columns(rows, columns)
+    else:
+        print(empty)
+
+
+def _columns(rows: Iterable[Json], columns: Sequence[str]) -> None:
+    cells = [list(columns), *([_cell(row[column]) for column in columns] for row in rows)]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return (
+        f"{value:.4g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int) and not isinstance(value, bool)
+        else str(value)
+    )

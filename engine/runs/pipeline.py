@@ -1,0 +1,173 @@
+"""The pipeline: execute(run) -> events. Needs a Run and a workspace folder, nothing else.
+
+Errors are not caught here and nobody is told here: the worker and the command line consume the events.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Generator, Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+
+from engine import devices
+from engine.evaluation import predictions
+from engine.evaluation.metrics import Report, report
+from engine.evaluation.results import write_result
+from engine.runs.database import Json
+from engine.runs.recorder import Recorder
+from engine.runs.run import Run
+from engine.runs.session import Session, checkpoint_path, open_session
+from engine.training.audit import compare, digests
+from engine.training.checkpoints import restore_tensors, save_checkpoint, save_weights
+from engine.training.freezing import trainable_blocks, trainable_size
+from engine.training.loop import Epoch, Step, fit, infer
+from engine.workspace import Workspace, atomic_write
+
+CHECKPOINT_SECONDS = 60
+
+
+def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
+    """Train `run` from its start, or from its checkpoint, and write everything it leaves; result.csv comes last."""
+    session = yield from open_session(run, workspace, device)
+    with session.pixels:
+        yield _started(session)
+        for note in session.notes:
+            yield {"event": "note", "text": note}
+        yield from _train(session)
+        yield from _write_answers(session)
+    session.checkpoint.unlink(missing_ok=True)  # a finished run is never resumed
+
+
+def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
+    """Write what a stopped run leaves: the best epoch so far, its predictions and result.csv. Nothing before the first epoch."""
+    if not checkpoint_path(workspace.run(run.id)).is_file():
+        return
+    session = yield from open_session(run, workspace, device)
+    with session.pixels:
+        if session.training.best:
+            yield from _write_answers(session)
+
+
+def _started(session: Session) -> Json:
+    training = session.training
+    trains = [trainable_blocks(training.outline, phase) for phase in training.plan.phases]
+    blocks = [
+        {"name": block.name, "stage": block.stage, "size": block.size, "trains": [flags[index] for flags in trains]}
+        for index, block in enumerate(training.outline.blocks)
+    ]
+    return {
+        "event": "started",
+        "device": str(training.device),
+        "device_name": devices.name(training.device),
+        "precision": session.precision,
+        "trainable_parameters": max(trainable_size(training.outline, phase) for phase in training.plan.phases),
+        "total_parameters": training.outline.size,
+        "blocks": blocks,
+        "phases": [{"epochs": phase.epochs, "lr": phase.lr, "lr_decay": phase.lr_decay} for phase in training.plan.phases],
+        **{f"{split}_images": len(images) for split, images in session.splits.items()},
+        "dataset": {"id": session.dataset.id, "name": session.dataset.name, "fingerprint": session.dataset.fingerprint},
+        "preprocessing": dataclasses.asdict(session.preprocessing),
+        "epochs_done": training.position.epoch,
+    }
+
+
+def _train(session: Session) -> Iterator[Json]:
+    training = session.training
+    recorder = Recorder(session.folder, history=training.position.history)
+    train, val = session.source(session.splits["train"]), session.source(session.splits["val"])
+    speed, saved = Speed(), time.monotonic()
+    try:
+        for event in fit(training, train, val):
+            memory = devices.memory_used(training.device)
+            if isinstance(event, Step):
+                yield {"event": "step", **_step_fields(event, training.plan.epochs, speed), "memory_bytes": memory}
+            if isinstance(event, Epoch) or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                save_checkpoint(training, session.checkpoint, base=session.base)
+                saved = time.monotonic()
+            if isinstance(event, Epoch):
+                fields: Json = {"event": "epoch", **vars(event), "epochs": training.plan.epochs, "memory_bytes": memory}
+                recorder.epoch(fields)
+                yield fields
+                speed = Speed()
+    finally:
+        recorder.close()
+
+
+def _write_answers(session: Session) -> Iterator[Json]:
+    """Best weights, audit, predictions, metrics; result.csv last and atomically: its presence means complete."""
+    training, folder = session.training, session.folder
+    restore_tensors(training, training.best)
+    audit = compare(session.before, digests(training.chain.model.state_dict()), may_move=training.moving())
+    atomic_write(folder / "audit.json", json.dumps(dataclasses.asdict(audit), indent=2))
+    metadata = {"backbone": session.run.config.backbone, "classes": json.dumps(session.dataset.classes, ensure_ascii=False)}
+    save_weights(training.chain.model.state_dict(), folder / "best.safetensors", metadata=metadata)
+    probabilities = yield from _probabilities(session)
+    table = _table(session, probabilities.numpy())
+    classes = session.dataset.classes
+    metrics = report(table, classes)
+    atomic_write(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False))
+    predictions.write(folder / "predictions.csv", table)
+    yield {"event": "finished", "summary": _summary(session, metrics, audit.frozen_unchanged, len(audit.moved), len(audit.unchanged))}
+    write_result(folder / "result.csv", table, classes, session.run.id)
+
+
+def _probabilities(session: Session) -> Generator[Json, None, torch.Tensor]:
+    """float32 [images, classes] for every image of the dataset, in its order."""
+    images, done, parts = session.dataset.images, 0, []
+    for logits in infer(session.training, session.source(images)):
+        parts.append(logits.softmax(1).cpu())
+        done += len(logits)
+        yield {"event": "progress", "stage": "predicting", "done": done, "total": len(images)}
+    return torch.cat(parts)
+
+
+def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:
+    """One row an image in the order of the dataset, then one row a file that could not be read."""
+    images, classes = session.dataset.images, session.dataset.classes
+    names, splits = [image.name for image in images], [image.split for image in images]
+    table = predictions.build(names, splits, [classes[image.label] for image in images], probabilities, classes)
+    unreadable = [(problem.name, problem.reason) for problem in session.dataset.problems]
+    return predictions.with_unreadable(predictions.numbered(table, [image.index for image in images]), unreadable)
+
+
+def _summary(session: Session, metrics: Report, frozen_unchanged: bool, moved: int, unchanged: int) -> Json:
+    position = session.training.position
+    best = position.history[position.best_epoch - 1]
+    test = metrics["splits"].get("test")
+    return {
+        "best_epoch": position.best_epoch,
+        "epochs": position.epoch,
+        "val_accuracy": best["val_accuracy"],
+        "val_loss": best["val_loss"],
+        "test_accuracy": test["accuracy"] if test else None,
+        "test_accuracy_low": test["accuracy_low"] if test else None,
+        "test_accuracy_high": test["accuracy_high"] if test else None,
+        "seconds": sum(float(str(row["seconds"])) for row in position.history),
+        "frozen_unchanged": frozen_unchanged,
+        "moved_tensors": moved,
+        "unchanged_tensors": unchanged,
+    }
+
+
+class Speed:
+    """Images per second since the last epoch ended, pauses and validation included in neither."""
+
+    def __init__(self) -> None:
+        self._images, self._started = 0, time.monotonic()
+
+    def add(self, images: int) -> float:
+        self._images += images
+        return self._images / max(time.monotonic() - self._started, 1e-9)
+
+
+def _step_fields(step: Step, epochs: int, speed: Speed) -> Json:
+    return {
+        "epoch": step.epoch,
+        "epochs": epochs,
+        "step": step.step,
+        "steps": step.steps,
+        "images_per_second": speed.add(step.images),
+    }

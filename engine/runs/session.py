@@ -1,0 +1,130 @@
+"""Session: one run with everything it needs in hand. Opening it is the same for a first start, a resume and a conclusion.
+
+Part of the pipeline; here the wings meet. Not here: training, and what is written afterwards.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine import devices
+from engine.config import RunConfig
+from engine.data.dataset import SPLITS, Dataset, Image, open_dataset
+from engine.data.images import Preprocessing
+from engine.data.pixels import Pixels, ensure
+from engine.errors import DatasetError
+from engine.models import registry
+from engine.models.cache import load_backbone, prepare_weights
+from engine.models.chain import Chain
+from engine.runs.database import Json
+from engine.runs.progress import reported
+from engine.runs.recorder import read_fingerprint, read_preprocessing, write_origin
+from engine.runs.run import Run
+from engine.training.audit import base_digest, digests
+from engine.training.batches import PixelSource
+from engine.training.checkpoints import load_checkpoint
+from engine.training.freezing import plan_for
+from engine.training.loop import Training
+from engine.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A run, opened: its data, its model on the device, and what the model was before anything moved."""
+
+    run: Run
+    workspace: Workspace
+    folder: Path
+    dataset: Dataset
+    pixels: Pixels
+    preprocessing: Preprocessing
+    training: Training
+    precision: str
+    before: dict[str, str]
+    base: str
+    notes: tuple[str, ...]
+
+    @property
+    def checkpoint(self) -> Path:
+        return checkpoint_path(self.folder)
+
+    def source(self, images: tuple[Image, ...]) -> PixelSource:
+        """A source of these images, in this order."""
+        rows = np.array([image.index for image in images], dtype=np.int64)
+        labels = [image.label for image in images]
+        return PixelSource(self.pixels, rows, labels, preprocessing=self.preprocessing, device=self.training.device)
+
+    @property
+    def splits(self) -> dict[str, tuple[Image, ...]]:
+        return {split: self.dataset.images_of(split) for split in SPLITS}
+
+
+def checkpoint_path(folder: Path) -> Path:
+    """Where a run keeps what it needs to go on."""
+    return folder / "checkpoint.pt"
+
+
+def open_session(run: Run, workspace: Workspace, device: str) -> Generator[Json, None, Session]:
+    """Yields progress; returns the Session, standing where the run's checkpoint left it if there is one."""
+    config = run.config
+    dataset = open_dataset(workspace, config.dataset)
+    folder = workspace.run(run.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    _same_data(folder, dataset)
+    place = devices.pick(device)
+    preprocessing = preprocessing_of(config, workspace)
+    yield from reported(
+        lambda report: prepare_weights(config.backbone, config.weights, lambda done, total: report("download", done, total))
+    )
+    chain, notes = load_backbone(
+        workspace, config.backbone, config.weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop
+    )
+    pixels = yield from reported(
+        lambda report: ensure(workspace, dataset, preprocessing, config.views, config.data_seed, progress=report, epochs=config.epochs)
+    )
+    write_origin(folder, config, dataset, preprocessing)
+    before = digests(chain.model.state_dict())
+    training, precision = make_training(chain, config, place)
+    session = Session(
+        run=run,
+        workspace=workspace,
+        folder=folder,
+        dataset=dataset,
+        pixels=pixels,
+        preprocessing=preprocessing,
+        training=training,
+        precision=precision,
+        before=before,
+        base=base_digest(before),
+        notes=notes,
+    )
+    if session.checkpoint.is_file():
+        load_checkpoint(training, session.checkpoint, base=session.base)
+    return session
+
+
+def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:
+    """How images become what the backbone sees: from the weights, or from the run whose weights these are."""
+    kind, _, earlier = config.weights.partition(":")
+    if kind == "run" and not config.image_size and config.preprocessing == "weights":
+        return read_preprocessing(workspace.run(earlier))
+    published = None if kind in ("default", "none", "file", "run") else registry.weights_entry(config.backbone, config.weights)
+    return Preprocessing(**registry.preprocessing_of(published, config.backbone, config.image_size, config.preprocessing))
+
+
+def make_training(chain: Chain, config: RunConfig, place: torch.device) -> tuple[Training, str]:
+    """A Training with its model on the device, and the name of the precision it computes in."""
+    dtype, precision = devices.precision(place, config.precision)
+    chain.model.to(place)
+    outline = chain.outline()
+    return Training(chain, outline, plan_for(outline, config), config, dtype=dtype), precision
+
+
+def _same_data(folder: Path, dataset: Dataset) -> None:
+    """A run belongs to the data it was started on; resuming it on other data would mix two answers."""
+    known = read_fingerprint(folder)
+    if known is not None and known != dataset.fingerprint:
+        raise DatasetError(f"The dataset {dataset.name} has changed since this run started. Start a new run on it.")

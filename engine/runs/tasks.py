@@ -1,0 +1,97 @@
+"""Tasks: what the jobs beside training do. Each is a generator of progress events that ends with a result event.
+
+With the pipeline, the only place where the wings meet. Runs in the child; not here: who asks, and who is told.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from engine.data import uploads
+from engine.data.importer import find_source, scan
+from engine.data.sample import make_sample
+from engine.errors import DatasetError
+from engine.models import registry
+from engine.models.cache import match_brought, outline_of
+from engine.models.catalog import torchvision_version, write_catalog
+from engine.models.outline import save_outline
+from engine.models.weights import bring
+from engine.runs.database import Json
+from engine.runs.inference import predict_new
+from engine.runs.progress import reported
+from engine.workspace import Workspace
+
+Task = Callable[[Workspace, Json], Iterator[Json]]
+
+
+def import_images(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"source": upload id or path, "name"} -> {"draft": id}"""
+    source = find_source(workspace, arguments["source"], anywhere=bool(arguments.get("anywhere")))
+    draft = yield from reported(lambda report: scan(workspace, source, name=arguments.get("name", ""), progress=report))
+    yield {"event": "result", "draft": draft}
+
+
+def sample(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{} -> {"dataset": id}"""
+    dataset = yield from reported(lambda report: make_sample(workspace, report))
+    yield {"event": "result", "dataset": dataset.id}
+
+
+def predict(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"run", "source": upload id or path, "device"?} -> {"predictions": id}. An upload is used up."""
+    source = find_source(workspace, arguments["source"], anywhere=bool(arguments.get("anywhere")))
+    try:
+        made = yield from predict_new(workspace, arguments["run"], source, device=arguments.get("device", "auto"))
+    finally:
+        if uploads.is_upload(source):
+            uploads.discard(workspace, source.name)
+    yield {"event": "result", "predictions": made}
+
+
+def catalog(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{} -> {"backbones": count}; writes what torchvision offers."""
+    names = registry.names()
+    described = []
+    for name in names:
+        described.append(registry.describe(name))
+        yield {"event": "progress", "stage": "describing", "done": len(described), "total": len(names)}
+    write_catalog(workspace, tuple(described), torchvision_version())
+    yield {"event": "result", "backbones": len(described)}
+
+
+def outline(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"backbone"} -> {"blocks": count}; writes the outline that pages draw and plans are made from."""
+    made = outline_of(arguments["backbone"])
+    save_outline(workspace, made, torchvision_version())
+    yield {"event": "result", "blocks": len(made.blocks)}
+
+
+def weights(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"upload" or "path", "backbone"} -> {"weights": id, "match"}. Parsed here, in the child, because files can crash parsers."""
+    path, name = _weights_file(workspace, arguments)
+    try:
+        brought = bring(workspace, path, name)
+    finally:
+        if "upload" in arguments:
+            uploads.discard(workspace, arguments["upload"])
+    match = match_brought(workspace, brought, arguments["backbone"])
+    yield {"event": "result", "weights": brought, "match": dataclasses.asdict(match)}
+
+
+TASKS: dict[str, Task] = {
+    "import": import_images,
+    "sample": sample,
+    "predict": predict,
+    "catalog": catalog,
+    "outline": outline,
+    "weights": weights,
+}
+
+
+def _weights_file(workspace: Workspace, arguments: Json) -> tuple[Path, str]:
+    if "path" in arguments:
+        return Path(arguments["path"]), Path(arguments["path"]).name
+    files = list(uploads.received(workspace.upload(arguments["upload"])))
+    if len(files) != 1:
+        raise DatasetError(f"Choose one weights file at a time; {len(files)} arrived.")
+    return files[0].path, files[0].name
