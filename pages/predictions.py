@@ -97,7 +97,8 @@ st.title("Predictions", anchor=False)
 runs = {run.id: run for run in run_store().list() if (workspace().run(run.id) / "predictions.csv").is_file()}
 if not runs:
     st.info("No run has predictions yet. They appear here when the first run has finished.", icon=":material/grid_view:")
-    st.page_link("configure.py", label="Go to Configure", icon=":material/arrow_forward:")
+    if st.button("Go to Configure", icon=":material/arrow_forward:"):
+        st.switch_page("configure.py")
     st.stop()
 picker, link = st.columns([3, 1], vertical_alignment="bottom")
 with picker:

@@ -21,7 +21,7 @@ _picture = st.components.v2.component(
     "thaw_picture",
     html="<img>",
     css="""
-img { display: block; max-width: 100%; max-height: 62vh; margin: 0 auto; object-fit: contain;
+img { display: block; min-width: min(100%, 20rem); max-width: 100%; max-height: 62vh; margin: 0 auto; object-fit: contain;
   border-radius: var(--st-base-radius); background: var(--st-secondary-background-color); }
 """,
     js="""

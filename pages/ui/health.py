@@ -21,15 +21,16 @@ _SPLIT_WORDS: dict[Split, str] = {"train": "training", "val": "validation", "tes
 def health_card(card: HealthCard, *, key: str) -> None:
     """Sizes, classes, and everything that a person should know before trusting a score."""
     _facts(card)
-    for warning in card.warnings:
-        st.warning(text.md(warning), icon=":material/info:")
-    if not card.warnings:
+    if card.warnings:
+        st.warning("\n".join(f"- {text.md(warning)}" for warning in card.warnings))
+    else:
         st.success("No duplicates, no unreadable files, and enough images in every class.", icon=":material/check_circle:")
     left, right = st.columns([3, 2], gap="large") if card.problems or card.duplicates else (st.container(), None)
     with left:
         st.markdown("**Images per class**")
         rows = [Bar(name=c.name, values=(c.train, c.val, c.test), says=f"{c.total:,}") for c in card.classes]
-        bars(rows, label="Images per class", parts=("training", "validation", "test"), key=f"{key}_classes")
+        totals = [f"{word} {sum(getattr(entry, split) for entry in card.classes):,}" for split, word in _SPLIT_WORDS.items()]
+        bars(rows, label="Images per class", parts=totals, key=f"{key}_classes")
     if right is not None:
         with right:
             _problems(card)
@@ -48,22 +49,21 @@ def decide(draft_id: str) -> str | None:
 
 
 def _facts(card: HealthCard) -> None:
-    totals = {split: sum(getattr(entry, split) for entry in card.classes) for split in SPLITS}
+    left_out = f"{text.count(len(card.problems), 'file')} left out" if card.problems else "nothing left out"
     facts = (
-        ("Images", f"{card.images:,}", " · ".join(f"{totals[split]:,} {word}" for split, word in _SPLIT_WORDS.items())),
-        ("Classes", f"{len(card.classes):,}", f"largest is {card.imbalance:.1f} × the smallest"),
+        ("Images", f"{card.images:,}", left_out),
+        ("Classes", f"{len(card.classes):,}", f"largest {card.imbalance:.1f} × smallest"),
         ("Typical size", f"{card.width_range[1]} × {card.height_range[1]}", _size_range(card)),
-        ("On disk", text.bytes_(card.bytes), f"{text.count(len(card.problems), 'file')} left out"),
+        ("On disk", text.bytes_(card.bytes), f"{text.bytes_(card.bytes / max(card.images, 1))} an image"),
     )
-    for column, (label, value, note) in zip(st.columns(4), facts, strict=True):
-        with column:
-            st.metric(label, value)
-            st.caption(note)
+    with st.grid(4, min_column_width=150):
+        for label, value, note in facts:
+            st.metric(label, value, note, delta_color="off", delta_arrow="off")
 
 
 def _size_range(card: HealthCard) -> str:
     (low_w, _, high_w), (low_h, _, high_h) = card.width_range, card.height_range
-    return "pixels, all alike" if (low_w, low_h) == (high_w, high_h) else f"from {low_w} × {low_h} to {high_w} × {high_h} pixels"
+    return "all alike" if (low_w, low_h) == (high_w, high_h) else f"{low_w} × {low_h} to {high_w} × {high_h}"
 
 
 def _problems(card: HealthCard) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the module computes with scikit-learn, which pages leave to
     from engine.evaluation.metrics import SplitReport
 
 MATRIX_CLASSES = 40
+NUMBERED_CLASSES = 20
 WORDS = {"test": "test", "val": "validation", "train": "training"}
 
 
@@ -31,10 +32,10 @@ def read(folder: Path) -> "dict[str, SplitReport]":
 def accuracy_in_words(scores: "SplitReport", split: str) -> None:
     """The accuracy as a person would say it, how far to trust it, and the averages over classes."""
     right, images = round(scores["accuracy"] * scores["images"]), scores["images"]
-    columns = st.columns([1.3, 1, 1, 1])
-    columns[0].metric(f"Accuracy, {WORDS.get(split, split)} images", text.percent(scores["accuracy"]))
-    for column, name in zip(columns[1:], ("precision", "recall", "f1"), strict=True):
-        column.metric(f"{'F1' if name == 'f1' else name.capitalize()}, mean of classes", text.percent(scores[f"{name}_macro"]))  # type: ignore[literal-required]
+    with st.grid(4, min_column_width=150):
+        st.metric(f"Accuracy, {WORDS.get(split, split)} images", text.percent(scores["accuracy"]))
+        for name in ("precision", "recall", "f1"):
+            st.metric(f"{name.capitalize()}, mean of classes", text.percent(scores[f"{name}_macro"]))  # type: ignore[literal-required]
     low, high = (text.percent(scores[f"accuracy_{end}"], 0) for end in ("low", "high"))  # type: ignore[literal-required]
     st.markdown(
         f"Right for **{right:,} of {text.count(images, 'image')}**. Judged by so many, the accuracy on images like these "
@@ -62,49 +63,25 @@ def class_table(scores: "SplitReport") -> None:
 
 
 def confusion(scores: "SplitReport", classes: Sequence[str]) -> go.Figure:
-    """Counts of (true class, predicted class), coloured by the share of the true class.
-
-    Plotly's heatmap answers no clicks, so a layer of invisible squares over it does: customdata is [true, predicted].
-    """
+    """Counts of (true class, predicted class), coloured by the share of the true class."""
     counts = scores["confusion"]
     shares = [[value / max(sum(row), 1) for value in row] for row in counts]
-    places = list(range(len(classes)))
-    cells = [(truth, guess) for truth in places for guess in places]
     names = [escape(text.short(name, 22)) for name in classes]  # plotly would take < in a name for markup
-    words = [f"{counts[t][g]:,} of {sum(counts[t]):,} images of<br><b>{names[t]}</b><br>called <b>{names[g]}</b>" for t, g in cells]
+    surface, accent, ink, paper = _colours()
     side = max(18, min(72, 420 // len(classes)))
-    figure = go.Figure(
-        [
-            go.Heatmap(
-                z=shares,
-                text=[[f"{value:,}" if value else "" for value in row] for row in counts],
-                texttemplate="%{text}" if len(classes) <= 20 else None,
-                colorscale=_ramp(),
-                zmin=0,
-                zmax=1,
-                showscale=False,
-                xgap=2,
-                ygap=2,
-                hoverinfo="skip",
-            ),
-            go.Scatter(
-                x=[guess for _, guess in cells],
-                y=[truth for truth, _ in cells],
-                mode="markers",
-                marker={"symbol": "square", "size": side, "opacity": 0},
-                customdata=[list(cell) for cell in cells],
-                text=words,
-                hovertemplate="%{text}<extra></extra>",
-                unselected={"marker": {"opacity": 0}},
-                selected={"marker": {"opacity": 0}},
-                showlegend=False,
-            ),
-        ]
-    )
-    axis = {"tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False, "fixedrange": True}
+    ramp = [(0.0, surface), (1.0, accent)]
+    heat = go.Heatmap(z=shares, colorscale=ramp, zmin=0, zmax=1, showscale=False, xgap=2, ygap=2, hoverinfo="skip")
+    figure = go.Figure([heat, _clickable(counts, names, side)])
+    if len(classes) <= NUMBERED_CLASSES:  # as annotations, which a click does not fade
+        colour = [[paper if share > 0.55 else ink for share in row] for row in shares]
+        numbers = [(t, g, value) for t, row in enumerate(counts) for g, value in enumerate(row) if value]
+        figure.update_layout(
+            annotations=[{"x": g, "y": t, "text": f"{n:,}", "showarrow": False, "font": {"color": colour[t][g]}} for t, g, n in numbers]
+        )
+    axis = {"tickvals": list(range(len(classes))), "ticktext": names, "showgrid": False, "zeroline": False, "fixedrange": True}
     figure.update_xaxes(title="predicted class", side="top", **axis)
     figure.update_yaxes(title="true class", autorange="reversed", **axis)
-    figure.update_layout(height=170 + max(220, min(560, side * len(classes))), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
+    figure.update_layout(height=130 + max(220, min(560, side * len(classes))), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
     return figure
 
 
@@ -119,11 +96,29 @@ def confusions(scores: "SplitReport", classes: Sequence[str], limit: int = 50) -
     return pd.DataFrame(sorted(rows, key=lambda row: -row[0])[:limit], columns=["Images", "True class", "Predicted class"])
 
 
-def _ramp() -> list[tuple[float, str]]:
-    """From the theme's surface to its accent; the page is redrawn when the reader changes the theme."""
+def _clickable(counts: list[list[int]], names: Sequence[str], side: int) -> go.Scatter:
+    """Invisible squares over the heatmap, which itself answers no clicks; customdata is [true class, predicted class]."""
+    cells = [(truth, guess) for truth in range(len(names)) for guess in range(len(names))]
+    return go.Scatter(
+        x=[guess for _, guess in cells],
+        y=[truth for truth, _ in cells],
+        mode="markers",
+        marker={"symbol": "square", "size": side, "opacity": 0},
+        customdata=[list(cell) for cell in cells],
+        hovertext=[f"{counts[t][g]:,} of {sum(counts[t]):,} images of<br><b>{names[t]}</b><br>called <b>{names[g]}</b>" for t, g in cells],
+        hovertemplate="%{hovertext}<extra></extra>",
+        unselected={"marker": {"opacity": 0}},
+        selected={"marker": {"opacity": 0}},
+        showlegend=False,
+    )
+
+
+def _colours() -> tuple[str, str, str, str]:
+    """Surface, accent, text and page of the reader's theme; the page is redrawn when the theme changes."""
     theme = st.context.theme.type or "light"
-    surface, accent = (st.get_option(f"theme.{theme}.{name}") for name in ("secondaryBackgroundColor", "primaryColor"))
-    return [(0.0, surface or "#f2f6f9"), (1.0, accent or "#0f6fa8")]
+    names = {"secondaryBackgroundColor": "#f2f6f9", "primaryColor": "#0f6fa8", "textColor": "#1c2a33", "backgroundColor": "#ffffff"}
+    surface, accent, ink, paper = (st.get_option(f"theme.{theme}.{name}") or fallback for name, fallback in names.items())
+    return surface, accent, ink, paper
 
 
 def _percent(share: float | None) -> float | None:

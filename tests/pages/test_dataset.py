@@ -18,7 +18,7 @@ def page(workspace: Workspace) -> AppTest:
     return AppTest.from_file(PAGE, default_timeout=30)
 
 
-def button(page: AppTest, label: str):  # noqa: ANN201
+def button(page: AppTest, label: str):
     return next(button for button in page.button if button.label == label)
 
 

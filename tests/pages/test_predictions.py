@@ -1,0 +1,150 @@
+"""The Predictions page by AppTest, and which rows its gallery shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.data.dataset import delete_dataset
+from engine.evaluation import predictions
+from engine.runs.jobs import JobStore
+from engine.runs.run import Run
+from engine.workspace import Workspace
+from pages.ui import scores, shown
+from pages.ui.shown import Wanted
+from tests.pages import made
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "predictions.py"
+
+
+@pytest.fixture
+def page(workspace: Workspace) -> AppTest:
+    return AppTest.from_file(PAGE, default_timeout=30)
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> Run:
+    return made.finished_run(workspace, made.dataset(workspace), seed=2)
+
+
+def cards(page: AppTest, key: str) -> list[dict]:
+    """What the gallery with this key was given."""
+    found = [json.loads(element.proto.json) for element in page.get("bidi_component") if element.proto.component_name == "thaw_gallery"]
+    return found[0]["items"] if found else []
+
+
+def test_the_accuracy_is_said_with_its_interval(page: AppTest, workspace: Workspace, run: Run) -> None:
+    page.run()
+    assert not page.exception
+    report = scores.read(workspace.run(run.id))["test"]
+    said = next(element.value for element in page.markdown if element.value.startswith("Right for"))
+    assert f"{round(report['accuracy'] * report['images'])} of {report['images']} images" in said
+    assert f"{100 * report['accuracy_low']:.0f} %" in said
+    assert f"{100 * report['accuracy_high']:.0f} %" in said
+
+
+def test_every_class_is_in_the_table(page: AppTest, run: Run) -> None:
+    page.run()
+    table = page.dataframe[0].value
+    assert sorted(table["Class"]) == sorted(made.CLASSES)
+    assert table["Images"].sum() > 0
+
+
+def test_a_click_on_a_cell_filters_the_gallery_by_it(page: AppTest, workspace: Workspace, run: Run) -> None:
+    page.run()
+    table = predictions.read(workspace.run(run.id) / "predictions.csv")
+    truth, guess = made.CLASSES[0], made.CLASSES[1]
+    expected = table[(table["split"] == "test") & (table["label"] == truth) & (table["predict"] == guess)]
+    page.session_state[f"{run.id}_truth"], page.session_state[f"{run.id}_guess"] = truth, guess
+    page.session_state[f"{run.id}_split"] = "test"
+    page.run()
+    assert not page.exception
+    assert any(element.value.startswith(f"{len(expected)} image") for element in page.caption)
+
+
+def test_the_matrix_has_a_clickable_square_for_every_cell(workspace: Workspace, run: Run) -> None:
+    report = scores.read(workspace.run(run.id))["test"]
+    figure = scores.confusion(report, made.CLASSES)
+    squares = figure.data[1]
+    assert [list(cell) for cell in squares.customdata] == [[t, g] for t in range(3) for g in range(3)]
+    assert [(g, t) for t, g in squares.customdata] == list(zip(squares.x, squares.y, strict=True))
+    assert figure.layout.xaxis.title.text == "predicted class"
+    assert figure.layout.yaxis.title.text == "true class"
+
+
+def test_class_names_are_text_for_plotly(workspace: Workspace, run: Run) -> None:
+    drawn = scores.confusion(scores.read(workspace.run(run.id))["test"], made.CLASSES).to_json()
+    assert "<b>butterfly" not in drawn
+    assert "\\u003cb\\u003ebutterfly" not in drawn
+
+
+def test_filters_and_orders(workspace: Workspace, run: Run) -> None:
+    table = shown.read(workspace.run(run.id) / "predictions.csv")
+    wrong = shown.select(table, Wanted(outcome="Wrong"))
+    right = shown.select(table, Wanted(outcome="Right"))
+    assert 0 < len(wrong) < len(table)
+    assert len(wrong) + len(right) == len(table)
+    assert (wrong["label"] != wrong["predict"]).all()
+    assert (right["label"] == right["predict"]).all()
+    assert set(shown.select(table, Wanted(split="val"))["split"]) == {"val"}
+    assert shown.select(table, Wanted(low=0.5))["confidence"].min() >= 0.495
+    first = shown.ordered(table, "Most confident mistakes")
+    assert list(first["correct"][: len(wrong)]) == [False] * len(wrong)
+    assert first["confidence"].iloc[0] == wrong["confidence"].max()
+    assert shown.ordered(table, "Least certain")["confidence"].is_monotonic_increasing
+    assert list(shown.ordered(table, "File name")["file_dir"]) == sorted(table["file_dir"])
+
+
+def test_the_true_class_is_always_among_the_top(workspace: Workspace, run: Run) -> None:
+    table = shown.read(workspace.run(run.id) / "predictions.csv")
+    for _, row in table.iterrows():
+        top = shown.top(row, limit=1)
+        assert top[0] == (row["predict"], row["confidence"])
+        assert row["label"] in dict(top)
+
+
+def test_a_changed_table_is_read_again(workspace: Workspace, run: Run) -> None:
+    path = workspace.run(run.id) / "predictions.csv"
+    table = shown.read(path)
+    predictions.write(path, table.iloc[:3])
+    assert len(shown.read(path)) == 3
+
+
+def test_new_images_show_predictions_and_list_the_unreadable(page: AppTest, workspace: Workspace, run: Run) -> None:
+    job = JobStore(workspace).submit("predict", {"run": run.id, "source": "upload-00000000", "name": "[new](x)"})
+    JobStore(workspace).claim("1:1")
+    JobStore(workspace).finish(job.id, result={"predictions": made.new_predictions(workspace, run, made.CLASSES)})
+    page.run()
+    assert not page.exception
+    failed = page.dataframe[1].value
+    assert list(failed["File"]) == ["broken.jpg"]
+    assert any("**2 images** predicted, 1 file unreadable" in element.value for element in page.markdown)
+
+
+def test_a_running_prediction_shows_its_progress(page: AppTest, workspace: Workspace, run: Run) -> None:
+    jobs = JobStore(workspace)
+    job = jobs.submit("predict", {"run": run.id, "source": "upload-00000000", "name": "holiday"})
+    jobs.claim("1:1")
+    jobs.record(job.id, {"stage": "Predicting", "done": 5, "total": 9})
+    page.run()
+    assert not page.exception
+    assert "5 of 9" in page.get("progress")[0].proto.text
+
+
+def test_the_address_chooses_the_run(page: AppTest, workspace: Workspace, run: Run) -> None:
+    made.finished_run(workspace, made.dataset(workspace), name="newer")
+    page.query_params["run"] = run.id
+    page.run()
+    assert page.selectbox(key="_run").value == run.id
+
+
+def test_runs_without_predictions_and_deleted_datasets_are_no_defect(page: AppTest, workspace: Workspace) -> None:
+    page.run()
+    assert not page.exception
+    assert "No run has predictions yet" in page.info[0].value
+    dataset = made.dataset(workspace)
+    made.finished_run(workspace, dataset)
+    delete_dataset(workspace, dataset.id)
+    page.run()
+    assert not page.exception

@@ -1,0 +1,176 @@
+"""The routes as a browser meets them: what gets through, what is refused, and what never leaves the workspace."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+import pytest
+from starlette.applications import Starlette
+
+from engine.data import uploads
+from engine.workspace import Workspace
+from pages.ui.routes import ROUTES
+from tests.pages import made
+
+APP = Starlette(routes=ROUTES)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> str:
+        return json.loads(self.body)["error"]
+
+
+def ask(
+    path: str, query: str = "", *, method: str = "GET", body: tuple[bytes, ...] = (b"",), broken: bool = False, **headers: str
+) -> Answer:
+    """One request straight into the app. `broken`: the browser goes away before the body is complete."""
+    sent: list[dict] = []
+    chunks = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in body]
+    chunks.append({"type": "http.disconnect"} if broken else {"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive() -> dict:
+        return chunks.pop(0) if chunks else await asyncio.Future()  # the browser stays and waits
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    given = {"host": "127.0.0.1:8501"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "scheme": "http",
+        "server": ("127.0.0.1", 8501),
+        "client": ("127.0.0.1", 1),
+        "root_path": "",
+        "http_version": "1.1",
+    }
+    asyncio.run(APP(scope, receive, send))
+    start = next(message for message in sent if message["type"] == "http.response.start")
+    content = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
+    return Answer(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, content)
+
+
+def test_an_upload_arrives_chunk_by_chunk_under_a_name_of_ours(workspace: Workspace) -> None:
+    upload = uploads.create(workspace)
+    name = "name=..%2F..%2Fetc%2F%EA%B3%A0%EC%96%91%EC%9D%B4.png"
+    answer = ask(f"/api/uploads/{upload.id}", f"token={upload.token}&{name}", method="PUT", body=(b"abc", b"defg"))
+    assert (answer.status, json.loads(answer.body)) == (200, {"bytes": 7})
+    (file,) = uploads.received(workspace.upload(upload.id))
+    assert file.path.parent == workspace.upload(upload.id)
+    assert file.path.read_bytes() == b"abcdefg"
+    assert file.name.endswith("고양이.png")
+
+
+def test_a_wrong_token_or_a_strange_upload_is_refused_in_a_sentence(workspace: Workspace) -> None:
+    upload = uploads.create(workspace)
+    for address in (upload.id, "upload-00000000", "..", "draft-00000000"):
+        answer = ask(f"/api/uploads/{address}", "token=guess&name=a.png", method="PUT", body=(b"x",))
+        assert answer.status == 400
+        assert answer.error.endswith(".")
+    assert not uploads.received(workspace.upload(upload.id))
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(workspace: Workspace) -> None:
+    upload = uploads.create(workspace)
+    with pytest.raises(Exception):  # noqa: B017 - the server has nobody left to answer
+        ask(f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"half",), broken=True)
+    assert [path.name for path in workspace.upload(upload.id).iterdir()] == ["token"]
+
+
+def test_an_upload_beyond_the_limit_is_refused_and_dropped(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THAW_MAX_UPLOAD_MB", "1")
+    upload = uploads.create(workspace)
+    answer = ask(f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"x" * 600_000,) * 3)
+    assert answer.status == 400
+    assert "THAW_MAX_UPLOAD_MB" in answer.error
+    assert not uploads.received(workspace.upload(upload.id))
+
+
+def test_images_come_with_a_fixed_type_and_cannot_be_anything_else(workspace: Workspace) -> None:
+    dataset = made.dataset(workspace)
+    for kind, type_ in (("thumbnails", "image/jpeg"), ("images", "image/png")):
+        answer = ask(f"/api/{kind}/{dataset.id}/0")
+        assert answer.status == 200
+        assert answer.headers["content-type"] == type_
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in answer.headers["content-security-policy"]
+        assert "immutable" in answer.headers["cache-control"]
+    assert answer.body == dataset.image_path(dataset.images[0]).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/thumbnails/dataset-00000000/0", "/api/thumbnails/../0", "/api/images/{id}/999", "/api/runs/run-00000000/result.csv"]
+)
+def test_what_is_not_there_is_a_sentence_and_not_a_defect(workspace: Workspace, path: str) -> None:
+    dataset = made.dataset(workspace)
+    answer = ask(path.replace("{id}", dataset.id))
+    assert answer.status == 404
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_result_csv_is_a_fresh_attachment(workspace: Workspace) -> None:
+    run = made.finished_run(workspace, made.dataset(workspace))
+    answer = ask(f"/api/runs/{run.id}/result.csv")
+    assert answer.status == 200
+    assert answer.headers["content-disposition"] == f'attachment; filename="{run.id}-result.csv"'
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.body == (workspace.run(run.id) / "result.csv").read_bytes()
+    assert answer.body.startswith(b"\xef\xbb\xbf")
+
+
+def test_only_listed_files_of_a_run_can_be_downloaded(workspace: Workspace) -> None:
+    run = made.finished_run(workspace, made.dataset(workspace))
+    (workspace.run(run.id) / "checkpoint.pt").write_bytes(b"secret")
+    for name in ("checkpoint.pt", "..", "%2e%2e", "predictions"):
+        answer = ask(f"/api/runs/{run.id}/{name}")
+        assert answer.status == 404
+        assert b"secret" not in answer.body
+
+
+def test_new_predictions_have_thumbnails_and_a_result(workspace: Workspace) -> None:
+    dataset = made.dataset(workspace)
+    run = made.finished_run(workspace, dataset)
+    predictions = made.new_predictions(workspace, run, dataset.classes)
+    assert ask(f"/api/predictions/{run.id}/{predictions}/1").headers["content-type"] == "image/jpeg"
+    assert ask(f"/api/predictions/{run.id}/{predictions}/2").status == 404
+    assert ask(f"/api/predictions/{run.id}/{predictions}/result.csv").status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "evil.example:8501"},
+        {"host": "127.0.0.1.evil.example"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"sec_fetch_site": "cross-site"},
+    ],
+)
+def test_foreign_hosts_and_pages_are_refused(workspace: Workspace, headers: dict[str, str]) -> None:
+    dataset = made.dataset(workspace)
+    upload = uploads.create(workspace)
+    assert ask(f"/api/images/{dataset.id}/0", **headers).status == 403
+    sent = ask(f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"x",), **headers)
+    assert sent.status == 403
+    assert not uploads.received(workspace.upload(upload.id))
+
+
+def test_our_own_page_gets_through(workspace: Workspace) -> None:
+    dataset = made.dataset(workspace)
+    for headers in (
+        {"origin": "http://127.0.0.1:8501"},
+        {"host": "localhost:8501", "origin": "http://localhost:8501", "sec_fetch_site": "same-origin"},
+    ):
+        assert ask(f"/api/thumbnails/{dataset.id}/0", **headers).status == 200

@@ -1,0 +1,96 @@
+"""Words for numbers, and names that cannot become Markdown."""
+
+import re
+
+import pytest
+
+from pages.ui import text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "[click](http://evil.example)",
+        "<img src=x onerror=alert(1)>",
+        ":red[alarm]",
+        "**bold** _it_ `code` ~~gone~~",
+        "$x^2$",
+        "# title",
+        "a\n\n- list",
+        "&copy; | table",
+    ],
+)
+def test_every_mark_of_markdown_is_escaped(name: str) -> None:
+    escaped = text.md(name)
+    bare = re.sub(r"\\[^a-z\s]", "", escaped)
+    assert not set(bare) & set("\\`*_{}[]()<>#+-.!|~$:^=&"), f"{bare!r} is left bare in {escaped!r}"
+    assert "\n" not in escaped
+
+
+@pytest.mark.parametrize(
+    "name", [":smile:", ":material/home:", "www.evil.example", "https://evil.example", "a->b", "x--y", "me@evil.example"]
+)
+def test_what_streamlit_replaces_after_escapes_is_broken_up(name: str) -> None:
+    """Escapes are gone by then, so the literal text itself must no longer match; nothing visible is lost."""
+    left = text.md(name).replace("\\", "")
+    assert name not in left
+    assert left.replace("\u2060", "") == name
+
+
+def test_names_survive() -> None:
+    assert text.md("고양이 개") == "고양이 개"
+    assert text.md("colibrí 2") == "colibrí 2"
+
+
+def test_hidden_marks_that_turn_the_reading_direction_are_dropped() -> None:
+    assert text.plain("photo\u202egpj.exe\x00\x1b") == "photogpj.exe"
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "said"),
+    [
+        (0, "image", "0 images"),
+        (1, "image", "1 image"),
+        (2040, "image", "2,040 images"),
+        (3, "class", "3 classes"),
+        (2, "extra copy", "2 extra copies"),
+    ],
+)
+def test_count(number: int, noun: str, said: str) -> None:
+    assert text.count(number, noun) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-1, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.97, "10 s"),
+        (59.7, "1 min 00 s"),
+        (130, "2 min 10 s"),
+        (3599.6, "1 h 00 min"),
+        (11100, "3 h 05 min"),
+    ],
+)
+def test_duration(seconds: float, said: str) -> None:
+    assert text.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (47_491_730, "47.5 MB"), (999_600, "1.0 MB"), (2e12, "2.0 TB")]
+)
+def test_bytes(number: float, said: str) -> None:
+    assert text.bytes_(number) == said
+
+
+def test_short_keeps_the_end_of_a_file_name() -> None:
+    cut = text.short("a" * 80 + "_0042.jpg", 30)
+    assert len(cut) == 30
+    assert cut.endswith("_0042.jpg")
+
+
+def test_listing() -> None:
+    assert text.listing(["a"]) == "a"
+    assert text.listing(["a", "b"]) == "a and b"
+    assert text.listing(list("abcdefgh")) == "a, b, c and 5 more"
+    assert text.listing([]) == ""
