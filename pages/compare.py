@@ -39,19 +39,21 @@ styles = palette.styles([run.id for run in reversed(everything)])
 known = [run for run in runs if split in scored[run.id]]
 if known:
     word = {"test": "test", "val": "validation"}[split]
-    st.subheader(f"Accuracy on {word} images, with 95 % intervals", anchor=False)
+    st.subheader(f"Accuracy on {word} images", anchor=False)
     ranked = sorted(known, key=lambda run: -scored[run.id][split].value)
     estimates = [
         charts.Estimate(name=labels[run.id], colour=styles[run.id][0], value=score.value, low=score.low, high=score.high)
         for run in ranked
         for score in (scored[run.id][split],)
     ]
+    st.caption("With 95 % intervals: the range in which the accuracy lies, given how few images measured it.")
     st.plotly_chart(charts.intervals(estimates), config=charts.CONFIG, alt=verdict or f"Accuracy of {text.count(len(known), 'run')}")
 
 st.subheader("Validation curves", anchor=False)
 curves = [
     charts.Curve(name=labels[run.id], rows=run_store().epochs(run.id), colour=styles[run.id][0], dash=styles[run.id][1]) for run in runs
 ]
+st.html(charts.key(curves))
 left, right = st.columns(2)
 left.markdown("**Accuracy**")
 left.plotly_chart(charts.overlay(curves, "accuracy"), key="accuracy", config=charts.CONFIG, alt="Validation accuracy per epoch and run")
@@ -69,9 +71,11 @@ else:
     st.caption("All other options are equal.")
 
 st.subheader("Look closer", anchor=False)
-for run in runs:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(text.md(labels[run.id]))
-        st.page_link("monitor.py", label="Monitor", icon=":material/monitoring:", query_params={"run": run.id})
-        if run.summary:
-            st.page_link("predictions.py", label="Predictions", icon=":material/grid_view:", query_params={"run": run.id})
+with st.grid(min_column_width=300, gap=("xsmall", "small")):
+    for run in runs:
+        with st.container(gap=None):
+            st.markdown(f"**{text.md(labels[run.id])}**")
+            with st.container(horizontal=True):
+                st.page_link("monitor.py", label="Monitor", icon=":material/monitoring:", query_params={"run": run.id})
+                if run.summary:
+                    st.page_link("predictions.py", label="Predictions", icon=":material/grid_view:", query_params={"run": run.id})

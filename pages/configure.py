@@ -51,6 +51,7 @@ with left:
 with right:
     weights = backbones.choose_weights(info, weights_file.names(), run_store().list())
     weights_file.bring(info.name)
+backbones.browse(catalog)
 entry = backbones.entry_of(info, weights)
 backbones.facts(info, entry)
 if entry is not None and not entry.on_disk:
@@ -102,7 +103,7 @@ if sound:
 
 st.subheader("Start", anchor=False)
 name = st.text_input(
-    "Name of these runs", placeholder=f"{info.name} and the strategy", key="runs_name", max_chars=120, persist_state="session"
+    "Name of these runs", width=420, placeholder=f"{info.name} and the strategy", key="runs_name", max_chars=120, persist_state="session"
 )
 problems = [one.problem for one in chosen if one.problem] or ([] if chosen else ["Tick at least one strategy."])
 problems += [problem for problem in (size_problem(int(values["image_size"]), info),) if problem]

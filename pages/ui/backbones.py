@@ -3,7 +3,7 @@
 Not here: where the facts come from (models.catalog) and bringing a weights file (weights_file).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -22,7 +22,7 @@ RANDOM = "Random weights: the backbone starts from nothing"
 
 
 def choose(catalog: Catalog) -> BackboneInfo:
-    """A searchable box with every backbone, and all of them as a table to sort; both show the same choice."""
+    """A box with every backbone; type to search."""
     infos = {info.name: info for info in catalog.backbones}
     if st.session_state.get(CHOSEN) not in infos:
         st.session_state[CHOSEN] = FIRST if FIRST in infos else next(iter(infos))
@@ -34,9 +34,21 @@ def choose(catalog: Catalog) -> BackboneInfo:
         help="The network that was trained on other images; type to search.",
         persist_state="session",
     )
-    with st.expander(f"Compare all {len(infos)} backbones", icon=":material/table_rows:"):
-        _browse(list(infos.values()))
     return infos[name or FIRST]
+
+
+def browse(catalog: Catalog) -> None:
+    """All backbones as a table to sort and search; a click on a row chooses it in the box."""
+    infos = catalog.backbones
+
+    def take() -> None:
+        rows = st.session_state["backbone_table"]["selection"]["rows"]
+        if rows:
+            st.session_state[CHOSEN] = infos[rows[0]].name
+
+    with st.expander(f"Compare all {len(infos)} backbones", icon=":material/table_rows:"):
+        st.caption("Click a row to choose it, a heading to sort; search with the magnifying glass of the table.")
+        _table(infos, take)
 
 
 def table(infos: Sequence[BackboneInfo]) -> pd.DataFrame:
@@ -104,7 +116,7 @@ def missing(info: BackboneInfo, entry: WeightsInfo) -> None:
             "if there is no network, there are three ways on:"
         )
         upload, place, scratch = st.columns(3)
-        upload.markdown("**Upload** a weights file under *Bring a weights file* below.")
+        upload.markdown("**Bring a file**: open *Bring a weights file* above and drop it there.")
         place.markdown(f"**Put the file** `{text.plain(entry.file_name)}` into this folder:")
         place.code(str(checkpoints_folder()), language=None, wrap_lines=True)
         scratch.markdown("**Start from nothing**: slower to learn, and needs more images.")
@@ -116,13 +128,7 @@ def choose_value(value: str) -> None:
     st.session_state[WEIGHTS] = value
 
 
-def _browse(infos: Sequence[BackboneInfo]) -> None:
-    def take() -> None:
-        rows = st.session_state["backbone_table"]["selection"]["rows"]
-        if rows:
-            st.session_state[CHOSEN] = infos[rows[0]].name
-
-    st.caption("Click a row to choose it, a heading to sort; search with the magnifying glass of the table.")
+def _table(infos: Sequence[BackboneInfo], take: Callable[[], None]) -> None:
     st.dataframe(
         table(infos),
         hide_index=True,
@@ -153,7 +159,7 @@ def _row(info: BackboneInfo) -> dict[str, object]:
         "gflops": info.gflops,
         "file": best.file_bytes if best else None,
         "input": best.input_size if best else info.input_size,
-        "license": best.license if best else None,
+        "license": (best.license if best else "") or "not stated",
         "weights": "none published" if best is None else "on disk" if best.on_disk else "download",
     }
 

@@ -54,18 +54,32 @@ def learning_curves(rows: Rows, metric: Metric, *, epochs: int) -> go.Figure:
 
 
 def overlay(curves: Sequence[Curve], metric: Metric) -> go.Figure:
-    """Validation `metric` of several runs, one colour each."""
+    """Validation `metric` of several runs, one colour each; `key` says which is whose, once for all figures."""
     figure = go.Figure()
     for curve in curves:
         figure.add_trace(_line(curve.name, _points(curve.rows, f"val_{metric}"), curve.colour, curve.dash))
-    return _dressed(figure, metric, max((len(curve.rows) for curve in curves), default=1))
+    figure = _dressed(figure, metric, max((len(curve.rows) for curve in curves), default=1))
+    return figure.update_layout(showlegend=False)
+
+
+def key(curves: Sequence[Curve]) -> str:
+    """HTML for st.html: the colour and dash of every curve with its name."""
+    css = {"solid": "solid", "dash": "dashed", "dot": "dotted"}
+    marks = (
+        f"<span style='display:inline-flex;align-items:center;gap:.45rem'>"
+        f"<i style='width:1.6rem;border-top:3px {css[curve.dash]} {curve.colour}'></i>{_label(curve.name)}</span>"
+        for curve in curves
+    )
+    return f"<div style='display:flex;flex-wrap:wrap;gap:.2rem 1.25rem;font-size:.875rem'>{''.join(marks)}</div>"
 
 
 def rates(curves: Mapping[str, Sequence[tuple[float, float]]], epochs: int) -> go.Figure:
     """The learning rate of the head that each strategy will use: (epoch, rate)."""
     figure = go.Figure()
-    for (name, points), colour in zip(curves.items(), palette.categorical() * (1 + len(curves) // 10), strict=False):
-        figure.add_trace(_line(name, points, colour, "solid", markers=False))
+    colours = palette.categorical()
+    for index, (name, points) in enumerate(curves.items()):  # curves often coincide: dashes let the one below show
+        dash = palette.DASHES[index % len(palette.DASHES)]
+        figure.add_trace(_line(name, points, colours[index % len(colours)], dash, markers=False))
     figure.update_layout(yaxis={"title": "learning rate", "tickformat": ".1e", "rangemode": "tozero", "nticks": 4})
     return _framed(figure, epochs, height=230, first=0.0)
 

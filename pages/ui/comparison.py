@@ -11,10 +11,10 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from engine.config import differences, options
+from engine.config import Value, differences, options
 from engine.runs.run import Run
 from engine.workspace import Workspace
-from pages.ui import status, text
+from pages.ui import forms, status, text
 from pages.ui.strip import amount
 
 
@@ -50,13 +50,15 @@ def scores(workspace: Workspace, run: Run) -> Scores:
 
 def table(runs: Sequence[Run], scored: Mapping[str, Scores]) -> pd.DataFrame:
     """One row a run."""
-    return pd.DataFrame([_row(run, scored.get(run.id, {})) for run in runs])
+    names = unique_names(runs)
+    return pd.DataFrame([{"run": names[run.id], **_row(run, scored.get(run.id, {}))} for run in runs])
 
 
 def show(frame: pd.DataFrame) -> None:
     st.dataframe(
         frame,
         hide_index=True,
+        placeholder="–",
         column_config={
             "run": st.column_config.TextColumn("Run", pinned=True),
             "strategy": "Strategy",
@@ -76,7 +78,7 @@ def differing(runs: Sequence[Run]) -> pd.DataFrame:
     """One row for each option in which the runs differ, one column a run."""
     labels = {about.name: about.label for about in options()}
     found = differences([run.config for run in runs])
-    rows = [[labels.get(name, name.capitalize()), *(str(value) for value in values)] for name, values in found.items()]
+    rows = [[labels.get(name, name.capitalize()), *(_said(name, value) for value in values)] for name, values in found.items()]
     return pd.DataFrame(rows, columns=["option", *unique_names(runs).values()])
 
 
@@ -108,12 +110,15 @@ def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "tes
     return f"{known} {best} leads {next_best} by {100 * gap:.1f} points: {apart}."
 
 
+def _said(name: str, value: Value) -> str:
+    return forms.AUTOMATIC[name] if not value and name in forms.AUTOMATIC else f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _row(run: Run, scored: Scores) -> dict[str, object]:
     started, summary = run.started or {}, run.summary or {}
     trains, total = started.get("trainable_parameters"), started.get("total_parameters")
     validation = summary.get("val_accuracy")
     return {
-        "run": text.plain(run.name),
         "strategy": run.config.strategy.replace("_", " "),
         "backbone": run.config.backbone,
         "status": status.word(run.status, paused=run.paused),

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from engine.config import SECTIONS, Option, Value, options
+from pages.ui import text
 
 ELSEWHERE = frozenset({"weights", "last_n", "patterns"})
 """Options that belong to a choice made further up the page."""
 
-# options whose 0 means "take what fits": an empty field says so better than a zero
-_AUTOMATIC = {"lr": "the strategy's own", "image_size": "the weights' own", "patience": "off"}
+AUTOMATIC = {"lr": "the strategy's own", "image_size": "the weights' own", "patience": "off"}
+"""Options whose 0 means "take what fits": an empty field says so better than a zero."""
 _TITLES = {"data": "Data", "strategy": "Strategy", "optimisation": "Optimisation", "augmentation": "Images", "control": "Control"}
 
 
@@ -56,11 +57,13 @@ def widget(about: Option, choices: Sequence[str] = ()) -> Value:
     offered = list(about.choices or choices)
     if offered:
         start = offered.index(str(about.default)) if about.default in offered else 0
-        return st.selectbox(
-            about.label, offered, index=start, key=key_of(about.name), help=about.help, required=True, persist_state="session"
-        )
+        picked = st.selectbox(about.label, offered, index=start, key=key_of(about.name), help=text.md(about.help), persist_state="session")
+        return picked or str(about.default)
     if about.kind is str:
-        return st.text_input(about.label, str(about.default), key=key_of(about.name), help=about.help, persist_state="session") or ""
+        typed = st.text_input(
+            about.label, str(about.default), live=True, key=key_of(about.name), help=text.md(about.help), persist_state="session"
+        )
+        return typed or ""
     return _number(about)
 
 
@@ -75,7 +78,7 @@ def _grid(members: Sequence[Option], choices: Mapping[str, Sequence[str]]) -> di
 
 def _number(about: Option) -> Value:
     kind = about.kind
-    automatic = _AUTOMATIC.get(about.name)
+    automatic = AUTOMATIC.get(about.name)
     value = st.number_input(
         about.label,
         min_value=None if about.low is None else kind(about.low),
@@ -85,7 +88,7 @@ def _number(about: Option) -> Value:
         format="%d" if kind is int else "%g",
         placeholder=automatic,
         key=key_of(about.name),
-        help=about.help,
+        help=text.md(about.help),
         persist_state="session",
     )
     return about.default if value is None else kind(value)

@@ -65,22 +65,16 @@ def numbers(run: Run, rows: Rows) -> None:
         "Epoch": f"{len(rows)} of {forecast.epochs_planned(run)}",
         "Best validation accuracy": "–" if best is None else text.percent(best),
         "Images per second": f"{float(str(speed)):,.0f}" if speed else "–",
-        "Learning rate": rates_in_words(last),
+        "Learning rate of the head": _rate_in_words(last),
         "Memory": text.bytes_(float(str(memory))) if memory else "–",
     }
-    with st.grid(min_column_width=130, gap="small"):
+    with st.grid(5, min_column_width=130):
         for label, value in shown.items():
             st.metric(label, value)
     device = (run.started or {}).get("device_name")
     if device:
         precision = (run.started or {}).get("precision", "")
         st.caption(f":material/memory: {text.md(f'{device}, {precision}')}")
-
-
-def rates_in_words(row: Mapping[str, object]) -> str:
-    """`1.0e-03`, or the range when the groups differ."""
-    rates = sorted({float(str(rate)) for rate in _rates(row).values()})
-    return "–" if not rates else f"{rates[-1]:.1e}" if len(rates) == 1 else f"{rates[0]:.0e} … {rates[-1]:.0e}"
 
 
 def blocks(run: Run, rows: Rows) -> None:
@@ -166,6 +160,12 @@ def _queued(run: Run, seconds: float | None, shown: str) -> None:
         else:
             st.page_link("monitor.py", label=text.md(run.name), query_params={"run": run.id})
         st.caption(told)
+
+
+def _rate_in_words(row: Mapping[str, object]) -> str:
+    """`4.6e-4`; the head has the highest rate of all groups."""
+    rates = _rates(row).values()
+    return f"{max(rates):.1e}".replace("e-0", "e-") if rates else "–"
 
 
 def _rates(row: Mapping[str, object]) -> dict[str, float]:

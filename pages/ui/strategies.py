@@ -14,7 +14,7 @@ import streamlit as st
 from engine.config import RunConfig, Value, from_json, options, validate
 from engine.errors import ConfigError
 from engine.models.outline import Outline
-from engine.training.freezing import STRATEGIES, FreezePlan, matches, plan_for
+from engine.training.freezing import STRATEGIES, FreezePlan, matches, plan_for, trainable_size
 from engine.training.schedule import curve
 from pages.ui import forms, text
 from pages.ui.strip import amount, of_plan
@@ -38,10 +38,13 @@ def tiles(base: RunConfig, outline: Outline) -> list[RunConfig]:
     chosen = []
     with st.grid(min_column_width=230, border=True):
         for name in STRATEGIES:
-            with st.container():
+            with st.container(gap="xsmall"):
                 config = _tile(replace(base, strategy=name), outline)
             if config is not None:
                 chosen.append(config)
+    for config in chosen:
+        if config.strategy == "named" and config.patterns.strip():
+            _matching(config.patterns, outline)
     return chosen
 
 
@@ -101,26 +104,37 @@ def _tile(config: RunConfig, outline: Outline) -> RunConfig | None:
     name = config.strategy
     about, more = describe(name)
     ticked = st.checkbox(
-        f"**{text.md(title(name))}**", value=name == FIRST, key=f"strategy_{name}", help=more or None, persist_state="session"
+        f"**{text.md(title(name))}**", value=name == FIRST, key=f"strategy_{name}", help=text.md(more) or None, persist_state="session"
     )
     st.caption(text.md(about))
     if not ticked:
+        _cost(config, outline)
         return None
     if name in _OWN:
         value = forms.widget(next(about for about in options() if about.name == _OWN[name]))
         config = with_values(config, {_OWN[name]: value})
-    if name == "named":
-        _matching(config.patterns, outline)
+    _cost(config, outline)
     return config
+
+
+def _cost(config: RunConfig, outline: Outline) -> None:
+    """How much would train, before and after ticking."""
+    plan = judge(config, outline).plan
+    if plan is not None:
+        most = max(trainable_size(outline, phase) for phase in plan.phases)
+        st.caption(f"{amount(most)} of {amount(outline.size)} parameters")
 
 
 def _matching(patterns: str, outline: Outline) -> None:
     """What every pattern selects, as it is typed."""
     sizes = {parameter.name: parameter.size for block in outline.blocks for parameter in block.parameters}
+    lines = []
     for pattern, names in matches(outline, patterns).items():
-        if not names:
-            st.caption(f":red[:material/error: {text.md(pattern)} matches nothing]")
-            continue
-        size = amount(sum(sizes[name] for name in names))
-        st.caption(f":material/check: {text.md(pattern)}: {text.count(len(names), 'tensor')}, {size} parameters")
-        st.caption(text.md(text.listing(list(names))))
+        if names:
+            size = amount(sum(sizes[name] for name in names))
+            found = f"{text.count(len(names), 'tensor')}, {size} parameters: {text.md(text.listing(list(names), 5))}"
+            lines.append(f"- :material/check: **{text.md(pattern)}** matches {found}")
+        else:
+            lines.append(f"- :red[:material/error: **{text.md(pattern)}** matches nothing]")
+    with st.container(border=True):
+        st.markdown("\n".join(lines))

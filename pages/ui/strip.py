@@ -90,7 +90,7 @@ def draw(strip: Strip, *, title: str = "", active: int | None = None, total: int
         return ""
     said = " ".join(_phase_sentence(strip, phase, total) for phase in range(len(strip.epochs)))
     rows = "".join(_row(strip, phase, active) for phase in range(len(strip.epochs)))
-    heading = f"<b>{escape(title)}</b> " if title else ""
+    heading = f"<b>{escape(title)}.</b> " if title else ""
     return (
         f"{_STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(said, quote=True)}'>"
         f"<figcaption>{heading}{escape(said if len(strip.epochs) <= 3 else _many(strip))}</figcaption>{rows}{_names(strip)}</figure>"

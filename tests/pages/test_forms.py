@@ -4,7 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.config import RunConfig, options, validate
-from pages.ui import forms
+from pages.ui import forms, text
 
 
 def form() -> None:
@@ -31,7 +31,7 @@ def test_untouched_form_is_the_default_configuration(page: AppTest):
 def test_numbers_carry_the_bounds_and_the_help_of_their_option(page: AppTest):
     about = next(about for about in options() if about.name == "epochs")
     field = page.number_input(key=forms.key_of("epochs"))
-    assert (field.label, field.min, field.max, field.help) == (about.label, about.low, about.high, about.help)
+    assert (field.label, field.min, field.max, field.help) == (about.label, about.low, about.high, text.md(about.help))
 
 
 def test_what_is_typed_arrives_with_its_type(page: AppTest):

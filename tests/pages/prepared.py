@@ -1,0 +1,145 @@
+"""What the Configure, Monitor and Compare pages read, laid down as the worker would: a catalog, outlines, runs with epochs."""
+
+import json
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from engine.config import RunConfig
+from engine.data.records import Dataset
+from engine.models.catalog import BackboneInfo, WeightsInfo, torchvision_version, write_catalog
+from engine.models.outline import BlockOutline, Outline, ParameterOutline, save_outline, with_classes
+from engine.runs.owners import this_process
+from engine.runs.run import Run
+from engine.runs.store import RunStore
+from engine.training.freezing import groups, plan_for, trainable_blocks, trainable_size
+from engine.workspace import Workspace
+
+ROUTER = Path(__file__).resolve().parents[2] / "pages" / "router.py"
+OUTLINE = Outline(
+    backbone="resnet18",
+    classes=1000,
+    input_size=224,
+    blocks=tuple(
+        BlockOutline(
+            name=name,
+            stage=stage,
+            parameters=(
+                ParameterOutline(name=f"{name}.weight", size=size, kind="weight"),
+                ParameterOutline(name=f"{name}.bias", size=bias, kind="bias"),
+            ),
+        )
+        for name, stage, size, bias in (
+            ("conv1", "conv1", 9_000, 64),
+            ("layer1.0", "layer1", 70_000, 64),
+            ("layer4.1", "layer4", 4_000_000, 512),
+            ("fc", "head", 512_000, 1000),
+        )
+    ),
+)
+
+
+def page(name: str, **query: str) -> AppTest:
+    """The page inside the frame, as a person opens it by its address."""
+    opened = AppTest.from_file(ROUTER, default_timeout=30)
+    for key, value in query.items():
+        opened.query_params[key] = value
+    return opened.switch_page(f"{name}.py").run()
+
+
+def catalog(workspace: Workspace) -> None:
+    write_catalog(workspace, (_backbone("resnet18", 11_689_512, 69.758), _backbone("vgg11", 132_863_336, 69.02)), torchvision_version())
+
+
+def outline(workspace: Workspace) -> None:
+    save_outline(workspace, OUTLINE, torchvision_version())
+
+
+def run(workspace: Workspace, of: Dataset, *, epochs: int = 2, status: str = "running", **options: object) -> Run:
+    """A run on resnet18 that has trained for `epochs` epochs of the four it wants."""
+    store, name = RunStore(workspace), str(options.pop("name", ""))
+    config = RunConfig(dataset=of.id, backbone="resnet18", epochs=4, **options)  # type: ignore[arg-type]
+    made = store.enqueue(config, name=name, owner=this_process())
+    workspace.run(made.id).mkdir(parents=True, exist_ok=True)
+    sized = with_classes(OUTLINE, len(of.classes))
+    plan = plan_for(sized, config)
+    store.record(made.id, _started(sized, config))
+    rates = {group.name: group.rates[0] for group in groups(sized, plan)}
+    for number in range(1, epochs + 1):
+        store.record(made.id, epoch(number, rates))
+    if status != "running":
+        store.finish(made.id, status, error="The loss is not a number." if status == "failed" else None)
+    return store.get(made.id)
+
+
+def epoch(number: int, rates: dict[str, float]) -> dict[str, object]:
+    score = 0.5 + 0.1 * number
+    scores = {"train_loss": 1 - score, "train_accuracy": score, "val_loss": 1.1 - score, "val_accuracy": score - 0.05, "best": True}
+    speed = {"seconds": 20.0, "images_per_second": 12.0, "memory_bytes": 500_000_000}
+    return {"event": "epoch", "epoch": number, "epochs": 4, "phase": 0, "lr": rates, **scores, **speed}
+
+
+def finished(workspace: Workspace, of: Dataset, *, correct: int, images: int = 40, **options: object) -> Run:
+    """A finished run with `correct` of `images` test images right."""
+    from engine.evaluation.metrics import accuracy_interval
+
+    made = run(workspace, of, epochs=4, **options)
+    low, high = accuracy_interval(correct, images)
+    scores = {"images": images, "accuracy": correct / images, "accuracy_low": low, "accuracy_high": high}
+    (workspace.run(made.id) / "metrics.json").write_text(json.dumps({"splits": {"val": scores, "test": scores}}))
+    summary = {"best_epoch": 4, "val_accuracy": 0.85, "test_accuracy": correct / images, "seconds": 80.0, "frozen_unchanged": True}
+    store = RunStore(workspace)
+    store.record(made.id, {"event": "finished", "summary": summary})
+    store.finish(made.id, "finished")
+    return store.get(made.id)
+
+
+def drawn(opened: AppTest) -> str:
+    """Everything on the page that Markdown or HTML could be made of."""
+    kinds = ("markdown", "caption", "info", "error", "warning", "success")
+    return "\n".join(element.value for kind in kinds for element in opened.get(kind))
+
+
+def html(opened: AppTest) -> str:
+    return "\n".join(element.proto.body for element in opened.get("html"))
+
+
+def _started(sized: Outline, config: RunConfig) -> dict[str, object]:
+    plan = plan_for(sized, config)
+    trains = [trainable_blocks(sized, phase) for phase in plan.phases]
+    return {
+        "event": "started",
+        "device": "cpu",
+        "device_name": "A small CPU",
+        "precision": "fp32",
+        "trainable_parameters": trainable_size(sized, plan.phases[0]),
+        "total_parameters": sized.size,
+        "blocks": [
+            {"name": block.name, "stage": block.stage, "size": block.size, "trains": [flags[index] for flags in trains]}
+            for index, block in enumerate(sized.blocks)
+        ],
+        "phases": [{"epochs": phase.epochs, "lr": phase.lr, "lr_decay": phase.lr_decay} for phase in plan.phases],
+        "train_images": 240,
+    }
+
+
+def _backbone(name: str, parameters: int, accuracy: float) -> BackboneInfo:
+    best = WeightsInfo(
+        name="IMAGENET1K_V1",
+        is_default=True,
+        url=f"https://example.org/{name}.pth",
+        file_name=f"{name}-00000000.pth",
+        file_bytes=4 * parameters,
+        acc1=accuracy,
+        acc5=89.0,
+        gflops=1.8,
+        parameters=parameters,
+        input_size=224,
+        license="",
+        recipe_url="",
+        categories=1000,
+        on_disk=False,
+    )
+    return BackboneInfo(
+        name=name, family=name, parameters=parameters, gflops=1.8, input_size=224, min_size=33, size_step=1, weights=(best,)
+    )

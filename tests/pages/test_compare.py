@@ -1,0 +1,98 @@
+"""The Compare page by AppTest: only runs on the same images, only what differs, and no more certainty than there is."""
+
+import json
+
+import pytest
+
+from engine.data.records import Dataset
+from engine.runs.store import RunStore
+from engine.workspace import Workspace
+from pages.ui import comparison
+from tests.pages import made, prepared
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return made.dataset(workspace)
+
+
+def test_without_runs_the_page_says_where_to_go(workspace: Workspace) -> None:
+    assert "No run yet" in prepared.page("compare").info[0].value
+
+
+def test_the_table_holds_every_run_of_the_latest_dataset(workspace: Workspace, dataset: Dataset) -> None:
+    other = made.dataset(workspace, name="other")
+    prepared.finished(workspace, dataset, correct=30, name="elsewhere")
+    prepared.finished(workspace, other, correct=36, name="first")
+    prepared.run(workspace, other, strategy="full_finetune", name="second", status="stopped")
+    page = prepared.page("compare")
+    assert not page.exception
+    frame = page.dataframe[0].value
+    assert list(frame["run"]) == ["second", "first"]
+    assert list(frame["test"]) == ["–", "90.0 % (76.9 to 96.0)"]
+    assert list(frame["trains"]) == ["4.08 M of 4.08 M", "1.54 k of 4.08 M"]
+
+
+def test_only_options_that_differ_are_listed(workspace: Workspace, dataset: Dataset) -> None:
+    runs = [prepared.finished(workspace, dataset, correct=30, seed=seed, lr=lr) for seed, lr in ((0, 0.0), (1, 0.01))]
+    frame = comparison.differing(runs)
+    assert {row[0]: list(row[1:]) for row in frame.itertuples(index=False)} == {
+        "Learning rate": ["the strategy's own", "0.01"],
+        "Seed": ["0", "1"],
+    }
+    shown = prepared.page("compare").dataframe[1].value
+    assert set(shown["option"]) == {"Learning rate", "Seed"}
+
+
+def test_a_small_difference_is_called_what_it_is(workspace: Workspace, dataset: Dataset) -> None:
+    runs = [prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))]
+    scored = {run.id: comparison.scores(workspace, run) for run in runs}
+    said = comparison.verdict(runs, scored)
+    assert said.startswith("On 40 test images an accuracy is known to about ±13 percentage points")
+    assert said.endswith("b leads a by 7.5 points: their intervals overlap, so this may be chance.")
+
+
+def test_a_large_difference_is_called_what_it_is(workspace: Workspace, dataset: Dataset) -> None:
+    runs = [prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((10, "a"), (38, "b"))]
+    said = comparison.verdict(runs, {run.id: comparison.scores(workspace, run) for run in runs})
+    assert said.endswith("their intervals do not overlap.")
+
+
+def test_one_run_alone_proves_nothing(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.finished(workspace, dataset, correct=30)
+    assert comparison.verdict([run], {run.id: comparison.scores(workspace, run)}) == ""
+    assert not prepared.page("compare").exception
+
+
+def test_runs_keep_their_colours_when_others_are_left_out(workspace: Workspace, dataset: Dataset) -> None:
+    runs = [prepared.finished(workspace, dataset, correct=30, name=name) for name in ("a", "b", "c")]
+    page = prepared.page("compare")
+
+    def colours() -> dict[str, str]:
+        spec = json.loads(page.get("plotly_chart")[1].proto.spec)
+        return {trace["name"]: trace["line"]["color"] for trace in spec["data"]}
+
+    before = colours()
+    page.multiselect[0].set_value([runs[0].id, runs[2].id]).run()
+    assert colours() == {name: before[name] for name in ("a", "c")}
+
+
+def test_equal_and_hostile_names_are_told_apart_and_stay_text(workspace: Workspace, dataset: Dataset) -> None:
+    for _ in range(2):
+        prepared.finished(workspace, dataset, correct=30, name="<a href='javascript:x'>:red[x]</a>")
+    names = list(comparison.unique_names(RunStore(workspace).list()).values())
+    assert len(set(names)) == 2
+    page = prepared.page("compare")
+    assert not page.exception
+    assert ":red[x]" not in prepared.drawn(page)
+    assert "<a href" not in prepared.html(page)
+    assert all("<a href" not in chart.proto.spec for chart in page.get("plotly_chart"))
+
+
+def test_damaged_metrics_do_not_hide_the_other_runs(workspace: Workspace, dataset: Dataset) -> None:
+    broken = prepared.finished(workspace, dataset, correct=30)
+    prepared.finished(workspace, dataset, correct=33)
+    (workspace.run(broken.id) / "metrics.json").write_text("{")
+    page = prepared.page("compare")
+    assert not page.exception
+    assert len(page.dataframe[0].value) == 2

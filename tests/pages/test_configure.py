@@ -1,0 +1,199 @@
+"""The Configure page by AppTest: what is ticked and typed is exactly what is queued, and nothing unsound can start."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.data.records import Dataset
+from engine.models.brought import BroughtWeights, record_weights
+from engine.models.catalog import checkpoints_folder
+from engine.runs.jobs import JobStore
+from engine.runs.store import RunStore
+from engine.workspace import Workspace
+from pages.ui import backbones, forms, weights_file
+from tests.pages import made, prepared
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    prepared.catalog(workspace)
+    prepared.outline(workspace)
+    return made.dataset(workspace)
+
+
+def tick(page: AppTest, *names: str) -> AppTest:
+    for name in names:
+        page.checkbox(key=f"strategy_{name}").check()
+    return page.run()
+
+
+def start(page: AppTest):  # noqa: ANN201
+    return next(button for button in page.button if button.label.startswith("Start"))
+
+
+def test_without_a_dataset_the_page_says_where_to_go(workspace: Workspace) -> None:
+    page = prepared.page("configure")
+    assert not page.exception
+    assert "no dataset yet" in page.info[0].value
+
+
+def test_a_missing_catalog_is_asked_for_once(workspace: Workspace) -> None:
+    made.dataset(workspace)
+    page = prepared.page("configure")
+    page.run()
+    assert not page.exception
+    assert [job.kind for job in JobStore(workspace).list()] == ["catalog"]
+
+
+def test_a_backbone_nobody_opened_yet_is_opened_in_the_background(workspace: Workspace) -> None:
+    made.dataset(workspace)
+    prepared.catalog(workspace)
+    page = prepared.page("configure").run()
+    assert [(job.kind, job.arguments) for job in JobStore(workspace).list()] == [("outline", {"backbone": "resnet18"})]
+    assert not page.checkbox
+    prepared.outline(workspace)
+    assert page.run().checkbox
+
+
+def test_a_failed_job_is_explained_and_can_be_tried_again(workspace: Workspace) -> None:
+    made.dataset(workspace)
+    jobs = JobStore(workspace)
+    job = jobs.submit("catalog", {})
+    jobs.claim("1:1")
+    jobs.finish(job.id, error="torchvision cannot be read.")
+    page = prepared.page("configure")
+    assert "torchvision cannot be read" in page.error[0].value.replace("\\", "")
+    next(button for button in page.button if button.label == "Try again").click().run()
+    assert [job.status for job in jobs.list("catalog")] == ["queued", "failed"]
+
+
+def test_start_queues_one_run_per_ticked_strategy_and_opens_monitor(workspace: Workspace, dataset: Dataset) -> None:
+    page = tick(prepared.page("configure"), "full_finetune")
+    page.number_input(key=forms.key_of("epochs")).set_value(3)
+    page.number_input(key=forms.key_of("lr")).set_value(0.01)
+    page.run()
+    assert start(page).label == "Start 2 runs"
+    start(page).click().run()
+    assert not page.exception
+    queued = list(reversed(RunStore(workspace).list()))
+    assert [(run.config.strategy, run.config.epochs, run.config.lr, run.config.dataset, run.status) for run in queued] == [
+        ("linear_probe", 3, 0.01, dataset.id, "queued"),
+        ("full_finetune", 3, 0.01, dataset.id, "queued"),
+    ]
+    assert page.title[0].value == "Monitor"
+    assert page.query_params["run"] in (queued[0].id, [queued[0].id])
+
+
+def test_options_of_one_strategy_do_not_leak_into_another(workspace: Workspace, dataset: Dataset) -> None:
+    page = tick(prepared.page("configure"), "last_n", "named")
+    page.number_input(key=forms.key_of("last_n")).set_value(3)
+    page.text_input(key=forms.key_of("patterns")).set_value("layer4*")
+    start(page.run()).click().run()
+    queued = {run.config.strategy: run.config for run in RunStore(workspace).list()}
+    assert (queued["last_n"].last_n, queued["last_n"].patterns) == (3, "")
+    assert (queued["named"].last_n, queued["named"].patterns) == (2, "layer4*")
+
+
+def test_patterns_show_what_they_match_and_one_without_a_match_blocks_start(workspace: Workspace, dataset: Dataset) -> None:
+    page = tick(prepared.page("configure"), "named")
+    page.text_input(key=forms.key_of("patterns")).set_value("*.bias, layer9").run()
+    shown = prepared.drawn(page).replace("\\", "")
+    assert "*.bias** matches 4 tensors" in shown
+    assert "layer9** matches nothing" in shown
+    assert start(page).disabled
+    assert any("layer9" in error.value for error in page.error)
+    page.text_input(key=forms.key_of("patterns")).set_value("*.bias").run()
+    assert not start(page).disabled
+
+
+def test_nothing_ticked_cannot_start(workspace: Workspace, dataset: Dataset) -> None:
+    page = prepared.page("configure")
+    page.checkbox(key="strategy_linear_probe").uncheck().run()
+    assert start(page).disabled
+    assert "at least one strategy" in page.error[0].value
+
+
+def test_an_image_size_the_backbone_cannot_take_blocks_start(workspace: Workspace, dataset: Dataset) -> None:
+    page = prepared.page("configure")
+    page.number_input(key=forms.key_of("image_size")).set_value(16).run()
+    assert start(page).disabled
+    assert "at least 33 pixels" in page.error[0].value
+
+
+def test_the_strips_say_what_every_strategy_trains_for_this_number_of_classes(workspace: Workspace, dataset: Dataset) -> None:
+    page = tick(prepared.page("configure"), "full_finetune")
+    assert "Trains 1 of 4 blocks: 1.54 k of 4.08 M parameters" in prepared.html(page)
+    assert "Trains all 4 blocks" in prepared.html(page)
+
+
+def test_weights_that_are_not_on_disk_leave_three_ways_on(workspace: Workspace, dataset: Dataset) -> None:
+    page = prepared.page("configure")
+    shown = prepared.drawn(page)
+    assert "is not on this machine" in shown and "resnet18-00000000.pth" in shown
+    assert str(checkpoints_folder()) in [code.value for code in page.code]
+    assert not start(page).disabled
+    next(button for button in page.button if button.label == "Train from random weights").click().run()
+    assert "is not on this machine" not in prepared.drawn(page)
+    start(page).click().run()
+    assert RunStore(workspace).list()[0].config.weights == "none"
+
+
+def test_weights_on_disk_need_no_word(workspace: Workspace, dataset: Dataset) -> None:
+    checkpoints_folder().mkdir(parents=True)
+    (checkpoints_folder() / "resnet18-00000000.pth").write_bytes(b"")
+    assert "is not on this machine" not in prepared.drawn(prepared.page("configure"))
+
+
+def test_files_and_runs_are_offered_as_weights(workspace: Workspace, dataset: Dataset) -> None:
+    record_weights(workspace, BroughtWeights(id="weights-0123456789", name="내 모델 <b>.pth", tensors=4, bytes=1, created_at="2026-01-01"))
+    earlier = prepared.finished(workspace, dataset, correct=30)
+    page = prepared.page("configure")
+    page.selectbox(key=backbones.WEIGHTS).set_value(f"run:{earlier.id}").run()
+    start(page).click().run()
+    assert RunStore(workspace).list()[0].config.weights == f"run:{earlier.id}"
+
+
+def test_a_brought_file_says_what_fitted_and_is_chosen(workspace: Workspace, dataset: Dataset) -> None:
+    record_weights(workspace, BroughtWeights(id="weights-0123456789", name="mine.pth", tensors=4, bytes=1, created_at="2026-01-01"))
+    jobs = JobStore(workspace)
+    job = jobs.submit("weights", {"upload": "upload-0123456789", "backbone": "resnet18"})
+    jobs.claim("1:1")
+    match = {"matched": ["conv1.weight"], "missing": ["layer4.1.*weight"], "unexpected": ["x"], "reinitialised_head": True, "notes": []}
+    jobs.finish(job.id, result={"weights": "weights-0123456789", "match": match})
+    page = prepared.page("configure")
+    page.session_state["weights_job"] = job.id
+    page.run()
+    assert not page.exception
+    assert page.selectbox(key=backbones.WEIGHTS).value == "file:weights-0123456789"
+    assert r"layer4\.1\.\*weight" in prepared.drawn(page)
+
+
+def test_the_match_is_told_in_sentences() -> None:
+    told = weights_file.match_in_words({"matched": ["a", "b"], "missing": [], "unexpected": ["c"], "reinitialised_head": True})
+    assert [sentence for sentence, _ in told] == [
+        "2 tensors matched.",
+        "1 tensor in the file without a place in the backbone: left out.",
+        "The head in the file is for other classes: a new one is made.",
+    ]
+
+
+def test_another_backbone_brings_its_own_outline(workspace: Workspace, dataset: Dataset) -> None:
+    page = prepared.page("configure")
+    assert list(page.dataframe[0].value["weights"]) == ["download", "download"]
+    page.selectbox(key=backbones.CHOSEN).set_value("vgg11").run()
+    assert not page.exception
+    assert JobStore(workspace).list("outline")[0].arguments == {"backbone": "vgg11"}
+
+
+def test_the_command_repeats_the_run(workspace: Workspace, dataset: Dataset) -> None:
+    page = prepared.page("configure")
+    page.number_input(key=forms.key_of("epochs")).set_value(9).run()
+    commands = [code.value for code in page.code if code.value.startswith("python -m engine train")]
+    assert commands == [f"python -m engine train --dataset {dataset.id} --backbone resnet18 --strategy linear_probe --epochs 9"]
+
+
+def test_names_of_people_stay_text(workspace: Workspace, dataset: Dataset) -> None:
+    page = prepared.page("configure")
+    page.text_input(key="runs_name").set_value("<img src=x> :red[hot] **b**").run()
+    start(page).click().run()
+    assert RunStore(workspace).list()[0].name == "<img src=x> :red[hot] **b** linear_probe"
+    assert ":red[hot]" not in prepared.drawn(page)

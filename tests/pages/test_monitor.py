@@ -1,0 +1,191 @@
+"""The Monitor page by AppTest: every tab shows what the store holds, and every button leaves its wish there."""
+
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.config import RunConfig
+from engine.data.records import Dataset
+from engine.runs.store import RunStore
+from engine.workspace import Workspace
+from pages.ui import forecast, live
+from tests.pages import made, prepared
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return made.dataset(workspace)
+
+
+def button(page: AppTest, label: str):  # noqa: ANN201
+    return next(button for button in page.button if button.label == label)
+
+
+def labels(page: AppTest) -> list[str]:
+    return [button.label for button in page.button]
+
+
+def metric(page: AppTest, label: str) -> str:
+    return next(metric.value for metric in page.metric if metric.label == label)
+
+
+def figures(page: AppTest) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+
+
+def test_without_a_run_the_page_says_where_to_go(workspace: Workspace) -> None:
+    page = prepared.page("monitor")
+    assert not page.exception
+    assert "No run yet" in page.info[0].value
+
+
+def test_a_running_run_shows_its_progress_and_its_time_left(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.run(workspace, dataset, epochs=2)
+    step = {"event": "step", "epoch": 3, "epochs": 4, "step": 5, "steps": 10, "images_per_second": 11.0, "memory_bytes": 600_000_000}
+    RunStore(workspace).record(run.id, step)
+    page = prepared.page("monitor")
+    assert not page.exception
+    texts = [bar.proto.text for bar in page.get("progress")]
+    assert texts == ["Epoch 3 of 4 · about 30 s left", "Step 5 of 10"]
+    assert metric(page, "Epoch") == "2 of 4"
+    assert metric(page, "Best validation accuracy") == "65.0 %"
+    assert metric(page, "Images per second") == "11"
+    assert metric(page, "Memory") == "600.0 MB"
+
+
+def test_the_curves_hold_the_epochs_of_the_store(workspace: Workspace, dataset: Dataset) -> None:
+    prepared.run(workspace, dataset, epochs=3)
+    accuracy, loss = figures(prepared.page("monitor"))
+    assert accuracy["data"][0]["y"] == pytest.approx([0.55, 0.65, 0.75])
+    assert loss["data"][1]["y"] == pytest.approx([0.4, 0.3, 0.2])
+
+
+def test_the_curves_are_the_same_bytes_until_an_epoch_ends(workspace: Workspace, dataset: Dataset) -> None:
+    """Equal bytes keep the zoom of the reader; a step changes the words and not the figures."""
+    run = prepared.run(workspace, dataset, epochs=2)
+    page = prepared.page("monitor")
+    before = [chart.proto.spec for chart in page.get("plotly_chart")]
+    RunStore(workspace).record(run.id, {"event": "step", "epoch": 3, "epochs": 4, "step": 1, "steps": 10})
+    page.run()
+    assert [chart.proto.spec for chart in page.get("plotly_chart")] == before
+    RunStore(workspace).record(run.id, prepared.epoch(3, {}))
+    page.run()
+    assert [chart.proto.spec for chart in page.get("plotly_chart")] != before
+
+
+def test_the_address_chooses_the_run_and_two_tabs_show_the_same(workspace: Workspace, dataset: Dataset) -> None:
+    older = prepared.run(workspace, dataset, epochs=1, name="older")
+    prepared.run(workspace, dataset, epochs=3, name="newer")
+    first, second = (prepared.page("monitor", run=older.id) for _ in range(2))
+    assert metric(first, "Epoch") == metric(second, "Epoch") == "1 of 4"
+    assert prepared.html(first) == prepared.html(second)
+
+
+def test_the_strip_shows_what_the_run_trains(workspace: Workspace, dataset: Dataset) -> None:
+    prepared.run(workspace, dataset)
+    assert "Trains 1 of 4 blocks" in prepared.html(prepared.page("monitor"))
+
+
+def test_pause_and_stop_leave_a_wish_and_say_so(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.run(workspace, dataset)
+    page = prepared.page("monitor")
+    button(page, "Pause").click().run()
+    assert RunStore(workspace).requested(run.id) == "pause"
+    assert "Pausing" in prepared.drawn(page)
+    button(page, "Stop").click().run()
+    assert RunStore(workspace).requested(run.id) == "stop"
+    assert button(page, "Stop").disabled
+
+
+def test_a_paused_run_can_go_on(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.run(workspace, dataset)
+    RunStore(workspace).record(run.id, {"event": "progress", "paused": True})
+    page = prepared.page("monitor")
+    assert "paused" in page.get("progress")[0].proto.text
+    button(page, "Go on").click().run()
+    assert RunStore(workspace).requested(run.id) == "resume"
+
+
+@pytest.mark.parametrize("status", ["stopped", "interrupted", "failed"])
+def test_an_ended_run_can_be_resumed(workspace: Workspace, dataset: Dataset, status: str) -> None:
+    run = prepared.run(workspace, dataset, status=status)
+    page = prepared.page("monitor")
+    assert not page.exception
+    button(page, "Resume").click().run()
+    assert RunStore(workspace).get(run.id).status == "queued"
+
+
+def test_a_failed_run_says_why(workspace: Workspace, dataset: Dataset) -> None:
+    prepared.run(workspace, dataset, status="failed")
+    assert "The loss is not a number" in prepared.page("monitor").error[0].value
+
+
+def test_a_finished_run_says_what_it_reached_and_links_to_its_predictions(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.finished(workspace, dataset, correct=30)
+    page = prepared.page("monitor")
+    said = page.success[0].value.replace("\\", "")
+    assert "Best epoch 4 of 4. Accuracy: 85.0 % on validation images, 75.0 % on test images. Took 1 min 20 s." in said
+    links = [link.proto for link in page.get("page_link")]
+    assert any("predictions" in str(link) and run.id in str(link) for link in links)
+    assert "Stop" not in labels(page)
+
+
+def test_delete_takes_two_steps_and_leaves_the_other_runs(workspace: Workspace, dataset: Dataset) -> None:
+    kept = prepared.run(workspace, dataset, status="stopped", name="kept")
+    gone = prepared.run(workspace, dataset, status="stopped", name="gone")
+    page = prepared.page("monitor", run=gone.id)
+    assert [run.id for run in RunStore(workspace).list()] == [gone.id, kept.id]
+    button(page, "Delete for good").click().run()
+    assert not page.exception
+    assert [run.id for run in RunStore(workspace).list()] == [kept.id]
+    assert not workspace.run(gone.id).exists()
+
+
+def test_a_running_run_cannot_be_deleted(workspace: Workspace, dataset: Dataset) -> None:
+    prepared.run(workspace, dataset)
+    assert "Delete for good" not in labels(prepared.page("monitor"))
+
+
+def test_the_queue_is_in_order_with_times_from_alike_runs(workspace: Workspace, dataset: Dataset) -> None:
+    prepared.run(workspace, dataset, name="now")
+    store = RunStore(workspace)
+    for name in ("first", "second"):
+        store.enqueue(RunConfig(dataset=dataset.id, backbone="resnet18", epochs=6), name=name)
+    page = prepared.page("monitor")
+    shown = prepared.drawn(page)
+    assert r"2 runs waiting · about 4 min 40 s to the end" in shown
+    links = [link.proto.label for link in page.get("page_link")]
+    assert links[-2:] == ["first", "second"]
+    assert shown.count("about 2 min 00 s") == 2
+
+
+def test_a_queued_run_can_be_taken_out(workspace: Workspace, dataset: Dataset) -> None:
+    run = RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, backbone="resnet18"))
+    page = prepared.page("monitor")
+    button(page, "Take out of the queue").click().run()
+    assert RunStore(workspace).get(run.id).status == "stopped"
+
+
+def test_names_and_logs_stay_text(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.run(workspace, dataset, status="stopped", name="**bold** :red[hot] <b>x</b>")
+    (workspace.run(run.id) / "log.txt").write_text("line one\n<script>alert(1)</script> :red[no]\n", encoding="utf-8")
+    page = prepared.page("monitor")
+    assert not page.exception
+    assert ":red[hot]" not in prepared.drawn(page)
+    assert any(code.value == "line one\n<script>alert(1)</script> :red[no]" for code in page.code)
+
+
+def test_the_log_is_its_last_two_hundred_lines(workspace: Workspace) -> None:
+    path = workspace.root / "log.txt"
+    path.write_text("".join(f"{number} {'x' * 100}\n" for number in range(5000)), encoding="utf-8")
+    lines = live.log_tail(path).splitlines()
+    assert (len(lines), lines[0][:5], lines[-1][:5]) == (200, "4800 ", "4999 ")
+    assert live.log_tail(workspace.root / "none.txt") == ""
+
+
+def test_before_the_first_epoch_the_time_left_comes_from_the_speed(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.run(workspace, dataset, epochs=0)
+    assert forecast.seconds_left(run, []) is None
+    RunStore(workspace).record(run.id, {"event": "step", "epoch": 1, "epochs": 4, "step": 5, "steps": 10, "images_per_second": 24.0})
+    assert forecast.seconds_left(RunStore(workspace).get(run.id), []) == pytest.approx(35)
