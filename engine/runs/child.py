@@ -4,6 +4,7 @@ Commands: {"do": "run", "run", "device"} | {"do": "job", "kind", "arguments"} | 
 Every piece of work ends with an event "done" or "error". Not here: the list of runs is only read, never written.
 """
 
+import errno
 import faulthandler
 import json
 import os
@@ -154,29 +155,30 @@ def _job(workspace: Workspace, command: Json, valve: _Valve, wiring: Wiring) -> 
     except Leave:
         raise
     except Exception as error:
-        event = error_event(error, workspace)
+        event = error_event(error, workspace, details="The terminal that runs Thaw shows the details.")
         if not event["healthy"]:
             print(event["traceback"], file=sys.stderr, flush=True)
         return event
     return {"event": "done", "stopped": valve.stopped}
 
 
-def error_event(error: Exception, workspace: Workspace) -> Json:
+def error_event(error: Exception, workspace: Workspace, details: str = "The log has the details.") -> Json:
     """What a person is told, what the log keeps, and whether the child may be trusted with more work (`healthy`)."""
     told = "".join(traceback.format_exception(error))
-    return {"event": "error", "message": _sentence(error, workspace), "traceback": told, "healthy": isinstance(error, EngineError)}
+    return {"event": "error", "message": _sentence(error, workspace, details), "traceback": told, "healthy": isinstance(error, EngineError)}
 
 
-def _sentence(error: Exception, workspace: Workspace) -> str:
+def _sentence(error: Exception, workspace: Workspace, details: str) -> str:
     if isinstance(error, EngineError):
         return str(error)
     if is_out_of_memory(error):
         return "There was not enough memory. Choose a smaller batch size, a smaller image size or a smaller backbone, and start again."
     free = shutil.disk_usage(workspace.root).free
-    if isinstance(error, OSError | RuntimeError) and free < _DISK_FULL_BYTES:  # torch reports a full disk as "unexpected pos"
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or (isinstance(error, OSError | RuntimeError) and free < _DISK_FULL_BYTES):  # torch reports a full disk as "unexpected pos"
         return f"The disk is full: {free >> 20} MB are free in {workspace.root}. Make room and resume."
     summary = " ".join(str(error).split())[:300]
-    return f"Thaw hit a defect: {type(error).__name__}: {summary}. The log has the details."
+    return f"Thaw hit a defect: {type(error).__name__}: {summary}. {details}"
 
 
 def _log_line(event: Json) -> str:

@@ -35,6 +35,7 @@ class Child(Protocol):
 
     def send(self, command: Json) -> None: ...
     def next_event(self, timeout: float) -> Json | None: ...
+    def alive(self) -> bool: ...
     def close(self, patience: float) -> None: ...
 
 
@@ -71,6 +72,9 @@ class ProcessChild:
         """The next event, or None when there was none for `timeout` seconds; ChildDied after the last one."""
         return _next(self._events, timeout, self._how_it_died)
 
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
     def close(self, patience: float) -> None:
         """End of file asks it to go; whoever stays longer than `patience` seconds is killed."""
         with suppress(OSError):
@@ -105,6 +109,9 @@ class ThreadChild:
 
     def next_event(self, timeout: float) -> Json | None:
         return _next(self._events, timeout, lambda: "The thread that did the work ended.")
+
+    def alive(self) -> bool:
+        return self._thread.is_alive()
 
     def close(self, patience: float) -> None:
         self._commands.put(None)

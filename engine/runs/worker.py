@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -24,6 +25,7 @@ from engine.runs.owners import this_process
 from engine.workspace import Workspace
 
 _SWEEP_SECONDS = 10.0
+_DEAF = "The work did not answer and was ended; what was saved before is kept."
 _LOG = logging.getLogger("thaw.worker")
 
 
@@ -95,16 +97,19 @@ class Workers:
             devices = seat.devices
         except ChildDied as death:
             seat.dismiss()
+            if self._leaving.is_set():
+                return
             devices = [{"device": "cpu", "name": "CPU", "memory_bytes": 0, "why": str(death)}]
-        if devices:
-            self._runs.announce(devices)
+        self._runs.announce(devices)
         for about in devices:
-            self._begin(about["device"], lambda device=about["device"]: self._trainer(device))  # type: ignore[misc]
+            self._begin(about["device"], partial(self._trainer, about["device"], warm=about is devices[0]))
 
-    def _trainer(self, device: str) -> None:
+    def _trainer(self, device: str, *, warm: bool) -> None:
         seat = Seat(self._workspace, self._wiring, self._leaving)
 
         def once() -> bool:
+            if warm:  # where most runs go; the others cost no memory before they are used
+                seat.warm()
             claimed = self._runs.claim(device, self._owner)
             if claimed is not None:
                 self._do_run(seat, claimed, device)
@@ -183,7 +188,7 @@ class Workers:
                 child.send({"do": request})
             if errand.deaf():
                 seat.dismiss()
-                return {"event": "done", "stopped": True}
+                return {"event": "done", "stopped": True, "message": _DEAF}
         return {"event": "left"}
 
     def _surely(self, finish: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 """Steps are recorded at a pace people can read, and nothing that matters is lost on the way."""
 
 from engine.runs.database import Json
-from engine.runs.errand import Pace
+from engine.runs.errand import GRACE_SECONDS, PACE_SECONDS, Errand, Pace
 
 
 def step(number: int) -> Json:
@@ -39,3 +39,28 @@ def test_every_epoch_note_and_pause_is_recorded_in_order():
 def test_a_step_before_a_pause_is_recorded_before_it():
     written = recorded([step(1), step(2), {"event": "progress", "paused": True}], 0.0)
     assert written == [step(1), step(2), {"event": "progress", "paused": True}]
+
+
+def test_requests_are_passed_on_once_each():
+    now, asked = [0.0], [None, "pause", "pause", None, "pause", "resume"]
+    errand = Errand({}, lambda event: None, lambda: asked.pop(0), clock=lambda: now[0])
+    news = []
+    while asked:
+        now[0] += PACE_SECONDS / 2
+        news.append(errand.new_request())
+    assert [request for request in news if request] == ["pause", "pause", "resume"]
+
+
+def test_a_child_that_was_paused_for_an_hour_is_given_time_to_stop():
+    now = [0.0]
+    errand = Errand({}, lambda event: None, lambda: "stop", clock=lambda: now[0])
+    now[0] = 3600.0
+    assert errand.new_request() == "stop"
+    assert not errand.deaf()
+    now[0] += GRACE_SECONDS - 1
+    assert not errand.deaf()
+    errand.hear(step(1))
+    now[0] += GRACE_SECONDS - 1
+    assert not errand.deaf()
+    now[0] += 2
+    assert errand.deaf()
