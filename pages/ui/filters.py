@@ -34,10 +34,13 @@ def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[W
     labelled = bool((table["label"] != "").any())
     part, outcome, truth = "", "All", None
     if labelled:
+        # Not as defaults of the widgets: a click on the matrix sets these, and a widget may not have both.
+        st.session_state.setdefault(f"{key}_split", "")
+        st.session_state.setdefault(f"{key}_outcome", "All")
         first = st.columns([1.1, 1.1, 1.3])
         present = [name for name in SPLITS if not name or (table["split"] == name).any()]
-        part = first[0].segmented_control("Images", present, format_func=SPLITS.__getitem__, default="", key=f"{key}_split", required=True)
-        outcome = first[1].segmented_control("Right or wrong", OUTCOMES, default="All", key=f"{key}_outcome", required=True)
+        part = first[0].segmented_control("Images", present, format_func=SPLITS.__getitem__, key=f"{key}_split", required=True)
+        outcome = first[1].segmented_control("Right or wrong", OUTCOMES, key=f"{key}_outcome", required=True)
         order = first[2].selectbox("Order", ORDERS, key=f"{key}_order")
     second = st.columns(3)
     if labelled:

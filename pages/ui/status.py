@@ -25,6 +25,17 @@ _BADGES = {
     "cancelled": ("Cancelled", "gray", "cancel"),
 }
 
+# what the engine calls a stage of a job or of the preparation of a run -> words
+_STAGES = {
+    "unpack": "Unpacking",
+    "read": "Reading images",
+    "draw": "Drawing images",
+    "pixels": "Preparing images",
+    "download": "Downloading weights",
+    "describing": "Describing backbones",
+    "predicting": "Predicting",
+}
+
 
 def badge(status: str, *, paused: bool = False) -> None:
     label, colour, icon = _BADGES["paused" if paused and status == "running" else status]
@@ -33,6 +44,10 @@ def badge(status: str, *, paused: bool = False) -> None:
 
 def word(status: str, *, paused: bool = False) -> str:
     return _BADGES["paused" if paused and status == "running" else status][0]
+
+
+def stage_words(stage: str) -> str:
+    return _STAGES.get(stage, text.md(stage[:1].upper() + stage[1:]))
 
 
 def device_line(devices: Sequence[Mapping[str, object]]) -> None:
@@ -74,7 +89,7 @@ def _stage(job: Job) -> str:
         return "Cancelling …"
     if job.status == "queued":
         return "Waiting for its turn …"
-    stage, total = text.md(str(job.progress.get("stage") or "Starting")), int(job.progress.get("total") or 0)
+    stage, total = stage_words(str(job.progress.get("stage") or "Starting")), int(job.progress.get("total") or 0)
     return f"{stage} · {int(job.progress.get('done') or 0):,} of {total:,}" if total else f"{stage} …"
 
 

@@ -79,9 +79,9 @@ def test_a_running_import_shows_progress_and_can_be_cancelled(page: AppTest, wor
     jobs = JobStore(workspace)
     job = jobs.submit("import", {"source": "upload-00000000", "name": "x"})
     jobs.claim("1:1")
-    jobs.record(job.id, {"stage": "Reading images", "done": 3, "total": 12})
+    jobs.record(job.id, {"stage": "read", "done": 3, "total": 12})
     page.run()
-    assert "3 of 12" in page.get("progress")[0].proto.text
+    assert page.get("progress")[0].proto.text == "Reading images · 3 of 12"
     button(page, "Cancel").click().run()
     assert jobs.get(job.id).requested == "cancel"
 
