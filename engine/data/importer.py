@@ -142,10 +142,9 @@ def _take(entry: Labelled, folder: Path) -> _Found | Problem:
     file = f"{sha256[:24]}.{decoded.suffix}"
     try:
         if entry.file.owned:
-            os.replace(entry.file.path, folder / "images" / file)
-        else:
-            (folder / "images" / file).write_bytes(content)
-        (folder / "thumbs" / f"{sha256[:24]}.jpg").write_bytes(thumbnail(decoded.image))
+            entry.file.path.unlink()  # before the copy, so that an import never needs its space twice
+        _store(folder / "images" / file, content)
+        _store(folder / "thumbs" / f"{sha256[:24]}.jpg", thumbnail(decoded.image))
     except OSError as error:
         free = shutil.disk_usage(folder).free >> 20
         raise DatasetError(f"The import stopped ({error.strerror}): {free} MB are free on the disk of the workspace.") from error
@@ -154,6 +153,14 @@ def _take(entry: Labelled, folder: Path) -> _Found | Problem:
         index=0, name=entry.file.name, file=file, label=0, split="train", width=width, height=height, sha256=sha256, bytes=len(content)
     )
     return _Found(image=image, label=entry.label, given=entry.given)
+
+
+def _store(path: Path, content: bytes) -> None:
+    """Written to the disk itself: a dataset that is accepted must survive a power cut. Copies may write the same file at once."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _draft(staged: Staged, layout: Layout, results: Sequence[_Found | Problem], *, name: str, source: str) -> Draft:

@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import pytest
+
+from engine.data.labels import LabelRow
+from engine.data.layout import Layout, Table, recognise
+from engine.data.zips import StagedFile
+
+
+def layout(*names: str, tables: tuple[Table, ...] = ()) -> Layout:
+    return recognise([StagedFile(path=Path("x"), name=name) for name in names], tables)
+
+
+def found(result: Layout) -> dict[str, tuple[str, str | None]]:
+    return {entry.file.name: (entry.label, entry.given) for entry in result.entries}
+
+
+def table(name: str, *rows: tuple[str, str] | tuple[str, str, str]) -> Table:
+    return Table(name=name, rows=tuple(LabelRow(file=row[0], label=row[1], split=row[2] if len(row) > 2 else "") for row in rows))
+
+
+@pytest.mark.parametrize("wrapper", ["", "data/", "my/data/"])
+def test_class_folders_with_and_without_wrapping(wrapper: str) -> None:
+    names = ("ants/1.jpg", "ants/deep/er/2.jpg", "bees/1.jpg")
+    assert found(layout(*(wrapper + name for name in names))) == {
+        wrapper + "ants/1.jpg": ("ants", None),
+        wrapper + "ants/deep/er/2.jpg": ("ants", None),
+        wrapper + "bees/1.jpg": ("bees", None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"), [("train", "val", "test"), ("Training", "VALID", "testing"), ("train", "validation", "test")]
+)
+def test_split_folders_are_respected(train: str, val: str, test: str) -> None:
+    result = layout(f"d/{train}/ants/sub/x.jpg", f"d/{train}/bees/x.jpg", f"d/{val}/ants/x.jpg", f"d/{test}/bees/x.jpg")
+    assert list(found(result).values()) == [("ants", "train"), ("bees", "train"), ("ants", "val"), ("bees", "test")]
+    assert result.given_splits == ("train", "val", "test")
+
+
+def test_a_missing_split_is_said_to_be_carved() -> None:
+    result = layout("train/ants/1.jpg", "train/bees/1.jpg", "val/ants/2.jpg")
+    assert result.given_splits == ("train", "val")
+    assert "test taken out of train" in result.sentence
+
+
+def test_a_lone_train_folder_prescribes_nothing() -> None:
+    result = layout("set/train/ants/1.jpg", "set/train/bees/1.jpg")
+    assert found(result) == {"set/train/ants/1.jpg": ("ants", None), "set/train/bees/1.jpg": ("bees", None)}
+
+
+def test_splits_inside_class_folders() -> None:
+    result = layout("ants/train/1.jpg", "ants/val/2.jpg", "bees/train/1.jpg")
+    assert list(found(result).values()) == [("ants", "train"), ("ants", "val"), ("bees", "train")]
+
+
+def test_val_and_test_without_train_are_joined() -> None:
+    result = layout("val/ants/1.jpg", "test/bees/1.jpg")
+    assert list(found(result).values()) == [("ants", None), ("bees", None)]
+    assert result.given_splits == () and "without train" in result.sentence
+
+
+def test_a_class_called_train_is_a_class() -> None:
+    assert {entry.label for entry in layout("train/1.jpg", "bus/1.jpg", "car/1.jpg").entries} == {"train", "bus", "car"}
+
+
+def test_strays_are_named_and_do_not_disturb() -> None:
+    result = layout("cover.jpg", "d/ants/1.jpg", "d/bees/1.jpg", "d/bees/2.jpg", "d/note.jpg")
+    assert {entry.label for entry in result.entries} == {"ants", "bees"}
+    assert [problem.name for problem in result.problems] == ["cover.jpg", "d/note.jpg"]
+
+
+def test_other_folders_beside_splits_are_problems() -> None:
+    result = layout("train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "docs/logo.jpg", "train/loose.jpg")
+    assert [problem.name for problem in result.problems] == ["docs/logo.jpg", "train/loose.jpg"]
+
+
+def test_a_table_wins_over_folders_and_finds_files_however_written() -> None:
+    rows = table(
+        "d/labels.csv", ("img/1.jpg", "ant"), ("home/me/img/2.jpg", "bee"), ("3", "ant"), ("nowhere.jpg", "bee"), ("img/4.jpg", "")
+    )
+    result = layout("d/img/1.jpg", "d/img/2.jpg", "d/img/3.jpg", "d/img/4.jpg", "d/img/5.jpg", tables=(rows,))
+    assert {name: label for name, (label, _) in found(result).items()} == {"d/img/1.jpg": "ant", "d/img/2.jpg": "bee", "d/img/3.jpg": "ant"}
+    assert [problem.name for problem in result.problems] == ["nowhere.jpg", "d/img/4.jpg", "d/img/5.jpg"]
+
+
+def test_an_ambiguous_name_is_not_guessed() -> None:
+    result = layout("a/1.jpg", "b/1.jpg", "b/2.jpg", tables=(table("labels.csv", ("1.jpg", "ant"), ("2.jpg", "bee")),))
+    assert list(found(result)) == ["b/2.jpg"]
+
+
+def test_split_column_and_tables_named_after_splits() -> None:
+    result = layout("1.jpg", "2.jpg", tables=(table("l.csv", ("1.jpg", "ant", "train"), ("2.jpg", "bee", "Validation")),))
+    assert list(found(result).values()) == [("ant", "train"), ("bee", "val")]
+    result = layout("1.jpg", "2.jpg", tables=(table("train.csv", ("1.jpg", "ant")), table("test.csv", ("2.jpg", "bee"))))
+    assert list(found(result).values()) == [("ant", "train"), ("bee", "test")]
+
+
+def test_listed_twice_keeps_the_first_class_and_says_so() -> None:
+    result = layout("1.jpg", tables=(table("l.csv", ("1.jpg", "ant"), ("1.jpg", "bee")),))
+    assert found(result)["1.jpg"][0] == "ant"
+    assert "'bee'" in result.problems[0].reason
+
+
+def test_a_table_that_names_none_of_the_files_is_not_obeyed() -> None:
+    assert {entry.label for entry in layout("ants/1.jpg", "bees/2.jpg", tables=(table("l.csv", ("x.jpg", "y")),)).entries} == {
+        "ants",
+        "bees",
+    }

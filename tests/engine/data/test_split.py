@@ -1,0 +1,83 @@
+from collections import Counter
+
+import pytest
+
+from engine.data.split import Candidate, assign, fingerprint
+from engine.errors import DatasetError
+
+
+def candidates(*counts: int, given: str | None = None) -> list[Candidate]:
+    return [
+        Candidate(sha256=f"{label}-{number}", label=label, given=given) for label, count in enumerate(counts) for number in range(count)
+    ]
+
+
+def counted(items: list[Candidate], splits: list[str], label: int) -> tuple[int, int, int]:
+    counts = Counter(split for item, split in zip(items, splits, strict=True) if item.label == label)
+    return counts["train"], counts["val"], counts["test"]
+
+
+def test_every_class_is_split_by_the_same_shares() -> None:
+    items = candidates(100, 20)
+    splits = assign(items)
+    assert counted(items, splits, 0) == (70, 15, 15)
+    assert counted(items, splits, 1) == (14, 3, 3)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, (1, 0, 0)), (2, (1, 1, 0)), (3, (1, 1, 1)), (4, (2, 1, 1))])
+def test_a_tiny_class_goes_to_train_first_then_validation_then_test(count: int, expected: tuple[int, int, int]) -> None:
+    items = candidates(count, 20)
+    assert counted(items, assign(items), 0) == expected
+
+
+def test_split_depends_on_seed_and_content_but_not_on_order() -> None:
+    items = candidates(40, 40)
+    here = dict(zip([item.sha256 for item in items], assign(items, seed=1), strict=True))
+    there = dict(zip([item.sha256 for item in reversed(items)], assign(items[::-1], seed=1), strict=True))
+    assert here == there
+    assert assign(items, seed=1) != assign(items, seed=2)
+
+
+def test_identical_files_share_a_split_even_across_classes() -> None:
+    items = [Candidate(sha256=f"pair-{number // 2}", label=number % 2, given=None) for number in range(60)]
+    items += candidates(10, 10)
+    for seed in range(5):
+        splits = assign(items, seed=seed)
+        assert all(splits[number] == splits[number + 1] for number in range(0, 60, 2))
+        assert {"train", "val", "test"} == set(splits)
+
+
+def test_given_splits_stay_and_only_the_missing_one_is_carved_out_of_train() -> None:
+    items = [Candidate(sha256=f"t{n}", label=n % 2, given="train") for n in range(100)]
+    items += [Candidate(sha256=f"v{n}", label=n % 2, given="val") for n in range(30)]
+    splits = assign(items)
+    assert splits[100:] == ["val"] * 30
+    assert Counter(splits[:100]) == {"train": 82, "test": 18}
+
+
+def test_a_copy_of_a_given_validation_image_is_not_moved_out_of_train() -> None:
+    items = [Candidate(sha256=f"t{n}", label=0, given="train") for n in range(4)]
+    items += [Candidate(sha256=f"t{n}", label=0, given="val") for n in range(3)]
+    assert assign(items)[:4].count("test") == 0
+
+
+def test_everything_identical_stays_in_train() -> None:
+    assert set(assign([Candidate(sha256="same", label=n % 2, given=None) for n in range(20)])) == {"train"}
+
+
+@pytest.mark.parametrize("ratios", [(0.7, 0.7, 0.1), (0.0, 0.5, 0.5), (1.2, -0.1, -0.1), (float("nan"), 0.5, 0.5)])
+def test_impossible_shares_are_refused(ratios: tuple[float, float, float]) -> None:
+    with pytest.raises(DatasetError, match="add up to 1"):
+        assign(candidates(10, 10), ratios=ratios)
+
+
+def test_no_share_means_no_images() -> None:
+    assert set(assign(candidates(50, 50), ratios=(0.8, 0.2, 0.0))) == {"train", "val"}
+
+
+def test_fingerprint_sees_content_label_split_and_class_names_but_not_order() -> None:
+    rows = [("a", 0, "train"), ("b", 1, "val")]
+    base = fingerprint(("x", "y"), rows)
+    assert fingerprint(("x", "y"), rows[::-1]) == base
+    changed = [("a", 0, "val"), ("b", 1, "val")], [("a", 1, "train"), ("b", 1, "val")], [("c", 0, "train"), ("b", 1, "val")]
+    assert len({base, fingerprint(("x", "z"), rows), *(fingerprint(("x", "y"), other) for other in changed)}) == 5
