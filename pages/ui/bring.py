@@ -34,12 +34,15 @@ def bring_images() -> None:
 
 def _class_by_class() -> None:
     st.caption(_WAYS["Class by class"])
-    name = st.text_input("Class", placeholder="such as rabbit", key="class_name", max_chars=100).replace("/", " ").strip()
+    cleared = st.session_state.setdefault("classes_cleared", 0)  # a new key empties the field for the next class
+    name = st.text_input("Class", placeholder="such as rabbit", key=f"class_{cleared}", max_chars=100).replace("/", " ").strip()
     arrival = upload_area("Drop images of this class here", "Several images, or a folder of them.", key="classes", prefix=name)
     gathered: dict[str, dict[str, int]] = st.session_state.setdefault("gathered", {})
     if arrival:
         counts = gathered.setdefault(arrival.upload, {})
         counts[arrival.prefix] = counts.get(arrival.prefix, 0) + arrival.files
+        st.session_state["classes_cleared"] += 1
+        st.rerun()
     upload = st.session_state["classes_target"].id
     counts = gathered.get(upload, {})
     if counts:

@@ -22,18 +22,15 @@ def health_card(card: HealthCard, *, key: str) -> None:
     """Sizes, classes, and everything that a person should know before trusting a score."""
     _facts(card)
     if card.warnings:
-        st.warning("\n".join(f"- {text.md(warning)}" for warning in card.warnings))
+        bullet = "- " if len(card.warnings) > 1 else ""
+        st.warning("\n".join(bullet + text.md(warning) for warning in card.warnings))
     else:
         st.success("No duplicates, no unreadable files, and enough images in every class.", icon=":material/check_circle:")
-    left, right = st.columns([3, 2], gap="large") if card.problems or card.duplicates else (st.container(), None)
-    with left:
-        st.markdown("**Images per class**")
-        rows = [Bar(name=c.name, values=(c.train, c.val, c.test), says=f"{c.total:,}") for c in card.classes]
-        totals = [f"{word} {sum(getattr(entry, split) for entry in card.classes):,}" for split, word in _SPLIT_WORDS.items()]
-        bars(rows, label="Images per class", parts=totals, key=f"{key}_classes")
-    if right is not None:
-        with right:
-            _problems(card)
+    st.markdown("**Images per class**")
+    rows = [Bar(name=c.name, values=(c.train, c.val, c.test), says=f"{c.total:,}") for c in card.classes]
+    totals = [f"{word} {sum(getattr(entry, split) for entry in card.classes):,}" for split, word in _SPLIT_WORDS.items()]
+    bars(rows, label="Images per class", parts=totals, key=f"{key}_classes")
+    _problems(card)
 
 
 def decide(draft_id: str) -> str | None:
@@ -79,7 +76,8 @@ def _problems(card: HealthCard) -> None:
 
 def _table(rows: Sequence[tuple[str, str]], columns: tuple[str, str]) -> None:
     height = 38 + 35 * min(max(len(rows), 1), 7)
-    st.dataframe(pd.DataFrame(rows, columns=list(columns)), hide_index=True, height=height)
+    widths = {columns[0]: st.column_config.TextColumn(width="medium"), columns[1]: st.column_config.TextColumn(width="large")}
+    st.dataframe(pd.DataFrame(rows, columns=list(columns)), hide_index=True, height=height, column_config=widths)
 
 
 def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
