@@ -1,7 +1,7 @@
 // Horizontal bars, one row a name, each made of parts that share a scale. Names are set as text.
 export default function ({ data, parentElement: root }) {
   // Shades of one colour: told apart by lightness, which every eye sees.
-  const tint = (part) => `color-mix(in srgb, var(--st-primary-color) ${[100, 55, 25][part % 3]}%, var(--st-background-color))`
+  const tint = (part) => `color-mix(in srgb, var(--st-primary-color) ${[100, 62, 36][part % 3]}%, var(--st-background-color))`
   const most = data.most || Math.max(...data.rows.map((row) => row.values.reduce((a, b) => a + b, 0)), 1e-9)
 
   const legend = root.querySelector(".legend")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -53,10 +53,11 @@ async def receive_upload(request: Request) -> Response:
     try:
         async for chunk in request.stream():
             receiver.write(chunk)
-    except BaseException:  # a cancelled or broken request leaves nothing behind
-        receiver.abort()
-        raise
-    return JSONResponse({"bytes": receiver.close().bytes})
+        return JSONResponse({"bytes": receiver.close().bytes})
+    except ClientDisconnect:  # cancelled in the browser, or the tab was closed: nobody reads this answer
+        return _sentence("The upload was cancelled.", 400)
+    finally:
+        receiver.abort()  # whatever broke off leaves nothing behind; a file that is closed stays
 
 
 def thumbnail(request: Request) -> Response:

@@ -27,7 +27,8 @@ export default function (component) {
     const share = t.bytes ? t.sent / t.bytes : 0
     $("bar").value = share
     const of = (done, all) => words.of.replace("{done}", done).replace("{all}", all)
-    $("numbers").textContent = `${of(t.done, t.files.length)} · ${of(size(t.sent), size(t.bytes))} · ${Math.floor(share * 100)} %`
+    const files = t.files.length > 1 ? `${of(t.done, t.files.length)} · ` : ""
+    $("numbers").textContent = `${files}${of(size(t.sent), size(t.bytes))} · ${Math.floor(share * 100)} %`
   }
 
   const finish = (t) => {
