@@ -38,9 +38,10 @@ def stage(source: Path, into: Path, limits: Limits = DEFAULT_LIMITS, progress: P
         raise DatasetError(f"There is nothing at {source}. Check the path.")
     into.mkdir(parents=True, exist_ok=True)
     problems: list[Problem] = []
-    files = list(_files_of(source, limits, problems))
-    zips = [file for file in files if _is_zip(file)]
-    files = [file for file in files if file not in zips] if zips else files
+    zips: list[StagedFile] = []
+    files: list[StagedFile] = []
+    for file in _files_of(source, limits, problems):
+        (zips if _is_zip(file) else files).append(file)
     for number, file in enumerate(zips):
         alone = len(zips) == 1 and not files
         prefix = "" if alone else file.name.rpartition(".")[0]

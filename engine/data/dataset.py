@@ -5,6 +5,8 @@ Loads without torch and PIL, so that pages can use it. Reading archives and imag
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -71,13 +73,11 @@ def commit(
         draft = without_problems(draft)
     images = _split(draft, ratios, seed)
     about = _about(workspace, draft, images, name.strip() or draft.name)
-    staging, folder = draft_folder(workspace, draft_id), workspace.dataset(str(about["id"]))
-    atomic_write(staging / _IMAGES, json.dumps(rows_of(images), ensure_ascii=False))
-    atomic_write(staging / _ABOUT, json.dumps(about, ensure_ascii=False, indent=1))
-    try:
-        staging.rename(folder)  # on one file system, so all or nothing
-    except FileNotFoundError:
-        raise DatasetError("This import was accepted or discarded in another window.") from None
+    folder = workspace.dataset(str(about["id"]))
+    with _claimed(workspace, draft_id) as claimed:
+        atomic_write(claimed / _IMAGES, json.dumps(rows_of(images), ensure_ascii=False))
+        atomic_write(claimed / _ABOUT, json.dumps(about, ensure_ascii=False, indent=1))
+        claimed.rename(folder)  # on one file system, so all or nothing
     _drop_what_is_not_listed(folder, images)
     return open_dataset(workspace, folder.name)
 
@@ -136,6 +136,21 @@ def card_of(dataset: Dataset) -> HealthCard:
     if raw is None:
         raise DatasetError(f"The dataset {dataset.name!r} was deleted.")
     return card_from_dict(raw["card"])
+
+
+@contextmanager
+def _claimed(workspace: Workspace, draft_id: str) -> Iterator[Path]:
+    """The draft's folder under a name that no other window knows; given back when accepting it fails."""
+    folder, private = draft_folder(workspace, draft_id), workspace.incoming / new_id("accepted")
+    try:
+        folder.rename(private)
+    except FileNotFoundError:
+        raise DatasetError("This import was accepted or discarded in another window.") from None
+    try:
+        yield private
+    except BaseException:
+        private.rename(folder)
+        raise
 
 
 def _split(draft: Draft, ratios: Ratios, seed: int) -> tuple[Image, ...]:

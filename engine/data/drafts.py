@@ -4,6 +4,7 @@ A draft already holds images and thumbnails in their final form; accepting it wr
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -85,8 +86,8 @@ def without_problems(draft: Draft) -> Draft:
         if len({image.label for image in group}) == 1:
             kept = max(group, key=lambda image: (("train", "val", "test").index(image.split), -image.index))
             keep.add(position_of[kept.index])
-    totals = [sum(draft.images[position].label == label for position in keep) for label in range(len(draft.classes))]
-    large = [label for label, total in enumerate(totals) if total >= SMALL_CLASS]
+    totals = Counter(draft.images[position].label for position in keep)
+    large = {label: number for number, label in enumerate(sorted(label for label in totals if totals[label] >= SMALL_CLASS))}
     if len(large) < 2:
         raise DatasetError(
             f"Without its problems this dataset has {len(large)} classes of at least {SMALL_CLASS} images; it takes two. "
@@ -96,7 +97,7 @@ def without_problems(draft: Draft) -> Draft:
     return replace(
         draft,
         classes=tuple(draft.classes[label] for label in large),
-        images=tuple(replace(draft.images[position], label=large.index(draft.images[position].label)) for position in positions),
+        images=tuple(replace(draft.images[position], label=large[draft.images[position].label]) for position in positions),
         given=tuple(draft.given[position] for position in positions),
     )
 

@@ -131,8 +131,8 @@ def test_every_truncation_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_mutations_never_escape_as_other_errors(tmp_path: Path) -> None:
-    whole = make_zip(tmp_path / "whole.zip", {f"ants/{n}.jpg": bytes([n]) * 400 for n in range(4)}).read_bytes()
-    for position in range(len(whole)):
+    whole = make_zip(tmp_path / "whole.zip", {f"ants/{n}.jpg": bytes([n]) * 400 for n in range(3)}).read_bytes()
+    for position in range(0, len(whole), 4):
         content = bytearray(whole)
         content[position] ^= 0xFF
         (tmp_path / "mutated.zip").write_bytes(content)
