@@ -63,6 +63,8 @@ def _open(url: str) -> http.client.HTTPResponse:
         try:
             answers.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))
         except Exception as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it is the response too, and holds the connection
             answers.put(error)
 
     threading.Thread(target=ask, daemon=True, name="connect").start()

@@ -77,7 +77,8 @@ def _read(path: Path, name: str) -> object:
         return load_file(path)
     elif start[:1] != b"\x80":  # every other file that torch.save writes is a pickle of protocol 2 or later
         raise WeightsError(_what_instead(start, name))
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with open(path, "rb") as file:  # a file, because for a path torch.load goes by its name
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _what_instead(start: bytes, name: str) -> str:

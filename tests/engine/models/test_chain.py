@@ -21,7 +21,6 @@ FAMILIES = [
     "convnext_tiny",
     "densenet121",
     "efficientnet_b0",
-    "efficientnet_v2_s",
     "googlenet",
     "inception_v3",
     "maxvit_t",
@@ -37,6 +36,15 @@ FAMILIES = [
     "vgg11_bn",
     "vit_b_32",
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small batches gain nothing from threads, which only wait for each other when the machine is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def make(backbone: str, classes: int = 3) -> Chain:
@@ -86,7 +94,7 @@ def test_every_tensor_belongs_to_one_block_and_the_last_is_the_head(chain: Chain
 def test_suffix_trains_from_a_cached_activation_as_in_the_ordinary_loop(chain: Chain) -> None:
     """Gradients and norm statistics bit for bit, dropout included; and the cached activation is not overwritten."""
     start = {name: tensor.clone() for name, tensor in chain.model.state_dict().items()}
-    x = images(chain, 4)
+    x = images(chain)
     for cut in (len(chain.blocks) // 2, len(chain.blocks) - 1):
         chain.train_blocks(range(cut, len(chain.blocks)))
         trained = {name for block in chain.blocks[cut:] for name in block.parameters}
@@ -110,7 +118,7 @@ def step(chain: Chain, forward) -> dict[str, torch.Tensor]:
     """Every buffer and gradient after one forward and backward pass under a fixed seed."""
     chain.model.zero_grad(set_to_none=True)
     torch.manual_seed(7)
-    nn.functional.cross_entropy(forward(), torch.tensor([0, 1, 2, 0])).backward()
+    nn.functional.cross_entropy(forward(), torch.tensor([0, 2])).backward()
     gradients = {f"{name}.grad": p.grad for name, p in chain.model.named_parameters() if p.grad is not None}
     return {**gradients, **{name: buffer.clone() for name, buffer in chain.model.named_buffers()}}
 
@@ -134,10 +142,6 @@ def test_outline_has_the_sizes_of_the_model(chain: Chain) -> None:
     assert outline.blocks[-1].stage == "head"
     kinds = {parameter.kind for block in outline.blocks for parameter in block.parameters}
     assert kinds <= {"weight", "bias", "norm", "other"} and "weight" in kinds
-
-
-def test_self_test_passes(chain: Chain) -> None:
-    chain.self_test(images(chain).shape[-1])
 
 
 @pytest.mark.parametrize(
