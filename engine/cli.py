@@ -10,14 +10,17 @@ from collections.abc import Sequence
 
 from engine import commands
 from engine.errors import EngineError
+from engine.runs.supervisor import Supervisor
 from engine.training.freezing import STRATEGIES
+from engine.workspace import open_workspace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     chosen = parser().parse_args(arguments)
     try:
-        chosen.verb(chosen)
+        with Supervisor(open_workspace(chosen.workspace)) as supervisor:
+            chosen.verb(chosen, supervisor)
     except EngineError as error:
         print(error, file=sys.stderr)
         return 2

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from engine.config import RunConfig, Value, parse_settings, validate
@@ -20,36 +20,38 @@ from engine.runs.database import Json
 from engine.runs.run import Run
 from engine.runs.store import RunStore
 from engine.runs.supervisor import Supervisor
-from engine.workspace import Workspace, open_workspace
 
-Verb = Callable[[argparse.Namespace], None]
+Verb = Callable[[argparse.Namespace, Supervisor], None]
 
 
-def import_dataset(chosen: argparse.Namespace) -> None:
-    workspace = open_workspace(chosen.workspace)
+def import_dataset(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     source = str(Path(chosen.source).expanduser().resolve())
-    draft = str(_job(workspace, chosen, "import", {"source": source, "name": chosen.name, "anywhere": True})["draft"])
+    draft = str(_job(chosen, supervisor, "import", {"source": source, "name": chosen.name, "anywhere": True})["draft"])
     made = datasets.commit(
-        workspace, draft, name=chosen.name, exclude_problems=chosen.exclude_problems, ratios=_ratios(chosen.split), seed=chosen.seed
+        supervisor.workspace,
+        draft,
+        name=chosen.name,
+        exclude_problems=chosen.exclude_problems,
+        ratios=_ratios(chosen.split),
+        seed=chosen.seed,
     )
     _show_card(chosen, made)
 
 
-def make_sample(chosen: argparse.Namespace) -> None:
-    workspace = open_workspace(chosen.workspace)
-    made = str(_job(workspace, chosen, "sample", {})["dataset"])
-    _show_card(chosen, datasets.open_dataset(workspace, made))
+def make_sample(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    made = str(_job(chosen, supervisor, "sample", {})["dataset"])
+    _show_card(chosen, datasets.open_dataset(supervisor.workspace, made))
 
 
-def list_datasets(chosen: argparse.Namespace) -> None:
-    rows = [dataclasses.asdict(summary) for summary in datasets.list_datasets(open_workspace(chosen.workspace))]
+def list_datasets(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    rows = [dataclasses.asdict(summary) for summary in datasets.list_datasets(supervisor.workspace)]
     _table(chosen, rows, ("id", "name", "images", "classes", "created_at"), "No dataset yet. Make one: python -m engine sample")
 
 
-def list_backbones(chosen: argparse.Namespace) -> None:
+def list_backbones(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     rows = [
         {**dataclasses.asdict(info), "on_disk": any(entry.on_disk for entry in info.weights), "weights": len(info.weights)}
-        for info in _catalog(open_workspace(chosen.workspace), chosen).backbones
+        for info in _catalog(chosen, supervisor).backbones
         if chosen.name_part in info.name
     ]
     _table(
@@ -57,56 +59,49 @@ def list_backbones(chosen: argparse.Namespace) -> None:
     )
 
 
-def list_runs(chosen: argparse.Namespace) -> None:
-    rows = [_run_row(run) for run in RunStore(open_workspace(chosen.workspace)).list()]
+def list_runs(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    rows = [_run_row(run) for run in RunStore(supervisor.workspace).list()]
     _table(chosen, rows, ("run", "name", "status", "backbone", "strategy", "epoch", "test_accuracy"), "No run yet.")
 
 
-def train(chosen: argparse.Namespace) -> None:
-    workspace = open_workspace(chosen.workspace)
-    config = _config(workspace, chosen)
-    store = RunStore(workspace)
+def train(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    config = _config(chosen, supervisor)
+    store = RunStore(supervisor.workspace)
     if chosen.queue:
         run = store.enqueue(config, name=chosen.name)
         return _say(chosen, {"run": run.id, "status": run.status}, f"{run.id} is queued.")
-    with Supervisor(workspace) as supervisor:
-        run = store.enqueue(config, name=chosen.name, owner=supervisor.owner)
-        _run_here(chosen, supervisor, store, run)
+    _run_here(chosen, supervisor, store, store.enqueue(config, name=chosen.name, owner=supervisor.owner))
 
 
-def resume(chosen: argparse.Namespace) -> None:
-    workspace = open_workspace(chosen.workspace)
-    store = RunStore(workspace)
+def resume(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    store = RunStore(supervisor.workspace)
     if store.get(chosen.run).paused:
-        return _request(chosen, "resume")
-    with Supervisor(workspace) as supervisor:
-        store.sweep()
-        run = store.requeue(chosen.run, owner=supervisor.owner)
-        _run_here(chosen, supervisor, store, run)
+        return _request(chosen, supervisor, "resume")
+    store.sweep()
+    _run_here(chosen, supervisor, store, store.requeue(chosen.run, owner=supervisor.owner))
 
 
-def stop(chosen: argparse.Namespace) -> None:
-    _request(chosen, "stop")
+def stop(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    _request(chosen, supervisor, "stop")
 
 
-def pause(chosen: argparse.Namespace) -> None:
-    _request(chosen, "pause")
+def pause(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    _request(chosen, supervisor, "pause")
 
 
-def predict(chosen: argparse.Namespace) -> None:
-    workspace = open_workspace(chosen.workspace)
-    run = RunStore(workspace).get(chosen.run)
+def predict(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    run = RunStore(supervisor.workspace).get(chosen.run)
     arguments = {"run": run.id, "source": str(Path(chosen.source).expanduser().resolve()), "device": chosen.device, "anywhere": True}
-    made = str(_job(workspace, chosen, "predict", arguments)["predictions"])
+    made = str(_job(chosen, supervisor, "predict", arguments)["predictions"])
     try:
-        shutil.copyfile(workspace.run(run.id) / "predictions" / made / "result.csv", chosen.out)
+        shutil.copyfile(supervisor.workspace.run(run.id) / "predictions" / made / "result.csv", chosen.out)
     except OSError as error:
         raise EngineError(f"{chosen.out} cannot be written ({error.strerror}). Choose another file with --out.") from error
     _say(chosen, {"run": run.id, "predictions": made, "out": chosen.out}, f"Predictions are in {chosen.out}.")
 
 
-def work(chosen: argparse.Namespace) -> None:
-    workers = worker.start(open_workspace(chosen.workspace))
+def work(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    workers = worker.start(supervisor.workspace)
     _say(chosen, {"working": True}, "Working through the queue. Stop with Ctrl+C.")
     try:
         workers.wait()
@@ -114,45 +109,44 @@ def work(chosen: argparse.Namespace) -> None:
         workers.stop()
 
 
-def _config(workspace: Workspace, chosen: argparse.Namespace) -> RunConfig:
+def _config(chosen: argparse.Namespace, supervisor: Supervisor) -> RunConfig:
     """The validated configuration that the options of `train` describe."""
     pairs = [setting.partition("=") for setting in chosen.settings]
     if broken := [key for key, equals, _ in pairs if not equals]:
         raise ConfigError(f"--set takes KEY=VALUE, such as --set lr=0.001; there is no value in {broken[0]!r}.")
     settings = parse_settings({key: value for key, _, value in pairs})
     given: dict[str, Value] = {name: value for name in ("epochs", "seed") if (value := getattr(chosen, name)) is not None}
-    backbones = {info.name for info in _catalog(workspace, chosen).backbones}
+    backbones = {info.name for info in _catalog(chosen, supervisor).backbones}
     if chosen.backbone not in backbones:
         near = [name for name in sorted(backbones) if name[:4] == chosen.backbone[:4]] or sorted(backbones)
         raise ConfigError(f"There is no backbone {chosen.backbone!r}. Some there are: {', '.join(near[:8])}.")
-    dataset = datasets.open_dataset(workspace, chosen.dataset)
-    weights = _weights(workspace, chosen)
+    dataset = datasets.open_dataset(supervisor.workspace, chosen.dataset)
+    weights = _weights(chosen, supervisor)
     values = {**settings, **given, "weights": weights, "strategy": chosen.strategy}
-    return validate(RunConfig(dataset=dataset.id, backbone=chosen.backbone, **values))  # type: ignore[arg-type]
+    return validate(RunConfig(dataset=dataset.id, backbone=chosen.backbone, **values))
 
 
-def _weights(workspace: Workspace, chosen: argparse.Namespace) -> str:
+def _weights(chosen: argparse.Namespace, supervisor: Supervisor) -> str:
     """A path is brought into the workspace first; everything else is a word of the configuration."""
     path = Path(chosen.weights).expanduser()
     if not path.is_file():
         return str(chosen.weights)
     arguments = {"path": str(path.resolve()), "backbone": chosen.backbone}
-    return f"file:{_job(workspace, chosen, 'weights', arguments)['weights']}"
+    return f"file:{_job(chosen, supervisor, 'weights', arguments)['weights']}"
 
 
-def _catalog(workspace: Workspace, chosen: argparse.Namespace) -> Catalog:
-    found = load_catalog(workspace)
+def _catalog(chosen: argparse.Namespace, supervisor: Supervisor) -> Catalog:
+    found = load_catalog(supervisor.workspace)
     if found is None:
-        _job(workspace, chosen, "catalog", {})
-        found = load_catalog(workspace)
+        _job(chosen, supervisor, "catalog", {})
+        found = load_catalog(supervisor.workspace)
     assert found is not None
     return found
 
 
-def _job(workspace: Workspace, chosen: argparse.Namespace, kind: str, arguments: Json) -> Mapping[str, object]:
+def _job(chosen: argparse.Namespace, supervisor: Supervisor, kind: str, arguments: Json) -> Json:
     """Do a job here and now; its result."""
-    with Supervisor(workspace) as supervisor:
-        return supervisor.do_job_here(kind, arguments, watch=_Progress(chosen))
+    return supervisor.do_job_here(kind, arguments, watch=_Progress(chosen))
 
 
 def _run_here(chosen: argparse.Namespace, supervisor: Supervisor, store: RunStore, run: Run) -> None:
@@ -166,8 +160,8 @@ def _run_here(chosen: argparse.Namespace, supervisor: Supervisor, store: RunStor
         raise EngineError(ended.error)
 
 
-def _request(chosen: argparse.Namespace, what: str) -> None:
-    store = RunStore(open_workspace(chosen.workspace))
+def _request(chosen: argparse.Namespace, supervisor: Supervisor, what: str) -> None:
+    store = RunStore(supervisor.workspace)
     store.request(chosen.run, what)
     status = store.get(chosen.run).status
     _say(chosen, {"run": chosen.run, "status": status, "requested": what}, f"{chosen.run} is asked to {what}.")

@@ -1,52 +1,33 @@
 """RunConfig: everything that decides a run, each option said once.
 
-Default, bounds, choices, help and the section of the form live in the field; the Configure page, the command
-line (`--set key=value`), `validate` and the docs derive from it. Not here: torch, devices, what a strategy does.
+The Configure page, the command line (`--set key=value`), `validate` and the docs derive from these fields. Not here:
+torch, devices, what a strategy does, how a field carries its documentation (options).
 """
 
 import dataclasses
 import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
 
 from engine.errors import ConfigError
+from engine.options import Option, Value, option, options_of, problem_with
 
-Value = str | int | float | bool
+__all__ = [
+    "SECTIONS",
+    "Option",
+    "RunConfig",
+    "Value",
+    "command_line",
+    "differences",
+    "from_json",
+    "options",
+    "parse_settings",
+    "to_json",
+    "validate",
+]
+
 SECTIONS = ("data", "strategy", "optimisation", "augmentation", "control")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Option:
-    """What a form, a parser and a validator need to know about one field of RunConfig."""
-
-    name: str
-    kind: type
-    default: Value
-    help: str
-    section: str
-    label: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    basic: bool = False
-
-
-def option(
-    default: Value,
-    help: str,
-    *,
-    section: str,
-    label: str,
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-    basic: bool = False,
-) -> Any:  # what dataclasses.field returns: any type of field
-    """A dataclass field that carries its own documentation and bounds."""
-    about = {"help": help, "section": section, "label": label, "low": low, "high": high}
-    return field(default=default, metadata={**about, "choices": choices, "basic": basic})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +200,7 @@ class RunConfig:
 
 def options() -> tuple[Option, ...]:
     """Every field of RunConfig that carries metadata, in form order."""
-    return tuple(_options())
+    return options_of(RunConfig)
 
 
 def parse_settings(settings: Mapping[str, str]) -> dict[str, Value]:
@@ -240,7 +221,7 @@ def parse_settings(settings: Mapping[str, str]) -> dict[str, Value]:
 
 def validate(config: RunConfig) -> RunConfig:
     """`config` itself when every option is within its bounds; ConfigError with every problem otherwise."""
-    problems = [problem for about in options() if (problem := _problem(about, getattr(config, about.name)))]
+    problems = [problem for about in options() if (problem := problem_with(about, getattr(config, about.name)))]
     if config.strategy == "named" and not config.patterns.strip():
         problems.append("The strategy named needs names to train (patterns), such as 'layer4*'.")
     if problems:
@@ -281,21 +262,3 @@ def command_line(config: RunConfig) -> str:
 def _argument(name: str, value: Value) -> str:
     quoted = "'" + str(value).replace("'", "'\\''") + "'" if isinstance(value, str) and not value.isalnum() else str(value)
     return f"--{name} {quoted}" if name in ("weights", "epochs", "seed") else f"--set {name}={quoted}"
-
-
-def _options() -> Iterator[Option]:
-    for entry in dataclasses.fields(RunConfig):
-        if entry.metadata:
-            yield Option(name=entry.name, kind=cast(type, entry.type), default=cast(Value, entry.default), **entry.metadata)
-
-
-def _problem(about: Option, value: Value) -> str | None:
-    if not isinstance(value, (int, float) if about.kind is float else about.kind) or isinstance(value, bool):
-        return f"{about.label} ({about.name}) must be {about.kind.__name__}, not {value!r}."
-    if about.choices and value not in about.choices:
-        return f"{about.label} ({about.name}) is {value!r}; choose one of {', '.join(about.choices)}."
-    if isinstance(value, str):
-        return None
-    if not math.isfinite(value) or (about.low is not None and value < about.low) or (about.high is not None and value > about.high):
-        return f"{about.label} ({about.name}) is {value}; it must lie between {about.low:g} and {about.high:g}."
-    return None

@@ -22,10 +22,11 @@ BELOW: dict[str, set[str]] = {
     "runs": {"data", "models", "training", "evaluation"},
     "cli": {"data", "models", "training", "evaluation", "runs"},
 }
-COMPOSERS = {"pipeline", "session", "tasks"}
+COMPOSERS = {"pipeline", "session", "inference", "tasks"}
 """The files of runs that wire the wings together."""
 LIGHT = (
     "engine.config",
+    "engine.options",
     "engine.workspace",
     "engine.errors",
     "engine.runs.store",

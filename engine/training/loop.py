@@ -64,7 +64,8 @@ class Position:
     seconds: float = 0.0
     """Spent in the epoch under way."""
     best_epoch: int = 0
-    best_score: float = -math.inf
+    best_score: tuple[float, float] = (-math.inf, -math.inf)
+    """The score that selects, then the one that breaks ties: small validation sets have many."""
     history: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -212,7 +213,7 @@ def _finish_epoch(training: Training, images: int, val: Source | None) -> Epoch:
     total, weight, correct = training.sums.tolist()
     val_loss, val_accuracy = evaluate(training, val) if val is not None and len(val.targets) else (None, None)
     judged = (val_loss, val_accuracy) if val_loss is not None and val_accuracy is not None else (total / weight, correct / images)
-    score = judged[1] if config.select == "accuracy" else -judged[0]
+    score = (judged[1], -judged[0]) if config.select == "accuracy" else (-judged[0], judged[1])
     best = score > position.best_score
     rates = {group.name: entry["lr"] for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True)}
     epoch = Epoch(

@@ -1,0 +1,86 @@
+"""A run that is cut off anywhere and resumed ends in the same bits as one that was not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.errors import TrainingError
+from engine.training.audit import base_digest, digests
+from engine.training.checkpoints import load_checkpoint, save_checkpoint
+from engine.training.loop import Training, fit
+from tests.engine.training.toy import Pictures, config, training
+
+TRAIN, VAL = Pictures(20), Pictures(9, seed=1)
+
+
+def finish(made: Training) -> Training:
+    for _ in fit(made, TRAIN, VAL):
+        pass
+    return made
+
+
+def base(made: Training) -> str:
+    return base_digest(digests(made.chain.model.state_dict()))
+
+
+@pytest.mark.parametrize("events_before", [1, 3, 4, 6])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_resuming_is_bit_for_bit_at_any_step(tmp_path: Path, events_before: int, optimizer: str) -> None:
+    chosen = config(backbone="mobilenet_v3_small", strategy="last_n", last_n=3, optimizer=optimizer, epochs=3, lr_decay=0.7)
+    whole = finish(training(chosen))
+    cut = training(chosen)
+    origin = base(cut)
+    events = fit(cut, TRAIN, VAL)
+    for _ in range(events_before):
+        next(events)
+    save_checkpoint(cut, tmp_path / "checkpoint.pt", base=origin)
+    events.close()  # type: ignore[attr-defined]
+
+    resumed = training(chosen)
+    load_checkpoint(resumed, tmp_path / "checkpoint.pt", base=base(resumed))
+    finish(resumed)
+    for name, tensor in whole.chain.model.state_dict().items():
+        assert torch.equal(tensor, resumed.chain.model.state_dict()[name]), name
+    assert all(torch.equal(whole.best[name], resumed.best[name]) for name in whole.best)
+    keys = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "best", "lr")
+    scores = [[[row[key] for key in keys] for row in made.position.history] for made in (whole, resumed)]
+    assert scores[0] == scores[1]
+
+
+def test_a_checkpoint_of_other_weights_or_another_plan_is_refused(tmp_path: Path) -> None:
+    made = training(config(strategy="last_block"))
+    save_checkpoint(made, tmp_path / "checkpoint.pt", base="one")
+    with pytest.raises(TrainingError, match="other weights"):
+        load_checkpoint(made, tmp_path / "checkpoint.pt", base="two")
+    with pytest.raises(TrainingError, match="another plan"):
+        load_checkpoint(training(config(strategy="linear_probe")), tmp_path / "checkpoint.pt", base="one")
+
+
+def test_groups_in_another_order_are_refused(tmp_path: Path) -> None:
+    """torch itself would attach the momenta to the wrong tensors without a word."""
+    made = training(config(strategy="last_block"))
+    save_checkpoint(made, tmp_path / "checkpoint.pt", base="one")
+    made.groups = tuple(reversed(made.groups))
+    with pytest.raises(TrainingError, match="another order"):
+        load_checkpoint(made, tmp_path / "checkpoint.pt", base="one")
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"\0" * len(content)])
+def test_a_damaged_checkpoint_is_said_to_be_damaged(tmp_path: Path, damage: object) -> None:
+    made = training(config(strategy="linear_probe"))
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(made, path, base="one")
+    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
+    with pytest.raises(TrainingError, match="damaged"):
+        load_checkpoint(made, path, base="one")
+
+
+def test_only_what_may_move_is_stored(tmp_path: Path) -> None:
+    sizes = []
+    for strategy in ("linear_probe", "full_finetune"):
+        save_checkpoint(training(config(strategy=strategy)), tmp_path / strategy, base="one")
+        sizes.append((tmp_path / strategy).stat().st_size)
+    assert sizes[0] * 100 < sizes[1]
+
+

@@ -1,0 +1,48 @@
+"""A small real model on random pictures, for everything that trains."""
+
+import numpy as np
+import torch
+
+from engine.config import RunConfig
+from engine.models.chain import Chain, build_chain
+from engine.models.head import swap_head
+from engine.models.registry import build
+from engine.training.freezing import plan_for
+from engine.training.loop import Training
+
+CLASSES, SIDE = 3, 32
+
+
+class Pictures:
+    """A source of seeded noise in which each class has a colour cast, so that there is something to learn."""
+
+    start = 0
+
+    def __init__(self, count: int, *, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.targets = torch.arange(count) % CLASSES
+        self._images = torch.randn(count, 3, SIDE, SIDE, generator=generator)
+        for index, target in enumerate(self.targets):
+            self._images[index, int(target)] += 1.0
+
+    def batch(self, rows: np.ndarray, epoch: int | None) -> torch.Tensor:
+        # an augmentation that depends on the epoch alone, as views do
+        turned = self._images[torch.from_numpy(rows)]
+        return turned.flip(3) if epoch is not None and epoch % 2 else turned.clone()
+
+
+def chain(backbone: str = "resnet18") -> Chain:
+    model = build(backbone, SIDE if not backbone.startswith("vit") else 224, 0)
+    swap_head(model, backbone, CLASSES, 0)
+    return build_chain(model, backbone, CLASSES, SIDE)
+
+
+def config(**options: object) -> RunConfig:
+    fields: dict[str, object] = {"epochs": 2, "batch_size": 8, "backbone": "resnet18", **options}
+    return RunConfig(dataset="dataset-00000000", **fields)  # type: ignore[arg-type]
+
+
+def training(chosen: RunConfig) -> Training:
+    made = chain(chosen.backbone)
+    outline = made.outline()
+    return Training(made, outline, plan_for(outline, chosen), chosen)
