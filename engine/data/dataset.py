@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from engine.data.drafts import DRAFT_FILE, Draft, draft_folder, images_from, load_draft, rows_of, without_problems
+from engine.data.drafts import DRAFT_FILE, Draft, draft_folder, images_from, load_draft, rows_of, sync_folder, without_problems
 from engine.data.health import examine
 from engine.data.records import (
     SPLITS,
@@ -78,6 +78,7 @@ def commit(
         atomic_write(claimed / _IMAGES, json.dumps(rows_of(images), ensure_ascii=False))
         atomic_write(claimed / _ABOUT, json.dumps(about, ensure_ascii=False, indent=1))
         claimed.rename(folder)  # on one file system, so all or nothing
+    sync_folder(workspace.datasets)
     _drop_what_is_not_listed(folder, images)
     return open_dataset(workspace, folder.name)
 

@@ -4,6 +4,7 @@ A draft already holds images and thumbnails in their final form; accepting it wr
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -48,7 +49,19 @@ def save_draft(folder: Path, draft: Draft) -> None:
         "problems": [[problem.name, problem.reason] for problem in draft.problems],
         "card": draft.card.to_dict(),
     }
+    for part in ("images", "thumbs"):
+        if (folder / part).is_dir():
+            sync_folder(folder / part)
     atomic_write(folder / DRAFT_FILE, json.dumps(content, ensure_ascii=False))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power cut, as fsync does for the content of a file."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def load_draft(workspace: Workspace, draft_id: str) -> Draft:
