@@ -9,7 +9,8 @@ from engine.models.outline import load_outline, with_classes
 from pages.ui import backbones, charts, forms, strategies, strip, text, weights_file
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
-from pages.ui.waiting import wait_for
+from pages.ui.status import follow
+from pages.ui.waiting import newest, wait_for
 
 FILES = {
     "result.csv": "one row an image with prediction and confidence; opens in a spreadsheet",
@@ -32,7 +33,11 @@ def size_problem(side: int, info: BackboneInfo) -> str:
 st.title("Configure")
 datasets = {summary.id: summary for summary in list_datasets(workspace())}
 if not datasets:
-    st.info("There is no dataset yet. Bring images first, or wait a moment for the sample dataset.", icon=":material/photo_library:")
+    sample = newest("sample", {})
+    if sample is not None and not sample.ended:
+        follow(sample, "Drawing the sample dataset")
+        st.stop()
+    st.info("There is no dataset yet. Bring images first.", icon=":material/photo_library:")
     st.page_link("dataset.py", label="Go to Dataset", icon=":material/arrow_forward:")
     st.stop()
 
@@ -50,8 +55,8 @@ with left:
     info = backbones.choose(catalog)
 with right:
     weights = backbones.choose_weights(info, weights_file.names(), run_store().list())
-    weights_file.bring(info.name)
 backbones.browse(catalog)
+weights_file.bring(info.name)
 entry = backbones.entry_of(info, weights)
 backbones.facts(info, entry)
 if entry is not None and not entry.on_disk:

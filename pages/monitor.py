@@ -6,7 +6,6 @@ from engine.errors import RunError
 from pages.ui import charts, controls, forecast, live, strip, text
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
-from pages.ui.status import word
 
 st.title("Monitor")
 store = run_store()
@@ -17,17 +16,16 @@ if not runs:
     st.stop()
 
 busiest_first = sorted(runs.values(), key=lambda run: run.status != "running")
-captions = {run.id: f"{run.name} · {word(run.status, paused=run.paused).lower()}" for run in busiest_first}
+captions = {run.id: run.name for run in busiest_first}  # no status here: it would age while the page stands
 run_id = choose("Run", captions, key="run")
 shown = runs[run_id]
 active = shown.status in ("queued", "running")
 waiting = any(run.status in ("queued", "running") for run in runs.values())
-epochs = len(store.epochs(run_id))
 
 
 @st.fragment(run_every="1s" if active else None)
 def now() -> None:
-    """Everything that ticks. Reruns the page once when the status has changed, and the curves when an epoch has ended."""
+    """The words and bars that tick. Reruns the page once when the status has changed."""
     try:
         run = store.get(run_id)
     except RunError as error:  # deleted in another tab
@@ -39,15 +37,12 @@ def now() -> None:
     live.numbers(run, rows)
     if (run.status, run.paused, bool(run.started)) != (shown.status, shown.paused, bool(shown.started)):
         st.rerun()
-    if len(rows) != st.session_state.get("epochs_drawn", epochs):
-        st.rerun("curves")
 
 
-@st.fragment(key="curves")
+@st.fragment(run_every="2s" if active else None)
 def curves() -> None:
-    """Redrawn for a new epoch only: plotly forgets zoom and legend clicks whenever its data change."""
+    """Figures of the epochs and of nothing that ticks: equal figures keep zoom and legend clicks, so only a new epoch redraws them."""
     rows = store.epochs(run_id)
-    st.session_state["epochs_drawn"] = len(rows)
     planned = forecast.epochs_planned(shown)
     for metric, place in zip(("accuracy", "loss"), st.columns(2), strict=True):
         with place:

@@ -116,7 +116,7 @@ def missing(info: BackboneInfo, entry: WeightsInfo) -> None:
             "if there is no network, there are three ways on:"
         )
         upload, place, scratch = st.columns(3)
-        upload.markdown("**Bring a file**: open *Bring a weights file* above and drop it there.")
+        upload.markdown("**Bring a file**: open *Bring a weights file* above, and drop it there.")
         place.markdown(f"**Put the file** `{text.plain(entry.file_name)}` into this folder:")
         place.code(str(checkpoints_folder()), language=None, wrap_lines=True)
         scratch.markdown("**Start from nothing**: slower to learn, and needs more images.")

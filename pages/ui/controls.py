@@ -18,7 +18,7 @@ WISHES = {"stop": "Stopping after this step …", "pause": "Pausing after this s
 def buttons(run: Run) -> None:
     """Stop, pause, go on, resume, delete, look at predictions: what is possible now."""
     store = run_store()
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if run.status == "running":
             asked = run.requested is not None
             if run.paused:

@@ -135,14 +135,19 @@ def _progress(run: Run, rows: Rows) -> None:
     if run.progress.get("stage"):
         share = float(done) / float(total) if done and total else 0.0
         amount = f" · {int(done or 0):,} of {int(total):,}" if total else " …"
-        st.progress(min(share, 1.0), text=text.md(str(run.progress["stage"])) + amount)
+        stage = str(run.progress["stage"])
+        st.progress(min(share, 1.0), text=text.md(stage[:1].upper() + stage[1:]) + amount)
         return
     step, steps = int(run.progress.get("step") or 0), int(run.progress.get("steps") or 0)
     planned, behind = forecast.epochs_planned(run), forecast.epochs_done(run, rows)
     seconds = forecast.seconds_left(run, rows)
-    left = "paused" if run.paused else f"about {text.duration(seconds)} left" if seconds is not None else "measuring the time left"
+    left = "measuring the time left" if seconds is None else f"about {text.duration(seconds)} left" if seconds > 1 else "almost done"
+    left = "paused" if run.paused else left
     st.progress(min(behind / planned, 1.0), text=f"Epoch {min(int(behind) + 1, planned)} of {planned} · {left}")
-    st.progress(min(step / steps, 1.0) if steps else 0.0, text=f"Step {step:,} of {steps:,}" if steps else "Getting ready …")
+    if not steps or int(run.progress.get("epoch") or 0) <= len(rows):  # what is known is of an epoch that has ended
+        st.progress(0.0, text="Next epoch …" if rows else "Getting ready …")
+    else:
+        st.progress(min(step / steps, 1.0), text=f"Step {step:,} of {steps:,}" + (" · validating" if step == steps else ""))
 
 
 def _left(run: Run, measured: Mapping[str, tuple[Run, Rows]]) -> float | None:

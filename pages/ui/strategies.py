@@ -133,8 +133,8 @@ def _matching(patterns: str, outline: Outline) -> None:
         if names:
             size = amount(sum(sizes[name] for name in names))
             found = f"{text.count(len(names), 'tensor')}, {size} parameters: {text.md(text.listing(list(names), 5))}"
-            lines.append(f"- :material/check: **{text.md(pattern)}** matches {found}")
+            lines.append(f":material/check: **{text.md(pattern)}** matches {found}")
         else:
-            lines.append(f"- :red[:material/error: **{text.md(pattern)}** matches nothing]")
+            lines.append(f":red[:material/error: **{text.md(pattern)}** matches nothing]")
     with st.container(border=True):
-        st.markdown("\n".join(lines))
+        st.markdown("  \n".join(lines))

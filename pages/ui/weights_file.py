@@ -41,17 +41,13 @@ def bring(backbone: str) -> None:
             st.rerun()
 
 
-def match_in_words(match: Mapping[str, object]) -> list[tuple[str, Sequence[str]]]:
-    """(sentence, tensor names behind it) for what matched, what was missing and what was left over."""
-    matched, missing, unexpected = (_names(match.get(key)) for key in ("matched", "missing", "unexpected"))
-    said: list[tuple[str, Sequence[str]]] = [(f"{text.count(len(matched), 'tensor')} matched.", ())]
-    if missing:
-        said.append((f"{text.count(len(missing), 'tensor')} of the backbone not in the file: they start from random values.", missing))
-    if unexpected:
-        said.append((f"{text.count(len(unexpected), 'tensor')} in the file without a place in the backbone: left out.", unexpected))
-    if match.get("reinitialised_head"):
-        said.append(("The head in the file is for other classes: a new one is made.", ()))
-    return [*said, *((str(note), ()) for note in cast(Sequence[str], match.get("notes") or ()))]
+def match_in_words(match: Mapping[str, object]) -> list[str]:
+    """What matched, what was missing and what was left over, as sentences; the reasons that the engine gave follow."""
+    missing, unexpected = (len(cast(Sequence[str], match.get(key) or ())) for key in ("missing", "unexpected"))
+    said = [f"{text.count(int(str(match.get('matched') or 0)), 'tensor')} of the file fitted the backbone."]
+    said += [f"{text.count(missing, 'tensor')} of the backbone {_verb(missing)} not in the file: random values instead."] if missing else []
+    said += [f"{text.count(unexpected, 'tensor')} of the file {_verb(unexpected)} left over and not used."] if unexpected else []
+    return [*said, *(text.short(note, 400) for note in cast(Sequence[str], match.get("notes") or ()))]
 
 
 def _job(backbone: str) -> Job | None:
@@ -69,11 +65,9 @@ def _outcome(job: Job) -> None:
         st.session_state["weights_taken"] = job.id
         st.session_state[backbones.PENDING] = f"file:{job.result['weights']}"
         st.rerun()
-    for sentence, tensors in match_in_words(cast(Mapping[str, object], job.result.get("match") or {})):
-        st.markdown(f"- {text.md(sentence)}")
-        if tensors:
-            st.caption(text.md(text.listing(list(tensors), 8)))
+    told = match_in_words(cast(Mapping[str, object], job.result.get("match") or {}))
+    st.markdown("\n".join(f"- {text.md(sentence)}" for sentence in told))
 
 
-def _names(value: object) -> Sequence[str]:
-    return [str(name) for name in value] if isinstance(value, list | tuple) else ()
+def _verb(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -26,7 +26,7 @@ def tick(page: AppTest, *names: str) -> AppTest:
     return page.run()
 
 
-def start(page: AppTest):  # noqa: ANN201
+def start(page: AppTest):
     return next(button for button in page.button if button.label.startswith("Start"))
 
 
@@ -157,23 +157,20 @@ def test_a_brought_file_says_what_fitted_and_is_chosen(workspace: Workspace, dat
     jobs = JobStore(workspace)
     job = jobs.submit("weights", {"upload": "upload-0123456789", "backbone": "resnet18"})
     jobs.claim("1:1")
-    match = {"matched": ["conv1.weight"], "missing": ["layer4.1.*weight"], "unexpected": ["x"], "reinitialised_head": True, "notes": []}
+    note = "In the file but not used: *layer9*."
+    match = {"matched": 7, "missing": ["fc.weight"], "unexpected": ["*layer9*"], "reinitialised_head": True, "notes": [note]}
     jobs.finish(job.id, result={"weights": "weights-0123456789", "match": match})
     page = prepared.page("configure")
     page.session_state["weights_job"] = job.id
     page.run()
     assert not page.exception
     assert page.selectbox(key=backbones.WEIGHTS).value == "file:weights-0123456789"
-    assert r"layer4\.1\.\*weight" in prepared.drawn(page)
+    assert r"In the file but not used\: \*layer9\*" in prepared.drawn(page)
 
 
 def test_the_match_is_told_in_sentences() -> None:
-    told = weights_file.match_in_words({"matched": ["a", "b"], "missing": [], "unexpected": ["c"], "reinitialised_head": True})
-    assert [sentence for sentence, _ in told] == [
-        "2 tensors matched.",
-        "1 tensor in the file without a place in the backbone: left out.",
-        "The head in the file is for other classes: a new one is made.",
-    ]
+    told = weights_file.match_in_words({"matched": 2, "missing": [], "unexpected": ["c"], "notes": ["A reason."]})
+    assert told == ["2 tensors of the file fitted the backbone.", "1 tensor of the file is left over and not used.", "A reason."]
 
 
 def test_another_backbone_brings_its_own_outline(workspace: Workspace, dataset: Dataset) -> None:
@@ -197,3 +194,16 @@ def test_names_of_people_stay_text(workspace: Workspace, dataset: Dataset) -> No
     start(page).click().run()
     assert RunStore(workspace).list()[0].name == "<img src=x> :red[hot] **b** linear_probe"
     assert ":red[hot]" not in prepared.drawn(page)
+
+
+def test_the_page_waits_for_the_sample_dataset_while_it_is_drawn(workspace: Workspace) -> None:
+    jobs = JobStore(workspace)
+    job = jobs.submit("sample", {})
+    page = prepared.page("configure")
+    assert not page.exception
+    assert "Drawing the sample dataset" in prepared.drawn(page)
+    jobs.claim("1:1")
+    jobs.finish(job.id, result={})
+    prepared.catalog(workspace)
+    made.dataset(workspace)
+    assert page.run().selectbox(key=backbones.CHOSEN).value == "resnet18"

@@ -18,7 +18,7 @@ def dataset(workspace: Workspace) -> Dataset:
     return made.dataset(workspace)
 
 
-def button(page: AppTest, label: str):  # noqa: ANN201
+def button(page: AppTest, label: str):
     return next(button for button in page.button if button.label == label)
 
 
@@ -68,9 +68,11 @@ def test_the_curves_are_the_same_bytes_until_an_epoch_ends(workspace: Workspace,
     before = [chart.proto.spec for chart in page.get("plotly_chart")]
     RunStore(workspace).record(run.id, {"event": "step", "epoch": 3, "epochs": 4, "step": 1, "steps": 10})
     page.run()
+    assert not page.exception
     assert [chart.proto.spec for chart in page.get("plotly_chart")] == before
     RunStore(workspace).record(run.id, prepared.epoch(3, {}))
     page.run()
+    assert not page.exception
     assert [chart.proto.spec for chart in page.get("plotly_chart")] != before
 
 
