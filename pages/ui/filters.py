@@ -12,7 +12,8 @@ import streamlit as st
 from pages.ui import scores
 from pages.ui.shown import ORDERS, OUTCOMES, Wanted
 
-SPLITS = {"": "All", "val": "Validation", "test": "Test"}
+SPLITS = {"unseen": "Validation and test", "val": "Validation", "test": "Test", "train": "Training"}
+_UNSEEN = ("val", "test")
 
 
 def matrix(report: "dict", split: str, classes: Sequence[str], *, key: str) -> None:
@@ -31,16 +32,19 @@ def matrix(report: "dict", split: str, classes: Sequence[str], *, key: str) -> N
 
 def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[Wanted, str]:
     """What to show and in which order. Images that nobody has labelled have no split, no truth, no right or wrong."""
-    labelled = bool((table["label"] != "").any())
-    part, outcome, truth = "", "All", None
+    labelled = bool((table["split"] != "").any())
+    splits: tuple[str, ...] = ()
+    outcome, truth = "All", None
     if labelled:
         # Not as defaults of the widgets: a click on the matrix sets these, and a widget may not have both.
-        st.session_state.setdefault(f"{key}_split", "")
+        there = set(table["split"]) - {""}
+        present = [name for name in SPLITS if name in there or (name == "unseen" and there.intersection(_UNSEEN))]
+        st.session_state.setdefault(f"{key}_split", present[0])
         st.session_state.setdefault(f"{key}_outcome", "All")
-        first = st.columns([1.1, 1.1, 1.3])
-        present = [name for name in SPLITS if not name or (table["split"] == name).any()]
+        first = st.columns([1.8, 1.1, 1.1])
         part = first[0].segmented_control("Images", present, format_func=SPLITS.__getitem__, key=f"{key}_split", required=True)
-        outcome = first[1].segmented_control("Right or wrong", OUTCOMES, key=f"{key}_outcome", required=True)
+        splits = _UNSEEN if part in (None, "unseen") else (part,)
+        outcome = first[1].segmented_control("Right or wrong", OUTCOMES, key=f"{key}_outcome", required=True) or "All"
         order = first[2].selectbox("Order", ORDERS, key=f"{key}_order")
     second = st.columns(3)
     if labelled:
@@ -49,7 +53,7 @@ def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[W
         order = second[0].selectbox("Order", ORDERS[1:], key=f"{key}_order")
     guess = second[1].selectbox("Predicted class", classes, index=None, placeholder="All", key=f"{key}_guess")
     low, high = second[2].slider("Confidence, in percent", 0, 100, (0, 100), key=f"{key}_confidence")
-    return Wanted(split=part, truth=truth, guess=guess, outcome=outcome, low=low / 100, high=high / 100), order
+    return Wanted(splits=splits, truth=truth, guess=guess, outcome=outcome, low=low / 100, high=high / 100), order
 
 
 def _show_cell(classes: tuple[str, ...], split: str, key: str) -> None:
@@ -58,5 +62,5 @@ def _show_cell(classes: tuple[str, ...], split: str, key: str) -> None:
     truth, guess = points[0]["customdata"] if points else (None, None)
     st.session_state[f"{key}_truth"] = None if truth is None else classes[truth]
     st.session_state[f"{key}_guess"] = None if guess is None else classes[guess]
-    st.session_state[f"{key}_split"] = split if points else ""
+    st.session_state[f"{key}_split"] = split if points else "unseen"
     st.session_state[f"{key}_outcome"] = "All"

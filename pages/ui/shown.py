@@ -19,9 +19,9 @@ OUTCOMES = ("All", "Wrong", "Right")
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a person asked to see; an empty text asks for nothing in particular."""
+    """What a person asked to see; empty and None ask for nothing in particular."""
 
-    split: str = ""
+    splits: tuple[str, ...] = ()
     truth: str | None = None
     guess: str | None = None
     outcome: str = "All"
@@ -37,8 +37,8 @@ def read(path: Path) -> pd.DataFrame:
 def select(table: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
     """The readable rows that were asked for; the index still counts the rows of the whole table."""
     keep = table["error"] == ""
-    if wanted.split:
-        keep &= table["split"] == wanted.split
+    if wanted.splits:
+        keep &= table["split"].isin(wanted.splits)
     if wanted.truth is not None:
         keep &= table["label"] == wanted.truth
     if wanted.guess is not None:

@@ -11,7 +11,7 @@ from engine.evaluation import predictions
 from engine.runs.jobs import JobStore
 from engine.runs.run import Run
 from engine.workspace import Workspace
-from pages.ui import scores, shown
+from pages.ui import filters, scores, shown
 from pages.ui.shown import Wanted
 from tests.pages import made
 
@@ -51,7 +51,7 @@ def test_every_class_is_in_the_table(page: AppTest, run: Run) -> None:
     assert table["Images"].sum() > 0
 
 
-def test_a_click_on_a_cell_filters_the_gallery_by_it(page: AppTest, workspace: Workspace, run: Run) -> None:
+def test_the_filters_of_a_cell_leave_exactly_its_images(page: AppTest, workspace: Workspace, run: Run) -> None:
     page.run()
     table = predictions.read(workspace.run(run.id) / "predictions.csv")
     truth, guess = made.CLASSES[0], made.CLASSES[1]
@@ -61,6 +61,16 @@ def test_a_click_on_a_cell_filters_the_gallery_by_it(page: AppTest, workspace: W
     page.run()
     assert not page.exception
     assert any(element.value.startswith(f"{len(expected)} image") for element in page.caption)
+
+
+def test_a_click_on_the_matrix_sets_the_filters_and_a_click_beside_it_clears_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict = {"k_cell_test": {"selection": {"points": [{"customdata": [0, 2]}]}}, "k_outcome": "Right"}
+    monkeypatch.setattr(filters.st, "session_state", state)
+    filters._show_cell(made.CLASSES, "test", "k")
+    assert (state["k_truth"], state["k_guess"], state["k_split"], state["k_outcome"]) == (made.CLASSES[0], made.CLASSES[2], "test", "All")
+    state["k_cell_test"] = {"selection": {"points": []}}
+    filters._show_cell(made.CLASSES, "test", "k")
+    assert (state["k_truth"], state["k_guess"], state["k_split"]) == (None, None, "unseen")
 
 
 def test_the_matrix_has_a_clickable_square_for_every_cell(workspace: Workspace, run: Run) -> None:
@@ -87,7 +97,7 @@ def test_filters_and_orders(workspace: Workspace, run: Run) -> None:
     assert len(wrong) + len(right) == len(table)
     assert (wrong["label"] != wrong["predict"]).all()
     assert (right["label"] == right["predict"]).all()
-    assert set(shown.select(table, Wanted(split="val"))["split"]) == {"val"}
+    assert set(shown.select(table, Wanted(splits=("val",)))["split"]) == {"val"}
     assert shown.select(table, Wanted(low=0.5))["confidence"].min() >= 0.495
     first = shown.ordered(table, "Most confident mistakes")
     assert list(first["correct"][: len(wrong)]) == [False] * len(wrong)
@@ -120,6 +130,17 @@ def test_new_images_show_predictions_and_list_the_unreadable(page: AppTest, work
     failed = page.dataframe[1].value
     assert list(failed["File"]) == ["broken.jpg"]
     assert any("**2 images** predicted, 1 file unreadable" in element.value for element in page.markdown)
+
+
+def test_training_images_are_shown_only_on_request(page: AppTest, workspace: Workspace, run: Run) -> None:
+    path = workspace.run(run.id) / "predictions.csv"
+    table = predictions.read(path)
+    table.loc[table.index[:4], "split"] = "train"
+    predictions.write(path, table)
+    page.run()
+    assert any(element.value.startswith(f"{len(table) - 4} images of {len(table)}") for element in page.caption)
+    page.segmented_control(key=f"{run.id}_split").set_value("train").run()
+    assert any(element.value.startswith(f"4 images of {len(table)}") for element in page.caption)
 
 
 def test_a_running_prediction_shows_its_progress(page: AppTest, workspace: Workspace, run: Run) -> None:
