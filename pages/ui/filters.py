@@ -8,6 +8,7 @@ from functools import partial
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import scores
 from pages.ui.shown import ORDERS, OUTCOMES, Wanted
@@ -31,29 +32,31 @@ def matrix(report: "dict", split: str, classes: Sequence[str], *, key: str) -> N
 
 
 def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[Wanted, str]:
-    """What to show and in which order. Images that nobody has labelled have no split, no truth, no right or wrong."""
-    labelled = bool((table["split"] != "").any())
-    splits: tuple[str, ...] = ()
+    """What to show and in which order. New images have no split, and mostly nobody knows what they are."""
+    known = bool((table["label"] != "").any())
+    first, second = st.columns([1.8, 1.1, 1.1]) if known else st.columns([1, 1, 1]), st.columns(3)
+    splits = _splits(first[0], table, key)
     outcome, truth = "All", None
-    if labelled:
-        # Not as defaults of the widgets: a click on the matrix sets these, and a widget may not have both.
-        there = set(table["split"]) - {""}
-        present = [name for name in SPLITS if name in there or (name == "unseen" and there.intersection(_UNSEEN))]
-        st.session_state.setdefault(f"{key}_split", present[0])
+    if known:
+        # Not a default of the widget: a click on the matrix sets it, and a widget may not have both.
         st.session_state.setdefault(f"{key}_outcome", "All")
-        first = st.columns([1.8, 1.1, 1.1])
-        part = first[0].segmented_control("Images", present, format_func=SPLITS.__getitem__, key=f"{key}_split", required=True)
-        splits = _UNSEEN if part in (None, "unseen") else (part,)
         outcome = first[1].segmented_control("Right or wrong", OUTCOMES, key=f"{key}_outcome", required=True) or "All"
-        order = first[2].selectbox("Order", ORDERS, key=f"{key}_order")
-    second = st.columns(3)
-    if labelled:
         truth = second[0].selectbox("True class", classes, index=None, placeholder="All", key=f"{key}_truth")
-    else:
-        order = second[0].selectbox("Order", ORDERS[1:], key=f"{key}_order")
+    order = (first[2] if known else second[0]).selectbox("Order", ORDERS if known else ORDERS[1:], key=f"{key}_order")
     guess = second[1].selectbox("Predicted class", classes, index=None, placeholder="All", key=f"{key}_guess")
     low, high = second[2].slider("Confidence, in percent", 0, 100, (0, 100), key=f"{key}_confidence")
     return Wanted(splits=splits, truth=truth, guess=guess, outcome=outcome, low=low / 100, high=high / 100), order
+
+
+def _splits(place: DeltaGenerator, table: pd.DataFrame, key: str) -> tuple[str, ...]:
+    """The splits to show; none to choose from means all rows. Training images only on request: the run has learnt from them."""
+    there = set(table["split"])
+    present = [name for name in SPLITS if name in there or (name == "unseen" and there.intersection(_UNSEEN))]
+    if not present:
+        return ()
+    st.session_state.setdefault(f"{key}_split", present[0])
+    part = place.segmented_control("Images", present, format_func=SPLITS.__getitem__, key=f"{key}_split", required=True)
+    return _UNSEEN if part in (None, "unseen") else (part,)
 
 
 def _show_cell(classes: tuple[str, ...], split: str, key: str) -> None:

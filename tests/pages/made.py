@@ -74,7 +74,7 @@ def new_predictions(workspace: Workspace, run: Run, classes: tuple[str, ...]) ->
     predictions_id = new_id("predict")
     folder = workspace.run(run.id) / "predictions" / predictions_id
     (folder / "thumbs").mkdir(parents=True)
-    table = predictions.build(["새 사진.png", "b.png"], ["", ""], ["", ""], _guesses([0, 1], len(classes), 3), classes)
+    table = predictions.build(["새 사진.png", "b.png"], ["new", "new"], ["", ""], _guesses([0, 1], len(classes), 3), classes)
     table = predictions.with_unreadable(table, [("broken.jpg", "The file ends early.")])
     predictions.write(folder / "predictions.csv", table)
     results.write_result(folder / "result.csv", table, classes, run.id)
