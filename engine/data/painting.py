@@ -86,21 +86,26 @@ def _group(generator: np.random.Generator) -> list[_Body]:
 
 
 def _ground(colours: Field, generator: np.random.Generator) -> Field:
-    """A soft landscape: three colours laid over cloud-like noise, lighter towards the light, with discs of light out of focus."""
-    across, down = _grid()
+    """A soft landscape: three colours laid over cloud-like noise, lighter towards the light, with discs of light out of focus.
+
+    It has no sharp detail, so it is made at half the size and enlarged.
+    """
+    side = _CANVAS // 2
+    across, down = (grid[::2, ::2] for grid in _grid())
     tilt = generator.uniform(-0.5, 0.5)
-    height = 0.75 * (down + tilt * (across - 0.5)) + 0.65 * (_clouds(generator, (3, 7, 15, 40)) - 0.5) + 0.12
+    height = 0.75 * (down + tilt * (across - 0.5)) + 0.65 * (_clouds(generator, (3, 7, 15, 40), (side, side)) - 0.5) + 0.12
     position = np.clip(height, 0, 1)[..., None] * 2
     canvas = np.where(position < 1, _mix(colours[0], colours[1], position), _mix(colours[1], colours[2], position - 1)).astype(np.float32)
-    canvas *= (0.97 + 0.15 * _clouds(generator, (24, 90)))[..., None]
-    layer = pillow.new("L", (_CANVAS, _CANVAS))
+    canvas *= (0.97 + 0.15 * _clouds(generator, (24, 90), (side, side)))[..., None]
+    layer = pillow.new("L", (side, side))
     draw = ImageDraw.Draw(layer)
     for _ in range(int(generator.integers(5, 20))):
-        x, y, radius = generator.uniform(0, _CANVAS), generator.uniform(0, _CANVAS) * 0.8, generator.uniform(6, 34)
+        x, y, radius = generator.uniform(0, side), generator.uniform(0, side) * 0.8, generator.uniform(3, 17)
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=int(generator.integers(25, 110)))
-    light = np.asarray(layer.filter(ImageFilter.GaussianBlur(3.5)), dtype=np.float32)[..., None] / 255
-    shine = light * generator.uniform(0.3, 0.9)
-    return _mix(canvas, np.clip(colours[2] * 1.25, 0, 1), shine)
+    shine = _blur(np.asarray(layer, dtype=np.float32) / np.float32(255), 1.75)[..., None] * generator.uniform(0.3, 0.9)
+    canvas = _mix(canvas, np.clip(colours[2] * 1.25, 0, 1), shine)
+    small = pillow.fromarray((np.clip(canvas, 0, 1) * 255).astype(np.uint8))
+    return np.asarray(small.resize((_CANVAS, _CANVAS), pillow.Resampling.BICUBIC), dtype=np.float32) / np.float32(255)
 
 
 def _blades(canvas: Field, colours: Field, generator: np.random.Generator, *, count: int, blur: float) -> Field:
