@@ -62,7 +62,10 @@ def log() -> None:
 
 @st.fragment(run_every="2s" if waiting else None)
 def queue() -> None:
-    live.queue(store.list(), run_id)
+    latest = store.list()
+    live.queue(latest, run_id)
+    if waiting and not any(run.status in ("queued", "running") for run in latest):
+        st.rerun()  # once, to let go of the timer
 
 
 now()

@@ -19,6 +19,8 @@ from pages.ui.resources import run_store
 Rows = Sequence[Mapping[str, object]]
 LOG_LINES = 200
 LOG_BYTES = 64_000
+RECENT_RUNS = 20
+"""So many runs are asked how long an epoch takes; older ones say little about now."""
 
 
 def headline(run: Run, rows: Rows) -> None:
@@ -96,7 +98,8 @@ def queue(runs: Sequence[Run], shown: str) -> None:
     active = [run for run in runs if run.status == "running"] + sorted((r for r in runs if r.status == "queued"), key=lambda r: r.turn)
     if not active or [run.id for run in active] == [shown]:
         return
-    measured = {run.id: (run, run_store().epochs(run.id)) for run in runs if run.status in ("running", "finished", "stopped")}
+    known_runs = [run for run in runs if run.status in ("running", "finished", "stopped")][:RECENT_RUNS]
+    measured = {run.id: (run, run_store().epochs(run.id)) for run in known_runs}
     with st.container(border=True):
         left = [_left(run, measured) for run in active]
         known = sum(seconds for seconds in left if seconds is not None)
@@ -168,9 +171,11 @@ def _queued(run: Run, seconds: float | None, shown: str) -> None:
 
 
 def _rate_in_words(row: Mapping[str, object]) -> str:
-    """`4.6e-4`; the head has the highest rate of all groups."""
-    rates = _rates(row).values()
-    return f"{max(rates):.1e}".replace("e-0", "e-") if rates else "–"
+    """`4.6e-4`, `0.05`; the head has the highest rate of all groups."""
+    highest = max(_rates(row).values(), default=None)
+    if highest is None:
+        return "–"
+    return f"{highest:.2g}" if highest >= 1e-3 or not highest else f"{highest:.1e}".replace("e-0", "e-")
 
 
 def _rates(row: Mapping[str, object]) -> dict[str, float]:

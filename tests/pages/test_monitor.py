@@ -191,3 +191,12 @@ def test_before_the_first_epoch_the_time_left_comes_from_the_speed(workspace: Wo
     assert forecast.seconds_left(run, []) is None
     RunStore(workspace).record(run.id, {"event": "step", "epoch": 1, "epochs": 4, "step": 5, "steps": 10, "images_per_second": 24.0})
     assert forecast.seconds_left(RunStore(workspace).get(run.id), []) == pytest.approx(35)
+
+
+@pytest.mark.parametrize(("rate", "said"), [(1e-3, "0.001"), (4.62e-4, "4.6e-4"), (5.0, "5"), (0.0, "0")])
+def test_the_learning_rate_is_that_of_the_head(workspace: Workspace, dataset: Dataset, rate: float, said: str) -> None:
+    run = prepared.run(workspace, dataset, epochs=0)
+    RunStore(workspace).record(run.id, prepared.epoch(1, {"layer4.1": rate / 2, "fc": rate}))
+    page = prepared.page("monitor")
+    assert not page.exception
+    assert metric(page, "Learning rate of the head") == said
