@@ -162,7 +162,7 @@ def _from_run(folder: Path, start: _Start) -> tuple[str, ...]:
         _permute(start.model.get_submodule(find_head(start.model)), [earlier.index(name) for name in start.classes])
         return ("The earlier run had the same classes in another order; its head was rearranged to match.",)
     start.new_head()
-    return (f"The earlier run knew other classes ({', '.join(earlier)}), so the head starts anew.",)
+    return (f"The earlier run knew other classes ({_listed(earlier)}), so the head starts anew.",)
 
 
 def _restore(folder: Path, start: _Start) -> None:
@@ -182,6 +182,10 @@ def _classes_of(folder: Path) -> tuple[str, ...]:
         return tuple(json.loads((folder / "classes.json").read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise WeightsError(f"The run {folder.name} does not say which classes it knows. Choose a run that has finished.") from error
+
+
+def _listed(classes: Sequence[str]) -> str:
+    return ", ".join([*classes[:10], *(["…"] if len(classes) > 10 else [])])
 
 
 @torch.no_grad()

@@ -55,25 +55,27 @@ def fit_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, n
 def match_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, name: str) -> tuple[dict[str, Tensor], Match]:
     """(the tensors that fit, under the model's names; the report). Reads shapes only, so a weightless model will do."""
     own = {key: tensor.shape for key, tensor in model.state_dict().items()}
+    needed = [key for key in own if not key.endswith("num_batches_tracked")]  # older files have no such counters
     head = find_head(model)
     notes: list[str] = []
     known = _without_auxiliaries(_resampled(_renamed(state), model, notes), own, notes)
     known = _adopted_head(known, own, head)
-    fitting = {key: tensor for key, tensor in known.items() if own.get(key) == tensor.shape}
-    missing = [key for key in own if key not in fitting and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in known if key not in fitting]
-    region = head.partition(".")[0] + "."
-    _demand_backbone([*missing, *unexpected], region, known, own, f"{name[:120]} does not fit {backbone}")
-    anew = tuple(dict.fromkeys(key.rpartition(".")[0] for key in missing))
-    fitting = {key: tensor for key, tensor in fitting.items() if key.rpartition(".")[0] not in anew}  # a layer is taken whole or not
+    differing = [key for key in (*needed, *known) if key not in known or own.get(key) != known[key].shape]
+    _demand_backbone(differing, head, known, own, f"{name[:120]} does not fit {backbone}")
+    anew = tuple(dict.fromkeys(_layer(key) for key in differing if key in own))
+    fitting = {key: tensor for key, tensor in known.items() if key in own and _layer(key) not in anew}  # a layer is taken whole or not
     unused = tuple(key for key in known if key not in fitting)
     return fitting, Match(
         matched=len(fitting),
-        missing=tuple(key for key in own if key not in fitting and not key.endswith("num_batches_tracked")),
+        missing=tuple(key for key in needed if key not in fitting),
         unexpected=unused,
         reinitialised_head=head in anew,
         notes=(*notes, *_head_notes(anew, unused, head)),
     )
+
+
+def _layer(key: str) -> str:
+    return key.rpartition(".")[0]
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -114,11 +116,12 @@ def _adopted_head(state: dict[str, Tensor], own: Mapping[str, torch.Size], head:
     strange = [k for k, t in state.items() if k.startswith(f"{region}.") and t.ndim > 1 and own.get(k) != t.shape]
     if weight in state or len(strange) != 1 or state[strange[0]].shape != own[weight]:
         return state
-    layer = strange[0].rpartition(".")[0]
-    return {(f"{head}.{key.rpartition('.')[2]}" if key.rpartition(".")[0] == layer else key): tensor for key, tensor in state.items()}
+    layer = _layer(strange[0])
+    return {(f"{head}.{key.rpartition('.')[2]}" if _layer(key) == layer else key): tensor for key, tensor in state.items()}
 
 
-def _demand_backbone(differing: list[str], region: str, state: Mapping[str, Tensor], own: Mapping[str, torch.Size], complaint: str) -> None:
+def _demand_backbone(differing: list[str], head: str, state: Mapping[str, Tensor], own: Mapping[str, torch.Size], complaint: str) -> None:
+    region = head.partition(".")[0] + "."
     wrong = [key for key in dict.fromkeys(differing) if not key.startswith(region)]
     if not wrong:
         return

@@ -93,7 +93,8 @@ def _save(response: http.client.HTTPResponse, path: Path, progress: Progress | N
 
 def _unavailable(entry: WeightsEnum, path: Path, error: Exception) -> str:
     """One sentence and three ways on."""
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    reason = getattr(cause, "strerror", None) or cause
     return (
         f"The weights {entry} are not on this machine and could not be downloaded from {_host(entry.url)} ({reason}). Three ways on: "
         f"bring a weights file of your own; or get {entry.url} elsewhere and put it into {path.parent}; "

@@ -124,8 +124,8 @@ def _named_tensors(content: object, name: str) -> dict[str, Tensor]:
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise WeightsError(
-                f"{name} holds {str(key)[:80]!r}, which is a {type(value).__name__} and not a named tensor, "
-                f"and no table called {', '.join(WRAPPERS)}. {_REMEDY}"
+                f"{name} holds {str(key)[:80]!r} of type {type(value).__name__} among its tensors, "
+                f"and no table of tensors called {', '.join(WRAPPERS)}. {_REMEDY}"
             )
     return dict(content)
 
