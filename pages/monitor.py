@@ -57,7 +57,8 @@ def curves() -> None:
 
 @st.fragment(run_every="3s" if active else None)
 def log() -> None:
-    st.code(live.log_tail(workspace().run(run_id) / "log.txt") or "Nothing yet.", language=None, height=260)
+    with st.container(height=280, border=False, autoscroll=True):
+        st.code(live.log_tail(workspace().run(run_id) / "log.txt") or "Nothing yet.", language=None)
 
 
 @st.fragment(run_every="2s" if waiting else None)

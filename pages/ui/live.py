@@ -115,8 +115,7 @@ def configuration(run: Run) -> None:
     values = asdict(run.config)
     set_here = {about.label: str(values[about.name]) for about in options() if values[about.name] != about.default}
     fixed = {"Dataset": run.config.dataset, "Backbone": run.config.backbone, "Strategy": run.config.strategy}
-    for label, value in {**fixed, **set_here}.items():
-        st.markdown(f"- {text.md(label)}: **{text.md(value)}**")
+    st.markdown("\n".join(f"- {text.md(label)}: **{text.md(value)}**" for label, value in {**fixed, **set_here}.items()))
     st.caption("Everything else is at its default. The same run on the command line:")
     st.code(command_line(run.config), language="bash", wrap_lines=True)
 
