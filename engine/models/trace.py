@@ -65,7 +65,7 @@ def segments(model: nn.Module, graph: fx.Graph, head: str) -> tuple[Segment, ...
     for index in range(len(nodes)):
         if units[index] == names[-1] or not _holds_weights(model, units[index], head):
             continue
-        start = _before_dropout(model, nodes, index, starts[-1])
+        start = _before_dropout(model, nodes, units, index, names[-1])
         if not names[-1]:
             names[-1] = units[index]
         elif _live_value(nodes, start) is not None:
@@ -149,10 +149,10 @@ def _holds_weights(model: nn.Module, unit: str, head: str) -> bool:
     return bool(unit) and (unit == head or _has_matrix(model.get_submodule(unit)))
 
 
-def _before_dropout(model: nn.Module, nodes: list[fx.Node], index: int, start: int) -> int:
-    """`index`, moved back before the first dropout of the glue that leads up to it."""
+def _before_dropout(model: nn.Module, nodes: list[fx.Node], units: list[str], index: int, current: str) -> int:
+    """`index`, moved back before the first dropout of the glue that stands between the unit `current` and it."""
     glue = index
-    while glue > start and not _has_parameters(model, nodes[glue - 1]):
+    while glue > 0 and units[glue - 1] != current and not _has_parameters(model, nodes[glue - 1]):
         glue -= 1
     return next((at for at in range(glue, index) if _is_dropout(model, nodes[at])), index)
 

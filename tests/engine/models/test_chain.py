@@ -226,6 +226,24 @@ def test_self_test_notices_a_block_that_is_wrong_or_writes_into_its_input() -> N
         chain.self_test(64)
 
 
+class Residual(nn.Module):
+    """Its dropout is inside the unit: the skip connection passes it by, so there is no cut before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.dropout = nn.Linear(4, 4), nn.Dropout(0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.dropout(self.linear(x))
+
+
+def test_a_dropout_inside_a_unit_stays_in_it_and_one_between_units_goes_forward() -> None:
+    model = nn.Sequential(Residual(), Residual(), nn.Dropout(), nn.Flatten(), nn.Linear(4, 2))
+    blocks = build_chain(model, "residual", 2, 1).blocks
+    assert [block.name for block in blocks] == ["0", "1", "4"]
+    assert [type(module).__name__ for module in blocks[-1].modules] == ["Dropout", "Flatten", "Linear"]
+
+
 class DataDependent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
