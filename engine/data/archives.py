@@ -84,7 +84,7 @@ def _walk(folder: Path, root: Path, limits: Limits, problems: list[Problem]) -> 
             problems.append(Problem(name=name, reason=_LINK))
         elif path.is_dir():
             if system_folder(path.name):
-                problems.append(Problem(name=name + "/", reason="system folder"))
+                problems.append(Problem(name=name + "/", reason="system folder", kind="system"))
             else:
                 yield from _walk(path, root, limits, problems)
         elif path.is_file():

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from engine.data.health import SMALL_CLASS, copies
@@ -46,7 +46,7 @@ def save_draft(folder: Path, draft: Draft) -> None:
         "classes": draft.classes,
         "images": rows_of(draft.images),
         "given": draft.given,
-        "problems": [[problem.name, problem.reason] for problem in draft.problems],
+        "problems": [asdict(problem) for problem in draft.problems],
         "card": draft.card.to_dict(),
     }
     for part in ("images", "thumbs"):
@@ -77,7 +77,7 @@ def load_draft(workspace: Workspace, draft_id: str) -> Draft:
         classes=tuple(raw["classes"]),
         images=images_from(raw["images"]),
         given=tuple(raw["given"]),
-        problems=tuple(Problem(name=name, reason=reason) for name, reason in raw["problems"]),
+        problems=tuple(Problem(**entry) for entry in raw["problems"]),
         card=card_from_dict(raw["card"]),
     )
 

@@ -97,11 +97,11 @@ def _recognise(staged: Staged) -> Layout:
     problems: list[Problem] = []
     for file in staged.files:
         if system_file(file.name):
-            problems.append(Problem(name=file.name, reason="system file"))
+            problems.append(Problem(name=file.name, reason="system file", kind="system"))
         elif file.name.lower().endswith((".csv", ".tsv")):
             rows = read_labels(file.path.read_bytes()) if file.path.stat().st_size <= MAX_TABLE_BYTES else None
             if rows is None:
-                problems.append(Problem(name=file.name, reason="It is a table without the columns file and label."))
+                problems.append(Problem(name=file.name, reason="It is a table without the columns file and label.", kind="note"))
             else:
                 tables.append(Table(name=file.name, rows=rows))
         elif file.name.rpartition(".")[2].lower() in IMAGE_SUFFIXES or (reason := why_not(file.path)) is None:
@@ -168,7 +168,7 @@ def _draft(staged: Staged, layout: Layout, results: Sequence[_Found | Problem], 
     classes = tuple(sorted({one.label for one in found}))
     problems = [*layout.problems, *(result for result in results if isinstance(result, Problem))]
     problems += [
-        Problem(name=label, reason="This class has no readable image and is left out.")
+        Problem(name=label, reason="This class has no readable image and is left out.", kind="note")
         for label in sorted({entry.label for entry in layout.entries} - set(classes))
     ]
     if len(classes) < 2:

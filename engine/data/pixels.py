@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -54,7 +54,6 @@ class Pixels:
             for row, image in enumerate(dataset.images_of(split)):
                 self._rows[image.index] = row
         self._decoders = ThreadPoolExecutor(threads(), thread_name_prefix="pixels")
-        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="batches")
 
     def batch(self, indices: Indices, epoch: int | None) -> torch.Tensor:
         """uint8 [len(indices), 3, crop, crop], contiguous, of the images with these indices.
@@ -77,18 +76,6 @@ class Pixels:
             batch[position] = future.result()[0].transpose(2, 0, 1)
         return torch.from_numpy(batch)
 
-    def batches(self, indices: Sequence[Indices], epoch: int | None) -> Iterator[torch.Tensor]:
-        """`batch` of each, with the next two being made while the caller computes."""
-        pending = [self._ahead.submit(self.batch, chosen, epoch) for chosen in indices[:2]]
-        try:
-            for position in range(len(indices)):
-                if position + 2 < len(indices):
-                    pending.append(self._ahead.submit(self.batch, indices[position + 2], epoch))
-                yield pending.pop(0).result()
-        finally:
-            for future in pending:
-                future.cancel()
-
     @property
     def kept(self) -> frozenset[Plane]:
         """What is read from disk; everything else is decoded when asked for."""
@@ -100,7 +87,6 @@ class Pixels:
         self._maps[plane] = np.memmap(path, dtype=np.uint8, mode="r", shape=(rows, 3, side, side))
 
     def close(self) -> None:
-        self._ahead.shutdown(wait=True, cancel_futures=True)
         self._decoders.shutdown(wait=True, cancel_futures=True)
         self._maps.clear()
 

@@ -36,6 +36,8 @@ class Problem:
 
     name: str
     reason: str
+    kind: Literal["input", "system", "note"] = "input"
+    """Whether a person meant it as an image, an operating system left it behind, or it is about more than one file."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,7 @@ def predict_new(workspace: Workspace, run_id: str, source: Path, *, device: str 
         if not inputs:
             raise DatasetError("There is no file to predict. Choose images, a folder or a zip of images.")
         table = yield from _classify(inputs, model, building / "thumbs")
-        table = predictions.with_unreadable(table, [(p.name, p.reason) for p in staged.problems if not p.reason.startswith("system")])
+        table = predictions.with_unreadable(table, [(p.name, p.reason) for p in staged.problems if p.kind == "input"])
         shutil.rmtree(building / "staging", ignore_errors=True)
         predictions.write(building / "predictions.csv", table)
         write_result(building / "result.csv", table, model.classes, run_id)

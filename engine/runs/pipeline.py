@@ -129,7 +129,7 @@ def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:
     images, classes = session.dataset.images, session.dataset.classes
     names, splits = [image.name for image in images], [image.split for image in images]
     table = predictions.build(names, splits, [classes[image.label] for image in images], probabilities, classes)
-    unreadable = [(problem.name, problem.reason) for problem in session.dataset.problems]
+    unreadable = [(problem.name, problem.reason) for problem in session.dataset.problems if problem.kind == "input"]
     return predictions.with_unreadable(predictions.numbered(table, [image.index for image in images]), unreadable)
 
 

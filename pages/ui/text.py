@@ -37,7 +37,7 @@ def count(number: int, noun: str) -> str:
     """`1 image`, `2,040 images`, `3 classes`."""
     if number == 1:
         return f"1 {noun}"
-    ending = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
+    ending = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(("s", "x", "sh", "tch")) else "s")
     return f"{number:,} {ending}"
 
 

@@ -19,7 +19,9 @@ FLAGS = (
     "--disable-sync",
 )
 SYSTEM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ADVICE = "No browser for the tests: install Chromium (Debian and Ubuntu: apt-get install chromium) or run .venv/bin/playwright install chromium."
+ADVICE = (
+    "No browser for the tests: install Chromium (Debian and Ubuntu: apt-get install chromium) or run .venv/bin/playwright install chromium."
+)
 
 
 def executable() -> str | None:

@@ -84,17 +84,6 @@ def test_as_many_views_as_epochs_are_not_kept(workspace: Workspace, dataset: Dat
         assert Plane(split="train", view=3) in pixels.kept
 
 
-def test_looking_ahead_gives_the_same_batches_in_order(workspace: Workspace, dataset: Dataset) -> None:
-    chunks = [np.array([n, n + 1]) for n in range(0, 24, 2)]
-    with ensure(workspace, dataset, PRE, 100, 0) as pixels:
-        ahead = list(pixels.batches(chunks, 7))
-        assert all(torch.equal(batch, pixels.batch(chunk, 7)) for batch, chunk in zip(ahead, chunks, strict=True))
-        started = pixels.batches(chunks, 7)
-        next(started)
-        started.close()  # type: ignore[attr-defined]
-        assert list(pixels.batches([], 0)) == []
-
-
 class Killed(BaseException):
     pass
 

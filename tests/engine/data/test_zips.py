@@ -44,7 +44,7 @@ def test_mac_names_are_composed_and_mac_folders_counted(tmp_path: Path) -> None:
     entries = {unicodedata.normalize("NFD", "개미/1.jpg"): b"1", "__MACOSX/개미/._1.jpg": b"junk", "__MACOSX/._x": b"junk"}
     files, problems = unpack(make_zip(tmp_path / "m.zip", entries))
     assert files == {"개미/1.jpg": b"1"}
-    assert problems == [Problem(name="__MACOSX/ (2 files)", reason="system folder")]
+    assert problems == [Problem(name="__MACOSX/ (2 files)", reason="system folder", kind="system")]
 
 
 def test_nothing_is_written_outside(tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""A run from RunConfig to result.csv, in this process, and what it leaves."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from engine.config import RunConfig
+from engine.data.dataset import Dataset, commit, delete_dataset
+from engine.data.importer import scan
+from engine.errors import EngineError
+from engine.evaluation.results import read_result
+from engine.models.registry import build
+from engine.runs.database import Json
+from engine.runs.inference import predict_new
+from engine.runs.pipeline import conclude, execute
+from engine.runs.run import Run
+from engine.runs.store import RunStore
+from engine.workspace import Workspace
+from tests.pictures import CLASSES, make_dataset, write_folders
+
+LEFT = (
+    "audit.json",
+    "best.safetensors",
+    "classes.json",
+    "config.json",
+    "history.csv",
+    "metrics.json",
+    "predictions.csv",
+    "result.csv",
+    "tensorboard",
+)
+
+
+@pytest.fixture
+def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
+    return make_dataset(workspace, tmp_path / "source")
+
+
+def queued(workspace: Workspace, dataset: Dataset, **options: object) -> Run:
+    fields: dict[str, object] = {"backbone": "resnet18", "weights": "none", "epochs": 2, "image_size": 32, "batch_size": 8, **options}
+    return RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, **fields), owner="tests")  # type: ignore[arg-type]
+
+
+def events_of(run: Run, workspace: Workspace) -> list[Json]:
+    return list(execute(run, workspace, device="cpu"))
+
+
+def test_a_run_leaves_a_plain_folder_that_tools_can_read(workspace: Workspace, dataset: Dataset) -> None:
+    run = queued(workspace, dataset, strategy="full_finetune", epochs=6, lr=1e-3)
+    events = events_of(run, workspace)
+    folder = workspace.run(run.id)
+    assert {path.name for path in folder.iterdir()} == set(LEFT)
+    started = events[[event["event"] for event in events].index("started")]
+    assert started["trainable_parameters"] == started["total_parameters"] and all(block["trains"] == [True] for block in started["blocks"])
+    summary = next(event["summary"] for event in events if event["event"] == "finished")
+    assert summary["frozen_unchanged"] is True and summary["test_accuracy"] > 0.5  # colours are easy
+
+    history = history_of(run, workspace)
+    assert [row["epoch"] for row in history] == [str(number) for number in range(1, 7)]
+    board = EventAccumulator(str(folder / "tensorboard")).Reload()
+    assert {"loss/train", "loss/val", "accuracy/train", "accuracy/val"} <= set(board.Tags()["scalars"])
+    assert [point.step for point in board.Scalars("loss/val")] == list(range(1, 7))
+    assert any(tag.startswith("learning rate/") for tag in board.Tags()["scalars"])
+
+    origin = json.loads((folder / "config.json").read_text())
+    assert origin["dataset"]["fingerprint"] == dataset.fingerprint and origin["versions"]["torch"]
+    # the weights are torchvision's own names, for a model with as many classes
+    assert set(load_file(folder / "best.safetensors")) == set(build("resnet18", 32, 0).state_dict())
+    assert json.loads((folder / "classes.json").read_text()) == sorted(CLASSES)
+
+
+def test_result_csv_has_a_row_for_every_image_and_every_unreadable_one(workspace: Workspace, dataset: Dataset) -> None:
+    run = queued(workspace, dataset)
+    events_of(run, workspace)
+    result = read_result(workspace.run(run.id) / "result.csv")
+    assert list(result.columns) == [
+        *("file_dir", "predict", "confidence", "label", "correct", "split"),
+        *(f"prob_{name}" for name in sorted(CLASSES)),
+        *("run", "error"),
+    ]
+    readable = result[result["error"] == ""]
+    assert sorted(readable["file_dir"]) == sorted(image.name for image in dataset.images)
+    assert len(result) == len(readable) + 1 and result.iloc[-1]["file_dir"].endswith("broken.jpg")
+    assert set(readable["predict"]) <= set(CLASSES) and set(result["run"]) == {run.id}
+
+
+def test_a_frozen_backbone_is_proved_frozen(workspace: Workspace, dataset: Dataset) -> None:
+    run = queued(workspace, dataset, strategy="linear_probe")
+    events_of(run, workspace)
+    audit = json.loads((workspace.run(run.id) / "audit.json").read_text())
+    assert audit["moved"] == ["fc.weight", "fc.bias"] and audit["broken"] == []
+    assert len(audit["unchanged"]) == 120
+
+
+def test_closing_and_executing_again_resumes_and_ends_in_the_same_bits(workspace: Workspace, dataset: Dataset) -> None:
+    whole, cut = (queued(workspace, dataset, strategy="last_block", epochs=3) for _ in range(2))
+    events_of(whole, workspace)
+    events = execute(cut, workspace, device="cpu")
+    for event in events:
+        if event["event"] == "epoch":
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert not (workspace.run(cut.id) / "result.csv").exists()
+    again = events_of(cut, workspace)
+    assert [event["epoch"] for event in again if event["event"] == "epoch"] == [2, 3]
+    first, second = (load_file(workspace.run(run.id) / "best.safetensors") for run in (whole, cut))
+    assert all((first[name] == second[name]).all() for name in first)
+    rows = history_of(cut, workspace)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+
+
+def test_a_stopped_run_keeps_its_best_epoch_and_answers(workspace: Workspace, dataset: Dataset) -> None:
+    run = queued(workspace, dataset, epochs=50)
+    assert list(conclude(run, workspace, device="cpu")) == []  # nothing before the first epoch
+    events = execute(run, workspace, device="cpu")
+    next(event for event in events if event["event"] == "epoch")
+    events.close()  # type: ignore[attr-defined]
+    (finished,) = [event for event in conclude(run, workspace, device="cpu") if event["event"] == "finished"]
+    assert finished["summary"]["epochs"] == 1
+    assert (workspace.run(run.id) / "result.csv").is_file()
+    assert (workspace.run(run.id) / "checkpoint.pt").is_file(), "a stopped run can be resumed"
+
+
+def test_an_earlier_run_is_a_start_with_its_classes_and_its_preprocessing(workspace: Workspace, dataset: Dataset) -> None:
+    first = queued(workspace, dataset, strategy="full_finetune", epochs=6, lr=1e-3, preprocessing="half")
+    events_of(first, workspace)
+    second = queued(workspace, dataset, weights=f"run:{first.id}", lr=5e-5, epochs=1, image_size=0)
+    events = events_of(second, workspace)
+    started = next(event for event in events if event["event"] == "started")
+    assert started["preprocessing"]["mean"] == (0.5, 0.5, 0.5) and started["preprocessing"]["crop"] == 32
+    scores = [json.loads((workspace.run(run.id) / "metrics.json").read_text())["splits"]["test"]["accuracy"] for run in (first, second)]
+    assert scores[1] >= scores[0] - 0.34, "continuing from trained weights must not start from nothing"
+
+
+def test_two_strategies_start_from_the_same_head(workspace: Workspace, dataset: Dataset) -> None:
+    losses = []
+    for strategy in ("linear_probe", "full_finetune"):
+        run = queued(workspace, dataset, strategy=strategy, lr=1e-9, epochs=1)
+        losses.append(next(event["val_loss"] for event in events_of(run, workspace) if event["event"] == "epoch"))
+    # full fine-tuning moves batch statistics, so near is all that can be asked
+    assert losses[0] == pytest.approx(losses[1], abs=0.5)
+
+
+def test_resuming_on_another_dataset_is_refused(workspace: Workspace, dataset: Dataset, tmp_path: Path) -> None:
+    run = queued(workspace, dataset)
+    events = execute(run, workspace, device="cpu")
+    next(event for event in events if event["event"] == "started")
+    events.close()  # type: ignore[attr-defined]
+    other = commit(workspace, scan(workspace, write_folders(tmp_path / "other", each=6), name="other"))
+    about = json.loads((workspace.run(run.id) / "config.json").read_text())
+    about["dataset"]["fingerprint"] = other.fingerprint
+    (workspace.run(run.id) / "config.json").write_text(json.dumps(about))
+    with pytest.raises(EngineError, match="has changed since this run started"):
+        events_of(run, workspace)
+    delete_dataset(workspace, dataset.id)
+    with pytest.raises(EngineError, match="There is no dataset"):
+        events_of(run, workspace)
+
+
+def test_new_images_get_rows_and_unreadable_ones_get_reasons(workspace: Workspace, dataset: Dataset, tmp_path: Path) -> None:
+    run = queued(workspace, dataset, strategy="full_finetune", epochs=6, lr=1e-3)
+    events_of(run, workspace)
+    source = write_folders(tmp_path / "new", each=2)
+    (source / "=cmd.jpg").write_bytes(b"no image at all")
+    (source / "Thumbs.db").write_bytes(b"\0")
+    predictions_id = drive(predict_new(workspace, run.id, source))
+    folder = workspace.run(run.id) / "predictions" / predictions_id
+    result = read_result(folder / "result.csv")
+    assert len(result) == 7
+    assert result["file_dir"].tolist()[-1] == "=cmd.jpg" and "," in (folder / "result.csv").read_text(encoding="utf-8-sig").splitlines()[-1]
+    assert "'=cmd.jpg" in (folder / "result.csv").read_text(encoding="utf-8-sig")
+    assert result["error"].tolist()[:6] == [""] * 6 and result["error"].tolist()[6] != ""
+    assert (result["label"] == result["predict"]).sum() >= 4  # the truth comes from folders named like classes
+    assert len(list((folder / "thumbs").iterdir())) == 6
+    assert not list(workspace.incoming.iterdir()), "nothing half-done is left behind"
+
+
+def test_predicting_before_training_says_what_to_do(workspace: Workspace, dataset: Dataset, tmp_path: Path) -> None:
+    run = queued(workspace, dataset)
+    with pytest.raises(EngineError, match="no trained weights yet"):
+        drive(predict_new(workspace, run.id, tmp_path))
+
+
+def history_of(run: Run, workspace: Workspace) -> list[dict[str, str]]:
+    return list(csv.DictReader((workspace.run(run.id) / "history.csv").read_text().splitlines()))
+
+
+def drive(events: object) -> str:
+    while True:
+        try:
+            next(events)  # type: ignore[call-overload]
+        except StopIteration as end:
+            return str(end.value)
