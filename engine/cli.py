@@ -51,6 +51,7 @@ def _data_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     new.add_argument("--exclude-problems", action="store_true", help="leave out duplicate copies and classes with too few images")
     _verb(verbs, "datasets", commands.list_datasets, "list the datasets")
     _verb(verbs, "sample", commands.make_sample, "make the built-in sample dataset ready")
+    _verb(verbs, "options", commands.list_options, "list the options of --set and the strategies, as Markdown")
     listed = _verb(verbs, "backbones", commands.list_backbones, "list every classifier of torchvision")
     listed.add_argument("name_part", nargs="?", default="", metavar="NAME", help="only names that contain this")
 

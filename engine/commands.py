@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from engine.config import RunConfig, Value, parse_settings, validate
+from engine.config import RunConfig, Value, options, parse_settings, validate
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
 from engine.models.catalog import Catalog, load_catalog
@@ -20,6 +20,7 @@ from engine.runs.database import Json
 from engine.runs.run import Run
 from engine.runs.store import RunStore
 from engine.runs.supervisor import Supervisor
+from engine.training.freezing import STRATEGIES
 
 Verb = Callable[[argparse.Namespace, Supervisor], None]
 
@@ -57,6 +58,18 @@ def list_backbones(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     _table(
         chosen, rows, ("name", "parameters", "gflops", "input_size", "weights", "on_disk"), f"No backbone contains {chosen.name_part!r}."
     )
+
+
+def list_options(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    """The text of docs/options.md; a test holds the two equal."""
+    print("# Options\n\nEvery option of a run: `--set name=value` on the command line, a field on the Configure page.\n")
+    print("| name | default | choices or bounds | what it does |\n|---|---|---|---|")
+    for about in options():
+        bounds = ", ".join(about.choices) or (f"{about.low:g} to {about.high:g}" if about.low is not None else "text")
+        print(f"| `{about.name}` | `{about.default!r}` | {bounds} | {about.help} |")
+    print("\n# Strategies\n\n| name | what it does |\n|---|---|")
+    for name, strategy in STRATEGIES.items():
+        print(f"| `{name}` | {strategy.__doc__} |")
 
 
 def list_runs(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
