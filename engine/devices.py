@@ -123,6 +123,13 @@ def memory_free(device: "torch.device") -> int:
     return min(free, max(0, limit - used)) if limit and used else free
 
 
+def release_memory() -> None:
+    """Give back what the GPU's allocator keeps for later; nothing to do on the CPU."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
 def set_threads(threads: int = 0) -> int:
     """Use this many CPU threads from now on; 0 takes $THAW_THREADS, else all cores but one, which stays with the pages.
 

@@ -1,5 +1,6 @@
 """What the classic transfer-learning scripts do, done here; docs/parity.md names these tests row by row."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -41,7 +42,8 @@ def started(events: list[Json]) -> Json:
 
 
 def moved(folder: Path) -> set[str]:
-    return set(json.loads((folder / "audit.json").read_text())["moved"])
+    rows = csv.DictReader((folder / "audit.csv").read_text().splitlines())
+    return {row["tensor"] for row in rows if row["moved"] == "True"}
 
 
 @pytest.mark.parametrize("backbone", CLASSIC)

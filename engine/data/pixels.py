@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL.Image import Image as Decoded
 
+from engine.data.augment import distort
 from engine.data.images import Pixels as Crop
 from engine.data.images import Preprocessing, decode, eval_crop, view, view_key, view_side
 from engine.data.pool import ordered, threads
@@ -46,8 +48,9 @@ class Plane:
 class Pixels:
     """Batches of one dataset. Holds memory maps and threads; close it, or use it as a context manager."""
 
-    def __init__(self, dataset: Dataset, preprocessing: Preprocessing, *, views: int, data_seed: int) -> None:
+    def __init__(self, dataset: Dataset, preprocessing: Preprocessing, *, views: int, data_seed: int, augment: str = "crop") -> None:
         self.dataset, self.preprocessing, self.views, self.data_seed = dataset, preprocessing, views, data_seed
+        self.augment = augment
         self._maps: dict[Plane, npt.NDArray[np.uint8]] = {}
         self._rows = np.zeros(len(dataset.images), dtype=np.int64)
         for split in SPLITS:
@@ -106,17 +109,18 @@ def ensure(
     progress: Progress = lambda stage, done, total: None,
     *,
     epochs: int = 0,
+    augment: str = "crop",
 ) -> Pixels:
-    """Decode what a run with `views` views will ask for, unless an earlier run did, and open it.
+    """Decode what a run with `views` views under the policy `augment` will ask for, unless an earlier run did, and open it.
 
     Evaluation crops and up to 32 views are kept on disk within the budget; more views than that, or at least as many views as
     `epochs` (none would be seen twice), and whatever does not fit, are decoded while training runs.
     """
-    pixels = Pixels(dataset, preprocessing, views=views, data_seed=data_seed)
+    pixels = Pixels(dataset, preprocessing, views=views, data_seed=data_seed, augment=augment)
     try:
         folder = workspace.pixels / _key(dataset, preprocessing)
         folder.mkdir(parents=True, exist_ok=True)
-        wanted = {plane: folder / _file_name(plane, data_seed) for plane in _planes(dataset, views, epochs)}
+        wanted = {plane: folder / _file_name(plane, data_seed, augment) for plane in _planes(dataset, views, epochs)}
         chosen = _within_budget(pixels, wanted)
         missing = {plane: path for plane, path in chosen.items() if not _complete(pixels, plane, path)}
         evict(workspace, budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in missing), spare=frozenset(chosen.values()))
@@ -148,11 +152,12 @@ def crops_of(pixels: Pixels, image: Image, numbers: Sequence[int | None]) -> lis
     except (OSError, ImageError) as error:
         reason = str(error) if isinstance(error, ImageError) else "The file is gone or cannot be read."
         raise TrainingError(f"The image {image.name!r} of dataset {pixels.dataset.name!r}: {reason} Import the dataset again.") from error
-    seed, preprocessing = pixels.data_seed, pixels.preprocessing
-    return [
-        eval_crop(decoded, preprocessing) if number is None else view(decoded, preprocessing, key=view_key(image.sha256, number, seed))
-        for number in numbers
-    ]
+    return [eval_crop(decoded, pixels.preprocessing) if number is None else _view(pixels, image, decoded, number) for number in numbers]
+
+
+def _view(pixels: Pixels, image: Image, decoded: Decoded, number: int) -> Crop:
+    key = view_key(image.sha256, number, pixels.data_seed)
+    return distort(view(decoded, pixels.preprocessing, key=key), pixels.augment, key)
 
 
 def budget_bytes() -> int:
@@ -244,5 +249,5 @@ def _key(dataset: Dataset, preprocessing: Preprocessing) -> str:
     return "pixels-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _file_name(plane: Plane, data_seed: int) -> str:
-    return f"{plane.split}-eval.u8" if plane.view is None else f"{plane.split}-seed{data_seed}-view{plane.view}.u8"
+def _file_name(plane: Plane, data_seed: int, augment: str) -> str:
+    return f"{plane.split}-eval.u8" if plane.view is None else f"{plane.split}-{augment}-seed{data_seed}-view{plane.view}.u8"

@@ -26,11 +26,12 @@ from engine.evaluation.results import write_result
 from engine.models.cache import load_trained
 from engine.runs.database import Json
 from engine.runs.progress import reported
-from engine.runs.recorder import read_preprocessing
+from engine.runs.recorder import read_precision, read_preprocessing
 from engine.runs.run import Run
 from engine.runs.store import RunStore
 from engine.training.batches import moments, normalise
 from engine.training.loop import autocast
+from engine.training.numerics import numerics
 from engine.workspace import Workspace, new_id
 
 BATCH = 64
@@ -99,18 +100,25 @@ class _Model:
         self.preprocessing = read_preprocessing(folder)
         self.classes: tuple[str, ...] = tuple(json.loads((folder / "classes.json").read_text()))
         self._device = devices.pick(device)
-        self._dtype, _ = devices.precision(self._device, run.config.precision)
+        self._numerics = numerics(_precision(folder, self._device), self._device)
         self._chain = load_trained(folder, run.config.backbone, image_size=self.preprocessing.crop)
         self._chain.model.to(self._device)
+        self._chain.model.to(memory_format=self._numerics.memory_format)
 
     @torch.no_grad()
     def probabilities(self, crops: np.ndarray) -> np.ndarray:
         """float32 [N, classes] for uint8 [N, H, W, 3]."""
         raw = torch.from_numpy(crops.transpose(0, 3, 1, 2).copy()).to(self._device)
-        images = normalise(raw, *moments(self.preprocessing, self._device))
-        with autocast(self._device, self._dtype):
+        images = normalise(raw, *moments(self.preprocessing, self._device)).contiguous(memory_format=self._numerics.memory_format)
+        with autocast(self._device, self._numerics.dtype):
             logits = self._chain(images).float()
         return logits.softmax(1).cpu().numpy()
+
+
+def _precision(folder: Path, device: torch.device) -> str:
+    """What the run was trained in, where this device can do it."""
+    trained_in = read_precision(folder) or "fp32"
+    return "fp32" if device.type == "cpu" and trained_in.startswith("fp16") else trained_in
 
 
 def _batches(reads: Iterator[_Read]) -> Iterator[list[_Read]]:

@@ -6,7 +6,7 @@ Errors are not caught here and nobody is told here: the worker and the command l
 import dataclasses
 import json
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,10 +20,11 @@ from engine.runs.database import Json
 from engine.runs.recorder import Recorder
 from engine.runs.run import Run
 from engine.runs.session import Session, checkpoint_path, open_session
-from engine.training.audit import compare, digests
+from engine.training.audit import Tensor, audit, sentence, to_csv
 from engine.training.checkpoints import restore_tensors, save_checkpoint, save_weights
-from engine.training.freezing import trainable_blocks, trainable_size
-from engine.training.loop import Epoch, Step, fit, infer
+from engine.training.events import Epoch, Note, Step
+from engine.training.loop import fit, infer
+from engine.training.plan import trainable_blocks, trainable_size
 from engine.workspace import Workspace, atomic_write
 
 CHECKPOINT_SECONDS = 60
@@ -62,7 +63,7 @@ def _started(session: Session) -> Json:
         "event": "started",
         "device": str(training.device),
         "device_name": devices.name(training.device),
-        "precision": session.precision,
+        "precision": session.numerics.name,
         "trainable_parameters": max(trainable_size(training.outline, phase) for phase in training.plan.phases),
         "total_parameters": training.outline.size,
         "blocks": blocks,
@@ -81,6 +82,9 @@ def _train(session: Session) -> Iterator[Json]:
     speed, saved = Speed(), time.monotonic()
     try:
         for event in fit(training, train, val):
+            if isinstance(event, Note):
+                yield {"event": "note", "text": event.text}
+                continue
             memory = devices.memory_used(training.device)
             if isinstance(event, Step):
                 yield {"event": "step", **_step_fields(event, training.plan.epochs, speed), "memory_bytes": memory}
@@ -100,8 +104,10 @@ def _write_answers(session: Session) -> Iterator[Json]:
     """Best weights, audit, predictions, metrics; result.csv last and atomically: its presence means complete."""
     training, folder = session.training, session.folder
     restore_tensors(training, training.best)
-    audit = compare(session.before, digests(training.chain.model.state_dict()), may_move=training.moving())
-    atomic_write(folder / "audit.json", json.dumps(dataclasses.asdict(audit), indent=2))
+    places = {name: (block.name, block.stage) for block in training.chain.blocks for name in (*block.parameters, *block.buffers)}
+    rows = audit(session.before, training.chain.model.state_dict(), places)
+    atomic_write(folder / "audit.csv", to_csv(rows))
+    yield {"event": "note", "text": sentence(rows)}
     metadata = {"backbone": session.run.config.backbone, "classes": json.dumps(session.dataset.classes, ensure_ascii=False)}
     save_weights(training.chain.model.state_dict(), folder / "best.safetensors", metadata=metadata)
     probabilities = yield from _probabilities(session)
@@ -110,7 +116,7 @@ def _write_answers(session: Session) -> Iterator[Json]:
     metrics = report(table, classes)
     atomic_write(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False))
     predictions.write(folder / "predictions.csv", table)
-    yield {"event": "finished", "summary": _summary(session, metrics, audit.frozen_unchanged, len(audit.moved), len(audit.unchanged))}
+    yield {"event": "finished", "summary": _summary(session, metrics, rows)}
     write_result(folder / "result.csv", table, classes, session.run.id)
 
 
@@ -133,7 +139,7 @@ def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:
     return predictions.with_unreadable(predictions.numbered(table, [image.index for image in images]), unreadable)
 
 
-def _summary(session: Session, metrics: Report, frozen_unchanged: bool, moved: int, unchanged: int) -> Json:
+def _summary(session: Session, metrics: Report, rows: Sequence[Tensor]) -> Json:
     position = session.training.position
     best = position.history[position.best_epoch - 1]
     test = metrics["splits"].get("test")
@@ -146,9 +152,11 @@ def _summary(session: Session, metrics: Report, frozen_unchanged: bool, moved: i
         "test_accuracy_low": test["accuracy_low"] if test else None,
         "test_accuracy_high": test["accuracy_high"] if test else None,
         "seconds": sum(float(str(row["seconds"])) for row in position.history),
-        "frozen_unchanged": frozen_unchanged,
-        "moved_tensors": moved,
-        "unchanged_tensors": unchanged,
+        "frozen_unchanged": not any(row.verdict == "broken" for row in rows),
+        "moved_tensors": sum(row.moved for row in rows),
+        "unchanged_tensors": sum(not row.moved for row in rows),
+        "idle_tensors": sum(row.verdict == "idle" for row in rows),
+        "audit": sentence(rows),
     }
 
 

@@ -54,11 +54,12 @@ class Recorder:
         self._board.close()
 
 
-def write_origin(folder: Path, config: RunConfig, dataset: Dataset, preprocessing: Preprocessing) -> None:
+def write_origin(folder: Path, config: RunConfig, dataset: Dataset, preprocessing: Preprocessing, precision: str) -> None:
     """config.json and classes.json: what decided the run, on which data, prepared how, with which versions."""
     origin = {
         "config": dataclasses.asdict(config),
         "dataset": {"id": dataset.id, "name": dataset.name, "fingerprint": dataset.fingerprint, "images": len(dataset.images)},
+        "precision": precision,
         "preprocessing": dataclasses.asdict(preprocessing),
         "versions": {package: version(package) for package in PACKAGES},
     }
@@ -70,6 +71,12 @@ def read_fingerprint(folder: Path) -> str | None:
     """Fingerprint of the dataset a run was started on, or None before its first start."""
     path = folder / "config.json"
     return json.loads(path.read_text())["dataset"]["fingerprint"] if path.is_file() else None
+
+
+def read_precision(folder: Path) -> str | None:
+    """What a run computes in, as it was chosen at its first start; None before that."""
+    path = folder / "config.json"
+    return json.loads(path.read_text())["precision"] if path.is_file() else None
 
 
 def read_preprocessing(folder: Path) -> Preprocessing:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from engine import devices
 from engine.config import RunConfig
@@ -21,13 +20,14 @@ from engine.models.cache import load_backbone, prepare_weights
 from engine.models.chain import Chain
 from engine.runs.database import Json
 from engine.runs.progress import reported
-from engine.runs.recorder import read_fingerprint, read_preprocessing, write_origin
+from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, write_origin
 from engine.runs.run import Run
-from engine.training.audit import base_digest, digests
+from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
 from engine.training.checkpoints import load_checkpoint
-from engine.training.freezing import plan_for
-from engine.training.loop import Training
+from engine.training.freezing import plan_for, starting_weights
+from engine.training.loop import Training, moving_names
+from engine.training.numerics import Numerics, choose, numerics
 from engine.workspace import Workspace
 
 
@@ -42,8 +42,8 @@ class Session:
     pixels: Pixels
     preprocessing: Preprocessing
     training: Training
-    precision: str
-    before: dict[str, str]
+    numerics: Numerics
+    before: Before
     base: str
     notes: tuple[str, ...]
 
@@ -55,7 +55,8 @@ class Session:
         """A source of these images, in this order."""
         rows = np.array([image.index for image in images], dtype=np.int64)
         labels = [image.label for image in images]
-        return PixelSource(self.pixels, rows, labels, preprocessing=self.preprocessing, device=self.training.device)
+        layout = self.numerics.memory_format
+        return PixelSource(self.pixels, rows, labels, preprocessing=self.preprocessing, device=self.training.device, memory_format=layout)
 
     @property
     def splits(self) -> dict[str, tuple[Image, ...]]:
@@ -76,18 +77,17 @@ def open_session(run: Run, workspace: Workspace, device: str) -> Generator[Json,
     _same_data(folder, dataset)
     place = devices.pick(device)
     preprocessing = preprocessing_of(config, workspace)
-    yield from reported(
-        lambda report: prepare_weights(config.backbone, config.weights, lambda done, total: report("download", done, total))
-    )
-    chain, notes = load_backbone(
-        workspace, config.backbone, config.weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop
-    )
-    pixels = yield from reported(
-        lambda report: ensure(workspace, dataset, preprocessing, config.views, config.data_seed, progress=report, epochs=config.epochs)
-    )
-    write_origin(folder, config, dataset, preprocessing)
-    before = digests(chain.model.state_dict())
-    training, precision = make_training(chain, config, place)
+    chain, notes = yield from _load(config, workspace, dataset, preprocessing)
+    chain.model.to(place)
+    outline = chain.outline()
+    plan = plan_for(outline, config)
+    recorded = read_precision(folder)
+    chosen = numerics(recorded, place) if recorded else choose(chain, config.precision, place, side=preprocessing.crop, workspace=workspace)
+    write_origin(folder, config, dataset, preprocessing, chosen.name)
+    before = remember(chain.model.state_dict(), moving_names(chain, outline, plan, config))
+    chain.model.to(memory_format=chosen.memory_format)
+    training = Training(chain, outline, plan, config, dtype=chosen.dtype)
+    pixels = yield from _pixels(config, workspace, dataset, preprocessing, plan.epochs)
     session = Session(
         run=run,
         workspace=workspace,
@@ -96,9 +96,9 @@ def open_session(run: Run, workspace: Workspace, device: str) -> Generator[Json,
         pixels=pixels,
         preprocessing=preprocessing,
         training=training,
-        precision=precision,
+        numerics=chosen,
         before=before,
-        base=base_digest(before),
+        base=base_digest(before.digests),
         notes=notes,
     )
     if session.checkpoint.is_file():
@@ -106,21 +106,35 @@ def open_session(run: Run, workspace: Workspace, device: str) -> Generator[Json,
     return session
 
 
+def _load(
+    config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing
+) -> Generator[Json, None, tuple[Chain, tuple[str, ...]]]:
+    """The backbone with its new head, after a download that can be watched; and what is to be said of its weights."""
+    weights = starting_weights(config)
+    yield from reported(lambda report: prepare_weights(config.backbone, weights, lambda done, total: report("download", done, total)))
+    return load_backbone(workspace, config.backbone, weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop)
+
+
+def _pixels(
+    config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing, epochs: int
+) -> Generator[Json, None, Pixels]:
+    return (
+        yield from reported(
+            lambda report: ensure(
+                workspace, dataset, preprocessing, config.views, config.data_seed, report, epochs=epochs, augment=config.augment
+            )
+        )
+    )
+
+
 def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:
     """How images become what the backbone sees: from the weights, or from the run whose weights these are."""
-    kind, _, earlier = config.weights.partition(":")
+    weights = starting_weights(config)
+    kind, _, earlier = weights.partition(":")
     if kind == "run" and not config.image_size and config.preprocessing == "weights":
         return read_preprocessing(workspace.run(earlier))
-    published = None if kind in ("default", "none", "file", "run") else registry.weights_entry(config.backbone, config.weights)
+    published = None if kind in ("default", "none", "file", "run") else registry.weights_entry(config.backbone, weights)
     return Preprocessing(**registry.preprocessing_of(published, config.backbone, config.image_size, config.preprocessing))
-
-
-def make_training(chain: Chain, config: RunConfig, place: torch.device) -> tuple[Training, str]:
-    """A Training with its model on the device, and the name of the precision it computes in."""
-    dtype, precision = devices.precision(place, config.precision)
-    chain.model.to(place)
-    outline = chain.outline()
-    return Training(chain, outline, plan_for(outline, config), config, dtype=dtype), precision
 
 
 def _same_data(folder: Path, dataset: Dataset) -> None:

@@ -1,24 +1,93 @@
-"""Audit: which tensors moved and which did not, byte for byte, against what the plan promised."""
+"""Audit: which tensors moved, how far, and which did not, byte for byte, against what the plan promised.
 
+Not here: drawing it (pages), keeping frozen things frozen (loop).
+"""
+
+import csv
 import hashlib
-from collections.abc import Iterable, Mapping
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
+Verdict = Literal["trained", "frozen", "broken", "idle"]
+COLUMNS = ("tensor", "block", "stage", "values", "may_move", "moved", "movement", "verdict")
+
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
-    """The proof of a freeze plan. Names are tensors of the model's state dict."""
+class Tensor:
+    """What became of one parameter or buffer."""
 
-    moved: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    broken: tuple[str, ...]
-    """Tensors that were promised frozen and moved; empty unless the engine has a defect."""
+    name: str
+    block: str
+    stage: str
+    values: int
+    may_move: bool
+    moved: bool
+    movement: float
+    """L2 norm of the change over the L2 norm at the start; exactly 0 for a tensor that did not move."""
 
     @property
-    def frozen_unchanged(self) -> bool:
-        return not self.broken
+    def verdict(self) -> Verdict:
+        """trained and frozen are as promised; broken: frozen, yet it moved; idle: it could train, yet it stood still."""
+        if self.may_move:
+            return "trained" if self.moved else "idle"
+        return "broken" if self.moved else "frozen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """A model before training: digests of everything, copies of what may move."""
+
+    digests: Mapping[str, str]
+    tensors: Mapping[str, torch.Tensor]
+
+
+def remember(state: Mapping[str, torch.Tensor], may_move: Iterable[str]) -> Before:
+    """What `audit` needs to know about a state dict as it is now."""
+    allowed = set(may_move)
+    copies = {name: tensor.detach().cpu().clone() for name, tensor in state.items() if name in allowed}
+    return Before(digests=digests(state), tensors=copies)
+
+
+def audit(before: Before, state: Mapping[str, torch.Tensor], places: Mapping[str, tuple[str, str]]) -> tuple[Tensor, ...]:
+    """Every tensor of `state` against `before`; `places` has (block, stage) by name. In the order of the state dict."""
+    after = digests(state)
+    return tuple(
+        Tensor(
+            name=name,
+            block=places.get(name, ("", ""))[0],
+            stage=places.get(name, ("", ""))[1],
+            values=tensor.numel(),
+            may_move=name in before.tensors,
+            moved=after[name] != before.digests[name],
+            movement=_movement(before.tensors.get(name), tensor) if after[name] != before.digests[name] else 0.0,
+        )
+        for name, tensor in state.items()
+    )
+
+
+def sentence(rows: Sequence[Tensor]) -> str:
+    """The audit in one sentence for a person."""
+    count = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("trained", "frozen", "broken", "idle")}
+    if count["broken"]:
+        first = next(row.name for row in rows if row.verdict == "broken")
+        return f"{count['broken']} frozen tensors moved, {first} first. This is a defect of Thaw; please report it."
+    frozen = f"All {count['frozen']} frozen tensors are byte for byte what they were" if count["frozen"] else "Nothing was frozen"
+    idle = f", {count['idle']} that could train stood still" if count["idle"] else ""
+    return f"{frozen}; {count['trained']} trained tensors moved{idle}."
+
+
+def to_csv(rows: Sequence[Tensor]) -> str:
+    """audit.csv: a row a tensor."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow((row.name, row.block, row.stage, row.values, row.may_move, row.moved, f"{row.movement:.6g}", row.verdict))
+    return text.getvalue()
 
 
 def digests(state: Mapping[str, torch.Tensor]) -> dict[str, str]:
@@ -31,12 +100,11 @@ def base_digest(made: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(f"{name}:{made[name]};" for name in sorted(made)).encode()).hexdigest()
 
 
-def compare(before: Mapping[str, str], after: Mapping[str, str], *, may_move: Iterable[str]) -> Audit:
-    """Hold two sets of digests against the names that were allowed to move."""
-    allowed = set(may_move)
-    moved = tuple(name for name in before if before[name] != after[name])
-    unchanged = tuple(name for name in before if before[name] == after[name])
-    return Audit(moved=moved, unchanged=unchanged, broken=tuple(name for name in moved if name not in allowed))
+def _movement(before: torch.Tensor | None, after: torch.Tensor) -> float:
+    if before is None:
+        return float("inf")  # it was promised frozen, so nothing was kept to measure by
+    was = before.double()
+    return float((after.detach().cpu().double() - was).norm() / was.norm().clamp(min=1e-12))
 
 
 def _digest(tensor: torch.Tensor) -> str:

@@ -32,11 +32,18 @@ class PixelSource:
     start = 0
 
     def __init__(
-        self, pixels: Pixels, images: np.ndarray, labels: Sequence[int], *, preprocessing: Preprocessing, device: torch.device
+        self,
+        pixels: Pixels,
+        images: np.ndarray,
+        labels: Sequence[int],
+        *,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         self._pixels = pixels
         self._images = images
-        self._device = device
+        self._device, self._format = device, memory_format
         self.targets = torch.as_tensor(labels, dtype=torch.int64, device=device)
         self._moments = moments(preprocessing, device)
 
@@ -44,7 +51,7 @@ class PixelSource:
         raw = self._pixels.batch(self._images[rows], epoch)
         if self._device.type != "cpu":
             raw = raw.pin_memory().to(self._device, non_blocking=True)
-        return normalise(raw, *self._moments)
+        return normalise(raw, *self._moments).contiguous(memory_format=self._format)
 
 
 def moments(preprocessing: Preprocessing, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,9 +65,18 @@ def normalise(raw: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor) ->
     return raw.to(torch.float32).div_(255).sub_(mean).div_(deviation)
 
 
-def epoch_order(count: int, *, seed: int, epoch: int) -> np.ndarray:
-    """A permutation of range(count): a pure function of (seed, epoch)."""
-    return np.random.default_rng([seed, epoch]).permutation(count)
+def epoch_order(targets: torch.Tensor, *, seed: int, epoch: int, balanced: bool = False) -> np.ndarray:
+    """Rows of one epoch: a pure function of (seed, epoch) and, when `balanced`, of the class numbers `targets` [N].
+
+    A permutation, or N draws with replacement in which all classes come equally often on average.
+    """
+    random = np.random.default_rng([seed, epoch])
+    count = len(targets)
+    if not balanced:
+        return random.permutation(count)
+    classes = targets.cpu().numpy()
+    rarity = 1.0 / np.bincount(classes)[classes]
+    return random.choice(count, size=count, p=rarity / rarity.sum())
 
 
 def cut(order: np.ndarray, size: int) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from engine.errors import TrainingError
 from engine.training.loop import Position, Training
 from engine.workspace import atomic_path
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_checkpoint(training: Training, path: Path, *, base: str) -> None:
@@ -30,6 +30,7 @@ def save_checkpoint(training: Training, path: Path, *, base: str) -> None:
         "groups": [list(group.parameters) for group in training.groups],
         "scaler": training.scaler.state_dict(),
         "sums": training.sums.cpu(),
+        "average": {"tensors": training.average.tensors, "updates": training.average.updates} if training.average else None,
         "position": dataclasses.asdict(training.position),
     }
     with _saving(path), atomic_path(path) as temporary:
@@ -53,6 +54,10 @@ def load_checkpoint(training: Training, path: Path, *, base: str) -> None:
     training.optimizer.load_state_dict(content["optimizer"])
     training.scaler.load_state_dict(content["scaler"])
     training.sums.copy_(content["sums"])
+    if training.average and content["average"]:
+        training.average.updates = content["average"]["updates"]
+        for name, tensor in content["average"]["tensors"].items():
+            training.average.tensors[name].copy_(tensor)
     training.position = Position(**content["position"])
 
 

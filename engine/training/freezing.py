@@ -1,64 +1,66 @@
-"""Freeze plans: which parameters train, in which phase, at which rate. Plain data; loads without torch.
+"""Freeze strategies: each a function (outline, config) -> FreezePlan whose docstring is its tooltip, help and line in the docs.
 
-A strategy is a function (outline, config) -> FreezePlan; its docstring is its tooltip, its help text and its line in
-the docs. Everything a phase does not name is frozen: no gradient, and blocks in which nothing trains run in eval mode.
+Adding one needs no other change. Loads without torch. Not here: what follows from a plan (plan), training by it (loop).
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.models.outline import BlockOutline, Outline
+from engine.training.patterns import matches, parse_phases, selected
+from engine.training.plan import (
+    FreezePlan,
+    Group,
+    Phase,
+    groups,
+    phase_at,
+    prefix_length,
+    trainable_blocks,
+    trainable_size,
+)
+
+__all__ = [
+    "STRATEGIES",
+    "FreezePlan",
+    "Group",
+    "Phase",
+    "groups",
+    "matches",
+    "phase_at",
+    "plan_for",
+    "prefix_length",
+    "starting_weights",
+    "trainable_blocks",
+    "trainable_size",
+]
 
 HEAD_RATE = 1e-3
 FULL_RATE = 1e-4
-NO_DECAY_NAMES = re.compile(r"logit_scale|relative_position_bias_table|class_token|pos_embedding|layer_scale")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A stretch of epochs in which the same parameters train."""
-
-    parameters: tuple[str, ...]
-    epochs: int
-    lr: float
-    """Peak learning rate of the head."""
-    lr_decay: float = 1.0
-    """Multiplied in once for every block from the head down."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FreezePlan:
-    strategy: str
-    phases: tuple[Phase, ...]
-
-    @property
-    def epochs(self) -> int:
-        return sum(phase.epochs for phase in self.phases)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Parameters of one block that share a rate and a weight decay: one group of the optimizer."""
-
-    name: str
-    parameters: tuple[str, ...]
-    rates: tuple[float, ...]
-    """Peak learning rate in every phase; 0 where the group is frozen."""
-    decays: bool
-
+CONTINUE_RATE = 5e-5
 
 Strategy = Callable[[Outline, RunConfig], FreezePlan]
 
 
 def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
-    """The plan that `config.strategy` makes for this backbone. ConfigError for a name we do not have."""
+    """The plan of `config` for this backbone: its own phases if it has any, else those of its strategy. ConfigError if it has none."""
     if config.strategy not in STRATEGIES:
         raise ConfigError(f"There is no strategy {config.strategy!r}. Known strategies: {', '.join(STRATEGIES)}.")
-    return STRATEGIES[config.strategy](outline, config)
+    starting_weights(config)
+    if config.phases.strip():
+        plan = FreezePlan(strategy=config.strategy, phases=parse_phases(outline, config.phases, rate=config.lr or HEAD_RATE))
+    else:
+        plan = STRATEGIES[config.strategy](outline, config)
+    return _without_norms(outline, plan) if config.batch_norm == "statistics" else plan
+
+
+def starting_weights(config: RunConfig) -> str:
+    """Where the backbone starts, which two strategies have a say in."""
+    if config.strategy == "from_scratch":
+        return "none"
+    if config.strategy == "from_run" and not config.weights.startswith(("run:", "file:")):
+        raise ConfigError("The strategy from_run continues a checkpoint: choose an earlier run or a weights file of yours as its weights.")
+    return config.weights
 
 
 def linear_probe(outline: Outline, config: RunConfig) -> FreezePlan:
@@ -76,109 +78,158 @@ def last_n(outline: Outline, config: RunConfig) -> FreezePlan:
     return _one_phase(outline, config, _last_blocks(outline, config.last_n))
 
 
+def last_stage(outline: Outline, config: RunConfig) -> FreezePlan:
+    """Train the head and the last stage, such as layer4 of a ResNet. Enough for most photographs that look unlike the pretraining set."""
+    stages = _stages(outline)
+    return _one_phase(outline, config, [block for stage in stages[-2:] for block in stage])
+
+
 def named(outline: Outline, config: RunConfig) -> FreezePlan:
-    """Train exactly the blocks or parameters you name, and the head. Patterns may use * and ?."""
-    found = matches(outline, config.patterns)
-    missing = [pattern for pattern, names in found.items() if not names]
-    if missing or not found:
-        near = ", ".join(block.name for block in outline.blocks[-6:])
-        what = ", ".join(repr(pattern) for pattern in missing) or "The list of names"
-        raise ConfigError(f"{what} matches no block and no parameter of {outline.backbone}. Its last blocks are {near}.")
-    chosen = {name for names in found.values() for name in names} | {p.name for p in outline.blocks[-1].parameters}
-    ordered = tuple(name for name in _all_names(outline.blocks) if name in chosen)
-    return _plan(config, ordered, FULL_RATE if len(ordered) == len(_all_names(outline.blocks)) else HEAD_RATE)
+    """Train exactly the blocks or parameters you name, and the head. Patterns may use * and ?; a middle block is surgical fine-tuning."""
+    return _with(outline, config, selected(outline, config.patterns))
 
 
 def full_finetune(outline: Outline, config: RunConfig) -> FreezePlan:
     """Train everything. Most accurate when there are enough images or they look unlike everyday photographs; slowest."""
-    return _plan(config, _all_names(outline.blocks), FULL_RATE)
+    return _one_phase(outline, config, outline.blocks)
 
 
-STRATEGIES: dict[str, Strategy] = {f.__name__: f for f in (linear_probe, last_block, last_n, named, full_finetune)}
+def from_scratch(outline: Outline, config: RunConfig) -> FreezePlan:
+    """Train everything from random weights. The floor that shows what the pretraining is worth; weak on a few hundred images."""
+    phase = Phase(parameters=_names(outline.blocks), epochs=config.epochs, lr=config.lr or HEAD_RATE, lr_decay=config.lr_decay)
+    return _plan(config, phase)
 
 
-def matches(outline: Outline, patterns: str) -> dict[str, tuple[str, ...]]:
-    """Pattern -> names of the parameters it selects, in forward order; a pattern may name blocks, stages or parameters."""
-    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
-    return {pattern: tuple(_matching(outline.blocks, pattern)) for pattern in wanted}
+def bias_norm(outline: Outline, config: RunConfig) -> FreezePlan:
+    """Train the head and only biases and norms of the backbone (BitFit). Few parameters move, but every layer can shift."""
+    light = {p.name for block in outline.blocks for p in block.parameters if p.kind in ("bias", "norm")}
+    head = {p.name for p in outline.blocks[-1].parameters}
+    chosen = tuple(name for name in _names(outline.blocks) if name in light | head)
+    return _plan(config, Phase(parameters=chosen, epochs=config.epochs, lr=config.lr or HEAD_RATE, lr_decay=config.lr_decay))
 
 
-def trainable_blocks(outline: Outline, phase: Phase) -> tuple[bool, ...]:
-    """For every block, whether anything in it trains in `phase`."""
-    chosen = set(phase.parameters)
-    return tuple(any(parameter.name in chosen for parameter in block.parameters) for block in outline.blocks)
+def gradual_unfreeze(outline: Outline, config: RunConfig) -> FreezePlan:
+    """Start with the head and release one more stage per phase, at falling rates (ULMFiT). Gentle on what was learned before."""
+    stages = _stages(outline)
+    count = min(config.epochs, len(stages))
+    depths = [-(-len(stages) * number // count) for number in range(1, count + 1)] if count > 1 else [len(stages)]
+    depths[0] = 1 if count > 1 else depths[0]  # the head warms up alone
+    lengths = _shares(config.epochs, count)
+    phases = []
+    for number, (depth, epochs) in enumerate(zip(depths, lengths, strict=True)):
+        falling = (FULL_RATE / HEAD_RATE) ** (number / max(1, count - 1))
+        names = _names(block for stage in stages[-depth:] for block in stage)
+        phases.append(Phase(parameters=names, epochs=epochs, lr=(config.lr or HEAD_RATE) * falling, lr_decay=config.lr_decay))
+    return _plan(config, *phases)
 
 
-def prefix_length(outline: Outline, phase: Phase) -> int:
-    """How many leading blocks are frozen: their output is a pure function of the image."""
-    return trainable_blocks(outline, phase).index(True)
+def probe_then_finetune(outline: Outline, config: RunConfig) -> FreezePlan:
+    """Train the head alone first, then everything at a tenth of the rate (LP-FT). The head's first errors cannot spoil the features."""
+    first, second = _two_lengths(config)
+    probe = Phase(parameters=_names(outline.blocks[-1:]), epochs=first, lr=config.lr or HEAD_RATE)
+    rest = Phase(parameters=_names(outline.blocks), epochs=second, lr=(config.lr or HEAD_RATE) / 10, lr_decay=config.lr_decay)
+    return _plan(config, probe, rest)
 
 
-def trainable_size(outline: Outline, phase: Phase) -> int:
-    """Number of values that train in `phase`."""
-    chosen = set(phase.parameters)
-    return sum(parameter.size for block in outline.blocks for parameter in block.parameters if parameter.name in chosen)
+def two_phase(outline: Outline, config: RunConfig) -> FreezePlan:
+    """Train the last N blocks first, then twice as many at a tenth of the rate. The recipe of many notebooks."""
+    first, second = _two_lengths(config)
+    shallow = Phase(parameters=_names(_last_blocks(outline, config.last_n)), epochs=first, lr=config.lr or HEAD_RATE)
+    deeper = _names(_last_blocks(outline, 2 * config.last_n))
+    return _plan(config, shallow, Phase(parameters=deeper, epochs=second, lr=(config.lr or HEAD_RATE) / 10, lr_decay=config.lr_decay))
 
 
-def phase_at(plan: FreezePlan, epoch: int) -> tuple[int, int]:
-    """(index of the phase, first epoch of that phase) for the 0-based `epoch`."""
-    first = 0
-    for index, phase in enumerate(plan.phases):
-        if epoch < first + phase.epochs:
-            return index, first
-        first += phase.epochs
-    raise ValueError(f"epoch {epoch} lies beyond the {first} epochs of the plan")
+def from_run(outline: Outline, config: RunConfig) -> FreezePlan:
+    """Continue an own checkpoint with everything trainable at a tiny rate (5e-5). For a last polish, or new images of the same classes."""
+    phase = Phase(parameters=_names(outline.blocks), epochs=config.epochs, lr=config.lr or CONTINUE_RATE, lr_decay=config.lr_decay)
+    return _plan(config, phase)
 
 
-def groups(outline: Outline, plan: FreezePlan) -> tuple[Group, ...]:
-    """Every group of the optimizer from step 0 on, so that resuming never meets another order.
-
-    A group holds the parameters of one block that train in the same phases and share the weight decay rule: none for
-    biases, norms and other one-dimensional tensors.
-    """
-    phases = [set(phase.parameters) for phase in plan.phases]
-    made: dict[tuple[str, bool, tuple[bool, ...]], Group] = {}
-    for depth, block in zip(range(len(outline.blocks) - 1, -1, -1), outline.blocks, strict=True):
-        for parameter in block.parameters:
-            trains = tuple(parameter.name in chosen for chosen in phases)
-            if not any(trains):
-                continue
-            decays = _decays(parameter.name, parameter.kind)
-            rates = tuple(phase.lr * phase.lr_decay**depth if active else 0.0 for phase, active in zip(plan.phases, trains, strict=True))
-            key = (block.name, decays, trains)
-            names = (*(made[key].parameters if key in made else ()), parameter.name)
-            label = block.name if decays else f"{block.name} (bias, norm)"
-            made[key] = Group(name=label, parameters=names, rates=rates, decays=decays)
-    return tuple(made.values())
+STRATEGIES: dict[str, Strategy] = {
+    strategy.__name__: strategy
+    for strategy in (
+        linear_probe,
+        last_block,
+        last_n,
+        last_stage,
+        named,
+        full_finetune,
+        probe_then_finetune,
+        gradual_unfreeze,
+        two_phase,
+        bias_norm,
+        from_run,
+        from_scratch,
+    )
+}
 
 
 def _one_phase(outline: Outline, config: RunConfig, blocks: Sequence[BlockOutline]) -> FreezePlan:
-    names = _all_names(blocks)
-    return _plan(config, names, FULL_RATE if len(blocks) == len(outline.blocks) else HEAD_RATE)
+    return _with(outline, config, _names(blocks))
 
 
-def _plan(config: RunConfig, parameters: tuple[str, ...], rate: float) -> FreezePlan:
-    phase = Phase(parameters=parameters, epochs=config.epochs, lr=config.lr or rate, lr_decay=config.lr_decay)
-    return FreezePlan(strategy=config.strategy, phases=(phase,))
+def _with(outline: Outline, config: RunConfig, names: tuple[str, ...]) -> FreezePlan:
+    """One phase in which `names` train, at the strategy's rate for so many of them unless the config has its own."""
+    rate = config.lr or (FULL_RATE if len(names) == len(_names(outline.blocks)) else HEAD_RATE)
+    return _plan(config, Phase(parameters=names, epochs=config.epochs, lr=rate, lr_decay=config.lr_decay))
+
+
+def _plan(config: RunConfig, *phases: Phase) -> FreezePlan:
+    return FreezePlan(strategy=config.strategy, phases=phases)
 
 
 def _last_blocks(outline: Outline, count: int) -> Sequence[BlockOutline]:
     """The last `count` blocks that hold weights; blocks with only a norm (DenseNet's norm5, ViT's ln) come along uncounted."""
-    weighted = [index for index, block in enumerate(outline.blocks) if any(p.kind == "weight" for p in block.parameters)]
-    return outline.blocks[weighted[-min(count, len(weighted))] if count < len(weighted) else 0 :]
+    weighted = [index for index, block in enumerate(outline.blocks) if _holds_weights(block)]
+    return outline.blocks[weighted[-count] if count < len(weighted) else 0 :]
 
 
-def _all_names(blocks: Iterable[BlockOutline]) -> tuple[str, ...]:
+def _stages(outline: Outline) -> list[list[BlockOutline]]:
+    """Blocks by stage, in forward order, the head last; a stage without weights goes with the one before it."""
+    weighted = {block.stage for block in outline.blocks if _holds_weights(block)}
+    stages: list[list[BlockOutline]] = []
+    for block in outline.blocks:
+        if stages and (stages[-1][-1].stage == block.stage or block.stage not in weighted):
+            stages[-1].append(block)
+        else:
+            stages.append([block])
+    return stages
+
+
+def _holds_weights(block: BlockOutline) -> bool:
+    return any(parameter.kind == "weight" for parameter in block.parameters)
+
+
+def _names(blocks: Iterable[BlockOutline]) -> tuple[str, ...]:
     return tuple(parameter.name for block in blocks for parameter in block.parameters)
 
 
-def _matching(blocks: Iterable[BlockOutline], pattern: str) -> Iterable[str]:
-    for block in blocks:
-        whole = any(fnmatchcase(name, pattern) or name.startswith(f"{pattern}.") for name in (block.name, block.stage))
-        for parameter in block.parameters:
-            if whole or fnmatchcase(parameter.name, pattern) or parameter.name.startswith(f"{pattern}."):
-                yield parameter.name
+def _shares(epochs: int, count: int) -> list[int]:
+    """`epochs` in `count` parts; the longer ones come last, where most parameters train."""
+    share, extra = divmod(epochs, count)
+    return [share + (number >= count - extra) for number in range(count)]
 
 
-def _decays(name: str, kind: str) -> bool:
-    return kind == "weight" and not NO_DECAY_NAMES.search(name)
+def _two_lengths(config: RunConfig) -> tuple[int, int]:
+    first = config.first_epochs or config.epochs // 2
+    if not 0 < first < config.epochs:
+        raise ConfigError(
+            f"{config.strategy} needs epochs for both of its phases: {config.epochs} in all and {config.first_epochs or 'half'} for "
+            "the first leaves none for one of them. Raise epochs or lower first_epochs."
+        )
+    return first, config.epochs - first
+
+
+def _without_norms(outline: Outline, plan: FreezePlan) -> FreezePlan:
+    """batch_norm 'statistics': norms keep their scale and shift, only their running statistics follow the data."""
+    norms = {p.name for block in outline.blocks for p in block.parameters if p.kind == "norm"}
+    phases = tuple(
+        Phase(
+            parameters=tuple(name for name in phase.parameters if name not in norms),
+            epochs=phase.epochs,
+            lr=phase.lr,
+            lr_decay=phase.lr_decay,
+        )
+        for phase in plan.phases
+    )
+    return FreezePlan(strategy=plan.strategy, phases=phases)

@@ -19,38 +19,17 @@ from engine.errors import TrainingError
 from engine.models.chain import Chain
 from engine.models.outline import Outline
 from engine.training import batches as feeding
+from engine.training.averaging import Average
 from engine.training.batches import Source
-from engine.training.freezing import FreezePlan, Group, groups, phase_at, prefix_length, trainable_blocks
+from engine.training.events import Epoch, Note, Step
+from engine.training.plan import FreezePlan, Group, groups, phase_at, prefix_length, trainable_blocks
 from engine.training.schedule import factor
+from engine.training.step import Batch, mixer, optimise
+
+__all__ = ["Epoch", "Note", "Position", "Step", "Training", "autocast", "evaluate", "fit", "infer"]
 
 FINITE_CHECK_STEPS = 50
 """On a GPU the loss is looked at this often: looking waits for the device."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One optimisation step is done; `step` and `epoch` count from 1."""
-
-    epoch: int
-    step: int
-    steps: int
-    images: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One pass over the training images is done and judged. Losses are means per image; validation is unweighted."""
-
-    epoch: int
-    phase: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float | None
-    val_accuracy: float | None
-    lr: Mapping[str, float]
-    seconds: float
-    images_per_second: float
-    best: bool
 
 
 @dataclass(kw_only=True)
@@ -67,6 +46,10 @@ class Position:
     best_score: tuple[float, float] = (-math.inf, -math.inf)
     """The score that selects, then the one that breaks ties: small validation sets have many."""
     history: list[dict[str, object]] = field(default_factory=list)
+    parts: int = 1
+    """Every batch is computed in so many parts, because memory ran out before."""
+    spent: float = 0.0
+    """Seconds of training in all epochs that are done."""
 
 
 class Training:
@@ -79,9 +62,14 @@ class Training:
         self.device = next(iter(self.parameters.values())).device
         self.optimizer = make_optimizer(self.groups, self.parameters, config)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype is torch.float16)
+        self.moving_names = moving_names(chain, outline, plan, config)
         self.position = Position()
-        self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)
-        """Weighted loss, sum of weights, correct answers: over the epoch under way; no sync until it ends."""
+        self.mixer = mixer(config.mix, outline.classes)
+        self.class_weights: torch.Tensor | None = None
+        self.notes: list[str] = []
+        self.average = Average(self.moving(), config.ema) if config.ema else None
+        self.sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        """Weighted loss, sum of weights, correct answers, images: over the epoch under way; no sync until it ends."""
         self.best: dict[str, torch.Tensor] = {}
         """CPU copies of everything that training may move, as it was in the best epoch."""
 
@@ -90,17 +78,22 @@ class Training:
 
     def moving(self) -> dict[str, torch.Tensor]:
         """The tensors that training may change: parameters of the plan, and buffers of blocks that train in some phase."""
-        trained = [trainable_blocks(self.outline, phase) for phase in self.plan.phases]
-        names = {name for phase in self.plan.phases for name in phase.parameters}
-        for block, flags in zip(self.chain.blocks, zip(*trained, strict=True), strict=True):
-            names.update(block.buffers if any(flags) else ())
-        return {name: tensor for name, tensor in self.chain.model.state_dict().items() if name in names}
+        return {name: tensor for name, tensor in self.chain.model.state_dict().items() if name in self.moving_names}
 
     @property
     def finished(self) -> bool:
-        stale = self.position.epoch - self.position.best_epoch
-        patience = self.config.patience
-        return self.position.epoch >= self.plan.epochs or bool(patience and self.position.epoch and stale >= patience)
+        position, patience = self.position, self.config.patience
+        tired = bool(patience and position.epoch and position.epoch - position.best_epoch >= patience)
+        return position.epoch >= self.plan.epochs or tired or (position.epoch > 0 and self.out_of_time)
+
+    @property
+    def out_of_time(self) -> bool:
+        limit = self.config.max_minutes * 60
+        return bool(limit) and self.position.spent + self.position.seconds >= limit
+
+    def best_tensors(self) -> AbstractContextManager[None]:
+        """Inside, the model holds what is judged and kept: the moving average if there is one."""
+        return self.average.in_place_of(self.moving()) if self.average else nullcontext()
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
@@ -119,13 +112,13 @@ def make_optimizer(made: tuple[Group, ...], parameters: Mapping[str, nn.Paramete
     return (torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam)(described, fused=True)
 
 
-def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch]:
-    """Train to the end of the plan, or until patience runs out, from wherever `training` stands."""
-    class_weights = _class_weights(training, train)
+def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch | Note]:
+    """Train to the end of the plan, or until patience or time runs out, from wherever `training` stands."""
+    training.class_weights = _class_weights(training, train)
     while not training.finished:
         enter_phase(training)
-        yield from train_epoch(training, train, class_weights)
-        yield _finish_epoch(training, len(train.targets), val)
+        yield from train_epoch(training, train)
+        yield _finish_epoch(training, val)
 
 
 def enter_phase(training: Training) -> None:
@@ -138,28 +131,38 @@ def enter_phase(training: Training) -> None:
             parameter.grad = None  # a stale gradient would still move a frozen parameter
     flags = trainable_blocks(training.outline, phase)
     training.chain.train_blocks({index for index, trains in enumerate(flags) if trains})
+    if training.config.batch_norm == "running":
+        for module in training.chain.model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
 
-def train_epoch(training: Training, train: Source, class_weights: torch.Tensor | None) -> Iterator[Step]:
-    """The rest of the epoch under way, a Step per batch."""
+def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
+    """The rest of the epoch under way, a Step per batch; it ends early when the time budget is used up."""
     config, position = training.config, training.position
     index, first_epoch = phase_at(training.plan, position.epoch)
     phase = training.plan.phases[index]
-    order = feeding.epoch_order(len(train.targets), seed=config.seed, epoch=position.epoch)
+    order = feeding.epoch_order(train.targets, seed=config.seed, epoch=position.epoch, balanced=config.sampling == "balanced")
     batches = feeding.cut(order, config.batch_size)
     prefix = prefix_length(training.outline, phase)
     resumed = time.monotonic()
     for rows, inputs in feeding.filled(train, batches[position.step :], position.epoch):
         done = (position.epoch - first_epoch) * len(batches) + position.step
-        share = factor(config.schedule, step=done, steps=phase.epochs * len(batches), warmup=config.warmup)
-        _set_rates(training, index, share)
-        torch.manual_seed(int(np.random.SeedSequence([config.seed, position.epoch, position.step]).generate_state(1)[0]))
-        loss = _step(training, inputs, train.targets[torch.from_numpy(rows).to(training.device)], class_weights, prefix, train.start)
+        _set_rates(training, index, factor(config.schedule, step=done, steps=phase.epochs * len(batches), warmup=config.warmup))
+        targets = train.targets[torch.from_numpy(rows).to(training.device)]
+        seed = int(np.random.SeedSequence([config.seed, position.epoch, position.step]).generate_state(1)[0])
+        loss = optimise(training, Batch(inputs=inputs, targets=targets, start=train.start, prefix=prefix, seed=seed))
+        if training.average:
+            training.average.update(training.moving())
         position.step += 1
         if training.device.type == "cpu" or position.step % FINITE_CHECK_STEPS == 0 or position.step == len(batches):
             _demand_finite(training, loss)
         position.seconds += time.monotonic() - resumed
+        while training.notes:
+            yield Note(text=training.notes.pop(0))
         yield Step(epoch=position.epoch + 1, step=position.step, steps=len(batches), images=len(rows))
+        if training.out_of_time:
+            return
         resumed = time.monotonic()  # a pause is not training time
 
 
@@ -185,33 +188,15 @@ def _logits(training: Training, inputs: torch.Tensor, start: int) -> torch.Tenso
         return training.chain(inputs, start).float()
 
 
-def _step(
-    training: Training, inputs: torch.Tensor, targets: torch.Tensor, class_weights: torch.Tensor | None, prefix: int, start: int
-) -> torch.Tensor:
-    """One forward, one backward, one update. Returns the mean loss of the batch, still on the device."""
-    with torch.no_grad(), training.autocast():
-        features = training.chain(inputs, start, prefix) if start < prefix else inputs
-    with training.autocast():
-        logits = training.chain(features, max(start, prefix)).float()
-    total = nn.functional.cross_entropy(
-        logits, targets, weight=class_weights, label_smoothing=training.config.label_smoothing, reduction="sum"
-    )
-    weight = class_weights[targets].sum() if class_weights is not None else torch.tensor(float(len(targets)), device=targets.device)
-    loss = total / weight
-    training.optimizer.zero_grad(set_to_none=True)
-    training.scaler.scale(loss).backward()
-    training.scaler.step(training.optimizer)
-    training.scaler.update()
-    training.sums += torch.stack([total.detach(), weight, (logits.detach().argmax(1) == targets).sum()]).double()
-    return loss.detach()
-
-
-def _finish_epoch(training: Training, images: int, val: Source | None) -> Epoch:
+def _finish_epoch(training: Training, val: Source | None) -> Epoch:
     """Judge the epoch that has just ended, keep its weights if they are the best so far, and move on."""
     position, config = training.position, training.config
     index, _ = phase_at(training.plan, position.epoch)
-    total, weight, correct = training.sums.tolist()
-    val_loss, val_accuracy = evaluate(training, val) if val is not None and len(val.targets) else (None, None)
+    total, weight, correct, images = training.sums.tolist()
+    norms = _gradient_norms(training)
+    with training.best_tensors():
+        val_loss, val_accuracy = evaluate(training, val) if val is not None and len(val.targets) else (None, None)
+        kept = {name: tensor.detach().cpu().clone() for name, tensor in training.moving().items()}
     judged = (val_loss, val_accuracy) if val_loss is not None and val_accuracy is not None else (total / weight, correct / images)
     score = (judged[1], -judged[0]) if config.select == "accuracy" else (-judged[0], judged[1])
     best = score > position.best_score
@@ -224,22 +209,45 @@ def _finish_epoch(training: Training, images: int, val: Source | None) -> Epoch:
         val_loss=val_loss,
         val_accuracy=val_accuracy,
         lr=rates,
+        grad_norm=norms,
         seconds=position.seconds,
         images_per_second=images / max(position.seconds, 1e-9),
         best=best,
     )
+    position.spent += position.seconds
     position.epoch, position.step, position.seconds = position.epoch + 1, 0, 0.0
     position.history.append(vars(epoch).copy())
     training.sums.zero_()
     if best:
         position.best_epoch, position.best_score = position.epoch, score
-        training.best = {name: tensor.detach().cpu().clone() for name, tensor in training.moving().items()}
+        training.best = kept
     return epoch
+
+
+def _gradient_norms(training: Training) -> dict[str, float]:
+    """Block -> L2 norm of its gradient in the last step; one wait for the device an epoch."""
+    norms = {}
+    for block in training.chain.blocks:
+        gradients = [grad for name in block.parameters if (grad := training.parameters[name].grad) is not None]
+        if gradients:
+            norms[block.name] = torch.nn.utils.get_total_norm(gradients)
+    scale = training.scaler.get_scale() if training.scaler.is_enabled() else 1.0
+    return {name: norm.item() / scale for name, norm in norms.items()}
 
 
 def _set_rates(training: Training, phase: int, share: float) -> None:
     for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True):
         entry["lr"] = group.rates[phase] * share
+
+
+def moving_names(chain: Chain, outline: Outline, plan: FreezePlan, config: RunConfig) -> frozenset[str]:
+    """Names of the tensors that training may change: parameters of the plan, and statistics of blocks that train in some phase."""
+    names = {name for phase in plan.phases for name in phase.parameters}
+    if config.batch_norm != "running":
+        trained = zip(*(trainable_blocks(outline, phase) for phase in plan.phases), strict=True)
+        for block, flags in zip(chain.blocks, trained, strict=True):
+            names.update(block.buffers if any(flags) else ())
+    return frozenset(names)
 
 
 def _class_weights(training: Training, train: Source) -> torch.Tensor | None:

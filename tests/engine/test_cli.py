@@ -115,7 +115,14 @@ def test_queueing_leaves_the_work_to_a_worker(imported: Workspace, capsys: pytes
 def test_the_command_of_a_configuration_makes_the_same_configuration(imported: Workspace) -> None:
     (dataset,) = list_datasets(imported)
     config = RunConfig(
-        dataset=dataset.id, backbone="resnet18", strategy="named", patterns="layer4*, it's; $(x)", weights="none", epochs=3, seed=7, lr=0.0125
+        dataset=dataset.id,
+        backbone="resnet18",
+        strategy="named",
+        patterns="layer4*, it's; $(x)",
+        weights="none",
+        epochs=3,
+        seed=7,
+        lr=0.0125,
     )
     import shlex
 

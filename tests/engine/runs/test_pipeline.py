@@ -23,7 +23,7 @@ from engine.workspace import Workspace
 from tests.pictures import CLASSES, make_dataset, write_folders
 
 LEFT = (
-    "audit.json",
+    "audit.csv",
     "best.safetensors",
     "classes.json",
     "config.json",
@@ -91,9 +91,9 @@ def test_result_csv_has_a_row_for_every_image_and_every_unreadable_one(workspace
 def test_a_frozen_backbone_is_proved_frozen(workspace: Workspace, dataset: Dataset) -> None:
     run = queued(workspace, dataset, strategy="linear_probe")
     events_of(run, workspace)
-    audit = json.loads((workspace.run(run.id) / "audit.json").read_text())
-    assert audit["moved"] == ["fc.weight", "fc.bias"] and audit["broken"] == []
-    assert len(audit["unchanged"]) == 120
+    rows = list(csv.DictReader((workspace.run(run.id) / "audit.csv").read_text().splitlines()))
+    assert [row["tensor"] for row in rows if row["moved"] == "True"] == ["fc.weight", "fc.bias"]
+    assert [row["verdict"] for row in rows].count("frozen") == 120
 
 
 def test_closing_and_executing_again_resumes_and_ends_in_the_same_bits(workspace: Workspace, dataset: Dataset) -> None:

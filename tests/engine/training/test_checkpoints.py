@@ -48,6 +48,33 @@ def test_resuming_is_bit_for_bit_at_any_step(tmp_path: Path, events_before: int,
     assert scores[0] == scores[1]
 
 
+@pytest.mark.parametrize("events_before", [1, 4, 5, 8])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strategy": "gradual_unfreeze", "epochs": 3},
+        {"strategy": "probe_then_finetune", "epochs": 3, "ema": 0.9, "mix": "mixup"},
+        {"phases": "layer4, head | 1; head | 1; layer3, layer4, head | 1", "sampling": "balanced"},
+    ],
+)
+def test_resuming_inside_any_phase_is_bit_for_bit(tmp_path: Path, options: dict[str, object], events_before: int) -> None:
+    """A trainer that freezes anew on resuming, or orders its groups by what trains now, ends elsewhere."""
+    chosen = config(**options)
+    whole = finish(training(chosen))
+    cut = training(chosen)
+    origin = base(cut)
+    events = fit(cut, TRAIN, VAL)
+    for _ in range(events_before):
+        next(events)
+    save_checkpoint(cut, tmp_path / "checkpoint.pt", base=origin)
+    resumed = training(chosen)
+    load_checkpoint(resumed, tmp_path / "checkpoint.pt", base=base(resumed))
+    finish(resumed)
+    final = resumed.chain.model.state_dict()
+    assert [name for name, tensor in whole.chain.model.state_dict().items() if not torch.equal(tensor, final[name])] == []
+    assert all(torch.equal(whole.best[name], resumed.best[name]) for name in whole.best)
+
+
 def test_a_checkpoint_of_other_weights_or_another_plan_is_refused(tmp_path: Path) -> None:
     made = training(config(strategy="last_block"))
     save_checkpoint(made, tmp_path / "checkpoint.pt", base="one")
@@ -82,5 +109,3 @@ def test_only_what_may_move_is_stored(tmp_path: Path) -> None:
         save_checkpoint(training(config(strategy=strategy)), tmp_path / strategy, base="one")
         sizes.append((tmp_path / strategy).stat().st_size)
     assert sizes[0] * 100 < sizes[1]
-
-

@@ -14,9 +14,11 @@ from engine.training.freezing import (
     phase_at,
     plan_for,
     prefix_length,
+    starting_weights,
     trainable_blocks,
     trainable_size,
 )
+from engine.training.patterns import write_phases
 from engine.training.schedule import factor
 
 
@@ -52,13 +54,73 @@ def config(**options: object) -> RunConfig:
         ("last_n", {"last_n": 99}, [True] * 5),
         ("named", {"patterns": "conv1"}, [True, False, False, False, True]),
         ("named", {"patterns": "layer1"}, [False, True, True, False, True]),
+        ("last_stage", {}, [False, True, True, True, True]),
         ("full_finetune", {}, [True] * 5),
+        ("from_scratch", {}, [True] * 5),
+        ("from_run", {"weights": "run:run-00000000"}, [True] * 5),
+        ("bias_norm", {}, [False, True, False, True, True]),
     ],
 )
 def test_strategy_names_the_blocks_that_train(strategy: str, options: dict[str, object], expected: list[bool]) -> None:
     plan = plan_for(OUTLINE, config(strategy=strategy, **options))
     assert list(trainable_blocks(OUTLINE, plan.phases[0])) == expected
     assert prefix_length(OUTLINE, plan.phases[0]) == expected.index(True)
+
+
+def first_trainable(plan: FreezePlan) -> list[int]:
+    return [prefix_length(OUTLINE, phase) for phase in plan.phases]
+
+
+def test_gradual_unfreezing_moves_down_a_stage_at_a_time_at_falling_rates() -> None:
+    plan = plan_for(OUTLINE, config(strategy="gradual_unfreeze", epochs=7))
+    assert first_trainable(plan) == [4, 1, 0] and [phase.epochs for phase in plan.phases] == [2, 2, 3]
+    assert [phase.lr for phase in plan.phases] == pytest.approx([1e-3, 10**-3.5, 1e-4])
+
+
+def test_gradual_unfreezing_reaches_everything_however_few_epochs() -> None:
+    for epochs in range(1, 9):
+        plan = plan_for(OUTLINE, config(strategy="gradual_unfreeze", epochs=epochs))
+        assert (
+            plan.epochs == epochs
+            and first_trainable(plan)[-1] == 0
+            and sorted(first_trainable(plan), reverse=True) == first_trainable(plan)
+        )
+
+
+def test_two_phase_strategies_share_the_epochs() -> None:
+    plan = plan_for(OUTLINE, config(strategy="probe_then_finetune", epochs=5))
+    assert first_trainable(plan) == [4, 0] and [phase.epochs for phase in plan.phases] == [2, 3]
+    assert plan.phases[1].lr == pytest.approx(plan.phases[0].lr / 10)
+    plan = plan_for(OUTLINE, config(strategy="two_phase", epochs=5, first_epochs=4, last_n=1))
+    assert first_trainable(plan) == [4, 2] and [phase.epochs for phase in plan.phases] == [4, 1]
+    with pytest.raises(ConfigError, match="both of its phases"):
+        plan_for(OUTLINE, config(strategy="two_phase", epochs=1))
+    with pytest.raises(ConfigError, match="both of its phases"):
+        plan_for(OUTLINE, config(strategy="probe_then_finetune", epochs=3, first_epochs=3))
+
+
+def test_phases_of_ones_own_take_the_place_of_the_strategys() -> None:
+    text = "head | 2 | 1e-3; layer1.1, head | 3 | 1e-4 | 0.5"
+    plan = plan_for(OUTLINE, config(strategy="linear_probe", phases=text))
+    assert first_trainable(plan) == [4, 2] and [(p.epochs, p.lr, p.lr_decay) for p in plan.phases] == [(2, 1e-3, 1.0), (3, 1e-4, 0.5)]
+    assert write_phases([("head", 2, 1e-3, 1.0), ("layer1.1, head", 3, 1e-4, 0.5)]).startswith("head | 2 | 0.001 | 1; layer1.1, head | 3")
+    for wrong in ("head", "head | many", "head | 0", "head | 1 | 99", "head | 1 | 0.1 | 2", "head | 1 | 2 | 3 | 4"):
+        with pytest.raises(ConfigError, match="Phase 1"):
+            plan_for(OUTLINE, config(phases=wrong))
+    with pytest.raises(ConfigError, match="layer9"):
+        plan_for(OUTLINE, config(phases="layer9 | 1"))
+
+
+def test_statistics_only_spares_the_scale_and_shift_of_norms() -> None:
+    plan = plan_for(OUTLINE, config(strategy="full_finetune", batch_norm="statistics"))
+    assert not [name for name in plan.phases[0].parameters if ".bn." in name or name == "norm.weight"]
+
+
+def test_weights_follow_the_strategies_that_have_a_say() -> None:
+    assert starting_weights(config(strategy="from_scratch", weights="default")) == "none"
+    assert starting_weights(config(strategy="from_run", weights="file:weights-00000000")) == "file:weights-00000000"
+    with pytest.raises(ConfigError, match="choose an earlier run"):
+        plan_for(OUTLINE, config(strategy="from_run"))
 
 
 def test_parameter_patterns_reach_inside_a_block() -> None:

@@ -1,0 +1,98 @@
+"""Plan: which parameters train, in which phase, at which rate, and what follows from that. Plain data; loads without torch.
+
+Everything a phase does not name is frozen: no gradient, and blocks in which nothing trains run in eval mode. Not here:
+which strategy makes which plan (freezing).
+"""
+
+import re
+from dataclasses import dataclass
+
+from engine.models.outline import Outline
+
+NO_DECAY_NAMES = re.compile(r"logit_scale|relative_position_bias_table|class_token|pos_embedding|layer_scale")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of epochs in which the same parameters train."""
+
+    parameters: tuple[str, ...]
+    epochs: int
+    lr: float
+    """Peak learning rate of the head."""
+    lr_decay: float = 1.0
+    """Multiplied in once for every block from the head down."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreezePlan:
+    strategy: str
+    phases: tuple[Phase, ...]
+
+    @property
+    def epochs(self) -> int:
+        return sum(phase.epochs for phase in self.phases)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Parameters of one block that share a rate and a weight decay: one group of the optimizer."""
+
+    name: str
+    parameters: tuple[str, ...]
+    rates: tuple[float, ...]
+    """Peak learning rate in every phase; 0 where the group is frozen."""
+    decays: bool
+
+
+def trainable_blocks(outline: Outline, phase: Phase) -> tuple[bool, ...]:
+    """For every block, whether anything in it trains in `phase`."""
+    chosen = set(phase.parameters)
+    return tuple(any(parameter.name in chosen for parameter in block.parameters) for block in outline.blocks)
+
+
+def prefix_length(outline: Outline, phase: Phase) -> int:
+    """How many leading blocks are frozen: their output is a pure function of the image."""
+    return trainable_blocks(outline, phase).index(True)
+
+
+def trainable_size(outline: Outline, phase: Phase) -> int:
+    """Number of values that train in `phase`."""
+    chosen = set(phase.parameters)
+    return sum(parameter.size for block in outline.blocks for parameter in block.parameters if parameter.name in chosen)
+
+
+def phase_at(plan: FreezePlan, epoch: int) -> tuple[int, int]:
+    """(index of the phase, first epoch of that phase) for the 0-based `epoch`."""
+    first = 0
+    for index, phase in enumerate(plan.phases):
+        if epoch < first + phase.epochs:
+            return index, first
+        first += phase.epochs
+    raise ValueError(f"epoch {epoch} lies beyond the {first} epochs of the plan")
+
+
+def groups(outline: Outline, plan: FreezePlan) -> tuple[Group, ...]:
+    """Every group of the optimizer from step 0 on, so that resuming never meets another order.
+
+    A group holds the parameters of one block that train in the same phases and share the weight decay rule: none for
+    biases, norms and other one-dimensional tensors.
+    """
+    phases = [set(phase.parameters) for phase in plan.phases]
+    made: dict[tuple[str, bool, tuple[bool, ...]], Group] = {}
+    for depth, block in zip(range(len(outline.blocks) - 1, -1, -1), outline.blocks, strict=True):
+        for parameter in block.parameters:
+            trains = tuple(parameter.name in chosen for chosen in phases)
+            if not any(trains):
+                continue
+            decays = _decays(parameter.name, parameter.kind)
+            rates = tuple(phase.lr * phase.lr_decay**depth if active else 0.0 for phase, active in zip(plan.phases, trains, strict=True))
+            key = (block.name, decays, trains)
+            names = (*(made[key].parameters if key in made else ()), parameter.name)
+            label = block.name if decays else f"{block.name} (bias, norm)"
+            made[key] = Group(name=label, parameters=names, rates=rates, decays=decays)
+    return tuple(made.values())
+
+
+def _decays(name: str, kind: str) -> bool:
+    return kind == "weight" and not NO_DECAY_NAMES.search(name)

@@ -1,0 +1,115 @@
+"""One optimisation step: forward through the frozen prefix and the rest, backward, update; in parts when memory is short.
+
+Not here: which batch, which learning rate, when a phase begins (loop).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torchvision.transforms import v2
+
+from engine import devices
+from engine.errors import TrainingError
+
+if TYPE_CHECKING:
+    from engine.training.loop import Training
+
+Mixer = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Inputs of block `start` [N, ...] and class numbers [N], on the device; `seed` decides dropout and mixing."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    start: int
+    prefix: int
+    """Blocks before this one are frozen: they run without gradients."""
+    seed: int
+
+
+def mixer(kind: str, classes: int) -> Mixer | None:
+    """MixUp (Zhang et al. 2018, alpha 0.2) or CutMix (Yun et al. 2019, alpha 1), which turn class numbers into shares [N, classes]."""
+    if kind == "none" or classes < 2:
+        return None
+    return v2.MixUp(alpha=0.2, num_classes=classes) if kind == "mixup" else v2.CutMix(alpha=1.0, num_classes=classes)
+
+
+def optimise(training: "Training", batch: Batch) -> torch.Tensor:
+    """Update the trainable parameters once. Returns the mean loss of the batch, still on the device.
+
+    When memory runs out the batch is cut into twice as many parts whose gradients add up to the same step, and
+    `training.notes` says so; TrainingError when single images do not fit.
+    """
+    while True:
+        reason = None
+        try:
+            return _attempt(training, batch)
+        except (RuntimeError, MemoryError) as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            reason = str(error)
+        # outside the except clause: the exception holds the activations that have to go
+        training.optimizer.zero_grad(set_to_none=True)
+        devices.release_memory()
+        _back_off(training, len(batch.targets), reason)
+
+
+def _back_off(training: "Training", images: int, reason: str) -> None:
+    parts = training.position.parts * 2
+    if parts > images:
+        raise TrainingError(
+            f"A single image does not fit into memory ({reason.splitlines()[0][:120]}). Choose a smaller image size or backbone."
+        )
+    training.position.parts = parts
+    training.notes.append(
+        f"Memory ran out, so every batch is computed in {parts} parts from now on. Batch size and learning rate stay what they were; "
+        "BatchNorm in the training blocks sees the parts."
+    )
+
+
+def _attempt(training: "Training", batch: Batch) -> torch.Tensor:
+    torch.manual_seed(batch.seed)
+    inputs, targets = batch.inputs, batch.targets
+    if training.mixer is not None and batch.start == 0:  # shares of labels belong to pixels, not to cached activations
+        inputs, targets = training.mixer(inputs, targets)
+    weight = _weight(training, targets)
+    training.optimizer.zero_grad(set_to_none=True)
+    sums = torch.zeros(2, dtype=torch.float64, device=weight.device)
+    for part, goal in zip(_parts(training, inputs), _parts(training, targets), strict=True):
+        logits = _forward(training, part, batch)
+        total = nn.functional.cross_entropy(
+            logits, goal, weight=training.class_weights, label_smoothing=training.config.label_smoothing, reduction="sum"
+        )
+        training.scaler.scale(total / weight).backward()
+        hard = goal if goal.ndim == 1 else goal.argmax(1)
+        sums += torch.stack([total.detach(), (logits.detach().argmax(1) == hard).sum()]).double()
+    training.scaler.step(training.optimizer)
+    training.scaler.update()
+    seen = torch.tensor(float(len(batch.targets)), dtype=torch.float64, device=weight.device)
+    training.sums += torch.stack([sums[0], weight.double(), sums[1], seen])
+    return sums[0] / weight
+
+
+def _forward(training: "Training", inputs: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """float32 logits [n, classes]; gradients flow from the end of the frozen prefix on."""
+    with torch.no_grad(), training.autocast():
+        features = training.chain(inputs, batch.start, batch.prefix) if batch.start < batch.prefix else inputs
+    with training.autocast():
+        return training.chain(features, max(batch.start, batch.prefix)).float()
+
+
+def _weight(training: "Training", targets: torch.Tensor) -> torch.Tensor:
+    """What the summed loss of the batch is divided by: the images, or the sum of their class weights."""
+    weights = training.class_weights
+    if weights is None:
+        return torch.tensor(float(len(targets)), device=targets.device)
+    return weights[targets].sum() if targets.ndim == 1 else (targets @ weights).sum()
+
+
+def _parts(training: "Training", tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return tensor.tensor_split(min(training.position.parts, len(tensor)))
