@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Every verb with its options."""
     top = argparse.ArgumentParser(prog="python -m engine", description="Thaw without the browser: the same engine, the same workspace.")
-    verbs = top.add_subparsers(dest="name", required=True, metavar="VERB")
+    verbs = top.add_subparsers(dest="chosen_verb", required=True, metavar="VERB")
     _data_verbs(verbs)
     _run_verbs(verbs)
     _train_verb(verbs)
@@ -73,15 +73,21 @@ def _run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def _train_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    _configured(_verb(verbs, "rates", commands.learning_rates, "find a learning rate: a short training in which the rate climbs"))
     train = _verb(verbs, "train", commands.train, "train one run here and now; the last line names it")
+    _configured(train)
+    train.add_argument("--name", default="", help="a name for the run")
+    train.add_argument("--queue", action="store_true", help="leave it to a worker (the dashboard or `work`) and return at once")
+
+
+def _configured(train: argparse.ArgumentParser) -> None:
+    """The options that make a RunConfig."""
     train.add_argument("--dataset", required=True, help="name or id of a dataset")
     train.add_argument("--backbone", required=True, help="a name from `backbones`")
     train.add_argument("--strategy", default="linear_probe", choices=tuple(STRATEGIES), help=_strategies_help())
     train.add_argument("--weights", default="default", help="default, none, a torchvision weights name, a FILE, or run:ID")
     train.add_argument("--epochs", type=int, help="how many times training sees every image")
     train.add_argument("--seed", type=int, help="decides the new head, the order of images and dropout")
-    train.add_argument("--name", default="", help="a name for the run")
-    train.add_argument("--queue", action="store_true", help="leave it to a worker (the dashboard or `work`) and return at once")
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any other option; see docs/options.md"
     )

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from engine.config import RunConfig, Value, options, parse_settings, validate
+from engine.config import RunConfig, Value, options, parse_settings, to_json, validate
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
 from engine.models.catalog import Catalog, load_catalog
@@ -84,6 +84,18 @@ def train(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
         run = store.enqueue(config, name=chosen.name)
         return _say(chosen, {"run": run.id, "status": run.status}, f"{run.id} is queued.")
     _run_here(chosen, supervisor, store, store.enqueue(config, name=chosen.name, owner=supervisor.owner))
+
+
+def learning_rates(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    config = _config(chosen, supervisor)
+    result = _job(chosen, supervisor, "learning_rates", {"config": to_json(config)})
+    if chosen.json:
+        return _say(chosen, {name: result[name] for name in ("rates", "losses", "suggestion")}, "")
+    _columns([{"rate": rate, "loss": loss} for rate, loss in zip(result["rates"], result["losses"], strict=True)][::4], ("rate", "loss"))
+    found = result["suggestion"]
+    print(
+        f"Suggestion: --set lr={found:.2g}" if found else "No suggestion: the loss never fell clearly. Try more images or another strategy."
+    )
 
 
 def resume(chosen: argparse.Namespace, supervisor: Supervisor) -> None:

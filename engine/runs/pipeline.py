@@ -32,7 +32,7 @@ CHECKPOINT_SECONDS = 60
 
 def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
     """Train `run` from its start, or from its checkpoint, and write everything it leaves; result.csv comes last."""
-    session = yield from open_session(run, workspace, device)
+    session = yield from open_session(run.config, workspace.run(run.id), workspace, device)
     with session.pixels:
         yield _started(session)
         for note in session.notes:
@@ -46,7 +46,7 @@ def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
     """Write what a stopped run leaves: the best epoch so far, its predictions and result.csv. Nothing before the first epoch."""
     if not checkpoint_path(workspace.run(run.id)).is_file():
         return
-    session = yield from open_session(run, workspace, device)
+    session = yield from open_session(run.config, workspace.run(run.id), workspace, device)
     with session.pixels:
         if session.training.best:
             yield from _write_answers(session)
@@ -108,7 +108,7 @@ def _write_answers(session: Session) -> Iterator[Json]:
     rows = audit(session.before, training.chain.model.state_dict(), places)
     atomic_write(folder / "audit.csv", to_csv(rows))
     yield {"event": "note", "text": sentence(rows)}
-    metadata = {"backbone": session.run.config.backbone, "classes": json.dumps(session.dataset.classes, ensure_ascii=False)}
+    metadata = {"backbone": session.config.backbone, "classes": json.dumps(session.dataset.classes, ensure_ascii=False)}
     save_weights(training.chain.model.state_dict(), folder / "best.safetensors", metadata=metadata)
     probabilities = yield from _probabilities(session)
     table = _table(session, probabilities.numpy())
@@ -117,7 +117,7 @@ def _write_answers(session: Session) -> Iterator[Json]:
     atomic_write(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False))
     predictions.write(folder / "predictions.csv", table)
     yield {"event": "finished", "summary": _summary(session, metrics, rows)}
-    write_result(folder / "result.csv", table, classes, session.run.id)
+    write_result(folder / "result.csv", table, classes, folder.name)
 
 
 def _probabilities(session: Session) -> Generator[Json, None, torch.Tensor]:

@@ -21,7 +21,6 @@ from engine.models.chain import Chain
 from engine.runs.database import Json
 from engine.runs.progress import reported
 from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, write_origin
-from engine.runs.run import Run
 from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
 from engine.training.checkpoints import load_checkpoint
@@ -35,7 +34,7 @@ from engine.workspace import Workspace
 class Session:
     """A run, opened: its data, its model on the device, and what the model was before anything moved."""
 
-    run: Run
+    config: RunConfig
     workspace: Workspace
     folder: Path
     dataset: Dataset
@@ -68,11 +67,9 @@ def checkpoint_path(folder: Path) -> Path:
     return folder / "checkpoint.pt"
 
 
-def open_session(run: Run, workspace: Workspace, device: str) -> Generator[Json, None, Session]:
-    """Yields progress; returns the Session, standing where the run's checkpoint left it if there is one."""
-    config = run.config
+def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: str) -> Generator[Json, None, Session]:
+    """Yields progress; returns the Session, standing where the checkpoint in the run's `folder` left it if there is one."""
     dataset = open_dataset(workspace, config.dataset)
-    folder = workspace.run(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     _same_data(folder, dataset)
     place = devices.pick(device)
@@ -89,7 +86,7 @@ def open_session(run: Run, workspace: Workspace, device: str) -> Generator[Json,
     training = Training(chain, outline, plan, config, dtype=chosen.dtype)
     pixels = yield from _pixels(config, workspace, dataset, preprocessing, plan.epochs)
     session = Session(
-        run=run,
+        config=config,
         workspace=workspace,
         folder=folder,
         dataset=dataset,

@@ -4,9 +4,11 @@ With the pipeline, the only place where the wings meet. Runs in the child; not h
 """
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from engine.config import from_json, validate
 from engine.data import uploads
 from engine.data.importer import find_source, scan
 from engine.data.sample import make_sample
@@ -19,7 +21,9 @@ from engine.models.weights import bring
 from engine.runs.database import Json
 from engine.runs.inference import predict_new
 from engine.runs.progress import reported
-from engine.workspace import Workspace
+from engine.runs.session import open_session
+from engine.training.range_test import STEPS, range_test, suggestion
+from engine.workspace import Workspace, new_id
 
 Task = Callable[[Workspace, Json], Iterator[Json]]
 
@@ -78,6 +82,23 @@ def weights(workspace: Workspace, arguments: Json) -> Iterator[Json]:
     yield {"event": "result", "weights": brought, "match": dataclasses.asdict(match)}
 
 
+def learning_rates(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"config": a RunConfig as JSON} -> {"rates", "losses", "suggestion"}: a learning-rate range test of that run."""
+    config = validate(from_json(arguments["config"]))
+    folder = workspace.incoming / new_id("range")
+    try:
+        session = yield from open_session(config, folder, workspace, config.device)
+        with session.pixels:
+            points = []
+            for point in range_test(session.training, session.source(session.splits["train"])):
+                points.append(point)
+                yield {"event": "progress", "stage": "learning rates", "done": len(points), "total": STEPS}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    rates, losses = [point.rate for point in points], [point.loss for point in points]
+    yield {"event": "result", "rates": rates, "losses": losses, "suggestion": suggestion(points)}
+
+
 TASKS: dict[str, Task] = {
     "import": import_images,
     "sample": sample,
@@ -85,6 +106,7 @@ TASKS: dict[str, Task] = {
     "catalog": catalog,
     "outline": outline,
     "weights": weights,
+    "learning_rates": learning_rates,
 }
 
 

@@ -114,7 +114,7 @@ def make_optimizer(made: tuple[Group, ...], parameters: Mapping[str, nn.Paramete
 
 def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch | Note]:
     """Train to the end of the plan, or until patience or time runs out, from wherever `training` stands."""
-    training.class_weights = _class_weights(training, train)
+    training.class_weights = class_weights_of(training, train)
     while not training.finished:
         enter_phase(training)
         yield from train_epoch(training, train)
@@ -250,7 +250,8 @@ def moving_names(chain: Chain, outline: Outline, plan: FreezePlan, config: RunCo
     return frozenset(names)
 
 
-def _class_weights(training: Training, train: Source) -> torch.Tensor | None:
+def class_weights_of(training: Training, train: Source) -> torch.Tensor | None:
+    """float32 [classes], inversely proportional to the training counts, or None when the config weighs all images alike."""
     if training.config.class_weights == "none":
         return None
     counts = torch.bincount(train.targets, minlength=training.outline.classes).float()
