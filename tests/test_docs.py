@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from engine.cli import main, parser
+from engine.training.freezing import STRATEGIES
 from engine.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,3 +55,11 @@ def test_requirements_are_pinned() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r"))]
         assert all(re.fullmatch(r"[\w-]+==[\d.]+", line) for line in lines), name
+
+
+def test_every_strategy_and_every_trap_has_its_place_in_the_docs() -> None:
+    text = (ROOT / "docs" / "freezing.md").read_text()
+    assert not [name for name in STRATEGIES if f"`{name}`" not in text]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) >= 13
+    assert not [f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text()]
