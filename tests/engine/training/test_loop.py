@@ -8,6 +8,7 @@ import torch
 
 from engine.errors import TrainingError
 from engine.training.audit import audit, remember
+from engine.training.batches import cut, epoch_order
 from engine.training.events import Epoch, Note, Step
 from engine.training.loop import Training, evaluate, fit
 from tests.engine.training.toy import Pictures, config, training
@@ -54,8 +55,10 @@ def test_frozen_features_are_the_same_before_and_after() -> None:
     made = training(config(strategy="linear_probe"))
     images = Pictures(4).batch(torch.arange(4).numpy(), None)
     head = len(made.chain.blocks) - 1
+    made.chain.model.eval()
     before = made.chain(images, 0, head)
     run(made)
+    made.chain.model.eval()
     assert torch.equal(before, made.chain(images, 0, head))
 
 
@@ -125,6 +128,37 @@ def test_class_weights_count_a_rare_class_as_much_as_a_common_one() -> None:
     counts = torch.tensor([9.0, 3.0, 1.0])
     expected = torch.nn.functional.cross_entropy(logits, source.targets, weight=13 / (counts * 3))
     assert event.train_loss == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_a_weighted_step_is_the_step_torch_would_take() -> None:
+    """The batch's loss is divided by the weights in it, as CrossEntropyLoss(weight) does."""
+    options = {
+        "strategy": "linear_probe",
+        "class_weights": "balanced",
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "warmup": 0.0,
+    }
+    made = training(config(lr=0.1, schedule="constant", epochs=1, batch_size=4, **options))
+    source = Pictures(13)
+    source.targets = torch.tensor([0] * 9 + [1] * 3 + [2])
+    rows = cut(epoch_order(source.targets, seed=0, epoch=0), 4)[0]
+    head = made.chain.model.fc
+    logits = made.chain(source.batch(rows, 0))
+    weights = 13 / (torch.tensor([9.0, 3.0, 1.0]) * 3)
+    loss = torch.nn.CrossEntropyLoss(weight=weights)(logits, source.targets[torch.from_numpy(rows)])
+    expected = head.weight - 0.1 * torch.autograd.grad(loss, head.weight)[0]  # type: ignore[union-attr, operator]
+    next(fit(made, source, None))
+    assert torch.allclose(head.weight, expected, atol=1e-6)  # type: ignore[union-attr, arg-type]
+
+
+def test_what_a_new_phase_freezes_keeps_no_gradient() -> None:
+    made = training(config(phases="layer4, head | 1; head | 1"))
+    for event in fit(made, Pictures(17), None):
+        if isinstance(event, Step):
+            held = {name.split(".")[0] for name, parameter in made.parameters.items() if parameter.grad is not None}
+            assert held == ({"layer4", "fc"} if event.epoch == 1 else {"fc"})
 
 
 def test_without_validation_images_the_training_score_decides() -> None:
