@@ -5,6 +5,7 @@ Not here: its fields (runconfig), torch, devices, what a strategy does.
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Mapping
 from typing import cast
 
@@ -79,8 +80,8 @@ def differences(configs: list[RunConfig]) -> dict[str, list[Value]]:
 
 def command_line(config: RunConfig) -> str:
     """The exact `python -m engine train` command that repeats this run."""
-    words = ["python -m engine train", f"--dataset {config.dataset}", f"--backbone {config.backbone}"]
-    words.append(f"--strategy {config.strategy}")
+    words = ["python -m engine train"]
+    words += [f"--{name} {shlex.quote(getattr(config, name))}" for name in ("dataset", "backbone", "strategy")]
     for about in options():
         value = getattr(config, about.name)
         if value != about.default:
@@ -89,5 +90,5 @@ def command_line(config: RunConfig) -> str:
 
 
 def _argument(name: str, value: Value) -> str:
-    quoted = "'" + str(value).replace("'", "'\\''") + "'" if isinstance(value, str) and not value.isalnum() else str(value)
-    return f"--{name} {quoted}" if name in ("weights", "epochs", "seed") else f"--set {name}={quoted}"
+    """Quoted for a POSIX shell."""
+    return f"--{name} {shlex.quote(str(value))}" if name in ("weights", "epochs", "seed") else f"--set {shlex.quote(f'{name}={value}')}"

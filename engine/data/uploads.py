@@ -45,18 +45,27 @@ class UploadedFile:
     bytes: int
 
 
+def reserve() -> Upload:
+    """A place for files that comes into being with the first of them: most people who see an upload area send nothing."""
+    upload = Upload(id=new_id("upload"), token=secrets.token_hex(16))
+    _RESERVED[upload.id] = upload.token
+    return upload
+
+
 def create(workspace: Workspace) -> Upload:
     """A fresh place for files."""
-    upload = Upload(id=new_id("upload"), token=secrets.token_hex(16))
-    folder = workspace.upload(upload.id)
-    folder.mkdir(parents=True)
-    (folder / _TOKEN).write_text(upload.token)
+    upload = reserve()
+    check(workspace, upload.id, upload.token)
     return upload
 
 
 def check(workspace: Workspace, upload_id: str, token: str) -> Path:
     """The upload's folder if it exists and the token is right; DatasetError otherwise, without telling which."""
     folder = _folder(workspace, upload_id)
+    if upload_id in _RESERVED and hmac.compare_digest(_RESERVED[upload_id].encode(), token.encode()):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _TOKEN).write_text(token)
+        _RESERVED.pop(upload_id, None)
     try:
         expected = (folder / _TOKEN).read_text()
     except OSError:
@@ -69,6 +78,7 @@ def check(workspace: Workspace, upload_id: str, token: str) -> Path:
 def discard(workspace: Workspace, upload_id: str) -> None:
     """Remove an upload and everything in it; nothing happens when it is already gone."""
     folder = _folder(workspace, upload_id)
+    _RESERVED.pop(upload_id, None)
     _LEDGERS.pop(folder, None)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -167,6 +177,8 @@ class _Ledger:
             return self._number
 
 
+_RESERVED: dict[str, str] = {}
+"""Upload id -> token of places that hold no file yet. They end with the process, as the pages that know them do."""
 _LEDGERS: dict[Path, _Ledger] = {}
 _LEDGERS_LOCK = threading.Lock()
 

@@ -85,7 +85,7 @@ def _forget(key: str) -> None:
 
 def _target(key: str) -> uploads.Upload:
     if f"{key}_target" not in st.session_state:
-        st.session_state[f"{key}_target"] = uploads.create(workspace())
+        st.session_state[f"{key}_target"] = uploads.reserve()
     return st.session_state[f"{key}_target"]
 
 

@@ -123,3 +123,20 @@ def test_pages_can_import_this_without_heavy_libraries() -> None:
         "import sys, engine.data.dataset, engine.data.uploads; print([m for m in ('torch', 'PIL', 'sklearn', 'numpy') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_reserved_place_exists_from_the_first_file_on(workspace: Workspace) -> None:
+    upload = uploads.reserve()
+    with pytest.raises(EngineError):
+        uploads.Receiver(workspace, upload.id, "", "a.jpg")
+    with pytest.raises(EngineError):
+        uploads.Receiver(workspace, upload.id, "none", "a.jpg")
+    assert list(workspace.incoming.iterdir()) == []
+    for name in ("a.jpg", "b.jpg"):
+        receiver = uploads.Receiver(workspace, upload.id, upload.token, name)
+        receiver.write(b"x")
+        receiver.close()
+    assert [file.name for file in uploads.received(workspace.upload(upload.id))] == ["a.jpg", "b.jpg"]
+    uploads.discard(workspace, upload.id)
+    with pytest.raises(EngineError):  # a straggler brings nothing back
+        uploads.Receiver(workspace, upload.id, upload.token, "c.jpg")
