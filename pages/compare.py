@@ -7,7 +7,7 @@ from pages.ui import charts, comparison, palette, text
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
 
-st.title("Compare")
+st.title("Compare", anchor=False)
 everything = run_store().list()
 if not everything:
     st.info("No run yet. Choose a backbone and several strategies on the page Configure, and start.", icon=":material/tune:")

@@ -30,7 +30,7 @@ def size_problem(side: int, info: BackboneInfo) -> str:
     return f"Image size is {side}, but {info.name} needs at least {info.min_size} pixels{steps}. Empty the field to take its own size."
 
 
-st.title("Configure")
+st.title("Configure", anchor=False)
 datasets = {summary.id: summary for summary in list_datasets(workspace())}
 if not datasets:
     sample = newest("sample", {})

@@ -7,7 +7,7 @@ from pages.ui import charts, controls, forecast, live, strip, text
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
 
-st.title("Monitor")
+st.title("Monitor", anchor=False)
 store = run_store()
 runs = {run.id: run for run in store.list()}
 if not runs:

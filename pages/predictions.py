@@ -12,14 +12,18 @@ from pages.ui.filters import SPLITS, filters, matrix
 from pages.ui.look import Source, thumbnails
 from pages.ui.resources import job_store, run_store, workspace
 from pages.ui.shown import ordered, read, select, unreadable
+from pages.ui.strategies import title
 from pages.ui.upload import next_upload, upload_area
 
 
 def caption_of(run: Run) -> str:
     summary = run.summary or {}
     accuracy = summary.get("test_accuracy") or summary.get("val_accuracy")
-    words = f"{text.short(run.name)} · {run.config.backbone}, {run.config.strategy}"
-    return f"{words} · {text.percent(float(accuracy))}" if accuracy else words
+    words = [text.short(run.name)]
+    if run.config.backbone not in run.name or run.config.strategy not in run.name:  # as they are, unless a person named the run
+        words.append(f"{run.config.backbone}, {title(run.config.strategy).lower()}")
+    split = "test" if summary.get("test_accuracy") else "validation"
+    return " · ".join([*words, f"{text.percent(float(accuracy))} of {split} images right"] if accuracy else words)
 
 
 def how_good(run: Run, classes: tuple[str, ...]) -> None:

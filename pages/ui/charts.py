@@ -59,7 +59,7 @@ def overlay(curves: Sequence[Curve], metric: Metric) -> go.Figure:
     for curve in curves:
         figure.add_trace(_line(curve.name, _points(curve.rows, f"val_{metric}"), curve.colour, curve.dash))
     figure = _dressed(figure, metric, max((len(curve.rows) for curve in curves), default=1))
-    return figure.update_layout(showlegend=False)
+    return figure.update_layout(showlegend=False, margin_t=8)
 
 
 def key(curves: Sequence[Curve]) -> str:
@@ -164,7 +164,7 @@ def _framed(figure: go.Figure, epochs: int, *, height: int, first: float) -> go.
     ticks = {"dtick": 1} if epochs <= 10 else {"nticks": 8}
     figure.update_layout(
         height=height,
-        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        margin={"l": 0, "r": 8, "t": 34, "b": 0},  # room for the legend, also when a window grows and plotly forgets to ask for it
         hovermode="x unified",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
         showlegend=True,

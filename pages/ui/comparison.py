@@ -15,6 +15,7 @@ from engine.config import Value, differences, options
 from engine.runs.run import Run
 from engine.workspace import Workspace
 from pages.ui import forms, status, text
+from pages.ui.strategies import title
 from pages.ui.strip import amount
 
 
@@ -119,7 +120,7 @@ def _row(run: Run, scored: Scores) -> dict[str, object]:
     trains, total = started.get("trainable_parameters"), started.get("total_parameters")
     validation = summary.get("val_accuracy")
     return {
-        "strategy": run.config.strategy.replace("_", " "),
+        "strategy": title(run.config.strategy),
         "backbone": run.config.backbone,
         "status": status.word(run.status, paused=run.paused),
         "epoch": summary.get("best_epoch"),

@@ -29,10 +29,12 @@ def buttons(run: Run) -> None:
         if run.status == "queued":
             _button("Take out of the queue", "playlist_remove", lambda: store.request(run.id, "stop"))
         if run.status in ("stopped", "interrupted", "failed"):
-            _button("Resume", "play_arrow", lambda: store.requeue(run.id), primary=run.status != "failed")
+            _button("Resume", "play_arrow", lambda: store.requeue(run.id), primary=run.status == "interrupted")
         if run.status in ("finished", "stopped") and run.summary:
-            st.page_link("predictions.py", label="Look at the predictions", icon=":material/grid_view:", query_params={"run": run.id})
-            st.page_link("compare.py", label="Compare runs", icon=":material/balance:")
+            if st.button("Look at the predictions", icon=":material/grid_view:", type="primary"):
+                st.switch_page("predictions.py", query_params={"run": run.id})
+            if st.button("Compare runs", icon=":material/balance:"):
+                st.switch_page("compare.py", query_params={"dataset": run.config.dataset})
         if run.status != "running":
             _delete(run)
     if run.requested:

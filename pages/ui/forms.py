@@ -14,7 +14,7 @@ from pages.ui import text
 ELSEWHERE = frozenset({"weights", "last_n", "patterns"})
 """Options that belong to a choice made further up the page."""
 
-AUTOMATIC = {"lr": "the strategy's own", "image_size": "the weights' own", "patience": "off"}
+AUTOMATIC = {"lr": "automatic", "image_size": "automatic", "patience": "off"}
 """Options whose 0 means "take what fits": an empty field says so better than a zero."""
 _TITLES = {"data": "Data", "strategy": "Strategy", "optimisation": "Optimisation", "augmentation": "Images", "control": "Control"}
 

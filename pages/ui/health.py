@@ -38,7 +38,7 @@ def decide(draft_id: str) -> str | None:
     card = datasets.load_card(workspace(), draft_id)
     with st.container(border=True):
         st.subheader("Check before it becomes a dataset", anchor=False)
-        st.caption(text.md(card.layout))
+        st.caption(f"Understood as: {text.md(card.layout)}")
         health_card(card, key=draft_id)
         name = st.text_input("Name of the dataset", card.name, key=f"name_{draft_id}", max_chars=120)
         ratios, seed = _split_choice(card, draft_id)
@@ -49,7 +49,7 @@ def _facts(card: HealthCard) -> None:
     left_out = f"{text.count(len(card.problems), 'file')} left out" if card.problems else "nothing left out"
     facts = (
         ("Images", f"{card.images:,}", left_out),
-        ("Classes", f"{len(card.classes):,}", f"largest {card.imbalance:.1f} × smallest"),
+        ("Classes", f"{len(card.classes):,}", "of similar size" if card.imbalance < 1.5 else f"largest {card.imbalance:.1f} × smallest"),
         ("Typical size", f"{card.width_range[1]} × {card.height_range[1]}", _size_range(card)),
         ("On disk", text.bytes_(card.bytes), f"{text.bytes_(card.bytes / max(card.images, 1))} an image"),
     )
@@ -110,9 +110,7 @@ def _buttons(draft_id: str, card: HealthCard, name: str, ratios: Ratios, seed: i
     st.caption(_consequence(card, extra))
     keep, exclude, drop = st.columns([2, 2, 1])
     accepted = keep.button("Continue", key=f"keep_{draft_id}", type="secondary" if troubled else "primary", width="stretch")
-    without = exclude.button(
-        "Exclude problems", key=f"exclude_{draft_id}", type="primary" if troubled else "secondary", disabled=not troubled, width="stretch"
-    )
+    without = troubled and exclude.button("Exclude problems", key=f"exclude_{draft_id}", type="primary", width="stretch")
     if drop.button("Discard", key=f"drop_{draft_id}", type="tertiary", width="stretch"):
         datasets.discard(workspace(), draft_id)
         st.rerun()

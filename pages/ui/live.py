@@ -15,6 +15,7 @@ from engine.config import command_line, options
 from engine.runs.run import Run
 from pages.ui import forecast, status, strip, text
 from pages.ui.resources import run_store
+from pages.ui.strategies import title
 
 Rows = Sequence[Mapping[str, object]]
 LOG_LINES = 200
@@ -27,7 +28,8 @@ def headline(run: Run, rows: Rows) -> None:
     """Status in words; while running, how far the epoch and the run are and how long it will still take."""
     with st.container(horizontal=True, vertical_alignment="center"):
         status.badge(run.status, paused=run.paused)
-        st.markdown(text.md(f"{run.config.backbone}, {run.config.strategy.replace('_', ' ')}, on {run.device or 'the next free device'}"))
+        strategy, device = title(run.config.strategy).lower(), {None: "the next free device", "cpu": "the CPU"}.get(run.device, run.device)
+        st.markdown(text.md(f"{run.config.backbone}, {strategy}, on {device}"))
     if run.status == "running":
         _progress(run, rows)
     elif run.status == "queued":
@@ -52,7 +54,7 @@ def outcome(run: Run, rows: Rows) -> str:
     parts = [f"Best epoch {summary.get('best_epoch', '?')} of {len(rows)}."]
     parts += [f"Accuracy: {', '.join(said)}."] if said else []
     parts += [f"Took {text.duration(float(str(summary['seconds'])))}."] if "seconds" in summary else []
-    if summary.get("frozen_unchanged"):
+    if summary.get("frozen_unchanged") and _something_was_frozen(run):
         parts.append("Every frozen parameter is bit for bit what it was.")
     return " ".join(parts)
 
@@ -130,6 +132,11 @@ def log_tail(path: Path) -> str:
     except OSError:
         return ""
     return "\n".join(lines[-LOG_LINES:])
+
+
+def _something_was_frozen(run: Run) -> bool:
+    started = run.started or {}
+    return started.get("trainable_parameters") != started.get("total_parameters")
 
 
 def _progress(run: Run, rows: Rows) -> None:

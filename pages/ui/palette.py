@@ -4,7 +4,6 @@ Not here: the colours themselves; they are said once, in .streamlit/config.toml.
 """
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import streamlit as st
 
@@ -34,18 +33,11 @@ def muted() -> str:
 def styles(ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """(colour, dash) for every id in `ids`, all runs in order of creation.
 
-    The colour hangs on the id, not on what is shown beside it; ten in a row never share one, and the next ten are dashed.
+    The colour hangs on the turn, not on what is shown beside it. The first colours, which differ most, go first;
+    ten in a row never share one, and the next ten are dashed.
     """
     colours = categorical()
-    used = [0] * len(colours)
-    chosen = {}
-    for key in ids:
-        wanted = sha256(key.encode()).digest()[0] % len(colours)
-        order = [(wanted + step) % len(colours) for step in range(len(colours))]
-        slot = min(order, key=lambda index: used[index])
-        chosen[key] = (colours[slot], DASHES[used[slot] % len(DASHES)])
-        used[slot] += 1
-    return chosen
+    return {key: (colours[turn % len(colours)], DASHES[turn // len(colours) % len(DASHES)]) for turn, key in enumerate(ids)}
 
 
 def _theme() -> str:

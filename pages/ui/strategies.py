@@ -20,6 +20,17 @@ from pages.ui import forms, text
 from pages.ui.strip import amount, of_plan
 
 FIRST = "linear_probe"
+_TITLES = {
+    "last_n": "Last N blocks",
+    "named": "Named blocks",
+    "full_finetune": "Full fine-tuning",
+    "probe_then_finetune": "Probe, then fine-tune",
+    "gradual_unfreeze": "Gradual unfreezing",
+    "two_phase": "Two phases",
+    "bias_norm": "Biases and norms",
+    "from_run": "Continue a run",
+}
+"""Where the name itself is no title."""
 _OWN = {"last_n": "last_n", "named": "patterns"}
 """Strategy -> the option that only it reads."""
 
@@ -88,7 +99,7 @@ def describe(name: str) -> tuple[str, str]:
 
 
 def title(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return _TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def _in_words(trained: tuple[int, ...], size: int) -> str:
@@ -103,8 +114,9 @@ def _in_words(trained: tuple[int, ...], size: int) -> str:
 def _tile(config: RunConfig, outline: Outline) -> RunConfig | None:
     name = config.strategy
     about, more = describe(name)
+    # No bold: the label is also what a screen reader says, asterisks included.
     ticked = st.checkbox(
-        f"**{text.md(title(name))}**", value=name == FIRST, key=f"strategy_{name}", help=text.md(more) or None, persist_state="session"
+        text.md(title(name)), value=name == FIRST, key=f"strategy_{name}", help=text.md(more) or None, persist_state="session"
     )
     st.caption(text.md(about))
     if not ticked:

@@ -37,7 +37,7 @@ def test_only_options_that_differ_are_listed(workspace: Workspace, dataset: Data
     runs = [prepared.finished(workspace, dataset, correct=30, seed=seed, lr=lr) for seed, lr in ((0, 0.0), (1, 0.01))]
     frame = comparison.differing(runs)
     assert {row[0]: list(row[1:]) for row in frame.itertuples(index=False)} == {
-        "Learning rate": ["the strategy's own", "0.01"],
+        "Learning rate": ["automatic", "0.01"],
         "Seed": ["0", "1"],
     }
     shown = prepared.page("compare").dataframe[1].value

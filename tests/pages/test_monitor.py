@@ -128,9 +128,10 @@ def test_a_finished_run_says_what_it_reached_and_links_to_its_predictions(worksp
     page = prepared.page("monitor")
     said = page.success[0].value.replace("\\", "")
     assert "Best epoch 4 of 4. Accuracy: 85.0 % on validation images, 75.0 % on test images. Took 1 min 20 s." in said
-    links = [link.proto for link in page.get("page_link")]
-    assert any("predictions" in str(link) and run.id in str(link) for link in links)
     assert "Stop" not in labels(page)
+    button(page, "Look at the predictions").click().run()
+    assert page.title[0].value == "Predictions"
+    assert page.query_params["run"] == run.id
 
 
 def test_delete_takes_two_steps_and_leaves_the_other_runs(workspace: Workspace, dataset: Dataset) -> None:
