@@ -1,0 +1,117 @@
+"""The whole job by mouse and keyboard: a zip of photographs, two strategies, the mistakes, and result.csv."""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from engine.evaluation.results import read_result
+from tests.browser import photographs
+from tests.browser.person import Person
+from tests.browser.screenshots import photograph
+from tests.browser.server import Server
+
+PAGES = ["Dataset", "Configure", "Monitor", "Compare", "Predictions"]
+IMAGES = len(photographs.CLASSES) * photographs.EACH + 1  # and the one with the hostile name
+UNSEEN = 12  # validation and test: 6 each
+
+
+def test_from_a_zip_to_result_csv(person: Person, server: Server, tmp_path: Path) -> None:
+    before = a_cold_deep_link_shows_the_whole_frame(person)
+    bring_the_photographs(person, tmp_path)
+    configure_two_strategies(person)
+    watch_the_epochs_arrive(person)
+    look_at_the_mistakes(person)
+    take_the_result_home(person, tmp_path)
+    person.open("/monitor?run=run-00000000")
+    assert frame(person) == before
+    assert person.page.evaluate("window.hostile") is None  # what the class name would have set
+
+
+def a_cold_deep_link_shows_the_whole_frame(person: Person) -> list[str]:
+    person.open("/monitor?run=run-00000000")
+    person.sees_heading("Monitor")
+    assert frame(person) == PAGES
+    return frame(person)
+
+
+def frame(person: Person) -> list[str]:
+    links = person.page.get_by_role("navigation", name="App pages").get_by_role("link")
+    expect(links).to_have_count(len(PAGES))
+    expect(person.page.get_by_text(re.compile("^.*Training on|Looking for a GPU"))).to_be_visible()
+    return [str(name).strip() for name in links.locator("p").all_inner_texts()]
+
+
+def bring_the_photographs(person: Person, tmp_path: Path) -> None:
+    person.open("/dataset")
+    person.sees_heading("Dataset")
+    person.give_file(photographs.make_zip(tmp_path / "my ![flowers](https:evil.example).zip"))
+    person.sees("Check before it becomes a dataset")
+    table = person.page.get_by_test_id("stDataFrame").first
+    expect(table.locator("td", has_text=photographs.BROKEN_FILE)).to_be_attached()
+    expect(table.locator("td", has_text="It is not an image, or it is damaged.")).to_be_attached()
+    counts = person.page.get_by_role("list", name="Images per class")
+    for label in photographs.CLASSES:
+        expect(counts.get_by_text(label, exact=True)).to_be_visible()
+    photograph(person, "dataset-check")
+    person.press_button("Continue")
+    expect(person.page.get_by_role("combobox", name="Dataset")).to_have_value(re.compile(re.escape("my ![flowers](https:evil.example)")))
+    expect(person.page.get_by_role("list", name="Images of my ![flowers](https:evil.example)").get_by_role("button")).to_have_count(IMAGES)
+
+
+def configure_two_strategies(person: Person) -> None:
+    person.press_button("Train on this dataset")
+    person.sees_heading("Configure")
+    person.choose("Weights", "Random weights")
+    expect(person.page.get_by_role("checkbox", name="Linear probe")).to_be_checked()
+    person.tick("Full fine-tuning")
+    person.type_into("Epochs", "2")
+    person.type_into("Batch size", "16")
+    person.click(person.page.get_by_text("More options"))
+    person.type_into("Image size", "32")
+    person.sees("Trains all 10 blocks")
+    person.press_button("Start 2 runs")
+
+
+def watch_the_epochs_arrive(person: Person) -> None:
+    person.sees_heading("Monitor")
+    expect(person.page.get_by_role("combobox", name="Run")).to_have_value(re.compile("linear_probe"))
+    expect(person.page.get_by_role("figure", name=re.compile("After epoch 2 the accuracy is"))).to_be_visible()
+    person.sees("Best epoch")
+    expect(person.page.get_by_role("button", name="Stop")).to_have_count(0)
+    person.sees("Every frozen parameter is bit for bit what it was.")
+    person.choose("Run", "resnet18 full")
+    person.sees("Trains all 10 blocks")
+    person.sees("Best epoch")
+
+
+def look_at_the_mistakes(person: Person) -> None:
+    person.press_button("Look at the predictions")
+    person.sees_heading("Predictions")
+    gallery = person.page.get_by_role("list", name="Predicted images")
+    expect(gallery.get_by_role("button")).to_have_count(UNSEEN)
+    person.click(person.page.get_by_role("radio", name="Wrong"))
+    expect(gallery.locator("button.good")).to_have_count(0)
+    mistakes = gallery.locator("button.bad")
+    assert 0 < mistakes.count() <= UNSEEN
+    truth = (mistakes.first.get_attribute("aria-label") or "").rpartition("but it is ")[2]
+    person.click(mistakes.first)
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog.get_by_text(f"{truth} (true)", exact=True)).to_be_visible()
+    expect(dialog.locator("img")).to_have_js_property("naturalWidth", 160)  # the photograph itself, not its thumbnail
+    person.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
+def take_the_result_home(person: Person, tmp_path: Path) -> None:
+    person.download("Download result.csv").save_as(tmp_path / "result.csv")
+    table = read_result(tmp_path / "result.csv")
+    assert list(table.columns[:2]) == ["file_dir", "predict"]
+    assert {column for column in table.columns if column.startswith("prob_")} == {f"prob_{label}" for label in photographs.CLASSES}
+    readable = table[table["error"] == ""]
+    assert len(readable) == IMAGES
+    assert set(readable["predict"]) <= set(photographs.CLASSES)
+    assert photographs.HOSTILE_FILE in set(readable["file_dir"])
+    unreadable = table[table["error"] != ""]
+    assert list(unreadable["file_dir"]) == [photographs.BROKEN_FILE]
+    assert list(unreadable["predict"]) == [""]
