@@ -102,7 +102,7 @@ def _warnings_about_classes(card: HealthCard) -> list[str]:
 def _warnings_about_images(card: HealthCard) -> list[str]:
     warnings = []
     if card.problems:
-        warnings.append(f"{_files(len(card.problems))} left out; the list says why.")
+        warnings.append(f"{_files(len(card.problems))} left out; the list below says why.")
     if card.duplicates:
         extra = sum(len(group) - 1 for group in card.duplicates)
         warnings.append(f"{_files(extra)} an exact copy of another image.")

@@ -196,7 +196,7 @@ def _refusal(staged: Staged, counts: Counter[str], problems: Sequence[Problem]) 
     """Why this is no dataset, and what was found instead."""
     suffixes = Counter(file.name.rpartition("/")[2].rpartition(".")[2].lower() for file in staged.files)
     kinds = ", ".join(f"{count} .{suffix[:12]}" for suffix, count in suffixes.most_common(5)) or "no files at all"
-    first = "; ".join(f"{problem.name[:80]}: {problem.reason}" for problem in problems[:3])
+    first = " ".join(f"{problem.name[:80]}: {problem.reason.rstrip('.')}." for problem in problems[:3])
     if counts:
         label, count = counts.most_common(1)[0]
         start = f"Only one class was found, {label[:80]!r} with {count} images; it takes at least two."

@@ -84,7 +84,10 @@ def extract(
             else:
                 path.unlink(missing_ok=True)
                 problems.append(Problem(name=name or ascii(info.orig_filename), reason=reason))
-    problems += [Problem(name=f"{folder}/ ({count} files)", reason="system folder", kind="system") for folder, count in system.items()]
+    problems += [
+        Problem(name=f"{folder}/ ({count} {'file' if count == 1 else 'files'})", reason="system folder", kind="system")
+        for folder, count in system.items()
+    ]
     return files
 
 
