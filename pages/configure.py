@@ -88,8 +88,9 @@ if sound:
     for one in sound:
         assert one.plan is not None
         st.html(strip.draw(strip.of_plan(outline, one.plan), title=strategies.title(one.config.strategy)))
-    curves = {strategies.title(one.config.strategy): strategies.rates(one) for one in sound}
+    curves = strategies.curves(sound)
     st.markdown("**Learning rate of the head**")
+    st.html(charts.key(curves))
     st.plotly_chart(
         charts.rates(curves, max(one.plan.epochs for one in sound if one.plan)),
         config=charts.CONFIG,

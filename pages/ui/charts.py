@@ -73,15 +73,13 @@ def key(curves: Sequence[Curve]) -> str:
     return f"<div style='display:flex;flex-wrap:wrap;gap:.2rem 1.25rem;font-size:.875rem'>{''.join(marks)}</div>"
 
 
-def rates(curves: Mapping[str, Sequence[tuple[float, float]]], epochs: int) -> go.Figure:
-    """The learning rate of the head that each strategy will use: (epoch, rate)."""
+def rates(curves: Sequence[Curve], epochs: int) -> go.Figure:
+    """The learning rate of the head that each strategy will use; rows of `epoch` and `rate`. `key` says which is whose."""
     figure = go.Figure()
-    colours = palette.categorical()
-    for index, (name, points) in enumerate(curves.items()):  # curves often coincide: dashes let the one below show
-        dash = palette.DASHES[index % len(palette.DASHES)]
-        figure.add_trace(_line(name, points, colours[index % len(colours)], dash, markers=False))
+    for curve in curves:
+        figure.add_trace(_line(curve.name, _points(curve.rows, "rate"), curve.colour, curve.dash, markers=False))
     figure.update_layout(yaxis={"title": "learning rate", "tickformat": ".1e", "rangemode": "tozero", "nticks": 4})
-    return _framed(figure, epochs, height=230, first=0.0)
+    return _framed(figure, epochs, height=210, first=0.0).update_layout(showlegend=False, margin_t=8)
 
 
 def intervals(estimates: Sequence[Estimate]) -> go.Figure:

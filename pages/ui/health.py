@@ -108,10 +108,10 @@ def _buttons(draft_id: str, card: HealthCard, name: str, ratios: Ratios, seed: i
     extra = sum(len(group) - 1 for group in card.duplicates)
     troubled = bool(extra or card.small_classes)
     st.caption(_consequence(card, extra))
-    keep, exclude, drop = st.columns([2, 2, 1])
-    accepted = keep.button("Continue", key=f"keep_{draft_id}", type="secondary" if troubled else "primary", width="stretch")
-    without = troubled and exclude.button("Exclude problems", key=f"exclude_{draft_id}", type="primary", width="stretch")
-    if drop.button("Discard", key=f"drop_{draft_id}", type="tertiary", width="stretch"):
+    places = st.columns([2, 2, 1] if troubled else [4, 1])
+    accepted = places[0].button("Continue", key=f"keep_{draft_id}", type="secondary" if troubled else "primary", width="stretch")
+    without = troubled and places[1].button("Exclude problems", key=f"exclude_{draft_id}", type="primary", width="stretch")
+    if places[-1].button("Discard", key=f"drop_{draft_id}", type="tertiary", width="stretch"):
         datasets.discard(workspace(), draft_id)
         st.rerun()
     if not (accepted or without):

@@ -78,7 +78,7 @@ def numbers(run: Run, rows: Rows) -> None:
     device = (run.started or {}).get("device_name")
     if device:
         precision = (run.started or {}).get("precision", "")
-        st.caption(f":material/memory: {text.md(f'{device}, {precision}')}")
+        st.caption(f":material/memory: {text.md(f'{device}, {precision}')}", help="The device, and the number format it computes in.")
 
 
 def blocks(run: Run, rows: Rows) -> None:

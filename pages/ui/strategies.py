@@ -16,7 +16,7 @@ from engine.errors import ConfigError
 from engine.models.outline import Outline
 from engine.training.freezing import STRATEGIES, FreezePlan, matches, plan_for, trainable_size
 from engine.training.schedule import curve
-from pages.ui import forms, text
+from pages.ui import charts, forms, palette, text
 from pages.ui.strip import amount, of_plan
 
 FIRST = "linear_probe"
@@ -65,6 +65,20 @@ def judge(config: RunConfig, outline: Outline) -> Chosen:
         return Chosen(config=config, plan=plan_for(outline, validate(config)))
     except ConfigError as error:
         return Chosen(config=config, plan=None, problem=str(error))
+
+
+def curves(chosen: Sequence[Chosen]) -> list[charts.Curve]:
+    """The learning rate of the head under every strategy. Curves often coincide: dashes let the one below show."""
+    colours = palette.categorical()
+    return [
+        charts.Curve(
+            name=title(one.config.strategy),
+            rows=[{"epoch": epoch, "rate": rate} for epoch, rate in rates(one)],
+            colour=colours[turn % len(colours)],
+            dash=palette.DASHES[turn % len(palette.DASHES)],
+        )
+        for turn, one in enumerate(chosen)
+    ]
 
 
 def rates(chosen: Chosen) -> list[tuple[float, float]]:

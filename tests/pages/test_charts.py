@@ -29,7 +29,8 @@ def test_epochs_without_a_value_are_left_out():
 
 
 def test_rates_are_drawn_over_all_epochs():
-    figure = charts.rates({"linear_probe": [(0, 0.0), (5, 1e-3), (10, 0.0)]}, epochs=10)
+    rows = [{"epoch": 0, "rate": 0.0}, {"epoch": 5, "rate": 1e-3}, {"epoch": 10, "rate": 0.0}]
+    figure = charts.rates([charts.Curve(name="linear_probe", rows=rows, colour="#111111")], epochs=10)
     assert list(figure.data[0].y) == [0.0, 1e-3, 0.0]
     assert tuple(figure.layout.xaxis.range) == (0, 10)
 
@@ -39,7 +40,7 @@ def test_names_are_escaped_in_every_figure():
     figures = [
         charts.overlay([charts.Curve(name=hostile, rows=ROWS, colour="#111111")], "accuracy"),
         charts.intervals([charts.Estimate(name=hostile, colour="#111111", value=0.5, low=0.4, high=0.6)]),
-        charts.rates({hostile: [(0.0, 1.0)]}, epochs=1),
+        charts.rates([charts.Curve(name=hostile, rows=[{"epoch": 0, "rate": 1.0}], colour="#111111")], epochs=1),
     ]
     assert all("<a" not in figure.to_json() for figure in figures)
 
