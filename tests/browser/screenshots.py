@@ -23,7 +23,7 @@ def photograph(person: Person, name: str) -> None:
     for scheme in ("dark", "light"):
         person.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         if not person.page.get_by_role("dialog").count():  # which drawing anew would close
-            person.page.locator("body").press("r")  # figures take their colours when they are drawn
+            _draw_anew(person)  # figures take their colours when they are drawn
         for width in reversed(WIDTHS):
             whole = (scheme, width) != ("light", 1440)
             _resize(person, width, ONE_SCREEN)
@@ -32,7 +32,12 @@ def photograph(person: Person, name: str) -> None:
             _save(person, Path(FOLDER) / f"{name}-{scheme}-{width}.png")
     person.page.emulate_media(color_scheme="light")
     _resize(person, 1440, 1000)
-    person.page.locator("body").press("r")
+    _draw_anew(person)
+
+
+def _draw_anew(person: Person) -> None:
+    person.page.evaluate("document.activeElement.blur()")  # or the letter would be typed
+    person.page.keyboard.press("r")
 
 
 def _resize(person: Person, width: int, height: int) -> None:

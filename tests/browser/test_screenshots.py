@@ -1,36 +1,36 @@
 """Every page full of real state, for README and for whoever looks for what is ugly. Made only on request: `make screenshots`."""
 
 import re
+import zipfile
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from engine.runs.owners import this_process
 from engine.runs.store import RunStore
-from tests.browser import screenshots
+from tests.browser import photographs, screenshots
 from tests.browser.person import Person
 from tests.browser.screenshots import photograph
 from tests.browser.server import Server
 
+LONG_MS = 600_000
 pytestmark = pytest.mark.skipif(not screenshots.FOLDER, reason="screenshots are made by `make screenshots`")
 
 
-def test_every_page_has_its_picture_taken(person: Person, server: Server) -> None:
+def test_every_page_has_its_picture_taken(person: Person, server: Server, tmp_path: Path) -> None:
     for page in ("monitor", "compare", "predictions"):
         person.open(f"/{page}")
         photograph(person, f"{page}-empty")
     person.open("/")
     expect(person.page.get_by_role("list", name="Images of sample").get_by_role("button")).to_have_count(60)
     photograph(person, "dataset")
+    refused(person, tmp_path)
     configure(person)
     person.press_button("Start 3 runs")
     monitor(person)
-    expect(person.page.get_by_text("Queue")).to_have_count(0)
-    person.page.reload()
-    person.choose("Run", "resnet18 full")
-    person.sees("Best epoch")
     photograph(person, "monitor-finished")
-    predictions(person)
+    predictions(person, tmp_path)
     person.go_to("Compare")
     photograph(person, "compare")
     went_wrong(person, server)
@@ -44,11 +44,12 @@ def configure(person: Person) -> None:
     person.choose("Weights", "Random weights")
     for strategy in ("Last block", "Full fine-tuning"):
         person.tick(strategy)
-    person.type_into("Epochs", "8")
-    person.type_into("Batch size", "16")
-    person.type_into("Augmented views", "8")
+    person.type_into("Epochs", "20")
+    person.type_into("Batch size", "8")
+    person.type_into("Learning rate", "0.0005")
+    person.type_into("Augmented views", "20")
     person.click(person.page.get_by_text("More options"))
-    person.type_into("Image size", "96")
+    person.type_into("Image size", "112")
     person.click(person.page.get_by_text("More options"))
     person.sees("Trains all 10 blocks")
     photograph(person, "configure")
@@ -57,11 +58,23 @@ def configure(person: Person) -> None:
 def monitor(person: Person) -> None:
     person.sees_heading("Monitor")
     person.choose("Run", "resnet18 full")
-    expect(person.page.get_by_role("figure", name=re.compile("After epoch [456] the accuracy"))).to_be_visible(timeout=180_000)
+    figure = person.page.get_by_role("figure", name=re.compile("After epoch 1[234] the accuracy"))
+    expect(figure).to_be_visible(timeout=LONG_MS)
     photograph(person, "monitor")
+    expect(person.page.get_by_text("Best epoch")).to_be_visible(timeout=LONG_MS)
 
 
-def predictions(person: Person) -> None:
+def refused(person: Person, tmp_path: Path) -> None:
+    """An archive with one class only."""
+    with zipfile.ZipFile(tmp_path / "roses.zip", "w") as archive:
+        archive.writestr("roses/one.jpg", b"no photograph")
+    person.give_file(tmp_path / "roses.zip")
+    expect(person.page.get_by_role("button", name="Understood")).to_be_visible()
+    photograph(person, "dataset-refused")
+    person.press_button("Understood")
+
+
+def predictions(person: Person, tmp_path: Path) -> None:
     person.press_button("Look at the predictions")
     gallery = person.page.get_by_role("list", name="Predicted images")
     expect(gallery.get_by_role("button").first).to_be_visible()
@@ -72,6 +85,9 @@ def predictions(person: Person) -> None:
     person.page.keyboard.press("Escape")
     person.click(person.page.get_by_role("tab", name="New images"))
     photograph(person, "predictions-new")
+    person.give_file(photographs.make_zip(tmp_path / "holiday.zip"))
+    person.sees("1 file unreadable")
+    photograph(person, "predictions-new-done")
 
 
 def went_wrong(person: Person, server: Server) -> None:

@@ -95,10 +95,12 @@ def look_at_the_mistakes(person: Person) -> None:
     mistakes = gallery.locator("button.bad")
     assert 0 < mistakes.count() <= UNSEEN
     truth = (mistakes.first.get_attribute("aria-label") or "").rpartition("but it is ")[2]
-    person.click(mistakes.first)
+    mistakes.first.press("Enter")  # as with the mouse
     dialog = person.page.get_by_role("dialog")
     expect(dialog.get_by_text(f"{truth} (true)", exact=True)).to_be_visible()
     expect(dialog.locator("img")).to_have_js_property("naturalWidth", 160)  # the photograph itself, not its thumbnail
+    person.page.keyboard.press("ArrowRight")
+    expect(dialog.get_by_text(re.compile("^2 of"))).to_be_visible()
     person.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
 
