@@ -31,8 +31,8 @@ _TITLES = {
     "from_run": "Continue a run",
 }
 """Where the name itself is no title."""
-_OWN = {"last_n": "last_n", "named": "patterns"}
-"""Strategy -> the option that only it reads."""
+_OWN = {"last_n": "last_n", "two_phase": "last_n", "named": "patterns"}
+"""Strategy -> the option that it reads and most others do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,12 @@ class Chosen:
 
 def tiles(base: RunConfig, outline: Outline) -> list[RunConfig]:
     """Draw the tiles; the configuration of every ticked strategy, `base` with the strategy's own options filled in."""
-    chosen = []
+    chosen: list[RunConfig] = []
+    asked: dict[str, Value] = {}
     with st.grid(min_column_width=230, border=True):
         for name in STRATEGIES:
             with st.container(gap="xsmall"):
-                config = _tile(replace(base, strategy=name), outline)
+                config = _tile(replace(base, strategy=name), outline, asked)
             if config is not None:
                 chosen.append(config)
     for config in chosen:
@@ -125,7 +126,8 @@ def _in_words(trained: tuple[int, ...], size: int) -> str:
     return f"trains in phase {', '.join(str(phase + 1) for phase, values in enumerate(trained) if values)}{part}"
 
 
-def _tile(config: RunConfig, outline: Outline) -> RunConfig | None:
+def _tile(config: RunConfig, outline: Outline, asked: dict[str, Value]) -> RunConfig | None:
+    """One strategy; `asked` collects the options that a tile before has asked for already."""
     name = config.strategy
     about, more = describe(name)
     # No bold: the label is also what a screen reader says, asterisks included.
@@ -137,8 +139,12 @@ def _tile(config: RunConfig, outline: Outline) -> RunConfig | None:
         _cost(config, outline)
         return None
     if name in _OWN:
-        value = forms.widget(next(about for about in options() if about.name == _OWN[name]))
-        config = with_values(config, {_OWN[name]: value})
+        about_option = next(option for option in options() if option.name == _OWN[name])
+        if about_option.name in asked:
+            st.caption(text.md(f"{about_option.label}: {asked[about_option.name]}, as said before"))
+        else:
+            asked[about_option.name] = forms.widget(about_option)
+        config = with_values(config, {about_option.name: asked[about_option.name]})
     _cost(config, outline)
     return config
 

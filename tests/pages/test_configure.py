@@ -93,6 +93,18 @@ def test_options_of_one_strategy_do_not_leak_into_another(workspace: Workspace, 
     assert (queued["named"].last_n, queued["named"].patterns) == (2, "layer4*")
 
 
+def test_two_strategies_that_read_one_option_ask_for_it_once(workspace: Workspace, dataset: Dataset) -> None:
+    page = tick(prepared.page("configure"), "last_n", "two_phase")
+    page.number_input(key=forms.key_of("last_n")).set_value(3).run()
+    assert "Blocks to train: 3, as said before" in prepared.drawn(page).replace("\\", "")
+    start(page).click().run()
+    assert {run.config.strategy: run.config.last_n for run in RunStore(workspace).list()} == {
+        "linear_probe": 2,
+        "last_n": 3,
+        "two_phase": 3,
+    }
+
+
 def test_patterns_show_what_they_match_and_one_without_a_match_blocks_start(workspace: Workspace, dataset: Dataset) -> None:
     page = tick(prepared.page("configure"), "named")
     page.text_input(key=forms.key_of("patterns")).set_value("*.bias, layer9").run()
