@@ -64,6 +64,9 @@ def _run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         ("resume", commands.resume, "continue a stopped, interrupted or failed run here, or wake a paused one"),
     ):
         _verb(verbs, name, work, text).add_argument("run", metavar="RUN")
+    proof = _verb(verbs, "audit", commands.audit, "show what moved in training and what stayed frozen, byte for byte")
+    proof.add_argument("runs", metavar="RUN", nargs="*", help="default: every run that has an audit")
+    proof.add_argument("--blocks", action="store_true", help="a line for every block, with how far it moved")
     predict = _verb(verbs, "predict", commands.predict, "classify new images with a trained run")
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("source", metavar="SOURCE", help="image, folder or zip")

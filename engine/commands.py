@@ -4,17 +4,17 @@ Not here: parsing and exit codes (cli).
 """
 
 import argparse
+import csv
 import dataclasses
-import json
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.config import RunConfig, Value, options, parse_settings, to_json, validate
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
 from engine.models.catalog import Catalog, load_catalog
+from engine.printing import Progress, columns, say, table
 from engine.runs import worker
 from engine.runs.database import Json
 from engine.runs.run import Run
@@ -46,7 +46,7 @@ def make_sample(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 
 def list_datasets(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     rows = [dataclasses.asdict(summary) for summary in datasets.list_datasets(supervisor.workspace)]
-    _table(chosen, rows, ("id", "name", "images", "classes", "created_at"), "No dataset yet. Make one: python -m engine sample")
+    table(chosen, rows, ("id", "name", "images", "classes", "created_at"), "No dataset yet. Make one: python -m engine sample")
 
 
 def list_backbones(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
@@ -55,9 +55,7 @@ def list_backbones(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
         for info in _catalog(chosen, supervisor).backbones
         if chosen.name_part in info.name
     ]
-    _table(
-        chosen, rows, ("name", "parameters", "gflops", "input_size", "weights", "on_disk"), f"No backbone contains {chosen.name_part!r}."
-    )
+    table(chosen, rows, ("name", "parameters", "gflops", "input_size", "weights", "on_disk"), f"No backbone contains {chosen.name_part!r}.")
 
 
 def list_options(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
@@ -74,7 +72,7 @@ def list_options(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 
 def list_runs(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     rows = [_run_row(run) for run in RunStore(supervisor.workspace).list()]
-    _table(chosen, rows, ("run", "name", "status", "backbone", "strategy", "epoch", "test_accuracy"), "No run yet.")
+    table(chosen, rows, ("run", "name", "status", "backbone", "strategy", "epoch", "test_accuracy"), "No run yet.")
 
 
 def train(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
@@ -82,7 +80,7 @@ def train(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     store = RunStore(supervisor.workspace)
     if chosen.queue:
         run = store.enqueue(config, name=chosen.name)
-        return _say(chosen, {"run": run.id, "status": run.status}, f"{run.id} is queued.")
+        return say(chosen, {"run": run.id, "status": run.status}, f"{run.id} is queued.")
     _run_here(chosen, supervisor, store, store.enqueue(config, name=chosen.name, owner=supervisor.owner))
 
 
@@ -90,8 +88,8 @@ def learning_rates(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     config = _config(chosen, supervisor)
     result = _job(chosen, supervisor, "learning_rates", {"config": to_json(config)})
     if chosen.json:
-        return _say(chosen, {name: result[name] for name in ("rates", "losses", "suggestion")}, "")
-    _columns([{"rate": rate, "loss": loss} for rate, loss in zip(result["rates"], result["losses"], strict=True)][::4], ("rate", "loss"))
+        return say(chosen, {name: result[name] for name in ("rates", "losses", "suggestion")}, "")
+    columns([{"rate": rate, "loss": loss} for rate, loss in zip(result["rates"], result["losses"], strict=True)][::4], ("rate", "loss"))
     found = result["suggestion"]
     print(
         f"Suggestion: --set lr={found:.2g}" if found else "No suggestion: the loss never fell clearly. Try more images or another strategy."
@@ -104,6 +102,33 @@ def resume(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
         return _request(chosen, supervisor, "resume")
     store.sweep()
     _run_here(chosen, supervisor, store, store.requeue(chosen.run, owner=supervisor.owner))
+
+
+def audit(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    store, broken = RunStore(supervisor.workspace), []
+    wanted = [store.get(run) for run in chosen.runs] or [run for run in store.list() if _audit_of(supervisor, run)]
+    rows: list[Json] = []
+    for run in reversed(wanted):
+        tensors = _audit_of(supervisor, run)
+        if not tensors:
+            raise EngineError(f"{run.name} has no audit yet: it is {run.status}. Let it finish.")
+        about = {"run": run.id, "backbone": run.config.backbone, "strategy": run.config.strategy}
+        blocks = list(dict.fromkeys(row["block"] for row in tensors)) if chosen.blocks else [""]
+        for block in blocks:
+            shown = [row for row in tensors if not block or row["block"] == block]
+            counts = {verdict: sum(row["verdict"] == verdict for row in shown) for verdict in ("frozen", "trained", "idle", "broken")}
+            furthest = max(float(row["movement"]) for row in shown)
+            rows.append({**about, **({"block": block} if block else {}), **counts, "movement": furthest, "kept": not counts["broken"]})
+        broken += [run.name] if any(row["verdict"] == "broken" for row in tensors) else []
+    table(chosen, rows, tuple(rows[0]) if rows else (), "No run has an audit yet.")
+    if broken:
+        raise EngineError(f"Frozen tensors moved in {', '.join(broken)}. This is a defect of Thaw; please report it.")
+
+
+def _audit_of(supervisor: Supervisor, run: Run) -> list[dict[str, str]]:
+    """The rows of a run's audit.csv; none before it was written."""
+    path = supervisor.workspace.run(run.id) / "audit.csv"
+    return list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
 
 
 def stop(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
@@ -122,12 +147,12 @@ def predict(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
         shutil.copyfile(supervisor.workspace.run(run.id) / "predictions" / made / "result.csv", chosen.out)
     except OSError as error:
         raise EngineError(f"{chosen.out} cannot be written ({error.strerror}). Choose another file with --out.") from error
-    _say(chosen, {"run": run.id, "predictions": made, "out": chosen.out}, f"Predictions are in {chosen.out}.")
+    say(chosen, {"run": run.id, "predictions": made, "out": chosen.out}, f"Predictions are in {chosen.out}.")
 
 
 def work(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     workers = worker.start(supervisor.workspace)
-    _say(chosen, {"working": True}, "Working through the queue. Stop with Ctrl+C.")
+    say(chosen, {"working": True}, "Working through the queue. Stop with Ctrl+C.")
     try:
         workers.wait()
     finally:
@@ -171,16 +196,16 @@ def _catalog(chosen: argparse.Namespace, supervisor: Supervisor) -> Catalog:
 
 def _job(chosen: argparse.Namespace, supervisor: Supervisor, kind: str, arguments: Json) -> Json:
     """Do a job here and now; its result."""
-    return supervisor.do_job_here(kind, arguments, watch=_Progress(chosen))
+    return supervisor.do_job_here(kind, arguments, watch=Progress(chosen))
 
 
 def _run_here(chosen: argparse.Namespace, supervisor: Supervisor, store: RunStore, run: Run) -> None:
     """Train in a child of this process and report; a failure is raised as the sentence that the run keeps."""
-    supervisor.do_run(run, run.config.device, watch=_Progress(chosen))
+    supervisor.do_run(run, run.config.device, watch=Progress(chosen))
     ended = store.get(run.id)
     summary = ended.summary or {}
     accuracy = f", test accuracy {summary['test_accuracy']:.1%}" if summary.get("test_accuracy") is not None else ""
-    _say(chosen, {"run": run.id, "status": ended.status, **summary}, f"{run.id} {ended.status}{accuracy}")
+    say(chosen, {"run": run.id, "status": ended.status, **summary}, f"{run.id} {ended.status}{accuracy}")
     if ended.error:
         raise EngineError(ended.error)
 
@@ -189,28 +214,7 @@ def _request(chosen: argparse.Namespace, supervisor: Supervisor, what: str) -> N
     store = RunStore(supervisor.workspace)
     store.request(chosen.run, what)
     status = store.get(chosen.run).status
-    _say(chosen, {"run": chosen.run, "status": status, "requested": what}, f"{chosen.run} is asked to {what}.")
-
-
-class _Progress:
-    """Prints what a child says: one line an epoch, stages as they change; with --json every event but the steps."""
-
-    def __init__(self, chosen: argparse.Namespace) -> None:
-        self._json, self._stage = chosen.json, ""
-
-    def __call__(self, event: Json) -> None:
-        if self._json:
-            if event["event"] in ("epoch", "note", "started"):
-                print(json.dumps(event, ensure_ascii=False), flush=True)
-        elif event["event"] == "epoch":
-            shown = ("train_loss", "val_loss", "val_accuracy")
-            scores = "  ".join(f"{name} {event[name]:.4f}" for name in shown if event[name] is not None)
-            print(f"epoch {event['epoch']}/{event['epochs']}  {scores}  {event['seconds']:.1f} s", flush=True)
-        elif event["event"] == "note":
-            print(event["text"], flush=True)
-        elif event["event"] == "progress" and "stage" in event and event["stage"] != self._stage:
-            self._stage = event["stage"]
-            print(f"{self._stage} ...", file=sys.stderr, flush=True)
+    say(chosen, {"run": chosen.run, "status": status, "requested": what}, f"{chosen.run} is asked to {what}.")
 
 
 def _ratios(text: str) -> tuple[float, float, float]:
@@ -235,43 +239,10 @@ def _run_row(run: Run) -> Json:
 def _show_card(chosen: argparse.Namespace, made: datasets.Dataset) -> None:
     card = datasets.card_of(made)
     if chosen.json:
-        return _say(chosen, {"dataset": made.id, **card.to_dict()}, "")
+        return say(chosen, {"dataset": made.id, **card.to_dict()}, "")
     print(f"{made.name} ({made.id}): {card.images} images, {len(card.classes)} classes. {card.layout}")
-    _columns([dataclasses.asdict(row) for row in card.classes], ("name", "train", "val", "test", "total"))
+    columns([dataclasses.asdict(row) for row in card.classes], ("name", "train", "val", "test", "total"))
     for sentence in card.warnings:
         print(sentence)
     for problem in card.problems:
         print(f"left out: {problem.name}: {problem.reason}")
-
-
-def _say(chosen: argparse.Namespace, record: Json, sentence: str) -> None:
-    print(json.dumps(record, ensure_ascii=False) if chosen.json else sentence, flush=True)
-
-
-def _table(chosen: argparse.Namespace, rows: Sequence[Json], columns: Sequence[str], empty: str) -> None:
-    if chosen.json:
-        for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
-    elif rows:
-        _columns(rows, columns)
-    else:
-        print(empty)
-
-
-def _columns(rows: Iterable[Json], columns: Sequence[str]) -> None:
-    cells = [list(columns), *([_cell(row[column]) for column in columns] for row in rows)]
-    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return (
-        f"{value:.4g}"
-        if isinstance(value, float)
-        else f"{value:,}"
-        if isinstance(value, int) and not isinstance(value, bool)
-        else str(value)
-    )

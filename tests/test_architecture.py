@@ -63,7 +63,7 @@ def wing(module: str) -> str:
         return "ground"
     if parts[1] in BELOW:
         return parts[1]
-    return "cli" if parts[1] in ("cli", "__main__", "commands") else "ground"
+    return "cli" if parts[1] in ("cli", "__main__", "commands", "printing") else "ground"
 
 
 def module_of(path: Path) -> str:

@@ -101,6 +101,33 @@ def test_a_weights_file_of_ones_own(imported: Workspace, tmp_path: Path, capsys:
     assert run.config.weights.startswith("file:weights-") and run.status == "finished"
 
 
+def test_the_audit_names_a_broken_promise_and_exits_with_two(imported: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--dataset", "colours", *SMALL]) == 0
+    (run,) = RunStore(imported).list()
+    capsys.readouterr()
+    assert main(["audit", "--json"]) == 0
+    assert last_json(capsys) == {
+        "run": run.id,
+        "backbone": "resnet18",
+        "strategy": "linear_probe",
+        "frozen": 120,
+        "trained": 2,
+        "idle": 0,
+        "broken": 0,
+        "movement": last_movement(imported, run.id),
+        "kept": True,
+    }
+    path = imported.run(run.id) / "audit.csv"
+    path.write_text(path.read_text().replace("False,False,0,frozen", "False,True,0.5,broken", 1))
+    assert main(["audit", run.id]) == 2
+    assert "Frozen tensors moved" in capsys.readouterr().err
+
+
+def last_movement(workspace: Workspace, run_id: str) -> float:
+    lines = (workspace.run(run_id) / "audit.csv").read_text().splitlines()[1:]
+    return max(float(line.split(",")[-2]) for line in lines)
+
+
 def test_queueing_leaves_the_work_to_a_worker(imported: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--dataset", "colours", *SMALL, "--queue", "--json"]) == 0
     queued = last_json(capsys)
