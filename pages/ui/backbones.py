@@ -166,8 +166,8 @@ def _row(info: BackboneInfo) -> dict[str, object]:
 
 def _caption(info: BackboneInfo) -> str:
     best = next((entry for entry in info.weights if entry.is_default), None)
-    score = f" · {best.acc1:.1f} %" if best and best.acc1 else ""
-    return f"{info.name} · {amount(info.parameters)}{score}"
+    score = f" · {best.acc1:.1f} % on ImageNet" if best and best.acc1 else ""
+    return f"{info.name} · {amount(info.parameters)} parameters{score}"
 
 
 def _entry_caption(entry: WeightsInfo) -> str:

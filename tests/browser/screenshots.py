@@ -3,6 +3,7 @@
 import io
 import os
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 from playwright.sync_api import expect
@@ -11,6 +12,8 @@ from tests.browser.person import Person
 
 FOLDER = os.environ.get("THAW_SCREENSHOTS", "")
 WIDTHS = (1440, 390)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("dark", "light")
+PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(15, 23, 28)"}
 ONE_SCREEN = 1200
 _TALLEST = 5000
 
@@ -20,8 +23,8 @@ def photograph(person: Person, name: str) -> None:
     if not FOLDER:
         return
     Path(FOLDER).mkdir(parents=True, exist_ok=True)
-    for scheme in ("dark", "light"):
-        person.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    for scheme in SCHEMES:
+        _switch(person, scheme)
         if not person.page.get_by_role("dialog").count():  # which drawing anew would close
             _draw_anew(person)  # figures take their colours when they are drawn
         for width in reversed(WIDTHS):
@@ -30,9 +33,14 @@ def photograph(person: Person, name: str) -> None:
             if whole:
                 _resize(person, width, min(max(_height(person), 700), _TALLEST))
             _save(person, Path(FOLDER) / f"{name}-{scheme}-{width}.png")
-    person.page.emulate_media(color_scheme="light")
     _resize(person, 1440, 1000)
     _draw_anew(person)
+
+
+def _switch(person: Person, scheme: Literal["light", "dark"]) -> None:
+    person.page.emulate_media(color_scheme=scheme)
+    expect(person.page.get_by_test_id("stApp")).to_have_css("background-color", PAPER[scheme])
+    person.page.mouse.move(0, 0)  # nothing looks touched
 
 
 def _draw_anew(person: Person) -> None:

@@ -91,7 +91,7 @@ def predictions(person: Person, tmp_path: Path) -> None:
 
 
 def went_wrong(person: Person, server: Server) -> None:
-    """A run that fails with a sentence: its dataset is gone."""
+    """A run that failed, with its sentence."""
     store = RunStore(server.workspace)
     broken = store.enqueue(store.list()[0].config, name="a learning rate too high", owner=this_process())
     store.finish(
