@@ -11,14 +11,24 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from engine.errors import BackboneError
+from engine.models.hooks import called_head
 from engine.models.trace import output_chain, trace
 
 AUXILIARIES = ("aux1", "aux2", "AuxLogits")
 
 
-def find_head(model: nn.Module) -> str:
-    """Path of the last Linear or Conv2d before the output: `fc`, `classifier.6`, `heads.head`."""
-    for node in output_chain(trace(model, training=False)):
+def find_head(model: nn.Module, input_size: int = 0) -> str:
+    """Path of the last Linear or Conv2d before the output: `fc`, `classifier.6`, `heads.head`.
+
+    A model that cannot be traced is run on images of `input_size` pixels, if that is given, to see which layer comes last.
+    """
+    try:
+        graph = trace(model, training=False)
+    except BackboneError:
+        if not input_size or (path := called_head(model, input_size)) is None:
+            raise
+        return path
+    for node in output_chain(graph):
         if node.op == "call_module" and isinstance(model.get_submodule(str(node.target)), (nn.Linear, nn.Conv2d)):
             return str(node.target)
     raise BackboneError(
@@ -26,14 +36,14 @@ def find_head(model: nn.Module) -> str:
     )
 
 
-def swap_head(model: nn.Module, backbone: str, classes: int, seed: int) -> str:
+def swap_head(model: nn.Module, backbone: str, classes: int, seed: int, *, input_size: int = 0) -> str:
     """Give `model` a new head for `classes` classes and return its path. Equal (seed, backbone, classes) give equal heads.
 
     The global random state is neither read nor changed. Auxiliary heads (GoogLeNet, Inception) go: in training
-    they would make the output a tuple and the pass impossible to cut.
+    they would make the output a tuple and the pass impossible to cut. `input_size` as in find_head.
     """
     drop_auxiliaries(model)
-    path = find_head(model)
+    path = find_head(model, input_size)
     old = model.get_submodule(path)
     assert isinstance(old, (nn.Linear, nn.Conv2d))
     head = _like(old, classes)

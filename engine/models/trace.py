@@ -22,7 +22,7 @@ Forward = Callable[[nn.Module, Tensor], Tensor]
 _CONTAINERS = (nn.Sequential, nn.ModuleList, Encoder, MaxVitBlock)
 _LEAVES = tuple(kind for _, kind in inspect.getmembers(torchvision.ops, inspect.isclass) if issubclass(kind, nn.Module))
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
-_DROPOUTS = nn.modules.dropout._DropoutNd
+DROPOUTS = nn.modules.dropout._DropoutNd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +96,19 @@ def modules_of(model: nn.Module, segment: Segment) -> tuple[nn.Module, ...]:
     return tuple(model.get_submodule(_target(node)) for node in segment.nodes if node.op == "call_module")
 
 
+def opens(module: nn.Module) -> bool:
+    """Whether to look inside. A conv with its norm and activation is one unit, whatever container holds it."""
+    if not isinstance(module, _CONTAINERS) or isinstance(module, _LEAVES) or type(module).forward is not _own_forward(module):
+        return False
+    children = list(module.children())
+    composite = any(list(child.children()) and not isinstance(child, _LEAVES) for child in children)
+    return composite or sum(has_matrix(child) for child in children) > 1
+
+
+def has_matrix(module: nn.Module) -> bool:
+    return any(parameter.ndim > 1 for parameter in module.parameters())
+
+
 class _Tracer(fx.Tracer):
     """Leaves whole what torch.nn and torchvision.ops define, so that their `training` is read when they run, not now."""
 
@@ -122,18 +135,9 @@ def _unit(model: nn.Module, path: str, head: str) -> str:
     parts = path.split(".") if path else []
     for depth in range(1, len(parts) + 1):
         unit = ".".join(parts[:depth])
-        if not _opens(model.get_submodule(unit)) and not head.startswith(f"{unit}."):
+        if not opens(model.get_submodule(unit)) and not head.startswith(f"{unit}."):
             return unit
     return ""
-
-
-def _opens(module: nn.Module) -> bool:
-    """Whether to look inside. A conv with its norm and activation is one unit, whatever container holds it."""
-    if not isinstance(module, _CONTAINERS) or isinstance(module, _LEAVES) or type(module).forward is not _own_forward(module):
-        return False
-    children = list(module.children())
-    composite = any(list(child.children()) and not isinstance(child, _LEAVES) for child in children)
-    return composite or sum(_has_matrix(child) for child in children) > 1
 
 
 def _own_forward(module: nn.Module) -> object:
@@ -141,12 +145,8 @@ def _own_forward(module: nn.Module) -> object:
     return next(kind.forward for kind in _CONTAINERS if isinstance(module, kind))
 
 
-def _has_matrix(module: nn.Module) -> bool:
-    return any(parameter.ndim > 1 for parameter in module.parameters())
-
-
 def _holds_weights(model: nn.Module, unit: str, head: str) -> bool:
-    return bool(unit) and (unit == head or _has_matrix(model.get_submodule(unit)))
+    return bool(unit) and (unit == head or has_matrix(model.get_submodule(unit)))
 
 
 def _before_dropout(model: nn.Module, nodes: list[fx.Node], units: list[str], index: int, current: str) -> int:
@@ -162,7 +162,7 @@ def _has_parameters(model: nn.Module, node: fx.Node) -> bool:
 
 
 def _is_dropout(model: nn.Module, node: fx.Node) -> bool:
-    return node.op == "call_module" and isinstance(model.get_submodule(_target(node)), _DROPOUTS)
+    return node.op == "call_module" and isinstance(model.get_submodule(_target(node)), DROPOUTS)
 
 
 def _live_value(nodes: list[fx.Node], start: int) -> fx.Node | None:
