@@ -22,7 +22,7 @@ BELOW: dict[str, set[str]] = {
     "runs": {"data", "models", "training", "evaluation"},
     "cli": {"data", "models", "training", "evaluation", "runs"},
 }
-COMPOSERS = {"pipeline", "session", "inference", "tasks"}
+COMPOSERS = {"pipeline", "session", "inference", "tasks", "export"}
 """The files of runs that wire the wings together."""
 LIGHT = (
     "engine.config",

@@ -30,8 +30,8 @@ from engine.runs.recorder import read_precision, read_preprocessing
 from engine.runs.run import Run
 from engine.runs.store import RunStore
 from engine.training.batches import moments, normalise
-from engine.training.loop import autocast
 from engine.training.numerics import numerics
+from engine.training.state import autocast
 from engine.workspace import Workspace, new_id
 
 BATCH = 64

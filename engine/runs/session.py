@@ -25,8 +25,8 @@ from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
 from engine.training.checkpoints import load_checkpoint
 from engine.training.freezing import plan_for, starting_weights
-from engine.training.loop import Training, moving_names
 from engine.training.numerics import Numerics, choose, numerics
+from engine.training.state import Training, moving_names
 from engine.workspace import Workspace
 
 

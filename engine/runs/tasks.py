@@ -22,7 +22,7 @@ from engine.runs.database import Json
 from engine.runs.inference import predict_new
 from engine.runs.progress import reported
 from engine.runs.session import open_session
-from engine.training.range_test import STEPS, range_test, suggestion
+from engine.training.lr_range import STEPS, range_test, suggestion
 from engine.workspace import Workspace, new_id
 
 Task = Callable[[Workspace, Json], Iterator[Json]]

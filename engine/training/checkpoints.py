@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.errors import TrainingError
-from engine.training.loop import Position, Training
+from engine.training.state import Position, Training
 from engine.workspace import atomic_path
 
 FORMAT = 2

@@ -3,21 +3,14 @@
 Not here: which batch, which learning rate, when a phase begins (loop).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torchvision.transforms import v2
 
 from engine import devices
 from engine.errors import TrainingError
-
-if TYPE_CHECKING:
-    from engine.training.loop import Training
-
-Mixer = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+from engine.training.state import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +25,7 @@ class Batch:
     seed: int
 
 
-def mixer(kind: str, classes: int) -> Mixer | None:
-    """MixUp (Zhang et al. 2018, alpha 0.2) or CutMix (Yun et al. 2019, alpha 1), which turn class numbers into shares [N, classes]."""
-    if kind == "none" or classes < 2:
-        return None
-    return v2.MixUp(alpha=0.2, num_classes=classes) if kind == "mixup" else v2.CutMix(alpha=1.0, num_classes=classes)
-
-
-def optimise(training: "Training", batch: Batch) -> torch.Tensor:
+def optimise(training: Training, batch: Batch) -> torch.Tensor:
     """Update the trainable parameters once. Returns the mean loss of the batch, still on the device.
 
     When memory runs out the batch is cut into twice as many parts whose gradients add up to the same step, and
@@ -59,7 +45,7 @@ def optimise(training: "Training", batch: Batch) -> torch.Tensor:
         _back_off(training, len(batch.targets), reason)
 
 
-def _back_off(training: "Training", images: int, reason: str) -> None:
+def _back_off(training: Training, images: int, reason: str) -> None:
     parts = training.position.parts * 2
     if parts > images:
         raise TrainingError(
@@ -72,7 +58,7 @@ def _back_off(training: "Training", images: int, reason: str) -> None:
     )
 
 
-def _attempt(training: "Training", batch: Batch) -> torch.Tensor:
+def _attempt(training: Training, batch: Batch) -> torch.Tensor:
     torch.manual_seed(batch.seed)
     inputs, targets = batch.inputs, batch.targets
     if training.mixer is not None and batch.start == 0:  # shares of labels belong to pixels, not to cached activations
@@ -95,7 +81,7 @@ def _attempt(training: "Training", batch: Batch) -> torch.Tensor:
     return sums[0] / weight
 
 
-def _forward(training: "Training", inputs: torch.Tensor, batch: Batch) -> torch.Tensor:
+def _forward(training: Training, inputs: torch.Tensor, batch: Batch) -> torch.Tensor:
     """float32 logits [n, classes]; gradients flow from the end of the frozen prefix on."""
     with torch.no_grad(), training.autocast():
         features = training.chain(inputs, batch.start, batch.prefix) if batch.start < batch.prefix else inputs
@@ -103,7 +89,7 @@ def _forward(training: "Training", inputs: torch.Tensor, batch: Batch) -> torch.
         return training.chain(features, max(batch.start, batch.prefix)).float()
 
 
-def _weight(training: "Training", targets: torch.Tensor) -> torch.Tensor:
+def _weight(training: Training, targets: torch.Tensor) -> torch.Tensor:
     """What the summed loss of the batch is divided by: the images, or the sum of their class weights."""
     weights = training.class_weights
     if weights is None:
@@ -111,5 +97,5 @@ def _weight(training: "Training", targets: torch.Tensor) -> torch.Tensor:
     return weights[targets].sum() if targets.ndim == 1 else (targets @ weights).sum()
 
 
-def _parts(training: "Training", tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def _parts(training: Training, tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return tensor.tensor_split(min(training.position.parts, len(tensor)))

@@ -8,7 +8,8 @@ import torch
 from engine.errors import TrainingError
 from engine.training.audit import base_digest, digests
 from engine.training.checkpoints import load_checkpoint, save_checkpoint
-from engine.training.loop import Training, fit
+from engine.training.loop import fit
+from engine.training.state import Training
 from tests.engine.training.toy import Pictures, config, training
 
 TRAIN, VAL = Pictures(20), Pictures(9, seed=1)

@@ -10,7 +10,8 @@ from engine.errors import TrainingError
 from engine.training.audit import audit, remember
 from engine.training.batches import cut, epoch_order
 from engine.training.events import Epoch, Note, Step
-from engine.training.loop import Training, evaluate, fit
+from engine.training.loop import evaluate, fit
+from engine.training.state import Training
 from tests.engine.training.toy import Pictures, config, training
 
 HEAD_FIRST = "head | 1; layer4, head | 1"

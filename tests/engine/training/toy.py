@@ -8,7 +8,7 @@ from engine.models.chain import Chain, build_chain
 from engine.models.head import swap_head
 from engine.models.registry import build
 from engine.training.freezing import plan_for
-from engine.training.loop import Training
+from engine.training.state import Training
 
 CLASSES, SIDE = 3, 32
 

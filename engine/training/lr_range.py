@@ -12,8 +12,9 @@ import torch
 
 from engine.training import batches as feeding
 from engine.training.batches import Source
-from engine.training.loop import Training, class_weights_of, enter_phase
+from engine.training.loop import class_weights_of, enter_phase
 from engine.training.plan import prefix_length
+from engine.training.state import Training
 from engine.training.step import Batch, optimise
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 80

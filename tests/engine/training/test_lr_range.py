@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from engine.training.range_test import HIGHEST, LOWEST, Point, range_test, suggestion
+from engine.training.lr_range import HIGHEST, LOWEST, Point, range_test, suggestion
 from tests.engine.training.toy import Pictures, config, training
 
 
