@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: run test lint screenshots clean
+.PHONY: run test test-all lint screenshots clean
 
 run: .venv/run.done
 	@echo "Thaw opens on http://127.0.0.1:$(PORT)  (stop with Ctrl+C)"
@@ -12,6 +12,9 @@ run: .venv/run.done
 test: .venv/test.done lint
 	$(BIN)/python -m tests.browser.chromium --ensure
 	$(BIN)/python -m pytest
+
+test-all: test
+	$(BIN)/python -m tests.backbones
 
 lint: .venv/test.done
 	$(BIN)/ruff format --check .

@@ -83,8 +83,7 @@ def every_cut_freezes_what_is_before_it(chain: Chain) -> None:
             assert all(chain.model.get_parameter(name).requires_grad == trains for name in block.parameters), block.name
             leaves = [part for module in block.modules for part in module.modules()]
             assert all(leaf.training == trains for leaf in leaves), block.name
-    for block in chain.blocks[:-1]:  # computed once for all steps, a dropout there would be drawn once
-        assert not isinstance(block.modules[-1], DROPOUTS), block.name
+    no_block_ends_in_dropout(chain)
 
 
 def the_rest_trains_from_a_cached_activation(chain: Chain) -> None:
@@ -117,6 +116,12 @@ CHECKS: tuple[Callable[[Chain], None], ...] = (
     every_cut_freezes_what_is_before_it,
     the_rest_trains_from_a_cached_activation,
 )
+
+
+def no_block_ends_in_dropout(chain: Chain) -> None:
+    """What stands before a cut is computed once; a dropout there would be drawn once."""
+    for block in chain.blocks[:-1]:
+        assert not isinstance(block.modules[-1], DROPOUTS), block.name
 
 
 def freeze(chain: Chain, cut: int) -> None:

@@ -12,8 +12,9 @@ from torch import nn
 
 from engine.errors import BackboneError
 from engine.models import registry
-from engine.models.chain import build_chain
-from tests.engine.models.checks import CHECKS, chain_of, images
+from engine.models.chain import Chain, build_chain
+from tests.engine.models import checks
+from tests.engine.models.checks import chain_of, images
 
 FAMILIES = [
     "alexnet",
@@ -37,11 +38,37 @@ FAMILIES = [
 ]
 
 
-@pytest.mark.parametrize("backbone", registry.names() if os.environ.get("THAW_ALL") == "1" else FAMILIES)
-def test_a_classifier_of_torchvision(backbone: str) -> None:
-    chain = chain_of(backbone)
-    for check in CHECKS:
-        check(chain)
+@pytest.fixture(scope="module", params=registry.names() if os.environ.get("THAW_ALL") == "1" else FAMILIES)
+def chain(request: pytest.FixtureRequest) -> Chain:
+    return chain_of(request.param)
+
+
+def test_has_a_head_for_as_many_classes(chain: Chain) -> None:
+    checks.the_head_answers_for_as_many_classes(chain)
+
+
+def test_blocks_are_named_after_what_they_hold(chain: Chain) -> None:
+    checks.names_are_those_of_torchvision(chain)
+
+
+def test_every_tensor_belongs_to_one_block(chain: Chain) -> None:
+    checks.every_tensor_belongs_to_one_block(chain)
+
+
+def test_is_the_model_bit_for_bit_and_writes_into_no_input(chain: Chain) -> None:
+    checks.the_chain_is_the_model_in_evaluation(chain)
+
+
+def test_freezes_at_every_block(chain: Chain) -> None:
+    checks.every_cut_freezes_what_is_before_it(chain)
+
+
+def test_no_block_ends_in_dropout(chain: Chain) -> None:
+    checks.no_block_ends_in_dropout(chain)
+
+
+def test_suffix_trains_from_a_cached_activation_as_in_the_ordinary_loop(chain: Chain) -> None:
+    checks.the_rest_trains_from_a_cached_activation(chain)
 
 
 def test_the_small_ones_are_one_of_each_family() -> None:
