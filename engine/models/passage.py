@@ -163,4 +163,4 @@ def one_tensor(tree: object) -> Tensor:
 
 
 def _key(cut: Cut, x: Tensor) -> tuple[object, ...]:
-    return cut, tuple(x.shape), x.dtype
+    return cut, tuple(x.shape), x.dtype, x.device
