@@ -3,9 +3,10 @@
 import streamlit as st
 
 from engine.errors import RunError
-from pages.ui import charts, controls, forecast, live, strip, text
+from pages.ui import charts, controls, forecast, live, proof, strip, text
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
+from pages.ui.unfreezing import changes
 
 st.title("Monitor", anchor=False)
 store = run_store()
@@ -43,16 +44,23 @@ def now() -> None:
 def curves() -> None:
     """Figures of the epochs and of nothing that ticks: equal figures keep zoom and legend clicks, so only a new epoch redraws them."""
     rows = store.epochs(run_id)
-    planned = forecast.epochs_planned(shown)
+    planned, phases = forecast.epochs_planned(shown), changes(shown.started or {})
+    marks = [(change.epoch - 0.5, change.says) for change in phases]  # between the last epoch before and the first one after
     for metric, place in zip(("accuracy", "loss"), st.columns(2), strict=True):
         with place:
             st.markdown(f"**{metric.capitalize()}**")
             if rows:
-                figure = charts.learning_curves(rows, metric, epochs=planned)  # type: ignore[arg-type]
+                figure = charts.learning_curves(rows, metric, epochs=planned, marks=marks)  # type: ignore[arg-type]
                 said = charts.curves_in_words(rows, metric)  # type: ignore[arg-type]
+                said += "".join(f" From epoch {change.epoch}: {change.says}." for change in phases)
                 st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=said)
             else:
                 st.caption("The first point appears when the first epoch has ended." if active else "No epoch has ended.")
+
+
+@st.fragment(run_every="2s" if active else None)
+def what_trains() -> None:
+    live.blocks(shown, store.epochs(run_id))
 
 
 @st.fragment(run_every="3s" if active else None)
@@ -74,7 +82,10 @@ curves()
 if shown.started:
     st.subheader("What trains", anchor=False)
     st.html(strip.legend())
-    live.blocks(shown, store.epochs(run_id))
+    what_trains()
+if proof.exists(shown):
+    st.subheader("What moved", anchor=False)
+    proof.show(shown)
 queue()
 with st.expander("Configuration", icon=":material/tune:"):
     live.configuration(shown)

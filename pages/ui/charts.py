@@ -38,8 +38,8 @@ class Estimate:
     high: float
 
 
-def learning_curves(rows: Rows, metric: Metric, *, epochs: int) -> go.Figure:
-    """Training and validation `metric` per epoch; the epoch whose weights are kept carries a star."""
+def learning_curves(rows: Rows, metric: Metric, *, epochs: int, marks: Sequence[tuple[float, str]] = ()) -> go.Figure:
+    """Training and validation `metric` per epoch; the epoch whose weights are kept carries a star. `marks`: (epoch, what happens)."""
     colours = palette.categorical()
     figure = go.Figure()
     for name, key, colour, dash in (
@@ -50,6 +50,8 @@ def learning_curves(rows: Rows, metric: Metric, *, epochs: int) -> go.Figure:
     best = _best(rows)
     if best is not None and best.get(f"val_{metric}") is not None:
         figure.add_trace(_star(best, metric, colours[0]))
+    for epoch, words in marks:
+        _mark(figure, epoch, words)
     return _dressed(figure, metric, epochs)
 
 
@@ -107,6 +109,29 @@ def intervals(estimates: Sequence[Estimate]) -> go.Figure:
     return figure
 
 
+def range_test(points: Sequence[tuple[float, float]], suggestion: float | None) -> go.Figure:
+    """Loss while the learning rate climbs, on a logarithmic axis, with the suggested rate marked. Points are (rate, loss)."""
+    colours = palette.categorical()
+    figure = go.Figure(_line("loss", points, colours[0], "solid", markers=False))
+    if suggestion is not None:
+        loss = min(points, key=lambda point: abs(point[0] - suggestion))[1]
+        mark = {"symbol": "diamond", "size": 12, "color": colours[1], "line": {"width": 1, "color": "white"}}
+        figure.add_trace(go.Scatter(x=[suggestion], y=[loss], name=f"suggested: {rate(suggestion)}", mode="markers", marker=mark))
+    return figure.update_layout(
+        height=260,
+        margin={"l": 0, "r": 8, "t": 34, "b": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
+        showlegend=True,
+        xaxis={"type": "log", "title": "learning rate", "exponentformat": "power", "dtick": 1},
+        yaxis={"title": "loss", "nticks": 5},
+    )
+
+
+def rate(value: float) -> str:
+    """A learning rate as people write it: `0.05`, `4.6e-4`."""
+    return f"{value:.2g}" if value >= 1e-3 or not value else f"{value:.1e}".replace("e-0", "e-")
+
+
 def curves_in_words(rows: Rows, metric: Metric) -> str:
     """What `learning_curves` shows, as a sentence."""
     if not rows:
@@ -148,6 +173,14 @@ def _star(row: Mapping[str, object], metric: Metric, colour: str) -> go.Scatter:
         marker={"symbol": "star", "size": 13, "color": colour, "line": {"width": 1, "color": "white"}},
         hoverinfo="skip",
     )
+
+
+def _mark(figure: go.Figure, x: float, words: str) -> None:
+    """A dashed line with words along it, so that several stand side by side on a narrow screen."""
+    grey = palette.muted()
+    figure.add_vline(x=x, line={"color": grey, "dash": "dash", "width": 1})
+    said = {"text": _label(words), "textangle": -90, "font": {"size": 11, "color": grey}, "showarrow": False, "xshift": -1}
+    figure.add_annotation(x=x, y=0.02, yref="paper", xanchor="right", yanchor="bottom", **said)
 
 
 def _dressed(figure: go.Figure, metric: Metric, epochs: int) -> go.Figure:

@@ -13,9 +13,10 @@ import streamlit as st
 
 from engine.config import command_line, options
 from engine.runs.run import Run
-from pages.ui import forecast, status, strip, text
+from pages.ui import charts, forecast, status, strip, text
 from pages.ui.resources import run_store
 from pages.ui.strategies import title
+from pages.ui.unfreezing import phase_of
 
 Rows = Sequence[Mapping[str, object]]
 LOG_LINES = 200
@@ -82,17 +83,37 @@ def numbers(run: Run, rows: Rows) -> None:
 
 
 def blocks(run: Run, rows: Rows) -> None:
-    """The strip with the phase that runs now, and the learning rate of every group."""
-    drawn = strip.of_started(run.started or {})
-    phase = min(int(str(rows[-1].get("phase", 0))), len(drawn.epochs) - 1) if rows else 0
-    total = (run.started or {}).get("trainable_parameters")
-    st.html(strip.draw(drawn, active=phase if run.status == "running" else None, total=int(total) if isinstance(total, int) else None))
-    if rows and (rates := _rates(rows[-1])):
-        with st.expander("Learning rate of every group", icon=":material/table_rows:"):
-            st.dataframe(
-                pd.DataFrame({"group": list(rates), f"rate at epoch {rows[-1]['epoch']}": [f"{rate:.3g}" for rate in rates.values()]}),
-                hide_index=True,
+    """The strip with the phase that runs now, and every block's learning rate and gradient."""
+    started = run.started or {}
+    active = phase_of(started, len(rows) + 1) if run.status == "running" else None
+    total = started.get("trainable_parameters")
+    st.html(strip.draw(strip.of_started(started), active=active, total=int(total) if isinstance(total, int) else None))
+    if rows:
+        with st.expander("Learning rate and gradient of every block", icon=":material/table_rows:"):
+            st.caption(
+                f"In the last step of epoch {rows[-1]['epoch']}. A block whose gradient is far smaller than the others' hardly learns."
             )
+            st.dataframe(block_table(started, rows[-1]), hide_index=True, alt="Learning rate and gradient norm of every block")
+
+
+def block_table(started: Mapping[str, object], row: Mapping[str, object]) -> pd.DataFrame:
+    """One row a block, in forward order: what trained in this epoch, its rate, and the L2 norm of its gradient."""
+    rates, norms = _rates(row), cast(Mapping[str, float], row.get("grad_norm") or {})
+    phase = int(str(row.get("phase") or 0))
+    made = []
+    for block in cast(Sequence[Mapping], started.get("blocks") or ()):
+        name, trains = str(block["name"]), bool(block["trains"][phase])
+        rate = max((rates[group] for group in (name, f"{name} (bias, norm)") if group in rates), default=None)
+        norm = norms.get(name)
+        made.append(
+            {
+                "Block": name,
+                "State": "trains" if trains else "frozen",
+                "Learning rate": charts.rate(rate) if trains and rate is not None else "–",
+                "Gradient norm": f"{norm:.3g}" if trains and norm is not None else "–",
+            }
+        )
+    return pd.DataFrame(made)
 
 
 def queue(runs: Sequence[Run], shown: str) -> None:
@@ -177,11 +198,9 @@ def _queued(run: Run, seconds: float | None, shown: str) -> None:
 
 
 def _rate_in_words(row: Mapping[str, object]) -> str:
-    """`4.6e-4`, `0.05`; the head has the highest rate of all groups."""
+    """The head has the highest rate of all groups."""
     highest = max(_rates(row).values(), default=None)
-    if highest is None:
-        return "–"
-    return f"{highest:.2g}" if highest >= 1e-3 or not highest else f"{highest:.1e}".replace("e-0", "e-")
+    return "–" if highest is None else charts.rate(highest)
 
 
 def _rates(row: Mapping[str, object]) -> dict[str, float]:

@@ -34,11 +34,13 @@ _IMAGE_TYPES = {
 _DOWNLOADS = {
     "result.csv": "text/csv; charset=utf-8",
     "predictions.csv": "text/csv; charset=utf-8",
+    "audit.csv": "text/csv; charset=utf-8",
     "history.csv": "text/csv; charset=utf-8",
     "config.json": "application/json",
     "classes.json": "application/json",
     "metrics.json": "application/json",
     "best.safetensors": "application/octet-stream",
+    "export.zip": "application/zip",
     "log.txt": "text/plain; charset=utf-8",
 }
 _LASTING = {"Cache-Control": "private, max-age=31536000, immutable"}  # ids are never used twice

@@ -8,13 +8,23 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import Protocol, TypeVar, cast
 
 from engine.models.outline import BlockOutline, Outline
 from engine.training.freezing import FreezePlan, Phase
 from pages.ui import palette
 
-_STYLE = f"<style>{(Path(__file__).parent / 'strip.css').read_text()}</style>"
+STYLE = f"<style>{(Path(__file__).parent / 'strip.css').read_text()}</style>"
+
+
+class Staged(Protocol):
+    """Anything that belongs to a stage of a backbone."""
+
+    @property
+    def stage(self) -> str: ...
+
+
+Member = TypeVar("Member", bound=Staged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +102,7 @@ def draw(strip: Strip, *, title: str = "", active: int | None = None, total: int
     rows = "".join(_row(strip, phase, active) for phase in range(len(strip.epochs)))
     heading = f"<b>{escape(title)}.</b> " if title else ""
     return (
-        f"{_STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(said, quote=True)}'>"
+        f"{STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(said, quote=True)}'>"
         f"<figcaption>{heading}{escape(said if len(strip.epochs) <= 3 else _many(strip))}</figcaption>{rows}{_names(strip)}</figure>"
     )
 
@@ -100,9 +110,19 @@ def draw(strip: Strip, *, title: str = "", active: int | None = None, total: int
 def legend() -> str:
     """What solid and hatched mean; once on a page, beside the strips."""
     return (
-        f"{_STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'><span><i class='b on'></i>trains</span>"
+        f"{STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'><span><i class='b on'></i>trains</span>"
         "<span><i class='b'></i>frozen</span><span>left: image side, right: head</span></div>"
     )
+
+
+def by_stage(blocks: Sequence[Member]) -> list[list[Member]]:
+    """The blocks as they are drawn together, in forward order."""
+    return [list(members) for _, members in groupby(blocks, key=lambda block: block.stage)]
+
+
+def width(blocks: Sequence[Staged]) -> str:
+    """Long stages get more room, but less than their share, so that the name of a single block still fits."""
+    return f"{0.8 + len(blocks) ** 0.75:.2f}"
 
 
 def _trained(block: BlockOutline, phase: Phase) -> int:
@@ -133,8 +153,8 @@ def _many(strip: Strip) -> str:
 
 def _row(strip: Strip, phase: int, active: int | None) -> str:
     stages = "".join(
-        f"<div class='s' style='flex-grow:{_grow(blocks)}'>{''.join(_block(block, phase) for block in blocks)}</div>"
-        for blocks in _stages(strip)
+        f"<div class='s' style='flex-grow:{width(blocks)}'>{''.join(_block(block, phase) for block in blocks)}</div>"
+        for blocks in by_stage(strip.blocks)
     )
     several = len(strip.epochs) > 1
     mark = f"<span class='p'>{'▶ ' if phase == active else ''}{phase + 1}</span>" if several else ""
@@ -153,19 +173,10 @@ def _block(block: StripBlock, phase: int) -> str:
 
 def _names(strip: Strip) -> str:
     cells = "".join(
-        f"<div class='s' style='flex-grow:{_grow(blocks)}'><span class='n' title='{escape(blocks[0].stage, quote=True)}'>"
+        f"<div class='s' style='flex-grow:{width(blocks)}'><span class='n' title='{escape(blocks[0].stage, quote=True)}'>"
         f"{escape(blocks[0].stage.rpartition('.')[2])}<br><small>{amount(sum(block.size for block in blocks))}</small></span></div>"
-        for blocks in _stages(strip)
+        for blocks in by_stage(strip.blocks)
     )
     spacer = "<span class='p'></span>" if len(strip.epochs) > 1 else ""
-    crowded = " crowded" if len(_stages(strip)) > 8 else ""
+    crowded = " crowded" if len(by_stage(strip.blocks)) > 8 else ""
     return f"<div class='r names{crowded}' aria-hidden='true'>{spacer}{cells}</div>"
-
-
-def _stages(strip: Strip) -> list[list[StripBlock]]:
-    return [list(blocks) for _, blocks in groupby(strip.blocks, key=lambda block: block.stage)]
-
-
-def _grow(blocks: Sequence[StripBlock]) -> str:
-    """Long stages get more room, but less than their share, so that the name of a single block still fits."""
-    return f"{0.8 + len(blocks) ** 0.75:.2f}"

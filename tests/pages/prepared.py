@@ -1,6 +1,7 @@
 """What the Configure, Monitor and Compare pages read, laid down as the worker would: a catalog, outlines, runs with epochs."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -92,6 +93,22 @@ def finished(workspace: Workspace, of: Dataset, *, correct: int, images: int = 4
     store.record(made.id, {"event": "finished", "summary": summary})
     store.finish(made.id, "finished")
     return store.get(made.id)
+
+
+def audited(workspace: Workspace, run: Run, verdicts: Mapping[str, str], *, best_epoch: int = 4, said: str = "All is well.") -> Run:
+    """A finished run with an audit.csv: two tensors for every block of OUTLINE, with the verdict of `verdicts` (frozen by default)."""
+    rows = ["tensor,block,stage,values,may_move,moved,movement,verdict"]
+    for block in OUTLINE.blocks:
+        verdict = verdicts.get(block.name, "frozen")
+        may, moved = verdict in ("trained", "idle"), verdict in ("trained", "broken")
+        for parameter, movement in zip(block.parameters, ("0.02", "3e+12"), strict=True):  # a bias that started at zero
+            length = "inf" if verdict == "broken" else movement if moved else "0"
+            rows.append(f"{parameter.name},{block.name},{block.stage},{parameter.size},{may},{moved},{length},{verdict}")
+    (workspace.run(run.id) / "audit.csv").write_text("\n".join(rows) + "\n")
+    store = RunStore(workspace)
+    store.record(run.id, {"event": "finished", "summary": {"best_epoch": best_epoch, "seconds": 80.0, "audit": said}})
+    store.finish(run.id, "finished")
+    return store.get(run.id)
 
 
 def drawn(opened: AppTest) -> str:

@@ -201,3 +201,43 @@ def test_the_learning_rate_is_that_of_the_head(workspace: Workspace, dataset: Da
     page = prepared.page("monitor")
     assert not page.exception
     assert metric(page, "Learning rate of the head") == said
+
+
+def test_every_unfreezing_is_marked_in_the_curves(workspace: Workspace, dataset: Dataset) -> None:
+    prepared.run(workspace, dataset, strategy="gradual_unfreeze", epochs=2)
+    page = prepared.page("monitor")
+    assert not page.exception
+    for figure in figures(page):
+        assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [1.5, 2.5, 3.5]
+        assert {shape["line"]["dash"] for shape in figure["layout"]["shapes"]} == {"dash"}
+        words = [note["text"] for note in figure["layout"]["annotations"]]
+        assert words == ["layer4 starts to train", "layer1 starts to train", "all blocks train"]
+    assert "From epoch 2: layer4 starts to train." in page.get("plotly_chart")[0].proto.alt
+
+
+def test_a_plan_of_one_phase_marks_nothing(workspace: Workspace, dataset: Dataset) -> None:
+    prepared.run(workspace, dataset)
+    assert "shapes" not in figures(prepared.page("monitor"))[0]["layout"]
+
+
+def test_the_strip_follows_the_phase_of_the_epoch_under_way(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.run(workspace, dataset, strategy="gradual_unfreeze", epochs=0)
+    page = prepared.page("monitor")
+    assert "▶ 1" in prepared.html(page)
+    RunStore(workspace).record(run.id, prepared.epoch(1, {}))
+    page.run()
+    assert "▶ 2" in prepared.html(page) and "▶ 1" not in prepared.html(page)
+
+
+def test_every_block_says_its_rate_and_its_gradient(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.run(workspace, dataset, strategy="last_block", epochs=0)
+    row = prepared.epoch(1, {"layer4.1": 5e-4, "layer4.1 (bias, norm)": 5e-4, "fc": 1e-3}) | {"grad_norm": {"layer4.1": 0.5, "fc": 12.34}}
+    RunStore(workspace).record(run.id, row)
+    page = prepared.page("monitor")
+    table = next(frame.value for frame in page.dataframe if "Gradient norm" in frame.value)
+    assert [tuple(line) for line in table.to_numpy()] == [
+        ("conv1", "frozen", "–", "–"),
+        ("layer1.0", "frozen", "–", "–"),
+        ("layer4.1", "trains", "5.0e-4", "0.5"),
+        ("fc", "trains", "0.001", "12.3"),
+    ]

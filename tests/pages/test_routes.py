@@ -127,6 +127,16 @@ def test_result_csv_is_a_fresh_attachment(workspace: Workspace) -> None:
     assert answer.body.startswith(b"\xef\xbb\xbf")
 
 
+@pytest.mark.parametrize(("name", "type_"), [("audit.csv", "text/csv; charset=utf-8"), ("export.zip", "application/zip")])
+def test_the_proof_and_the_bundle_of_a_run_are_attachments(workspace: Workspace, name: str, type_: str) -> None:
+    run = made.finished_run(workspace, made.dataset(workspace))
+    assert ask(f"/api/runs/{run.id}/{name}").status == 404
+    (workspace.run(run.id) / name).write_bytes(b"content")
+    answer = ask(f"/api/runs/{run.id}/{name}")
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"content", type_)
+    assert answer.headers["content-disposition"] == f'attachment; filename="{run.id}-{name}"'
+
+
 def test_only_listed_files_of_a_run_can_be_downloaded(workspace: Workspace) -> None:
     run = made.finished_run(workspace, made.dataset(workspace))
     (workspace.run(run.id) / "checkpoint.pt").write_bytes(b"secret")
