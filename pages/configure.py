@@ -6,7 +6,7 @@ from engine.config import RunConfig, command_line
 from engine.data.dataset import list_datasets
 from engine.models.catalog import BackboneInfo, load_catalog, torchvision_version
 from engine.models.outline import load_outline, with_classes
-from pages.ui import backbones, charts, forms, strategies, strip, text, weights_file
+from pages.ui import backbones, charts, forms, phases, rates, strategies, strip, text, weights_file
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
 from pages.ui.status import follow
@@ -79,8 +79,10 @@ with st.expander("More options", icon=":material/tune:"):
     st.button("Back to defaults", on_click=forms.reset, icon=":material/restart_alt:")
 if changed := forms.changed(values):
     st.caption(f"{text.count(changed, 'option')} changed from the default.")
-chosen = [strategies.judge(strategies.with_values(draft, values), outline) for draft in drafts]
+chosen = phases.edit([strategies.judge(strategies.with_values(draft, values), outline) for draft in drafts], outline)
 sound = [one for one in chosen if one.plan is not None]
+
+rates.find(sound)
 
 if sound:
     st.subheader("What will happen", anchor=False)

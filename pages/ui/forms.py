@@ -11,7 +11,7 @@ import streamlit as st
 from engine.config import SECTIONS, Option, Value, options
 from pages.ui import text
 
-ELSEWHERE = frozenset({"weights", "last_n", "patterns"})
+ELSEWHERE = frozenset({"weights", "last_n", "patterns", "phases"})
 """Options that belong to a choice made further up the page."""
 
 AUTOMATIC = {"lr": "automatic", "image_size": "automatic", "patience": "off"}
