@@ -5,7 +5,7 @@ import streamlit as st
 from engine.evaluation.predictions import classes_of
 from engine.runs.jobs import Job
 from engine.runs.run import Run
-from pages.ui import scores, status, text
+from pages.ui import export, proof, scores, status, text
 from pages.ui.choice import choose
 from pages.ui.download import download
 from pages.ui.filters import SPLITS, filters, matrix
@@ -110,6 +110,9 @@ with picker:
 with link:
     if (workspace().run(chosen_run.id) / "result.csv").is_file():
         download("Download result.csv", f"/api/runs/{chosen_run.id}/result.csv", key="download_run")
+export.offer(chosen_run)
+if proof.exists(chosen_run):
+    proof.folded(chosen_run)
 known, unseen = st.tabs(["Validation and test images", "New images"])
 with known:
     own_images(chosen_run)

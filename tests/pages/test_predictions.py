@@ -1,6 +1,7 @@
 """The Predictions page by AppTest, and which rows its gallery shows."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,54 @@ def test_runs_without_predictions_and_deleted_datasets_are_no_defect(page: AppTe
     delete_dataset(workspace, dataset.id)
     page.run()
     assert not page.exception
+
+
+def exported(page: AppTest) -> list[str]:
+    """Labels of the links to a bundle."""
+    data = [json.loads(e.proto.json) for e in page.get("bidi_component") if e.proto.component_name == "thaw_download"]
+    return [entry["label"] for entry in data if entry["href"].endswith("/export.zip")]
+
+
+def test_an_export_is_asked_for_once_and_followed(page: AppTest, workspace: Workspace, run: Run) -> None:
+    page.run()
+    assert "predict.py" in "\n".join(element.value for element in page.markdown)
+    page.button(key="export").click().run()
+    jobs = JobStore(workspace)
+    assert [(job.status, job.arguments) for job in jobs.list("export")] == [("queued", {"run": run.id})]
+    jobs.claim("1:1")
+    jobs.record(jobs.list("export")[0].id, {"stage": "Checking", "done": 3, "total": 10})
+    page.run()
+    assert "3 of 10" in page.get("progress")[0].proto.text
+    assert "export" not in [button.key for button in page.button]
+
+
+def test_a_finished_export_is_a_link_with_its_own_check(page: AppTest, workspace: Workspace, run: Run) -> None:
+    jobs, bundle = JobStore(workspace), workspace.run(run.id) / "export.zip"
+    job = jobs.submit("export", {"run": run.id})
+    jobs.claim("1:1")
+    bundle.write_bytes(b"x" * 2000)
+    jobs.finish(job.id, result={"file": str(bundle), "check": "On *ten* images the bundle says the same."})
+    page.run()
+    assert exported(page) == ["Download the bundle (2.0 KB)"]
+    assert r"On \*ten\* images the bundle says the same\." in [element.value for element in page.success]
+
+
+def test_a_bundle_older_than_the_weights_is_not_offered(page: AppTest, workspace: Workspace, run: Run) -> None:
+    bundle, weights = (workspace.run(run.id) / name for name in ("export.zip", "best.safetensors"))
+    bundle.write_bytes(b"x")
+    weights.write_bytes(b"x")
+    os.utime(bundle, (1000, 1000))
+    assert exported(page.run()) == []
+    os.utime(weights, (999, 999))
+    assert exported(page.run()) == ["Download the bundle (1 B)"]
+
+
+def test_a_failed_export_says_why_and_can_be_tried_again(page: AppTest, workspace: Workspace, run: Run) -> None:
+    jobs = JobStore(workspace)
+    job = jobs.submit("export", {"run": run.id})
+    jobs.claim("1:1")
+    jobs.finish(job.id, error="The weights of this run are gone.")
+    page.run()
+    assert any("weights of this run are gone" in element.value for element in page.error)
+    page.button(key="export").click().run()
+    assert [job.status for job in jobs.list("export")] == ["queued", "failed"]
