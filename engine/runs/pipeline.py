@@ -25,6 +25,7 @@ from engine.training.checkpoints import restore_tensors, save_checkpoint, save_w
 from engine.training.events import Epoch, Note, Step
 from engine.training.loop import fit, infer
 from engine.training.plan import trainable_blocks, trainable_size
+from engine.training.state import moved_by
 from engine.workspace import Workspace, atomic_write
 
 CHECKPOINT_SECONDS = 60
@@ -105,7 +106,7 @@ def _write_answers(session: Session) -> Iterator[Json]:
     training, folder = session.training, session.folder
     restore_tensors(training, training.best)
     places = {name: (block.name, block.stage) for block in training.chain.blocks for name in (*block.parameters, *block.buffers)}
-    rows = audit(session.before, training.chain.model.state_dict(), places)
+    rows = audit(session.before, training.chain.model.state_dict(), places, moved_by(training, training.position.best_epoch))
     atomic_write(folder / "audit.csv", to_csv(rows))
     yield {"event": "note", "text": sentence(rows)}
     metadata = {"backbone": session.config.backbone, "classes": json.dumps(session.dataset.classes, ensure_ascii=False)}

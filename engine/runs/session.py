@@ -109,7 +109,8 @@ def _load(
     """The backbone with its new head, after a download that can be watched; and what is to be said of its weights."""
     weights = starting_weights(config)
     yield from reported(lambda report: prepare_weights(config.backbone, weights, lambda done, total: report("download", done, total)))
-    return load_backbone(workspace, config.backbone, weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop)
+    chain, notes = load_backbone(workspace, config.backbone, weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop)
+    return chain, (*notes, chain.note) if chain.note else notes
 
 
 def _pixels(

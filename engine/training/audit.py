@@ -6,7 +6,7 @@ Not here: drawing it (pages), keeping frozen things frozen (loop).
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +27,7 @@ class Tensor:
     may_move: bool
     moved: bool
     movement: float
-    """L2 norm of the change over the L2 norm at the start; exactly 0 for a tensor that did not move."""
+    """L2 norm of the change over the L2 norm at the start, 1 where that was zero; exactly 0 for a tensor that did not move."""
 
     @property
     def verdict(self) -> Verdict:
@@ -52,8 +52,13 @@ def remember(state: Mapping[str, torch.Tensor], may_move: Iterable[str]) -> Befo
     return Before(digests=digests(state), tensors=copies)
 
 
-def audit(before: Before, state: Mapping[str, torch.Tensor], places: Mapping[str, tuple[str, str]]) -> tuple[Tensor, ...]:
-    """Every tensor of `state` against `before`; `places` has (block, stage) by name. In the order of the state dict."""
+def audit(
+    before: Before, state: Mapping[str, torch.Tensor], places: Mapping[str, tuple[str, str]], may_move: Collection[str]
+) -> tuple[Tensor, ...]:
+    """Every tensor of `state` against `before`; `places` has (block, stage) by name. In the order of the state dict.
+
+    `may_move` names what had a chance to train by then: a block that a later phase releases must not have moved yet.
+    """
     after = digests(state)
     return tuple(
         Tensor(
@@ -61,7 +66,7 @@ def audit(before: Before, state: Mapping[str, torch.Tensor], places: Mapping[str
             block=places.get(name, ("", ""))[0],
             stage=places.get(name, ("", ""))[1],
             values=tensor.numel(),
-            may_move=name in before.tensors,
+            may_move=name in may_move,
             moved=after[name] != before.digests[name],
             movement=_movement(before.tensors.get(name), tensor) if after[name] != before.digests[name] else 0.0,
         )
@@ -104,7 +109,8 @@ def _movement(before: torch.Tensor | None, after: torch.Tensor) -> float:
     if before is None:
         return float("inf")  # it was promised frozen, so nothing was kept to measure by
     was = before.double()
-    return float((after.detach().cpu().double() - was).norm() / was.norm().clamp(min=1e-12))
+    change, start = (after.detach().cpu().double() - was).norm(), was.norm()
+    return float(change / start) if start > 0 else 1.0
 
 
 def _digest(tensor: torch.Tensor) -> str:

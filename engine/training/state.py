@@ -16,7 +16,7 @@ from engine.models.chain import Chain
 from engine.models.outline import Outline
 from engine.training.averaging import Average
 from engine.training.mixing import mixer
-from engine.training.plan import FreezePlan, Group, groups, trainable_blocks
+from engine.training.plan import FreezePlan, Group, groups, phase_at, trainable_blocks
 
 
 @dataclass(kw_only=True)
@@ -97,6 +97,13 @@ def make_optimizer(made: tuple[Group, ...], parameters: Mapping[str, nn.Paramete
     if config.optimizer == "sgd":
         return torch.optim.SGD(described, momentum=config.momentum, fused=True)
     return (torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam)(described, fused=True)
+
+
+def moved_by(training: Training, epoch: int) -> frozenset[str]:
+    """Names of the tensors that had a chance to train by the end of `epoch` (from 1): those of the phases that had begun."""
+    begun, _ = phase_at(training.plan, epoch - 1)
+    plan = FreezePlan(strategy=training.plan.strategy, phases=training.plan.phases[: begun + 1])
+    return moving_names(training.chain, training.outline, plan, training.config)
 
 
 def moving_names(chain: Chain, outline: Outline, plan: FreezePlan, config: RunConfig) -> frozenset[str]:

@@ -96,6 +96,14 @@ def test_a_frozen_backbone_is_proved_frozen(workspace: Workspace, dataset: Datas
     assert [row["verdict"] for row in rows].count("frozen") == 120
 
 
+def test_the_audit_is_of_the_best_epoch_and_of_what_could_train_by_then(workspace: Workspace, dataset: Dataset) -> None:
+    """The first epoch is the best one here: nothing that the second phase releases may have moved, and nothing stands idle."""
+    run = queued(workspace, dataset, phases="head | 1 | 1e-3; layer4, head | 1 | 10", optimizer="sgd", select="loss")
+    (summary,) = [event["summary"] for event in events_of(run, workspace) if event["event"] == "finished"]
+    assert summary["best_epoch"] == 1 and summary["moved_tensors"] == 2
+    assert summary["frozen_unchanged"] and not summary["idle_tensors"]
+
+
 def test_closing_and_executing_again_resumes_and_ends_in_the_same_bits(workspace: Workspace, dataset: Dataset) -> None:
     whole, cut = (queued(workspace, dataset, strategy="last_block", epochs=3) for _ in range(2))
     events_of(whole, workspace)
