@@ -94,6 +94,12 @@ def build(backbone: str, image_size: int, seed: int) -> nn.Module:
         return _build(backbone, image_size)
 
 
+def trained_arguments(backbone: str, image_size: int, classes: int) -> dict[str, object]:
+    """What torchvision's own constructor takes so that its model fits the state dict of a trained one: no auxiliary heads."""
+    arguments = {**_arguments(backbone, image_size), "num_classes": classes}
+    return arguments | {"init_weights": False, "aux_logits": False} if "init_weights" in arguments else arguments
+
+
 def build_weightless(backbone: str, image_size: int) -> nn.Module:
     """`backbone` with shapes but without memory for its weights; 600 million parameters take as long as one."""
     with _WithoutMemory():
@@ -112,13 +118,17 @@ class _WithoutMemory(TorchFunctionMode):
 
 
 def _build(backbone: str, image_size: int) -> nn.Module:
+    return torchvision.models.get_model(backbone, weights=None, **_arguments(backbone, image_size))
+
+
+def _arguments(backbone: str, image_size: int) -> dict[str, object]:
     size = checked_size(backbone, image_size)
     arguments: dict[str, object] = dict(_ARGUMENTS.get(backbone, {}))
     if backbone.startswith("vit_"):
         arguments["image_size"] = size
     elif backbone.startswith("maxvit_"):
         arguments["input_size"] = (size, size)
-    return torchvision.models.get_model(backbone, weights=None, **arguments)
+    return arguments
 
 
 def _entries(backbone: str) -> list[WeightsEnum]:

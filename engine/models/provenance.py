@@ -1,0 +1,45 @@
+"""Provenance: where weights come from and under which licence, as far as anybody said. Sentences for people, no legal advice.
+
+Not here: weights of an earlier run, which come from wherever that run started (runs.export follows them).
+"""
+
+from dataclasses import dataclass
+
+from engine.errors import WeightsError
+from engine.models import registry
+from engine.models.brought import open_weights
+from engine.workspace import Workspace
+
+_UNSAID = (
+    "Their metadata names no licence; torchvision says that pretrained weights may have licences or terms of their own, derived "
+    "from the data they were trained on (here ImageNet), and that it is up to you to find out whether you may use them."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Plain text, which may hold a file name of a user, and addresses that torchvision gives."""
+
+    text: str
+    links: tuple[str, ...] = ()
+
+
+def provenance(workspace: Workspace, backbone: str, weights: str) -> Provenance:
+    """For `weights` as in RunConfig, but of no run: default, none, the name of an entry, or file:ID."""
+    kind, _, reference = weights.partition(":")
+    if kind == "none":
+        return Provenance(text="The weights started from random values, so nobody else's weights are in them.")
+    if kind == "file":
+        return Provenance(text=f"The weights started from {_file_name(workspace, reference)}. Its licence is whatever its maker chose.")
+    entry = registry.weights_entry(backbone, weights)
+    info = next(info for info in registry.describe(backbone).weights if info.name == entry.name)
+    licence = "Their licence stands at the first address below." if info.license else _UNSAID
+    links = tuple(link for link in (info.license, info.recipe_url, info.url) if link)
+    return Provenance(text=f"The weights started from torchvision's {entry}. {licence}", links=links)
+
+
+def _file_name(workspace: Workspace, weights_id: str) -> str:
+    try:
+        return f"the weights file {open_weights(workspace, weights_id).name}, which a person brought"
+    except WeightsError:
+        return "a weights file that a person brought and that is no longer in the workspace"

@@ -1,0 +1,65 @@
+"""model.onnx: the same model for programs without PyTorch. Needs the packages of requirements-export.txt, which are an extra.
+
+Input `images` float32 [batch, 3, height, width], normalised; output `probabilities` float32 [batch, classes].
+"""
+
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.errors import BackboneError
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+HOW = "pip install -r requirements-export.txt"
+_ONE_FILE_BYTES = 1 << 30
+"""A protobuf message ends at 2 GB; tensors of larger models lie beside it, in model.onnx.data."""
+
+
+def missing() -> tuple[str, ...]:
+    """The packages that are not installed."""
+    return tuple(name for name in PACKAGES if find_spec(name) is None)
+
+
+def write(model: nn.Module, images: Tensor, path: Path) -> None:
+    """Convert `model`, which is in eval mode on the CPU, to `path`. BackboneError when it cannot be converted."""
+    size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the converter to itself
+            torch.onnx.export(
+                _Probabilities(model).eval(),
+                (images[:1].repeat(2, 1, 1, 1),),  # a batch of one would be taken for a constant
+                path,
+                input_names=["images"],
+                output_names=["probabilities"],
+                dynamic_shapes={"images": {0: "batch"}},
+                external_data=size > _ONE_FILE_BYTES,
+                verbose=False,
+                dynamo=True,
+            )
+    except Exception as error:  # the converter raises what its many passes raise
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise BackboneError(f"PyTorch cannot convert it to ONNX ({type(error).__name__}: {first[:200]}).") from error
+
+
+def probabilities(path: Path, images: Tensor) -> np.ndarray:
+    """float32 [N, classes] from onnxruntime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (answers,) = session.run(None, {"images": images.numpy()})
+    return np.asarray(answers)
+
+
+class _Probabilities(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images)
+        return logits.softmax(1)
