@@ -72,6 +72,9 @@ def _run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     predict.add_argument("source", metavar="SOURCE", help="image, folder or zip")
     predict.add_argument("--out", default="result.csv", metavar="FILE", help="where the table goes")
     predict.add_argument("--device", default="auto", help="auto, cpu, cuda:0, ...")
+    export = _verb(verbs, "export", commands.export, "write a trained run as a bundle that needs no Thaw, and check its answers")
+    export.add_argument("run", metavar="RUN")
+    export.add_argument("folder", metavar="DIR", help="an empty or new folder for it")
     _verb(verbs, "work", commands.work, "work through the queue without the dashboard, until interrupted")
 
 

@@ -150,6 +150,14 @@ def predict(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     say(chosen, {"run": run.id, "predictions": made, "out": chosen.out}, f"Predictions are in {chosen.out}.")
 
 
+def export(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    run = RunStore(supervisor.workspace).get(chosen.run)
+    folder = str(Path(chosen.folder).expanduser().resolve())
+    made = _job(chosen, supervisor, "export", {"run": run.id, "folder": folder})
+    text = "\n".join([f"{folder} holds {', '.join(made['files'])}.", *made["checks"]])
+    say(chosen, {"run": run.id, "folder": folder, "files": made["files"], "checks": made["checks"]}, text)
+
+
 def work(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     workers = worker.start(supervisor.workspace)
     say(chosen, {"working": True}, "Working through the queue. Stop with Ctrl+C.")

@@ -19,6 +19,7 @@ from engine.models.catalog import torchvision_version, write_catalog
 from engine.models.outline import save_outline
 from engine.models.weights import bring
 from engine.runs.database import Json
+from engine.runs.export import ARCHIVE, export_run, export_zip
 from engine.runs.inference import predict_new
 from engine.runs.progress import reported
 from engine.runs.session import open_session
@@ -99,6 +100,15 @@ def learning_rates(workspace: Workspace, arguments: Json) -> Iterator[Json]:
     yield {"event": "result", "rates": rates, "losses": losses, "suggestion": suggestion(points)}
 
 
+def export(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"run", "folder"?: path} -> {"file", "files", "checks", "check"}: its bundle as a zip in the folder of the run, or as files there."""
+    if "folder" in arguments:
+        made = yield from export_run(workspace, arguments["run"], Path(arguments["folder"]))
+    else:
+        made = yield from export_zip(workspace, arguments["run"])
+    yield {"event": "result", "file": arguments.get("folder", ARCHIVE), **dataclasses.asdict(made), "check": " ".join(made.checks)}
+
+
 TASKS: dict[str, Task] = {
     "import": import_images,
     "sample": sample,
@@ -107,6 +117,7 @@ TASKS: dict[str, Task] = {
     "outline": outline,
     "weights": weights,
     "learning_rates": learning_rates,
+    "export": export,
 }
 
 

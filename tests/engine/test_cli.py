@@ -46,6 +46,18 @@ def test_the_classic_pair_train_and_predict(imported: Workspace, tmp_path: Path,
     assert out.read_bytes().startswith(b"\xef\xbb\xbffile_dir,predict,")
 
 
+def test_a_trained_run_is_exported_and_checked(imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--dataset", "colours", *SMALL, "--set", "precision=fp32", "--json"]) == 0
+    run, folder = str(last_json(capsys)["run"]), tmp_path / "bundle"
+    assert main(["export", run, str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert f"{folder} holds LICENSES.md, MODEL_CARD.md, model.json" in said and "as the dashboard does on 10 images" in said
+    assert main(["export", run, str(folder)]) == 2
+    assert "not an empty folder" in capsys.readouterr().err
+    assert main(["export", run, str(tmp_path / "second"), "--json"]) == 0
+    assert "predict.py" in last_json(capsys)["files"] and (tmp_path / "second" / "predict.py").is_file()  # type: ignore[operator]
+
+
 def test_import_prints_the_health_card(workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write_folders(tmp_path / "colours")
     (source / "red" / "broken.jpg").write_bytes(b"no")
@@ -69,6 +81,7 @@ def test_import_prints_the_health_card(workspace: Workspace, tmp_path: Path, cap
         (["train", "--dataset", "colours", "--backbone", "resnet19"], "There is no backbone 'resnet19'"),
         (["train", "--dataset", "colours", *SMALL, "--set", "device=cuda:7"], "There is no device 'cuda:7'"),
         (["predict", "run-00000000", "."], "run-00000000"),
+        (["export", "run-00000000", "bundle"], "run-00000000"),
         (["stop", "../../etc"], "etc"),
         (["import", "/nowhere/at/all"], "There is nothing at /nowhere/at/all"),
     ],
