@@ -17,7 +17,7 @@ CONTENTS = {
     "model.safetensors": "the weights under torchvision's own names",
     "model.json": "backbone, classes and how images are prepared",
     "predict.py": "classifies images and folders; needs torch and torchvision only",
-    "README.md": "the model card: data, metrics, strategy, licence of the weights",
+    "MODEL_CARD.md": "data, metrics, strategy and licence of the weights; LICENSES.md has the licences in full",
     "model.onnx": "for other runtimes, where `onnx` is installed",
 }
 
@@ -25,7 +25,7 @@ CONTENTS = {
 def offer(run: Run) -> None:
     """A folded section: what the bundle holds, the button that makes it, and the link to it."""
     job = newest(KIND, {"run": run.id})
-    with st.expander("Export the model", icon=":material/package_2:", expanded=job is not None and not job.ended):
+    with st.expander("Export the model", icon=":material/package_2:", expanded=st.session_state.get("exported") == run.id):
         st.markdown("One zip that works without Thaw:\n" + "\n".join(f"- `{name}`: {about}" for name, about in CONTENTS.items()))
         if job is not None and not job.ended:
             status.follow(job, "Exporting the model")
@@ -36,14 +36,18 @@ def offer(run: Run) -> None:
         if ready:
             _bundle(run, job)
         if st.button("Export again" if ready else "Export the model", key="export", icon=":material/package_2:"):
+            st.session_state["exported"] = run.id  # open from now on, so that the link is seen when it is there
             job_store().submit(KIND, {"run": run.id})
             st.rerun()
 
 
 def _bundle(run: Run, job: Job | None) -> None:
-    said = (job.result or {}).get("check") if job is not None and job.status == "finished" else None
-    if said:
-        st.success(text.md(str(said)), icon=":material/verified:")
+    result = (job.result or {}) if job is not None and job.status == "finished" else {}
+    first, *more = [str(said) for said in result.get("checks") or [result.get("check") or ""]]
+    if first:
+        st.success(text.md(first), icon=":material/verified:")
+    for said in more:
+        st.caption(text.md(said))
     size = text.bytes_((workspace().run(run.id) / "export.zip").stat().st_size)
     download(f"Download the bundle ({size})", f"/api/runs/{run.id}/export.zip", key=f"export_{run.id}")
 

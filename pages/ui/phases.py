@@ -123,7 +123,7 @@ def _table(start: Rows, key: str) -> Rows:
         hide_index=True,
         key=key,
         column_config={
-            "names": st.column_config.TextColumn("Names to train", required=True, default="head", width="large"),
+            "names": st.column_config.TextColumn("Names to train", required=True, default="head", width="medium"),
             "epochs": st.column_config.NumberColumn("Epochs", required=True, default=1, min_value=1, max_value=1000, step=1),
             "rate": st.column_config.NumberColumn("Learning rate", required=True, default=rate, min_value=0.0, max_value=10.0, format="%g"),
             "decay": st.column_config.NumberColumn("Decay", required=True, default=1.0, min_value=0.01, max_value=1.0, format="%g"),

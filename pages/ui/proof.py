@@ -20,8 +20,10 @@ from pages.ui.resources import workspace
 from pages.ui.unfreezing import first_epochs
 
 State = Literal["moved", "frozen", "broken", "idle", "waiting"]
+NEW = 1.0
+"""What the audit says of a tensor that began at zero (a new bias, BatchNorm's counters): it has no length to compare with."""
 FROM_ZERO = 1e6
-"""A tensor that started at zero (a new bias, BatchNorm's counters) has no length to compare with; the ratio then has no meaning."""
+"""Beyond it nothing is compared: the tensor has hardly any length to compare with."""
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """What BatchNorm counts along moves far in every run and would hide how far the weights moved."""
 _SAYS: dict[str, str] = {
@@ -133,6 +135,8 @@ def amount(movement: float | None) -> str:
         return "not measured"
     if movement > FROM_ZERO:
         return "from zero" if math.isfinite(movement) else "not measured"
+    if movement == NEW:
+        return "from zero"
     if movement >= 9.995:
         return f"{movement:.3g} times"
     if movement >= 0.0995:
@@ -149,10 +153,10 @@ def tensors(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Tensor": rows["tensor"],
+            "Moved by": rows["_moved"],
+            "Outcome": [_VERDICTS.get(verdict, verdict) for verdict in rows["verdict"]],
             "Block": rows["block"],
             "Values": rows["values"],
-            "Outcome": [_VERDICTS.get(verdict, verdict) for verdict in rows["verdict"]],
-            "Moved by": rows["_moved"],
         }
     )
 
@@ -195,13 +199,15 @@ def _tensors(run: Run, table: pd.DataFrame) -> None:
 def _state(verdicts: set[str], *, late: bool) -> State:
     if "broken" in verdicts:
         return "broken"
+    if late and "trained" not in verdicts:
+        return "waiting"
     if "idle" in verdicts:
-        return "waiting" if late and "trained" not in verdicts else "idle"
+        return "idle"
     return "moved" if "trained" in verdicts else "frozen"
 
 
 def _movement(rows: pd.DataFrame) -> float | None:
-    known = rows[rows["may_move"] & (rows["movement"] <= FROM_ZERO)]  # drops what started at zero, and nan
+    known = rows[rows["may_move"] & (rows["movement"] <= FROM_ZERO) & (rows["movement"] != NEW)]  # nan goes too
     weights = known[~known["tensor"].str.endswith(_STATISTICS)]
     known = known if weights.empty else weights
     values = known["values"].sum()

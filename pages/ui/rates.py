@@ -23,7 +23,7 @@ def find(sound: Sequence[Chosen]) -> None:
     """A folded section for one of the ticked strategies: ask, wait, look, take."""
     if not sound:
         return
-    with st.expander("Find a learning rate", icon=":material/troubleshoot:", key="find_a_rate", on_change="rerun"):
+    with st.expander("Find a learning rate", icon=":material/troubleshoot:"):
         st.caption(
             "A short trial in which the rate climbs from 0.000001 to 1: too low and the loss stays, too high and it breaks. "
             "A good rate lies where it falls fastest. The trial is thrown away."

@@ -196,9 +196,10 @@ def test_a_finished_export_is_a_link_with_its_own_check(page: AppTest, workspace
     job = jobs.submit("export", {"run": run.id})
     jobs.claim("1:1")
     bundle.write_bytes(b"x" * 2000)
-    jobs.finish(job.id, result={"file": str(bundle), "check": "On *ten* images the bundle says the same."})
+    jobs.finish(job.id, result={"file": str(bundle), "checks": ["On *ten* images the bundle says the same.", "No model.onnx."]})
     page.run()
     assert exported(page) == ["Download the bundle (2.0 KB)"]
+    assert r"No model\.onnx\." in [element.value for element in page.caption]
     assert r"On \*ten\* images the bundle says the same\." in [element.value for element in page.success]
 
 

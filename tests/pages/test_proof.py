@@ -51,7 +51,7 @@ def test_something_that_could_train_and_stood_still_is_a_warning(workspace: Work
 
 
 def test_blocks_released_after_the_epoch_that_was_kept_are_no_warning(workspace: Workspace, dataset: Dataset) -> None:
-    late = {"fc": "trained", "layer4.1": "trained", "layer1.0": "idle", "conv1": "idle"}
+    late = {"fc": "trained", "layer4.1": "trained", "layer1.0": "idle"}  # conv1: frozen, as far as the epoch that was kept knows
     page = audited(workspace, dataset, late, best_epoch=2)
     assert not page.warning
     assert "epoch 2. conv1 and layer1.0 had not started to train" in prepared.drawn(page).replace("\\", "")
@@ -78,10 +78,16 @@ def test_predictions_folds_the_proof_and_links_to_its_file(workspace: Workspace,
 
 
 def test_a_block_moves_by_the_root_mean_square_of_what_can_be_compared(workspace: Workspace) -> None:
-    path = table(workspace, "a,b,s,300,True,True,0.1,trained", "c,b,s,100,True,True,0.3,trained", "d,b,s,9,True,True,5e+11,trained")
+    path = table(
+        workspace,
+        "a,b,s,300,True,True,0.1,trained",
+        "c,b,s,100,True,True,0.3,trained",
+        "d,b,s,9,True,True,5e+11,trained",
+        "e,b,s,9,True,True,1,trained",
+    )
     (block,) = proof.blocks(proof.read(path))
     assert block.movement == pytest.approx(((300 * 0.01 + 100 * 0.09) / 400) ** 0.5)
-    assert (block.values, block.state) == (409, "moved")
+    assert (block.values, block.state) == (418, "moved")
 
 
 def test_the_statistics_of_batchnorm_do_not_hide_the_weights(workspace: Workspace) -> None:
@@ -106,6 +112,7 @@ def test_names_are_escaped_and_never_read_as_missing(workspace: Workspace) -> No
         (0.41, "41 %"),
         (12.0, "12 times"),
         (3e12, "from zero"),
+        (1.0, "from zero"),
     ],
 )
 def test_movements_are_said_as_people_say_them(movement: float | None, said: str) -> None:
