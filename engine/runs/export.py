@@ -39,6 +39,7 @@ from engine.workspace import Workspace, atomic_path, new_id
 
 ARCHIVE = "export.zip"
 _SCRIPT = Path(check.__file__).with_name("predict.py")
+_TELLING = 100 * check.EXACT
 _CPU = torch.device("cpu")
 
 
@@ -151,7 +152,7 @@ def _checked(trained: _Trained, chain: Chain, building: Path) -> Generator[Json,
         with torch.no_grad():
             own = chain(images).softmax(1).numpy()
         given = yield from check.answers_of(building, specimens.paths, trained.classes)
-    sentence = _compare(trained, specimens, given, own)
+    sentence = _compare(trained, specimens, given, own) + _discrimination(own)
     yield {"event": "progress", "stage": "writing ONNX", "done": 0, "total": 1}
     return sentence, _onnx(chain, images, own, building / "model.onnx")
 
@@ -176,6 +177,14 @@ def _compare(trained: _Trained, specimens: Specimens, given: np.ndarray, own: np
         f"predict.py answers as Thaw does in fp32 on {count} images: probabilities differ by at most {difference:.1e} ({told}). The "
         f"dashboard's own answers were computed in {computed} on {device} and differ by at most {coarse:.1e} (allowed {check.COARSE:g})."
     )
+
+
+def _discrimination(own: np.ndarray) -> str:
+    """A model that says the same of every image agrees with any reading of them; then that has to be known."""
+    apart = float(np.ptp(own, axis=0).max())
+    if apart > _TELLING:
+        return ""
+    return f" It says almost the same of all of them (within {apart:.1e}), so this shows little of how they are read."
 
 
 def _onnx(chain: Chain, images: torch.Tensor, own: np.ndarray, path: Path) -> str:

@@ -1,11 +1,14 @@
 """The registry says what torchvision says, and builds reproducibly without disturbing anyone's random numbers."""
 
+import json
+
 import pytest
 import torch
 import torchvision
 
 from engine.errors import BackboneError, WeightsError
 from engine.models import registry
+from engine.models.head import swap_head
 
 
 def test_offers_every_classifier_of_torchvision() -> None:
@@ -89,3 +92,17 @@ def test_weightless_models_have_the_shapes_and_no_memory(backbone: str) -> None:
 def test_published_input_normalisation_is_always_on() -> None:
     assert registry.build_weightless("googlenet", 224).transform_input is True
     assert registry.build_weightless("inception_v3", 299).transform_input is True
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size"),
+    [("resnet18", 64), ("googlenet", 64), ("inception_v3", 96), ("vit_b_32", 96), ("maxvit_t", 448), ("squeezenet1_1", 64)],
+)
+def test_torchvisions_constructor_makes_what_a_trained_state_fits(backbone: str, size: int) -> None:
+    trained = registry.build_weightless(backbone, size)
+    swap_head(trained, backbone, 5, 0)
+    arguments = json.loads(json.dumps(registry.trained_arguments(backbone, size, 5)))  # they travel as JSON
+    fresh = torchvision.models.get_model(backbone, weights=None, **arguments)
+    assert {name: tensor.shape for name, tensor in fresh.state_dict().items()} == {
+        name: tensor.shape for name, tensor in trained.state_dict().items()
+    }

@@ -96,6 +96,7 @@ def answers(folder: Path, images: Path, out: Path) -> tuple[list[list[str]], np.
 
 def test_a_bundle_answers_elsewhere_as_the_dashboard_does_here(home: Home, tmp_path: Path) -> None:
     assert set(home.made.files) - {"model.onnx"} == LEFT and "as the dashboard does on 10 images" in home.made.checks[0]
+    assert "shows little" not in home.made.checks[0]
     rows, given, files = answers(home.bundle, home.source, tmp_path / "result.csv")
     shown = predictions.read(home.workspace.run(home.run.id) / "predictions.csv")
     shown = shown[shown["error"] == ""].set_index("file_dir").loc[[str(Path(file).relative_to(home.source)) for file in files]]
@@ -127,6 +128,7 @@ def test_models_that_are_hard_to_load_can_be_exported(home: Home, tmp_path: Path
     assert "as the dashboard does on 10 images" in done(export_run(home.workspace, run.id, tmp_path / "bundle")).checks[0]
     about = json.loads((tmp_path / "bundle" / "model.json").read_text())
     assert about["backbone"] == backbone and about["arguments"]["num_classes"] == 3
+    assert "shows little of how they are read" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()  # deep, with random weights
     assert about["arguments"].get("transform_input") is (True if backbone == "googlenet" else None)
 
 
