@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from engine.config import RunConfig, options
 from engine.runs.database import Json
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+!|~$^=&@:]|(?<=[wW]{3})\.)")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 _DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _SCORES = (("accuracy", "accuracy"), ("precision_macro", "precision"), ("recall_macro", "recall"), ("f1_macro", "f1"))
@@ -63,7 +63,7 @@ def licences(facts: Facts) -> str:
 
 
 def md(text: str) -> str:
-    """`text` as literal Markdown on one line, inside a table too: nothing in it links, loads, formats or ends a cell."""
+    """`text` as literal Markdown within a line, of a table too: nothing in it links, loads, formats or ends a cell."""
     flat = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cs") and c not in _DIRECTION)
     return _PUNCTUATION.sub(r"\\\1", flat).replace("\\<", "&lt;")  # harmless to programs that know no backslashes, too
 
@@ -113,7 +113,7 @@ def _data(facts: Facts) -> str:
     return f"""
 ## Data
 
-{md(dataset["name"])}, fingerprint `{dataset["fingerprint"]}` (of classes, image contents and split).
+The dataset {md(dataset["name"])}, fingerprint `{dataset["fingerprint"]}` (of classes, image contents and split).
 
 {_table(["class", *splits], [*rows, total])}
 """
@@ -175,7 +175,7 @@ def _weights(facts: Facts) -> str:
 
 def _limits(facts: Facts) -> str:
     fewest = min(facts.counts.get("train", [0]))
-    scored = max((facts.metrics[split]["images"] for split in ("test", "val") if split in facts.metrics), default=0)
+    scored = next((facts.metrics[split]["images"] for split in ("test", "val") if split in facts.metrics), 0)
     lines = [
         "It answers every image with one of its classes, also an image that shows none of them.",
         "Its confidence is the softmax of its scores; nobody has shown that 0.9 means right nine times in ten.",
