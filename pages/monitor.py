@@ -79,13 +79,16 @@ def queue() -> None:
 
 now()
 curves()
-if shown.started:
-    st.subheader("What trains", anchor=False)
-    st.html(strip.legend())
-    what_trains()
-if proof.exists(shown):
-    st.subheader("What moved", anchor=False)
-    proof.show(shown)
+# Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it was.
+with st.container():
+    if shown.started:
+        st.subheader("What trains", anchor=False)
+        st.html(strip.legend())
+        what_trains()
+with st.container():
+    if proof.exists(shown):
+        st.subheader("What moved", anchor=False)
+        proof.show(shown)
 queue()
 with st.expander("Configuration", icon=":material/tune:"):
     live.configuration(shown)

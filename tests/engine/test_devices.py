@@ -120,10 +120,11 @@ def test_precision_on_a_gpu_with_and_without_bf16(monkeypatch: pytest.MonkeyPatc
 
 def test_memory_of_the_process_grows_with_what_it_holds():
     size = 64 << 20
-    before = devices.memory_used(torch.device("cpu"))
+    before = devices.memory_used(CPU)
     with mmap.mmap(-1, size) as held:  # fresh pages; the allocator may have freed ones to give out again
         held.write(b"\1" * size)
-        assert devices.memory_used(torch.device("cpu")) - before > 48 << 20
+        assert devices.memory_used(CPU) - before > 48 << 20
+    assert 0 < devices.memory_free(CPU) <= devices.available()[-1]["memory_bytes"]
 
 
 def test_a_container_limit_counts_as_the_memory_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -241,3 +241,13 @@ def test_every_block_says_its_rate_and_its_gradient(workspace: Workspace, datase
         ("layer4.1", "trains", "5.0e-4", "0.5"),
         ("fc", "trains", "0.001", "12.3"),
     ]
+
+
+def test_the_page_has_the_same_places_whatever_the_run_is_doing(workspace: Workspace, dataset: Dataset) -> None:
+    """A fragment is redrawn by its place; a part that came and went before it would move it under the browser's feet."""
+    store, run = RunStore(workspace), prepared.run(workspace, dataset, epochs=2)
+    waiting = store.enqueue(run.config)
+    places = [len(prepared.page("monitor", run=chosen.id).main.children) for chosen in (run, waiting)]
+    store.finish(run.id, "failed", "It broke.")
+    places.append(len(prepared.page("monitor", run=run.id).main.children))
+    assert len(set(places)) == 1
