@@ -17,7 +17,7 @@ CONTENTS = {
     "model.safetensors": "the weights under torchvision's own names",
     "model.json": "backbone, classes and how images are prepared",
     "predict.py": "classifies images and folders; needs torch and torchvision only",
-    "MODEL_CARD.md": "data, metrics, strategy and licence of the weights; LICENSES.md has the licences in full",
+    "MODEL_CARD.md": "data, metrics, strategy and licence of the weights; LICENSES.md names and links them",
     "model.onnx": "for other runtimes, where `onnx` is installed",
 }
 
