@@ -112,8 +112,8 @@ def gradual_unfreeze(outline: Outline, config: RunConfig) -> FreezePlan:
     """Start with the head and release one more stage per phase, at falling rates (ULMFiT). Gentle on what was learned before."""
     stages = _stages(outline)
     count = min(config.epochs, len(stages))
-    depths = [-(-len(stages) * number // count) for number in range(1, count + 1)] if count > 1 else [len(stages)]
-    depths[0] = 1 if count > 1 else depths[0]  # the head warms up alone
+    # the head warms up alone; where phases are fewer than stages, the deeper stages are released together
+    depths = [1 + (len(stages) - 1) * number // (count - 1) for number in range(count)] if count > 1 else [len(stages)]
     lengths = _shares(config.epochs, count)
     phases = []
     for number, (depth, epochs) in enumerate(zip(depths, lengths, strict=True)):
