@@ -84,8 +84,11 @@ def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: 
     before = remember(chain.model.state_dict(), moving_names(chain, outline, plan, config))
     chain.model.to(memory_format=chosen.memory_format)
     training = Training(chain, outline, plan, config, dtype=chosen.dtype)
-    pixels = yield from _pixels(config, workspace, dataset, preprocessing, plan.epochs)
-    session = Session(
+    base = base_digest(before.digests)
+    if checkpoint_path(folder).is_file():
+        load_checkpoint(training, checkpoint_path(folder), base=base)
+    pixels = yield from _pixels(config, workspace, dataset, preprocessing, plan.epochs)  # last: whoever has them must close them
+    return Session(
         config=config,
         workspace=workspace,
         folder=folder,
@@ -95,12 +98,9 @@ def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: 
         training=training,
         numerics=chosen,
         before=before,
-        base=base_digest(before.digests),
+        base=base,
         notes=notes,
     )
-    if session.checkpoint.is_file():
-        load_checkpoint(training, session.checkpoint, base=session.base)
-    return session
 
 
 def _load(

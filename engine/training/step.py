@@ -46,12 +46,11 @@ def optimise(training: Training, batch: Batch) -> torch.Tensor:
 
 
 def _back_off(training: Training, images: int, reason: str) -> None:
-    parts = training.position.parts * 2
-    if parts > images:
+    if training.position.parts >= images:
         raise TrainingError(
             f"A single image does not fit into memory ({reason.splitlines()[0][:120]}). Choose a smaller image size or backbone."
         )
-    training.position.parts = parts
+    parts = training.position.parts = min(2 * training.position.parts, images)
     training.notes.append(
         f"Memory ran out, so every batch is computed in {parts} parts from now on. Batch size and learning rate stay what they were; "
         "BatchNorm in the training blocks sees the parts."
@@ -76,7 +75,7 @@ def _attempt(training: Training, batch: Batch) -> torch.Tensor:
         sums += torch.stack([total.detach(), (logits.detach().argmax(1) == hard).sum()]).double()
     training.scaler.step(training.optimizer)
     training.scaler.update()
-    seen = torch.tensor(float(len(batch.targets)), dtype=torch.float64, device=weight.device)
+    seen = torch.full((), len(batch.targets), dtype=torch.float64, device=weight.device)  # filled there: no copy to wait for
     training.sums += torch.stack([sums[0], weight.double(), sums[1], seen])
     return sums[0] / weight
 
@@ -93,7 +92,7 @@ def _weight(training: Training, targets: torch.Tensor) -> torch.Tensor:
     """What the summed loss of the batch is divided by: the images, or the sum of their class weights."""
     weights = training.class_weights
     if weights is None:
-        return torch.tensor(float(len(targets)), device=targets.device)
+        return torch.full((), float(len(targets)), device=targets.device)
     return weights[targets].sum() if targets.ndim == 1 else (targets @ weights).sum()
 
 

@@ -225,6 +225,14 @@ def test_when_memory_runs_out_the_step_is_the_same_in_parts() -> None:
         assert torch.allclose(tensor, parted.chain.model.state_dict()[name], atol=1e-5), name
 
 
+def test_images_are_tried_one_by_one_before_giving_up() -> None:
+    """A batch of 9 in 8 parts still has a part of two."""
+    made = training(config(strategy="linear_probe", batch_size=9, epochs=1))
+    made.chain = OutOfMemory(made, most=1)  # type: ignore[assignment]
+    run(made, images=9)
+    assert made.position.parts == 9 and made.position.epoch == 1
+
+
 def test_when_not_even_one_image_fits_a_sentence_says_so() -> None:
     made = training(config(strategy="linear_probe"))
     made.chain = OutOfMemory(made, most=0)  # type: ignore[assignment]
