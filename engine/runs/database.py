@@ -40,6 +40,13 @@ _MIGRATIONS = (
         position INTEGER PRIMARY KEY, device TEXT NOT NULL UNIQUE, name TEXT NOT NULL, memory_bytes INTEGER NOT NULL, why TEXT NOT NULL
     );
     """,
+    """
+    CREATE TABLE comparisons (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, body TEXT NOT NULL, created_at REAL NOT NULL
+    );
+    ALTER TABLE runs ADD COLUMN comparison TEXT REFERENCES comparisons (id) ON DELETE SET NULL;
+    CREATE INDEX runs_by_comparison ON runs (comparison, number);
+    """,
 )
 
 

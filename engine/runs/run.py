@@ -39,6 +39,8 @@ class Run:
     summary: Json | None
     turn: int
     """Place in the queue: of two queued runs the one with the smaller turn goes first."""
+    comparison: str | None = None
+    """The comparison it belongs to, if any."""
 
     @property
     def paused(self) -> bool:

@@ -1,6 +1,7 @@
 """RunStore: every run and what is known of it. Pages, command line and worker share nothing else.
 
-Every change is one short transaction. Not here: what a Run is made of (run), executing it (pipeline), its folder.
+Every change is one short transaction; the functions below do single steps of one, for changes to many runs at once
+(comparisons). Not here: what a Run is made of (run), executing it (pipeline), its folder.
 """
 
 import json
@@ -25,14 +26,11 @@ class RunStore:
 
     def enqueue(self, config: RunConfig, *, name: str = "", owner: str | None = None) -> Run:
         """Put a run in the queue; with an `owner` it is claimed at once, for a command line that trains by itself."""
-        run_id, now, status = new_id("run"), time.time(), "running" if owner else "queued"
         with database.write(self._workspace) as db:
-            values = (run_id, _name(name, config), to_json(config), config.device, status, now)
-            columns = "id, name, config, wanted, status, created_at, turn"
-            db.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, {_NEXT_TURN})", values)
+            run_id = add(db, config, name=name)
             if owner:
-                _set(db, run_id, {"owner": owner, "device": config.device, "started_at": now, "heartbeat_at": now})
-        return self.get(run_id)
+                take(db, run_id, owner, config.device)
+            return from_row(_row(db, run_id))
 
     def get(self, run_id: str) -> Run:
         with database.read(self._workspace) as db:
@@ -65,10 +63,7 @@ class RunStore:
             ).fetchone()
             if row is None:
                 return None
-            db.execute(
-                "UPDATE runs SET status = 'running', owner = ?, device = ?, started_at = ?, heartbeat_at = ? WHERE id = ?",
-                (owner, device, time.time(), time.time(), row["id"]),
-            )
+            take(db, row["id"], owner, device)
             return from_row(_row(db, row["id"]))
 
     def record(self, run_id: str, event: Json) -> None:
@@ -92,13 +87,7 @@ class RunStore:
         if what not in ("stop", "pause", "resume"):
             raise RunError(f"A run cannot be asked to {what!r}; only to stop, pause or resume.")
         with database.write(self._workspace) as db:
-            row = _row(db, run_id)
-            if row["status"] == "queued" and what == "stop":
-                _set(db, run_id, {"status": "stopped", "ended_at": time.time()})
-            elif row["status"] != "running":
-                raise RunError(f"{row['name']} is {row['status']}, so it cannot {what}. Only a running run can.")
-            elif row["requested"] != "stop":
-                _set(db, run_id, {"requested": what})
+            ask(db, run_id, what)
 
     def requested(self, run_id: str) -> str | None:
         """What was asked of the run and not answered yet."""
@@ -115,28 +104,20 @@ class RunStore:
     def requeue(self, run_id: str, *, owner: str | None = None) -> Run:
         """Queue a stopped, interrupted or failed run again; it resumes from its checkpoint. `owner` as for enqueue."""
         with database.write(self._workspace) as db:
-            row = _row(db, run_id)
-            if row["status"] not in ("stopped", "interrupted", "failed"):
-                raise RunError(f"{row['name']} is {row['status']}. Only a stopped, interrupted or failed run can be resumed.")
-            from_json(row["config"])  # a config of another version is refused by name, never half used
-            now = time.time() if owner else None
-            values = {"status": "running" if owner else "queued", "owner": owner, "started_at": now, "heartbeat_at": now}
-            cleared = {"ended_at": None, "error": None, "requested": None, "summary": None, "progress": "{}", "device": None}
-            _set(db, run_id, {**cleared, **values})
-            db.execute(f"UPDATE runs SET turn = {_NEXT_TURN} WHERE id = ?", (run_id,))
+            revive(db, run_id)
+            if owner:
+                take(db, run_id, owner, None)
             return from_row(_row(db, run_id))
 
     def rename(self, run_id: str, name: str) -> None:
         with database.write(self._workspace) as db:
-            _set(db, run_id, {"name": _name(name, from_row(_row(db, run_id)).config)})
+            config = from_row(_row(db, run_id)).config
+            _set(db, run_id, {"name": one_line(name) or f"{config.backbone} {config.strategy}"})
 
     def delete(self, run_id: str) -> None:
         """Forget a run and remove its folder; RunError while it is running."""
         with database.write(self._workspace) as db:
-            row = _row(db, run_id)
-            if row["status"] == "running":
-                raise RunError(f"{row['name']} is running. Stop it first, then delete it.")
-            db.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+            drop(db, run_id)
         shutil.rmtree(self._workspace.run(run_id), ignore_errors=True)
 
     def epochs(self, run_id: str) -> Rows:
@@ -163,7 +144,58 @@ class RunStore:
             return [dict(row) for row in db.execute("SELECT device, name, memory_bytes, why FROM devices ORDER BY position")]
 
 
+RESUMABLE = ("stopped", "interrupted", "failed")
 _NEXT_TURN = "(SELECT coalesce(max(turn), 0) + 1 FROM runs)"  # counted, not timed: clocks jump
+
+
+def add(db: sqlite3.Connection, config: RunConfig, *, name: str = "", comparison: str | None = None) -> str:
+    """Queue a run within a transaction of the caller; its id."""
+    run_id = new_id("run")
+    values = (run_id, one_line(name) or f"{config.backbone} {config.strategy}", to_json(config), config.device, time.time(), comparison)
+    columns = "id, name, config, wanted, created_at, comparison, status, turn"
+    db.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, 'queued', {_NEXT_TURN})", values)
+    return run_id
+
+
+def take(db: sqlite3.Connection, run_id: str, owner: str, device: str | None) -> None:
+    """Make `owner` the one who runs it."""
+    now = time.time()
+    _set(db, run_id, {"status": "running", "owner": owner, "device": device, "started_at": now, "heartbeat_at": now})
+
+
+def ask(db: sqlite3.Connection, run_id: str, what: str) -> None:
+    """RunStore.request within a transaction of the caller."""
+    row = _row(db, run_id)
+    if row["status"] == "queued" and what == "stop":
+        _set(db, run_id, {"status": "stopped", "ended_at": time.time()})
+    elif row["status"] != "running":
+        raise RunError(f"{row['name']} is {row['status']}, so it cannot {what}. Only a running run can.")
+    elif row["requested"] != "stop":
+        _set(db, run_id, {"requested": what})
+
+
+def revive(db: sqlite3.Connection, run_id: str) -> None:
+    """RunStore.requeue within a transaction of the caller."""
+    row = _row(db, run_id)
+    if row["status"] not in RESUMABLE:
+        raise RunError(f"{row['name']} is {row['status']}. Only a stopped, interrupted or failed run can be resumed.")
+    from_json(row["config"])  # a config of another version is refused by name, never half used
+    cleared = dict.fromkeys(("ended_at", "error", "requested", "summary", "device", "owner", "started_at", "heartbeat_at"))
+    _set(db, run_id, {**cleared, "progress": "{}", "status": "queued"})
+    db.execute(f"UPDATE runs SET turn = {_NEXT_TURN} WHERE id = ?", (run_id,))
+
+
+def drop(db: sqlite3.Connection, run_id: str) -> None:
+    """Forget a run within a transaction of the caller, who removes its folder afterwards; RunError while it is running."""
+    row = _row(db, run_id)
+    if row["status"] == "running":
+        raise RunError(f"{row['name']} is running. Stop it first, then delete it.")
+    db.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+
+
+def one_line(text: str) -> str:
+    """What a person typed, on one line and of bearable length."""
+    return " ".join(text.encode("utf-8", "replace").decode().split())[:200]
 
 
 def _row(db: sqlite3.Connection, run_id: str) -> sqlite3.Row:
@@ -203,9 +235,3 @@ def _set(db: sqlite3.Connection, run_id: str, values: Json) -> None:
 
 def _marks(values: list[str]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _name(name: str, config: RunConfig) -> str:
-    """What a person typed, on one line and of bearable length; else what the run does."""
-    typed = " ".join(name.encode("utf-8", "replace").decode().split())[:200]
-    return typed or f"{config.backbone} {config.strategy}"
