@@ -24,7 +24,8 @@ class Effort:
     cut: int
     """Leading blocks that stay frozen in every phase: what they compute can be shared with other runs of the same cut."""
     work: float
-    """Values of the backbone that every image meets, summed over the epochs: half by blocks that run, half by values that train."""
+    """Values of the backbone times epochs, less what is frozen: a block after the cut costs a pass forward and one back, a value
+    that trains a gradient of its own."""
 
 
 def effort(outline: Outline, config: RunConfig) -> Effort:
@@ -33,7 +34,7 @@ def effort(outline: Outline, config: RunConfig) -> Effort:
     blocks = len(outline.blocks)
     cuts = [prefix_length(outline, phase) for phase in plan.phases]
     shares = [
-        phase.epochs * ((blocks - cut) / blocks + trainable_size(outline, phase) / outline.size) / 2
+        phase.epochs * (2 * (blocks - cut) / blocks + trainable_size(outline, phase) / outline.size) / 3
         for phase, cut in zip(plan.phases, cuts, strict=True)
     ]
     return Effort(cut=min(cuts), work=outline.size * sum(shares))
