@@ -1,0 +1,44 @@
+"""Bootstrap over images and seeds: what the accuracies might have been on other images with other seeds.
+
+Images are drawn once for all strategies, so that differences stay paired; seeds are drawn within each strategy. A resample is
+a row of multinomial weights, so that all of them are one matrix product. Not here: tests (paired); the verdict uses this only to say
+how firm a choice was, because with few seeds its intervals are too narrow (docs/verdict.md has the figures).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.evaluation.paired import Correct
+
+
+def resampled_accuracies(entrants: Sequence[Correct], resamples: int = 2000, seed: int = 0) -> np.ndarray:
+    """Accuracies [resamples, entrants]; the same for the same `seed`. With one seed only images are drawn again."""
+    images = entrants[0].shape[1]
+    draw = np.random.default_rng(seed)
+    weights = draw.multinomial(images, np.full(images, 1 / images), size=resamples).astype(np.float32) / images
+    means = weights @ np.concatenate(entrants).T.astype(np.float32)
+    result = np.empty((resamples, len(entrants)))
+    start = 0
+    for column, correct in enumerate(entrants):
+        seeds = len(correct)
+        shares = draw.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
+        result[:, column] = (means[:, start : start + seeds] * shares).sum(axis=1)
+        start += seeds
+    return result
+
+
+def bootstrap_interval(
+    first: Correct, second: Correct, level: float = 0.95, *, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """The percentile interval of the paired difference in accuracy."""
+    drawn = resampled_accuracies([first, second], resamples, seed)
+    low, high = np.quantile(drawn[:, 0] - drawn[:, 1], [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def chosen_shares(entrants: Sequence[Correct], resamples: int = 2000, seed: int = 0) -> np.ndarray:
+    """In which share of the resamples each entrant [entrants] would have been the most accurate; ties are shared."""
+    drawn = resampled_accuracies(entrants, resamples, seed)
+    best = drawn >= drawn.max(axis=1, keepdims=True) - 1e-6
+    return np.asarray((best / best.sum(axis=1, keepdims=True)).mean(axis=0))

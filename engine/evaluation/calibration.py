@@ -1,0 +1,149 @@
+"""Calibration: whether a confidence of 80 % is right 80 % of the time, and what so few images can say about it.
+
+`probabilities` are [images, classes] with rows that sum to one, `targets` [images] class indices. Not here: accuracy (metrics).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, ndtri, softmax
+
+from engine.errors import RunError
+
+BINS = 5
+"""Few, so that each holds enough images; the error of a perfect model grows with the number of bins."""
+COLDEST, HOTTEST = 0.02, 50.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReliabilityBin:
+    """Images of similar confidence: their mean confidence, their accuracy with its 95 % Wilson interval, and where they lie."""
+
+    lowest: float
+    highest: float
+    images: int
+    confidence: float
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationError:
+    """The expected calibration error (a share) and the band in which 95 % of perfectly calibrated models would lie on so many images.
+
+    `expected` is what such a model shows on average. `miscalibrated` says that the error is above the band.
+    """
+
+    error: float
+    expected: float
+    low: float
+    high: float
+    miscalibrated: bool
+
+
+def reliability(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
+    """The reliability diagram: bins of (nearly) as many images each, ordered by confidence; at most one bin an image."""
+    confidence, correct = _confidence(probabilities, targets)
+    order = np.argsort(confidence, kind="stable")
+    result = []
+    for rows in np.array_split(order, min(bins, len(order))):
+        low, high = wilson(int(correct[rows].sum()), len(rows))
+        result.append(
+            ReliabilityBin(
+                lowest=float(confidence[rows[0]]),
+                highest=float(confidence[rows[-1]]),
+                images=len(rows),
+                confidence=float(confidence[rows].mean()),
+                accuracy=float(correct[rows].mean()),
+                accuracy_low=low,
+                accuracy_high=high,
+            )
+        )
+    return tuple(result)
+
+
+def expected_calibration_error(
+    probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS, *, draws: int = 2000, seed: int = 0
+) -> CalibrationError:
+    """Mean distance of confidence and accuracy over bins of equal mass, with its null band; the same for the same `seed`.
+
+    The band comes from answers drawn from the model's own confidences: what it would show if they were exactly right.
+    """
+    confidence, correct = _confidence(probabilities, targets)
+    order = np.argsort(confidence, kind="stable")
+    confidence, correct = confidence[order], correct[order]
+    drawn = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
+    error = float(_binned_error(confidence, correct[None, :], bins)[0])
+    null = _binned_error(confidence, drawn, bins)
+    low, high = np.quantile(null, [0.025, 0.975])
+    return CalibrationError(
+        error=error, expected=float(null.mean()), low=float(low), high=float(high), miscalibrated=error > float(np.quantile(null, 0.95))
+    )
+
+
+def brier_score(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Mean squared distance to the truth over all classes: 0 is perfect, 2 the worst."""
+    probabilities, targets = _checked(probabilities, targets)
+    truth = np.zeros_like(probabilities)
+    truth[np.arange(len(targets)), targets] = 1.0
+    return float(((probabilities - truth) ** 2).sum(axis=1).mean())
+
+
+def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """The temperature that minimises the log loss (Guo et al. 2017); fit it on validation images. Above 1: the model was too sure.
+
+    Lies within 0.02 and 50; a model that is right everywhere would ask for zero.
+    """
+    probabilities, targets = _checked(probabilities, targets)
+    logits, rows = _logits(probabilities), np.arange(len(targets))
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[rows, targets].mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities [images, classes] at another temperature; the most probable class stays the same."""
+    return np.asarray(softmax(_logits(np.asarray(probabilities, dtype=np.float64)) / temperature, axis=1))
+
+
+def wilson(correct: int, images: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a share."""
+    z = float(-ndtri((1 - level) / 2))
+    share, spread = correct / images, z * z / images
+    centre = (share + spread / 2) / (1 + spread)
+    reach = z * np.sqrt(share * (1 - share) / images + spread / (4 * images)) / (1 + spread)
+    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+
+
+def _binned_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np.ndarray:
+    """Errors [draws] for answers [draws, images] in the order of confidence."""
+    edges = [rows[0] for rows in np.array_split(np.arange(len(confidence)), min(bins, len(confidence)))]
+    surplus = np.add.reduceat(correct - confidence, edges, axis=1)
+    return np.asarray(np.abs(surplus).sum(axis=1) / len(confidence))
+
+
+def _confidence(probabilities: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    probabilities, targets = _checked(probabilities, targets)
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+
+
+def _checked(probabilities: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays, rows made to sum to one exactly (half precision does not); RunError where they do not fit."""
+    probabilities, targets = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
+    if probabilities.ndim != 2 or not len(probabilities) or targets.shape != probabilities.shape[:1]:
+        raise RunError(
+            f"Calibration needs probabilities [images, classes] and one target an image, not {probabilities.shape} and {targets.shape}."
+        )
+    sums = probabilities.sum(axis=1, keepdims=True)
+    if not np.isfinite(probabilities).all() or (probabilities < 0).any() or (np.abs(sums - 1) > 0.02).any():
+        raise RunError("Calibration needs probabilities that are finite, not negative and sum to one; leave out unreadable images.")
+    return probabilities / sums, targets.astype(np.int64)
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log(np.maximum(probabilities, 1e-12)))

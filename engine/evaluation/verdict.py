@@ -1,0 +1,199 @@
+"""Verdict: what a comparison of strategies shows, what it does not, and which strategy to take.
+
+The strategy that validation chose against each of the others, on test images that chose nothing. Every statement holds together
+with all others at 95 %. Not here: two strategies alone (paired), the words (wording), cost against accuracy (cost).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from engine.errors import RunError
+from engine.evaluation.bootstrap import chosen_shares
+from engine.evaluation.paired import Correct, Difference, checked, difference, holm, interval, seed_luck
+from engine.evaluation.power import images_needed
+from engine.evaluation.selection import optimism
+
+Outcome = Literal["better", "worse", "no difference shown", "equivalent"]
+ERROR = 0.05
+"""How often at most a verdict says "better" or "worse" at least once when all strategies are equally good."""
+MARGIN_POINTS = 2.0
+"""A smaller difference than this does not matter; a person may choose another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrant:
+    """One strategy: bool arrays [seeds, images] in the same order of images for all, and what it cost.
+
+    `epochs` is among how many epochs each seed kept the best on validation. `correct_test` is None without a test split.
+    """
+
+    name: str
+    correct_test: Correct | None
+    correct_val: Correct
+    seconds: float
+    trainable_parameters: int
+    peak_memory_bytes: int
+    epochs: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """The chosen strategy against this one; `outcome` is the chosen one's, numbers are points (chosen minus rival).
+
+    `adjusted_p` counts all comparisons. `hidden` is the largest difference that the interval leaves open. `more_images` is how many more
+    images would show a difference of the margin with 80 % power; None where only more seeds can.
+    """
+
+    name: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    adjusted_p: float
+    outcome: Outcome
+    hidden: float
+    more_images: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the comparison shows. Accuracies are shares, `optimism` and `margin` points.
+
+    `not_worse` are the strategies not shown to be worse than the chosen one (itself among them unless one is better);
+    `cheapest` is the quickest of them. `chosen_share` is how often validation would choose the same on images and seeds drawn again.
+    `optimism` is None when judged on test images.
+    """
+
+    chosen: str
+    accuracy_val: float
+    accuracy_test: float | None
+    judged_on: Literal["test", "validation"]
+    images: int
+    rivals: tuple[Rival, ...]
+    not_worse: tuple[str, ...]
+    cheapest: str
+    seconds: dict[str, float]
+    chosen_share: float
+    optimism: float | None
+    tried_epochs: int
+    margin: float
+    notes: tuple[str, ...] = field(default=())
+
+
+def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict:
+    """The verdict on these strategies; RunError names the one whose images or values do not fit."""
+    entrants = _checked(entrants)
+    chosen = max(entrants, key=lambda entrant: (entrant.correct_val.mean(), -entrant.seconds))
+    tested = all(entrant.correct_test is not None for entrant in entrants)
+    judged = {entrant.name: _judged(entrant, tested) for entrant in entrants}
+    rivals = compare(judged, chosen.name, margin=margin, independent=tested)
+    beaten = any(rival.outcome == "worse" for rival in rivals)
+    fine = {rival.name for rival in rivals if rival.outcome != "better"} | (set() if beaten else {chosen.name})
+    not_worse = [entrant for entrant in entrants if entrant.name in fine]
+    cheapest = min(not_worse, key=lambda entrant: (entrant.seconds, entrant.trainable_parameters, entrant.peak_memory_bytes))
+    validation, epochs = [entrant.correct_val for entrant in entrants], max(entrant.epochs for entrant in entrants)
+    return Verdict(
+        chosen=chosen.name,
+        accuracy_val=float(chosen.correct_val.mean()),
+        accuracy_test=float(judged[chosen.name].mean()) if tested else None,
+        judged_on="test" if tested else "validation",
+        images=judged[chosen.name].shape[1],
+        rivals=rivals,
+        not_worse=tuple(entrant.name for entrant in not_worse),
+        cheapest=cheapest.name,
+        seconds={entrant.name: entrant.seconds for entrant in entrants},
+        chosen_share=float(chosen_shares(validation)[entrants.index(chosen)]),
+        optimism=None if tested else 100 * optimism(validation, epochs),
+        tried_epochs=epochs,
+        margin=margin,
+        notes=_notes(entrants, judged),
+    )
+
+
+def compare(judged: dict[str, Correct], chosen: str, *, margin: float = MARGIN_POINTS, independent: bool) -> tuple[Rival, ...]:
+    """The chosen strategy against each of the others, with simultaneous intervals that agree with the adjusted p values.
+
+    `independent` says that other images made the choice: then Holm's factors are k-1, k-2, ..., 1. Otherwise the same luck that made
+    the choice is judged, any pair could have become the one looked at, and the factors are all pairs among those left.
+    """
+    names = [name for name in judged if name != chosen]
+    luck = seed_luck(list(judged.values()))
+    gaps = [difference(judged[chosen], judged[name], luck) for name in names]
+    left = np.arange(len(names), 0, -1)
+    factors = left if independent else left * (left + 1) // 2
+    adjusted = holm(np.array([gap.p for gap in gaps]), factors)
+    shown = int((adjusted <= ERROR).sum())
+    first, following = (ERROR / factors[0], ERROR / factors[min(shown, len(names) - 1)]) if names else (ERROR, ERROR)
+    rivals = []
+    for name, gap, p in zip(names, gaps, adjusted, strict=True):
+        bounds = _interval(gap, first, shown=True) if p <= ERROR else _interval(gap, following, shown=False)
+        rivals.append(_rival(name, gap, float(p), bounds=bounds, margin=margin, error=following))
+    return tuple(rivals)
+
+
+def _interval(gap: Difference, error: float, shown: bool) -> tuple[float, float]:
+    """The interval that belongs to a step of Holm's procedure: past a rejection only the sign is gained (Guilbaud 2008)."""
+    low, high = interval(gap, 1 - error)
+    if shown:
+        return (max(low, 0.0), high) if gap.value > 0 else (low, min(high, 0.0))
+    return min(low, 0.0), max(high, 0.0)
+
+
+def _rival(name: str, gap: Difference, adjusted: float, *, bounds: tuple[float, float], margin: float, error: float) -> Rival:
+    low, high = 100 * bounds[0], 100 * bounds[1]
+    outcome: Outcome = "no difference shown"
+    if adjusted <= ERROR:
+        outcome = "better" if gap.value > 0 else "worse"
+    elif max(-low, high) <= margin:
+        outcome = "equivalent"
+    needed = images_needed(margin / 100, gap.image_variance * gap.images, gap.seed_variance or 0.0, freedom=gap.freedom, alpha=float(error))
+    return Rival(
+        name=name,
+        difference=100 * gap.value,
+        low=low,
+        high=high,
+        p=gap.p,
+        adjusted_p=adjusted,
+        outcome=outcome,
+        hidden=max(-low, high),
+        more_images=None if needed is None else max(0, needed - gap.images),
+    )
+
+
+def _checked(entrants: Sequence[Entrant]) -> list[Entrant]:
+    if not entrants:
+        raise RunError("A verdict needs at least one finished strategy.")
+    if len({entrant.name for entrant in entrants}) < len(entrants):
+        raise RunError("Two strategies of a comparison have the same name; give each its own.")
+    for entrant in entrants:
+        for correct, first, split in (
+            (entrant.correct_val, entrants[0].correct_val, "validation"),
+            (entrant.correct_test, entrants[0].correct_test, "test"),
+        ):
+            if correct is not None and first is not None and checked(correct, entrant.name).shape[1] != first.shape[1]:
+                raise RunError(
+                    f"{entrant.name} was measured on {correct.shape[1]} {split} images and {entrants[0].name} on {first.shape[1]}; "
+                    "compare runs of one split of one dataset."
+                )
+    return list(entrants)
+
+
+def _judged(entrant: Entrant, tested: bool) -> Correct:
+    correct = entrant.correct_test if tested and entrant.correct_test is not None else entrant.correct_val
+    return checked(correct, entrant.name)
+
+
+def _notes(entrants: list[Entrant], judged: dict[str, Correct]) -> tuple[str, ...]:
+    notes = []
+    once = [name for name, correct in judged.items() if len(correct) == 1]
+    if len(once) == len(judged):
+        notes.append("Every strategy ran with one seed: this compares these trained models; another seed may change the order.")
+    elif once:
+        notes.append(f"One seed only: {', '.join(once)}. How much seeds change it is taken from the strategy it is compared with.")
+    missing = [entrant.name for entrant in entrants if entrant.correct_test is None]
+    if missing and len(missing) < len(entrants):
+        notes.append(f"Judged on validation images, because there are no test predictions of: {', '.join(missing)}.")
+    return tuple(notes)
