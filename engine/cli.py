@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from engine import commands
+from engine import commands, comparing, demo
 from engine.errors import EngineError
 from engine.runs.supervisor import Supervisor
 from engine.training.freezing import STRATEGIES
@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     chosen = parser().parse_args(arguments)
     try:
-        with Supervisor(open_workspace(chosen.workspace)) as supervisor:
+        own = demo.workspace_in(chosen.out) if chosen.verb is demo.demo else None
+        with Supervisor(open_workspace(chosen.workspace or own)) as supervisor:
             chosen.verb(chosen, supervisor)
     except EngineError as error:
         print(error, file=sys.stderr)
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     _data_verbs(verbs)
     _run_verbs(verbs)
     _train_verb(verbs)
+    _compare_verbs(verbs)
     return top
 
 
@@ -84,6 +86,30 @@ def _train_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     _configured(train)
     train.add_argument("--name", default="", help="a name for the run")
     train.add_argument("--queue", action="store_true", help="leave it to a worker (the dashboard or `work`) and return at once")
+
+
+def _compare_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    new = _verb(verbs, "compare", comparing.compare, "compare strategies: train every one with several seeds, then say what that shows")
+    new.add_argument("--dataset", help="name or id of a dataset: makes a new comparison")
+    new.add_argument("--backbone", default="resnet18", metavar="NAME[,NAME]", help="names from `backbones`; default: resnet18")
+    new.add_argument("--weights", default="default", help="for all backbones, or one for each, separated by commas; as for `train`")
+    strategies = "separated by commas, each with options of its own where needed: last_n:last_n=3:lr=0.01"
+    new.add_argument("--strategies", default="linear_probe,last_block,full_finetune", metavar="NAME[,NAME]", help=strategies)
+    new.add_argument("--seeds", default="auto", help="runs of each strategy; auto: 5 of linear_probe, 3 of the others")
+    new.add_argument("--epochs", type=int, help="how many times training sees every image")
+    new.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any other option, for all strategies"
+    )
+    new.add_argument("--name", default="", help="a name for the comparison")
+    new.add_argument("--queue", action="store_true", help="leave it to a worker (the dashboard or `work`) and return at once")
+    new.add_argument("--out", metavar="DIR", help="write comparison.csv (a row a run) and result.csv (a row an image) there")
+    new.add_argument("--show", metavar="ID", help="print table and verdict of a comparison")
+    new.add_argument("--resume", metavar="ID", help="go on with a comparison that was stopped")
+    new.add_argument("--add-seeds", nargs=2, metavar=("ID", "N"), help="train every strategy of a comparison with N more seeds")
+    new.add_argument("--add-strategy", nargs=2, metavar=("ID", "NAME"), help="train one more strategy for a comparison")
+    _verb(verbs, "comparisons", comparing.list_comparisons, "list the comparisons, the newest first")
+    show = _verb(verbs, "demo", demo.demo, "compare three strategies on the sample dataset with random weights, without any network")
+    show.add_argument("--out", required=True, metavar="DIR", help="folder for result.csv, comparison.csv and a workspace of its own")
 
 
 def _configured(train: argparse.ArgumentParser) -> None:

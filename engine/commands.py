@@ -7,7 +7,7 @@ import argparse
 import csv
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.config import RunConfig, Value, options, parse_settings, to_json, validate
@@ -27,7 +27,7 @@ Verb = Callable[[argparse.Namespace, Supervisor], None]
 
 def import_dataset(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     source = str(Path(chosen.source).expanduser().resolve())
-    draft = str(_job(chosen, supervisor, "import", {"source": source, "name": chosen.name, "anywhere": True})["draft"])
+    draft = str(job(chosen, supervisor, "import", {"source": source, "name": chosen.name, "anywhere": True})["draft"])
     made = datasets.commit(
         supervisor.workspace,
         draft,
@@ -40,7 +40,7 @@ def import_dataset(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 
 
 def make_sample(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
-    made = str(_job(chosen, supervisor, "sample", {})["dataset"])
+    made = str(job(chosen, supervisor, "sample", {})["dataset"])
     _show_card(chosen, datasets.open_dataset(supervisor.workspace, made))
 
 
@@ -76,7 +76,7 @@ def list_runs(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 
 
 def train(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
-    config = _config(chosen, supervisor)
+    config = config_of(chosen, supervisor)
     store = RunStore(supervisor.workspace)
     if chosen.queue:
         run = store.enqueue(config, name=chosen.name)
@@ -85,8 +85,8 @@ def train(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 
 
 def learning_rates(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
-    config = _config(chosen, supervisor)
-    result = _job(chosen, supervisor, "learning_rates", {"config": to_json(config)})
+    config = config_of(chosen, supervisor)
+    result = job(chosen, supervisor, "learning_rates", {"config": to_json(config)})
     if chosen.json:
         return say(chosen, {name: result[name] for name in ("rates", "losses", "suggestion")}, "")
     columns([{"rate": rate, "loss": loss} for rate, loss in zip(result["rates"], result["losses"], strict=True)][::4], ("rate", "loss"))
@@ -142,7 +142,7 @@ def pause(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 def predict(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     run = RunStore(supervisor.workspace).get(chosen.run)
     arguments = {"run": run.id, "source": str(Path(chosen.source).expanduser().resolve()), "device": chosen.device, "anywhere": True}
-    made = str(_job(chosen, supervisor, "predict", arguments)["predictions"])
+    made = str(job(chosen, supervisor, "predict", arguments)["predictions"])
     try:
         shutil.copyfile(supervisor.workspace.run(run.id) / "predictions" / made / "result.csv", chosen.out)
     except OSError as error:
@@ -153,7 +153,7 @@ def predict(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 def export(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     run = RunStore(supervisor.workspace).get(chosen.run)
     folder = str(Path(chosen.folder).expanduser().resolve())
-    made = _job(chosen, supervisor, "export", {"run": run.id, "folder": folder})
+    made = job(chosen, supervisor, "export", {"run": run.id, "folder": folder})
     text = "\n".join([f"{folder} holds {', '.join(made['files'])}.", *made["checks"]])
     say(chosen, {"run": run.id, "folder": folder, "files": made["files"], "checks": made["checks"]}, text)
 
@@ -167,42 +167,52 @@ def work(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
         workers.stop()
 
 
-def _config(chosen: argparse.Namespace, supervisor: Supervisor) -> RunConfig:
+def config_of(chosen: argparse.Namespace, supervisor: Supervisor) -> RunConfig:
     """The validated configuration that the options of `train` describe."""
-    pairs = [setting.partition("=") for setting in chosen.settings]
-    if broken := [key for key, equals, _ in pairs if not equals]:
-        raise ConfigError(f"--set takes KEY=VALUE, such as --set lr=0.001; there is no value in {broken[0]!r}.")
-    settings = parse_settings({key: value for key, _, value in pairs})
     given: dict[str, Value] = {name: value for name in ("epochs", "seed") if (value := getattr(chosen, name)) is not None}
-    backbones = {info.name for info in _catalog(chosen, supervisor).backbones}
-    if chosen.backbone not in backbones:
-        near = [name for name in sorted(backbones) if name[:4] == chosen.backbone[:4]] or sorted(backbones)
-        raise ConfigError(f"There is no backbone {chosen.backbone!r}. Some there are: {', '.join(near[:8])}.")
+    settings = settings_of(chosen.settings)
+    known_backbone(chosen, supervisor, chosen.backbone)
     dataset = datasets.open_dataset(supervisor.workspace, chosen.dataset)
-    weights = _weights(chosen, supervisor)
+    weights = weights_of(chosen, supervisor, chosen.weights, chosen.backbone)
     values = {**settings, **given, "weights": weights, "strategy": chosen.strategy}
     return validate(RunConfig(dataset=dataset.id, backbone=chosen.backbone, **values))
 
 
-def _weights(chosen: argparse.Namespace, supervisor: Supervisor) -> str:
+def settings_of(pairs: Iterable[str]) -> dict[str, Value]:
+    """`["lr=0.1"]` as options of RunConfig; ConfigError names what is none."""
+    split = [pair.partition("=") for pair in pairs]
+    if broken := [key for key, equals, _ in split if not equals]:
+        raise ConfigError(f"--set takes KEY=VALUE, such as --set lr=0.001; there is no value in {broken[0]!r}.")
+    return parse_settings({key: value for key, _, value in split})
+
+
+def known_backbone(chosen: argparse.Namespace, supervisor: Supervisor, backbone: str) -> None:
+    """ConfigError, with some that there are, when torchvision has no such classifier."""
+    backbones = {info.name for info in _catalog(chosen, supervisor).backbones}
+    if backbone not in backbones:
+        near = [name for name in sorted(backbones) if name[:4] == backbone[:4]] or sorted(backbones)
+        raise ConfigError(f"There is no backbone {backbone!r}. Some there are: {', '.join(near[:8])}.")
+
+
+def weights_of(chosen: argparse.Namespace, supervisor: Supervisor, weights: str, backbone: str) -> str:
     """A path is brought into the workspace first; everything else is a word of the configuration."""
-    path = Path(chosen.weights).expanduser()
+    path = Path(weights).expanduser()
     if not path.is_file():
-        return str(chosen.weights)
-    arguments = {"path": str(path.resolve()), "backbone": chosen.backbone}
-    return f"file:{_job(chosen, supervisor, 'weights', arguments)['weights']}"
+        return weights
+    arguments = {"path": str(path.resolve()), "backbone": backbone}
+    return f"file:{job(chosen, supervisor, 'weights', arguments)['weights']}"
 
 
 def _catalog(chosen: argparse.Namespace, supervisor: Supervisor) -> Catalog:
     found = load_catalog(supervisor.workspace)
     if found is None:
-        _job(chosen, supervisor, "catalog", {})
+        job(chosen, supervisor, "catalog", {})
         found = load_catalog(supervisor.workspace)
     assert found is not None
     return found
 
 
-def _job(chosen: argparse.Namespace, supervisor: Supervisor, kind: str, arguments: Json) -> Json:
+def job(chosen: argparse.Namespace, supervisor: Supervisor, kind: str, arguments: Json) -> Json:
     """Do a job here and now; its result."""
     return supervisor.do_job_here(kind, arguments, watch=Progress(chosen))
 

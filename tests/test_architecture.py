@@ -22,7 +22,7 @@ BELOW: dict[str, set[str]] = {
     "runs": {"data", "models", "training", "evaluation"},
     "cli": {"data", "models", "training", "evaluation", "runs"},
 }
-COMPOSERS = {"pipeline", "session", "inference", "tasks", "export"}
+COMPOSERS = {"pipeline", "session", "inference", "tasks", "export", "explanations"}
 """The files of runs that wire the wings together."""
 LIGHT = (
     "engine.config",
@@ -31,7 +31,11 @@ LIGHT = (
     "engine.errors",
     "engine.runs.store",
     "engine.runs.jobs",
+    "engine.runs.heatmaps",
     "engine.runs.worker",
+    "engine.runs.comparisons",
+    "engine.runs.judgement",
+    "engine.runs.takeaway",
     "engine.data.dataset",
     "engine.data.uploads",
     "engine.models.outline",
@@ -63,7 +67,7 @@ def wing(module: str) -> str:
         return "ground"
     if parts[1] in BELOW:
         return parts[1]
-    return "cli" if parts[1] in ("cli", "__main__", "commands", "printing") else "ground"
+    return "cli" if parts[1] in ("cli", "__main__", "commands", "comparing", "demo", "printing") else "ground"
 
 
 def module_of(path: Path) -> str:

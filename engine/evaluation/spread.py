@@ -1,0 +1,27 @@
+"""Spread: the interval of one strategy's accuracy over several seeds on the same images.
+
+Not here: whether two strategies differ (paired): intervals of their own are too wide for that.
+"""
+
+import math
+
+from scipy.special import ndtri
+
+from engine.evaluation.paired import Correct, checked
+
+
+def accuracy_interval(correct: Correct, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of the mean of bool [seeds, images], for the number of images that would be as uncertain as these are.
+
+    One seed gives Wilson's own interval. Of several, the variance over images of their mean is added to the variance of their
+    accuracies, which is on the careful side; the effective number of images is Korn and Graubard's (1998).
+    """
+    rows = checked(correct, "This strategy")
+    right, seeds = rows.mean(axis=0), len(rows)
+    images, share = len(right), float(right.mean())
+    variance = float(right.var()) / images + (float(rows.mean(axis=1).var(ddof=1)) / seeds if seeds > 1 else 0.0)
+    count = min(share * (1 - share) / variance, float(rows.size)) if variance > 0 else float(images)
+    z = float(ndtri((1 + level) / 2))
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, centre - reach), min(1.0, centre + reach)
