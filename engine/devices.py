@@ -130,6 +130,14 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def synchronise(device: "torch.device") -> None:
+    """Wait until the device has done what it was told; the CPU always has."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
+
+
 def set_threads(threads: int = 0) -> int:
     """Use this many CPU threads from now on; 0 takes $THAW_THREADS, else all cores but one, which stays with the pages.
 

@@ -1,16 +1,13 @@
-"""Pixels: decoded crops of a dataset, ready to become batches; each decoded once and kept, or made afresh while training runs.
+"""Pixels: crops of a dataset, ready to become batches; each decoded once, when it is first asked for, and kept.
 
-A kept file holds one split seen one way (the evaluation crop, or one view). It appears in one rename, so it is complete or absent.
+Decoding therefore overlaps with whatever the crops are for. A kept file holds one split seen one way (the evaluation crop, or one
+view). What does not fit the budget, or would not be seen twice, is decoded whenever it is asked for.
 """
 
 import hashlib
 import json
-import os
-import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,22 +16,22 @@ import numpy.typing as npt
 import torch
 from PIL.Image import Image as Decoded
 
+from engine.data import rows
 from engine.data.augment import distort
 from engine.data.images import Pixels as Crop
 from engine.data.images import Preprocessing, decode, eval_crop, view, view_key, view_side
-from engine.data.pool import ordered, threads
+from engine.data.pool import threads
 from engine.data.records import SPLITS, Dataset, Image, Split
+from engine.data.rows import Building, Rows
 from engine.errors import ImageError, TrainingError
-from engine.workspace import Workspace, atomic_path
+from engine.workspace import Workspace
 
-Progress = Callable[[str, int, int], None]
 Indices = npt.NDArray[np.int64]
 
 MOST_KEPT_VIEWS = 32
 DEFAULT_BUDGET_GB = 8.0
-_VERSION = 1
+_VERSION = 2
 """Raise it when the same inputs would give other pixels."""
-_STALE_SECONDS = 6 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +43,17 @@ class Plane:
 
 
 class Pixels:
-    """Batches of one dataset. Holds memory maps and threads; close it, or use it as a context manager."""
+    """Batches of one dataset. Holds files and threads; close it, or use it as a context manager."""
 
     def __init__(self, dataset: Dataset, preprocessing: Preprocessing, *, views: int, data_seed: int, augment: str = "crop") -> None:
         self.dataset, self.preprocessing, self.views, self.data_seed = dataset, preprocessing, views, data_seed
         self.augment = augment
-        self._maps: dict[Plane, npt.NDArray[np.uint8]] = {}
-        self._rows = np.zeros(len(dataset.images), dtype=np.int64)
+        self.row = np.zeros(len(dataset.images), dtype=np.int64)
+        """For every image its place among those of its split."""
         for split in SPLITS:
-            for row, image in enumerate(dataset.images_of(split)):
-                self._rows[image.index] = row
+            for place, image in enumerate(dataset.images_of(split)):
+                self.row[image.index] = place
+        self._files: dict[Plane, Rows | Building] = {}
         self._decoders = ThreadPoolExecutor(threads(), thread_name_prefix="pixels")
 
     def batch(self, indices: Indices, epoch: int | None) -> torch.Tensor:
@@ -64,34 +62,67 @@ class Pixels:
         `epoch` None gives evaluation crops; otherwise view `epoch % views`, and the evaluation crop when views is 0.
         Raises TrainingError naming an image that cannot be read any more.
         """
-        number = None if epoch is None or self.views == 0 else epoch % self.views
-        side = self.preprocessing.crop
+        number, side = self.view_of(epoch), self.preprocessing.crop
         batch = np.empty((len(indices), 3, side, side), dtype=np.uint8)
-        images = [self.dataset.images[int(index)] for index in indices]
         made = []
-        for position, image in enumerate(images):
-            kept = self._maps.get(Plane(split=image.split, view=number))
-            if kept is None:
-                made.append((position, self._decoders.submit(crops_of, self, image, [number])))
-            else:
-                batch[position] = kept[self._rows[image.index]]
-        for position, future in made:
-            batch[position] = future.result()[0].transpose(2, 0, 1)
+        for position, index in enumerate(indices):
+            image = self.dataset.images[int(index)]
+            file = self._files.get(Plane(split=image.split, view=number))
+            if file is None or not file.read(int(self.row[image.index]), batch[position].reshape(-1)):
+                made.append(self._decoders.submit(self._make, image, number, batch[position]))
+        for future in made:
+            future.result()
+        if made:
+            self._finish()
         return torch.from_numpy(batch)
+
+    def view_of(self, epoch: int | None) -> int | None:
+        """The view that `epoch` shows; None for the evaluation crop."""
+        return None if epoch is None or self.views == 0 else epoch % self.views
 
     @property
     def kept(self) -> frozenset[Plane]:
-        """What is read from disk; everything else is decoded when asked for."""
-        return frozenset(self._maps)
+        """What is decoded once and read from disk afterwards; everything else is decoded whenever it is asked for."""
+        return frozenset(self._files)
 
-    def keep(self, plane: Plane, path: Path) -> None:
-        """Read `plane` from the complete file at `path` from now on."""
-        side, rows = self.preprocessing.crop, len(self.dataset.images_of(plane.split))
-        self._maps[plane] = np.memmap(path, dtype=np.uint8, mode="r", shape=(rows, 3, side, side))
+    def keep(self, plane: Plane, file: Rows | Building) -> None:
+        self._files[plane] = file
+
+    def _make(self, image: Image, number: int | None, out: npt.NDArray[np.uint8]) -> None:
+        """Decode `image` into `out` [3, crop, crop], and for every file that is still to be filled with it, all views at once."""
+        row = int(self.row[image.index])
+        lacking = [plane.view for plane, file in self._filling() if plane.split == image.split and not file.has(row)]
+        numbers = [number, *(other for other in lacking if other != number and (other is None) == (number is None))]
+        for made, crop in zip(numbers, crops_of(self, image, numbers), strict=True):
+            planar = np.ascontiguousarray(crop.transpose(2, 0, 1))
+            if made == number:
+                out[...] = planar
+            self._write(Plane(split=image.split, view=made), row, planar)
+
+    def _write(self, plane: Plane, row: int, planar: npt.NDArray[np.uint8]) -> None:
+        file = self._files.get(plane)
+        if isinstance(file, Rows):  # this row of it is damaged: the next run begins it anew
+            file.drop()
+        elif file is not None:
+            try:
+                file.write(row, planar.reshape(-1))
+            except OSError:  # the disk is full: decode it every time instead
+                if self._files.pop(plane, None) is not None:
+                    file.close()
+
+    def _filling(self) -> list[tuple[Plane, Building]]:
+        return [(plane, file) for plane, file in list(self._files.items()) if isinstance(file, Building)]
+
+    def _finish(self) -> None:
+        for plane, file in self._filling():
+            if file.complete:
+                self._files[plane] = file.finish({"kind": "pixels", "split": plane.split, "view": plane.view, "dataset": self.dataset.name})
 
     def close(self) -> None:
         self._decoders.shutdown(wait=True, cancel_futures=True)
-        self._maps.clear()
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
 
     def __enter__(self) -> "Pixels":
         return self
@@ -106,32 +137,29 @@ def ensure(
     preprocessing: Preprocessing,
     views: int,
     data_seed: int,
-    progress: Progress = lambda stage, done, total: None,
     *,
     epochs: int = 0,
     augment: str = "crop",
 ) -> Pixels:
-    """Decode what a run with `views` views under the policy `augment` will ask for, unless an earlier run did, and open it.
+    """The pixels of a run with `views` views under the policy `augment`; nothing is decoded yet.
 
-    Evaluation crops and up to 32 views are kept on disk within the budget; more views than that, or at least as many views as
-    `epochs` (none would be seen twice), and whatever does not fit, are decoded while training runs.
+    Evaluation crops and up to 32 views are kept on disk within the budget. More views than that, or at least as many views as
+    `epochs` (none would be seen twice), and whatever does not fit, are decoded whenever they are asked for.
     """
     pixels = Pixels(dataset, preprocessing, views=views, data_seed=data_seed, augment=augment)
     try:
-        folder = workspace.pixels / _key(dataset, preprocessing)
+        folder = workspace.pixels / key(dataset, preprocessing)
         folder.mkdir(parents=True, exist_ok=True)
-        wanted = {plane: folder / _file_name(plane, data_seed, augment) for plane in _planes(dataset, views, epochs)}
-        chosen = _within_budget(pixels, wanted)
-        missing = {plane: path for plane, path in chosen.items() if not _complete(pixels, plane, path)}
-        evict(workspace, budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in missing), spare=frozenset(chosen.values()))
-        for split, viewed in ((split, viewed) for split in SPLITS for viewed in (False, True)):
-            group = {plane: path for plane, path in missing.items() if plane.split == split and (plane.view is not None) == viewed}
-            if group:
-                _build(pixels, group, progress)
-        for plane, path in chosen.items():
-            if _complete(pixels, plane, path):
-                os.utime(path)  # least recently used goes first
-                pixels.keep(plane, path)
+        wanted = {plane: folder / f"{plane_name(plane, data_seed, augment)}.rows" for plane in _planes(dataset, views, epochs)}
+        opened = {plane: file for plane, path in wanted.items() if (file := _open(pixels, plane, path)) is not None}
+        missing = _within_budget(pixels, {plane: path for plane, path in wanted.items() if plane not in opened}, opened)
+        spare = frozenset(wanted.values())
+        rows.evict(workspace.pixels.glob("*/*"), budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in missing), spare=spare)
+        for plane, file in opened.items():
+            pixels.keep(plane, file)
+        for plane, path in missing.items():
+            count = len(dataset.images_of(plane.split))
+            pixels.keep(plane, Building(path, rows=count, row_bytes=_row_bytes(pixels)))
     except BaseException:
         pixels.close()
         raise
@@ -162,30 +190,7 @@ def _view(pixels: Pixels, image: Image, decoded: Decoded, number: int) -> Crop:
 
 def budget_bytes() -> int:
     """What all kept pixels together may take: $THAW_PIXEL_CACHE_GB, else 8 GB."""
-    try:
-        return int(float(os.environ.get("THAW_PIXEL_CACHE_GB", "")) * 2**30)
-    except ValueError:
-        return int(DEFAULT_BUDGET_GB * 2**30)
-
-
-def evict(workspace: Workspace, budget: int, *, spare: frozenset[Path] = frozenset()) -> int:
-    """Remove kept files, least recently used first, until they take at most `budget` bytes; how many bytes went.
-
-    Files in `spare` stay. A file that another process still reads stays readable to it until it lets go.
-    """
-    files = []
-    for path in workspace.pixels.glob("*/*"):
-        with suppress(OSError):
-            about = path.stat()
-            files.append((about.st_mtime, about.st_size, path))
-    now, total, removed = time.time(), sum(size for _, size, _ in files), 0
-    for modified, size, path in sorted(files):
-        crashed = path.suffix == ".tmp" and now - modified > _STALE_SECONDS
-        if crashed or (total - removed > budget and path not in spare and path.suffix != ".tmp"):
-            with suppress(OSError):
-                path.unlink()
-                removed += size
-    return removed
+    return rows.budget_bytes("THAW_PIXEL_CACHE_GB", DEFAULT_BUDGET_GB)
 
 
 def _planes(dataset: Dataset, views: int, epochs: int) -> list[Plane]:
@@ -198,56 +203,38 @@ def _planes(dataset: Dataset, views: int, epochs: int) -> list[Plane]:
     return [plane for plane in planes if dataset.images_of(plane.split)]
 
 
-def _within_budget(pixels: Pixels, wanted: dict[Plane, Path]) -> dict[Plane, Path]:
-    """The planes that fit into the budget and, if they are still to be made, onto the disk with a tenth of it left free."""
-    disk = shutil.disk_usage(next(iter(wanted.values())).parent) if wanted else None
-    left, free = budget_bytes(), disk.free - disk.total // 10 if disk else 0
+def _open(pixels: Pixels, plane: Plane, path: Path) -> Rows | None:
+    return rows.open_rows(path, rows=len(pixels.dataset.images_of(plane.split)), row_bytes=_row_bytes(pixels))
+
+
+def _within_budget(pixels: Pixels, missing: dict[Plane, Path], opened: dict[Plane, Rows]) -> dict[Plane, Path]:
+    """Those of the missing planes that fit into the budget beside the opened ones, and onto the disk."""
+    left = budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in opened)
+    if missing:
+        left = min(left, rows.free_bytes(next(iter(missing.values())).parent))
     chosen = {}
-    for plane, path in wanted.items():
-        size = _plane_bytes(pixels, plane)
-        new = 0 if _complete(pixels, plane, path) else size
-        if size <= left and new <= max(0, free):
-            chosen[plane] = path
-            left, free = left - size, free - new
+    for plane, path in missing.items():
+        if (size := _plane_bytes(pixels, plane)) <= left:
+            chosen[plane], left = path, left - size
     return chosen
 
 
-def _build(pixels: Pixels, missing: dict[Plane, Path], progress: Progress) -> None:
-    """Write planes of one split side by side, so that each image is decoded once for all its views.
-
-    A disk that fills up meanwhile means that they are decoded while training runs instead.
-    """
-    images = pixels.dataset.images_of(next(iter(missing)).split)
-    numbers = [plane.view for plane in missing]
-    decoding = ordered(lambda image: crops_of(pixels, image, numbers), images)
-    with suppress(OSError), ExitStack() as stack:
-        stack.callback(decoding.close)
-        files = [stack.enter_context(open(stack.enter_context(atomic_path(path)), "wb")) for path in missing.values()]
-        for done, crops in enumerate(decoding, start=1):
-            for file, crop in zip(files, crops, strict=True):
-                file.write(np.ascontiguousarray(crop.transpose(2, 0, 1)).data)
-            progress("pixels", done, len(images))
-
-
-def _complete(pixels: Pixels, plane: Plane, path: Path) -> bool:
-    """A copy or a repair tool may have cut a file that once was complete, so its size is checked too."""
-    try:
-        return path.stat().st_size == _plane_bytes(pixels, plane)
-    except OSError:
-        return False
+def _row_bytes(pixels: Pixels) -> int:
+    return 3 * pixels.preprocessing.crop**2
 
 
 def _plane_bytes(pixels: Pixels, plane: Plane) -> int:
-    return len(pixels.dataset.images_of(plane.split)) * 3 * pixels.preprocessing.crop**2
+    return len(pixels.dataset.images_of(plane.split)) * _row_bytes(pixels)
 
 
-def _key(dataset: Dataset, preprocessing: Preprocessing) -> str:
+def key(dataset: Dataset, preprocessing: Preprocessing) -> str:
     """Everything that decides the pixels but the view; mean and deviation are applied later and are no part of it."""
-    about = {key: value for key, value in asdict(preprocessing).items() if key not in ("mean", "std")}
-    rows = [(image.sha256, image.split) for image in dataset.images]  # row order, which the fingerprint leaves open
-    text = json.dumps([_VERSION, dataset.fingerprint, rows, about], sort_keys=True)
+    about = {name: value for name, value in asdict(preprocessing).items() if name not in ("mean", "std")}
+    order = [(image.sha256, image.split) for image in dataset.images]  # which the fingerprint leaves open
+    text = json.dumps([_VERSION, dataset.fingerprint, order, about], sort_keys=True)
     return "pixels-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _file_name(plane: Plane, data_seed: int, augment: str) -> str:
-    return f"{plane.split}-eval.u8" if plane.view is None else f"{plane.split}-{augment}-seed{data_seed}-view{plane.view}.u8"
+def plane_name(plane: Plane, data_seed: int, augment: str) -> str:
+    """What a plane is called in a file name; everything that decides a view beside its image."""
+    return f"{plane.split}-eval" if plane.view is None else f"{plane.split}-{augment}-seed{data_seed}-view{plane.view}"

@@ -20,9 +20,11 @@ from engine.runs.database import Json
 from engine.runs.recorder import Recorder
 from engine.runs.run import Run
 from engine.runs.session import Session, checkpoint_path, open_session
+from engine.runs.sharing import Shared, share
 from engine.training.audit import Tensor, audit, sentence, to_csv
 from engine.training.checkpoints import restore_tensors, save_checkpoint, save_weights
 from engine.training.events import Epoch, Note, Step
+from engine.training.features import FeatureCache
 from engine.training.loop import fit, infer
 from engine.training.plan import trainable_blocks, trainable_size
 from engine.training.state import moved_by
@@ -35,11 +37,13 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
     """Train `run` from its start, or from its checkpoint, and write everything it leaves; result.csv comes last."""
     session = yield from open_session(run.config, workspace.run(run.id), workspace, device)
     with session.pixels:
-        yield _started(session)
-        for note in session.notes:
-            yield {"event": "note", "text": note}
-        yield from _train(session)
-        yield from _write_answers(session)
+        shared = yield from share(session)
+        with shared.cache:
+            yield {**_started(session), "cache": shared.report()}
+            for note in session.notes:
+                yield {"event": "note", "text": note}
+            yield from _train(shared)
+            yield from _write_answers(shared)
     session.checkpoint.unlink(missing_ok=True)  # a finished run is never resumed
 
 
@@ -50,7 +54,7 @@ def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
     session = yield from open_session(run.config, workspace.run(run.id), workspace, device)
     with session.pixels:
         if session.training.best:
-            yield from _write_answers(session)
+            yield from _write_answers(Shared(session=session, cache=FeatureCache(), waiting=0))
 
 
 def _started(session: Session) -> Json:
@@ -76,10 +80,11 @@ def _started(session: Session) -> Json:
     }
 
 
-def _train(session: Session) -> Iterator[Json]:
+def _train(shared: Shared) -> Iterator[Json]:
+    session = shared.session
     training = session.training
     recorder = Recorder(session.folder, history=training.position.history)
-    train, val = session.source(session.splits["train"]), session.source(session.splits["val"])
+    train, val = shared.source("train"), shared.source("val")
     speed, saved = Speed(), time.monotonic()
     try:
         for event in fit(training, train, val):
@@ -101,8 +106,9 @@ def _train(session: Session) -> Iterator[Json]:
         recorder.close()
 
 
-def _write_answers(session: Session) -> Iterator[Json]:
+def _write_answers(shared: Shared) -> Iterator[Json]:
     """Best weights, audit, predictions, metrics; result.csv last and atomically: its presence means complete."""
+    session = shared.session
     training, folder = session.training, session.folder
     restore_tensors(training, training.best)
     places = {name: (block.name, block.stage) for block in training.chain.blocks for name in (*block.parameters, *block.buffers)}
@@ -111,24 +117,29 @@ def _write_answers(session: Session) -> Iterator[Json]:
     yield {"event": "note", "text": sentence(rows)}
     metadata = {"backbone": session.config.backbone, "classes": json.dumps(session.dataset.classes, ensure_ascii=False)}
     save_weights(training.chain.model.state_dict(), folder / "best.safetensors", metadata=metadata)
-    probabilities = yield from _probabilities(session)
+    probabilities = yield from _probabilities(shared)
     table = _table(session, probabilities.numpy())
     classes = session.dataset.classes
     metrics = report(table, classes)
     atomic_write(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False))
     predictions.write(folder / "predictions.csv", table)
-    yield {"event": "finished", "summary": _summary(session, metrics, rows)}
+    yield {"event": "finished", "summary": {**_summary(session, metrics, rows), "cache": shared.report()}}
     write_result(folder / "result.csv", table, classes, folder.name)
 
 
-def _probabilities(session: Session) -> Generator[Json, None, torch.Tensor]:
+def _probabilities(shared: Shared) -> Generator[Json, None, torch.Tensor]:
     """float32 [images, classes] for every image of the dataset, in its order."""
-    images, done, parts = session.dataset.images, 0, []
-    for logits in infer(session.training, session.source(images)):
-        parts.append(logits.softmax(1).cpu())
-        done += len(logits)
-        yield {"event": "progress", "stage": "predicting", "done": done, "total": len(images)}
-    return torch.cat(parts)
+    session, done = shared.session, 0
+    best = session.training.position.best_epoch - 1
+    made = torch.empty(len(session.dataset.images), len(session.dataset.classes))
+    for split, images in session.splits.items():
+        parts = [torch.empty(0, made.shape[1])]
+        for logits in infer(session.training, shared.source(split), epoch=best):
+            parts.append(logits.softmax(1).cpu())
+            done += len(logits)
+            yield {"event": "progress", "stage": "predicting", "done": done, "total": len(made)}
+        made[[image.index for image in images]] = torch.cat(parts)
+    return made
 
 
 def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:

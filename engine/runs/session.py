@@ -21,6 +21,7 @@ from engine.models.chain import Chain
 from engine.runs.database import Json
 from engine.runs.progress import reported
 from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, write_origin
+from engine.runs.siblings import siblings
 from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
 from engine.training.checkpoints import load_checkpoint
@@ -87,7 +88,7 @@ def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: 
     base = base_digest(before.digests)
     if checkpoint_path(folder).is_file():
         load_checkpoint(training, checkpoint_path(folder), base=base)
-    pixels = yield from _pixels(config, workspace, dataset, preprocessing, plan.epochs)  # last: whoever has them must close them
+    pixels = _pixels(config, workspace, dataset, preprocessing, plan.epochs)  # last: whoever has them must close them
     return Session(
         config=config,
         workspace=workspace,
@@ -113,16 +114,11 @@ def _load(
     return chain, (*notes, chain.note) if chain.note else notes
 
 
-def _pixels(
-    config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing, epochs: int
-) -> Generator[Json, None, Pixels]:
-    return (
-        yield from reported(
-            lambda report: ensure(
-                workspace, dataset, preprocessing, config.views, config.data_seed, report, epochs=epochs, augment=config.augment
-            )
-        )
-    )
+def _pixels(config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing, epochs: int) -> Pixels:
+    """Views that this run sees only once are kept too when others wait that will see them again."""
+    seen_again = bool(siblings(workspace, config))
+    epochs = 0 if seen_again else epochs
+    return ensure(workspace, dataset, preprocessing, config.views, config.data_seed, epochs=epochs, augment=config.augment)
 
 
 def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:

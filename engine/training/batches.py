@@ -10,26 +10,29 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from engine import devices
 from engine.data.images import Preprocessing
 from engine.data.pixels import Pixels
+from engine.training.resident import Resident
 
 
 class Source(Protocol):
-    """Images of one split, or something computed from them, ready for block `start` of the chain."""
+    """Images of one split, or something computed from them, ready for some block of the chain."""
 
-    start: int
     targets: torch.Tensor
     """int64 [N], on the device."""
 
-    def batch(self, rows: np.ndarray, epoch: int | None) -> torch.Tensor:
-        """Inputs [len(rows), ...] on the device; epoch None asks for the deterministic crop."""
+    def start(self, reach: int, epoch: int | None) -> int:
+        """The deepest block, at most `reach`, whose inputs are at hand; epoch None means the deterministic crop."""
+        ...
+
+    def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
+        """Inputs [len(rows), ...] of block `start` on the device, in memory of their own."""
         ...
 
 
 class PixelSource:
     """Pixels of one split, normalised on the device as the weights expect."""
-
-    start = 0
 
     def __init__(
         self,
@@ -46,11 +49,18 @@ class PixelSource:
         self._device, self._format = device, memory_format
         self.targets = torch.as_tensor(labels, dtype=torch.int64, device=device)
         self._moments = moments(preprocessing, device)
+        self._resident = None if device.type == "cpu" else Resident(len(images), device, devices.memory_free(device))
 
-    def batch(self, rows: np.ndarray, epoch: int | None) -> torch.Tensor:
-        raw = self._pixels.batch(self._images[rows], epoch)
-        if self._device.type != "cpu":
-            raw = raw.pin_memory().to(self._device, non_blocking=True)
+    def start(self, reach: int, epoch: int | None) -> int:
+        return 0
+
+    def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
+        if self._resident is None:
+            raw = self._pixels.batch(self._images[rows], epoch)
+        else:
+            raw = self._resident.batch(
+                rows, self._pixels.view_of(epoch), lambda asked: self._pixels.batch(self._images[asked], epoch).pin_memory()
+            )
         return normalise(raw, *self._moments).contiguous(memory_format=self._format)
 
 
@@ -87,12 +97,12 @@ def cut(order: np.ndarray, size: int) -> list[np.ndarray]:
     return [order[start:stop] for start, stop in zip(starts, [*starts[1:], len(order)], strict=True)]
 
 
-def filled(source: Source, batches: Sequence[np.ndarray], epoch: int | None) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """(rows, inputs) of every batch; the next one is made in a thread while the caller computes."""
+def filled(source: Source, batches: Sequence[np.ndarray], epoch: int | None, start: int = 0) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """(rows, inputs of block `start`) of every batch; the next ones are made in a thread while the caller computes."""
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as ahead:
-        waiting = [ahead.submit(source.batch, rows, epoch) for rows in batches[:2]]
+        waiting = [ahead.submit(source.batch, rows, epoch, start) for rows in batches[:2]]
         for index, rows in enumerate(batches):
             inputs = waiting.pop(0).result()
             if index + 2 < len(batches):
-                waiting.append(ahead.submit(source.batch, batches[index + 2], epoch))
+                waiting.append(ahead.submit(source.batch, batches[index + 2], epoch, start))
             yield rows, inputs

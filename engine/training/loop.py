@@ -16,7 +16,8 @@ from engine.errors import TrainingError
 from engine.training import batches as feeding
 from engine.training.batches import Source
 from engine.training.events import Epoch, Note, Step
-from engine.training.plan import phase_at, prefix_length, trainable_blocks
+from engine.training.plan import phase_at, prefix_length, trainable_blocks, untouched
+from engine.training.prefix import through_frozen
 from engine.training.schedule import factor
 from engine.training.state import Training
 from engine.training.step import Batch, optimise
@@ -58,13 +59,14 @@ def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
     order = feeding.epoch_order(train.targets, seed=config.seed, epoch=position.epoch, balanced=config.sampling == "balanced")
     batches = feeding.cut(order, config.batch_size)
     prefix = prefix_length(training.outline, phase)
+    start = _start(training, train, position.epoch)
     resumed = time.monotonic()
-    for rows, inputs in feeding.filled(train, batches[position.step :], position.epoch):
+    for rows, inputs in feeding.filled(train, batches[position.step :], position.epoch, start):
         done = (position.epoch - first_epoch) * len(batches) + position.step
         _set_rates(training, index, factor(config.schedule, step=done, steps=phase.epochs * len(batches), warmup=config.warmup))
         targets = train.targets[torch.from_numpy(rows).to(training.device)]
         seed = int(np.random.SeedSequence([config.seed, position.epoch, position.step]).generate_state(1)[0])
-        loss = optimise(training, Batch(inputs=inputs, targets=targets, start=train.start, prefix=prefix, seed=seed))
+        loss = optimise(training, Batch(inputs=inputs, targets=targets, start=start, prefix=prefix, seed=seed))
         if training.average:
             training.average.update(training.moving())
         position.step += 1
@@ -80,25 +82,35 @@ def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
 
 
 def evaluate(training: Training, source: Source) -> tuple[float, float]:
-    """(mean unweighted cross-entropy, accuracy) of the model as it stands, on the deterministic crop."""
-    logits = torch.cat(list(infer(training, source)))
+    """(mean unweighted cross-entropy, accuracy) of the model as it stands in the epoch under way, on the deterministic crop."""
+    logits = torch.cat(list(infer(training, source, epoch=training.position.epoch)))
     targets = source.targets.to(logits.device)
     loss = nn.functional.cross_entropy(logits.double(), targets)
     return loss.item(), (logits.argmax(1) == targets).double().mean().item()
 
 
-def infer(training: Training, source: Source) -> Iterator[torch.Tensor]:
-    """float32 logits [n, classes] batch by batch in the order of `source`, every block in eval mode."""
+def infer(training: Training, source: Source, *, epoch: int) -> Iterator[torch.Tensor]:
+    """float32 logits [n, classes] batch by batch in the order of `source`, every block in eval mode.
+
+    The model must stand as it did at the end of `epoch` (0-based) or before: that decides which blocks are as they were at the start.
+    """
     training.chain.train_blocks(set())
-    rows = np.arange(len(source.targets))
-    for _, inputs in feeding.filled(source, feeding.cut(rows, max(64, training.config.batch_size)), None):
-        yield _logits(training, inputs, source.start)
+    reach = untouched(training.outline, training.plan, min(epoch, training.plan.epochs - 1))
+    start = source.start(reach, None)
+    batches = feeding.cut(np.arange(len(source.targets)), max(64, training.config.batch_size))
+    for _, inputs in feeding.filled(source, batches, None, start):
+        yield _logits(training, inputs, start, reach)
 
 
 @torch.no_grad()
-def _logits(training: Training, inputs: torch.Tensor, start: int) -> torch.Tensor:
+def _logits(training: Training, inputs: torch.Tensor, start: int, reach: int) -> torch.Tensor:
     with training.autocast():
-        return training.chain(inputs, start).float()
+        return training.chain(through_frozen(training.chain, inputs, start, reach), reach).float()
+
+
+def _start(training: Training, train: Source, epoch: int) -> int:
+    """The block whose inputs the batches of `epoch` hold. Mixing blends pixels, so it needs them."""
+    return 0 if training.mixer is not None else train.start(untouched(training.outline, training.plan, epoch), epoch)
 
 
 def _finish_epoch(training: Training, val: Source | None) -> Epoch:

@@ -44,7 +44,7 @@ def range_test(training: Training, train: Source, *, steps: int = STEPS) -> Iter
         for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True):
             entry["lr"] = rate * group.rates[index] / phase.lr
         targets = train.targets[torch.from_numpy(rows).to(training.device)]
-        batch = Batch(inputs=train.batch(rows, step), targets=targets, start=train.start, prefix=prefix, seed=step)
+        batch = Batch(inputs=train.batch(rows, step, 0), targets=targets, start=0, prefix=prefix, seed=step)
         loss = optimise(training, batch).item()
         smoothed = _MEMORY * smoothed + (1 - _MEMORY) * loss
         point = Point(rate=rate, loss=smoothed / (1 - _MEMORY ** (step + 1)))

@@ -56,6 +56,12 @@ def prefix_length(outline: Outline, phase: Phase) -> int:
     return trainable_blocks(outline, phase).index(True)
 
 
+def untouched(outline: Outline, plan: FreezePlan, epoch: int) -> int:
+    """How many leading blocks have never trained by the end of `epoch` (0-based): what was computed from them at the start still holds."""
+    begun, _ = phase_at(plan, epoch)
+    return min(prefix_length(outline, phase) for phase in plan.phases[: begun + 1])
+
+
 def trainable_size(outline: Outline, phase: Phase) -> int:
     """Number of values that train in `phase`."""
     chosen = set(phase.parameters)

@@ -10,6 +10,7 @@ from torch import nn
 
 from engine import devices
 from engine.errors import TrainingError
+from engine.training.prefix import through_frozen
 from engine.training.state import Training
 
 
@@ -60,7 +61,7 @@ def _back_off(training: Training, images: int, reason: str) -> None:
 def _attempt(training: Training, batch: Batch) -> torch.Tensor:
     torch.manual_seed(batch.seed)
     inputs, targets = batch.inputs, batch.targets
-    if training.mixer is not None and batch.start == 0:  # shares of labels belong to pixels, not to cached activations
+    if training.mixer is not None:
         inputs, targets = training.mixer(inputs, targets)
     weight = _weight(training, targets)
     training.optimizer.zero_grad(set_to_none=True)
@@ -83,7 +84,7 @@ def _attempt(training: Training, batch: Batch) -> torch.Tensor:
 def _forward(training: Training, inputs: torch.Tensor, batch: Batch) -> torch.Tensor:
     """float32 logits [n, classes]; gradients flow from the end of the frozen prefix on."""
     with torch.no_grad(), training.autocast():
-        features = training.chain(inputs, batch.start, batch.prefix) if batch.start < batch.prefix else inputs
+        features = through_frozen(training.chain, inputs, batch.start, batch.prefix)
     with training.autocast():
         return training.chain(features, max(batch.start, batch.prefix)).float()
 

@@ -30,7 +30,7 @@ _STAGES = {
     "unpack": "Unpacking",
     "read": "Reading images",
     "draw": "Drawing images",
-    "pixels": "Preparing images",
+    "frozen part": "Computing the frozen part once",
     "download": "Downloading weights",
     "describing": "Describing backbones",
     "predicting": "Predicting",

@@ -16,8 +16,6 @@ CLASSES, SIDE = 3, 32
 class Pictures:
     """A source of seeded noise in which each class has a colour cast, so that there is something to learn."""
 
-    start = 0
-
     def __init__(self, count: int, *, seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.targets = torch.arange(count) % CLASSES
@@ -25,7 +23,10 @@ class Pictures:
         for index, target in enumerate(self.targets):
             self._images[index, int(target)] += 1.0
 
-    def batch(self, rows: np.ndarray, epoch: int | None) -> torch.Tensor:
+    def start(self, reach: int, epoch: int | None) -> int:
+        return 0
+
+    def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
         # an augmentation that depends on the epoch alone, as views do
         turned = self._images[torch.from_numpy(rows)]
         return turned.flip(3) if epoch is not None and epoch % 2 else turned.clone()

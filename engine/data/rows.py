@@ -1,0 +1,179 @@
+"""Rows: cache files of equally long rows, each with a checksum. A file appears in one rename, so it is complete or absent.
+
+Read by position and not mapped: mapped pages count as memory of the process, and a file that is cut short under a map kills it.
+Not here: what the rows mean (pixels, activations).
+"""
+
+import json
+import os
+import secrets
+import shutil
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+_MAGIC = b"thawrow1"
+_TAIL = struct.Struct("<QQQ8s")
+"""Rows, bytes a row, bytes of the JSON before it, and the magic."""
+_STALE_SECONDS = 6 * 3600
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a complete file says of itself."""
+
+    rows: int
+    row_bytes: int
+    about: Mapping[str, object]
+
+
+class Rows:
+    """A complete file, open for reading from any thread. ValueError or OSError when it is not one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.header = path, read_header(path)
+        self._file = os.open(path, os.O_RDONLY)
+        rows, size = self.header.rows, self.header.row_bytes
+        self._sums = np.frombuffer(os.pread(self._file, 4 * rows, rows * size), dtype="<u4")
+        self._checked = np.zeros(rows, dtype=bool)
+
+    def read(self, row: int, out: Bytes) -> bool:
+        """Fill `out`, contiguous uint8 [row_bytes], with a row; False, once and for ever, if it is not what was written."""
+        got = os.preadv(self._file, [out.data], row * self.header.row_bytes)
+        if not self._checked[row]:
+            self._checked[row] = got == self.header.row_bytes and zlib.crc32(out.data) == self._sums[row]
+        return bool(self._checked[row])
+
+    def sound(self) -> bool:
+        """Whether every row is what was written; reads them all."""
+        out = np.empty(self.header.row_bytes, dtype=np.uint8)
+        return all(self.read(row, out) for row in range(self.header.rows))
+
+    def touch(self) -> None:
+        """Count as used just now: the least recently used go first."""
+        with suppress(OSError):
+            os.utime(self.path)
+
+    def drop(self) -> None:
+        """Remove the file, so that nobody opens it again; whoever has it open reads on."""
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class Building:
+    """A file that is being filled, in any order and from any thread; `finish` makes it complete, `close` drops it."""
+
+    def __init__(self, path: Path, *, rows: int, row_bytes: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self._rows, self._row_bytes = path, rows, row_bytes
+        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        self._file = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        self._sums = np.zeros(rows, dtype="<u4")
+        self._have = np.zeros(rows, dtype=bool)
+        self._lock = threading.Lock()
+
+    def write(self, row: int, content: Bytes) -> None:
+        """Keep `content`, contiguous uint8 [row_bytes]. OSError when the disk is full."""
+        if os.pwrite(self._file, content.data, row * self._row_bytes) != self._row_bytes:
+            raise OSError("the disk took only a part")
+        with self._lock:
+            self._sums[row], self._have[row] = zlib.crc32(content.data), True
+
+    def has(self, row: int) -> bool:
+        return bool(self._have[row])
+
+    def read(self, row: int, out: Bytes) -> bool:
+        """As Rows.read; False for a row that was not written yet."""
+        return self.has(row) and os.preadv(self._file, [out.data], row * self._row_bytes) == self._row_bytes
+
+    @property
+    def complete(self) -> bool:
+        return bool(self._have.all())
+
+    def finish(self, about: Mapping[str, object]) -> Rows:
+        """Make the file complete and open it. No fsync: after a power cut the checksums tell."""
+        text = json.dumps(about).encode()
+        tail = _TAIL.pack(self._rows, self._row_bytes, len(text), _MAGIC)
+        os.pwrite(self._file, self._sums.tobytes() + text + tail, self._rows * self._row_bytes)
+        os.close(self._file)
+        os.replace(self._temporary, self.path)
+        return Rows(self.path)
+
+    def close(self) -> None:
+        """Drop what was never finished."""
+        os.close(self._file)
+        self._temporary.unlink(missing_ok=True)
+
+
+def read_header(path: Path) -> Header:
+    """The end of a complete file. ValueError when it is none, OSError when it cannot be read."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(0, size - _TAIL.size))
+        tail = file.read()
+        if len(tail) != _TAIL.size or not tail.endswith(_MAGIC):
+            raise ValueError(f"{path.name} is not a complete cache file")
+        rows, row_bytes, length, _ = _TAIL.unpack(tail)
+        if rows * (row_bytes + 4) + length + _TAIL.size != size:
+            raise ValueError(f"{path.name} has lost a part")
+        file.seek(size - _TAIL.size - length)
+        return Header(rows=rows, row_bytes=row_bytes, about=json.loads(file.read(length)))
+
+
+def open_rows(path: Path, *, rows: int, row_bytes: int) -> Rows | None:
+    """The complete file at `path`, now the most recently used; None when it is absent, damaged or of another shape."""
+    try:
+        header = read_header(path)
+        if (header.rows, header.row_bytes) != (rows, row_bytes):
+            return None
+        file = Rows(path)
+    except (OSError, ValueError):
+        return None
+    file.touch()
+    return file
+
+
+def free_bytes(folder: Path) -> int:
+    """How much a cache may still write to this disk, a tenth of which stays free."""
+    disk = shutil.disk_usage(folder)
+    return max(0, disk.free - disk.total // 10)
+
+
+def evict(files: Iterable[Path], budget: int, *, spare: frozenset[Path] = frozenset()) -> int:
+    """Remove cache files, least recently used first, until they take at most `budget` bytes; how many bytes went.
+
+    Files in `spare` and those being filled stay, except what a crash left. A file that another process still reads stays readable to it.
+    """
+    found = []
+    for path in files:
+        with suppress(OSError):
+            about = path.stat()
+            found.append((about.st_mtime, about.st_size, path))
+    now, total, removed = time.time(), sum(size for _, size, _ in found), 0
+    for modified, size, path in sorted(found):
+        crashed = path.suffix == ".tmp" and now - modified > _STALE_SECONDS
+        if crashed or (total - removed > budget and path not in spare and path.suffix != ".tmp"):
+            with suppress(OSError):
+                path.unlink()
+                removed += size
+    return removed
+
+
+def budget_bytes(variable: str, default_gb: float) -> int:
+    """What all files of one cache together may take: the environment variable, in GB, else the default."""
+    try:
+        return int(float(os.environ.get(variable, "")) * 2**30)
+    except ValueError:
+        return int(default_gb * 2**30)

@@ -1,0 +1,95 @@
+"""Sharing: what a run and those that wait behind it will read of the frozen part, so that one pass computes it for all of them.
+
+Part of the pipeline. Not here: what is worth keeping (training.cuts), computing and keeping it (training.features).
+"""
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.data.records import SPLITS, Image
+from engine.errors import EngineError
+from engine.models.outline import Outline
+from engine.runs.database import Json
+from engine.runs.session import Session
+from engine.runs.siblings import siblings
+from engine.training import features
+from engine.training.batches import Source
+from engine.training.cuts import Slot, readings
+from engine.training.features import FeatureCache, Origin
+from engine.training.freezing import plan_for
+from engine.training.plan import untouched
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """A session with the activations it reads instead of computing them."""
+
+    session: Session
+    cache: FeatureCache
+    waiting: int
+    """How many other runs the same pass was for."""
+
+    def source(self, split: str) -> Source:
+        """All images of `split`, in its order."""
+        images = self.session.splits[split]
+        source = self.session.source(images)
+        name = images[0].split if images else "train"
+        return self.cache.source(self.session.pixels, source, name, _places(self.session, images))
+
+    def report(self) -> Json:
+        """For the record of the run: every file, what computing them took, and the seconds they have saved so far."""
+        rows = self.cache.report()
+        saved = sum(float(str(row["saved_seconds"])) for row in rows)
+        return {"files": rows, "seconds": self.cache.seconds, "saved_seconds": saved, "shared_with": self.waiting}
+
+
+def share(session: Session) -> Generator[Json, None, Shared]:
+    """Yields progress while the frozen part is computed, as far as it is worth keeping and not there yet."""
+    cache, others = FeatureCache(), siblings(session.workspace, session.config)
+    if session.training.chain.cacheable and features.budget_bytes() > 0:
+        origin = Origin(
+            workspace=session.workspace,
+            pixels=session.pixels,
+            training=session.training,
+            numerics=session.numerics,
+            digests=session.before.digests,
+            sources={split: session.source(session.splits[split]) for split in SPLITS},
+        )
+        filling = features.ensure(origin, _wanted(session, others))
+        try:
+            while True:
+                done, total = next(filling)
+                yield {"event": "progress", "stage": "frozen part", "done": done, "total": total}
+        except StopIteration as end:
+            cache = end.value
+        finally:
+            filling.close()
+    return Shared(session=session, cache=cache, waiting=len(others))
+
+
+def _wanted(session: Session, others: Sequence[RunConfig]) -> Counter[Slot]:
+    training, config = session.training, session.config
+    wanted = readings(training.outline, training.plan, config, epoch=training.position.epoch)
+    for other in others:
+        theirs = _readings(training.outline, other)
+        same_views = (other.views > 0) == (config.views > 0) and (other.augment, other.data_seed) == (config.augment, config.data_seed)
+        wanted.update({slot: count for slot, count in theirs.items() if slot.view is None or (same_views and slot.view < config.views)})
+    if training.position.epoch or training.position.step:  # deeper blocks have moved since the start
+        reach = untouched(training.outline, training.plan, training.position.epoch)
+        wanted = Counter({slot: count for slot, count in wanted.items() if slot.cut <= reach})
+    return wanted
+
+
+def _readings(outline: Outline, config: RunConfig) -> Counter[Slot]:
+    try:
+        return readings(outline, plan_for(outline, config), config)
+    except EngineError:  # it will say so when its turn comes
+        return Counter()
+
+
+def _places(session: Session, images: tuple[Image, ...]) -> np.ndarray:
+    return session.pixels.row[np.array([image.index for image in images], dtype=np.int64)]

@@ -1,0 +1,23 @@
+"""Siblings: waiting runs that see the same images through the same frozen weights, so that what is computed for one serves them all.
+
+Not here: what they will read (sharing).
+"""
+
+from engine.config import RunConfig
+from engine.runs.store import RunStore
+from engine.training.freezing import starting_weights
+from engine.workspace import Workspace
+
+_DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "device")
+
+
+def siblings(workspace: Workspace, config: RunConfig) -> tuple[RunConfig, ...]:
+    """Configurations of the queued runs that start where `config` starts."""
+    queued = [run.config for run in RunStore(workspace).list() if run.status == "queued"]
+    return tuple(other for other in queued if _start(other) == _start(config))
+
+
+def _start(config: RunConfig) -> tuple[object, ...]:
+    """What decides the frozen part; the seed does where weights are random."""
+    weights = starting_weights(config)
+    return (*(getattr(config, name) for name in _DECIDES), weights, config.seed if weights == "none" else None)

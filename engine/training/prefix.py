@@ -1,0 +1,47 @@
+"""Prefix: frozen blocks, computed so that an image gives the same bits in whatever company and whenever it is computed.
+
+Kernels choose their order of summing by batch size and memory layout. On a CPU frozen blocks therefore see CHUNK images at once, laid
+out in one of two ways, and an activation that was kept stands for one that would be computed anew, bit for bit. On a GPU they see the
+batch as it comes. Not here: keeping activations (features).
+"""
+
+import torch
+from torch import Tensor
+
+from engine.models.chain import Chain
+
+CHUNK = 16
+
+
+def through_frozen(chain: Chain, x: Tensor, start: int, stop: int) -> Tensor:
+    """Blocks `start` to `stop` of `chain`, all in eval mode, for inputs [N, ...]; `x` itself when there are none.
+
+    Call it under no_grad, and under the autocast that training computes in.
+    """
+    if start >= stop:
+        return x
+    if x.device.type != "cpu" or not chain.cacheable:  # blocks that pass more than one tensor on need the batch as a whole
+        return chain(x, start, stop)
+    made = [_chunk(chain, part, start, stop) for part in x.split(CHUNK)]
+    return made[0] if len(made) == 1 else plain(torch.cat(made))
+
+
+def plain(x: Tensor) -> Tensor:
+    """`x` contiguous, or [N, C, H, W] with the channels last, and with the strides that usually go with it."""
+    if is_channels_last(x):
+        return x
+    return x.contiguous().view(-1).view(x.shape)  # where a size is 1 other strides are contiguous too, and kernels look at them
+
+
+def is_channels_last(x: Tensor) -> bool:
+    """Whether images [N, C, H, W] lie in memory pixel by pixel; where both layouts are the same bytes, they do not."""
+    return x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def _chunk(chain: Chain, part: Tensor, start: int, stop: int) -> Tensor:
+    missing = CHUNK - len(part)
+    x = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
+    x = x.contiguous(memory_format=torch.channels_last) if is_channels_last(part) else plain(x)
+    for block in range(start, stop):
+        x = plain(chain(x, block, block + 1))
+    return plain(x[: len(part)])
