@@ -19,7 +19,9 @@ from engine.models.catalog import torchvision_version, write_catalog
 from engine.models.outline import save_outline
 from engine.models.weights import bring
 from engine.runs.database import Json
+from engine.runs.explanations import explain as explain_image
 from engine.runs.export import ARCHIVE, export_run, export_zip
+from engine.runs.heatmaps import Subject
 from engine.runs.inference import predict_new
 from engine.runs.progress import reported
 from engine.runs.session import open_session
@@ -109,6 +111,12 @@ def export(workspace: Workspace, arguments: Json) -> Iterator[Json]:
     yield {"event": "result", "file": arguments.get("folder", ARCHIVE), **dataclasses.asdict(made), "check": " ".join(made.checks)}
 
 
+def explain(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"run", "image": index, "predictions"?: id, "class"?: name} -> {"explanation", "class", "pictures"}: what speaks for that class."""
+    subject = Subject(image=int(arguments["image"]), predictions=str(arguments.get("predictions", "")))
+    yield from explain_image(workspace, arguments["run"], subject, arguments.get("class"))
+
+
 TASKS: dict[str, Task] = {
     "import": import_images,
     "sample": sample,
@@ -118,6 +126,7 @@ TASKS: dict[str, Task] = {
     "weights": weights,
     "learning_rates": learning_rates,
     "export": export,
+    "explain": explain,
 }
 
 
