@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from engine import commands, comparing, demo
+from engine import caches, commands, comparing, demo
 from engine.errors import EngineError
 from engine.runs.supervisor import Supervisor
 from engine.training.freezing import STRATEGIES
@@ -77,6 +77,8 @@ def _run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     export = _verb(verbs, "export", commands.export, "write a trained run as a bundle that needs no Thaw, and check its answers")
     export.add_argument("run", metavar="RUN")
     export.add_argument("folder", metavar="DIR", help="an empty or new folder for it")
+    kept = _verb(verbs, "cache", caches.cache, "list what is kept of decoded images and frozen activations, or remove it")
+    kept.add_argument("--clear", nargs="?", const="all", metavar="WHICH", help="pixels, features or all (the default)")
     _verb(verbs, "work", commands.work, "work through the queue without the dashboard, until interrupted")
 
 

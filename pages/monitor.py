@@ -3,7 +3,7 @@
 import streamlit as st
 
 from engine.errors import RunError
-from pages.ui import charts, controls, forecast, live, proof, strip, text
+from pages.ui import cached, charts, controls, forecast, live, proof, strip, text
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
 from pages.ui.unfreezing import changes
@@ -85,6 +85,7 @@ with st.container():
         st.subheader("What trains", anchor=False)
         st.html(strip.legend())
         what_trains()
+        cached.show(shown)
 with st.container():
     if proof.exists(shown):
         st.subheader("What moved", anchor=False)

@@ -92,6 +92,7 @@ def _train(shared: Shared) -> Iterator[Json]:
                 yield {"event": "note", "text": event.text}
                 continue
             memory = devices.memory_used(training.device)
+            training.position.peak_bytes = max(training.position.peak_bytes, memory)
             if isinstance(event, Step):
                 yield {"event": "step", **_step_fields(event, training.plan.epochs, speed), "memory_bytes": memory}
             if isinstance(event, Epoch) or time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -164,6 +165,7 @@ def _summary(session: Session, metrics: Report, rows: Sequence[Tensor]) -> Json:
         "test_accuracy_low": test["accuracy_low"] if test else None,
         "test_accuracy_high": test["accuracy_high"] if test else None,
         "seconds": sum(float(str(row["seconds"])) for row in position.history),
+        "peak_memory_bytes": position.peak_bytes,
         "frozen_unchanged": not any(row.verdict == "broken" for row in rows),
         "moved_tensors": sum(row.moved for row in rows),
         "unchanged_tensors": sum(not row.moved for row in rows),

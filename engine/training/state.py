@@ -35,6 +35,8 @@ class Position:
     history: list[dict[str, object]] = field(default_factory=list)
     parts: int = 1
     """Every batch is computed in so many parts, because memory ran out before."""
+    peak_bytes: int = 0
+    """The most memory that was seen in use."""
     spent: float = 0.0
     """Seconds of training in all epochs that are done."""
 

@@ -1,0 +1,40 @@
+"""What Monitor says of the frozen part: computed or found, for how many runs, and what that saved."""
+
+from engine.data.records import Dataset
+from engine.runs.store import RunStore
+from engine.workspace import Workspace
+from pages.ui import cached, text
+from tests.pages import made, prepared
+
+FILE = {"split": "train", "view": None, "cut": 5, "block": "fc", "bytes": 2_000_000, "state": "computed", "saved_seconds": 60.0}
+
+
+def about(*files: dict[str, object], **fields: object) -> dict[str, object]:
+    return {"files": list(files), "seconds": 6.0, "saved_seconds": 60.0, "shared_with": 0, **fields}
+
+
+def test_computed_found_and_not_worth_it_are_told_apart() -> None:
+    assert cached.sentence(about(FILE)) == "The frozen part was computed once, in 6.0 s, and kept (2.0 MB). That saved about 54 s."
+    assert "for this run and 3 waiting runs" in cached.sentence(about(FILE, shared_with=3))
+    found = cached.sentence(about({**FILE, "state": "found"}, seconds=0.0))
+    assert found == "The frozen part was found computed by an earlier run (2.0 MB). That saved about 1 min 00 s."
+    assert "worth computing once" in cached.sentence(about())
+    assert "saved" not in cached.sentence(about(FILE, saved_seconds=2.0))
+
+
+def test_a_view_is_named_and_nothing_saved_yet_is_a_dash() -> None:
+    rows = cached.table([{**FILE, "view": 3, "saved_seconds": 0.0}, {**FILE, "split": "val"}])
+    assert list(rows["Seen as"]) == ["view 3", "evaluation crop"] and list(rows["Saved"]) == ["–", "1 min 00 s"]
+    assert list(rows["Images"]) == ["training", "validation"]
+
+
+def test_monitor_shows_what_the_run_recorded(workspace: Workspace) -> None:
+    dataset: Dataset = made.dataset(workspace)
+    run = prepared.run(workspace, dataset)
+    assert "frozen part was" not in prepared.drawn(prepared.page("monitor"))  # a run of an earlier version
+    started = {**(run.started or {}), "event": "started", "cache": about(FILE, shared_with=2, saved_seconds=0.0)}
+    RunStore(workspace).record(run.id, started)
+    assert "computed once for this run and 2 waiting runs" in prepared.drawn(prepared.page("monitor"))
+    RunStore(workspace).record(run.id, {"event": "finished", "summary": {"best_epoch": 2, "seconds": 9.0, "cache": about(FILE)}})
+    page = prepared.page("monitor")
+    assert not page.exception and text.md("That saved about 54 s.") in prepared.drawn(page)
