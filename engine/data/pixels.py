@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -116,7 +117,9 @@ class Pixels:
     def _finish(self) -> None:
         for plane, file in self._filling():
             if file.complete:
-                self._files[plane] = file.finish({"kind": "pixels", "split": plane.split, "view": plane.view, "dataset": self.dataset.name})
+                about = {"kind": "pixels", "split": plane.split, "view": plane.view, "dataset": self.dataset.name}
+                with suppress(OSError):  # the disk is full: this run reads on from what it has written
+                    self._files[plane] = file.finish(about)
 
     def close(self) -> None:
         self._decoders.shutdown(wait=True, cancel_futures=True)

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 _MAGIC = b"thawrow1"
-_TAIL = struct.Struct("<QQQ8s")
-"""Rows, bytes a row, bytes of the JSON before it, and the magic."""
+_TAIL = struct.Struct("<QQQI8s")
+"""Rows, bytes a row, bytes and checksum of the JSON before it, and the magic."""
 _STALE_SECONDS = 6 * 3600
 
 Bytes = npt.NDArray[np.uint8]
@@ -103,10 +103,11 @@ class Building:
         return bool(self._have.all())
 
     def finish(self, about: Mapping[str, object]) -> Rows:
-        """Make the file complete and open it. No fsync: after a power cut the checksums tell."""
+        """Make the file complete and open it; OSError when the disk is full. No fsync: after a power cut the checksums tell."""
         text = json.dumps(about).encode()
-        tail = _TAIL.pack(self._rows, self._row_bytes, len(text), _MAGIC)
-        os.pwrite(self._file, self._sums.tobytes() + text + tail, self._rows * self._row_bytes)
+        end = self._sums.tobytes() + text + _TAIL.pack(self._rows, self._row_bytes, len(text), zlib.crc32(text), _MAGIC)
+        if os.pwrite(self._file, end, self._rows * self._row_bytes) != len(end):
+            raise OSError("the disk took only a part")
         os.close(self._file)
         os.replace(self._temporary, self.path)
         return Rows(self.path)
@@ -125,11 +126,13 @@ def read_header(path: Path) -> Header:
         tail = file.read()
         if len(tail) != _TAIL.size or not tail.endswith(_MAGIC):
             raise ValueError(f"{path.name} is not a complete cache file")
-        rows, row_bytes, length, _ = _TAIL.unpack(tail)
+        rows, row_bytes, length, checksum, _ = _TAIL.unpack(tail)
         if rows * (row_bytes + 4) + length + _TAIL.size != size:
             raise ValueError(f"{path.name} has lost a part")
         file.seek(size - _TAIL.size - length)
-        return Header(rows=rows, row_bytes=row_bytes, about=json.loads(file.read(length)))
+        if zlib.crc32(text := file.read(length)) != checksum:
+            raise ValueError(f"{path.name} is damaged")
+        return Header(rows=rows, row_bytes=row_bytes, about=json.loads(text))
 
 
 def open_rows(path: Path, *, rows: int, row_bytes: int) -> Rows | None:

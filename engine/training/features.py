@@ -10,7 +10,7 @@ import math
 import platform
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -154,8 +154,10 @@ class _Filling:
                 self._keep(self._slot(plane, cut), part, features)
             yield len(part)
         for slot in [slot for slot, file in self._files.items() if file.complete]:
-            self._cache.kept[slot] = Activations(self._files.pop(slot).finish(self._about[slot]), origin.training.device)
-            self._cache.computed.add(slot)
+            with suppress(OSError):  # the disk is full
+                self._cache.kept[slot] = Activations(self._files[slot].finish(self._about[slot]), origin.training.device)
+                self._cache.computed.add(slot)
+                del self._files[slot]
 
     @torch.no_grad()
     def _compute(self, inputs: torch.Tensor, start: int, cuts: Sequence[int]) -> dict[int, tuple[torch.Tensor, float]]:
