@@ -1,0 +1,120 @@
+"""The classic loop of the notebooks: an image folder decoded anew every epoch, frozen layers that are merely not optimised.
+
+Written as docs/parity.md describes them, with nothing done wrong on purpose: the same crop, batch size and rate as Thaw, single
+precision, the best epoch kept. Not here: anything of Thaw's training.
+"""
+
+import copy
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import transforms
+
+from engine.bench.outcome import Outcome
+from engine.bench.rows import ONE
+from engine.bench.setting import Setting
+from engine.data.images import Preprocessing
+
+LOADER_WORKERS = (0, 2)
+
+
+def train_classic(setting: Setting, training: str, seed: int, *, workers: int) -> Outcome:
+    """One of rows.ONE from reading the first file to the last validation."""
+    recipe, start, phase = setting.recipe, setting.start(seed), setting.phase(training, seed)
+    epochs, names, rate = recipe.epochs, frozenset(phase.parameters), phase.lr
+    started = time.perf_counter()
+    torch.manual_seed(seed)
+    model = classic_model(recipe.backbone, len(setting.dataset.classes), start).to(setting.place)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name in names
+    optimizer = torch.optim.Adam([parameter for parameter in model.parameters() if parameter.requires_grad], lr=rate)
+    train, val = loaders(setting, workers=workers, augmented=bool(ONE[training].get("views")))
+    best, kept = -1.0, model.state_dict()
+    for _ in range(epochs):
+        _train_epoch(model, optimizer, train, setting.place)
+        accuracy = _validate(model, val, setting.place)
+        if accuracy > best:
+            best, kept = accuracy, copy.deepcopy(model.state_dict())
+    model.load_state_dict(kept)
+    return Outcome(seconds=time.perf_counter() - started, accuracy=best, state=kept, about={"workers": workers})
+
+
+def classic_model(backbone: str, classes: int, start: Path) -> nn.Module:
+    """torchvision's own model for so many classes, with the starting weights."""
+    model: nn.Module = torchvision.models.get_model(backbone, weights=None, num_classes=classes)
+    model.load_state_dict(torch.load(start, weights_only=True))
+    return model
+
+
+def loaders(setting: Setting, *, workers: int, augmented: bool = False) -> tuple[DataLoader, DataLoader]:
+    """Shuffled training batches and validation batches."""
+    fixed = fixed_transform(setting.preprocessing)
+    seen = _augmenting(setting.preprocessing) if augmented else fixed
+    train = torchvision.datasets.ImageFolder(str(setting.tree / "train"), seen, allow_empty=True)
+    val = torchvision.datasets.ImageFolder(str(setting.tree / "val"), fixed, allow_empty=True)
+    size = setting.recipe.batch_size
+    return DataLoader(train, batch_size=size, shuffle=True, num_workers=workers), DataLoader(val, batch_size=size, num_workers=workers)
+
+
+def faster_workers(setting: Setting) -> int:
+    """0, or the 2 that somebody with two cores would take: whichever reads and classifies the images sooner here."""
+    seconds = {}
+    model = classic_model(setting.recipe.backbone, len(setting.dataset.classes), setting.start(0)).to(setting.place)
+    for workers in LOADER_WORKERS:
+        _, val = loaders(setting, workers=workers)
+        started = time.perf_counter()
+        _validate(model, val, setting.place)
+        seconds[workers] = time.perf_counter() - started
+    return min(seconds, key=lambda workers: seconds[workers])
+
+
+def fixed_transform(preprocessing: Preprocessing) -> transforms.Compose:
+    return transforms.Compose(
+        [
+            transforms.Resize(list(preprocessing.resize) if len(preprocessing.resize) == 2 else preprocessing.resize[0]),
+            transforms.CenterCrop(preprocessing.crop),
+            transforms.ToTensor(),
+            transforms.Normalize(preprocessing.mean, preprocessing.std),
+        ]
+    )
+
+
+def _augmenting(preprocessing: Preprocessing) -> transforms.Compose:
+    return transforms.Compose(
+        [
+            transforms.RandomResizedCrop(preprocessing.crop, scale=(0.35, 1.0)),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize(preprocessing.mean, preprocessing.std),
+        ]
+    )
+
+
+def _train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: DataLoader, place: torch.device) -> None:
+    model.train()
+    for images, targets in _on(place, batches):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(images), targets)
+        loss.backward()
+        optimizer.step()
+
+
+@torch.no_grad()
+def _validate(model: nn.Module, batches: DataLoader, place: torch.device) -> float:
+    """Share of right answers."""
+    model.eval()
+    right = images = 0
+    for inputs, targets in _on(place, batches):
+        right += int((model(inputs).argmax(1) == targets).sum())
+        images += len(targets)
+    return right / images
+
+
+def _on(place: torch.device, batches: DataLoader) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    for images, targets in batches:
+        yield images.to(place), targets.to(place)

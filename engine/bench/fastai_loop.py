@@ -1,0 +1,97 @@
+"""The fastai loop: `vision_learner` with `freeze` and `unfreeze`, as its documentation shows them.
+
+The crop, the batch size, the rate, the head and the starting weights are those of the others; everything else is fastai's default, so
+norms of frozen layers train. fastai is optional (requirements-bench.txt) and imported when it is measured.
+"""
+
+import importlib.util
+import time
+from contextlib import ExitStack
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision import transforms
+
+from engine.bench.classic import classic_model
+from engine.bench.outcome import Outcome
+from engine.bench.rows import ONE
+from engine.bench.setting import Setting
+from engine.errors import EngineError
+
+
+def installed() -> bool:
+    return importlib.util.find_spec("fastai") is not None
+
+
+def train_fastai(setting: Setting, training: str, seed: int, *, workers: int) -> Outcome:
+    """One of rows.ONE from listing the files to the last validation."""
+    phase, _, _ = setting.phase(training, seed), setting.start(seed), import_module("fastai.vision.all")
+    started = time.perf_counter()
+    torch.manual_seed(seed)
+    learner = make_learner(setting, training, seed, names=phase.parameters, workers=workers)
+    with ExitStack() as quiet:
+        quiet.enter_context(learner.no_bar())
+        quiet.enter_context(learner.no_logging())
+        learner.fit(setting.recipe.epochs, phase.lr)
+    accuracy = max(float(values[-1]) for values in learner.recorder.values)
+    return Outcome(seconds=time.perf_counter() - started, accuracy=accuracy, about={"workers": workers})
+
+
+def make_learner(setting: Setting, training: str, seed: int, *, names: tuple[str, ...], workers: int) -> Any:
+    """A Learner in which the parameters called `names` train; its model starts like everybody's."""
+    vision = import_module("fastai.vision.all")
+    classes = len(setting.dataset.classes)
+    model = classic_model(setting.recipe.backbone, classes, setting.start(seed))
+    head = list(model.named_children())[-1][1]
+    if not isinstance(head, nn.Linear):
+        raise EngineError(f"fastai is measured with ResNets only, not {setting.recipe.backbone}. Leave it out with --without fastai.")
+    state, parameters = list(model.state_dict().values()), [name for name, _ in model.named_parameters()]
+    learner = vision.vision_learner(
+        _batches(vision, setting, training, workers),
+        lambda pretrained: classic_model(setting.recipe.backbone, classes, setting.start(seed)),
+        pretrained=False,
+        normalize=False,
+        n_out=classes,
+        metrics=vision.accuracy,
+        custom_head=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(head.in_features, classes)),
+        splitter=lambda made: _groups(made, parameters, frozenset(names)),
+    )
+    for tensor, start in zip(learner.model.state_dict().values(), state, strict=True):  # fastai has begun its head anew
+        tensor.copy_(start)
+    if len(names) == len(parameters):
+        learner.unfreeze()
+    else:
+        learner.freeze()
+    return learner
+
+
+def _groups(model: nn.Module, names: list[str], trained: frozenset[str]) -> list[list[Tensor]]:
+    """What is frozen and what trains; where all trains, the body and its head."""
+    parameters = dict(zip(names, model.parameters(), strict=True))
+    last = trained if len(trained) < len(names) else frozenset(names[-2:])
+    return [[value for name, value in parameters.items() if (name in last) == trains] for trains in (False, True)]
+
+
+def _batches(vision: Any, setting: Setting, training: str, workers: int) -> Any:
+    """DataLoaders of the same images; PIL crops them as for the others."""
+    preprocessing = setting.preprocessing
+    resize = list(preprocessing.resize) if len(preprocessing.resize) == 2 else preprocessing.resize[0]
+    fixed = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(preprocessing.crop)])
+
+    def crop(image: Any) -> Any:
+        return vision.PILImage(fixed(image)) if isinstance(image, vision.PILImage) else image
+
+    random = [vision.RandomResizedCrop(preprocessing.crop, min_scale=0.35), vision.FlipItem()]
+    return vision.ImageDataLoaders.from_folder(
+        setting.tree,
+        train="train",
+        valid="val",
+        item_tfms=random if ONE[training].get("views") else [crop],
+        batch_tfms=vision.Normalize.from_stats(preprocessing.mean, preprocessing.std),
+        bs=setting.recipe.batch_size,
+        drop_last=False,
+        num_workers=workers,
+        device=setting.place,
+    )

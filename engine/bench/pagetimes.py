@@ -1,0 +1,180 @@
+"""Page times: how fast the dashboard answers while it trains, and what training loses when somebody looks. Needs playwright and Chromium.
+
+The dashboard runs as a person starts it, with a workspace of its own; a run that does not end by itself trains in its child.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from socket import socket
+from statistics import quantiles
+from typing import Any
+
+from engine.bench.runner import Say
+from engine.bench.setting import Recipe, Setting, prepare
+from engine.errors import EngineError
+from engine.runs.run import Run
+from engine.runs.store import RunStore
+from engine.workspace import Workspace
+
+PAGES = ("start", "configure", "monitor", "compare", "predictions")
+PRESSES = 40
+WINDOW_SECONDS = 30.0
+_PATIENCE_SECONDS = 180.0
+_PROJECT = Path(__file__).resolve().parents[2]
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_LISTEN = """() => {
+  const app = document.querySelector('[data-testid=stApp]');
+  window.answered = new Promise(done => {
+    let pressed = 0, ran = false;
+    document.addEventListener('keydown', () => { pressed = performance.now(); }, { once: true, capture: true });
+    const watch = new MutationObserver(() => {
+      const state = app.getAttribute('data-test-script-state');
+      if (pressed && state !== 'notRunning') ran = true;
+      if (ran && state === 'notRunning') { watch.disconnect(); done(performance.now() - pressed); }
+    });
+    watch.observe(app, { attributes: true, attributeFilter: ['data-test-script-state'] });
+  });
+}"""
+
+Found = dict[str, dict[str, dict[str, float]]]
+
+
+def measure(folder: Path, recipe: Recipe, say: Say) -> Found:
+    """{"reruns": {page: {"idle", "training"}} in ms, "throughput": {"images_per_second": {who looks: speed}}}"""
+    if find_spec("playwright") is None:
+        raise EngineError("Measuring pages needs a browser driver. Install it with pip install -r requirements-dev.txt.")
+    setting = prepare(folder, recipe)
+    with ExitStack() as stack:
+        workspace = stack.enter_context(setting.fresh_workspace())
+        address = stack.enter_context(_serving(workspace))
+        browser = stack.enter_context(_browser())
+        with _tab(browser, address, "start"):  # the first visit starts the workers
+            run = _endless(setting, workspace)
+        speeds = {}
+        for tabs, who in ((0, "nobody"), (1, "one tab on Monitor"), (3, "three tabs on Monitor")):
+            with ExitStack() as looking:
+                for _ in range(tabs):
+                    looking.enter_context(_tab(browser, address, f"monitor?run={run.id}"))
+                speeds[who] = _speed(workspace, run, recipe)
+            say(f"{who}: {speeds[who]:.1f} images a second")
+        busy = {page: _rerun_ms(browser, address, page) for page in PAGES}
+        RunStore(workspace).request(run.id, "stop")
+        _until(lambda: RunStore(workspace).get(run.id).status == "stopped", "the run stops")
+        idle = {page: _rerun_ms(browser, address, page) for page in PAGES}
+    for page in PAGES:
+        say(f"{page}: {idle[page]:.0f} ms idle, {busy[page]:.0f} ms while training")
+    reruns = {page: {"idle": idle[page], "training": busy[page]} for page in PAGES}
+    return {"reruns": reruns, "throughput": {"images_per_second": speeds}}
+
+
+def _endless(setting: Setting, workspace: Workspace) -> Run:
+    """A full fine-tuning that goes on until it is stopped, past its first epoch."""
+    store = RunStore(workspace)
+    run = store.enqueue(replace(setting.config("full_finetune", 0), epochs=1000), name="bench")
+    _until(lambda: len(store.epochs(run.id)) > 0, "the run trains")
+    return run
+
+
+def _speed(workspace: Workspace, run: Run, recipe: Recipe) -> float:
+    """Training images a second between the first and the last step seen in the window, validation included."""
+    seen: list[tuple[float, int]] = []
+    until = time.monotonic() + WINDOW_SECONDS
+    while time.monotonic() < until or len(seen) < 3:
+        about = RunStore(workspace).get(run.id).progress
+        if "step" in about:
+            images = (about["epoch"] - 1) * recipe.images + min(about["step"] * recipe.batch_size, recipe.images)
+            if not seen or images > seen[-1][1]:
+                seen.append((time.monotonic(), images))
+        time.sleep(0.05)
+    return (seen[-1][1] - seen[1][1]) / (seen[-1][0] - seen[1][0])  # the first sight fell between two steps
+
+
+def _rerun_ms(browser: Any, address: str, page: str) -> float:
+    """95th percentile of the milliseconds from a key press to a page that stands still."""
+    with _tab(browser, address, page) as tab:
+        times = []
+        for _ in range(PRESSES):
+            tab.evaluate(_LISTEN)
+            tab.keyboard.press("r")
+            times.append(float(tab.evaluate("() => window.answered")))
+    return quantiles(times, n=20)[-1]
+
+
+@contextmanager
+def _tab(browser: Any, address: str, page: str) -> Iterator[Any]:
+    """A tab that has settled."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    try:
+        tab = context.new_page()
+        tab.set_default_timeout(1000 * _PATIENCE_SECONDS)
+        tab.goto(f"{address}/{page}")
+        tab.get_by_role("heading", level=1).first.wait_for()
+        tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", state="attached")
+        yield tab
+    finally:
+        context.close()
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    path = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    with import_module("playwright.sync_api").sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=list(_FLAGS))
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def _serving(workspace: Workspace) -> Iterator[str]:
+    """The address of a dashboard on `workspace`."""
+    with socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.address", "127.0.0.1", "--server.port", str(port)]
+    environment = {**os.environ, "THAW_WORKSPACE": str(workspace.root)}
+    with open(workspace.root / "dashboard.txt", "wb") as said:
+        process = subprocess.Popen(
+            [*command, "--server.headless", "true"], cwd=_PROJECT, env=environment, stdout=said, stderr=subprocess.STDOUT
+        )
+        try:
+            _until(lambda: _answers(port), "the dashboard answers")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _until(happens: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not happens():
+        if time.monotonic() > deadline:
+            raise EngineError(f"The bench waited {_PATIENCE_SECONDS:g} seconds until {what}, in vain. Try again on a quieter machine.")
+        time.sleep(0.1)

@@ -1,0 +1,162 @@
+"""Report: the page of results, written from the files of a bench and nothing else, so that no figure is typed by hand.
+
+Loads without torch. Not here: measuring, the arithmetic of the table.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from engine.bench import plots
+from engine.bench.arithmetic import Line, Spread, line
+from engine.bench.measurements import Key, Measurements
+from engine.bench.rows import AGAIN, ROWS, SEEDS
+from engine.workspace import atomic_write
+
+ABOUT, PAGES = "about.json", "pages.json"
+GROWTH = "growth of "
+
+_INTRODUCTION = """# Performance
+
+Written by `{command}` on {date}; nothing on this page is typed by hand.
+
+{machine}. {threads} CPU threads for everyone; {images} training and {validation} validation images of {data},
+{backbone} at {side}, {epochs} epochs, batches of {batch_size}, {repetitions} repetitions with a seed each. Ratios are taken within
+a repetition, in which everyone has a turn and the order changes; the table shows the median, and in brackets the smallest and the largest.
+
+- **classic**: the loop of the notebooks: an image folder, decoded and cropped anew every epoch by the faster of 0 and 2 workers, frozen
+  layers that are merely not optimised, single precision, Adam at the same rate, validation every epoch, the best epoch kept.
+- **fastai**: `vision_learner` with `freeze` or `unfreeze`, the same crop, head and starting weights, its other defaults untouched.
+- **bare**: the mathematics of Thaw on images that lie decoded in memory: no files, no predictions, nothing kept on disk. The limit.
+- **Thaw**: a run through the pipeline on a fresh workspace: decoding, training, checkpoints, audit, predictions, `result.csv`.
+  **again**: the same run once more on that workspace. The number format is measured once a machine, and importing the dataset
+  checks every image; neither is counted.
+
+"""
+
+
+def write_report(folder: Path, page: Path | None = None) -> Path:
+    """Write `folder`/report.md with its plots, or `page` with the plots in a folder of its name beside it; returns the page."""
+    page = page or folder / "report.md"
+    about, measurements = json.loads((folder / ABOUT).read_text()), Measurements(folder)
+    like = Key(**about["like"])
+    parts = [_introduction(about, like, repetitions := _repetitions(measurements, like))]
+    lines = [made for row in ROWS.values() if _measured(made := line(row, measurements, like, range(repetitions)))]
+    if lines:
+        parts += [_ratios(lines), _seconds(lines), _accuracies(lines)]
+    figures = growth_plots(measurements, like)
+    for name, text in figures.items():
+        atomic_write(page.parent / page.stem / f"{name}.svg", text)
+    if figures:
+        parts.append(_growth(figures, page.stem))
+    if (folder / PAGES).is_file():
+        parts.append(page_table(json.loads((folder / PAGES).read_text())))
+    atomic_write(page, "\n".join(parts))
+    return page
+
+
+def growth_plots(measurements: Measurements, like: Key) -> dict[str, str]:
+    """Name -> SVG: milliseconds an image as images, and as epochs, become more; none where growth was not measured."""
+    grown = [made for made in measurements if made.key.what.startswith(GROWTH) and made.key.backbone == like.backbone]
+    if not grown:
+        return {}
+    fewest, usual = min(made.key.images for made in grown), like.epochs
+    by_images = {made.key for made in grown if made.key.epochs == usual}
+    by_epochs = {made.key for made in grown if made.key.images == fewest}
+    figures = {}
+    for name, keys, across in (("images", by_images, "training images"), ("epochs", by_epochs, "epochs")):
+        series: dict[str, list[tuple[float, float]]] = {}
+        for made in grown:
+            if made.key in keys:
+                x = float(getattr(made.key, name))
+                series.setdefault(made.key.what.removeprefix(GROWTH), []).append((x, 1000 * made.seconds / made.key.images))
+        figures[name] = plots.lines(f"Milliseconds an image, all epochs, by {across}", across, "ms", series)
+    return figures
+
+
+def page_table(pages: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The section on pages: how fast they answer, and what it costs training that somebody looks."""
+    rows = [f"| {name} | {times['idle']:.0f} | {times['training']:.0f} |" for name, times in pages["reruns"].items()]
+    speeds = pages["throughput"]["images_per_second"]
+    alone = next(iter(speeds.values()))
+    seen = [f"| {name} | {speed:.1f} | {100 * speed / alone:.0f} % |" for name, speed in speeds.items()]
+    return "\n".join(
+        [
+            "## Pages\n",
+            "95th percentile of the milliseconds from a key press to a page that stands still, idle and while resnet18 trains:\n",
+            *("| page | idle | while training |", "|---|--:|--:|", *rows, ""),
+            *("| somebody looks | images a second | of headless |", "|---|--:|--:|", *seen, ""),
+        ]
+    )
+
+
+def _introduction(about: dict[str, str], like: Key, repetitions: int) -> str:
+    return _INTRODUCTION.format(
+        command=about["command"],
+        date=about["date"],
+        machine=about["machine"],
+        threads=like.threads,
+        images=like.images,
+        validation=about["validation_images"],
+        data="generated photographs (500 by 375 pixels)" if like.data == "generated" else f"the folder `{like.data}`",
+        backbone=like.backbone,
+        side=f"{about['side']} pixels",
+        epochs=like.epochs,
+        batch_size=like.batch_size,
+        repetitions=repetitions,
+    )
+
+
+def _ratios(lines: list[Line]) -> str:
+    head = "| | classic / Thaw | target | fastai / Thaw | Thaw / bare | limit | classic / Thaw again |\n|---|--:|--:|--:|--:|--:|--:|\n"
+    rows = [
+        f"| {made.row.title} | {_times(made.classic)} | {_bound('≥', made.row.target, made.classic)} | {_times(made.fastai)} "
+        f"| {_times(made.bare)} | {_bound('≤', made.row.limit, made.bare)} | {_times(made.again)} |\n"
+        for made in lines
+    ]
+    note = f"\nThe classic loop and fastai do several trainings one by one: their times add up, and {SEEDS} seeds take {SEEDS} times one.\n"
+    return "## How many times as fast\n\n" + head + "".join(rows) + note
+
+
+def _seconds(lines: list[Line]) -> str:
+    names = ("classic", "fastai", "bare", "thaw", AGAIN)
+    head = "## Seconds\n\n| | classic | fastai | bare | Thaw | again |\n|---|--:|--:|--:|--:|--:|\n"
+    return head + "".join(f"| {made.row.title} | {' | '.join(_plain(made.seconds[name], '.2f') for name in names)} |\n" for made in lines)
+
+
+def _accuracies(lines: list[Line]) -> str:
+    names = ("classic", "fastai", "bare", "thaw")
+    title = "## Validation accuracy, the mean over seeds, in brackets their range\n\n"
+    head = f"{title}| | classic | fastai | bare | Thaw |\n|---|--:|--:|--:|--:|\n"
+    return head + "".join(f"| {made.row.title} | {' | '.join(_plain(made.accuracy[name], '.3f') for name in names)} |\n" for made in lines)
+
+
+def _growth(figures: Iterable[str], folder: str) -> str:
+    shown = "\n\n".join(f"![Milliseconds an image by {name}]({folder}/{name}.svg)" for name in figures)
+    told = "Thaw alone, fresh workspaces, whole runs: a flat line by images means that twice the images take twice the time."
+    return f"## How the cost grows\n\n{told}\n\n{shown}\n"
+
+
+def _times(found: Spread | None) -> str:
+    return "–" if found is None else f"**{found.middle:.2f}** ({found.low:.2f}–{found.high:.2f})"
+
+
+def _plain(found: Spread | None, form: str) -> str:
+    return "–" if found is None else f"{found.middle:{form}} ({found.low:{form}}–{found.high:{form}})"
+
+
+def _bound(sign: str, bound: float | None, found: Spread | None) -> str:
+    if bound is None:
+        return "–"
+    kept = "" if found is None else " met" if (found.middle >= bound if sign == "≥" else found.middle <= bound) else " missed"
+    return f"{sign} {bound:g}{kept}"
+
+
+def _measured(made: Line) -> bool:
+    return any(found is not None for found in made.seconds.values())
+
+
+def _repetitions(measurements: Measurements, like: Key) -> int:
+    same = ("images", "epochs", "backbone", "image_size", "threads", "batch_size", "device", "data")
+    numbers = [made.key.repetition for made in measurements if all(getattr(made.key, name) == getattr(like, name) for name in same)]
+    return 1 + max(numbers, default=0)

@@ -1,0 +1,70 @@
+"""Rows: what is compared, and how much faster than the classic loop Thaw means to be. Plain data; loads without torch.
+
+Not here: how anything is measured (runner), how measurements become ratios (arithmetic).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Settings = Mapping[str, str | int]
+"""Fields of a RunConfig."""
+
+CONTENDERS = ("classic", "fastai", "bare", "thaw")
+AGAIN = "thaw again"
+"""The second run on the same workspace: what the first one kept is there."""
+SEEDS = 20
+VIEWS = 4
+
+ONE: dict[str, Settings] = {
+    "linear_probe": {"strategy": "linear_probe"},
+    "last_block": {"strategy": "last_block"},
+    "last_stage": {"strategy": "last_stage"},
+    "last_two_stages": {"strategy": "named", "patterns": "layer3*, layer4*"},
+    "full_finetune": {"strategy": "full_finetune"},
+    "views": {"strategy": "linear_probe", "views": VIEWS},
+}
+"""The trainings that the classic loop and fastai are measured in, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    title: str
+    trainings: tuple[str, ...]
+    """Names in ONE; Thaw and the bare computation do them together, the others one by one, so theirs add up."""
+    seeds: int = 1
+    target: float | None = None
+    """At least so many times as fast as the classic loop."""
+    limit: float | None = None
+    """At most so many times as long as the bare computation."""
+
+    @property
+    def single(self) -> bool:
+        return len(self.trainings) == 1 and self.seeds == 1
+
+
+ROWS: dict[str, Row] = {
+    row.name: row
+    for row in (
+        Row(name="linear_probe", title="linear probe", trainings=("linear_probe",), target=20, limit=1.15),
+        Row(name="last_block", title="last block", trainings=("last_block",), target=8, limit=1.15),
+        Row(name="last_stage", title="last stage", trainings=("last_stage",), target=5, limit=1.15),
+        Row(name="full_finetune", title="full fine-tuning", trainings=("full_finetune",), target=2.2, limit=1.10),
+        Row(
+            name="five",
+            title="five strategies side by side",
+            trainings=("linear_probe", "last_block", "last_stage", "last_two_stages", "full_finetune"),
+            target=4,
+            limit=1.15,
+        ),
+        Row(name="seeds", title=f"linear probe, {SEEDS} seeds", trainings=("linear_probe",), seeds=SEEDS, target=200, limit=1.15),
+        Row(name="views", title=f"linear probe, {VIEWS} augmented views", trainings=("views",), target=6, limit=1.15),
+    )
+}
+
+
+def trainings_of(rows: list[Row]) -> tuple[str, ...]:
+    """Every training that the classic loop and fastai have to be measured in for these rows, once."""
+    return tuple(dict.fromkeys(training for row in rows for training in row.trainings))
