@@ -78,9 +78,7 @@ def expected_calibration_error(
     error = float(_binned_error(confidence, correct[None, :], bins)[0])
     null = _binned_error(confidence, drawn, bins)
     low, high = np.quantile(null, [0.025, 0.975])
-    return CalibrationError(
-        error=error, expected=float(null.mean()), low=float(low), high=float(high), miscalibrated=error > float(np.quantile(null, 0.95))
-    )
+    return CalibrationError(error=error, expected=float(null.mean()), low=float(low), high=float(high), miscalibrated=error > float(high))
 
 
 def brier_score(probabilities: np.ndarray, targets: np.ndarray) -> float:

@@ -192,7 +192,7 @@ def _notes(entrants: list[Entrant], judged: dict[str, Correct]) -> tuple[str, ..
     if len(once) == len(judged):
         notes.append("Every strategy ran with one seed: this compares these trained models; another seed may change the order.")
     elif once:
-        notes.append(f"One seed only: {', '.join(once)}. How much seeds change it is taken from the strategy it is compared with.")
+        notes.append(f"One seed only: {', '.join(once)}. How much another seed changes is taken from the strategies that ran more often.")
     missing = [entrant.name for entrant in entrants if entrant.correct_test is None]
     if missing and len(missing) < len(entrants):
         notes.append(f"Judged on validation images, because there are no test predictions of: {', '.join(missing)}.")

@@ -1,0 +1,99 @@
+"""Calibration against counting by hand, scikit-learn and models whose calibration is known."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from scipy.stats import binomtest
+from sklearn.metrics import brier_score_loss, log_loss
+
+from engine.errors import RunError
+from engine.evaluation.calibration import (
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+    wilson,
+    with_temperature,
+)
+
+
+def model(images: int, sharpness: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of three classes and targets drawn from them; shown `sharpness` times as sure as they are."""
+    draw = np.random.default_rng(seed)
+    logits = 1.5 * draw.standard_normal((images, 3))
+    targets = (draw.random((images, 1)) > softmax(logits, axis=1).cumsum(axis=1)).sum(axis=1)
+    return softmax(sharpness * logits, axis=1), np.minimum(targets, 2)
+
+
+def two(confidence: list[float], right: list[bool]) -> tuple[np.ndarray, np.ndarray]:
+    sure = np.array(confidence)
+    return np.stack([sure, 1 - sure], axis=1), np.array([0 if good else 1 for good in right])
+
+
+def test_bins_and_error_counted_by_hand():
+    probabilities, targets = two([0.6, 0.9, 0.7, 0.8], [True, True, False, True])
+    low, high = reliability(probabilities, targets, bins=2)
+    assert (low.images, low.confidence, low.accuracy, low.lowest, low.highest) == (2, pytest.approx(0.65), 0.5, 0.6, 0.7)
+    assert (high.confidence, high.accuracy) == (pytest.approx(0.85), 1.0)
+    assert (low.accuracy_low, low.accuracy_high) == wilson(1, 2)
+    assert expected_calibration_error(probabilities, targets, bins=2).error == pytest.approx((0.15 + 0.15) / 2)
+    assert len(reliability(probabilities, targets, bins=9)) == 4
+
+
+@pytest.mark.parametrize(("correct", "images"), [(0, 5), (10, 10), (81, 263), (1, 2)])
+def test_wilson_is_scipys(correct: int, images: int):
+    interval = binomtest(correct, images).proportion_ci(method="wilson")
+    assert wilson(correct, images) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
+def test_a_perfect_model_is_seldom_called_miscalibrated_and_a_boastful_one_is():
+    perfect = [expected_calibration_error(*model(153, seed=seed), draws=400) for seed in range(200)]
+    assert np.mean([found.miscalibrated for found in perfect]) <= 0.07
+    assert np.mean([found.error for found in perfect]) == pytest.approx(np.mean([found.expected for found in perfect]), rel=0.1)
+    assert all(found.miscalibrated == (found.error > found.high) for found in perfect)
+    assert expected_calibration_error(*model(500, sharpness=2.5)).miscalibrated
+
+
+def test_few_images_and_many_bins_make_a_perfect_model_look_worse():
+    expected = [expected_calibration_error(*model(images), bins=bins).expected for images, bins in ((153, 15), (153, 5), (5000, 5))]
+    assert expected[0] > 1.15 * expected[1] > 4 * expected[2]
+
+
+def test_the_band_is_the_same_for_the_same_seed():
+    assert expected_calibration_error(*model(100)) == expected_calibration_error(*model(100))
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
+def test_the_temperature_undoes_the_boasting_and_changes_no_answer(sharpness: float):
+    probabilities, targets = model(20_000, sharpness)
+    temperature = fit_temperature(probabilities, targets)
+    assert temperature == pytest.approx(sharpness, rel=0.05)
+    cooled = with_temperature(probabilities, temperature)
+    assert (cooled.argmax(axis=1) == probabilities.argmax(axis=1)).all()
+    assert log_loss(targets, cooled) <= log_loss(targets, probabilities) + 1e-9
+    for other in (0.9 * temperature, 1.1 * temperature):
+        assert log_loss(targets, cooled) < log_loss(targets, with_temperature(probabilities, other))
+
+
+def test_a_model_that_is_always_right_or_certain_stays_finite():
+    probabilities, targets = np.eye(3)[[0, 1, 2]], np.array([0, 1, 2])
+    assert np.isfinite(fit_temperature(probabilities, targets))
+    assert np.isfinite(with_temperature(probabilities, 2.0)).all()
+    assert expected_calibration_error(probabilities, targets).error == 0.0
+
+
+def test_the_brier_score_is_scikit_learns():
+    probabilities, targets = model(300)
+    assert brier_score(probabilities, targets) == pytest.approx(brier_score_loss(targets, probabilities, scale_by_half=False))
+    assert brier_score(np.eye(2), np.array([1, 0])) == 2.0
+
+
+def test_what_is_no_table_of_probabilities_is_refused():
+    for probabilities, targets in (
+        (np.ones((2, 2)), np.array([0, 1])),
+        (np.array([[np.nan, 1.0]]), np.array([0])),
+        (np.zeros((0, 2)), np.zeros(0)),
+        (np.eye(2), np.array([0])),
+    ):
+        with pytest.raises(RunError, match="Calibration needs probabilities"):
+            brier_score(probabilities, targets)

@@ -1,0 +1,212 @@
+"""How often the verdict errs: `python -m tests.simulations` draws comparisons whose truth is known and writes docs/verdict.md.
+
+A model is right on an image when a sum of normals is positive: the image's own difficulty, what strategy and image share, what this
+seed adds on this image, and the luck of the seed on all images. Not here: the text around the tables (verdict_page.md).
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+from scipy.special import ndtri
+
+from engine.evaluation.bootstrap import resampled_accuracies
+from engine.evaluation.power import mcnemar_power
+from engine.evaluation.selection import optimism
+from engine.evaluation.verdict import ERROR, Rival, compare
+
+SHARED, OWN, RUN = 0.7, 0.15, 0.15
+"""Shares of the variance: image, strategy with image, seed with image. Two runs at 90 % then disagree on about 10 % of the images."""
+COMMAND = "python -m tests.simulations"
+PAGE = Path(__file__).with_name("verdict_page.md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """Strategies of these accuracies, each with so many seeds, on so many images of test and as many of validation.
+
+    `seed_points` is how much the accuracy of a run varies from seed to seed (standard deviation in points); `uneven`: the first half of
+    the strategies does not vary at all, the others vary twice as much. `tested`: judged on test, not on the validation images.
+    """
+
+    accuracies: tuple[float, ...]
+    seeds: int
+    images: int
+    seed_points: float = 0.0
+    uneven: bool = False
+    tested: bool = True
+
+
+def equal(strategies: int, seeds: int, images: int, seed_points: float = 0.0, uneven: bool = False, tested: bool = True) -> Design:
+    return Design(accuracies=(0.9,) * strategies, seeds=seeds, images=images, seed_points=seed_points, uneven=uneven, tested=tested)
+
+
+EQUAL = (
+    *(equal(strategies, 1, images) for strategies, images in ((2, 100), (2, 153), (2, 500), (5, 153), (8, 100), (8, 153), (8, 500))),
+    *(equal(strategies, 3, images, points) for strategies, images, points in ((2, 153, 0), (2, 153, 1), (2, 500, 2), (5, 500, 1))),
+    *(equal(8, 3, images, points) for images, points in ((100, 0), (153, 1), (500, 2), (500, 4))),
+    *(equal(strategies, 5, images, points) for strategies, images, points in ((2, 153, 1), (5, 500, 2), (8, 500, 0), (8, 500, 3))),
+    equal(2, 2, 500, 2),
+    equal(8, 20, 500, 3),
+    equal(2, 3, 500, 1, uneven=True),
+    equal(8, 3, 500, 2, uneven=True),
+    equal(5, 5, 500, 3, uneven=True),
+    equal(2, 3, 500, 2, uneven=True),
+    equal(8, 2, 500, 2, uneven=True),
+)
+ON_VALIDATION = (
+    equal(2, 1, 153, tested=False),
+    equal(8, 1, 153, tested=False),
+    equal(8, 1, 500, tested=False),
+    equal(8, 3, 153, 1, tested=False),
+)
+ONE_SEED = (equal(2, 1, 500, 1), equal(2, 1, 500, 2), equal(8, 1, 500, 2))
+DIFFERENT = tuple(
+    Design(accuracies=(0.93, 0.93, 0.90, 0.90, 0.88), seeds=seeds, images=images, seed_points=points)
+    for seeds, images, points in ((1, 153, 0), (1, 500, 0), (3, 500, 0.5), (3, 500, 1), (5, 500, 1), (10, 500, 1))
+)
+POWER = (
+    (100, 0.10, 0.085),
+    (153, 0.10, 0.070),
+    (153, 0.20, 0.098),
+    (300, 0.10, 0.050),
+    (500, 0.05, 0.028),
+    (500, 0.10, 0.040),
+    (1000, 0.10, 0.030),
+)
+"""(images, share of images that exactly one of the two gets right, true difference)."""
+FLATTERED = ((2, 153), (8, 100), (8, 153), (8, 500))
+PLAIN = (equal(2, 2, 500, 2), equal(2, 3, 500, 2), equal(8, 3, 500, 2), equal(8, 5, 500, 1))
+
+
+def draw(design: Design, source: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """(correctness on test, on validation): for each strategy bool [seeds, images]; the same runs on both."""
+    k, images = len(design.accuracies), 2 * design.images
+    level = ndtri(np.array(design.accuracies))
+    slope = np.exp(-level * level / 2) / np.sqrt(2 * np.pi)
+    scale = np.where(np.arange(k) < k / 2, 0.0, 2.0) if design.uneven else np.ones(k)
+    luck = scale * design.seed_points / 100 / slope
+    normal = source.standard_normal
+    latent = np.sqrt(SHARED) * normal(images, dtype=np.float32) + np.sqrt(OWN) * normal((k, 1, images), dtype=np.float32)
+    latent = latent + np.sqrt(RUN) * normal((k, design.seeds, images), dtype=np.float32)
+    latent += (luck[:, None] * normal((k, design.seeds)))[:, :, None]
+    right = latent > -(level * np.sqrt(1 + luck * luck))[:, None, None]
+    return list(right[:, :, : design.images]), list(right[:, :, design.images :])
+
+
+def errors(design: Design, simulations: int) -> dict[str, float]:
+    """Shares of the simulations: any false "better" or "worse"; all intervals hold the truth; an interval does; a difference is shown."""
+    source, seen = np.random.default_rng([design.images, design.seeds, len(design.accuracies), simulations]), np.zeros(4)
+    for _ in range(simulations):
+        test, validation = draw(design, source)
+        chosen = int(np.argmax([correct.mean() for correct in validation]))
+        judged = {str(index): correct for index, correct in enumerate(test if design.tested else validation)}
+        rivals = compare(judged, str(chosen), independent=design.tested)
+        truth = [100 * (design.accuracies[chosen] - design.accuracies[int(rival.name)]) for rival in rivals]
+        held = [rival.low - 1e-9 <= true <= rival.high + 1e-9 for rival, true in zip(rivals, truth, strict=True)]
+        shown = [rival.outcome in ("better", "worse") for rival in rivals]
+        seen += [any(map(_false, rivals, truth)), all(held), np.mean(held), np.mean(shown)]
+    return dict(zip(("false", "together", "each", "shown"), (seen / simulations).tolist(), strict=True))
+
+
+def plain_bootstrap(design: Design, simulations: int) -> float:
+    """How often a percentile interval of the hierarchical bootstrap, split evenly over the rivals, leaves out zero where all are equal."""
+    source, wrong, tail = np.random.default_rng(5), 0, ERROR / 2 / (len(design.accuracies) - 1)
+    for number in range(simulations):
+        test, validation = draw(design, source)
+        chosen = int(np.argmax([correct.mean() for correct in validation]))
+        drawn = resampled_accuracies(test, seed=number)
+        low, high = np.quantile(np.delete(drawn[:, [chosen]] - drawn, chosen, axis=1), [tail, 1 - tail], axis=0)
+        wrong += bool(((low > 0) | (high < 0)).any())
+    return wrong / simulations
+
+
+def power(images: int, discordance: float, difference: float, simulations: int) -> float:
+    """How often "better" is said of two single runs that differ so much and disagree so often."""
+    source, chances = np.random.default_rng(images), [(discordance + difference) / 2, (discordance - difference) / 2, 1 - discordance]
+    shown = 0
+    for _ in range(simulations):
+        kind = source.choice(3, size=(1, images), p=chances)
+        shown += compare({"a": kind != 1, "b": kind != 0}, "a", independent=True)[0].outcome == "better"
+    return shown / simulations
+
+
+def flattered(strategies: int, images: int, simulations: int) -> tuple[float, float]:
+    """Points by which the best of equally good single runs exceeds its true accuracy: (measured, as stated)."""
+    source, design = np.random.default_rng(images), equal(strategies, 1, images)
+    gains, said = [], []
+    for number in range(simulations):
+        _, validation = draw(design, source)
+        gains.append(max(correct.mean() for correct in validation) - 0.9)
+        if number % 20 == 0:
+            said.append(optimism(validation))
+    return 100 * float(np.mean(gains)), 100 * float(np.mean(said))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run every design and write the page."""
+    options = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    options.add_argument("--simulations", type=int, default=2000, help="of each design")
+    options.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "docs" / "verdict.md")
+    chosen = options.parse_args(arguments)
+    n, started = chosen.simulations, datetime.now(UTC)
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        tables = {
+            "equal": [_row(design, result) for design, result in _each(pool, EQUAL, n)],
+            "validation": [_row(design, result) for design, result in _each(pool, ON_VALIDATION, n)],
+            "one_seed": [_row(design, result) for design, result in _each(pool, ONE_SEED, n)],
+            "different": [_row(design, result, shown=True) for design, result in _each(pool, DIFFERENT, n)],
+            "power": _power_rows(list(pool.map(_power, POWER, repeat(n)))),
+            "flattered": [
+                f"| {k} | {images} | {measured:.1f} | {said:.1f} |"
+                for (k, images), (measured, said) in zip(FLATTERED, pool.map(_flattered, FLATTERED, repeat(n)), strict=True)
+            ],
+            "plain": [
+                f"| {len(design.accuracies)} | {design.seeds} | {design.images} | {design.seed_points:g} | {100 * share:.1f} |"
+                for design, share in zip(PLAIN, pool.map(plain_bootstrap, PLAIN, repeat(n // 4)), strict=True)
+            ],
+        }
+    rows = {name: "\n".join(lines) for name, lines in tables.items()}
+    text = PAGE.read_text(encoding="utf-8").format(command=COMMAND, day=f"{started:%Y-%m-%d}", simulations=n, **rows)
+    chosen.out.write_text(text, encoding="utf-8")
+
+
+def _each(pool: ProcessPoolExecutor, designs: Sequence[Design], simulations: int) -> list[tuple[Design, dict[str, float]]]:
+    return list(zip(designs, pool.map(errors, designs, repeat(simulations)), strict=True))
+
+
+def _power(row: tuple[int, float, float], simulations: int) -> float:
+    return power(*row, simulations)
+
+
+def _flattered(row: tuple[int, int], simulations: int) -> tuple[float, float]:
+    return flattered(*row, simulations)
+
+
+def _false(rival: Rival, truth: float) -> bool:
+    return (rival.outcome == "better" and truth <= 0) or (rival.outcome == "worse" and truth >= 0)
+
+
+def _row(design: Design, result: dict[str, float], shown: bool = False) -> str:
+    luck = f"0 and {2 * design.seed_points:g}" if design.uneven else f"{design.seed_points:g}"
+    cells = [str(len(design.accuracies)), str(design.seeds), str(design.images), luck if design.seeds > 1 or design.seed_points else "-"]
+    parts = ("false", "together", "each", *(("shown",) if shown else ()))
+    return f"| {' | '.join([*cells, *(f'{100 * result[part]:.1f}' for part in parts)])} |"
+
+
+def _power_rows(simulated: Sequence[float]) -> list[str]:
+    """Computed beside simulated."""
+    return [
+        f"| {images} | {100 * discordance:g} | {100 * gap:.1f} | {100 * mcnemar_power(gap, discordance, images):.0f} | {100 * share:.0f} |"
+        for (images, discordance, gap), share in zip(POWER, simulated, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    main()
