@@ -42,7 +42,7 @@ def compare(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
         if chosen.queue:
             runs = store.runs_of(known.id)
             queued = sum(run.status == "queued" for run in runs)
-            return say(chosen, {"comparison": known.id, "queued": queued}, f"{known.id} has {queued} runs in the queue.")
+            return say(chosen, {"comparison": known.id, "queued": queued}, f"{known.id}: {queued} of {len(runs)} runs are in the queue.")
         execute(chosen, supervisor, known)
     report(chosen, supervisor, known)
 

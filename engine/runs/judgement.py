@@ -175,11 +175,19 @@ def _test_interval(workspace: Workspace, runs: Sequence[Run]) -> tuple[float | N
 
 def _split(workspace: Workspace, run: Run, split: str) -> Json:
     """What metrics.json says of a split; empty where it says nothing."""
+    path = workspace.run(run.id) / "metrics.json"
     try:
-        found: Json = json.loads((workspace.run(run.id) / "metrics.json").read_text())["splits"].get(split, {})
+        about = path.stat()
+        return _metrics(path, about.st_mtime_ns, about.st_size).get(split, {})
     except (OSError, ValueError, KeyError):
         return {}
-    return found
+
+
+@lru_cache(maxsize=256)
+def _metrics(path: Path, modified_ns: int, size: int) -> dict[str, Json]:
+    """Split -> its plain numbers."""
+    splits: dict[str, Json] = json.loads(path.read_text())["splits"]
+    return {split: {name: value for name, value in scores.items() if not isinstance(value, list)} for split, scores in splits.items()}
 
 
 def _mean(values: Sequence[object]) -> float | None:
