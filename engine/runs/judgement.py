@@ -84,7 +84,8 @@ def by_label(comparison: Comparison, runs: Sequence[Run]) -> dict[str, list[Run]
 def row_of(workspace: Workspace, label: str, runs: Sequence[Run], excluded: dict[str, str]) -> Json:
     """One row: means over the finished runs of an arm. Shares for accuracies, nats for log loss; None where nothing is known yet.
 
-    `runs` of `planned` have finished and count. The interval (95 %) is of the mean test accuracy, over images and seeds. An arm of which no
+    `runs` of `planned` have finished and count. The interval (95 %) is of the mean test accuracy, over images and seeds. `seconds` are of
+    training; `cache_seconds` went into what frozen blocks compute, which the first of several runs pays for all. An arm of which no
     run counts shows what its runs have, and why they do not count, in `kept_out`.
     """
     counted = [run for run in runs if run.status == "finished" and run.id not in excluded]
@@ -109,6 +110,7 @@ def row_of(workspace: Workspace, label: str, runs: Sequence[Run], excluded: dict
         "best_epoch": _mean([summary.get("best_epoch") for summary in summaries]),
         "trainable_parameters": max((int((run.started or {}).get("trainable_parameters") or 0) for run in shown), default=0) or None,
         "seconds": _mean([summary.get("seconds") for summary in summaries]),
+        "cache_seconds": _mean([(summary.get("cache") or {}).get("seconds") for summary in summaries]),
         "peak_memory_bytes": max((int(summary.get("peak_memory_bytes") or 0) for summary in summaries), default=0) or None,
         "kept_out": " ".join(kept_out),
     }

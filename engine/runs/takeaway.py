@@ -15,7 +15,10 @@ from engine.runs.judgement import by_label, not_judged, row_of
 from engine.runs.run import Run
 from engine.workspace import Workspace
 
-_SCORES = ("val_accuracy", "test_accuracy", "f1_macro", "log_loss", "best_epoch", "trainable_parameters", "seconds", "peak_memory_bytes")
+_SCORES = (
+    *("val_accuracy", "test_accuracy", "f1_macro", "log_loss", "best_epoch"),
+    *("trainable_parameters", "seconds", "cache_seconds", "peak_memory_bytes"),
+)
 
 
 def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> bytes:

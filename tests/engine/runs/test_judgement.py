@@ -47,7 +47,7 @@ def test_a_row_holds_the_means_over_seeds(workspace: Workspace):
     assert row["test_accuracy"] == pytest.approx(sum(of) / 2) and len(set(of)) == 2
     assert row["test_low"] < row["test_accuracy"] < row["test_high"] and 0 < row["f1_macro"] < 1 and row["log_loss"] > 0
     assert (row["seconds"], row["trainable_parameters"], row["peak_memory_bytes"], row["best_epoch"]) == (10.0, 1000, 5_000_000, 3.0)
-    assert row["kept_out"] == ""
+    assert row["kept_out"] == "" and row["cache_seconds"] == 4.0
 
 
 def test_nothing_is_judged_before_something_has_finished(workspace: Workspace):
