@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, ndtri, softmax
+from scipy.special import log_softmax, softmax
 
 from engine.errors import RunError
+from engine.evaluation.spread import accuracy_interval
 
 BINS = 5
 """Few, so that each holds enough images; the error of a perfect model grows with the number of bins."""
@@ -49,7 +50,7 @@ def reliability(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS
     order = np.argsort(confidence, kind="stable")
     result = []
     for rows in np.array_split(order, min(bins, len(order))):
-        low, high = wilson(int(correct[rows].sum()), len(rows))
+        low, high = accuracy_interval(correct[None, rows])
         result.append(
             ReliabilityBin(
                 lowest=float(confidence[rows[0]]),
@@ -107,15 +108,6 @@ def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities [images, classes] at another temperature; the most probable class stays the same."""
     return np.asarray(softmax(_logits(np.asarray(probabilities, dtype=np.float64)) / temperature, axis=1))
-
-
-def wilson(correct: int, images: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a share."""
-    z = float(-ndtri((1 - level) / 2))
-    share, spread = correct / images, z * z / images
-    centre = (share + spread / 2) / (1 + spread)
-    reach = z * np.sqrt(share * (1 - share) / images + spread / (4 * images)) / (1 + spread)
-    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
 
 
 def _binned_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np.ndarray:
