@@ -32,11 +32,14 @@ _HEADINGS = ("strategy", "runs", "validation", "test (95 %)", "macro F1", "log l
 
 
 def compare(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
-    """Make, extend, resume or show a comparison; all but --show execute what is queued of it afterwards."""
-    wanted = [name for name in ("dataset", "show", "resume", "add_seeds", "add_strategy") if getattr(chosen, name)]
+    """Make, extend, resume, stop or show a comparison; all but the last two execute what is queued of it afterwards."""
+    wanted = [name for name in ("dataset", "show", "stop", "resume", "add_seeds", "add_strategy") if getattr(chosen, name)]
     if len(wanted) != 1:
-        raise ConfigError("compare takes one of --dataset, --show, --resume, --add-seeds and --add-strategy.")
+        raise ConfigError("compare takes one of --dataset, --show, --stop, --resume, --add-seeds and --add-strategy.")
     store = ComparisonStore(supervisor.workspace)
+    if chosen.stop:
+        stopped = store.stop(chosen.stop)
+        return say(chosen, {"comparison": chosen.stop, "stopped": stopped}, f"{chosen.stop}: {stopped} runs are asked to stop.")
     known = _prepared(chosen, supervisor, store, wanted[0])
     if wanted[0] != "show":
         if chosen.queue:

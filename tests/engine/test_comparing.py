@@ -68,6 +68,7 @@ def test_a_comparison_is_trained_judged_and_written(imported: Workspace, tmp_pat
 
 def test_more_seeds_and_strategies_train_only_what_is_new(imported: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     made = queued(capsys)
+    assert main(["compare", "--stop", made]) == 0 and statuses(imported, made) == ["stopped"] * 4
     assert main(["compare", "--resume", made]) == 0
     before = ComparisonStore(imported).runs_of(made)
     assert main(["compare", "--add-seeds", made, "1"]) == 0
