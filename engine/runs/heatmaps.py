@@ -82,9 +82,9 @@ def class_index(folder: Path, of: str) -> int:
     try:
         classes: list[str] = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"The run {folder.name} does not say which classes it knows. Choose a run that has finished.") from error
+        raise RunError("This run does not say which classes it knows. Choose a run that has finished.") from error
     if of not in classes:
-        raise RunError(f"The run {folder.name} knows no class {of[:60]!r}. Choose one of its own classes.")
+        raise RunError(f"This run knows no class {of[:60]!r}. Choose one of its own classes.")
     return classes.index(of)
 
 
@@ -100,7 +100,7 @@ def _weights_digest(folder: Path) -> str:
     try:
         about = (folder / "best.safetensors").stat()
     except OSError as error:
-        raise RunError(f"The run {folder.name} has no trained weights. Let it finish at least one epoch.") from error
+        raise RunError("This run has no trained weights. Let it finish at least one epoch.") from error
     return hashlib.sha256(f"{about.st_size} {about.st_mtime_ns}".encode()).hexdigest()[:12]
 
 

@@ -1,4 +1,4 @@
-"""Look: the predicted images of one run or upload as a gallery, and each of them in large with its probabilities.
+"""Look: the predicted images of one run or upload as a gallery, and each of them in large with its probabilities and heat maps.
 
 Not here: which of them (filters, shown).
 """
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from engine.evaluation.predictions import PREFIX
+from engine.runs.heatmaps import Subject
 from pages.ui import text
+from pages.ui.attention import attention
 from pages.ui.bars import Bar, bars
 from pages.ui.gallery import gallery, page_of, picture
 from pages.ui.shown import card, top
@@ -28,6 +31,11 @@ class Source:
         if self.predictions:
             return f"/api/predictions/{self.run}/{self.predictions}/{number}"
         return f"/api/thumbnails/{self.dataset}/{row['image']}"
+
+    def subject(self, row: pd.Series, number: int) -> Subject:
+        if self.predictions:
+            return Subject(image=number, predictions=self.predictions)
+        return Subject(image=int(row["image"]))
 
     def large(self, row: pd.Series, number: int) -> str:
         return self.thumbnail(row, number) if self.predictions else f"/api/images/{self.dataset}/{row['image']}"
@@ -64,6 +72,28 @@ def _large(table: pd.DataFrame, source: Source) -> None:
         bars(rows, label="Most probable classes", key="large_bars", most=1)
         st.text(str(row["file_dir"]))
     _steps(position, len(table))
+    if _wants_attention():
+        attention(source.run, source.subject(row, number), _classes(row), key="large")
+
+
+def _wants_attention() -> bool:
+    """Remembered from one image to the next and from one dialog to the next. A button, because a toggle keeps the arrow keys to itself."""
+    wanted = bool(st.session_state.get("looks_closer"))
+    label = "Hide what the model looked at" if wanted else "What the model looked at"
+    st.button(
+        label, icon=f":material/{'visibility_off' if wanted else 'visibility'}:", on_click=_look_closer, args=(not wanted,), key="attention"
+    )
+    return wanted
+
+
+def _look_closer(wanted: bool) -> None:
+    st.session_state["looks_closer"] = wanted
+
+
+def _classes(row: pd.Series) -> list[str]:
+    """The predicted class, and the true one where the model can name it and did not."""
+    known = f"{PREFIX}{row['label']}" in row.index
+    return [str(row["predict"]), *([str(row["label"])] if row["label"] and known else [])]
 
 
 def _verdict(row: pd.Series) -> str:

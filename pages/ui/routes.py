@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engine.data import uploads
 from engine.data.dataset import Dataset, Image, open_dataset
 from engine.errors import DatasetError, EngineError, RunError
+from engine.runs import heatmaps
 from engine.workspace import checked_id, open_workspace
 
 # What a decoder of ours wrote into the extension decides the type; the content never does.
@@ -82,6 +83,12 @@ def prediction_thumbnail(request: Request) -> Response:
 def prediction_result(request: Request) -> Response:
     path = _predictions_folder(request) / "result.csv"
     return _file(path, _DOWNLOADS["result.csv"], _FRESH, f"{request.path_params['predictions']}-result.csv")
+
+
+def explanation(request: Request) -> Response:
+    """One picture of what a run looked at."""
+    names = request.path_params
+    return _file(heatmaps.picture_path(open_workspace(), names["run"], names["name"], names["picture"]), "image/png", _LASTING)
 
 
 def run_file(request: Request) -> Response:
@@ -163,5 +170,6 @@ ROUTES = [
     _route("/api/images/{dataset}/{index:int}", image),
     _route("/api/predictions/{run}/{predictions}/result.csv", prediction_result),
     _route("/api/predictions/{run}/{predictions}/{row:int}", prediction_thumbnail),
+    _route("/api/explanations/{run}/{name}/{picture}.png", explanation),
     _route("/api/runs/{run}/{file}", run_file),
 ]
