@@ -1,7 +1,7 @@
 """Paired differences: two strategies on the same images, how far apart they are and how sure that is.
 
 Correctness is a bool array [seeds, images]; the images are the same ones for both strategies, the seeds are each one's own.
-One seed each: McNemar's mid-p. Several: a t statistic over images and seeds (see `difference`). Not here: several rivals
+Where nobody ran twice: McNemar's mid-p. Otherwise: a t statistic over images and seeds (see `difference`). Not here: several rivals
 at once and the words for it (verdict), how many images it takes (power), resampling (bootstrap).
 """
 
@@ -23,7 +23,7 @@ class Difference:
     """Accuracy of the first minus that of the second, both as shares, and what it takes to judge it.
 
     `image_variance` and `seed_variance` are of the mean difference; `seed_variance` is None where no strategy ran twice:
-    then only these trained models are compared. `discordant` counts (only first right, only second right) for one seed each.
+    then only these trained models are compared, and `discordant` counts (only first right, only second right).
     """
 
     value: float
@@ -95,12 +95,11 @@ def difference(first: Correct, second: Correct, luck: SeedLuck | None = None) ->
     image_variance = (squares / (images + 2) - centre * centre) / (images + 2)
     seed_variance, freedom = _seeds(first, second, luck or seed_luck([first, second]), image_variance)
     discordant = None
-    if len(first) == len(second) == 1:
-        seed_variance = None
+    if seed_variance is None:
         discordant = (int((each > 0).sum()), int((each < 0).sum()))
         p = mcnemar_mid_p(*discordant)
     else:
-        p = float(2 * stdtr(freedom, -abs(centre) / np.sqrt(image_variance + (seed_variance or 0.0))))
+        p = float(2 * stdtr(freedom, -abs(centre) / np.sqrt(image_variance + seed_variance)))
     return Difference(
         value=total / images,
         images=images,
@@ -157,7 +156,7 @@ def _own_luck(correct: Correct) -> SeedLuck | None:
 def _seeds(first: Correct, second: Correct, luck: SeedLuck | None, image_variance: float) -> tuple[float | None, float]:
     """(variance of the mean difference that seeds cause, degrees of freedom of the whole); None where nobody ran twice."""
     images = first.shape[1] + 2
-    if luck is None or len(first) == len(second) == 1:
+    if luck is None:
         return None, float(images - 1)
     owns = [_own_luck(correct) for correct in (first, second)]
     used = [own if own and own.alone > luck.alone else luck for own in owns]

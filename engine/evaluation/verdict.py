@@ -94,7 +94,7 @@ def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict
     fine = {rival.name for rival in rivals if rival.outcome != "better"} | (set() if beaten else {chosen.name})
     not_worse = [entrant for entrant in entrants if entrant.name in fine]
     cheapest = min(not_worse, key=lambda entrant: (entrant.seconds, entrant.trainable_parameters, entrant.peak_memory_bytes))
-    validation, epochs = [entrant.correct_val for entrant in entrants], max(entrant.epochs for entrant in entrants)
+    validation, epochs = [checked(entrant.correct_val, entrant.name) for entrant in entrants], max(entrant.epochs for entrant in entrants)
     return Verdict(
         chosen=chosen.name,
         accuracy_val=float(chosen.correct_val.mean()),
@@ -105,7 +105,7 @@ def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict
         not_worse=tuple(entrant.name for entrant in not_worse),
         cheapest=cheapest.name,
         seconds={entrant.name: entrant.seconds for entrant in entrants},
-        chosen_share=float(chosen_shares(validation)[entrants.index(chosen)]),
+        chosen_share=float(chosen_shares(validation)[[entrant.name for entrant in entrants].index(chosen.name)]),
         optimism=None if tested else 100 * optimism(validation, epochs),
         tried_epochs=epochs,
         margin=margin,

@@ -89,6 +89,9 @@ def test_one_strategy_with_one_seed_takes_its_luck_from_the_others():
     luck = seed_luck([several, single])
     assert luck and mixed.seed_variance == pytest.approx(luck.alone * (1 / 3 + 1))
     assert mixed.freedom < 4
+    third = difference(several[:1], single, luck)  # a third strategy shows what seeds do to these two
+    assert third.seed_variance == pytest.approx(2 * luck.alone) and third.discordant is None
+    assert third.p > both_single.p
 
 
 def test_disagreement_of_seeds_on_single_images_is_not_taken_for_luck():
