@@ -7,6 +7,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from engine.config import RunConfig, options
 from engine.runs.database import Json
@@ -15,6 +16,8 @@ Started = Mapping[str, Json | None]
 """Run id -> the event with which it started, or None before."""
 _OPTIONS = ("preprocessing", "image_size", "views", "augment", "data_seed", "select", "patience", "max_minutes")
 _UNLESS_AUGMENTED = ("augment", "data_seed")
+_DECIDE_PREPARATION = ("preprocessing", "image_size")
+_PREPARED = "The preparation of images"
 _ZERO = {"image_size": "the weights' own", "patience": "none", "max_minutes": "none", "views": "none"}
 
 
@@ -52,23 +55,21 @@ def _majority(heard: Mapping[tuple[RunConfig, Hashable], str]) -> tuple[Hashable
 
 
 def _reason(traits: list[_Trait], usual: Mapping[tuple[str, Hashable], tuple[Hashable, str]]) -> str:
-    sentences = []
-    for trait in traits:
-        value, words = usual[trait.name, trait.among]
-        if trait.value != value:
-            sentences.append(f"{trait.name} is {trait.words} here and {words} in most of the others.")
-    return " ".join(sentences)
+    odd = [trait for trait in traits if trait.value != usual[trait.name, trait.among][0]]
+    if {_label(name) for name in _DECIDE_PREPARATION} & {trait.name for trait in odd}:  # what was chosen explains what was done
+        odd = [trait for trait in odd if not trait.name.startswith(_PREPARED)]
+    words = [(trait.name, trait.words, usual[trait.name, trait.among][1]) for trait in odd]
+    return " ".join(f"{name} is {mine} here and {theirs} in most of the others." for name, mine, theirs in words)
 
 
 def _traits(config: RunConfig, started: Json | None) -> list[_Trait]:
-    labels = {about.name: about.label for about in options()}
     epochs = _epochs(config, started)
     found = [_Trait(name="Epochs", among="", value=epochs, words=str(epochs))]
     for name in _OPTIONS:
         value = getattr(config, name)
         if config.views or name not in _UNLESS_AUGMENTED:  # neither does anything without views
             words = _ZERO.get(name, "0") if not value else f"{value:g}" if isinstance(value, float) else str(value)
-            found.append(_Trait(name=labels[name], among="", value=value, words=words))
+            found.append(_Trait(name=_label(name), among="", value=value, words=words))
     return [*_data_traits(config, started), *found]
 
 
@@ -77,12 +78,16 @@ def _data_traits(config: RunConfig, started: Json | None) -> list[_Trait]:
     fingerprint = ((started or {}).get("dataset") or {}).get("fingerprint")
     if fingerprint:
         found.append(_Trait(name="The fingerprint of images and split", among="", value=fingerprint, words=str(fingerprint)[:8]))
-    prepared = (started or {}).get("preprocessing")
-    if prepared:
-        value = tuple(sorted((name, str(part)) for name, part in prepared.items()))
-        words = ", ".join(f"{name} {part}" for name, part in value)
-        found.append(_Trait(name="The preparation of images", among=(config.backbone, config.weights), value=value, words=words))
+    for name, value in ((started or {}).get("preprocessing") or {}).items():
+        of = (config.backbone, config.weights)
+        found.append(_Trait(name=f"{_PREPARED} ({name})", among=of, value=str(value), words=str(value)))
     return found
+
+
+@cache
+def _label(option: str) -> str:
+    """What a form calls an option."""
+    return next(about.label for about in options() if about.name == option)
 
 
 def _epochs(config: RunConfig, started: Json | None) -> int:

@@ -178,7 +178,10 @@ def test_data_and_preparation_are_held_against_what_the_runs_really_had():
     assert guard(runs, {**started, "odd": None}) == {}
     other = {**started["odd"], "dataset": {"fingerprint": "b" * 16}, "preprocessing": {"crop": 64}}
     reason = guard(runs, {**started, "odd": other})["odd"]
-    assert "images and split is bbbbbbbb here and aaaaaaaa" in reason and "crop 64 here and crop 32" in reason
+    assert "images and split is bbbbbbbb here and aaaaaaaa" in reason and "images (crop) is 64 here and 32" in reason
+    resized = {**runs, "odd": dataclasses.replace(runs["odd"], image_size=64)}
+    assert guard(resized, {**started, "odd": {"preprocessing": {"crop": 64}}})["odd"].startswith("Image size is 64 here and the weights'")
+    assert "(crop)" not in guard(resized, {**started, "odd": other})["odd"], "said once"
     runs["odd"] = dataclasses.replace(runs["odd"], backbone="vit_b_16")  # a backbone of its own prepares images its own way
     assert guard(runs, {**started, "odd": {"preprocessing": {"crop": 64}}}) == {}
 
