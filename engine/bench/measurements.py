@@ -47,6 +47,8 @@ class Measurements:
     def __init__(self, folder: Path) -> None:
         self._path = folder / RAW
         self._known = {made.key: made for made in _read(self._path)}
+        if self._path.is_file() and not self._path.read_bytes().endswith(b"\n"):
+            self._path.write_bytes(self._path.read_bytes() + b"\n")  # a line that was cut off must not swallow the next
 
     def __iter__(self) -> Iterator[Measurement]:
         return iter(self._known.values())

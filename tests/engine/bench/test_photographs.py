@@ -1,0 +1,64 @@
+"""Photographs that are made, and those that are taken from a folder."""
+
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.bench.photographs import CLASSES, HEIGHT, WIDTH, make_photographs, photograph, take_photographs
+from engine.errors import DatasetError
+from tests.pictures import write_folders
+
+
+def test_made_photographs_are_as_large_as_photographs(tmp_path: Path) -> None:
+    folder = make_photographs(tmp_path / "made", train=10, val=5, seed=0)
+    files = sorted(folder.rglob("*.jpg"))
+    assert len(list((folder / "train").rglob("*.jpg"))) == 10 and len(files) == 15
+    sizes = set()
+    for file in files:
+        with Image.open(file) as picture:
+            sizes.add(picture.size)
+    assert sizes == {(WIDTH, HEIGHT)} == {(500, 375)}
+    assert 40_000 < mean(file.stat().st_size for file in files) < 80_000
+    assert len({file.read_bytes() for file in files}) == 15, "no picture comes twice"
+
+
+def test_made_photographs_are_a_pure_function_of_the_seed(tmp_path: Path) -> None:
+    first, again, other = (
+        make_photographs(tmp_path / str(turn), train=5, val=5, seed=seed, size=(50, 40)) for turn, seed in enumerate((1, 1, 2))
+    )
+    contents = [[path.read_bytes() for path in sorted(folder.rglob("*.jpg"))] for folder in (first, again, other)]
+    assert contents[0] == contents[1]
+    assert not set(contents[0]) & set(contents[2])
+
+
+def test_classes_differ_in_the_direction_of_their_stripes() -> None:
+    """The spectrum, averaged over pictures, is strongest along another direction for every class."""
+    peaks = set()
+    for label in range(CLASSES):
+        random = np.random.default_rng(label)
+        pictures = [np.asarray(photograph(label, random, (128, 128)).convert("L"), float) for _ in range(12)]
+        spectrum = np.mean([np.abs(np.fft.fftshift(np.fft.fft2(picture - picture.mean()))) for picture in pictures], axis=0)
+        down, across = np.indices(spectrum.shape) - 64
+        ring = (np.hypot(down, across) > 20) & (np.hypot(down, across) < 58)
+        turns = np.round(CLASSES * np.arctan2(down, across) / np.pi).astype(int) % CLASSES
+        peaks.add(int(np.argmax([spectrum[ring & (turns == turn)].mean() for turn in range(CLASSES)])))
+    assert len(peaks) == CLASSES
+
+
+def test_real_photographs_are_taken_evenly_from_a_folder_of_classes(tmp_path: Path) -> None:
+    source = write_folders(tmp_path / "source", each=8)
+    folder = take_photographs(source, tmp_path / "taken", train=12, val=6, seed=0)
+    counts = {(path.parent.name, path.name): len(list(path.iterdir())) for path in folder.glob("*/*")}
+    assert set(counts.values()) == {4, 2} and len(counts) == 6
+    taken = [path.read_bytes() for path in folder.rglob("*.jpg")]
+    assert len(set(taken)) == 18, "no image is in both splits"
+
+
+def test_too_few_real_photographs_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    source = write_folders(tmp_path / "source", each=2)
+    with pytest.raises(DatasetError, match="6 images in 3 classes; 20 in at least two classes"):
+        take_photographs(source, tmp_path / "taken", train=16, val=4, seed=0)
+    assert not (tmp_path / "taken").exists()

@@ -1,0 +1,74 @@
+"""Who is measured when, and that what has been measured is left alone."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from engine.bench import options, runner
+from engine.bench.outcome import Outcome
+from engine.bench.rows import CONTENDERS, ROWS
+from engine.bench.setting import Recipe
+from engine.cli import main
+from engine.errors import ConfigError
+from engine.workspace import Workspace
+
+
+def test_everybody_begins_once() -> None:
+    made = list(runner.jobs([ROWS["linear_probe"]], 4, CONTENDERS))
+    assert [job.contender for job in made if job.repetition == 0] == list(CONTENDERS)
+    assert {made[4 * repetition].contender for repetition in range(4)} == set(CONTENDERS)
+
+
+def test_what_adds_up_is_measured_once_and_thaw_does_the_whole_row() -> None:
+    made = list(runner.jobs([ROWS["linear_probe"], ROWS["five"], ROWS["seeds"]], 1, CONTENDERS))
+    assert [job.what for job in made if job.contender == "classic"].count("linear_probe") == 1
+    assert [job.what for job in made if job.contender == "thaw"] == ["linear_probe", "five", "seeds"]
+    assert len(made) == len(set(made))
+
+
+def test_a_second_start_goes_on_where_the_first_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[runner.Job] = []
+
+    def do(setting: object, job: runner.Job, workers: int) -> list[tuple[str, Outcome]]:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(job)
+        return [(job.contender, Outcome(seconds=1.0, accuracy=0.5))]
+
+    for name, fake in (("prepare", lambda *_: None), ("_workers", lambda *_: 0), ("_warm_up", lambda *_: None), ("_do", do)):
+        monkeypatch.setattr(runner, name, fake)
+    recipe, rows = Recipe(images=16, epochs=2), [ROWS["linear_probe"], ROWS["last_block"]]
+    with pytest.raises(KeyboardInterrupt):
+        runner.measure(tmp_path, recipe, rows, 1, CONTENDERS, lambda text: None)
+    first = list(done)
+    done.clear()
+    measurements = runner.measure(tmp_path, recipe, rows[:1], 1, CONTENDERS, lambda text: None)
+    assert len(first) == 3 and len(list(measurements)) == 4
+    assert done == [runner.Job(contender="thaw", what="linear_probe", repetition=0)]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--rows", "linear_probe,nothing"], "There is no row 'nothing'"),
+        (["--without", "keras"], "There is no contender 'keras'"),
+        (["--data", "/nowhere/at all"], "There is no folder /nowhere/at all"),
+        (["--epochs", "0"], "--epochs is 0; it must be at least 1"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_in_a_sentence(
+    workspace: Workspace, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_growth_alone_measures_no_rows() -> None:
+    parser = argparse.ArgumentParser()
+    options.add_options(parser)
+    assert options.rows_of(parser.parse_args(["--growth"])) == []
+    assert len(options.rows_of(parser.parse_args([]))) == len(ROWS)
+    assert [row.name for row in options.rows_of(parser.parse_args(["--growth", "--rows", "views"]))] == ["views"]
+    with pytest.raises(ConfigError):
+        options.rows_of(parser.parse_args(["--rows", "x"]))
