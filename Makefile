@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: run test test-all lint screenshots clean
+.PHONY: run test test-all lint bench screenshots clean
 
 run: .venv/run.done
 	@echo "Thaw opens on http://127.0.0.1:$(PORT)  (stop with Ctrl+C)"
@@ -21,6 +21,9 @@ lint: .venv/test.done
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+bench: .venv/test.done .venv/bench.done
+	$(BIN)/python -m engine bench --write docs/performance.md
+
 screenshots: .venv/test.done
 	THAW_SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/browser
 
@@ -36,4 +39,8 @@ clean:
 
 .venv/test.done: requirements-dev.txt .venv/run.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/bench.done: requirements-bench.txt .venv/run.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from engine import caches, commands, comparing, demo
+from engine.bench import options as benching
 from engine.errors import EngineError
 from engine.runs.supervisor import Supervisor
 from engine.training.freezing import STRATEGIES
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     _run_verbs(verbs)
     _train_verb(verbs)
     _compare_verbs(verbs)
+    benching.add_options(_verb(verbs, "bench", benching.bench, benching.DESCRIPTION))
     return top
 
 

@@ -20,7 +20,8 @@ BELOW: dict[str, set[str]] = {
     "training": {"data", "models"},
     "evaluation": {"data", "models"},
     "runs": {"data", "models", "training", "evaluation"},
-    "cli": {"data", "models", "training", "evaluation", "runs"},
+    "bench": {"data", "models", "training", "evaluation", "runs"},
+    "cli": {"data", "models", "training", "evaluation", "runs", "bench"},
 }
 COMPOSERS = {"pipeline", "session", "inference", "tasks", "export", "explanations"}
 """The files of runs that wire the wings together."""
@@ -42,6 +43,8 @@ LIGHT = (
     "engine.models.catalog",
     "engine.models.brought",
     "engine.training.freezing",
+    "engine.bench.options",
+    "engine.bench.report",
     "engine.training.schedule",
     "engine.evaluation.predictions",
 )
