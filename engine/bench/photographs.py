@@ -22,6 +22,8 @@ _OCTAVES = ((3, 38.0), (8, 26.0), (24, 18.0), (72, 12.0))
 _GRAIN = 7.0
 _STRIPES = 11.0
 """Amplitude in grey levels of the texture that tells the classes apart; weak against everything else."""
+_TINT = 16.0
+"""Likewise of the colour cast."""
 _SPLITS = ("train", "val")
 
 
@@ -42,9 +44,10 @@ def make_photographs(folder: Path, *, train: int, val: int, seed: int, size: tup
 
 
 def photograph(label: int, random: np.random.Generator, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Image.Image:
-    """Patches of all sizes with grain, and stripes whose direction is the class's, in a random place, width and colour."""
+    """Patches of all sizes with grain, a tint of the class, and stripes in its direction, of random place, width and colour."""
     width, height = size
-    canvas = np.full((height, width, 3), 128, dtype=np.float32)
+    tint = _TINT * np.cos(2 * np.pi * (label / CLASSES - np.arange(3) / 3))
+    canvas = np.tile((128 + tint).astype(np.float32), (height, width, 1))
     for cells, deviation in _OCTAVES:
         canvas += _patches(random, cells, deviation, size)
     canvas += _stripes(label, random, size)[..., None] * random.uniform(0.4, 1.0, 3).astype(np.float32)
