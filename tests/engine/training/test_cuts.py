@@ -1,0 +1,157 @@
+"""Which activations a run will read and which are worth keeping, as plain arithmetic."""
+
+from collections import Counter
+
+import pytest
+
+from engine.models.outline import BlockOutline, Outline, ParameterOutline
+from engine.training import cuts
+from engine.training.cuts import Cost, Slot, readings, worth_keeping
+from engine.training.freezing import plan_for
+from tests.engine.training.toy import config
+
+STAGES = ("stem", "body", "body", "neck", "neck", "head")
+SPLITS = {"train": 100, "val": 10, "test": 10}
+GB = 2**30
+
+
+def outline() -> Outline:
+    blocks = tuple(
+        BlockOutline(
+            name=f"{stage}.{index}", stage=stage, parameters=(ParameterOutline(name=f"{stage}.{index}.weight", size=9, kind="weight"),)
+        )
+        for index, stage in enumerate(STAGES)
+    )
+    return Outline(backbone="toy", classes=3, input_size=32, blocks=blocks)
+
+
+Read = dict[tuple[str, int | None, int], int]
+
+
+def read(epoch: int = 0, **options: object) -> Read:
+    chosen = config(**{"views": 0, **options})
+    counted = readings(outline(), plan_for(outline(), chosen), chosen, epoch=epoch)
+    return {(slot.split, slot.view, slot.cut): count for slot, count in counted.items()}
+
+
+def test_a_linear_probe_reads_the_inputs_of_the_head_in_every_epoch_and_once_more() -> None:
+    assert read(strategy="linear_probe", epochs=7) == {("train", None, 5): 8, ("val", None, 5): 8, ("test", None, 5): 1}
+
+
+def test_each_view_is_read_in_its_own_epochs() -> None:
+    assert read(strategy="last_block", epochs=7, views=3) == {
+        ("train", 0, 4): 3,
+        ("train", 1, 4): 2,
+        ("train", 2, 4): 2,
+        ("train", None, 4): 1,  # for the last predictions
+        ("val", None, 4): 8,
+        ("test", None, 4): 1,
+    }
+
+
+@pytest.mark.parametrize("views", [7, 12])
+def test_as_many_views_as_epochs_are_read_once_each(views: int) -> None:
+    wanted = read(strategy="linear_probe", epochs=7, views=views)
+    assert [wanted["train", view, 5] for view in range(7)] == [1] * 7 and ("train", 7, 5) not in wanted
+
+
+def test_probing_and_then_training_all_of_it_reads_only_while_probing() -> None:
+    """LP-FT: once everything trains there is nothing to read, at the end neither."""
+    assert read(strategy="probe_then_finetune", epochs=6, first_epochs=2) == {("train", None, 5): 2, ("val", None, 5): 2}
+
+
+def test_gradual_unfreezing_reads_ever_earlier_inputs() -> None:
+    wanted = read(strategy="gradual_unfreeze", epochs=8)
+    assert wanted == {(split, None, cut): 2 for split in ("train", "val") for cut in (5, 3, 1)}
+
+
+def test_the_cut_never_moves_back_over_what_has_trained() -> None:
+    """The second phase freezes what the first one trained: its inputs of the head are not those of the start."""
+    moved = read(phases="neck*, head* | 2; head* | 3", epochs=5)
+    assert moved == {("train", None, 3): 6, ("val", None, 3): 6, ("test", None, 3): 1}
+    back = read(phases="head* | 2; body.1, head* | 1; neck.4, head* | 1", epochs=4)
+    assert back == {
+        ("train", None, 5): 2,
+        ("val", None, 5): 2,
+        ("train", None, 1): 3,
+        ("val", None, 1): 3,
+        ("test", None, 1): 1,
+    }
+
+
+def test_what_has_passed_is_not_counted_when_a_run_goes_on() -> None:
+    options: dict[str, object] = {"phases": "head* | 2; body.2, head* | 3", "epochs": 5, "views": 2}
+    assert read(epoch=3, **options) == {
+        ("train", 1, 2): 1,
+        ("train", 0, 2): 1,
+        ("train", None, 2): 1,
+        ("val", None, 2): 3,
+        ("test", None, 2): 1,
+    }
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixed_pictures_are_not_read_from_a_cache(mix: str) -> None:
+    wanted = read(strategy="linear_probe", epochs=4, views=2, mix=mix)
+    assert wanted == {("train", None, 5): 1, ("val", None, 5): 5, ("test", None, 5): 1}
+
+
+def test_training_everything_reads_nothing() -> None:
+    assert read(strategy="full_finetune", epochs=4) == {}
+
+
+def slot(cut: int, split: str = "train", view: int | None = None) -> Slot:
+    return Slot(split=split, view=view, cut=cut)  # type: ignore[arg-type]
+
+
+def cost(seconds: float, size_bytes: int = 1000) -> Cost:
+    return Cost(seconds=seconds, size_bytes=size_bytes)
+
+
+def keep(wanted: dict[Slot, int], costs: dict[int, Cost], *, have: tuple[Slot, ...] = (), budget: int = GB) -> tuple[Slot, ...]:
+    return worth_keeping(Counter(wanted), costs, SPLITS, have=have, budget=budget)
+
+
+def test_the_budget_is_never_exceeded_and_the_best_bargains_go_first() -> None:
+    wanted = {slot(5): 10, slot(5, "val"): 11, slot(5, view=1): 3}
+    costs = {5: cost(0.01, 20_000)}
+    rows = {count: set(keep(wanted, costs, budget=20_000 * count)) for count in (210, 209, 110, 109, 10, 9)}
+    assert rows[210] == set(wanted)
+    assert rows[110] == {slot(5), slot(5, "val")}, "the view is read least"
+    assert rows[10] == {slot(5, "val")} and rows[9] == set()
+    for count, chosen in rows.items():
+        assert sum(SPLITS[one.split] for one in chosen) <= count
+
+
+def test_what_costs_more_to_read_than_to_compute_is_not_kept() -> None:
+    size = 1_000_000
+    dear, cheap = cost(0.1, size), cost(0.5 * size / cuts.READ_BYTES_PER_SECOND, size)
+    assert keep({slot(5): 10}, {5: dear}) == (slot(5),)
+    assert keep({slot(5): 10}, {5: cheap}) == ()
+
+
+def test_a_large_activation_that_is_read_once_is_not_kept_and_a_small_one_is() -> None:
+    assert keep({slot(5): 1}, {5: cost(0.1, 1_000_000)}) == ()
+    assert keep({slot(5): 1}, {5: cost(0.1, 2048)}) == (slot(5),)
+
+
+def test_a_second_cut_counts_from_the_first() -> None:
+    """What lies between the two is all that the deeper one still saves."""
+    size = 1_000_000  # a millisecond to read
+    near = {3: cost(0.1, size), 5: cost(0.1005, size)}
+    far = {3: cost(0.1, size), 5: cost(0.2, size)}
+    wanted = {slot(3): 10, slot(5): 10}
+    assert keep(wanted, near) == (slot(3),), "serves both, and the rest is cheaper than reading"
+    assert set(keep(wanted, far)) == {slot(3), slot(5)}
+    assert keep({slot(5): 10}, near, have=(slot(3),)) == ()
+    assert keep({slot(5): 10}, near, have=(slot(3, "val"), slot(3, view=0))) == (slot(5),), "of other pictures"
+
+
+def test_what_is_kept_already_is_not_chosen_again() -> None:
+    assert keep({slot(3): 10, slot(5): 10}, {3: cost(0.1), 5: cost(0.2)}, have=(slot(5),)) == (slot(3),)
+    assert keep({slot(5): 10}, {5: cost(0.2)}, have=(slot(5),)) == ()
+
+
+def test_an_early_cut_beside_a_deeper_one_counts_only_what_the_deeper_one_does_not_serve() -> None:
+    costs = {3: cost(0.1, 1_000_000), 5: cost(0.2, 1000)}
+    assert keep({slot(3): 1, slot(5): 50}, costs) == (slot(5),)

@@ -1,0 +1,101 @@
+"""Frozen blocks on the CPU: an image gives the same bits in any company, in any batch, and from any cut on."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.models.chain import Chain
+from engine.training.prefix import is_channels_last, plain, through_frozen
+from engine.training.state import autocast
+from tests.engine.models.checks import chain_of
+
+CPU = torch.device("cpu")
+IMAGES = 18
+BACKBONES = ("resnet18", "mobilenet_v3_small", "densenet121", "efficientnet_b0", "shufflenet_v2_x0_5")
+FORMATS = [(None, torch.contiguous_format), (torch.bfloat16, torch.channels_last)]
+
+
+@pytest.fixture(scope="module", params=BACKBONES)
+def chain(request: pytest.FixtureRequest) -> Iterator[Chain]:
+    yield chain_of(request.param)
+
+
+def frozen(chain: Chain, x: Tensor, start: int, stop: int, dtype: torch.dtype | None = None) -> Tensor:
+    with torch.no_grad(), autocast(CPU, dtype):
+        return through_frozen(chain, x, start, stop)
+
+
+def pictures(count: int = IMAGES, layout: torch.memory_format = torch.contiguous_format, side: int = 64) -> Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS, ids=["fp32", "bf16 channels-last"])
+def test_the_company_an_image_is_in_does_not_matter(chain: Chain, dtype: torch.dtype | None, layout: torch.memory_format) -> None:
+    chain.model.to(memory_format=layout)
+    head = len(chain.blocks) - 1
+    images = pictures(layout=layout)
+    whole = frozen(chain, images, 0, head, dtype)
+    assert whole.dtype == (dtype or torch.float32) and torch.isfinite(whole).all()
+    for rows in ([3], [17, 0, 17], list(range(IMAGES))[::-1]):  # alone, twice in one batch, elsewhere in another part of it
+        alone = frozen(chain, images[rows].contiguous(memory_format=layout), 0, head, dtype)
+        assert torch.equal(alone, whole[rows]), rows
+    chain.model.to(memory_format=torch.contiguous_format)
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS, ids=["fp32", "bf16 channels-last"])
+def test_going_on_from_a_cut_is_going_straight(chain: Chain, dtype: torch.dtype | None, layout: torch.memory_format) -> None:
+    """At cuts all over the network, and with other images in other batches behind the cut."""
+    chain.model.to(memory_format=layout)
+    head = len(chain.blocks) - 1
+    images = pictures(3, layout)
+    whole = frozen(chain, images, 0, head, dtype)
+    for cut in (1, head // 2):
+        middle = frozen(chain, images, 0, cut, dtype)
+        assert torch.equal(frozen(chain, middle, cut, head, dtype), whole), cut
+        again = frozen(chain, plain(middle[[2, 0]].clone(memory_format=torch.preserve_format)), cut, head, dtype)
+        assert torch.equal(again, whole[[2, 0]]), cut
+    chain.model.to(memory_format=torch.contiguous_format)
+
+
+@pytest.mark.parametrize("backbone", ["vit_b_16", "swin_t"])
+def test_a_transformer_does_not_mind_its_company_either(backbone: str) -> None:
+    chain = chain_of(backbone)
+    images = pictures(3, side=chain.input_size if backbone == "vit_b_16" else 64)
+    whole = frozen(chain, images, 0, 3)
+    assert torch.equal(frozen(chain, images[[2]], 0, 3), whole[[2]])
+    assert torch.equal(frozen(chain, frozen(chain, images, 0, 2), 2, 3), whole)
+
+
+def test_it_is_the_model_that_answers() -> None:
+    chain = chain_of("resnet18")
+    head = len(chain.blocks) - 1
+    with torch.no_grad():
+        assert torch.allclose(frozen(chain, pictures(5), 0, head), chain(pictures(5), 0, head), atol=1e-4)
+
+
+def test_nothing_to_go_through_gives_the_inputs_themselves() -> None:
+    images = pictures(2, side=32)
+    chain = chain_of("resnet18")
+    assert through_frozen(chain, images, 3, 3) is images and through_frozen(chain, images, 4, 2) is images
+
+
+def test_blocks_that_need_the_batch_as_a_whole_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, seen = chain_of("resnet18"), []
+    monkeypatch.setattr(Chain, "cacheable", property(lambda self: False))
+    monkeypatch.setattr(Chain, "__call__", lambda self, x, start, stop: seen.append((len(x), start, stop)) or x)
+    through_frozen(chain, pictures(IMAGES, side=32), 1, 4)
+    assert seen == [(IMAGES, 1, 4)]
+
+
+def test_both_layouts_are_kept_and_every_other_becomes_plain() -> None:
+    x = torch.randn(2, 6, 4, 5)
+    last = x.contiguous(memory_format=torch.channels_last)
+    assert is_channels_last(last) and not is_channels_last(x) and plain(last) is last
+    turned = x.transpose(2, 3)
+    assert not is_channels_last(turned) and plain(turned).is_contiguous() and torch.equal(plain(turned), turned)
+    # one pixel, or one channel, is the same bytes in both layouts: it must not depend on where it came from
+    for shape in ((2, 6, 1, 1), (2, 1, 4, 5)):
+        one = torch.randn(*shape).contiguous(memory_format=torch.channels_last)
+        assert not is_channels_last(one) and plain(one).stride() == torch.empty(shape).stride()
