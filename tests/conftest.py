@@ -1,6 +1,9 @@
 """What every test gets: a workspace of its own and no way to reach a real one."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: threads that wait for each other crawl on a busy machine
 
 import pytest
 

@@ -23,7 +23,7 @@ BELOW: dict[str, set[str]] = {
     "bench": {"data", "models", "training", "evaluation", "runs"},
     "cli": {"data", "models", "training", "evaluation", "runs", "bench"},
 }
-COMPOSERS = {"pipeline", "session", "inference", "tasks", "export", "explanations"}
+COMPOSERS = {"pipeline", "session", "inference", "tasks", "export", "explanations", "sharing"}
 """The files of runs that wire the wings together."""
 LIGHT = (
     "engine.config",
@@ -70,7 +70,7 @@ def wing(module: str) -> str:
         return "ground"
     if parts[1] in BELOW:
         return parts[1]
-    return "cli" if parts[1] in ("cli", "__main__", "commands", "comparing", "demo", "printing") else "ground"
+    return "cli" if parts[1] in ("cli", "__main__", "caches", "commands", "comparing", "demo", "printing") else "ground"
 
 
 def module_of(path: Path) -> str:

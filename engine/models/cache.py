@@ -22,6 +22,7 @@ from engine.models.fit import Match, fit_state, match_state
 from engine.models.head import drop_auxiliaries, find_head, seed_of, swap_head
 from engine.models.outline import Outline
 from engine.models.published import Progress, find_torchvision
+from engine.models.warm import Warm
 from engine.models.weights import read_state
 from engine.workspace import Workspace
 
@@ -39,6 +40,9 @@ def load_backbone(
     kind, _, reference = weights.partition(":")
     size = _image_size(backbone, weights, image_size)
     prepare_weights(backbone, weights)  # first, so that a missing file is known before anything large is built
+    key = _key(workspace, backbone, weights, classes, seed, size)
+    if (kept := _WARM.take(key, seed)) is not None:
+        return kept
     start = _Start(
         model=registry.build(backbone, size, seed_of(f"backbone {backbone}", seed)), backbone=backbone, classes=tuple(classes), seed=seed
     )
@@ -51,7 +55,14 @@ def load_backbone(
         notes = _from_run(workspace.run(reference), start)
     else:
         notes = _from_published(weights, start)
-    return _tested(start.model, backbone, len(classes), size), notes
+    chain = _tested(start.model, backbone, len(classes), size)
+    _WARM.lend(chain, key, notes, seed=seed, new_head=kind not in ("none", "file", "run"))
+    return chain, notes
+
+
+def release(chain: Chain) -> None:
+    """Whoever got `chain` from `load_backbone` needs it no more: the next run with the same weights may have it, set back."""
+    _WARM.give_back(chain)
 
 
 def load_trained(folder: Path, backbone: str, *, image_size: int = 0) -> Chain:
@@ -127,6 +138,19 @@ class _States:
 
 
 _STATES = _States(KEPT_BYTES)
+_WARM = Warm()
+
+
+def _key(workspace: Workspace, backbone: str, weights: str, classes: Sequence[str], seed: int, size: int) -> tuple[object, ...]:
+    """What decides a loaded model: the file of its weights, or the seed where there is none."""
+    kind, _, reference = weights.partition(":")
+    source: tuple[object, ...] = (kind, seed)
+    if kind != "none":
+        file = kind == "file"
+        path = weights_path(workspace, reference) if file else workspace.run(reference) / "best.safetensors" if kind == "run" else None
+        path = path or find_torchvision(registry.weights_entry(backbone, weights))
+        source = (kind, str(path), path.stat().st_mtime_ns if path.is_file() else 0)
+    return (backbone, source, tuple(classes), size)
 
 
 def _from_published(weights: str, start: _Start) -> tuple[str, ...]:

@@ -54,6 +54,13 @@ def swap_head(model: nn.Module, backbone: str, classes: int, seed: int, *, input
     return path
 
 
+def reset_head(model: nn.Module, path: str, backbone: str, seed: int) -> None:
+    """Give the head at `path` the values that `swap_head` with this seed would give it."""
+    head = model.get_submodule(path)
+    assert isinstance(head, (nn.Linear, nn.Conv2d))
+    _initialise(head, model, seed_of(f"head {backbone} {head.weight.shape[0]}", seed))
+
+
 def drop_auxiliaries(model: nn.Module) -> None:
     for name in AUXILIARIES:
         if isinstance(getattr(model, name, None), nn.Module):

@@ -5,6 +5,7 @@ Errors are not caught here and nobody is told here: the worker and the command l
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 
@@ -16,6 +17,7 @@ from engine import devices
 from engine.evaluation import predictions
 from engine.evaluation.metrics import Report, report
 from engine.evaluation.results import write_result
+from engine.models.cache import release
 from engine.runs.database import Json
 from engine.runs.recorder import Recorder
 from engine.runs.run import Run
@@ -31,6 +33,8 @@ from engine.training.state import moved_by
 from engine.workspace import Workspace, atomic_write
 
 CHECKPOINT_SECONDS = 60
+EPOCH_SECONDS = 1.0
+"""Epochs shorter than this are not saved one by one: saving would take longer than training them."""
 
 
 def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
@@ -45,6 +49,7 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
             yield from _train(shared)
             yield from _write_answers(shared)
     session.checkpoint.unlink(missing_ok=True)  # a finished run is never resumed
+    release(session.training.chain)
 
 
 def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
@@ -85,7 +90,7 @@ def _train(shared: Shared) -> Iterator[Json]:
     training = session.training
     recorder = Recorder(session.folder, history=training.position.history)
     train, val = shared.source("train"), shared.source("val")
-    speed, saved = Speed(), time.monotonic()
+    speed, saved, unsaved = Speed(), -math.inf, False  # the first epoch is always saved
     try:
         for event in fit(training, train, val):
             if isinstance(event, Note):
@@ -95,15 +100,20 @@ def _train(shared: Shared) -> Iterator[Json]:
             training.position.peak_bytes = max(training.position.peak_bytes, memory)
             if isinstance(event, Step):
                 yield {"event": "step", **_step_fields(event, training.plan.epochs, speed), "memory_bytes": memory}
-            if isinstance(event, Epoch) or time.monotonic() - saved > CHECKPOINT_SECONDS:
+            since = time.monotonic() - saved
+            if (isinstance(event, Epoch) and since > EPOCH_SECONDS) or since > CHECKPOINT_SECONDS:
                 save_checkpoint(training, session.checkpoint, base=session.base)
-                saved = time.monotonic()
+                saved, unsaved = time.monotonic(), False
+            else:
+                unsaved = unsaved or isinstance(event, Epoch)
             if isinstance(event, Epoch):
                 fields: Json = {"event": "epoch", **vars(event), "epochs": training.plan.epochs, "memory_bytes": memory}
                 recorder.epoch(fields)
                 yield fields
                 speed = Speed()
     finally:
+        if unsaved:
+            save_checkpoint(training, session.checkpoint, base=session.base)
         recorder.close()
 
 

@@ -79,7 +79,7 @@ def _wanted(session: Session, others: Sequence[RunConfig]) -> Counter[Slot]:
         same_views = (other.views > 0) == (config.views > 0) and (other.augment, other.data_seed) == (config.augment, config.data_seed)
         wanted.update({slot: count for slot, count in theirs.items() if slot.view is None or (same_views and slot.view < config.views)})
     if training.position.epoch or training.position.step:  # deeper blocks have moved since the start
-        reach = untouched(training.outline, training.plan, training.position.epoch)
+        reach = untouched(training.outline, training.plan, min(training.position.epoch, training.plan.epochs - 1))
         wanted = Counter({slot: count for slot, count in wanted.items() if slot.cut <= reach})
     return wanted
 

@@ -26,6 +26,10 @@ class Source(Protocol):
         """The deepest block, at most `reach`, whose inputs are at hand; epoch None means the deterministic crop."""
         ...
 
+    def instant(self, epoch: int | None, start: int) -> bool:
+        """Whether a batch lies in memory, so that making it ahead in a thread costs more than making it."""
+        ...
+
     def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
         """Inputs [len(rows), ...] of block `start` on the device, in memory of their own."""
         ...
@@ -53,6 +57,9 @@ class PixelSource:
 
     def start(self, reach: int, epoch: int | None) -> int:
         return 0
+
+    def instant(self, epoch: int | None, start: int) -> bool:
+        return False
 
     def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
         if self._resident is None:
@@ -99,6 +106,9 @@ def cut(order: np.ndarray, size: int) -> list[np.ndarray]:
 
 def filled(source: Source, batches: Sequence[np.ndarray], epoch: int | None, start: int = 0) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
     """(rows, inputs of block `start`) of every batch; the next ones are made in a thread while the caller computes."""
+    if source.instant(epoch, start):
+        yield from ((rows, source.batch(rows, epoch, start)) for rows in batches)
+        return
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as ahead:
         waiting = [ahead.submit(source.batch, rows, epoch, start) for rows in batches[:2]]
         for index, rows in enumerate(batches):

@@ -51,6 +51,11 @@ class Activations:
         return cls(file, device)
 
     @property
+    def held(self) -> bool:
+        """Whether it lies in memory as a whole."""
+        return self._held is not None
+
+    @property
     def seconds(self) -> float:
         """What computing one image took."""
         return float(str(self.about["seconds"]))
@@ -105,6 +110,9 @@ class FeatureSource:
     def start(self, reach: int, epoch: int | None) -> int:
         view = self._view_of(epoch)
         return max((cut for seen, cut in self._kept if seen == view and cut <= reach), default=0)
+
+    def instant(self, epoch: int | None, start: int) -> bool:
+        return start > 0 and self._kept[self._view_of(epoch), start].held
 
     def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
         if start == 0:

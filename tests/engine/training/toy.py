@@ -26,6 +26,9 @@ class Pictures:
     def start(self, reach: int, epoch: int | None) -> int:
         return 0
 
+    def instant(self, epoch: int | None, start: int) -> bool:
+        return False
+
     def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
         # an augmentation that depends on the epoch alone, as views do
         turned = self._images[torch.from_numpy(rows)]
