@@ -127,6 +127,7 @@ class _Filling:
         missing = [slot for slot in self._wanted if slot not in self._cache.kept and self._counts[slot.split]]
         planes = sorted({Plane(split=slot.split, view=slot.view) for slot in missing}, key=lambda one: (one.split, one.view or -1))
         total, done = sum(self._counts[plane.split] for plane in planes), 0
+        self._every = sorted({slot.cut for slot in missing})
         try:
             for plane in planes:
                 cuts = sorted(slot.cut for slot in missing if (slot.split, slot.view) == (plane.split, plane.view))
@@ -146,10 +147,11 @@ class _Filling:
             return
         places = np.arange(self._counts[split])
         source = self._cache.source(origin.pixels, origin.sources[split], split, places)
-        start = source.start(cuts[0], plane.view)
+        start = source.start((self._every if self._chosen is None else cuts)[0], plane.view)
         batches = [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)]
         for part, inputs in filled(source, batches, plane.view, start):
-            made = self._compute(inputs, start, [cut for cut in cuts if self._chosen is None or self._slot(plane, cut) in self._chosen])
+            chosen = self._every if self._chosen is None else [cut for cut in cuts if self._slot(plane, cut) in self._chosen]
+            made = self._compute(inputs, start, chosen)
             for cut, (features, _) in made.items():
                 self._keep(self._slot(plane, cut), part, features)
             yield len(part)
@@ -161,7 +163,7 @@ class _Filling:
 
     @torch.no_grad()
     def _compute(self, inputs: torch.Tensor, start: int, cuts: Sequence[int]) -> dict[int, tuple[torch.Tensor, float]]:
-        """Cut -> (activations, seconds an image from `start` on). The first batch decides which cuts are worth keeping."""
+        """Cut -> (activations, seconds an image from `start` on). The first batch goes through all and decides which are worth keeping."""
         training, made, began, at = self._origin.training, {}, time.monotonic(), start
         training.chain.train_blocks(set())
         with training.autocast():

@@ -1,0 +1,102 @@
+"""A run on a real little dataset with everything that keeping activations needs, opened and driven in a line."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.config import RunConfig
+from engine.data.images import Preprocessing
+from engine.data.pixels import ensure as open_pixels
+from engine.data.records import SPLITS, Dataset
+from engine.training import features
+from engine.training.audit import digests
+from engine.training.batches import PixelSource, Source
+from engine.training.cuts import Slot, readings
+from engine.training.features import FeatureCache, Origin
+from engine.training.loop import fit, infer
+from engine.training.numerics import numerics
+from engine.training.state import Training
+from engine.workspace import Workspace
+from tests.engine.training.toy import SIDE, config, training
+
+PRE = Preprocessing(resize=(SIDE,), crop=SIDE)
+CPU = torch.device("cpu")
+
+
+@dataclass(kw_only=True)
+class World:
+    """Where runs are opened; everything they hold is closed with `stack`."""
+
+    workspace: Workspace
+    dataset: Dataset
+    stack: ExitStack
+
+    def open(self, chosen: RunConfig | None = None, *, precision: str = "fp32", preprocessing: Preprocessing = PRE) -> Origin:
+        """A fresh model and its images, as `chosen` says."""
+        chosen = chosen or config(views=0)
+        computes = numerics(precision, CPU)
+        made = training(chosen)
+        known = digests(made.chain.model.state_dict())
+        made.chain.model.to(memory_format=computes.memory_format)
+        made = Training(made.chain, made.outline, made.plan, chosen, dtype=computes.dtype)
+        shown = open_pixels(self.workspace, self.dataset, preprocessing, chosen.views, chosen.data_seed, augment=chosen.augment)
+        self.stack.callback(shown.close)
+        sources: dict[str, Source] = {}
+        for split in SPLITS:
+            images = self.dataset.images_of(split)
+            rows, labels = np.array([image.index for image in images]), [image.label for image in images]
+            layout = computes.memory_format
+            sources[split] = PixelSource(shown, rows, labels, preprocessing=preprocessing, device=CPU, memory_format=layout)
+        return Origin(
+            workspace=self.workspace,
+            pixels=shown,
+            training=made,
+            numerics=computes,
+            digests=known,
+            sources=sources,  # type: ignore[arg-type]
+        )
+
+    def fill(self, origin: Origin, wanted: Mapping[Slot, int] | None = None) -> FeatureCache:
+        """The cache of what `wanted`, or else the run itself, will read."""
+        filling = features.ensure(origin, wanted_by(origin) if wanted is None else wanted)
+        while True:
+            try:
+                next(filling)
+            except StopIteration as end:
+                self.stack.callback(end.value.close)
+                return end.value
+
+
+def wanted_by(origin: Origin) -> Mapping[Slot, int]:
+    made = origin.training
+    return readings(made.outline, made.plan, made.config)
+
+
+def train(origin: Origin, cache: FeatureCache | None = None) -> tuple[dict[str, Tensor], Tensor]:
+    """Train to the end: (all tensors, logits of all splits in eval mode)."""
+
+    def source(split: str) -> Source:
+        pixels = origin.sources[split]  # type: ignore[index]
+        places = np.arange(len(pixels.targets))
+        return pixels if cache is None else cache.source(origin.pixels, pixels, split, places)  # type: ignore[arg-type]
+
+    for _ in fit(origin.training, source("train"), source("val")):
+        pass
+    last = origin.training.plan.epochs - 1
+    logits = torch.cat([part for split in SPLITS for part in infer(origin.training, source(split), epoch=last)])
+    return {name: tensor.clone() for name, tensor in origin.training.chain.model.state_dict().items()}, logits
+
+
+def same(one: tuple[dict[str, Tensor], Tensor], other: tuple[dict[str, Tensor], Tensor]) -> bool:
+    return all(torch.equal(tensor, other[0][name]) for name, tensor in one[0].items()) and torch.equal(one[1], other[1])
+
+
+def passes(origin: Origin) -> list[int]:
+    """The size of every batch that goes through the first layer from now on."""
+    seen: list[int] = []
+    origin.training.chain.blocks[0].modules[0].register_forward_hook(lambda module, given, made: seen.append(len(made)))
+    return seen
