@@ -99,6 +99,10 @@ def look_at_the_mistakes(person: Person) -> None:
     dialog = person.page.get_by_role("dialog")
     expect(dialog.get_by_text(f"{truth} (true)", exact=True)).to_be_visible()
     expect(dialog.locator("img")).to_have_js_property("naturalWidth", 160)  # the photograph itself, not its thumbnail
+    person.click(dialog.get_by_role("button", name="What the model looked at"))
+    maps = dialog.get_by_role("img", name=re.compile("^Heat map of what speaks for"))
+    expect(maps).to_have_count(2)  # for the class that was predicted, and for the true one
+    expect(maps.first).to_have_js_property("naturalWidth", 32)
     person.page.keyboard.press("ArrowRight")
     expect(dialog.get_by_text(re.compile("^2 of"))).to_be_visible()
     person.page.keyboard.press("Escape")
