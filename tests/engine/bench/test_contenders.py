@@ -31,6 +31,7 @@ def test_everybody_starts_from_equal_weights(setting: Setting) -> None:
     assert all(torch.equal(bodies[0][name], bodies[1][name]) for name in bodies[0])
 
 
+@pytest.mark.filterwarnings("default")  # other people's
 @pytest.mark.skipif(not fastai_loop.installed(), reason="fastai is optional")
 def test_fastai_starts_from_the_same_weights_and_trains_what_thaw_trains(setting: Setting) -> None:
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
