@@ -39,3 +39,20 @@ def test_balanced_sampling_shows_rare_classes_as_often() -> None:
     order = epoch_order(targets, seed=0, epoch=0, balanced=True)
     assert len(order) == 1000 and 0.4 < targets[torch.from_numpy(order)].float().mean() < 0.6
     assert (order == epoch_order(targets, seed=0, epoch=0, balanced=True)).all()
+
+
+@pytest.mark.parametrize("instant", [True, False])
+def test_a_source_is_asked_for_the_inputs_of_the_block_it_starts_at(monkeypatch: pytest.MonkeyPatch, instant: bool) -> None:
+    """In order and once each, whether made ahead in a thread or on the spot."""
+    asked: list[tuple[list[int], int | None, int]] = []
+
+    def batch(rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
+        asked.append((rows.tolist(), epoch, start))
+        return torch.from_numpy(rows)
+
+    source = Pictures(7)
+    monkeypatch.setattr(source, "batch", batch)
+    monkeypatch.setattr(source, "instant", lambda epoch, start: instant)
+    seen = list(filled(source, cut(np.arange(7), 3), 4, 2))
+    assert asked == [([0, 1, 2], 4, 2), ([3, 4, 5, 6], 4, 2)]
+    assert all(torch.equal(inputs, torch.from_numpy(rows)) for rows, inputs in seen) and len(seen) == 2

@@ -24,6 +24,7 @@ RUNS = [
     ("resnet18", "gradual_unfreeze", 2),
     ("resnet18", "probe_then_finetune", 2),
     ("resnet18", "probe_then_finetune", 0),
+    ("resnet18", "head | 1; layer4, head | 1; head | 2", 0),  # a block that is frozen again is not what it was
     ("mobilenet_v3_small", "last_block", 0),  # dropout and in-place layers behind the cut
     ("mobilenet_v3_small", "linear_probe", 2),
     ("efficientnet_b0", "last_stage", 2),  # stochastic depth behind the cut
@@ -51,7 +52,8 @@ def probe(**options: object) -> object:
 
 @pytest.mark.parametrize(("backbone", "strategy", "views"), RUNS)
 def test_reading_gives_the_bits_that_computing_gives(world: World, backbone: str, strategy: str, views: int) -> None:
-    chosen = config(backbone=backbone, strategy=strategy, views=views, epochs=4, lr=0.01)
+    how = {"phases": strategy} if "|" in strategy else {"strategy": strategy}
+    chosen = config(backbone=backbone, views=views, epochs=4, lr=0.01, **how)
     expected = train(world.open(chosen))
     origin = world.open(chosen)
     cache = world.fill(origin)

@@ -1,0 +1,166 @@
+"""Runs that wait behind each other: the first computes the frozen part for all of them, and says so."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from engine.config import RunConfig
+from engine.data.dataset import Dataset
+from engine.runs.database import Json
+from engine.runs.pipeline import conclude, execute
+from engine.runs.run import Run
+from engine.runs.siblings import siblings
+from engine.runs.store import RunStore
+from engine.training import cuts
+from engine.workspace import Workspace
+from tests.pictures import make_dataset
+
+STRATEGIES = ("linear_probe", "last_block", "last_stage", "gradual_unfreeze", "full_finetune")
+
+
+@pytest.fixture
+def dataset(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Images on which computing counts for everything and reading for nothing, so that a small model is worth keeping."""
+    monkeypatch.setattr(cuts, "READ_BYTES_PER_SECOND", 1e30)
+    monkeypatch.setattr(cuts, "_CHEAP_BYTES", 1 << 40)
+    return make_dataset(workspace, tmp_path / "source")
+
+
+def configured(dataset: Dataset, **options: object) -> RunConfig:
+    fields = {"backbone": "resnet18", "weights": "none", "epochs": 4, "image_size": 32, "batch_size": 8, "views": 0, "precision": "fp32"}
+    return RunConfig(dataset=dataset.id, **{**fields, **options})  # type: ignore[arg-type]
+
+
+def queued(workspace: Workspace, dataset: Dataset, **options: object) -> Run:
+    """A run that waits."""
+    return RunStore(workspace).enqueue(configured(dataset, **options))
+
+
+def done(workspace: Workspace, run: Run) -> tuple[Json, Json]:
+    """Execute `run`, whose turn it is, as the worker would: (what it began with, what it ended with)."""
+    store = RunStore(workspace)
+    if store.get(run.id).status == "queued":
+        claimed = store.claim("cpu", "tests")
+        assert claimed is not None and claimed.id == run.id
+    events = list(execute(run, workspace, device="cpu"))
+    store.finish(run.id, "finished")
+    (started,) = [event for event in events if event["event"] == "started"]
+    (finished,) = [event for event in events if event["event"] == "finished"]
+    return started["cache"], finished["summary"]["cache"]
+
+
+def states(report: Json) -> set[str]:
+    return {row["state"] for row in report["files"]}
+
+
+def weights(workspace: Workspace, run: Run) -> dict[str, torch.Tensor]:
+    return load_file(workspace.run(run.id) / "best.safetensors")
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def forget(workspace: Workspace) -> None:
+    for path in workspace.features.glob("*/*"):
+        path.unlink()
+
+
+def test_the_first_of_five_computes_for_all_and_all_end_in_the_same_bits(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [queued(workspace, dataset, strategy=strategy) for strategy in STRATEGIES]
+    first, ended = done(workspace, runs[0])
+    assert states(first) == {"computed"} and first["shared_with"] == 4 and first["seconds"] > 0
+    assert {(row["split"], row["block"]) for row in first["files"]} >= {("train", "fc"), ("train", "layer4.1"), ("train", "layer4.0")}
+    assert all(row["bytes"] > 0 and row["saved_seconds"] == 0 for row in first["files"]) and ended["saved_seconds"] > 0
+    later = [done(workspace, run)[0] for run in runs[1:]]
+    assert [states(report) for report in later] == [{"found"}, {"found"}, {"found"}, set()]
+    assert [report["seconds"] for report in later] == [0, 0, 0, 0]
+    monkeypatch.setenv("THAW_FEATURE_CACHE_GB", "0")
+    forget(workspace)
+    for run, strategy in zip(runs[:4], STRATEGIES, strict=False):
+        alone = queued(workspace, dataset, strategy=strategy)
+        _, report = done(workspace, alone)
+        assert report["files"] == [] and list(workspace.features.glob("*/*")) == []
+        assert equal(weights(workspace, alone), weights(workspace, run)), strategy
+
+
+def test_the_views_of_those_who_wait_are_kept_when_they_are_the_same(workspace: Workspace, dataset: Dataset) -> None:
+    """As many views as epochs are seen once by each, and by two runs twice."""
+    first, second = (queued(workspace, dataset, strategy=strategy, views=4) for strategy in ("linear_probe", "last_block"))
+    report, _ = done(workspace, first)
+    assert {row["view"] for row in report["files"] if row["split"] == "train"} == {0, 1, 2, 3, None}
+    assert states(done(workspace, second)[0]) == {"found"}
+
+
+@pytest.mark.parametrize(
+    ("options", "shared"),
+    [
+        ({"lr": 0.1, "views": 3, "batch_size": 4, "optimizer": "sgd"}, True),
+        ({"seed": 7}, False),  # random weights: another seed is another backbone
+        ({"image_size": 48}, False),
+        ({"preprocessing": "half"}, False),
+        ({"backbone": "resnet34"}, False),
+        ({"precision": "bf16"}, False),
+        ({"weights": "default"}, False),
+        ({"dataset": "dataset-0000000000"}, False),
+    ],
+)
+def test_siblings_are_those_who_start_in_the_same_place(
+    workspace: Workspace, dataset: Dataset, options: dict[str, object], shared: bool
+) -> None:
+    RunStore(workspace).enqueue(RunConfig(**{**vars(configured(dataset)), **options}))  # type: ignore[arg-type]
+    assert bool(siblings(workspace, configured(dataset))) is shared
+
+
+def test_published_weights_are_shared_whatever_the_seed_and_what_is_over_is_not_waiting(workspace: Workspace, dataset: Dataset) -> None:
+    run = queued(workspace, dataset, weights="default", seed=7)
+    asking = configured(dataset, weights="default", strategy="full_finetune")
+    assert [other.seed for other in siblings(workspace, asking)] == [7]
+    assert RunStore(workspace).claim("cpu", "tests") is not None and siblings(workspace, asking) == ()
+    RunStore(workspace).finish(run.id, "finished")
+    assert siblings(workspace, asking) == ()
+
+
+def test_another_seed_reads_nothing_that_was_computed_for_other_weights(workspace: Workspace, dataset: Dataset) -> None:
+    first, second = (queued(workspace, dataset, strategy="linear_probe", seed=seed) for seed in (0, 1))
+    done(workspace, first)
+    report, _ = done(workspace, second)
+    assert states(report) == {"computed"} and report["shared_with"] == 0
+
+
+def test_going_on_in_a_later_phase_never_computes_the_inputs_of_blocks_that_have_moved(workspace: Workspace, dataset: Dataset) -> None:
+    plan = "head | 1; layer4, head | 2; head | 2"
+    whole, cut = (RunStore(workspace).enqueue(configured(dataset, phases=plan, epochs=5), owner="tests") for _ in range(2))
+    done(workspace, whole)
+    forget(workspace)
+    events = execute(cut, workspace, device="cpu")
+    for event in events:
+        if event["event"] == "step" and event["epoch"] == 4:
+            break
+    events.close()  # type: ignore[attr-defined]
+    forget(workspace)
+    queued(workspace, dataset, strategy="linear_probe")  # would like the inputs of the head as they were
+    report, _ = done(workspace, cut)
+    assert {row["block"] for row in report["files"]} == {"layer4.0"} and states(report) == {"computed"}
+    assert equal(weights(workspace, cut), weights(workspace, whole))
+
+
+def test_a_sibling_that_cannot_run_does_not_stop_the_one_that_can(workspace: Workspace, dataset: Dataset) -> None:
+    run = queued(workspace, dataset, strategy="linear_probe")
+    queued(workspace, dataset, phases="no-such-block | 4")
+    report, _ = done(workspace, run)
+    assert states(report) == {"computed"} and report["shared_with"] == 1
+
+
+def test_a_stopped_run_is_concluded_without_the_cache(workspace: Workspace, dataset: Dataset) -> None:
+    run = RunStore(workspace).enqueue(configured(dataset, strategy="linear_probe"), owner="tests")
+    events = execute(run, workspace, device="cpu")
+    next(event for event in events if event["event"] == "epoch")
+    events.close()  # type: ignore[attr-defined]
+    forget(workspace)
+    (finished,) = [event for event in conclude(run, workspace, device="cpu") if event["event"] == "finished"]
+    assert finished["summary"]["cache"] == {"files": [], "seconds": 0.0, "saved_seconds": 0, "shared_with": 0}
