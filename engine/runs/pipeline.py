@@ -5,7 +5,6 @@ Errors are not caught here and nobody is told here: the worker and the command l
 
 import dataclasses
 import json
-import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 
@@ -21,20 +20,17 @@ from engine.models.cache import release
 from engine.runs.database import Json
 from engine.runs.recorder import Recorder
 from engine.runs.run import Run
+from engine.runs.saver import Saver
 from engine.runs.session import Session, checkpoint_path, open_session
 from engine.runs.sharing import Shared, share
 from engine.training.audit import Tensor, audit, sentence, to_csv
-from engine.training.checkpoints import restore_tensors, save_checkpoint, save_weights
+from engine.training.checkpoints import restore_tensors, save_weights
 from engine.training.events import Epoch, Note, Step
 from engine.training.features import FeatureCache
 from engine.training.loop import fit, infer
 from engine.training.plan import trainable_blocks, trainable_size
 from engine.training.state import moved_by
 from engine.workspace import Workspace, atomic_write
-
-CHECKPOINT_SECONDS = 60
-EPOCH_SECONDS = 1.0
-"""Epochs shorter than this are not saved one by one: saving would take longer than training them."""
 
 
 def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
@@ -90,7 +86,7 @@ def _train(shared: Shared) -> Iterator[Json]:
     training = session.training
     recorder = Recorder(session.folder, history=training.position.history)
     train, val = shared.source("train"), shared.source("val")
-    speed, saved, unsaved = Speed(), -math.inf, False  # the first epoch is always saved
+    speed, saver = Speed(), Saver(session)
     try:
         for event in fit(training, train, val):
             if isinstance(event, Note):
@@ -100,20 +96,17 @@ def _train(shared: Shared) -> Iterator[Json]:
             training.position.peak_bytes = max(training.position.peak_bytes, memory)
             if isinstance(event, Step):
                 yield {"event": "step", **_step_fields(event, training.plan.epochs, speed), "memory_bytes": memory}
-            since = time.monotonic() - saved
-            if (isinstance(event, Epoch) and since > EPOCH_SECONDS) or since > CHECKPOINT_SECONDS:
-                save_checkpoint(training, session.checkpoint, base=session.base)
-                saved, unsaved = time.monotonic(), False
-            else:
-                unsaved = unsaved or isinstance(event, Epoch)
+            saver.after(event)
             if isinstance(event, Epoch):
                 fields: Json = {"event": "epoch", **vars(event), "epochs": training.plan.epochs, "memory_bytes": memory}
                 recorder.epoch(fields)
                 yield fields
                 speed = Speed()
+        saver.close()
+    except GeneratorExit:
+        saver.close()
+        raise
     finally:
-        if unsaved:
-            save_checkpoint(training, session.checkpoint, base=session.base)
         recorder.close()
 
 

@@ -5,6 +5,7 @@ Order is a pure function of (seed, epoch); the loop cannot tell pixels from cach
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -97,11 +98,14 @@ def epoch_order(targets: torch.Tensor, *, seed: int, epoch: int, balanced: bool 
 
 
 def cut(order: np.ndarray, size: int) -> list[np.ndarray]:
-    """Batches of `size` rows. A last batch of one joins the one before: BatchNorm of one image is noise, dropping it is loss."""
+    """Batches of `size` rows, none of no rows.
+
+    A last batch of one joins the one before: BatchNorm of one image is noise, dropping it is loss.
+    """
     starts = list(range(0, len(order), size))
     if len(starts) > 1 and len(order) - starts[-1] == 1:
         starts.pop()
-    return [order[start:stop] for start, stop in zip(starts, [*starts[1:], len(order)], strict=True)]
+    return [order[start:stop] for start, stop in pairwise([*starts, len(order)])]
 
 
 def filled(source: Source, batches: Sequence[np.ndarray], epoch: int | None, start: int = 0) -> Iterator[tuple[np.ndarray, torch.Tensor]]:

@@ -1,0 +1,43 @@
+"""Saver: writes the checkpoint of a run as often as that is cheap beside training, and whenever it is left in good order.
+
+Not here: what a checkpoint holds (training.checkpoints).
+"""
+
+import time
+
+from engine.runs.session import Session
+from engine.training.checkpoints import save_checkpoint
+from engine.training.events import Epoch, Step
+
+CHECKPOINT_SECONDS = 60
+SHARE = 50
+"""Saving after an epoch may take one part in so many of the time: an epoch of a linear probe is shorter than saving it."""
+
+
+class Saver:
+    """Told of every event after it has happened."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._saved, self._cost = time.monotonic(), 0.0
+        self._pending = False
+
+    def after(self, event: Step | Epoch) -> None:
+        """Save after the first epoch, after later ones when it is cheap, and at least every minute."""
+        since = time.monotonic() - self._saved
+        ended = isinstance(event, Epoch)
+        if since > CHECKPOINT_SECONDS or (ended and since >= SHARE * self._cost):
+            self._save()
+        else:
+            self._pending = self._pending or ended
+
+    def close(self) -> None:
+        """Save the epochs that were not worth it one by one. Not after a fault: then the state is not one to go on from."""
+        if self._pending:
+            self._save()
+
+    def _save(self) -> None:
+        began = time.monotonic()
+        save_checkpoint(self._session.training, self._session.checkpoint, base=self._session.base)
+        self._saved, self._pending = time.monotonic(), False
+        self._cost = self._saved - began
