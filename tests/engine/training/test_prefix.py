@@ -68,6 +68,18 @@ def test_a_transformer_does_not_mind_its_company_either(backbone: str) -> None:
     assert torch.equal(frozen(chain, frozen(chain, images, 0, 2), 2, 3), whole)
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "mobilenet_v3_small"])
+def test_nor_does_it_matter_on_several_threads(backbone: str) -> None:
+    chain, before = chain_of(backbone), torch.get_num_threads()
+    head = len(chain.blocks) - 1
+    torch.set_num_threads(3)
+    try:
+        whole = frozen(chain, pictures(), 0, head)
+        assert all(torch.equal(frozen(chain, pictures()[rows], 0, head), whole[rows]) for rows in ([5], [17, 2, 9]))
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_it_is_the_model_that_answers() -> None:
     chain = chain_of("resnet18")
     head = len(chain.blocks) - 1
