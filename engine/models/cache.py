@@ -56,7 +56,7 @@ def load_backbone(
     else:
         notes = _from_published(weights, start)
     chain = _tested(start.model, backbone, len(classes), size)
-    _WARM.lend(chain, key, notes, seed=seed, new_head=kind not in ("none", "file", "run"))
+    _WARM.lend(chain, key, notes, seed=seed)
     return chain, notes
 
 

@@ -61,6 +61,15 @@ def reset_head(model: nn.Module, path: str, backbone: str, seed: int) -> None:
     _initialise(head, model, seed_of(f"head {backbone} {head.weight.shape[0]}", seed))
 
 
+def is_new_head(model: nn.Module, path: str, backbone: str, seed: int) -> bool:
+    """Whether the head at `path` has the values that `swap_head` with this seed gives, and so none from a file."""
+    head = model.get_submodule(path)
+    assert isinstance(head, (nn.Linear, nn.Conv2d))
+    fresh = _like(head, head.weight.shape[0])
+    _initialise(fresh, model, seed_of(f"head {backbone} {head.weight.shape[0]}", seed))
+    return torch.equal(fresh.weight, head.weight)
+
+
 def drop_auxiliaries(model: nn.Module) -> None:
     for name in AUXILIARIES:
         if isinstance(getattr(model, name, None), nn.Module):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.models.chain import Chain
-from engine.models.head import reset_head
+from engine.models.head import is_new_head, reset_head
 
 LIMIT_BYTES = 256 << 20
 """A model beyond this is loaded anew: it is held twice."""
@@ -39,11 +39,12 @@ class Warm:
         self._lent: WeakKeyDictionary[Chain, Loaded] = WeakKeyDictionary()
         self._kept: tuple[Chain, Loaded] | None = None
 
-    def lend(self, chain: Chain, key: Key, notes: tuple[str, ...], *, seed: int, new_head: bool) -> None:
+    def lend(self, chain: Chain, key: Key, notes: tuple[str, ...], *, seed: int) -> None:
         """Remember how `chain`, which has just been loaded, looks now."""
         state = chain.model.state_dict()
         if sum(tensor.nbytes for tensor in state.values()) > LIMIT_BYTES:
             return
+        new_head = is_new_head(chain.model, chain.head, chain.backbone, seed)
         copies = {name: tensor.detach().clone() for name, tensor in state.items()}
         with self._lock:
             self._lent[chain] = Loaded(key=key, notes=notes, seed=seed, new_head=new_head, tensors=copies)

@@ -8,6 +8,7 @@ import csv
 import dataclasses
 import io
 import json
+import time
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,8 @@ from engine.runs.database import Json
 from engine.workspace import atomic_write
 
 HISTORY = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "best")
+WRITE_SECONDS = 0.5
+"""Epochs that follow each other faster than this are written together."""
 PACKAGES = ("torch", "torchvision", "pillow", "numpy")
 
 
@@ -32,12 +35,12 @@ class Recorder:
             from torch.utils.tensorboard import SummaryWriter
         self._folder = folder
         self._history = list(history)
+        self._written = -WRITE_SECONDS
         # on resuming, points of epochs that were not finished are hidden by purge_step
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1 if history else None)
 
     def epoch(self, event: Json) -> None:
         self._history.append(event)
-        atomic_write(self._folder / "history.csv", _csv(self._history))
         number = int(str(event["epoch"]))
         for split in ("train", "val"):
             for measure in ("loss", "accuracy"):
@@ -48,10 +51,17 @@ class Recorder:
         if isinstance(rates, dict):
             for group, rate in rates.items():
                 self._board.add_scalar(f"learning rate/{group}", rate, number)
-        self._board.flush()
+        if time.monotonic() - self._written > WRITE_SECONDS:
+            self._write()
 
     def close(self) -> None:
+        self._write()
         self._board.close()
+
+    def _write(self) -> None:
+        atomic_write(self._folder / "history.csv", _csv(self._history))
+        self._board.flush()
+        self._written = time.monotonic()
 
 
 def write_origin(folder: Path, config: RunConfig, dataset: Dataset, preprocessing: Preprocessing, precision: str) -> None:

@@ -59,7 +59,7 @@ def worth_keeping(
     kept, chosen = set(have), []
     open_slots = {slot for slot in wanted if slot not in kept}
     while open_slots:
-        gains = {slot: _gain(slot, wanted, costs, kept) * images[slot.split] for slot in open_slots}
+        gains = {slot: _gain(slot, wanted, costs, kept) for slot in open_slots}
         best = max(sorted(open_slots, key=_order), key=lambda slot: gains[slot] / costs[slot.cut].size_bytes)
         open_slots.remove(best)
         size = costs[best.cut].size_bytes * images[best.split]

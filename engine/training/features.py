@@ -119,6 +119,9 @@ class _Filling:
         self._origin, self._cache, self._wanted, self._paths = origin, cache, wanted, paths
         self._counts = {split: len(origin.sources[split].targets) for split in SPLITS}
         self._chosen: set[Slot] | None = None
+        self._costs: dict[int, Cost] = {}
+        self._every: list[int] = []
+        """All missing cuts: the first batch goes through them to see what each is worth."""
         self._files: dict[Slot, Building] = {}
         self._about: dict[Slot, dict[str, object]] = {}
 
@@ -155,6 +158,9 @@ class _Filling:
             for cut, (features, _) in made.items():
                 self._keep(self._slot(plane, cut), part, features)
             yield len(part)
+            if not any(self._slot(plane, cut) in (self._chosen or ()) for cut in cuts):  # it has just been decided: not worth it
+                yield self._counts[split] - len(part)
+                return
         for slot in [slot for slot, file in self._files.items() if file.complete]:
             with suppress(OSError):  # the disk is full
                 self._cache.kept[slot] = Activations(self._files[slot].finish(self._about[slot]), origin.training.device)

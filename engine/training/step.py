@@ -59,7 +59,7 @@ def _back_off(training: Training, images: int, reason: str) -> None:
 
 
 def _attempt(training: Training, batch: Batch) -> torch.Tensor:
-    torch.manual_seed(batch.seed)
+    devices.seed(training.device, batch.seed)
     inputs, targets = batch.inputs, batch.targets
     if training.mixer is not None:
         inputs, targets = training.mixer(inputs, targets)
