@@ -11,10 +11,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine import devices
 from engine.bench.outcome import Outcome
 from engine.bench.setting import Setting
 from engine.config import RunConfig
 from engine.runs.database import Json
+from engine.runs.owners import this_process
 from engine.runs.pipeline import execute
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
@@ -39,12 +41,13 @@ def train_thaw(setting: Setting, configs: Sequence[RunConfig]) -> tuple[Outcome,
 
 
 def run_queue(setting: Setting, workspace: Workspace, configs: Sequence[RunConfig]) -> Outcome:
-    """From the first run to the last event of the last one."""
+    """From the first run to the last event of the last one. All wait in the queue from the start, as a comparison leaves them there."""
     stages: dict[str, float] = defaultdict(float)
     store, accuracies = RunStore(workspace), []
     started = time.perf_counter()
     for config in configs:
-        run = store.enqueue(config, owner="bench")
+        store.enqueue(config)
+    while (run := store.claim(str(devices.pick(setting.recipe.device)), this_process())) is not None:
         before = time.perf_counter()
         for event in execute(run, workspace, device=setting.recipe.device):
             now = time.perf_counter()
