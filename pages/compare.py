@@ -1,81 +1,59 @@
-"""Compare: runs on the same dataset side by side: what they reached, what they cost, and what that proves."""
+"""Compare: a comparison with its verdict, or any runs of one dataset side by side. Reads the store; trains nothing."""
 
 import streamlit as st
 
 from engine.data.dataset import list_datasets
-from pages.ui import charts, comparison, palette, text
+from pages.ui import any_runs, one_comparison, text
 from pages.ui.choice import choose
-from pages.ui.resources import run_store, workspace
+from pages.ui.resources import comparison_store, run_store, workspace
+
+MODES = {"comparison": "A comparison", "dataset": "Any runs of a dataset"}  # by their names in the address
+
+
+def chosen_mode(possible: list[str]) -> str:
+    """What the address asks for, else the first that is possible."""
+    return next((mode for mode in MODES if mode in st.query_params and mode in possible), possible[0])
+
+
+def switch() -> None:
+    """The address says which of the two is shown, so that it can be sent to somebody."""
+    wanted = st.session_state["compare_mode"]
+    for mode in MODES:
+        if mode != wanted:
+            st.query_params.pop(mode, None)
+    st.query_params[wanted] = ""
+
 
 st.title("Compare", anchor=False)
 everything = run_store().list()
-if not everything:
+comparisons = {one.id: one for one in comparison_store().list()}
+if not everything and not comparisons:
     st.info("No run yet. Choose a backbone and several strategies on the page Configure, and start.", icon=":material/tune:")
     st.page_link("configure.py", label="Go to Configure", icon=":material/arrow_forward:")
     st.stop()
 
-names = {summary.id: summary.name for summary in list_datasets(workspace())}
-per_dataset: dict[str, int] = {}
-for run in everything:  # newest first, so the first dataset is that of the latest run
-    per_dataset[run.config.dataset] = per_dataset.get(run.config.dataset, 0) + 1
-captions = {id_: f"{names.get(id_, id_)} · {text.count(number, 'run')}" for id_, number in per_dataset.items()}
-dataset = choose("Dataset", captions, key="dataset", help="Only runs on the same images can be compared.")
-possible = {run.id: run for run in everything if run.config.dataset == dataset}
-labels = comparison.unique_names(list(possible.values()))
-picked = st.multiselect("Runs", list(possible), default=list(possible)[:10], format_func=labels.__getitem__, key=f"runs_{dataset}")
-runs = [possible[id_] for id_ in picked]
-if not runs:
-    st.info("Choose at least one run.")
-    st.stop()
-
-scored = {run.id: comparison.scores(workspace(), run) for run in runs}
-comparison.show(comparison.table(runs, scored))
-split = "test" if any("test" in one for one in scored.values()) else "val"
-verdict = comparison.verdict(runs, scored, split)
-if verdict:
-    st.markdown(text.md(verdict))
-
-styles = palette.styles([run.id for run in reversed(everything)])
-known = [run for run in runs if split in scored[run.id]]
-if known:
-    word = {"test": "test", "val": "validation"}[split]
-    st.subheader(f"Accuracy on {word} images", anchor=False)
-    ranked = sorted(known, key=lambda run: -scored[run.id][split].value)
-    estimates = [
-        charts.Estimate(name=labels[run.id], colour=styles[run.id][0], value=score.value, low=score.low, high=score.high)
-        for run in ranked
-        for score in (scored[run.id][split],)
-    ]
-    st.caption("With 95 % intervals: the range in which the accuracy lies, given how few images measured it.")
-    st.plotly_chart(charts.intervals(estimates), config=charts.CONFIG, alt=verdict or f"Accuracy of {text.count(len(known), 'run')}")
-
-st.subheader("Validation curves", anchor=False)
-curves = [
-    charts.Curve(name=labels[run.id], rows=run_store().epochs(run.id), colour=styles[run.id][0], dash=styles[run.id][1]) for run in runs
-]
-st.html(charts.key(curves))
-left, right = st.columns(2)
-left.markdown("**Accuracy**")
-left.plotly_chart(charts.overlay(curves, "accuracy"), key="accuracy", config=charts.CONFIG, alt="Validation accuracy per epoch and run")
-right.markdown("**Loss**")
-right.plotly_chart(charts.overlay(curves, "loss"), key="loss", config=charts.CONFIG, alt="Validation loss per epoch and run")
-
-st.subheader("What was different", anchor=False)
-differing = comparison.differing(runs)
-if len(runs) < 2:
-    st.caption("Choose two runs or more to see in which options they differ.")
-elif differing.empty:
-    st.caption("These runs have the same configuration.")
+possible = [mode for mode, there in (("comparison", comparisons), ("dataset", everything)) if there]
+mode = chosen_mode(possible)
+asked = st.query_params.get("comparison")
+if asked and asked not in comparisons:
+    st.warning(text.md(f"There is no comparison {asked[:60]!r} in this workspace; it may have been deleted."), icon=":material/info:")
+if len(possible) > 1:
+    st.session_state["compare_mode"] = mode
+    st.segmented_control(
+        "Show", possible, format_func=MODES.__getitem__, key="compare_mode", on_change=switch, required=True, label_visibility="collapsed"
+    )
+if mode == "comparison":
+    st.query_params.pop("dataset", None)
+    sizes: dict[str | None, int] = {}
+    for run in everything:
+        sizes[run.comparison] = sizes.get(run.comparison, 0) + 1
+    captions = {id_: one_comparison.name_of(one, sizes.get(id_, 0)) for id_, one in comparisons.items()}
+    one_comparison.show(choose("Comparison", captions, key="comparison"))
 else:
-    st.dataframe(differing, hide_index=True)
-    st.caption("All other options are equal.")
-
-st.subheader("Look closer", anchor=False)
-with st.grid(min_column_width=300, gap=("xsmall", "small")):
-    for run in runs:
-        with st.container(gap=None):
-            st.markdown(f"**{text.md(labels[run.id])}**")
-            with st.container(horizontal=True):
-                st.page_link("monitor.py", label="Monitor", icon=":material/monitoring:", query_params={"run": run.id})
-                if run.summary:
-                    st.page_link("predictions.py", label="Predictions", icon=":material/grid_view:", query_params={"run": run.id})
+    st.query_params.pop("comparison", None)
+    names = {summary.id: summary.name for summary in list_datasets(workspace())}
+    per_dataset: dict[str, int] = {}
+    for run in everything:  # newest first, so the first dataset is that of the latest run
+        per_dataset[run.config.dataset] = per_dataset.get(run.config.dataset, 0) + 1
+    captions = {id_: f"{names.get(id_, id_)} · {text.count(number, 'run')}" for id_, number in per_dataset.items()}
+    any_runs.show(everything, choose("Dataset", captions, key="dataset", help="Only runs on the same images can be compared."))

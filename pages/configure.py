@@ -1,12 +1,13 @@
-"""Configure: choose data, backbone, strategies and options, and queue one run per strategy. Reads the store; trains nothing."""
+"""Configure: choose data, backbone, strategies and options, and queue them as a comparison or as one run. Trains nothing."""
 
 import streamlit as st
 
 from engine.config import RunConfig, command_line
 from engine.data.dataset import list_datasets
+from engine.errors import EngineError
 from engine.models.catalog import BackboneInfo, load_catalog, torchvision_version
 from engine.models.outline import load_outline, with_classes
-from pages.ui import backbones, charts, forms, phases, rates, strategies, strip, text, weights_file
+from pages.ui import backbones, charts, forms, phases, rates, seeds, strategies, strip, text, weights_file
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
 from pages.ui.status import follow
@@ -63,7 +64,7 @@ if entry is not None and not entry.on_disk:
     backbones.missing(info, entry)
 
 st.subheader("Strategies", anchor=False)
-st.caption("What trains and what stays frozen. Tick several: each becomes a run of its own, on the same images in the same order.")
+st.caption("What trains and what stays frozen. Tick several to compare them on the same images.")
 outline = load_outline(workspace(), info.name, torchvision_version())
 if outline is None:
     wait_for("outline", {"backbone": info.name}, f"Opening {info.name} to see its blocks", height=240)
@@ -110,15 +111,27 @@ if sound:
             st.code(command_line(one.config), language="bash", wrap_lines=True)
 
 st.subheader("Start", anchor=False)
-name = st.text_input(
-    "Name of these runs", width=420, placeholder=f"{info.name} and the strategy", key="runs_name", max_chars=120, persist_state="session"
-)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    name = st.text_input(
+        "Name",
+        width=420,
+        placeholder=f"{info.name} and the strategy",
+        key="runs_name",
+        max_chars=120,
+        persist_state="session",
+    )
+    with st.container(width=190):
+        numbers = seeds.counts([one.config for one in chosen], seeds.ask())
+if sum(numbers) > 1:
+    st.caption(seeds.in_words([one.config for one in chosen], numbers))
 problems = [one.problem for one in chosen if one.problem] or ([] if chosen else ["Tick at least one strategy."])
 problems += [problem for problem in (size_problem(int(values["image_size"]), info),) if problem]
-if st.button(
-    f"Start {text.count(len(chosen), 'run')}" if chosen else "Start", type="primary", disabled=bool(problems), icon=":material/play_arrow:"
-):
-    queued = [run_store().enqueue(one.config, name=f"{name} {one.config.strategy}" if name else "") for one in chosen]
-    st.switch_page("monitor.py", query_params={"run": queued[0].id})
+label = f"Start {text.count(sum(numbers), 'run')}" if chosen else "Start"
+if st.button(label, type="primary", disabled=bool(problems), icon=":material/play_arrow:"):
+    wanted = [one.config for one in chosen]
+    try:
+        seeds.start(wanted, numbers, name=name or "", values=values, outline=outline, fingerprint=dataset.fingerprint)
+    except EngineError as error:  # the options of two strategies exclude each other
+        problems.append(str(error))
 for problem in dict.fromkeys(problems):
     st.error(text.md(problem), icon=":material/error:")

@@ -11,7 +11,7 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from engine.config import Value, differences, options
+from engine.config import RunConfig, Value, differences, options
 from engine.runs.run import Run
 from engine.workspace import Workspace
 from pages.ui import forms, status, text
@@ -77,10 +77,16 @@ def show(frame: pd.DataFrame) -> None:
 
 def differing(runs: Sequence[Run]) -> pd.DataFrame:
     """One row for each option in which the runs differ, one column a run."""
+    names = unique_names(runs)
+    return differing_table({names[run.id]: run.config for run in runs})
+
+
+def differing_table(configs: Mapping[str, RunConfig]) -> pd.DataFrame:
+    """One row for each option in which these differ, one column each, under their names."""
     labels = {about.name: about.label for about in options()}
-    found = differences([run.config for run in runs])
-    rows = [[labels.get(name, name.capitalize()), *(_said(name, value) for value in values)] for name, values in found.items()]
-    return pd.DataFrame(rows, columns=["option", *unique_names(runs).values()])
+    found = differences(list(configs.values()))
+    rows = [[labels.get(name, name.capitalize()), *(said(name, value) for value in values)] for name, values in found.items()]
+    return pd.DataFrame(rows, columns=["option", *configs])
 
 
 def unique_names(runs: Sequence[Run]) -> dict[str, str]:
@@ -111,7 +117,8 @@ def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "tes
     return f"{known} {best} leads {next_best} by {100 * gap:.1f} points: {apart}."
 
 
-def _said(name: str, value: Value) -> str:
+def said(name: str, value: Value) -> str:
+    """The value of an option as the form says it."""
     return forms.AUTOMATIC[name] if not value and name in forms.AUTOMATIC else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -11,9 +11,9 @@ _FALLBACK = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2", "
 DASHES = ("solid", "dash", "dot")
 
 
-def categorical() -> tuple[str, ...]:
-    """The ten colours that tell things apart in the theme the reader has chosen."""
-    chosen = st.get_option(f"theme.{_theme()}.chartCategoricalColors")
+def categorical(theme: str = "") -> tuple[str, ...]:
+    """The ten colours that tell things apart in the theme the reader has chosen, or in `theme` (light or dark)."""
+    chosen = st.get_option(f"theme.{theme or _theme()}.chartCategoricalColors")
     return tuple(chosen) if chosen and len(chosen) == len(_FALLBACK) else _FALLBACK
 
 
@@ -25,18 +25,36 @@ def accent() -> str:
     return f"light-dark({light}, {dark})"
 
 
-def muted() -> str:
+def muted(theme: str = "") -> str:
     """A grey that can be read on the background of either theme."""
-    return "#7c8594" if _theme() == "light" else "#8b94a3"
+    return "#7c8594" if (theme or _theme()) == "light" else "#8b94a3"
 
 
-def styles(ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+def surface(theme: str = "") -> str:
+    """The colour of what stands a little apart from the page."""
+    chosen = theme or _theme()
+    return str(st.get_option(f"theme.{chosen}.secondaryBackgroundColor") or ("#f2f6f9" if chosen == "light" else "#19252d"))
+
+
+def ink(theme: str = "") -> str:
+    """The colour of text."""
+    chosen = theme or _theme()
+    return str(st.get_option(f"theme.{chosen}.textColor") or ("#1c2a33" if chosen == "light" else "#e4edf2"))
+
+
+def faint(colour: str, share: float = 0.16) -> str:
+    """`#rrggbb` as an rgba colour of this opacity."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{share:g})"
+
+
+def styles(ids: Sequence[str], theme: str = "") -> dict[str, tuple[str, str]]:
     """(colour, dash) for every id in `ids`, all runs in order of creation.
 
     The colour hangs on the turn, not on what is shown beside it. The first colours, which differ most, go first;
     ten in a row never share one, and the next ten are dashed.
     """
-    colours = categorical()
+    colours = categorical(theme)
     return {key: (colours[turn % len(colours)], DASHES[turn // len(colours) % len(DASHES)]) for turn, key in enumerate(ids)}
 
 

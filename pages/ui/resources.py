@@ -1,4 +1,4 @@
-"""Resources: the workspace and the two stores, opened once per process and shared by every page and tab.
+"""Resources: the workspace and the stores, opened once per process and shared by every page and tab.
 
 Not here: any state of a person's session; that lives in widgets and in the address bar.
 """
@@ -7,6 +7,7 @@ import os
 
 import streamlit as st
 
+from engine.runs.comparisons import ComparisonStore
 from engine.runs.jobs import JobStore
 from engine.runs.store import RunStore
 from engine.workspace import Workspace, open_workspace
@@ -18,6 +19,10 @@ def workspace() -> Workspace:
 
 def run_store() -> RunStore:
     return _run_store(str(workspace().root))
+
+
+def comparison_store() -> ComparisonStore:
+    return _comparison_store(str(workspace().root))
 
 
 def job_store() -> JobStore:
@@ -33,6 +38,11 @@ def _workspace(root: str) -> Workspace:
 @st.cache_resource(show_spinner=False)
 def _run_store(root: str) -> RunStore:
     return RunStore(open_workspace(root))
+
+
+@st.cache_resource(show_spinner=False)
+def _comparison_store(root: str) -> ComparisonStore:
+    return ComparisonStore(open_workspace(root))
 
 
 @st.cache_resource(show_spinner=False)

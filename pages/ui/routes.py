@@ -98,6 +98,16 @@ def run_file(request: Request) -> Response:
     return _file(open_workspace().run(run) / name, _DOWNLOADS[name], _FRESH, f"{run}-{name}")
 
 
+def comparison_file(request: Request) -> Response:
+    """One of the files of a comparison, made for this request."""
+    from pages.ui import takehome  # here, or the server would load all statistics before its first page
+
+    comparison, name = request.path_params["comparison"], request.path_params["file"]
+    made = takehome.content(open_workspace(), checked_id(comparison), name)
+    disposition = {"Content-Disposition": f'attachment; filename="{comparison}-{name}"'}
+    return Response(made, media_type=takehome.FILES[name][1], headers=_SAFE | _FRESH | disposition)
+
+
 class Gate:
     """In front of a route: only this site's own pages get through, and errors leave as one sentence."""
 
@@ -172,4 +182,5 @@ ROUTES = [
     _route("/api/predictions/{run}/{predictions}/{row:int}", prediction_thumbnail),
     _route("/api/explanations/{run}/{name}/{picture}.png", explanation),
     _route("/api/runs/{run}/{file}", run_file),
+    _route("/api/comparisons/{comparison}/{file}", comparison_file),
 ]

@@ -6,6 +6,7 @@ from streamlit.testing.v1 import AppTest
 from engine.data.records import Dataset
 from engine.models.brought import BroughtWeights, record_weights
 from engine.models.catalog import checkpoints_folder
+from engine.runs.comparisons import ComparisonStore
 from engine.runs.jobs import JobStore
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
@@ -66,21 +67,45 @@ def test_a_failed_job_is_explained_and_can_be_tried_again(workspace: Workspace) 
     assert [job.status for job in jobs.list("catalog")] == ["queued", "failed"]
 
 
-def test_start_queues_one_run_per_ticked_strategy_and_opens_monitor(workspace: Workspace, dataset: Dataset) -> None:
+def test_start_makes_a_comparison_of_the_ticked_strategies_and_opens_it(workspace: Workspace, dataset: Dataset) -> None:
     page = tick(prepared.page("configure"), "full_finetune")
     page.number_input(key=forms.key_of("epochs")).set_value(3)
     page.number_input(key=forms.key_of("lr")).set_value(0.01)
+    page.text_input(key="runs_name").set_value("동물 :red[*x*]")
+    page.run()
+    assert start(page).label == "Start 8 runs"
+    assert "8 runs in one comparison, the cheapest first: Linear probe 5, Full fine-tuning 3." in prepared.drawn(page)
+    start(page).click().run()
+    assert not page.exception
+    made = ComparisonStore(workspace).list()[0]
+    queued = ComparisonStore(workspace).runs_of(made.id)
+    wanted = [("linear_probe", seed) for seed in range(5)] + [("full_finetune", seed) for seed in range(3)]
+    assert [(run.config.strategy, run.config.seed) for run in queued] == wanted
+    assert {(run.config.epochs, run.config.lr, run.config.dataset, run.status) for run in queued} == {(3, 0.01, dataset.id, "queued")}
+    assert (made.name, made.fingerprint) == ("동물 :red[*x*]", dataset.fingerprint)
+    assert page.title[0].value == "Compare"
+    assert page.query_params["comparison"] in (made.id, [made.id])
+    assert ":red[*x*]" not in prepared.drawn(page)
+
+
+def test_one_strategy_and_one_seed_is_a_plain_run_on_monitor(workspace: Workspace, dataset: Dataset) -> None:
+    page = prepared.page("configure")
+    assert start(page).label == "Start 1 run"
+    start(page).click().run()
+    assert [run.comparison for run in RunStore(workspace).list()] == [None]
+    assert ComparisonStore(workspace).list() == []
+    assert page.title[0].value == "Monitor"
+
+
+def test_seeds_can_be_chosen_and_count_from_the_seed_of_the_options(workspace: Workspace, dataset: Dataset) -> None:
+    page = prepared.page("configure")
+    page.number_input(key="seeds").set_value(2)
+    page.number_input(key=forms.key_of("seed")).set_value(7)
     page.run()
     assert start(page).label == "Start 2 runs"
     start(page).click().run()
-    assert not page.exception
-    queued = list(reversed(RunStore(workspace).list()))
-    assert [(run.config.strategy, run.config.epochs, run.config.lr, run.config.dataset, run.status) for run in queued] == [
-        ("linear_probe", 3, 0.01, dataset.id, "queued"),
-        ("full_finetune", 3, 0.01, dataset.id, "queued"),
-    ]
-    assert page.title[0].value == "Monitor"
-    assert page.query_params["run"] in (queued[0].id, [queued[0].id])
+    assert [arm.seeds for arm in ComparisonStore(workspace).list()[0].strategies] == [(7, 8)]
+    assert sorted(run.config.seed for run in RunStore(workspace).list()) == [7, 8]
 
 
 def test_options_of_one_strategy_do_not_leak_into_another(workspace: Workspace, dataset: Dataset) -> None:

@@ -1,0 +1,164 @@
+"""Course: how far a comparison is, and the buttons that act on all of it.
+
+Not here: what came out (the verdict and the table), single runs (live, controls).
+"""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from engine.data.dataset import list_datasets
+from engine.errors import EngineError
+from engine.models.catalog import torchvision_version
+from engine.models.outline import Outline, load_outline, with_classes
+from engine.options import Value
+from engine.runs.comparison import MOST_SEEDS, Comparison, arm
+from engine.runs.run import Run
+from engine.runs.store import RESUMABLE
+from engine.training.freezing import STRATEGIES
+from pages.ui import epochs, forecast, status, text
+from pages.ui.resources import comparison_store, workspace
+from pages.ui.strategies import title
+
+_OWN: dict[str, tuple[str, Value]] = {"last_n": ("last_n", 2), "two_phase": ("last_n", 2), "named": ("patterns", "")}
+"""Strategy -> the option it asks for."""
+
+
+def progress(runs: Sequence[Run]) -> None:
+    """How many runs have ended, what runs now, and how long it will still take."""
+    ended = sum(run.status == "finished" for run in runs)
+    failed, waiting = sum(run.status == "failed" for run in runs), sum(run.status == "queued" for run in runs)
+    going = [run for run in runs if run.status == "running"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        status.badge(_whole(runs))
+        said = f"{ended} of {text.count(len(runs), 'run')} finished"
+        said += f", {failed} failed" if failed else ""
+        st.markdown(said + (f", {waiting} waiting" if waiting else ""))
+    if going or waiting:
+        st.progress(sum(_share(run) for run in runs) / len(runs), text=_now(going, seconds_left(runs)))
+
+
+def seconds_left(runs: Sequence[Run]) -> float | None:
+    """Seconds to the end of the last run, one after the other; None while one of them cannot be judged."""
+    known = {run.id: (run, epochs.of(run)) for run in runs if run.status in ("finished", "running")}
+    total = 0.0
+    for run in runs:
+        if run.status == "running":
+            left = forecast.seconds_left(run, known[run.id][1])
+        elif run.status == "queued":
+            left = forecast.seconds_of_queued(run, known)
+        else:
+            continue
+        if left is None:
+            return None
+        total += left
+    return total
+
+
+def buttons(comparison: Comparison, runs: Sequence[Run]) -> None:
+    """Stop, resume, grow, rename, delete: what is possible now."""
+    store, active = comparison_store(), any(run.status in status.ACTIVE for run in runs)
+    resumable = sum(run.status in RESUMABLE for run in runs)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        stopping = not any(run.status == "queued" for run in runs) and all(
+            run.requested == "stop" for run in runs if run.status == "running"
+        )
+        if active and st.button("Stop", icon=":material/stop:", disabled=stopping, help="Runs that have finished keep their results."):
+            _act(lambda: store.stop(comparison.id))
+        if resumable and st.button(f"Resume {text.count(resumable, 'run')}", icon=":material/play_arrow:", type="primary"):
+            _act(lambda: store.resume(comparison.id))
+        _add_seeds(comparison)
+        _add_strategy(comparison)
+        _rename(comparison)
+        _delete(comparison, len(runs), active)
+
+
+def outlines(backbones: Sequence[str], dataset: str) -> dict[str, Outline]:
+    """The outlines that are known already, with a head for the classes of the dataset: they put runs in order."""
+    classes = {about.id: about.classes for about in list_datasets(workspace())}.get(dataset)
+    found = {name: load_outline(workspace(), name, torchvision_version()) for name in backbones}
+    return {name: with_classes(outline, classes) for name, outline in found.items() if outline and classes}
+
+
+def _add_seeds(comparison: Comparison) -> None:
+    with st.popover("Add seeds", icon=":material/casino:"):
+        st.caption("Another seed starts the head and the order of images anew. More of them show how much is luck.")
+        count = st.number_input("More seeds", 1, MOST_SEEDS, 2, key="more_seeds")
+        labels = {arm.strategy: title(arm.strategy) for arm in comparison.strategies}
+        options = ["", *labels] if len(labels) > 1 else [""]
+        chosen = st.selectbox("Of", options, format_func=lambda name: labels.get(name, "every strategy"), key="more_seeds_of")
+        if st.button("Add them to the queue", type="primary", key="add_seeds"):
+            known = _outlines_of(comparison)
+            _act(lambda: comparison_store().add_seeds(comparison.id, int(count), strategy=chosen or "", outlines=known))
+
+
+def _add_strategy(comparison: Comparison) -> None:
+    with st.popover("Add a strategy", icon=":material/add:"):
+        st.caption("On the same images, with the options that the others share.")
+        name = st.selectbox("Strategy", list(STRATEGIES), format_func=title, key="more_strategy")
+        settings: dict[str, Value] = {}
+        if name in _OWN:
+            option, start = _OWN[name]
+            if isinstance(start, int):
+                settings[option] = int(st.number_input("Blocks to train", 1, 1000, start, key="more_blocks"))
+            else:
+                settings[option] = st.text_input("Names to train", placeholder="layer4*", key="more_names") or ""
+        seeds = st.number_input("Seeds", 1, MOST_SEEDS, None, placeholder="automatic", key="more_strategy_seeds")
+        if st.button("Add it to the queue", type="primary", key="add_strategy"):
+            known = _outlines_of(comparison)
+            _act(lambda: comparison_store().add_arm(comparison.id, arm(name, seeds=seeds, settings=settings), outlines=known))
+
+
+def _rename(comparison: Comparison) -> None:
+    with st.popover("Rename", icon=":material/edit:"):
+        name = st.text_input("Name", comparison.name, max_chars=120, key=f"rename_{comparison.id}")
+        if st.button("Rename it", type="primary", key="rename"):
+            _act(lambda: comparison_store().rename(comparison.id, name or ""))
+
+
+def _delete(comparison: Comparison, runs: int, active: bool) -> None:
+    """Two steps; the second says what is lost."""
+    with st.popover("Delete", icon=":material/delete:"):
+        if active:
+            st.markdown("Stop it first: runs of it are waiting or at work.")
+            return
+        too = st.checkbox(f"Delete its {text.count(runs, 'run')} with their weights and predictions too", key="delete_runs")
+        st.markdown("This cannot be undone." if too else "Its runs stay in the list of runs.")
+        if st.button("Delete for good", icon=":material/delete_forever:", type="primary", key="delete"):
+            _act(lambda: comparison_store().delete(comparison.id, runs=too))
+
+
+def _act(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except EngineError as error:  # a wish that cannot be, or another tab was faster
+        st.error(text.md(str(error)), icon=":material/error:")
+        return
+    st.rerun()
+
+
+def _outlines_of(comparison: Comparison) -> dict[str, Outline]:
+    return outlines([backbone for backbone, _ in comparison.backbones], comparison.dataset)
+
+
+def _whole(runs: Sequence[Run]) -> str:
+    """One status for all."""
+    states = {run.status for run in runs}
+    return next((name for name in ("running", "queued", "interrupted", "stopped", "failed") if name in states), "finished")
+
+
+def _share(run: Run) -> float:
+    """How far a run is, for the bar."""
+    if run.status != "running":
+        return 0.0 if run.status == "queued" else 1.0
+    return min(forecast.epochs_done(run, epochs.of(run)) / max(forecast.epochs_planned(run), 1), 1.0)
+
+
+def _now(going: Sequence[Run], left: float | None) -> str:
+    if not going:
+        return "Waiting for its turn; you can close this page."
+    run = going[0]
+    done = min(int(forecast.epochs_done(run, epochs.of(run))) + 1, forecast.epochs_planned(run))
+    named = f"{title(run.config.strategy)}, seed {run.config.seed}" + (f" and {len(going) - 1} more" if len(going) > 1 else "")
+    said = f"{text.md(named)}: epoch {done} of {forecast.epochs_planned(run)}"
+    return said + (f" · about {text.duration(left)} left in all" if left else "")

@@ -1,0 +1,87 @@
+"""One comparison: the sections of the page for a comparison, live while it runs.
+
+Not here: any of the sections themselves.
+"""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from engine.errors import EngineError
+from engine.runs.comparison import Comparison
+from engine.runs.run import Run
+from pages.ui import course, flipping, members, outcome, perclass, price, spans, status, takehome, text
+from pages.ui.judged import judged, signature
+from pages.ui.resources import comparison_store, workspace
+
+
+def show(comparison_id: str) -> None:
+    """Everything of it. The whole page is drawn anew when a run ends or starts; between that, only what ticks."""
+    store = comparison_store()
+    known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    if not runs:
+        st.info("All runs of this comparison were deleted. Add seeds to train it again, or delete it.", icon=":material/info:")
+        course.buttons(known, runs)
+        return
+    active = any(run.status in status.ACTIVE for run in runs)
+    as_drawn = (known, _state(runs))
+    st.fragment(_head, run_every="1s" if active else None)(comparison_id, as_drawn)
+    found = judged(workspace(), known, runs)
+    # Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it was.
+    st.subheader("Verdict", anchor=False)
+    outcome.verdict(found)
+    with st.container():
+        st.subheader("Strategies", anchor=False)
+        outcome.table(found)
+        with st.expander("Only differences of the configurations", icon=":material/difference:"):
+            outcome.differences(found)
+    st.subheader("Learning curves", anchor=False)
+    st.fragment(_curves, run_every="3s" if active else None)(comparison_id)
+    with st.container():
+        st.subheader("Accuracy against cost", anchor=False)
+        price.show(found)
+    with st.container():
+        st.subheader("Disagreements", anchor=False)
+        flipping.show(found)
+    with st.container():
+        st.subheader("Class by class", anchor=False)
+        perclass.show(found)
+    with st.container():
+        st.subheader("Runs", anchor=False)
+        members.show(found, runs)
+    with st.container():
+        st.subheader("Take it home", anchor=False)
+        takehome.show(found)
+
+
+def _head(comparison_id: str, as_drawn: tuple) -> None:
+    """Status and buttons; reruns the page once when something has ended, started or was changed in another tab."""
+    store = comparison_store()
+    try:
+        known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    except EngineError as error:  # deleted in another tab
+        st.info(text.md(str(error)))
+        return
+    course.progress(runs)
+    course.buttons(known, runs)
+    if (known, _state(runs)) != as_drawn:
+        st.rerun()
+
+
+def _curves(comparison_id: str) -> None:
+    store = comparison_store()
+    try:
+        known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    except EngineError:
+        return
+    spans.show(known, runs)
+
+
+def _state(runs: Sequence[Run]) -> tuple[tuple[object, ...], ...]:
+    return signature(workspace(), runs)
+
+
+def name_of(comparison: Comparison, runs: int) -> str:
+    """How a box calls it: `pets · 3 strategies, 9 runs`."""
+    name = text.short(comparison.name) or ", ".join(dict.fromkeys(backbone for backbone, _ in comparison.backbones))
+    return f"{name} · {text.count(len(comparison.strategies), 'strategy')}, {text.count(runs, 'run')}"

@@ -1,0 +1,105 @@
+"""Perclass: which classes a strategy finds and which it loses, beside the others, and where two of them confuse differently.
+
+Not here: the images themselves (flipping), the scores of one run (scores).
+"""
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine.evaluation.flips import confusion
+from pages.ui import charts, palette, text
+from pages.ui.judged import Judged
+
+MATRIX_CLASSES = 30
+LISTED = 40
+WORDS = {"test": "test", "val": "validation"}
+
+
+def table(judged: Judged) -> pd.DataFrame:
+    """One row a class: its images, the recall of every strategy in percent, and how far they are apart; the furthest first."""
+    images = np.bincount(judged.labels, minlength=len(judged.classes))
+    shares = {label: 100 * arm.recall for label, arm in judged.arms.items()}
+    frame = pd.DataFrame({"Class": judged.classes, "Images": images, **{text.short(label): share for label, share in shares.items()}})
+    values = np.stack(list(shares.values()))
+    frame["Apart"] = values.max(axis=0) - values.min(axis=0)
+    return frame[frame["Images"] > 0].sort_values("Apart", ascending=False, kind="stable")
+
+
+def difference(judged: Judged, first: str, second: str) -> np.ndarray:
+    """Float [classes, classes]: how many more images of the row's class the first strategy calls the column's than the second does."""
+    classes = len(judged.classes)
+    one, two = (confusion(judged.arms[label].guesses, judged.labels, classes) for label in (first, second))
+    return np.asarray(one - two)
+
+
+def figure(judged: Judged, first: str, second: str, theme: str = "") -> go.Figure:
+    """Blue where the first says it more often, red where the second does."""
+    values = difference(judged, first, second)
+    names = [escape(text.short(name, 22)) for name in judged.classes]
+    most = float(np.abs(values).max()) or 1.0
+    colours = palette.categorical(theme)
+    hover = [
+        [f"{escape(text.short(t, 30))} called {escape(text.short(g, 30))}: {values[r, c]:+.1f}" for c, g in enumerate(judged.classes)]
+        for r, t in enumerate(judged.classes)
+    ]
+    heat = go.Heatmap(
+        z=values,
+        zmin=-most,
+        zmax=most,
+        colorscale=[(0.0, colours[1]), (0.5, palette.surface(theme)), (1.0, colours[0])],
+        xgap=2,
+        ygap=2,
+        hovertext=hover,
+        hovertemplate="%{hovertext}<extra></extra>",
+        showscale=False,
+    )
+    drawn = go.Figure(heat)
+    ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "zeroline": False, "automargin": True}
+    drawn.update_xaxes(title="predicted", tickangle=-35 if len(names) > 4 else 0, **ticks)
+    drawn.update_yaxes(title="true", autorange="reversed", **ticks)
+    if len(names) <= 14:
+        ink = palette.ink(theme)
+        for (row, column), value in np.ndenumerate(values):
+            said = f"{value:+.1f}".removesuffix(".0") if round(value, 1) else ""
+            drawn.add_annotation(x=column, y=row, text=said, showarrow=False, font={"color": ink})
+    side = max(16, min(54, 440 // len(names)))
+    return drawn.update_layout(height=max(220, 110 + side * len(names)), margin={"l": 8, "r": 8, "t": 8, "b": 8})
+
+
+def show(judged: Judged) -> None:
+    """Recall of every class and strategy, and the difference of two confusion matrices; the pair is the one chosen above."""
+    if not judged.arms:
+        st.caption("Appears when a strategy has finished.")
+        return
+    frame = table(judged)
+    percent = {name: st.column_config.NumberColumn(format="%.0f %%") for name in frame.columns[2:-1]}
+    apart = st.column_config.NumberColumn(format="%.0f", help="Points between the best and the worst strategy.")
+    columns = {**percent, "Class": st.column_config.TextColumn(pinned=True), "Apart": apart}
+    height = min(38 + 35 * len(frame), 430)
+    st.dataframe(frame, hide_index=True, column_config=columns, height=height, placeholder="–", alt="Recall of every class and strategy")
+    st.caption(f"Recall: of the {WORDS[judged.split]} images of a class, how many are found; the mean of the seeds. Furthest apart first.")
+    first, second = st.session_state.get("flip_first"), st.session_state.get("flip_second")
+    if first == second or first not in judged.arms or second not in judged.arms:
+        return
+    assert first is not None and second is not None
+    st.markdown(f"**{text.md(text.short(first))}** minus **{text.md(text.short(second))}**: what they call the images of each class")
+    if len(judged.classes) <= MATRIX_CLASSES:
+        st.plotly_chart(
+            figure(judged, first, second), key="confusion_difference", config=charts.CONFIG, alt="Difference of two confusion matrices"
+        )
+    else:
+        st.dataframe(largest(judged, first, second), hide_index=True, alt="The largest differences of two confusion matrices")
+    st.caption("Images, mean of the seeds. On the diagonal more is better, beside it less. The pair is the one chosen under Disagreements.")
+
+
+def largest(judged: Judged, first: str, second: str) -> pd.DataFrame:
+    """The cells that differ most, for when the matrix would be too large to read."""
+    values = difference(judged, first, second)
+    order = np.argsort(-np.abs(values), axis=None, kind="stable")[:LISTED]
+    cells = [np.unravel_index(place, values.shape) for place in order]
+    rows = [(judged.classes[row], judged.classes[column], float(values[row, column])) for row, column in cells if values[row, column]]
+    return pd.DataFrame(rows, columns=["True class", "Predicted class", "Difference in images"])

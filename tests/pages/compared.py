@@ -1,0 +1,89 @@
+"""Comparisons as a worker leaves them, made without training, on a dataset with pictures, for the tests of Compare."""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.data.records import Dataset
+from engine.evaluation import metrics, predictions
+from engine.runs.comparison import Arm, Comparison, arm
+from engine.runs.comparisons import ComparisonStore
+from engine.runs.owners import this_process
+from engine.runs.run import Run
+from engine.runs.store import RunStore
+from engine.training.freezing import groups, plan_for
+from engine.workspace import Workspace
+from tests.pages import prepared
+
+
+def comparison(workspace: Workspace, of: Dataset, *arms: Arm, name: str = "pets") -> Comparison:
+    """Queued, of three strategies with two seeds each unless `arms` say otherwise."""
+    wanted = Comparison(
+        name=name,
+        dataset=of.id,
+        fingerprint=of.fingerprint,
+        backbones=(("resnet18", "default"),),
+        strategies=arms or tuple(arm(strategy, seeds=2) for strategy in ("linear_probe", "last_block", "full_finetune")),
+        shared=RunConfig(dataset=of.id, backbone="", epochs=4),
+    )
+    return ComparisonStore(workspace).create(wanted)
+
+
+def finish_all(workspace: Workspace, known: Comparison, of: Dataset, right: Mapping[str, float], *, images: int = 0) -> list[Run]:
+    """Let every queued run finish, right on this share of the images; see `finish`."""
+    store = ComparisonStore(workspace)
+    while claimed := store.claim(known.id, this_process()):
+        finish(workspace, claimed, of, right[claimed.config.strategy], images=images)
+    return store.runs_of(known.id)
+
+
+def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images: int = 0, views: str = "same") -> None:
+    """End a running run: started, four epochs, predictions of validation and test images, metrics. `images`: so many a split, made up."""
+    start(workspace, run, of, views=views)
+    store, folder = RunStore(workspace), workspace.run(run.id)
+    table = _table(run, of, right, images)
+    predictions.write(folder / "predictions.csv", table)
+    report = metrics.report(table, of.classes)
+    (folder / "metrics.json").write_text(json.dumps(report))
+    (folder / "best.safetensors").write_bytes(b"weights" * 100)
+    versions = {"torch": "2.0", "torchvision": "0.1"}
+    (folder / "config.json").write_text(json.dumps({"dataset": {"id": of.id, "name": "동물 *pets*"}, "versions": versions}))
+    seconds = {"linear_probe": 2.0, "last_block": 12.0}.get(run.config.strategy, 80.0)
+    scores = {f"{split}_accuracy": report["splits"][split]["accuracy"] for split in ("val", "test")}
+    summary = {"best_epoch": 3, "epochs": 4, "seconds": seconds, "peak_memory_bytes": 5_000_000, "cache": {"seconds": 4.0}, **scores}
+    store.record(run.id, {"event": "finished", "summary": summary})
+    store.finish(run.id, "finished")
+
+
+def start(workspace: Workspace, run: Run, of: Dataset, *, epochs: int = 4, views: str = "same") -> None:
+    """Let a running run start and end so many epochs. `views` is a preprocessing that others may not have."""
+    store, sized = RunStore(workspace), prepared.OUTLINE
+    workspace.run(run.id).mkdir(parents=True, exist_ok=True)
+    started = prepared._started(sized, run.config) | {"dataset": {"fingerprint": of.fingerprint}, "preprocessing": {"resize": views}}
+    store.record(run.id, started)
+    rates = {group.name: group.rates[0] for group in groups(sized, plan_for(sized, run.config))}
+    for number in range(1, epochs + 1):
+        store.record(run.id, prepared.epoch(number, rates))
+
+
+def _table(run: Run, of: Dataset, share: float, images: int):
+    pictures = [image for split in ("val", "test") for image in of.images_of(split)]
+    rows = [(image.name, image.split, image.label, image.index) for image in pictures]
+    if images:  # the pictures again and again
+        rows = [
+            (f"{number} {name}", split, label, number * 2 + (split == "test"))
+            for split in ("val", "test")
+            for of_split in ([row for row in rows if row[1] == split],)
+            for number in range(images)
+            for name, _, label, _ in (of_split[number % len(of_split)],)
+        ]
+    labels = np.array([row[2] for row in rows])
+    random = np.random.default_rng([run.config.seed, *run.config.strategy.encode()])
+    guesses = np.where(random.random(len(labels)) < share, labels, (labels + 1) % len(of.classes))
+    odds = random.uniform(0.01, 0.1, (len(labels), len(of.classes)))
+    odds[np.arange(len(labels)), guesses] = random.uniform(0.5, 0.9, len(labels))
+    odds /= odds.sum(axis=1, keepdims=True)
+    table = predictions.build([row[0] for row in rows], [row[1] for row in rows], [of.classes[row[2]] for row in rows], odds, of.classes)
+    return predictions.numbered(table, [row[3] for row in rows])
