@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from engine import devices
-from engine.bench import pagetimes, runner, thaw
+from engine.bench import pagetimes, parts, runner, thaw
 from engine.bench.report import ABOUT, PAGES, write_report
 from engine.bench.rows import ROWS, Row
 from engine.bench.setting import Recipe, prepare
@@ -32,16 +32,20 @@ def run(chosen: argparse.Namespace, recipe: Recipe, rows: list[Row], without: tu
     contenders = runner.contenders_here(without)
     if "fastai" not in (*contenders, *without):
         print("fastai is not installed, so it is left out. Install it with pip install -r requirements-bench.txt.", flush=True)
-    atomic_write(folder / ABOUT, json.dumps(_about(chosen, recipe), indent=1, ensure_ascii=False))
+    if rows or not (folder / ABOUT).is_file():
+        atomic_write(folder / ABOUT, json.dumps(_about(chosen, recipe), indent=1, ensure_ascii=False))
     if rows:
         runner.measure(folder, recipe, rows, chosen.repetitions, contenders, _say)
     if chosen.growth:
         runner.measure_growth(folder, recipe, _say, images=runner.GROWTH_IMAGES, epochs=runner.GROWTH_EPOCHS)
+    if chosen.parts:
+        parts.measure_parts(folder, recipe, chosen.repetitions, _say)
     if chosen.pages:
         atomic_write(folder / PAGES, json.dumps(pagetimes.measure(folder, recipe, _say), indent=1))
-    _say(f"The results are in {write_report(folder)}.")
+    _say(f"The results are in {write_report([folder], folder / 'report.md')}.")
     if chosen.write:
-        _say(f"The page is {write_report(folder, Path(chosen.write).expanduser().resolve())}.")
+        folders = [folder, *(Path(name).expanduser().resolve() for name in chosen.beside)]
+        _say(f"The page is {write_report(folders, Path(chosen.write).expanduser().resolve())}.")
 
 
 def _profile(folder: Path, recipe: Recipe, name: str) -> None:

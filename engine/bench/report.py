@@ -4,55 +4,77 @@ Loads without torch. Not here: measuring, the arithmetic of the table.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.bench import plots
-from engine.bench.arithmetic import Line, Spread, line
+from engine.bench.arithmetic import Line, Spread, line, spread
 from engine.bench.measurements import Key, Measurements
-from engine.bench.rows import AGAIN, ROWS, SEEDS
+from engine.bench.rows import AGAIN, PART, ROWS, SEEDS, TITLES
 from engine.workspace import atomic_write
 
 ABOUT, PAGES = "about.json", "pages.json"
 GROWTH = "growth of "
 
-_INTRODUCTION = """# Performance
+_HEAD = """# Performance
 
-Written by `{command}` on {date}; nothing on this page is typed by hand.
-
-{machine}. {threads} CPU threads for everyone; {images} training and {validation} validation images of {data},
-{backbone} at {side}, {epochs} epochs, batches of {batch_size}, {repetitions} repetitions with a seed each. Ratios are taken within
-a repetition, in which everyone has a turn and the order changes; the table shows the median, and in brackets the smallest and the largest.
+Written by `python -m engine bench`; nothing on this page is typed by hand. Ratios are taken within a repetition, in which everyone has
+a turn and the order changes; tables show the median, and in brackets the smallest and the largest.
 
 - **classic**: the loop of the notebooks: an image folder, decoded and cropped anew every epoch by the faster of 0 and 2 workers, frozen
   layers that are merely not optimised, single precision, Adam at the same rate, validation every epoch, the best epoch kept.
 - **fastai**: `vision_learner` with `freeze` or `unfreeze`, the same crop, head and starting weights, its other defaults untouched.
 - **bare**: the mathematics of Thaw on images that lie decoded in memory: no files, no predictions, nothing kept on disk. The limit.
-- **Thaw**: a run through the pipeline on a fresh workspace: decoding, training, checkpoints, audit, predictions, `result.csv`.
-  **again**: the same run once more on that workspace. The number format is measured once a machine, and importing the dataset
-  checks every image; neither is counted.
+- **Thaw**: runs through the pipeline on a fresh workspace: decoding, training, checkpoints, audit, predictions, `result.csv`.
+  **again**: the same once more on that workspace. The number format is measured once a machine, and importing the dataset checks every
+  image; neither is counted.
+
+"""
+_CONDITIONS = """## {images} training images, {epochs} epochs
+
+`{command}`, {date}. {machine}. {threads} CPU thread(s) for everyone; {images} training and {validation} validation images of {data},
+{backbone} at {side}, {epochs} epochs, batches of {batch_size}, {repetitions} repetitions with a seed each.
 
 """
 
 
-def write_report(folder: Path, page: Path | None = None) -> Path:
-    """Write `folder`/report.md with its plots, or `page` with the plots in a folder of its name beside it; returns the page."""
-    page = page or folder / "report.md"
-    about, measurements = json.loads((folder / ABOUT).read_text()), Measurements(folder)
-    like = Key(**about["like"])
-    parts = [_introduction(about, like, repetitions := _repetitions(measurements, like))]
-    lines = [made for row in ROWS.values() if _measured(made := line(row, measurements, like, range(repetitions)))]
-    if lines:
-        parts += [_ratios(lines), _seconds(lines), _accuracies(lines)]
-    figures = growth_plots(measurements, like)
-    for name, text in figures.items():
-        atomic_write(page.parent / page.stem / f"{name}.svg", text)
-    if figures:
-        parts.append(_growth(figures, page.stem))
-    if (folder / PAGES).is_file():
-        parts.append(page_table(json.loads((folder / PAGES).read_text())))
+def write_report(folders: Sequence[Path], page: Path) -> Path:
+    """Write `page` from what was measured in `folders`, its plots into a folder of its name beside it; returns the page."""
+    parts = [_HEAD]
+    for folder in folders:
+        about, measurements = json.loads((folder / ABOUT).read_text()), Measurements(folder)
+        like = Key(**about["like"])
+        parts.append(_conditions(about, like, repetitions := _repetitions(measurements, like)))
+        lines = [made for row in ROWS.values() if _measured(made := line(row, measurements, like, range(repetitions)))]
+        if lines:
+            parts += [_ratios(lines), _seconds(lines), _accuracies(lines)]
+        if worth := _parts(measurements):
+            parts.append(worth)
+        figures = growth_plots(measurements, like)
+        for name, text in figures.items():
+            atomic_write(page.parent / page.stem / f"{name}.svg", text)
+        if figures:
+            parts.append(_growth(figures, page.stem))
+        if (folder / PAGES).is_file():
+            parts.append(page_table(json.loads((folder / PAGES).read_text())))
     atomic_write(page, "\n".join(parts))
     return page
+
+
+def _parts(measurements: Measurements) -> str:
+    """The section on what each optimisation is worth; empty where that was not measured."""
+    found: dict[str, dict[int, float]] = {}
+    for made in measurements:
+        if made.key.contender == PART:
+            found.setdefault(made.key.what, {})[made.key.repetition] = made.seconds
+    rows = []
+    for name, title in TITLES.items():
+        on, off = found.get(f"{name}, on", {}), found.get(f"{name}, off", {})
+        if ratio := spread([off[number] / on[number] for number in on if number in off]):
+            seconds = [_plain(spread(list(side.values())), ".2f") for side in (off, on)]
+            rows.append(f"| {title} | {seconds[0]} | {seconds[1]} | {_times(ratio)} |")
+    head = "### What each part is worth\n\n| | seconds without | seconds with | ratio |\n|---|--:|--:|--:|\n"
+    return head + "\n".join(rows) + "\n" if rows else ""
 
 
 def growth_plots(measurements: Measurements, like: Key) -> dict[str, str]:
@@ -82,7 +104,7 @@ def page_table(pages: dict[str, dict[str, dict[str, float]]]) -> str:
     seen = [f"| {name} | {speed:.1f} | {100 * speed / alone:.0f} % |" for name, speed in speeds.items()]
     return "\n".join(
         [
-            "## Pages\n",
+            "### Pages\n",
             "95th percentile of the milliseconds from a key press to a page that stands still, idle and while resnet18 trains:\n",
             *("| page | idle | while training |", "|---|--:|--:|", *rows, ""),
             *("| somebody looks | images a second | of headless |", "|---|--:|--:|", *seen, ""),
@@ -90,8 +112,8 @@ def page_table(pages: dict[str, dict[str, dict[str, float]]]) -> str:
     )
 
 
-def _introduction(about: dict[str, str], like: Key, repetitions: int) -> str:
-    return _INTRODUCTION.format(
+def _conditions(about: dict[str, str], like: Key, repetitions: int) -> str:
+    return _CONDITIONS.format(
         command=about["command"],
         date=about["date"],
         machine=about["machine"],
@@ -115,18 +137,18 @@ def _ratios(lines: list[Line]) -> str:
         for made in lines
     ]
     note = f"\nThe classic loop and fastai do several trainings one by one: their times add up, and {SEEDS} seeds take {SEEDS} times one.\n"
-    return "## How many times as fast\n\n" + head + "".join(rows) + note
+    return "### How many times as fast\n\n" + head + "".join(rows) + note
 
 
 def _seconds(lines: list[Line]) -> str:
     names = ("classic", "fastai", "bare", "thaw", AGAIN)
-    head = "## Seconds\n\n| | classic | fastai | bare | Thaw | again |\n|---|--:|--:|--:|--:|--:|\n"
+    head = "### Seconds\n\n| | classic | fastai | bare | Thaw | again |\n|---|--:|--:|--:|--:|--:|\n"
     return head + "".join(f"| {made.row.title} | {' | '.join(_plain(made.seconds[name], '.2f') for name in names)} |\n" for made in lines)
 
 
 def _accuracies(lines: list[Line]) -> str:
     names = ("classic", "fastai", "bare", "thaw")
-    title = "## Validation accuracy, the mean over seeds, in brackets their range\n\n"
+    title = "### Validation accuracy, the mean over seeds, in brackets their range\n\n"
     head = f"{title}| | classic | fastai | bare | Thaw |\n|---|--:|--:|--:|--:|\n"
     return head + "".join(f"| {made.row.title} | {' | '.join(_plain(made.accuracy[name], '.3f') for name in names)} |\n" for made in lines)
 
@@ -134,7 +156,7 @@ def _accuracies(lines: list[Line]) -> str:
 def _growth(figures: Iterable[str], folder: str) -> str:
     shown = "\n\n".join(f"![Milliseconds an image by {name}]({folder}/{name}.svg)" for name in figures)
     told = "Thaw alone, fresh workspaces, whole runs: a flat line by images means that twice the images take twice the time."
-    return f"## How the cost grows\n\n{told}\n\n{shown}\n"
+    return f"### How the cost grows\n\n{told}\n\n{shown}\n"
 
 
 def _times(found: Spread | None) -> str:

@@ -12,6 +12,8 @@ Settings = Mapping[str, str | int]
 CONTENDERS = ("classic", "fastai", "bare", "thaw")
 AGAIN = "thaw again"
 """The second run on the same workspace: what the first one kept is there."""
+PART = "part"
+"""The contender under whose name the parts of Thaw are measured, on and off."""
 SEEDS = 20
 VIEWS = 4
 
@@ -68,3 +70,17 @@ ROWS: dict[str, Row] = {
 def trainings_of(rows: list[Row]) -> tuple[str, ...]:
     """Every training that the classic loop and fastai have to be measured in for these rows, once."""
     return tuple(dict.fromkeys(training for row in rows for training in row.trainings))
+
+
+TITLES = {
+    "activations": "frozen activations kept: linear probe",
+    "deep_activations": "frozen activations kept: last block",
+    "siblings": "one pass for all waiting runs: linear probe, last block, last stage",
+    "pixels": "decoded pixels kept: full fine-tuning",
+    "format": "number format measured instead of fp32: full fine-tuning",
+    "ahead": "batches made ahead in a thread: full fine-tuning",
+    "model": "the built model kept between runs: 5 seeds of a linear probe",
+    "memory": "small activations read without a thread: 5 seeds of a linear probe",
+    "saving": "short epochs saved together: 5 seeds of a linear probe",
+}
+"""The optimisations that are measured one by one, by name."""

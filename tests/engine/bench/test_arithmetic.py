@@ -10,8 +10,9 @@ import pytest
 from engine.bench import plots
 from engine.bench.arithmetic import line, of_row
 from engine.bench.measurements import RAW, Key, Measurement, Measurements
+from engine.bench.parts import PARTS
 from engine.bench.report import ABOUT, PAGES, write_report
-from engine.bench.rows import AGAIN, ROWS
+from engine.bench.rows import AGAIN, PART, ROWS, TITLES
 
 LIKE = Key(
     contender="",
@@ -94,8 +95,13 @@ def test_the_page_shows_what_was_measured(measurements: Measurements, tmp_path: 
     for images in (250, 500):
         key = replace(LIKE, contender="thaw", what="growth of last_block", images=images)
         measurements.add(Measurement(key=key, seconds=images / 100))
-    page = write_report(tmp_path, tmp_path / "docs" / "performance.md")
+    for repetition, (on, off) in enumerate([(2.0, 6.0), (2.0, 10.0), (4.0, 12.0)]):
+        for name, seconds in (("activations, on", on), ("activations, off", off)):
+            key = replace(LIKE, contender=PART, what=name, repetition=repetition)
+            measurements.add(Measurement(key=key, seconds=seconds))
+    page = write_report([tmp_path], tmp_path / "docs" / "performance.md")
     text = page.read_text()
+    assert "| frozen activations kept: linear probe | 10.00 (6.00–12.00) | 2.00 (2.00–4.00) | **3.00** (3.00–5.00) |" in text
     assert (
         "| linear probe | **20.00** (20.00–20.00) | ≥ 20 met | – | **1.25** (1.25–1.25) | ≤ 1.15 missed | **40.00** (40.00–40.00) |" in text
     )
@@ -105,6 +111,13 @@ def test_the_page_shows_what_was_measured(measurements: Measurements, tmp_path: 
     picture = ElementTree.parse(page.parent / "performance" / "images.svg").getroot()
     dots = [element for element in picture.iter() if element.tag.endswith("circle")]
     assert len(dots) == 2 and dots[0].get("cy") == dots[1].get("cy"), "10 ms an image, for few and for many"
+
+
+def test_every_part_has_a_title_and_a_way_to_do_without_it() -> None:
+    assert [part.name for part in PARTS] == list(TITLES)
+    for part in PARTS:
+        with part.without():
+            pass
 
 
 def test_a_plot_escapes_names_and_starts_at_zero() -> None:
