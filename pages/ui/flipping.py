@@ -62,11 +62,7 @@ def figure(judged: Judged, theme: str = "") -> go.Figure:
     drawn.update_xaxes(title="gets wrong", side="top", tickangle=-35 if len(labels) > 3 else 0, **ticks)
     drawn.update_yaxes(title="gets right", autorange="reversed", **ticks)
     if len(labels) <= NUMBERED:
-        most = max(int(counts.max()), 1)
-        paper = "#ffffff" if theme == "light" or (not theme and palette.ink() != "#e4edf2") else "#0f171c"
-        for (row, column), count in np.ndenumerate(counts):
-            said = {"text": "–" if row == column else str(count), "showarrow": False, "xref": "x", "yref": "y"}
-            drawn.add_annotation(x=column, y=row, font={"color": paper if count > 0.55 * most else palette.ink(theme)}, **said)
+        drawn.update_layout(annotations=_numbers(counts, theme))
     return drawn.update_layout(height=max(200, 110 + side * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
 
 
@@ -141,6 +137,22 @@ def _boxes(judged: Judged, labels: Sequence[str]) -> Wanted | None:
         st.session_state["flip_truth"] = None
     truth = st.selectbox("True class", there, index=None, placeholder="All", format_func=shown.__getitem__, key="flip_truth")
     return Wanted(first=first, second=second, kind=kind, truth=truth)
+
+
+def _numbers(counts: np.ndarray, theme: str) -> list[dict[str, object]]:
+    """The counts in their cells, to be given to plotly all at once: one by one it copies all that are there."""
+    most, ink = max(int(counts.max()), 1), palette.ink(theme)
+    paper = palette.page(theme)
+    return [
+        {
+            "x": column,
+            "y": row,
+            "text": "–" if row == column else str(count),
+            "showarrow": False,
+            "font": {"color": paper if count > 0.55 * most else ink},
+        }
+        for (row, column), count in np.ndenumerate(counts)
+    ]
 
 
 def _start(judged: Judged, labels: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from engine.runs.comparison import label_of
+from engine.runs.judgement import by_label
 from engine.runs.run import Run
 from pages.ui import status, text
 from pages.ui.any_runs import links
@@ -17,7 +17,7 @@ from pages.ui.judged import Judged
 
 def show(judged: Judged, runs: Sequence[Run]) -> None:
     """A table of all, and links to one of them. `runs` are as they stand now."""
-    labels = {run.id: label_of(judged.comparison, run.config) for run in runs}
+    labels = {run.id: label for label, of in by_label(judged.comparison, runs).items() for run in of}
     frame = pd.DataFrame(
         [
             {

@@ -36,6 +36,12 @@ def surface(theme: str = "") -> str:
     return str(st.get_option(f"theme.{chosen}.secondaryBackgroundColor") or ("#f2f6f9" if chosen == "light" else "#19252d"))
 
 
+def page(theme: str = "") -> str:
+    """The colour behind everything."""
+    chosen = theme or _theme()
+    return str(st.get_option(f"theme.{chosen}.backgroundColor") or ("#ffffff" if chosen == "light" else "#0f171c"))
+
+
 def ink(theme: str = "") -> str:
     """The colour of text."""
     chosen = theme or _theme()

@@ -62,10 +62,9 @@ def figure(judged: Judged, first: str, second: str, theme: str = "") -> go.Figur
     drawn.update_xaxes(title="predicted", tickangle=-35 if len(names) > 4 else 0, **ticks)
     drawn.update_yaxes(title="true", autorange="reversed", **ticks)
     if len(names) <= 14:
-        ink = palette.ink(theme)
-        for (row, column), value in np.ndenumerate(values):
-            said = f"{value:+.1f}".removesuffix(".0") if round(value, 1) else ""
-            drawn.add_annotation(x=column, y=row, text=said, showarrow=False, font={"color": ink})
+        font = {"color": palette.ink(theme)}
+        cells = [(row, column, f"{value:+.1f}".removesuffix(".0")) for (row, column), value in np.ndenumerate(values) if round(value, 1)]
+        drawn.update_layout(annotations=[{"x": c, "y": r, "text": said, "showarrow": False, "font": font} for r, c, said in cells])
     side = max(16, min(54, 440 // len(names)))
     return drawn.update_layout(height=max(220, 110 + side * len(names)), margin={"l": 8, "r": 8, "t": 8, "b": 8})
 

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from engine.config import options
 from engine.evaluation.wording import sentences
-from engine.runs.comparison import label_of
+from engine.runs.judgement import by_label
 from engine.runs.repeat import command_lines
 from engine.workspace import Workspace
 from pages.ui import comparison, flipping, outcome, perclass, price, spans, status, text
@@ -149,10 +149,11 @@ def _configuration(judged: Judged) -> list[str]:
 
 def _runs(judged: Judged) -> pd.DataFrame:
     excluded = judged.judgement.excluded
+    labels = {run.id: label for label, of in by_label(judged.comparison, judged.runs).items() for run in of}
     return pd.DataFrame(
         [
             {
-                "Strategy": label_of(judged.comparison, run.config),
+                "Strategy": labels[run.id],
                 "Seed": str(run.config.seed),
                 "Status": status.word(run.status),
                 "Why it does not count": excluded.get(run.id, ""),
