@@ -41,8 +41,9 @@ def headline(run: Run, rows: Rows) -> None:
         st.error(text.md(run.error or "The run failed without a word; its log may say more."), icon=":material/error:")
     else:
         kept = f" The best of {len(rows)} epochs is kept." if rows else ""
-        fallback = "Stopped as you asked." if run.status == "stopped" else "Interrupted."
-        st.warning(text.md(f"{run.error or fallback}{kept} Resume it to go on where it was."), icon=":material/info:")
+        said = run.error or ("Stopped as you asked." if run.status == "stopped" else "Interrupted.")
+        advice = "" if "Resume it" in said else " Resume it to go on where it was."
+        st.warning(text.md(f"{said}{kept}{advice}"), icon=":material/info:")
     if note := run.progress.get("note"):
         st.info(text.md(str(note)), icon=":material/info:")
 

@@ -1,0 +1,254 @@
+"""A comparison on the Compare page by AppTest: the verdict is the judgement's, every state is said, and names stay text."""
+
+import json
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.data.records import Dataset
+from engine.errors import RunError
+from engine.runs.comparison import Comparison, arm
+from engine.runs.comparisons import ComparisonStore
+from engine.runs.judgement import judgement
+from engine.runs.owners import this_process
+from engine.runs.store import RunStore
+from engine.workspace import Workspace
+from pages.ui import text
+from pages.ui.judged import judged
+from tests.pages import compared, made, prepared
+
+RIGHT = {"linear_probe": 0.5, "last_block": 0.75, "full_finetune": 0.97, "last_n": 0.8, "named": 0.8}
+IMAGES = 40
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return made.dataset(workspace)
+
+
+@pytest.fixture
+def known(workspace: Workspace, dataset: Dataset) -> Comparison:
+    """Finished, on 40 images a split."""
+    known = compared.comparison(workspace, dataset)
+    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
+    return known
+
+
+def opened(known: Comparison) -> AppTest:
+    page = prepared.page("compare", comparison=known.id)
+    assert not page.exception
+    return page
+
+
+def table(page: AppTest):
+    return page.dataframe[0].value.set_index("strategy")
+
+
+def chart(page: AppTest, key: str) -> dict:
+    return next(json.loads(one.proto.spec) for one in page.get("plotly_chart") if one.proto.id.endswith(key))
+
+
+def button(page: AppTest, label: str):
+    return next(one for one in page.button if one.label.startswith(label))
+
+
+def test_the_verdict_on_the_page_is_the_judgement_s(workspace: Workspace, known: Comparison) -> None:
+    said = judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id)).sentences
+    drawn = prepared.drawn(opened(known))
+    assert len(said) >= 4
+    for sentence in said:
+        assert text.md(sentence) in drawn
+
+
+def test_the_table_has_one_row_a_strategy_with_interval_calibration_and_cost(workspace: Workspace, known: Comparison) -> None:
+    found = table(opened(known))
+    assert set(found.index) == {"linear_probe", "last_block", "full_finetune"}
+    verdict = judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id)).verdict
+    assert verdict is not None and verdict.accuracy_test is not None
+    row = found.loc["full_finetune"]
+    assert (row["verdict"], row["runs"], row["seconds"], row["memory"]) == ("chosen", "2 of 2", 80.0, 5.0)
+    assert row["accuracy"] == pytest.approx(100 * verdict.accuracy_test)
+    assert row["checkpoint"] == pytest.approx(700 / 1e6)
+    low, high = (float(word) for word in str(row["band"]).replace(", above", "").split(" to "))
+    assert 0 <= low < high < 100 and row["calibration"] > 0
+
+
+def test_what_is_shown_of_a_strategy_is_said_of_it(workspace: Workspace, dataset: Dataset) -> None:
+    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
+    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
+    page = opened(known)
+    assert "full\\_finetune is better than linear\\_probe by" in prepared.drawn(page)
+    assert dict(table(page)["verdict"]) == {"linear_probe": "shown to be worse", "full_finetune": "chosen"}
+
+
+def test_while_nothing_has_finished_the_page_waits_in_words(workspace: Workspace, dataset: Dataset) -> None:
+    waiting = compared.comparison(workspace, dataset)
+    page = opened(waiting)
+    drawn = prepared.drawn(page)
+    assert "0 of 6 runs finished, 6 waiting" in drawn
+    assert text.md("No run of this comparison has finished yet, so there is nothing to judge.") in drawn
+    assert list(table(page)["verdict"]) == ["not finished"] * 3
+    button(page, "Stop").click().run()
+    assert {run.status for run in ComparisonStore(workspace).runs_of(waiting.id)} == {"stopped"}
+    button(page, "Resume 6 runs").click().run()
+    assert {run.status for run in ComparisonStore(workspace).runs_of(waiting.id)} == {"queued"}
+
+
+def test_a_comparison_under_way_shows_its_curves_and_what_is_known(workspace: Workspace, dataset: Dataset) -> None:
+    known = compared.comparison(workspace, dataset)
+    store = ComparisonStore(workspace)
+    for _ in range(2):
+        claimed = store.claim(known.id, this_process())
+        assert claimed is not None
+        compared.finish(workspace, claimed, dataset, 0.9, images=IMAGES)
+    running = store.claim(known.id, this_process())
+    assert running is not None
+    compared.start(workspace, running, dataset, epochs=1)
+    page = opened(known)
+    drawn = prepared.drawn(page)
+    assert "2 of 6 runs finished, 3 waiting" in drawn
+    assert text.md("4 of 6 runs have not finished yet; the verdict may change.") in drawn
+    assert "epoch 2 of 4" in page.get("progress")[0].proto.text and "left in all" in page.get("progress")[0].proto.text
+    drawn_curves = [trace for trace in chart(page, "spans")["data"] if trace.get("name")]
+    assert [len(trace["x"]) for trace in drawn_curves] == [4, 1]
+
+
+def test_what_is_not_judged_is_named_with_its_reason(workspace: Workspace, dataset: Dataset) -> None:
+    known = compared.comparison(workspace, dataset)
+    store, runs = ComparisonStore(workspace), RunStore(workspace)
+    odd = 0
+    while claimed := store.claim(known.id, this_process()):
+        if claimed.config.strategy == "last_block":
+            runs.finish(claimed.id, "failed", error="Out of memory: <b>batch</b> 32.")
+        else:
+            odd += claimed.config.strategy == "full_finetune"
+            compared.finish(workspace, claimed, dataset, 0.8, images=IMAGES, views="other" if odd == 2 else "same")
+            odd += odd == 2
+    page = opened(known)
+    excluded = judgement(workspace, known, store.runs_of(known.id)).excluded
+    assert len(excluded) == 3
+    for reason in excluded.values():
+        assert text.md(reason) in prepared.drawn(page)
+    assert "2 failed" in prepared.drawn(page)
+    assert table(page).loc["last_block", "verdict"] == "not judged"
+
+
+@pytest.mark.parametrize("kind", ["first", "second", "neither"])
+def test_the_disagreements_are_exactly_these_images(workspace: Workspace, known: Comparison, kind: str) -> None:
+    page = opened(known)
+    page.selectbox(key="flip_first").set_value("full_finetune")
+    page.selectbox(key="flip_second").set_value("linear_probe")
+    page.radio(key="flip_kind").set_value(kind).run()
+    assert not page.exception
+    found = judged(workspace, known, ComparisonStore(workspace).runs_of(known.id))
+    one, two = found.arms["full_finetune"].votes, found.arms["linear_probe"].votes
+    wanted = {
+        place
+        for place in range(IMAGES)
+        if {
+            "first": one.right[place] and not two.right[place],
+            "second": two.right[place] and not one.right[place],
+            "neither": not one.right[place] and not two.right[place] and one.guesses[place] != two.guesses[place],
+        }[kind]
+    }
+    shown = cards(page)
+    assert {int(card["id"]) for card in shown} == wanted
+    for card in shown:
+        place = int(card["id"])
+        assert card["src"] == f"/api/thumbnails/{known.dataset}/{found.images[place]}"
+        assert found.classes[one.guesses[place]] in card["title"] and found.classes[two.guesses[place]] in card["note"]
+    if kind == "first":
+        truth = made.CLASSES[1]
+        page.selectbox(key="flip_truth").set_value(truth).run()
+        assert {int(card["id"]) for card in cards(page)} == {place for place in wanted if found.classes[found.labels[place]] == truth}
+
+
+def cards(page: AppTest) -> list[dict]:
+    found = [json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"]
+    return found[0]["items"] if found else []
+
+
+def test_names_of_every_kind_stay_text(workspace: Workspace, dataset: Dataset) -> None:
+    name = "<script>alert(1)</script> :red[x] 고양이 *b* [l](http://evil.example)"
+    evil = arm("named", seeds=1, settings={"patterns": "layer4*, <img src=x onerror=alert(1)>:red[y]"})
+    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), name=name)
+    ComparisonStore(workspace).add_arm(known.id, evil)
+    store = ComparisonStore(workspace)
+    while claimed := store.claim(known.id, this_process()):
+        if claimed.config.strategy == "named":
+            RunStore(workspace).finish(claimed.id, "failed", error=f"No block is called {claimed.config.patterns}.")
+        else:
+            compared.finish(workspace, claimed, dataset, 0.8, images=IMAGES)
+    page = opened(known)
+    drawn, html = prepared.drawn(page), prepared.html(page)
+    for hostile in (r":red\[", "<img", "<script", r"\]\(http"):
+        assert not re.search(rf"(?<!\\){hostile}", drawn), hostile
+    assert "<img" not in html and "<script" not in html
+    assert all("<img" not in one.proto.spec for one in page.get("plotly_chart"))
+
+
+def test_forty_runs_are_one_page(workspace: Workspace, dataset: Dataset) -> None:
+    arms = [arm("last_n", seeds=2, settings={"last_n": 2, "lr": number / 1000}) for number in range(1, 21)]
+    known = compared.comparison(workspace, dataset, *arms)
+    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
+    page = opened(known)
+    assert len(table(page)) == 20
+    assert "40 of 40 runs finished" in prepared.drawn(page)
+    assert len(chart(page, "flips")["data"][1]["customdata"]) == 20 * 19
+
+
+def test_one_strategy_alone_is_not_compared(workspace: Workspace, dataset: Dataset) -> None:
+    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=2))
+    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
+    drawn = prepared.drawn(opened(known))
+    assert text.md("One strategy alone cannot be compared; train another on the same split.") in drawn
+    assert "Appears when two strategies have finished." in drawn
+
+
+def test_a_comparison_grows_is_renamed_and_goes(workspace: Workspace, known: Comparison) -> None:
+    store, page = ComparisonStore(workspace), opened(known)
+    page.number_input(key="more_seeds").set_value(1)
+    page.selectbox(key="more_seeds_of").set_value("linear_probe")
+    page.button(key="add_seeds").click().run()
+    assert [run.config.seed for run in store.runs_of(known.id) if run.status == "queued"] == [2]
+    page.selectbox(key="more_strategy").set_value("last_n").run()
+    page.number_input(key="more_blocks").set_value(3)
+    page.number_input(key="more_strategy_seeds").set_value(1)
+    page.button(key="add_strategy").click().run()
+    assert store.get(known.id).strategies[-1].label == "last_n last_n=3"
+    page.text_input(key=f"rename_{known.id}").set_value("새 이름")
+    page.button(key="rename").click().run()
+    assert store.get(known.id).name == "새 이름"
+    button(page, "Stop").click().run()
+    page.checkbox(key="delete_runs").check().run()
+    page.button(key="delete").click().run()
+    assert not page.exception
+    with pytest.raises(RunError):
+        store.get(known.id)
+    assert RunStore(workspace).list() == []
+
+
+def test_a_strategy_that_is_there_already_is_refused_in_words(workspace: Workspace, known: Comparison) -> None:
+    page = opened(known)
+    page.selectbox(key="more_strategy").set_value("linear_probe")
+    page.button(key="add_strategy").click().run()
+    assert "is part of this comparison already" in prepared.drawn(page)
+
+
+def test_an_address_of_no_comparison_says_so_and_shows_another(workspace: Workspace, known: Comparison) -> None:
+    page = prepared.page("compare", comparison="comparison-0000000000")
+    assert not page.exception
+    assert "There is no comparison" in page.warning[0].value
+    assert "6 of 6 runs finished" in prepared.drawn(page)
+
+
+def test_any_runs_are_the_other_mode_and_the_address_keeps_it(workspace: Workspace, known: Comparison) -> None:
+    page = opened(known)
+    page.segmented_control(key="compare_mode").set_value("dataset").run()
+    assert page.multiselect
+    assert "comparison" not in page.query_params
+    page.run()
+    assert page.multiselect
+    page.segmented_control(key="compare_mode").set_value("comparison").run()
+    assert not page.multiselect and "dataset" not in page.query_params
