@@ -42,8 +42,8 @@ class Warm:
     def lend(self, chain: Chain, key: Key, notes: tuple[str, ...], *, seed: int) -> None:
         """Remember how `chain`, which has just been loaded, looks now."""
         state = chain.model.state_dict()
-        if sum(tensor.nbytes for tensor in state.values()) > LIMIT_BYTES:
-            return
+        if not chain.cacheable or sum(tensor.nbytes for tensor in state.values()) > LIMIT_BYTES:
+            return  # hooks may remember a forward pass
         new_head = is_new_head(chain.model, chain.head, chain.backbone, seed)
         copies = {name: tensor.detach().clone() for name, tensor in state.items()}
         with self._lock:

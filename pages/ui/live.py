@@ -13,7 +13,7 @@ import streamlit as st
 
 from engine.config import command_line, options
 from engine.runs.run import Run
-from pages.ui import charts, forecast, status, strip, text
+from pages.ui import cached, charts, forecast, status, strip, text
 from pages.ui.resources import run_store
 from pages.ui.strategies import title
 from pages.ui.unfreezing import phase_of
@@ -55,7 +55,10 @@ def outcome(run: Run, rows: Rows) -> str:
     said = [f"{text.percent(float(score))} on {words} images" for score, words in scores if isinstance(score, int | float)]
     parts = [f"Best epoch {summary.get('best_epoch', '?')} of {len(rows)}."]
     parts += [f"Accuracy: {', '.join(said)}."] if said else []
-    parts += [f"Took {text.duration(float(str(summary['seconds'])))}."] if "seconds" in summary else []
+    if "seconds" in summary:
+        once = float(str(cached.record(run).get("seconds") or 0.0))
+        share = f", {text.duration(once)} of it for computing the frozen part once" if once >= 1 else ""
+        parts.append(f"Took {text.duration(float(str(summary['seconds'])) + once)}{share}.")
     if summary.get("frozen_unchanged") and _something_was_frozen(run):
         parts.append("Every frozen parameter is bit for bit what it was.")
     return " ".join(parts)
