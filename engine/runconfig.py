@@ -186,6 +186,15 @@ class RunConfig:
         high=2**31 - 1,
         basic=True,
     )
+    train_share: int = option(
+        100,
+        "Percent of the training images that training uses, the same of every class; smaller shares lie within larger ones. "
+        "Shows what more images would bring.",
+        section="control",
+        label="Share of the training images",
+        low=1,
+        high=100,
+    )
     data_seed: int = option(
         0,
         "Decides the augmented views, so that runs with different seeds still see the same pictures.",

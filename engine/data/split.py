@@ -52,6 +52,18 @@ def assign(candidates: Sequence[Candidate], *, ratios: Ratios = DEFAULT_RATIOS, 
     return splits
 
 
+def share_of(images: Sequence[tuple[str, int]], percent: int) -> list[int]:
+    """Positions of `percent` of the images, given as (sha256, label), in their order: of every class the same share, at least one.
+
+    Who is taken depends on content alone, so that a smaller share lies within every larger one.
+    """
+    classes: dict[int, list[tuple[str, int]]] = {}
+    for position, (sha256, label) in enumerate(images):
+        classes.setdefault(label, []).append((hashlib.sha256(f"share {sha256}".encode()).hexdigest(), position))
+    taken = [sorted(members)[: max(1, math.ceil(len(members) * percent / 100))] for members in classes.values()]
+    return sorted(position for members in taken for _, position in members)
+
+
 def fingerprint(classes: Sequence[str], rows: Sequence[tuple[str, int, Split]]) -> str:
     """A hash of what training can see: class names, and (sha256, label, split) of every image in any order."""
     digest = hashlib.sha256(repr(tuple(classes)).encode("utf-8", "backslashreplace"))

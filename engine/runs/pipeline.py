@@ -75,6 +75,7 @@ def _started(session: Session) -> Json:
         "blocks": blocks,
         "phases": [{"epochs": phase.epochs, "lr": phase.lr, "lr_decay": phase.lr_decay} for phase in training.plan.phases],
         **{f"{split}_images": len(images) for split, images in session.splits.items()},
+        "train_images": len(session.training_images),
         "dataset": {"id": session.dataset.id, "name": session.dataset.name, "fingerprint": session.dataset.fingerprint},
         "preprocessing": dataclasses.asdict(session.preprocessing),
         "epochs_done": training.position.epoch,
@@ -85,7 +86,7 @@ def _train(shared: Shared) -> Iterator[Json]:
     session = shared.session
     training = session.training
     recorder = Recorder(session.folder, history=training.position.history)
-    train, val = shared.source("train"), shared.source("val")
+    train, val = shared.training(), shared.source("val")
     speed, saver = Speed(), Saver(session)
     try:
         for event in fit(training, train, val):

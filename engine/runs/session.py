@@ -14,6 +14,7 @@ from engine.config import RunConfig
 from engine.data.dataset import SPLITS, Dataset, Image, open_dataset
 from engine.data.images import Preprocessing
 from engine.data.pixels import Pixels, ensure
+from engine.data.split import share_of
 from engine.errors import DatasetError
 from engine.models import registry
 from engine.models.cache import load_backbone, prepare_weights
@@ -57,6 +58,12 @@ class Session:
         labels = [image.label for image in images]
         layout = self.numerics.memory_format
         return PixelSource(self.pixels, rows, labels, preprocessing=self.preprocessing, device=self.training.device, memory_format=layout)
+
+    @property
+    def training_images(self) -> tuple[Image, ...]:
+        """Those of the training images that training uses."""
+        images = self.dataset.images_of("train")
+        return tuple(images[place] for place in share_of([(image.sha256, image.label) for image in images], self.config.train_share))
 
     @property
     def splits(self) -> dict[str, tuple[Image, ...]]:

@@ -33,9 +33,15 @@ class Shared:
     waiting: int
     """How many other runs the same pass was for."""
 
+    def training(self) -> Source:
+        """The images that training uses."""
+        return self._source(self.session.training_images)
+
     def source(self, split: str) -> Source:
         """All images of `split`, in its order."""
-        images = self.session.splits[split]
+        return self._source(self.session.splits[split])
+
+    def _source(self, images: tuple[Image, ...]) -> Source:
         source = self.session.source(images)
         name = images[0].split if images else "train"
         return self.cache.source(self.session.pixels, source, name, _places(self.session, images))

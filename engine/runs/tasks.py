@@ -93,7 +93,7 @@ def learning_rates(workspace: Workspace, arguments: Json) -> Iterator[Json]:
         session = yield from open_session(config, folder, workspace, config.device)
         with session.pixels:
             points = []
-            for point in range_test(session.training, session.source(session.splits["train"])):
+            for point in range_test(session.training, session.source(session.training_images)):
                 points.append(point)
                 yield {"event": "progress", "stage": "learning rates", "done": len(points), "total": STEPS}
     finally:

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from engine.data.split import Candidate, assign, fingerprint
+from engine.data.split import Candidate, assign, fingerprint, share_of
 from engine.errors import DatasetError
 
 
@@ -81,3 +81,18 @@ def test_fingerprint_sees_content_label_split_and_class_names_but_not_order() ->
     assert fingerprint(("x", "y"), rows[::-1]) == base
     changed = [("a", 0, "val"), ("b", 1, "val")], [("a", 1, "train"), ("b", 1, "val")], [("c", 0, "train"), ("b", 1, "val")]
     assert len({base, fingerprint(("x", "z"), rows), *(fingerprint(("x", "y"), other) for other in changed)}) == 5
+
+
+def test_shares_lie_within_each_other_and_hold_the_same_part_of_every_class() -> None:
+    images = [(f"{label}-{number}", label) for label, count in enumerate((100, 40, 3)) for number in range(count)]
+    shares = {percent: set(share_of(images, percent)) for percent in (1, 10, 25, 50, 100)}
+    assert shares[1] < shares[10] < shares[25] < shares[50] < shares[100] == set(range(143))
+    assert Counter(images[place][1] for place in shares[25]) == {0: 25, 1: 10, 2: 1}
+    assert Counter(images[place][1] for place in shares[1]) == {0: 1, 1: 1, 2: 1}
+
+
+def test_a_share_depends_on_content_and_not_on_order() -> None:
+    images = [(f"image {number}", number % 2) for number in range(60)]
+    turned = images[::-1]
+    assert {images[place] for place in share_of(images, 30)} == {turned[place] for place in share_of(turned, 30)}
+    assert share_of(images, 30) == sorted(share_of(images, 30))

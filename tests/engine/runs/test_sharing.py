@@ -164,3 +164,17 @@ def test_a_stopped_run_is_concluded_without_the_cache(workspace: Workspace, data
     forget(workspace)
     (finished,) = [event for event in conclude(run, workspace, device="cpu") if event["event"] == "finished"]
     assert finished["summary"]["cache"] == {"files": [], "seconds": 0.0, "saved_seconds": 0, "shared_with": 0}
+
+
+def test_a_share_of_the_images_trains_on_those_alone_and_reads_what_was_kept_for_all(workspace: Workspace, dataset: Dataset) -> None:
+    done(workspace, queued(workspace, dataset))
+    half = queued(workspace, dataset, train_share=50)
+    assert states(done(workspace, half)[1]) == {"found"}
+    forget(workspace)
+    again = queued(workspace, dataset, train_share=50)
+    assert states(done(workspace, again)[1]) == {"computed"}
+    assert equal(weights(workspace, half), weights(workspace, again))
+    started = next(
+        event for event in execute(queued(workspace, dataset, train_share=10), workspace, device="cpu") if event["event"] == "started"
+    )
+    assert 0 < started["train_images"] < len(dataset.images_of("train")) / 4
