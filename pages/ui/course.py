@@ -65,7 +65,9 @@ def buttons(comparison: Comparison, runs: Sequence[Run]) -> None:
         )
         if active and st.button("Stop", icon=":material/stop:", disabled=stopping, help="Runs that have finished keep their results."):
             _act(lambda: store.stop(comparison.id))
-        if resumable and st.button(f"Resume {text.count(resumable, 'run')}", icon=":material/play_arrow:", type="primary"):
+        if resumable and st.button(
+            f"Resume {text.count(resumable, 'run')}", icon=":material/play_arrow:", type="secondary" if active else "primary"
+        ):
             _act(lambda: store.resume(comparison.id))
         _add_seeds(comparison)
         _add_strategy(comparison)

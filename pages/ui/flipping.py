@@ -54,16 +54,18 @@ def figure(judged: Judged, theme: str = "") -> go.Figure:
     names = [escape(text.short(label, 26)) for label in labels]
     accent = palette.categorical(theme)[0]
     side = max(14, min(56, 460 // len(labels)))
-    heat = go.Heatmap(
-        z=counts, colorscale=[(0.0, palette.surface(theme)), (1.0, accent)], showscale=False, xgap=2, ygap=2, hoverinfo="skip", zmin=0
-    )
+    ramp, most = [(0.0, palette.surface(theme)), (1.0, accent)], max(int(counts.max()), 1)
+    heat = go.Heatmap(z=counts, colorscale=ramp, zmin=0, zmax=most, showscale=False, xgap=2, ygap=2, hoverinfo="skip")
     drawn = go.Figure([heat, _clickable(counts, names, labels, side)])
-    ticks = {"tickvals": list(range(len(labels))), "ticktext": names, "showgrid": False, "zeroline": False, "automargin": True}
-    drawn.update_xaxes(title="gets wrong", side="top", tickangle=-35 if len(labels) > 3 else 0, **ticks)
-    drawn.update_yaxes(title="gets right", autorange="reversed", **ticks)
+    # Columns go by number: names would need more room than a telephone has.
+    ticks = {"tickvals": list(range(len(labels))), "showgrid": False, "zeroline": False, "automargin": True}
+    numbers = [str(number) for number in range(1, len(labels) + 1)]
+    drawn.update_xaxes(title="gets wrong", side="top", tickangle=0, ticktext=numbers, **ticks)
+    rows = [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
+    drawn.update_yaxes(title="gets right", autorange="reversed", ticktext=rows, **ticks)
     if len(labels) <= NUMBERED:
         drawn.update_layout(annotations=_numbers(counts, theme))
-    return drawn.update_layout(height=max(200, 110 + side * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
+    return drawn.update_layout(height=max(180, 80 + side * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
 
 
 def show(judged: Judged) -> None:

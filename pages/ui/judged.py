@@ -19,7 +19,7 @@ from engine.runs.judgement import Judgement, by_label, judgement
 from engine.runs.run import Run
 from engine.workspace import Workspace
 
-COSTS = {"seconds": "Seconds of training", "trainable_parameters": "Parameters that train", "peak_memory_bytes": "Peak memory, bytes"}
+COSTS = {"seconds": "Seconds of training", "trainable_parameters": "Parameters that train", "peak_memory_bytes": "Peak memory, MB"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.evaluation.flips import confusion
-from pages.ui import charts, palette, text
+from pages.ui import palette, text
 from pages.ui.judged import Judged
 
 MATRIX_CLASSES = 30
+NUMBERED = 14
 LISTED = 40
 WORDS = {"test": "test", "val": "validation"}
 
@@ -61,12 +62,26 @@ def figure(judged: Judged, first: str, second: str, theme: str = "") -> go.Figur
     ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "zeroline": False, "automargin": True}
     drawn.update_xaxes(title="predicted", tickangle=-35 if len(names) > 4 else 0, **ticks)
     drawn.update_yaxes(title="true", autorange="reversed", **ticks)
-    if len(names) <= 14:
-        font = {"color": palette.ink(theme)}
-        cells = [(row, column, f"{value:+.1f}".removesuffix(".0")) for (row, column), value in np.ndenumerate(values) if round(value, 1)]
-        drawn.update_layout(annotations=[{"x": c, "y": r, "text": said, "showarrow": False, "font": font} for r, c, said in cells])
+    if len(names) <= NUMBERED:
+        drawn.update_layout(annotations=_numbers(values, most, theme))
     side = max(16, min(54, 440 // len(names)))
     return drawn.update_layout(height=max(220, 110 + side * len(names)), margin={"l": 8, "r": 8, "t": 8, "b": 8})
+
+
+def _numbers(values: np.ndarray, most: float, theme: str) -> list[dict[str, object]]:
+    """What is not zero, in its cell."""
+    page, ink = palette.page(theme), palette.ink(theme)
+    return [
+        {
+            "x": column,
+            "y": row,
+            "text": f"{value:+.1f}".removesuffix(".0").replace("-", "−"),
+            "showarrow": False,
+            "font": {"color": page if abs(value) > 0.55 * most else ink},
+        }
+        for (row, column), value in np.ndenumerate(values)
+        if round(value, 1)
+    ]
 
 
 def show(judged: Judged) -> None:
@@ -87,9 +102,9 @@ def show(judged: Judged) -> None:
     assert first is not None and second is not None
     st.markdown(f"**{text.md(text.short(first))}** minus **{text.md(text.short(second))}**: what they call the images of each class")
     if len(judged.classes) <= MATRIX_CLASSES:
-        st.plotly_chart(
-            figure(judged, first, second), key="confusion_difference", config=charts.CONFIG, alt="Difference of two confusion matrices"
-        )
+        drawn, said = figure(judged, first, second), "Difference of two confusion matrices"
+        with st.container(width=max(360, min(200 + 70 * len(judged.classes), 1100))):
+            st.plotly_chart(drawn, key="confusion_difference", config={"displayModeBar": False}, alt=said)
     else:
         st.dataframe(largest(judged, first, second), hide_index=True, alt="The largest differences of two confusion matrices")
     st.caption("Images, mean of the seeds. On the diagonal more is better, beside it less. The pair is the one chosen under Disagreements.")

@@ -13,6 +13,9 @@ import streamlit as st
 from pages.ui import charts, palette, text
 from pages.ui.judged import COSTS, Judged
 
+_UNITS = {"peak_memory_bytes": 1e-6}
+"""What a figure shows of a cost: megabytes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
@@ -46,6 +49,7 @@ def offers(judged: Judged, cost: str, theme: str = "") -> list[Offer]:
 def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
     """Filled: nothing as cheap is shown to be more accurate. Hollow: something is."""
     drawn = go.Figure()
+    wide = _wide(found)
     for offer in found:
         reach = {"array": [offer.high - offer.value], "arrayminus": [offer.value - offer.low], "thickness": 1.5, "width": 5}
         drawn.add_trace(
@@ -54,20 +58,32 @@ def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
                 y=[offer.value],
                 name=escape(text.short(offer.name, 40)),
                 mode="markers+text" if len(found) <= 12 else "markers",
-                text=[escape(text.short(offer.name, 28))],
-                textposition="top center",
+                text=[f"  {escape(text.short(offer.name, 28))}  "],
+                textposition=_beside(offer, found, wide),
                 cliponaxis=False,
                 marker={"size": 13, "symbol": "circle" if offer.worth else "circle-open", "color": offer.colour, "line": {"width": 2}},
                 error_y={"type": "data", "symmetric": False, "color": palette.faint(offer.colour, 0.6), **reach},
                 hovertemplate=f"%{{y:.1%}} ({offer.low:.1%} to {offer.high:.1%})<br>%{{x:,.4s}}<extra>%{{fullData.name}}</extra>",
             )
         )
-    wide = max((offer.cost for offer in found), default=1) > 8 * min((offer.cost for offer in found if offer.cost > 0), default=1)
-    drawn.update_xaxes(title=COSTS[cost].lower(), type="log" if wide and all(offer.cost > 0 for offer in found) else "linear")
+    drawn.update_xaxes(title=COSTS[cost].lower(), type="log" if wide else "linear", nticks=6)
     if not wide:
         drawn.update_xaxes(rangemode="tozero")
     drawn.update_yaxes(title="accuracy", tickformat=".0%", nticks=6)
     return drawn.update_layout(height=360, margin={"l": 0, "r": 24, "t": 16, "b": 0}, showlegend=False)
+
+
+def _wide(found: list[Offer]) -> bool:
+    """Whether costs differ so much that only a logarithmic axis shows them all."""
+    costs = [offer.cost for offer in found]
+    return min(costs) > 0 and max(costs) > 8 * min(costs)
+
+
+def _beside(offer: Offer, found: list[Offer], wide: bool) -> str:
+    """Beside the point and its interval, on the side with more room."""
+    costs = [offer.cost for offer in found]
+    middle = (min(costs) * max(costs)) ** 0.5 if wide else max(costs) / 2
+    return "middle right" if offer.cost <= middle else "middle left"
 
 
 def show(judged: Judged) -> None:

@@ -90,7 +90,12 @@ def figure(found: Sequence[Span], metric: str, parts: Sequence[str], axis: str, 
     drawn.update_yaxes(
         tickformat=".0%" if accuracy else None, hoverformat=".1%" if accuracy else ".3f", nticks=6, title=METRICS[metric].lower()
     )
-    drawn.update_xaxes(title="epoch" if axis == "epoch" else "seconds of training", rangemode="tozero")
+    if axis == "seconds":
+        drawn.update_xaxes(title="seconds of training", rangemode="tozero")
+    else:
+        last = max((len(rows) for span in found for rows in span.runs), default=1)
+        ticks = {"dtick": 1} if last <= 10 else {"nticks": 8}
+        drawn.update_xaxes(title="epoch", range=[0.8, max(last, 2) + 0.2], tickformat="d", **ticks)
     return drawn.update_layout(height=330, margin={"l": 0, "r": 8, "t": 8, "b": 0}, showlegend=False)
 
 

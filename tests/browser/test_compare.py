@@ -1,0 +1,109 @@
+"""A comparison by mouse and keyboard: two strategies with two seeds each, the verdict, one disagreement, and the three files."""
+
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+from playwright.sync_api import Browser, expect
+
+from engine.runs.comparisons import ComparisonStore
+from engine.runs.judgement import judgement
+from tests.browser.person import Person
+from tests.browser.server import Server
+
+LONG_MS = 180_000
+
+
+def test_from_two_strategies_to_a_report(person: Person, server: Server, browser: Browser, tmp_path: Path) -> None:
+    start_two_strategies(person)
+    watch_until_it_is_finished(person)
+    read_the_verdict(person, server)
+    look_at_a_disagreement(person)
+    take_the_files_home(person, tmp_path)
+    read_the_report_offline(browser, tmp_path / "report.html")
+
+
+def start_two_strategies(person: Person) -> None:
+    person.open("/")
+    expect(person.page.get_by_role("list", name="Images of sample").get_by_role("button")).to_have_count(60)
+    person.press_button("Train on this dataset")
+    person.sees_heading("Configure")
+    person.choose("Weights", "Random weights")
+    person.tick("Full fine-tuning")
+    person.type_into("Epochs", "3")
+    person.type_into("Batch size", "8")
+    person.click(person.page.get_by_text("More options"))
+    person.type_into("Image size", "32")
+    person.sees("Trains all 10 blocks")
+    person.sees("8 runs in one comparison")
+    person.type_into("Seeds per strategy", "2")
+    person.type_into("Name", "샘플 :red[*x*]")
+    person.press_button("Start 4 runs")
+
+
+def watch_until_it_is_finished(person: Person) -> None:
+    """Without touching the page: it follows by itself."""
+    person.sees_heading("Compare")
+    expect(person.page.get_by_role("combobox", name="Comparison")).to_have_value(re.compile(re.escape("샘플 :red[*x*]")))
+    expect(person.page.get_by_role("button", name="Stop")).to_be_visible()
+    expect(person.page.get_by_text("4 of 4 runs finished")).to_be_visible(timeout=LONG_MS)
+    expect(person.page.get_by_role("button", name="Stop")).to_have_count(0)
+    expect(person.page.get_by_role("figure", name=re.compile("^Accuracy on validation images after the last epoch"))).to_be_visible()
+
+
+def read_the_verdict(person: Person, server: Server) -> None:
+    store = ComparisonStore(server.workspace)
+    known = store.list()[0]
+    said = judgement(server.workspace, known, store.runs_of(known.id)).sentences
+    assert said[0].startswith("Validation chose")
+    for sentence in said:
+        expect(person.page.get_by_text(sentence, exact=True)).to_be_visible()
+    assert person.page.url.endswith(f"?comparison={known.id}")
+
+
+def look_at_a_disagreement(person: Person) -> None:
+    kinds = person.page.get_by_role("radiogroup", name="Images").last.locator("label")
+    some = kinds.filter(has_text=re.compile(r": [1-9]")).first
+    person.click(some)
+    count = int((some.inner_text()).rpartition(": ")[2])
+    gallery = person.page.get_by_role("list", name="Images they disagree on")
+    expect(gallery.get_by_role("button")).to_have_count(count)
+    gallery.get_by_role("button").first.press("Enter")
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog.get_by_text(re.compile(r"sure, \d of 2 seeds"))).to_have_count(2)
+    person.click(dialog.get_by_role("button", name="What both looked at"))
+    expect(dialog.get_by_role("list", name="What the model looked at")).to_have_count(2)
+    for side in range(2):
+        maps = dialog.get_by_role("list", name="What the model looked at").nth(side)
+        expect(maps.get_by_role("img", name=re.compile("^Heat map of")).first).to_have_js_property("naturalWidth", 32)
+    person.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
+def take_the_files_home(person: Person, folder: Path) -> None:
+    for link, name in (("Report", "report.html"), ("comparison.csv", "comparison.csv"), ("result.csv", "result.csv")):
+        person.download(f"Download {link}").save_as(folder / name)
+    runs = pd.read_csv(io.BytesIO((folder / "comparison.csv").read_bytes()), encoding="utf-8-sig")
+    assert len(runs) == 4 and set(runs["status"]) == {"finished"}
+    images = pd.read_csv(io.BytesIO((folder / "result.csv").read_bytes()), encoding="utf-8-sig")
+    assert {"file_dir", "label", "split", "linear_probe (mean of 2 seeds)", "full_finetune (mean of 2 seeds)"} <= set(images.columns)
+
+
+def read_the_report_offline(browser: Browser, report: Path) -> None:
+    """Opened from the disk in a browser without a network: everything is drawn, nothing is asked for, nothing complains."""
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    asked, complaints = [], []
+    context.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(report.as_uri())
+    expect(page.get_by_role("heading", level=1)).to_have_text("샘플 :red[*x*]")
+    expect(page.get_by_text("Validation chose")).to_be_visible()
+    figures = page.locator("div[id^=figure]")
+    assert figures.count() >= 5
+    expect(page.locator("div[id^=figure]:has(.main-svg .trace)")).to_have_count(figures.count())
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert complaints == []
+    context.close()
