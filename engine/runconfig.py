@@ -83,6 +83,15 @@ class RunConfig:
         high=10.0,
         basic=True,
     )
+    tune: int = option(
+        0,
+        "Trains this many times with learning rates a factor of three apart, around the one above, and then once more with the one that "
+        "validation likes best. In a comparison every strategy tries as many. 0 or 1 tries none.",
+        section="optimisation",
+        label="Learning rates tried",
+        low=0,
+        high=9,
+    )
     lr_decay: float = option(
         1.0,
         "Multiplied into the learning rate once for every block from the head down; 1 gives all blocks the same rate.",

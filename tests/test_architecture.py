@@ -23,7 +23,7 @@ BELOW: dict[str, set[str]] = {
     "bench": {"data", "models", "training", "evaluation", "runs"},
     "cli": {"data", "models", "training", "evaluation", "runs", "bench"},
 }
-COMPOSERS = {"pipeline", "session", "inference", "tasks", "export", "explanations", "saver", "sharing"}
+COMPOSERS = {"pipeline", "session", "inference", "tasks", "export", "explanations", "saver", "sharing", "tuning"}
 """The files of runs that wire the wings together."""
 LIGHT = (
     "engine.config",

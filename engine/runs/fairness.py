@@ -14,7 +14,7 @@ from engine.runs.database import Json
 
 Started = Mapping[str, Json | None]
 """Run id -> the event with which it started, or None before."""
-_OPTIONS = ("preprocessing", "image_size", "views", "augment", "data_seed", "select", "patience", "max_minutes", "train_share")
+_OPTIONS = ("preprocessing", "image_size", "views", "augment", "data_seed", "select", "patience", "max_minutes", "train_share", "tune")
 _UNLESS_AUGMENTED = ("augment", "data_seed")
 _DECIDE_PREPARATION = ("preprocessing", "image_size")
 _PREPARED = "The preparation of images"

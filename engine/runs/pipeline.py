@@ -23,6 +23,7 @@ from engine.runs.run import Run
 from engine.runs.saver import Saver
 from engine.runs.session import Session, checkpoint_path, open_session
 from engine.runs.sharing import Shared, share
+from engine.runs.tuning import tune
 from engine.training.audit import Tensor, audit, sentence, to_csv
 from engine.training.checkpoints import restore_tensors, save_weights
 from engine.training.events import Epoch, Note, Step
@@ -39,6 +40,7 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
     with session.pixels:
         shared = yield from share(session)
         with shared.cache:
+            yield from tune(shared)
             yield {**_started(session), "cache": shared.report()}
             for note in session.notes:
                 yield {"event": "note", "text": note}

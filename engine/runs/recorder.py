@@ -21,6 +21,8 @@ from engine.runs.database import Json
 from engine.workspace import atomic_write
 
 HISTORY = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "best")
+TUNING = "tuning.json"
+"""Which learning rates were tried, and what came of them."""
 WRITE_SECONDS = 0.5
 """Epochs that follow each other faster than this are written together."""
 PACKAGES = ("torch", "torchvision", "pillow", "numpy")
@@ -87,6 +89,12 @@ def read_precision(folder: Path) -> str | None:
     """What a run computes in, as it was chosen at its first start; None before that."""
     path = folder / "config.json"
     return json.loads(path.read_text())["precision"] if path.is_file() else None
+
+
+def read_rate_factor(folder: Path) -> float:
+    """What the run's learning rates are multiplied by, once trying several has chosen; 1 before."""
+    path = folder / TUNING
+    return float(json.loads(path.read_text())["factor"]) if path.is_file() else 1.0
 
 
 def read_preprocessing(folder: Path) -> Preprocessing:

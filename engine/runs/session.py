@@ -21,20 +21,24 @@ from engine.models.cache import load_backbone, prepare_weights
 from engine.models.chain import Chain
 from engine.runs.database import Json
 from engine.runs.progress import reported
-from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, write_origin
+from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, read_rate_factor, write_origin
 from engine.runs.siblings import siblings
 from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
 from engine.training.checkpoints import load_checkpoint
 from engine.training.freezing import plan_for, starting_weights
 from engine.training.numerics import Numerics, choose, numerics
+from engine.training.plan import scaled
 from engine.training.state import Training, moving_names
 from engine.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Session:
-    """A run, opened: its data, its model on the device, and what the model was before anything moved."""
+    """A run, opened: its data, its model on the device, and what the model was before anything moved.
+
+    `training` alone is ever replaced, when a learning rate has been chosen; the rest stays.
+    """
 
     config: RunConfig
     workspace: Workspace
@@ -85,7 +89,7 @@ def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: 
     chain, notes = yield from _load(config, workspace, dataset, preprocessing)
     chain.model.to(place)
     outline = chain.outline()
-    plan = plan_for(outline, config)
+    plan = scaled(plan_for(outline, config), read_rate_factor(folder))
     recorded = read_precision(folder)
     chosen = numerics(recorded, place) if recorded else choose(chain, config.precision, place, side=preprocessing.crop, workspace=workspace)
     write_origin(folder, config, dataset, preprocessing, chosen.name)

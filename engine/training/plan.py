@@ -5,7 +5,7 @@ which strategy makes which plan (freezing).
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.models.outline import Outline
 
@@ -54,6 +54,11 @@ def trainable_blocks(outline: Outline, phase: Phase) -> tuple[bool, ...]:
 def prefix_length(outline: Outline, phase: Phase) -> int:
     """How many leading blocks are frozen: their output is a pure function of the image."""
     return trainable_blocks(outline, phase).index(True)
+
+
+def scaled(plan: FreezePlan, factor: float) -> FreezePlan:
+    """`plan` with every learning rate times `factor`."""
+    return replace(plan, phases=tuple(replace(phase, lr=factor * phase.lr) for phase in plan.phases))
 
 
 def untouched(outline: Outline, plan: FreezePlan, epoch: int) -> int:

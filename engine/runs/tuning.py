@@ -1,0 +1,98 @@
+"""Tuning: a few learning rates tried on the same images before a run trains for good; validation chooses.
+
+Every run tries as many, so that no strategy wins because one shared rate happens to suit it. Part of the pipeline. Not here: the
+range test, which looks at the training loss only (training.lr_range).
+"""
+
+import json
+from collections.abc import Iterator
+
+from engine.errors import TrainingError
+from engine.runs.database import Json
+from engine.runs.recorder import TUNING
+from engine.runs.session import Session
+from engine.runs.sharing import Shared
+from engine.training.checkpoints import restore_tensors
+from engine.training.events import Epoch
+from engine.training.loop import fit
+from engine.training.plan import scaled
+from engine.training.state import Training
+from engine.workspace import atomic_write
+
+RATIO = 3.0
+
+
+def tune(shared: Shared) -> Iterator[Json]:
+    """Try the rates, write what came of them, and leave the session at its start with the best one. Nothing for a run that goes on."""
+    session = shared.session
+    count, begun = session.config.tune, session.training.position.epoch or session.training.position.step
+    if count < 2 or begun or (session.folder / TUNING).is_file():
+        return
+    if not session.splits["val"]:
+        yield {"event": "note", "text": "There are no validation images to choose a learning rate by, so none was tried."}
+        return
+    tries = []
+    for number, factor in enumerate(factors(count), start=1):
+        made: Json = {"factor": factor, "lr": factor * session.training.plan.phases[0].lr, "val_accuracy": None, "val_loss": None}
+        try:
+            for done in _attempt(shared, factor, made):
+                yield {
+                    "event": "progress",
+                    "stage": f"learning rate {number} of {count}",
+                    "done": done,
+                    "total": session.training.plan.epochs,
+                }
+        except TrainingError as error:  # this rate is too high: that is an answer too
+            made["error"] = str(error)
+        tries.append(made)
+    best = max(tries, key=lambda made: _score(made, session.config.select))
+    atomic_write(session.folder / TUNING, json.dumps({"factor": best["factor"], "tries": tries}, indent=1))
+    set_back(session, best["factor"])
+    yield {"event": "note", "text": sentence(tries, best)}
+
+
+def factors(count: int) -> tuple[float, ...]:
+    """`count` factors, three apart, with the strategy's own rate in the middle."""
+    return tuple(RATIO ** (number - (count - 1) / 2) for number in range(count))
+
+
+def set_back(session: Session, factor: float) -> None:
+    """The session at its very start, with all rates `factor` times what the strategy says."""
+    training = session.training
+    restore_tensors(training, session.before.tensors)
+    fresh = Training(training.chain, training.outline, scaled(training.plan, factor), training.config, dtype=training.dtype)
+    session.training = fresh
+
+
+def sentence(tries: list[Json], best: Json) -> str:
+    """What was tried, in words."""
+    said = ", ".join(f"{made['lr']:.3g} ({_said(made)})" for made in tries)
+    edge = " It is the last one on its side: one further out may be better." if best in (tries[0], tries[-1]) else ""
+    return f"Validation chose the learning rate {best['lr']:.3g}. Tried for the whole training each: {said}.{edge}"
+
+
+def _attempt(shared: Shared, factor: float, made: Json) -> Iterator[int]:
+    """Train for the whole plan and note the best epoch in `made`; yields the epochs done."""
+    session, own = shared.session, shared.session.training.plan
+    set_back(session, factor)
+    training = session.training
+    try:
+        for event in fit(training, shared.training(), shared.source("val")):
+            if isinstance(event, Epoch):
+                yield event.epoch
+        best = training.position.history[training.position.best_epoch - 1]
+        made.update(val_accuracy=best["val_accuracy"], val_loss=best["val_loss"])
+    finally:
+        restore_tensors(training, session.before.tensors)
+        session.training = Training(training.chain, training.outline, own, training.config, dtype=training.dtype)
+
+
+def _score(made: Json, select: str) -> tuple[float, float]:
+    if made["val_accuracy"] is None:
+        return (-1e300, -1e300)
+    accuracy, loss = float(made["val_accuracy"]), float(made["val_loss"])
+    return (accuracy, -loss) if select == "accuracy" else (-loss, accuracy)
+
+
+def _said(made: Json) -> str:
+    return "the loss broke" if made["val_accuracy"] is None else f"{100 * made['val_accuracy']:.1f} %"
