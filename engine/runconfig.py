@@ -250,6 +250,14 @@ class RunConfig:
         label="Precision",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
+    arithmetic: str = option(
+        "fast",
+        "'fast' lets a GPU measure and take its quickest kernels; 'reproducible' makes it repeat itself bit for bit, more slowly. "
+        "A CPU repeats itself either way.",
+        section="control",
+        label="Arithmetic on a GPU",
+        choices=("fast", "reproducible"),
+    )
     device: str = option(
         "auto",
         "'auto' takes the next free CUDA device, or the CPU when there is none; 'cpu', 'cuda:0', 'cuda:1' choose one.",

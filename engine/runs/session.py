@@ -85,6 +85,7 @@ def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: 
     folder.mkdir(parents=True, exist_ok=True)
     _same_data(folder, dataset)
     place = devices.pick(device)
+    devices.arrange(place, reproducible=config.arithmetic == "reproducible")
     preprocessing = preprocessing_of(config, workspace)
     chain, notes = yield from _load(config, workspace, dataset, preprocessing)
     chain.model.to(place)

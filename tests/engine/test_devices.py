@@ -1,6 +1,7 @@
 """A device that is not there is said with its reason; what is there computes as asked."""
 
 import mmap
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -175,3 +176,19 @@ def test_lack_of_memory_is_recognised_when_torch_really_runs_out():
 
 def test_a_device_has_the_name_that_the_list_shows():
     assert devices.name(CPU) == devices.available()[-1]["name"]
+
+
+def test_a_gpu_is_fast_unless_it_is_to_repeat_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    gpu = torch.device("cuda:0")
+    try:
+        devices.arrange(torch.device("cpu"), reproducible=False)
+        assert not torch.backends.cudnn.benchmark
+        devices.arrange(gpu, reproducible=False)
+        assert torch.backends.cudnn.benchmark and not torch.are_deterministic_algorithms_enabled()
+        devices.arrange(gpu, reproducible=True)
+        assert not torch.backends.cudnn.benchmark and torch.are_deterministic_algorithms_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)
