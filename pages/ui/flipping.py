@@ -18,7 +18,7 @@ from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.judged import Judged
 
 PAGE_SIZE = 60
-KINDS = {"first": "Only the first is right", "second": "Only the second is right", "neither": "Both wrong, differently"}
+KINDS = {"first": "Only A is right", "second": "Only B is right", "neither": "Both wrong, differently"}
 NUMBERED = 14
 """A matrix of more strategies has no figures in its cells."""
 
@@ -116,8 +116,8 @@ def card(judged: Judged, wanted: Wanted, place: int) -> Card:
     return Card(
         id=str(place),
         src=f"/api/thumbnails/{judged.comparison.dataset}/{judged.images[place]}",
-        title=f"1 {said[0]}",
-        note=f"2 {said[1]}" + ("" if one.right[place] or two.right[place] else f" · is {truth}"),
+        title=f"A {said[0]}",
+        note=f"B {said[1]}" + ("" if one.right[place] or two.right[place] else f" · is {truth}"),
         tone="bad" if wanted.kind == "neither" else "plain",
         alt=f"{judged.names[place]}: {words}; it is {truth}",
     )
@@ -125,8 +125,8 @@ def card(judged: Judged, wanted: Wanted, place: int) -> Card:
 
 def _boxes(judged: Judged, labels: Sequence[str]) -> Wanted | None:
     """The keyboard's way to a cell, and what a click on one sets."""
-    first = st.selectbox("First strategy", labels, format_func=text.short, key="flip_first")
-    second = st.selectbox("Second strategy", labels, format_func=text.short, key="flip_second")
+    first = st.selectbox("Strategy A", labels, format_func=text.short, key="flip_first")
+    second = st.selectbox("Strategy B", labels, format_func=text.short, key="flip_second")
     if first == second or first is None or second is None:
         return None
     counts = {kind: len(pick(judged, Wanted(first=first, second=second, kind=kind))) for kind in KINDS}

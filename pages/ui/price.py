@@ -41,7 +41,15 @@ def offers(judged: Judged, cost: str, theme: str = "") -> list[Offer]:
             continue
         low, high = (row["test_low"], row["test_high"]) if judged.split == "test" and not pd.isna(row["test_low"]) else (value, value)
         found.append(
-            Offer(name=label, cost=float(price), value=value, low=low, high=high, colour=styles[label][0], worth=judged.worth[cost][label])
+            Offer(
+                name=label,
+                cost=float(price) * _UNITS.get(cost, 1.0),
+                value=value,
+                low=low,
+                high=high,
+                colour=styles[label][0],
+                worth=judged.worth[cost][label],
+            )
         )
     return found
 
@@ -66,11 +74,16 @@ def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
                 hovertemplate=f"%{{y:.1%}} ({offer.low:.1%} to {offer.high:.1%})<br>%{{x:,.4s}}<extra>%{{fullData.name}}</extra>",
             )
         )
-    drawn.update_xaxes(title=COSTS[cost].lower(), type="log" if wide else "linear", nticks=6)
+    drawn.update_xaxes(title=words(cost), type="log" if wide else "linear", nticks=6)
     if not wide:
         drawn.update_xaxes(rangemode="tozero")
     drawn.update_yaxes(title="accuracy", tickformat=".0%", nticks=6)
     return drawn.update_layout(height=360, margin={"l": 0, "r": 24, "t": 16, "b": 0}, showlegend=False)
+
+
+def words(cost: str) -> str:
+    """A cost within a sentence."""
+    return COSTS[cost][:1].lower() + COSTS[cost][1:]
 
 
 def _wide(found: list[Offer]) -> bool:

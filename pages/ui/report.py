@@ -25,10 +25,10 @@ THEME = "light"
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 _STYLE = """
 body { font: 16px/1.5 'Noto Sans', 'Noto Sans KR', 'Malgun Gothic', 'Apple SD Gothic Neo', system-ui, sans-serif; color: #1c2a33;
-  background: #fff; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+  background: #fff; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.25; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #d5dfe6; padding-bottom: .2rem; }
 .verdict { background: #f2f6f9; border-radius: 8px; padding: .6rem 1.2rem; } .verdict p:first-child { font-weight: 600; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; width: 100%; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .8rem; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #d5dfe6; white-space: nowrap; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
 pre { background: #f2f6f9; border-radius: 8px; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
@@ -108,9 +108,9 @@ def _figures(judged: Judged) -> list[str]:
         drawn.append(
             (title, spans.in_words(found, metric), spans.figure(found, metric, ["val"], "epoch", THEME).update_layout(showlegend=True))
         )
-    for cost, words in COSTS.items():
+    for cost in COSTS:
         if len(offers := price.offers(judged, cost, THEME)) > 1:
-            drawn.append((f"Accuracy against {words.lower()}", price.in_words(offers), price.figure(offers, cost, THEME)))
+            drawn.append((f"Accuracy against {price.words(cost)}", price.in_words(offers), price.figure(offers, cost, THEME)))
     if len(judged.arms) > 1:
         said = "Images that the strategy of the row gets right and that of the column wrong."
         drawn.append(("Disagreements", said, flipping.figure(judged, THEME)))

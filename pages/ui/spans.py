@@ -146,6 +146,7 @@ def _band(line: Sequence[Point], colour: str) -> go.Scatter:
         line={"width": 0},
         mode="lines",
         hoverinfo="skip",
+        showlegend=False,
     )
 
 
@@ -171,4 +172,5 @@ def _marks(marks: Sequence[tuple[Point, Change]], span: Span) -> go.Scatter:
         marker={"symbol": "diamond", "size": 11, "color": span.colour, "line": {"width": 1, "color": "white"}},
         hovertext=[escape(f"From epoch {change.epoch}: {change.says}") for _, change in marks],
         hovertemplate="%{hovertext}<extra></extra>",
+        showlegend=False,
     )

@@ -32,6 +32,7 @@ def test_every_page_has_its_picture_taken(person: Person, server: Server, tmp_pa
     photograph(person, "monitor-finished")
     predictions(person, tmp_path)
     person.go_to("Compare")
+    person.sees("3 of 3 runs finished")
     photograph(person, "compare")
     went_wrong(person, server)
 
@@ -52,11 +53,13 @@ def configure(person: Person) -> None:
     person.type_into("Image size", "112")
     person.click(person.page.get_by_text("More options"))
     person.sees("Trains all 10 blocks")
+    person.type_into("Seeds per strategy", "1")
     photograph(person, "configure")
 
 
 def monitor(person: Person) -> None:
-    person.sees_heading("Monitor")
+    person.sees_heading("Compare")
+    person.go_to("Monitor")
     person.choose("Run", "resnet18 full")
     figure = person.page.get_by_role("figure", name=re.compile("After epoch 1[234] the accuracy"))
     expect(figure).to_be_visible(timeout=LONG_MS)

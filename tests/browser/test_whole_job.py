@@ -70,12 +70,14 @@ def configure_two_strategies(person: Person) -> None:
     person.click(person.page.get_by_text("More options"))
     person.type_into("Image size", "32")
     person.sees("Trains all 10 blocks")
+    person.type_into("Seeds per strategy", "1")
     person.press_button("Start 2 runs")
 
 
 def watch_the_epochs_arrive(person: Person) -> None:
-    person.sees_heading("Monitor")
-    expect(person.page.get_by_role("combobox", name="Run")).to_have_value(re.compile("linear_probe"))
+    person.sees_heading("Compare")
+    person.go_to("Monitor")
+    person.choose("Run", "resnet18 linear")
     expect(person.page.get_by_role("figure", name=re.compile("After epoch 2 the accuracy is"))).to_be_visible()
     person.sees("Best epoch")
     expect(person.page.get_by_role("button", name="Stop")).to_have_count(0)
