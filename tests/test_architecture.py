@@ -23,7 +23,7 @@ BELOW: dict[str, set[str]] = {
     "bench": {"data", "models", "training", "evaluation", "runs"},
     "cli": {"data", "models", "training", "evaluation", "runs", "bench"},
 }
-COMPOSERS = {"pipeline", "session", "inference", "tasks", "export", "explanations", "saver", "sharing", "tuning"}
+COMPOSERS = {"pipeline", "session", "inference", "tasks", "export", "embedding", "explanations", "saver", "sharing", "tuning"}
 """The files of runs that wire the wings together."""
 LIGHT = (
     "engine.config",
@@ -32,6 +32,7 @@ LIGHT = (
     "engine.errors",
     "engine.runs.store",
     "engine.runs.jobs",
+    "engine.runs.embedded",
     "engine.runs.heatmaps",
     "engine.runs.worker",
     "engine.runs.comparisons",
@@ -39,6 +40,7 @@ LIGHT = (
     "engine.runs.takeaway",
     "engine.data.dataset",
     "engine.data.uploads",
+    "engine.data.versions",
     "engine.models.outline",
     "engine.models.catalog",
     "engine.models.brought",

@@ -164,7 +164,7 @@ def _split(draft: Draft, ratios: Ratios, seed: int) -> tuple[Image, ...]:
 
 
 def _about(workspace: Workspace, draft: Draft, images: tuple[Image, ...], name: str) -> dict[str, object]:
-    unique = _unique_name(workspace, name)
+    unique = unique_name(workspace, name)
     card = examine(unique, draft.classes, images, draft.problems, layout=draft.layout, given_splits=draft.given_splits)
     return {
         "version": 1,
@@ -179,7 +179,7 @@ def _about(workspace: Workspace, draft: Draft, images: tuple[Image, ...], name: 
     }
 
 
-def _unique_name(workspace: Workspace, name: str) -> str:
+def unique_name(workspace: Workspace, name: str) -> str:
     """`name`, or `name (2)` and so on when it is taken: the command line opens datasets by name."""
     taken = {summary.name for summary in list_datasets(workspace)}
     candidates = (name if number == 1 else f"{name} ({number})" for number in range(1, len(taken) + 2))

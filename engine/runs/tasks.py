@@ -19,6 +19,7 @@ from engine.models.catalog import torchvision_version, write_catalog
 from engine.models.outline import save_outline
 from engine.models.weights import bring
 from engine.runs.database import Json
+from engine.runs.embedding import embed
 from engine.runs.explanations import explain as explain_image
 from engine.runs.export import ARCHIVE, export_run, export_zip
 from engine.runs.heatmaps import Subject
@@ -117,6 +118,11 @@ def explain(workspace: Workspace, arguments: Json) -> Iterator[Json]:
     yield from explain_image(workspace, arguments["run"], subject, arguments.get("class"))
 
 
+def embedding(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"run", "device"?} -> {"images", "suspects", "twins"}: features of all its images, and what they say of labels and copies."""
+    yield from embed(workspace, arguments["run"], device=arguments.get("device", "auto"))
+
+
 TASKS: dict[str, Task] = {
     "import": import_images,
     "sample": sample,
@@ -127,6 +133,7 @@ TASKS: dict[str, Task] = {
     "learning_rates": learning_rates,
     "export": export,
     "explain": explain,
+    "embedding": embedding,
 }
 
 

@@ -1,0 +1,74 @@
+"""Suspects: images whose label looks wrong, from the out-of-fold answers of a small classifier on features (confident learning).
+
+The counting of Northcutt et al. (2021): a class is believed of an image from the mean confidence that its own images get.
+Not here: features, and what to do about a suspect; that is for people.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+LEAST = 20
+"""Images in every class; with fewer a class is not known well enough to doubt its labels."""
+FOLDS = 5
+_SURE = 0.8
+"""No class needs more than this to be believed: where all are sure, half of the images lie below the mean of their class."""
+_STRENGTH = 0.1
+"""Inverse of the regularisation, for features of unit variance on average. All are scaled by one number: giving each principal component
+a variance of its own would make much of directions that say little."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """An image (its place), the class that is rather believed, and the probabilities of that and of the given one."""
+
+    place: int
+    suggested: int
+    confidence: float
+    given: float
+
+    @property
+    def margin(self) -> float:
+        """How much more the suggested class is believed than the given one."""
+        return self.confidence - self.given
+
+
+def too_few(labels: np.ndarray, classes: Sequence[str]) -> str:
+    """Why labels [images] cannot be doubted, as a sentence; empty when they can."""
+    counts = np.bincount(labels, minlength=len(classes))
+    small = [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if count < LEAST]
+    if not small:
+        return ""
+    named = ", ".join(small[:4]) + (" and others" if len(small) > 4 else "")
+    return f"Labels are checked when every class has at least {LEAST} images; too few have {named}. Add images of these classes."
+
+
+def out_of_fold(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Probabilities [images, classes] of a logistic regression that has not seen the image; features [images, d], labels 0 to classes - 1.
+
+    The same for the same input. Every class needs at least as many images as there are folds.
+    """
+    made = np.zeros((len(labels), int(labels.max()) + 1))
+    scaled = features / max(float(np.sqrt(features.var(axis=0).mean())), 1e-12)
+    for seen, unseen in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(scaled, labels):
+        probe = LogisticRegression(C=_STRENGTH, max_iter=200, tol=1e-3).fit(scaled[seen], labels[seen])
+        made[unseen] = probe.predict_proba(scaled[unseen])
+    return made
+
+
+def suspects(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Suspect, ...]:
+    """Images that are confidently another class, the widest margin first; `probabilities` [images, classes] must be out of sample."""
+    rows = np.arange(len(labels))
+    given = probabilities[rows, labels]
+    usual = np.minimum([given[labels == label].mean() for label in range(probabilities.shape[1])], _SURE)
+    believed = np.where(probabilities >= usual, probabilities, -1.0)
+    best = believed.argmax(axis=1)
+    doubtful = rows[(best != labels) & (believed[rows, best] > given)]
+    found = [
+        Suspect(place=int(row), suggested=int(best[row]), confidence=float(probabilities[row, best[row]]), given=float(given[row]))
+        for row in doubtful
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.margin, one.place)))

@@ -1,0 +1,97 @@
+"""Embedded: what the features of a run say of its dataset, as two files in the run's folder; written by a job, read by pages.
+
+Loads without torch, PIL and scikit-learn. Not here: computing any of it (embedding).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.workspace import Workspace, atomic_path, atomic_write
+
+KIND = "embedding"
+_ARRAYS, _FACTS = "embedding.npz", "embedding.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """An image whose label looks wrong: its index, the given and the suggested class, and how probable each of them is."""
+
+    image: int
+    given: str
+    suggested: str
+    confidence: float
+    given_confidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twins:
+    """Two images (indices) of different splits that look almost the same."""
+
+    first: int
+    second: int
+    bits: int
+    cosine: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that is not an array. Accuracies are [right, images] of the test images: of all, and of those without a twin elsewhere."""
+
+    explained: tuple[float, float]
+    frozen: bool
+    """Whether the body was never trained on these labels."""
+    unchecked: str
+    """Why labels were not checked, as a sentence; empty when they were."""
+    doubts: tuple[Doubt, ...]
+    twins: tuple[Twins, ...]
+    twins_found: int
+    """Also those beyond what is listed."""
+    least_cosine: float
+    accuracy: tuple[int, int]
+    accuracy_without: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """`coordinates` float32 [images, d] in the order of the dataset; `nearest` int32 [images, 5] are training images, -1 for none."""
+
+    facts: Facts
+    coordinates: np.ndarray
+    nearest: np.ndarray
+    cosines: np.ndarray
+
+
+def ready(workspace: Workspace, run_id: str) -> bool:
+    """Whether both files are there, made from the weights as they are now."""
+    folder = workspace.run(run_id)
+    paths = [folder / _ARRAYS, folder / _FACTS]
+    weights = folder / "best.safetensors"
+    least = weights.stat().st_mtime_ns if weights.is_file() else 0
+    return all(path.is_file() and path.stat().st_mtime_ns >= least for path in paths)
+
+
+def stamp(workspace: Workspace, run_id: str) -> int:
+    """Changes whenever the files do."""
+    return (workspace.run(run_id) / _FACTS).stat().st_mtime_ns
+
+
+def keep(workspace: Workspace, run_id: str, made: Embedded) -> None:
+    """Write both files; the facts last, so that they never stand alone."""
+    folder = workspace.run(run_id)
+    with atomic_path(folder / _ARRAYS) as temporary, open(temporary, "wb") as file:
+        np.savez(file, coordinates=made.coordinates, nearest=made.nearest, cosines=made.cosines)
+    atomic_write(folder / _FACTS, json.dumps(asdict(made.facts), ensure_ascii=False))
+
+
+def read(workspace: Workspace, run_id: str) -> Embedded:
+    """What `keep` wrote; FileNotFoundError when nothing was."""
+    folder: Path = workspace.run(run_id)
+    raw = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+    doubts, twins = tuple(Doubt(**row) for row in raw.pop("doubts")), tuple(Twins(**row) for row in raw.pop("twins"))
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
+    with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+        return Embedded(facts=Facts(doubts=doubts, twins=twins, **plain), **{name: arrays[name] for name in arrays.files})

@@ -1,0 +1,103 @@
+"""Versions: the old dataset untouched, the others where they were, every change on record."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.data import versions
+from engine.data.dataset import Dataset, card_of, delete_dataset, list_datasets, open_dataset
+from engine.data.versions import make_version
+from engine.errors import DatasetError
+from engine.workspace import Workspace
+from tests.pictures import make_dataset
+
+HOSTILE = "‮[x](http://evil.example) <b>고양이</b>\n../.."
+
+
+@pytest.fixture
+def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
+    return make_dataset(workspace, tmp_path / "source", each=8)
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_old_one_stays_byte_for_byte_and_the_others_keep_their_split(workspace: Workspace, dataset: Dataset) -> None:
+    before = content(dataset.folder)
+    out, moved = dataset.images[1], dataset.images[4]
+    to = next(name for name in dataset.classes if name != dataset.classes[moved.label])
+    made = make_version(workspace, dataset.id, excluded={1: "blurred"}, relabelled={4: (to, "looks like it")})
+    assert content(dataset.folder) == before
+    assert made.name == f"{dataset.name} v2" and made.fingerprint != dataset.fingerprint and made.id != dataset.id
+    assert len(made.images) == len(dataset.images) - 1 and [image.index for image in made.images] == list(range(len(made.images)))
+    by_name = {image.name: image for image in made.images}
+    assert out.name not in by_name
+    for image in dataset.images:
+        if image.index != 1:
+            assert by_name[image.name].split == image.split
+            assert (by_name[image.name].label == image.label) == (image.index != 4)
+    assert made.classes[by_name[moved.name].label] == to
+    assert list_datasets(workspace)[0].images == len(made.images)
+
+
+def test_every_change_is_on_record(workspace: Workspace, dataset: Dataset) -> None:
+    to = next(name for name in dataset.classes if name != dataset.classes[dataset.images[4].label])
+    made = make_version(workspace, dataset.id, excluded={1: HOSTILE}, relabelled={4: (to, "둘")}, name=HOSTILE)
+    found = versions.provenance(made)
+    assert found is not None and (found.dataset, found.name) == (dataset.id, dataset.name)
+    assert [(change.image, change.to, change.why) for change in found.changes] == [
+        (dataset.images[1].name, "", HOSTILE),
+        (dataset.images[4].name, to, "둘"),
+    ]
+    assert any(problem.name == dataset.images[1].name and HOSTILE in problem.reason for problem in card_of(made).problems)
+    assert versions.provenance(dataset) is None
+    assert make_version(workspace, made.id, excluded={0: "x"}, relabelled={}).images
+
+
+def test_versions_are_numbered_and_outlive_the_old_one(workspace: Workspace, dataset: Dataset) -> None:
+    second = make_version(workspace, dataset.id, excluded={0: "x"}, relabelled={})
+    third = make_version(workspace, second.id, excluded={0: "x"}, relabelled={})
+    assert (second.name, third.name) == ("colours v2", "colours v3")
+    shared = second.image_path(second.images[3])
+    assert shared.stat().st_nlink == 3  # no image lies twice on the disk
+    delete_dataset(workspace, dataset.id)
+    assert all(second.image_path(image).is_file() and second.thumbnail_path(image).is_file() for image in second.images)
+
+
+def test_without_links_images_are_copied(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    made = make_version(workspace, dataset.id, excluded={0: "x"}, relabelled={})
+    image = made.images[0]
+    assert made.image_path(image).read_bytes() == dataset.image_path(dataset.images[1]).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["nothing", "same", "unknown image", "negative", "unknown class", "both", "empty class"])
+def test_what_cannot_be_is_refused_and_leaves_nothing(workspace: Workspace, dataset: Dataset, kind: str) -> None:
+    first = dataset.classes[dataset.images[0].label]
+    other = next(name for name in dataset.classes if name != first)
+    excluded, relabelled, said = {
+        "nothing": ({}, {}, "Nothing would differ"),
+        "same": ({}, {0: (first, "")}, "Nothing would differ"),
+        "unknown image": ({999: ""}, {}, "no image 999"),
+        "negative": ({}, {-1: (other, "")}, "no image -1"),
+        "unknown class": ({}, {0: (HOSTILE, "")}, "can have a class of"),
+        "both": ({0: ""}, {0: (other, "")}, "or be left out"),
+        "empty class": ({image.index: "" for image in dataset.images if image.label == 0}, {}, "left without images"),
+    }[kind]
+    with pytest.raises(DatasetError, match=said):
+        make_version(workspace, dataset.id, excluded=excluded, relabelled=relabelled)
+    assert [summary.id for summary in list_datasets(workspace)] == [dataset.id]
+    assert not list(workspace.incoming.iterdir())
+    assert open_dataset(workspace, dataset.id) == dataset
+
+
+def test_a_class_that_cannot_be_learnt_any_more_is_refused(workspace: Workspace, dataset: Dataset) -> None:
+    training = {image.index: "" for image in dataset.images_of("train") if image.label == 0}
+    with pytest.raises(DatasetError, match="without training images"):
+        make_version(workspace, dataset.id, excluded=training, relabelled={})
