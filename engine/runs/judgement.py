@@ -42,10 +42,11 @@ class Judgement:
 
 
 def judgement(workspace: Workspace, comparison: Comparison, runs: Sequence[Run], *, margin: float = MARGIN_POINTS) -> Judgement:
-    """Judge what has finished; `margin` in points, see evaluation.verdict."""
+    """Judge what has finished; `margin` in points, see evaluation.verdict. Runs on a smaller share of the images are left to datasizes."""
+    runs = [run for run in runs if run.config.train_share == comparison.shared.train_share]
     excluded = not_judged(workspace, runs)
     arms = by_label(comparison, runs)
-    rows = [row_of(workspace, label, arms.get(label, []), excluded) for label in dict.fromkeys([*labels(comparison).values(), *arms])]
+    rows = [row_of(workspace, label, arms.get(label, []), excluded) for label in dict.fromkeys([*_rows(comparison), *arms])]
     entrants = [entrant for label, found in arms.items() if (entrant := _entrant(workspace, label, found, excluded))]
     entrants = _with_same_images(entrants)
     verdict = judge(entrants, margin) if entrants else None
@@ -57,6 +58,10 @@ def judgement(workspace: Workspace, comparison: Comparison, runs: Sequence[Run],
         excluded=excluded,
         entrants=tuple(entrants),
     )
+
+
+def _rows(comparison: Comparison) -> list[str]:
+    return [label for config, label in labels(comparison).items() if config.train_share == comparison.shared.train_share]
 
 
 def not_judged(workspace: Workspace, runs: Sequence[Run]) -> dict[str, str]:
