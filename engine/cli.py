@@ -86,6 +86,14 @@ def _run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def _train_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     _configured(_verb(verbs, "rates", commands.learning_rates, "find a learning rate: a short training in which the rate climbs"))
+    probe = _verb(verbs, "probe", commands.probe, "see how far up the features of a backbone carry, block by block; trains nothing")
+    probe.add_argument("--dataset", required=True, help="name or id of a dataset")
+    probe.add_argument("--backbone", required=True, help="a name from `backbones`")
+    probe.add_argument("--weights", default="default", help="as for `train`")
+    probe.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="such as image_size=64 or device=cpu"
+    )
+    probe.set_defaults(strategy="linear_probe", epochs=None, seed=None)
     train = _verb(verbs, "train", commands.train, "train one run here and now; the last line names it")
     _configured(train)
     train.add_argument("--name", default="", help="a name for the run")

@@ -96,6 +96,33 @@ def learning_rates(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     )
 
 
+def probe(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
+    """How far up the features of a backbone carry, a row a block; the controls and a prediction below."""
+    found = job(chosen, supervisor, "probe", {"config": to_json(config_of(chosen, supervisor))})
+    if chosen.json:
+        return say(chosen, {name: found[name] for name in ("blocks", "random", "controls", "suggestion", "images", "of")}, "")
+    random = [one["accuracy"] for one in found["random"]] or [None] * len(found["blocks"])
+    kinds = ("accuracy", "low", "high")
+    rows = [
+        {
+            "block": row["block"],
+            **{kind: row["ridge"][kind] for kind in kinds},
+            "neighbours": row["neighbours"]["accuracy"],
+            "random": chance,
+        }
+        for row, chance in zip(found["blocks"], random, strict=True)
+    ]
+    columns(rows, ("block", *kinds, "neighbours", "random"))
+    controls, advice = found["controls"], found["suggestion"]
+    print(f"Colours alone: {controls['colours']['accuracy']:.1%}. The most frequent class: {controls['majority']['accuracy']:.1%}.")
+    alike = [found["blocks"][place]["block"] for place in advice["alike"]]
+    print(
+        f"From {found['images']} training images the probe predicts that features carry furthest at {advice['name']} "
+        f"(last_n={advice['last_n']} trains what lies above). "
+        + (f"It cannot tell it apart from {', '.join(alike)}." if alike else "It can tell it apart from every other block.")
+    )
+
+
 def resume(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     store = RunStore(supervisor.workspace)
     if store.get(chosen.run).paused:

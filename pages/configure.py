@@ -7,7 +7,7 @@ from engine.data.dataset import list_datasets
 from engine.errors import EngineError
 from engine.models.catalog import BackboneInfo, load_catalog, torchvision_version
 from engine.models.outline import load_outline, with_classes
-from pages.ui import backbones, charts, forms, phases, rates, seeds, strategies, strip, text, weights_file
+from pages.ui import backbones, charts, forms, phases, probe, rates, seeds, strategies, strip, text, weights_file
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
 from pages.ui.status import follow
@@ -84,6 +84,7 @@ chosen = phases.edit([strategies.judge(strategies.with_values(draft, values), ou
 sound = [one for one in chosen if one.plan is not None]
 
 rates.find(sound)
+probe.ask([one.config for one in sound])
 
 if sound:
     st.subheader("What will happen", anchor=False)
