@@ -39,9 +39,9 @@ def links(run: Run, name: str) -> None:
     """Where more of one run is to be seen."""
     st.markdown(f"**{text.md(name)}**")
     with st.container(horizontal=True):
-        st.page_link("monitor.py", label="Monitor", icon=":material/monitoring:", query_params={"run": run.id})
+        st.page_link("monitor.py", label="Open in Monitor", icon=":material/monitoring:", query_params={"run": run.id})
         if run.summary:
-            st.page_link("predictions.py", label="Predictions", icon=":material/grid_view:", query_params={"run": run.id})
+            st.page_link("predictions.py", label="Open in Predictions", icon=":material/grid_view:", query_params={"run": run.id})
 
 
 def _accuracy(runs: Sequence[Run], scored: Mapping[str, Scores], labels: Mapping[str, str], styles: Mapping[str, tuple[str, str]]) -> None:
