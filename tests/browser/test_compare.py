@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from engine.runs.comparisons import ComparisonStore
 from engine.runs.judgement import judgement
 from tests.browser.person import Person
+from tests.browser.screenshots import photograph
 from tests.browser.server import Server
 
 LONG_MS = 180_000
@@ -77,6 +78,7 @@ def look_at_a_disagreement(person: Person) -> None:
     for side in range(2):
         maps = dialog.get_by_role("list", name="What the model looked at").nth(side)
         expect(maps.get_by_role("img", name=re.compile("^Heat map of")).first).to_have_js_property("naturalWidth", 32)
+    photograph(person, "compare-disagreement")
     person.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
 

@@ -252,3 +252,13 @@ def test_any_runs_are_the_other_mode_and_the_address_keeps_it(workspace: Workspa
     assert page.multiselect
     page.segmented_control(key="compare_mode").set_value("comparison").run()
     assert not page.multiselect and "dataset" not in page.query_params
+
+
+def test_a_comparison_whose_runs_were_deleted_says_so(workspace: Workspace, known: Comparison) -> None:
+    for run in RunStore(workspace).list():
+        RunStore(workspace).delete(run.id)
+    page = opened(known)
+    assert "All runs of this comparison were deleted" in page.info[0].value
+    page.button(key="add_seeds").click().run()
+    assert not page.exception
+    assert "0 of 6 runs finished, 6 waiting" in prepared.drawn(page)

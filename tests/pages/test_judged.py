@@ -1,0 +1,134 @@
+"""What the page keeps of a comparison: nothing is computed twice, nothing stale is shown, and figures say what the numbers say."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engine.data.records import Dataset
+from engine.evaluation import predictions
+from engine.runs.comparison import Comparison, arm
+from engine.runs.comparisons import ComparisonStore
+from engine.runs.store import RunStore
+from engine.workspace import Workspace
+from pages.ui import flipping, outcome, perclass, price, spans
+from pages.ui.flipping import Wanted
+from pages.ui.judged import Judged, judged
+from pages.ui.unfreezing import Change
+from tests.pages import compared, made
+
+RIGHT = {"linear_probe": 0.5, "last_block": 0.7, "full_finetune": 0.97}
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return made.dataset(workspace)
+
+
+@pytest.fixture
+def known(workspace: Workspace, dataset: Dataset) -> Comparison:
+    known = compared.comparison(workspace, dataset, *(arm(strategy, seeds=1) for strategy in RIGHT))
+    compared.finish_all(workspace, known, dataset, RIGHT, images=60)
+    return known
+
+
+def now(workspace: Workspace, known: Comparison) -> Judged:
+    return judged(workspace, known, ComparisonStore(workspace).runs_of(known.id))
+
+
+def test_a_judgement_is_kept_until_something_of_it_changes(workspace: Workspace, known: Comparison) -> None:
+    first = now(workspace, known)
+    assert now(workspace, known) is first
+    path = workspace.run(first.runs[0].id) / "predictions.csv"
+    table = predictions.read(path)
+    predictions.write(path, table.assign(predict=table["label"]))
+    about = path.stat()
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 1_000_000))  # a coarse clock may have stood still
+    again = now(workspace, known)
+    label = again.comparison.strategies[0].label
+    assert not first.arms[label].votes.right.all()
+    assert again.arms[label].votes.right.all()
+
+
+def test_a_run_that_is_resumed_does_not_count_until_it_has_finished_again(workspace: Workspace, known: Comparison) -> None:
+    assert now(workspace, known).unsettled == 0
+    ComparisonStore(workspace).add_seeds(known.id, 1)
+    grown = judged(workspace, ComparisonStore(workspace).get(known.id), ComparisonStore(workspace).runs_of(known.id))
+    assert grown.unsettled == 3
+    assert {label: arm.votes.seeds for label, arm in grown.arms.items()} == dict.fromkeys(RIGHT, 1)
+
+
+def test_what_costs_more_and_is_shown_to_be_worse_is_not_worth_it(workspace: Workspace, dataset: Dataset) -> None:
+    known = compared.comparison(workspace, dataset, *(arm(strategy, seeds=1) for strategy in RIGHT))
+    compared.finish_all(workspace, known, dataset, {"linear_probe": 0.97, "last_block": 0.9, "full_finetune": 0.4}, images=60)
+    found = now(workspace, known)
+    worth = {offer.name: offer.worth for offer in price.offers(found, "seconds")}
+    assert worth["linear_probe"] and not worth["full_finetune"]
+    symbols = {trace.name: trace.marker.symbol for trace in price.figure(price.offers(found, "seconds"), "seconds", "light").data}
+    assert (symbols["linear_probe"], symbols["full_finetune"]) == ("circle", "circle-open")
+    memory = price.offers(found, "peak_memory_bytes")
+    assert {offer.cost for offer in memory} == {5.0}  # megabytes
+
+
+def test_the_matrix_counts_the_images_of_the_gallery(workspace: Workspace, known: Comparison) -> None:
+    found = now(workspace, known)
+    heat = flipping.figure(found, "light").data[0]
+    labels = list(found.arms)
+    for row, first in enumerate(labels):
+        for column, second in enumerate(labels):
+            if row != column:
+                assert heat.z[row][column] == len(flipping.pick(found, Wanted(first=first, second=second, kind="first")))
+    assert [heat.z[place][place] for place in range(len(labels))] == [0, 0, 0]
+
+
+def test_classes_are_compared_by_recall_and_the_difference_of_confusions_sums_to_nothing(workspace: Workspace, known: Comparison) -> None:
+    found = now(workspace, known)
+    frame = perclass.table(found)
+    assert list(frame["Apart"]) == sorted(frame["Apart"], reverse=True)
+    right = found.arms["full_finetune"].votes.right
+    for row in frame.to_dict("records"):
+        mine = found.labels == found.classes.index(row["Class"])
+        assert row["full_finetune"] == pytest.approx(100 * right[mine].mean())
+    values = perclass.difference(found, "full_finetune", "linear_probe")
+    assert values.sum(axis=1) == pytest.approx(np.zeros(3))
+    assert values.trace() == right.sum() - found.arms["linear_probe"].votes.right.sum()
+    largest = perclass.largest(found, "full_finetune", "linear_probe")
+    assert abs(largest["Difference in images"].iloc[0]) == np.abs(values).max()
+
+
+def test_without_test_images_validation_judges_and_the_table_says_so(workspace: Workspace, known: Comparison) -> None:
+    for run in ComparisonStore(workspace).runs_of(known.id):
+        path = workspace.run(run.id) / "predictions.csv"
+        table = predictions.read(path)
+        predictions.write(path, table[table["split"] == "val"])
+    found = now(workspace, known)
+    assert found.split == "val" and len(found.images) == 60
+    rows = outcome.rows(found, workspace)
+    assert rows["accuracy"].notna().all()
+    assert "interval" not in rows
+
+
+def rows_of(*scores: float) -> list[dict[str, object]]:
+    return [{"epoch": turn, "seconds": 10.0 * turn, "val_accuracy": score} for turn, score in enumerate(scores, start=1)]
+
+
+def test_a_curve_is_the_mean_of_the_seeds_that_have_come_so_far() -> None:
+    span = spans.Span(name="a", colour="#112233", dash="solid", runs=[rows_of(0.2, 0.6), rows_of(0.4)], phases=[Change(epoch=2, says="x")])
+    found = spans.points(span, "val_accuracy", "epoch")
+    assert [(point.at, pytest.approx(point.mean), point.low, point.high) for point in found] == [(1, 0.3, 0.2, 0.4), (2, 0.6, 0.6, 0.6)]
+    assert [point.at for point in spans.points(span, "val_accuracy", "seconds")] == [10, 30]
+    drawn = spans.figure([span], "accuracy", ["val"], "epoch", "light")
+    assert [trace.marker.symbol for trace in drawn.data if trace.mode == "markers"] == ["diamond"]
+    assert spans.points(span, "train_accuracy", "epoch") == []
+
+
+def test_runs_without_a_folder_do_not_break_the_page(workspace: Workspace, known: Comparison) -> None:
+    for run in ComparisonStore(workspace).runs_of(known.id)[:2]:
+        (workspace.run(run.id) / "predictions.csv").unlink()
+    found = now(workspace, known)
+    assert len(found.arms) == 1 and len(found.judgement.excluded) == 2
+    assert isinstance(outcome.rows(found, workspace), pd.DataFrame)
+    for run in RunStore(workspace).list():
+        RunStore(workspace).delete(run.id)
+    assert now(workspace, known).arms == {}
