@@ -5,14 +5,18 @@ import streamlit as st
 from engine.evaluation.predictions import classes_of
 from engine.runs.jobs import Job
 from engine.runs.run import Run
-from pages.ui import export, proof, scores, status, text
+from pages.ui import embedding, export, proof, scores, status, text
+from pages.ui.certainty import certainty
 from pages.ui.choice import choose
+from pages.ui.doubts import doubts
 from pages.ui.download import download
 from pages.ui.filters import SPLITS, filters, matrix
+from pages.ui.landscape import landscape
 from pages.ui.look import Source, thumbnails
 from pages.ui.resources import job_store, run_store, workspace
 from pages.ui.shown import ordered, read, select, unreadable
 from pages.ui.strategies import title
+from pages.ui.twins import twins
 from pages.ui.upload import next_upload, upload_area
 
 
@@ -97,6 +101,18 @@ def predicted(run: Run, predictions_id: str) -> None:
     thumbnails(ordered(select(table, wanted), order), Source(run=run.id, dataset="", predictions=predictions_id), key=predictions_id)
 
 
+def data(run: Run) -> None:
+    """What the features say of the dataset itself: labels, and images that occur twice."""
+    if known := embedding.demanded(run, key="data"):
+        doubts(run, *known)
+        twins(run, *known)
+
+
+def map_(run: Run) -> None:
+    if known := embedding.demanded(run, key="map"):
+        landscape(run, *known)
+
+
 st.title("Predictions", anchor=False)
 runs = {run.id: run for run in run_store().list() if (workspace().run(run.id) / "predictions.csv").is_file()}
 if not runs:
@@ -113,8 +129,13 @@ with link:
 export.offer(chosen_run)
 if proof.exists(chosen_run):
     proof.folded(chosen_run)
-known, unseen = st.tabs(["Validation and test images", "New images"])
+names = ["Validation and test images", "Confidence", "Labels and copies", "Map", "New images"]
+known, sure, checked, mapped, unseen = st.tabs(names, key="views", on_change="rerun")
 with known:
     own_images(chosen_run)
+for tab, draw in ((sure, certainty), (checked, data), (mapped, map_)):
+    if tab.open:  # they read and draw much, so only when somebody looks
+        with tab:
+            draw(chosen_run)
 with unseen:
     new_images(chosen_run)

@@ -16,6 +16,9 @@ LEAST = 20
 FOLDS = 5
 _SURE = 0.8
 """No class needs more than this to be believed: where all are sure, half of the images lie below the mean of their class."""
+_LIKELY = 0.5
+"""Every class needs as much: what is less likely than not is no reason to doubt a label."""
+_MOST = 0.2
 _STRENGTH = 0.1
 """Inverse of the regularisation, for features of unit variance on average. All are scaled by one number: giving each principal component
 a variance of its own would make much of directions that say little."""
@@ -46,6 +49,16 @@ def too_few(labels: np.ndarray, classes: Sequence[str]) -> str:
     return f"Labels are checked when every class has at least {LEAST} images; too few have {named}. Add images of these classes."
 
 
+def too_many(found: int, images: int) -> str:
+    """Why so many suspects say nothing of the labels, as a sentence; empty when they are few enough."""
+    if found <= _MOST * images:
+        return ""
+    return (
+        f"This model's features suggest another class for {found:,} of {images:,} images: that says more of the features than of the "
+        "labels. Choose a run whose model tells the classes apart better."
+    )
+
+
 def out_of_fold(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Probabilities [images, classes] of a logistic regression that has not seen the image; features [images, d], labels 0 to classes - 1.
 
@@ -63,7 +76,7 @@ def suspects(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Suspect, ..
     """Images that are confidently another class, the widest margin first; `probabilities` [images, classes] must be out of sample."""
     rows = np.arange(len(labels))
     given = probabilities[rows, labels]
-    usual = np.minimum([given[labels == label].mean() for label in range(probabilities.shape[1])], _SURE)
+    usual = np.clip([given[labels == label].mean() for label in range(probabilities.shape[1])], _LIKELY, _SURE)
     believed = np.where(probabilities >= usual, probabilities, -1.0)
     best = believed.argmax(axis=1)
     doubtful = rows[(best != labels) & (believed[rows, best] > given)]

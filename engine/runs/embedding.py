@@ -42,6 +42,8 @@ LISTED = 500
 _FLIPPED = 128
 _OWN_FLIPS = 0.05
 """Two images count as the same picture when they are as close as all but this share of images are to their own mirror images."""
+_LEAST_COSINE = 0.5
+"""In any case, for a model to which mirror images are other pictures."""
 _BATCH = 4 * CHUNK
 
 
@@ -184,7 +186,7 @@ def _threshold(model: _Model, room: Space, seen: np.ndarray) -> float:
         there = room.place(seen[[images[place].index for place in part]])
         close.append(nearness.cosines(there, room.place(_before_head(model.origin.training, mirrored, 0))))
     all_ = np.concatenate(close)
-    return float(np.quantile(all_, _OWN_FLIPS)) if len(all_) else 1.0
+    return max(float(np.quantile(all_, _OWN_FLIPS)), _LEAST_COSINE) if len(all_) else 1.0
 
 
 def _hashes(dataset: Dataset) -> Generator[Json, None, list[int]]:
@@ -215,6 +217,8 @@ def _judged(workspace: Workspace, model: _Model, room: Space, hashes: list[int],
     pairs = nearness.look_alikes(hashes, [image.split for image in dataset.images], room.coordinates, least)
     unchecked = suspects.too_few(labels, dataset.classes)
     found = () if unchecked else suspects.suspects(suspects.out_of_fold(room.coordinates, labels), labels)
+    if unchecked := unchecked or suspects.too_many(len(found), len(labels)):
+        found = ()
     right, without = _accuracies(workspace, model.run, {place for pair in pairs for place in (pair.first, pair.second)})
     facts = Facts(
         explained=(room.explained[0], room.explained[1]),

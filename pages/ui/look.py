@@ -10,7 +10,7 @@ import streamlit as st
 
 from engine.evaluation.predictions import PREFIX
 from engine.runs.heatmaps import Subject
-from pages.ui import text
+from pages.ui import embedding, text
 from pages.ui.attention import attention
 from pages.ui.bars import Bar, bars
 from pages.ui.gallery import gallery, page_of, picture
@@ -54,6 +54,12 @@ def thumbnails(table: pd.DataFrame, source: Source, *, key: str) -> None:
         _large(table, source)
 
 
+def open_(table: pd.DataFrame, source: Source) -> None:
+    """The first row of `table` in large."""
+    st.session_state["position"] = 0
+    _large(table, source)
+
+
 @st.dialog("Prediction", width="large")
 def _large(table: pd.DataFrame, source: Source) -> None:
     position = st.session_state["position"]
@@ -72,6 +78,8 @@ def _large(table: pd.DataFrame, source: Source) -> None:
         bars(rows, label="Most probable classes", key="large_bars", most=1)
         st.text(str(row["file_dir"]))
     _steps(position, len(table))
+    if not source.predictions:
+        embedding.nearest(source.run, source.dataset, int(row["image"]))
     if _wants_attention():
         attention(source.run, source.subject(row, number), _classes(row), key="large")
 

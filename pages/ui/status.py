@@ -34,6 +34,7 @@ _STAGES = {
     "download": "Downloading weights",
     "describing": "Describing backbones",
     "predicting": "Predicting",
+    "features": "Looking at images",
 }
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.evaluation.suspects import out_of_fold, suspects, too_few
+from engine.evaluation.suspects import out_of_fold, suspects, too_few, too_many
 
 
 def clouds(each: int = 60, classes: int = 3, size: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -47,3 +47,11 @@ def test_too_few_images_are_named() -> None:
     assert "개 (19)" in too_few(labels, ("cat", "개")) and "cat" not in too_few(labels, ("cat", "개"))
     assert too_few(np.array([0] * 20 + [1] * 20), ("cat", "개")) == ""
     assert "gone (0)" in too_few(np.zeros(30, int), ("cat", "gone"))
+
+
+def test_features_that_tell_nothing_apart_doubt_next_to_nothing() -> None:
+    random = np.random.default_rng(2)
+    labels = np.repeat(np.arange(4), 40)
+    found = suspects(out_of_fold(random.normal(size=(160, 30)), labels), labels)
+    assert all(one.confidence >= 0.5 for one in found)
+    assert "32 of 100" in too_many(32, 100) and too_many(20, 100) == ""

@@ -1,0 +1,153 @@
+"""Landscape: all images as points, close together where the model sees likeness; a point, or a name that is typed, opens its image.
+
+Not here: the coordinates (engine), and the view of a predicted image (look).
+"""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine.data.dataset import Dataset
+from engine.data.records import Image
+from engine.runs.embedded import Embedded
+from engine.runs.run import Run
+from pages.ui import embedding, look, palette, shown, text
+from pages.ui.gallery import Card, gallery, picture
+from pages.ui.look import Source
+from pages.ui.resources import workspace
+from pages.ui.scores import WORDS
+
+MOST_POINTS = 6000
+COLOURED = 10
+FOUND = 12
+_MARKS = {"right": "circle", "wrong": "x", "not predicted": "circle-open"}
+
+
+def landscape(run: Run, made: Embedded, dataset: Dataset) -> None:
+    """The map, and the way to its images without a mouse."""
+    table = shown.read(workspace().run(run.id) / "predictions.csv")
+    places = points(len(dataset.images))
+    outcome = outcomes(table, len(dataset.images))
+    key = f"map_{run.id}"
+    chosen = st.plotly_chart(
+        figure(made, dataset, places, outcome),
+        key=key,
+        on_select="rerun",
+        selection_mode="points",
+        config={"displayModeBar": False},
+        alt=f"Map of {text.count(len(places), 'image')}; type part of a file name below to open one without the map.",
+    )
+    one, two = (text.percent(share, 0) for share in made.facts.explained)
+    drawn = "" if len(places) == len(dataset.images) else f" {len(places):,} of {len(dataset.images):,} images are drawn."
+    st.caption(f"Principal components of the features: across {one} of what varies, up {two}. Click a point to open its image.{drawn}")
+    picked = [point["customdata"] for point in chosen["selection"]["points"]] if chosen else []
+    image = int(np.ravel(picked[0])[0]) if picked else None
+    if image is not None and st.session_state.get(f"{key}_opened") != image:
+        _open(image, run, dataset, table)
+    st.session_state[f"{key}_opened"] = image
+    _by_name(run, dataset, table)
+
+
+def points(images: int) -> np.ndarray:
+    """The images that are drawn: all, or as many as a browser moves with ease, evenly over the dataset."""
+    return np.unique(np.linspace(0, images - 1, min(images, MOST_POINTS)).astype(np.int64))
+
+
+def outcomes(table: pd.DataFrame, images: int) -> list[str]:
+    """right, wrong or not predicted, for every image."""
+    said = ["not predicted"] * images
+    for image, correct in zip(table["image"], table["correct"], strict=True):
+        if 0 <= image < images and correct is not None:
+            said[image] = "right" if correct else "wrong"
+    return said
+
+
+def figure(made: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray, outcome: Sequence[str]) -> go.Figure:
+    """Points coloured by true class, marked by whether the run is right; customdata is the image."""
+    colours, drawn = palette.categorical(), go.Figure()
+    labels, what = np.array([image.label for image in dataset.images]), np.array(outcome)
+    for label, name in enumerate(dataset.classes):
+        for word, mark in _MARKS.items():
+            mine = [int(place) for place in places if labels[place] == label and what[place] == word]
+            if mine:
+                drawn.add_scattergl(**_cloud(made, dataset, mine, name, colours[label % COLOURED], word, mark))
+    drawn.update_xaxes(showticklabels=False, zeroline=False, title="")
+    drawn.update_yaxes(showticklabels=False, zeroline=False, title="")
+    for name, colour in [(name, colours[label % COLOURED]) for label, name in enumerate(dataset.classes[:COLOURED])]:
+        drawn.add_scatter(**_key(escape(text.short(name, 24)), colour, "square"))
+    for word in sorted(set(outcome), key=list(_MARKS).index):
+        drawn.add_scatter(**_key(word, palette.muted(), _MARKS[word]))
+    legend = {"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "title": {"text": ""}}
+    drawn.update_layout(height=560, margin={"l": 0, "r": 0, "t": 8, "b": 0}, legend=legend, dragmode="pan", clickmode="event+select")
+    return drawn
+
+
+def _cloud(made: Embedded, dataset: Dataset, mine: list[int], name: str, colour: str, word: str, mark: str) -> dict[str, object]:
+    """One class with one outcome. Names are text for plotly, not markup."""
+    at = made.coordinates[mine]
+    title = escape(text.short(name, 40))
+    files = [escape(text.short(dataset.images[place].name, 48)) for place in mine]
+    return {
+        "x": at[:, 0],
+        "y": at[:, 1],
+        "mode": "markers",
+        "name": f"{title}, {word}",
+        "marker": {"color": colour, "symbol": mark, "size": 10 if word == "wrong" else 7, "opacity": 1 if word == "wrong" else 0.75},
+        "customdata": mine,
+        "hovertext": [f"<b>{title}</b>, {word}<br>{file}" for file in files],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+        "unselected": {"marker": {"opacity": 0.75}},
+        "showlegend": False,
+    }
+
+
+def _key(name: str, colour: str, mark: str) -> dict[str, object]:
+    """An entry of the legend, which stands for no point."""
+    return {"x": [None], "y": [None], "mode": "markers", "name": name, "marker": {"color": colour, "symbol": mark, "size": 9}}
+
+
+def _by_name(run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
+    """Images by a part of their name, as buttons that a keyboard reaches."""
+    asked = st.text_input("Open an image by name", placeholder="part of a file name", key=f"named_{run.id}", max_chars=120)
+    if not asked.strip():
+        return
+    hits = [image for image in dataset.images if asked.strip().casefold() in image.name.casefold()]
+    if not hits:
+        st.info("No image of this dataset has that in its name.", icon=":material/search_off:")
+        return
+    st.caption(f"{text.count(len(hits), 'image')}" + (f"; the first {FOUND} are shown." if len(hits) > FOUND else "."))
+    picked = gallery([_card(image, dataset) for image in hits[:FOUND]], label="Images with this name", key=f"hits_{run.id}", side=120)
+    if picked is not None:
+        _open(int(picked), run, dataset, table)
+
+
+def _card(image: Image, dataset: Dataset) -> Card:
+    name = dataset.classes[image.label]
+    return Card(
+        id=str(image.index), src=f"/api/thumbnails/{dataset.id}/{image.index}", title=name, note=image.name, alt=f"{image.name}: {name}"
+    )
+
+
+def _open(image: int, run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
+    """The prediction of the image in large, or just the image where there is none."""
+    rows = table[(table["image"] == image) & (table["error"] == "")]
+    if len(rows):
+        look.open_(rows, Source(run=run.id, dataset=dataset.id))
+    else:
+        _training(dataset.images[image], run.id, dataset)
+
+
+@st.dialog("Image", width="large")
+def _training(image: Image, run_id: str, dataset: Dataset) -> None:
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        large, small = (f"/api/{kind}/{dataset.id}/{image.index}" for kind in ("images", "thumbnails"))
+        picture(large, fallback=small, alt=image.name, key="large_image")
+    with right:
+        st.markdown(f"**{text.md(dataset.classes[image.label])}**, a {WORDS[image.split]} image.")
+        st.text(image.name)
+    embedding.nearest(run_id, dataset.id, image.index)

@@ -1,0 +1,226 @@
+"""Confidence, labels, copies and the map on the Predictions page, by AppTest."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.data.dataset import delete_dataset, list_datasets, open_dataset
+from engine.data.records import Dataset
+from engine.data.versions import provenance
+from engine.evaluation import calibration
+from engine.runs import embedded
+from engine.runs.embedded import Doubt, Embedded, Facts, Twins
+from engine.runs.jobs import JobStore
+from engine.runs.run import Run
+from engine.workspace import Workspace
+from pages.ui import certainty, landscape, shown, twins
+from pages.ui.doubts import Decision
+from tests.pages import made
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "predictions.py"
+DATA, SURE, MAP = "Labels and copies", "Confidence", "Map"
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return made.dataset(workspace, each=30)
+
+
+@pytest.fixture
+def run(workspace: Workspace, dataset: Dataset) -> Run:
+    return made.finished_run(workspace, dataset, seed=2)
+
+
+def facts(dataset: Dataset, **changed: object) -> Facts:
+    suggested = dataset.classes[2]
+    doubts = tuple(
+        Doubt(
+            image=image,
+            given=dataset.classes[dataset.images[image].label],
+            suggested=suggested,
+            confidence=0.9,
+            given_confidence=0.1,
+        )
+        for image in (0, 1, 2)
+    )
+    fields: dict[str, object] = {
+        "explained": (0.5, 0.2),
+        "frozen": True,
+        "unchecked": "",
+        "doubts": doubts,
+        "twins": (Twins(first=0, second=40, bits=3, cosine=0.99),),
+        "twins_found": 1,
+        "least_cosine": 0.9,
+        "accuracy": (12, 14),
+        "accuracy_without": (10, 12),
+    }
+    return Facts(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def keep(workspace: Workspace, run: Run, dataset: Dataset, **changed: object) -> Embedded:
+    random = np.random.default_rng(0)
+    count = len(dataset.images)
+    nearest, cosines = random.integers(0, count, (count, 5)).astype(np.int32), random.random((count, 5)).astype(np.float32)
+    coordinates = random.normal(size=(count, 8)).astype(np.float32)
+    done = Embedded(facts=facts(dataset, **changed), coordinates=coordinates, nearest=nearest, cosines=cosines)
+    embedded.keep(workspace, run.id, done)
+    return done
+
+
+def opened(tab: str) -> AppTest:
+    page = AppTest.from_file(PAGE, default_timeout=30)
+    page.session_state["views"] = tab
+    page.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def texts(page: AppTest) -> str:
+    return made_text(page, "markdown", "caption", "info", "success", "error", "warning")
+
+
+def made_text(page: AppTest, *kinds: str) -> str:
+    return "\n".join(element.value for kind in kinds for element in page.get(kind))
+
+
+def component(page: AppTest, name: str, label: str) -> dict:
+    found = [json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == name]
+    return next(one for one in found if one.get("label") == label)
+
+
+def test_nothing_is_looked_at_before_somebody_asks(workspace: Workspace, run: Run) -> None:
+    page = opened(DATA)
+    assert "Nothing is changed." in texts(page)
+    page.button(key="embed_data").click().run()
+    (job,) = JobStore(workspace).list("embedding")
+    assert job.arguments == {"run": run.id}
+    assert "Looking at all images of the dataset" in texts(page)
+
+
+def test_why_it_failed_is_said_and_it_can_be_tried_again(workspace: Workspace, run: Run) -> None:
+    jobs = JobStore(workspace)
+    job = jobs.submit("embedding", {"run": run.id})
+    jobs.claim("1:1")
+    jobs.finish(job.id, error="The disk is [full](http://evil.example).")
+    page = opened(MAP)
+    assert "\\[full\\]" in texts(page) and page.button(key="embed_map")
+
+
+def test_decisions_make_a_version_and_leave_the_old_dataset_alone(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    keep(workspace, run, dataset)
+    page = opened(DATA)
+    cards = component(page, "thaw_gallery", "Labels to check")["items"]
+    assert [card["title"] for card in cards] == [f"{dataset.classes[2]}? 90 %"] * 3
+    decided = {0: Decision(what="exclude"), 1: Decision(what="relabel", to=dataset.classes[2]), 2: Decision(what="keep")}
+    page.session_state[f"decisions_{run.id}"] = decided
+    page.run()
+    assert "**3 decisions** so far" in texts(page)
+    page.button(key=f"make_{run.id}").click().run()
+    assert not page.exception
+    new = open_dataset(workspace, list_datasets(workspace)[0].id)
+    assert (len(new.images), len(open_dataset(workspace, dataset.id).images)) == (len(dataset.images) - 1, len(dataset.images))
+    found = provenance(new)
+    assert found is not None and [change.to for change in found.changes] == ["", dataset.classes[2]]
+    assert all("checked by a person" in change.why for change in found.changes)
+    assert "is a new dataset" in texts(page) and not page.session_state[f"decisions_{run.id}"]
+
+
+def test_only_keeping_makes_no_version(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    keep(workspace, run, dataset)
+    page = opened(DATA)
+    page.session_state[f"decisions_{run.id}"] = {2: Decision(what="keep")}
+    page.run()
+    assert page.button(key=f"make_{run.id}").disabled
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"unchecked": "Too few: *cat* (3)."}, "Too few\\: \\*cat\\* \\(3\\)\\."),
+        ({"doubts": ()}, "No label looks wrong"),
+        ({"twins": (), "twins_found": 0}, "No image looks almost like one of another split"),
+        ({"frozen": False}, "fine-tuned on these labels"),
+        ({}, "With its 2 twins, the test accuracy is **85.7 %**; without, it is **83.3 %** of 12 images"),
+    ],
+)
+def test_what_was_found_is_said(workspace: Workspace, run: Run, dataset: Dataset, changed: dict, said: str) -> None:
+    keep(workspace, run, dataset, **changed)
+    assert said in texts(opened(DATA))
+
+
+def test_the_accuracy_that_twins_change_is_said_in_every_case(dataset: Dataset) -> None:
+    assert "no test images" in twins.effect(facts(dataset, accuracy=(0, 0), accuracy_without=(0, 0)))
+    assert "stands" in twins.effect(facts(dataset, accuracy_without=(12, 14)))
+    assert "no test image is left" in twins.effect(facts(dataset, accuracy_without=(0, 0)))
+
+
+def test_hostile_names_stay_text(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    keep(workspace, run, dataset)
+    said = texts(opened(DATA))
+    assert "](http://evil" not in said and "<b>" not in said
+    drawn = landscape.figure(keep(workspace, run, dataset), dataset, landscape.points(10), ["right"] * len(dataset.images))
+    assert "<b>butterfly" not in "".join(str(trace.name) + "".join(trace.hovertext or ()) for trace in drawn.data)
+
+
+def test_every_image_is_a_point_that_knows_its_image_and_outcome(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    table = shown.read(workspace.run(run.id) / "predictions.csv")
+    outcome = landscape.outcomes(table, len(dataset.images))
+    assert outcome.count("wrong") == int((table["label"] != table["predict"]).sum())
+    drawn = landscape.figure(keep(workspace, run, dataset), dataset, landscape.points(len(dataset.images)), outcome)
+    clouds = [trace for trace in drawn.data if trace.customdata is not None]
+    assert sorted(int(image) for trace in clouds for image in trace.customdata) == list(range(len(dataset.images)))
+    assert {trace.marker.symbol for trace in clouds} == {"circle", "x", "circle-open"}
+    assert len(landscape.points(20_000)) == landscape.MOST_POINTS
+
+
+def test_an_image_is_found_by_its_name_without_the_map(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    keep(workspace, run, dataset)
+    page = opened(MAP)
+    page.text_input(key=f"named_{run.id}").set_value("고양이").run()
+    assert not page.exception
+    assert len(component(page, "thaw_gallery", "Images with this name")["items"]) == landscape.FOUND
+    page.text_input(key=f"named_{run.id}").set_value("<nowhere>").run()
+    assert "No image of this dataset has that in its name" in texts(page)
+
+
+def test_a_deleted_dataset_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    keep(workspace, run, dataset)
+    delete_dataset(workspace, dataset.id)
+    assert "was deleted" in texts(opened(DATA))
+
+
+def test_confidence_is_judged_with_its_null_band(workspace: Workspace, run: Run) -> None:
+    table = shown.read(workspace.run(run.id) / "predictions.csv")
+    if len(table[table["split"] == "test"]) < certainty.LEAST:
+        assert "at least 20 validation or test images" in texts(opened(SURE))
+
+
+@pytest.mark.parametrize(("sharpness", "said"), [(1.0, "can be taken at its word"), (4.0, "cannot be taken at its word")])
+def test_the_verdict_tells_chance_from_overconfidence(sharpness: float, said: str) -> None:
+    random = np.random.default_rng(0)
+    honest = random.dirichlet(np.ones(3), 4000)
+    targets = np.array([random.choice(3, p=row) for row in honest])
+    claimed = honest**sharpness / (honest**sharpness).sum(1, keepdims=True)
+    error = calibration.expected_calibration_error(claimed, targets)
+    sentence = certainty.verdict(error, 4000)
+    assert said in sentence and re.search(r"shows \d+\.\d % to \d+\.\d % by chance", sentence)
+    assert ("too sure" in certainty.advice(calibration.fit_temperature(claimed, targets))) == (sharpness > 1)
+    bins = calibration.reliability(claimed, targets)
+    assert len(certainty.diagram(bins).data[1].x) == len(bins) == calibration.BINS
+    assert f"{100 * bins[0].accuracy:.0f} % right" in certainty.in_words(bins)
+
+
+def test_the_reliability_diagram_is_drawn_for_enough_images(workspace: Workspace) -> None:
+    large = made.dataset(workspace, each=60, name="large")
+    run = made.finished_run(workspace, large, seed=1)
+    page = AppTest.from_file(PAGE, default_timeout=30)
+    page.query_params["run"] = run.id
+    page.session_state["views"] = SURE
+    page.run()
+    assert not page.exception
+    said = texts(page)
+    assert "expected calibration error" in said and "temperature of" in said
