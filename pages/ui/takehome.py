@@ -14,7 +14,7 @@ from pages.ui.download import download
 from pages.ui.judged import Judged, judged
 
 FILES = {
-    "report.html": ("Report", "text/html; charset=utf-8", "everything above in one file that needs no network"),
+    "report.html": ("report.html", "text/html; charset=utf-8", "everything above in one file that needs no network"),
     "comparison.csv": ("comparison.csv", "text/csv; charset=utf-8", "one row a run, for a spreadsheet"),
     "result.csv": ("result.csv", "text/csv; charset=utf-8", "one row an image, with what each strategy says of it"),
 }
