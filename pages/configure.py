@@ -7,7 +7,7 @@ from engine.data.dataset import list_datasets
 from engine.errors import EngineError
 from engine.models.catalog import BackboneInfo, load_catalog, torchvision_version
 from engine.models.outline import load_outline, with_classes
-from pages.ui import backbones, charts, forms, phases, probe, rates, seeds, strategies, strip, text, weights_file
+from pages.ui import backbones, charts, foretold, forms, phases, probe, rates, seeds, strategies, strip, text, weights_file
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
 from pages.ui.status import follow
@@ -127,6 +127,7 @@ if sum(numbers) > 1:
     st.caption(seeds.in_words([one.config for one in chosen], numbers))
 problems = [one.problem for one in chosen if one.problem] or ([] if chosen else ["Tick at least one strategy."])
 problems += [problem for problem in (size_problem(int(values["image_size"]), info),) if problem]
+foretold.show([] if problems else foretold.expanded([one.config for one in chosen], numbers))
 label = f"Start {text.count(sum(numbers), 'run')}" if chosen else "Start"
 if st.button(label, type="primary", disabled=bool(problems), icon=":material/play_arrow:"):
     wanted = [one.config for one in chosen]

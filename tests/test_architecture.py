@@ -23,7 +23,20 @@ BELOW: dict[str, set[str]] = {
     "bench": {"data", "models", "training", "evaluation", "runs"},
     "cli": {"data", "models", "training", "evaluation", "runs", "bench"},
 }
-COMPOSERS = {"pipeline", "session", "inference", "tasks", "export", "embedding", "explanations", "saver", "sharing", "tuning"}
+COMPOSERS = {
+    "pipeline",
+    "session",
+    "inference",
+    "tasks",
+    "export",
+    "embedding",
+    "explanations",
+    "saver",
+    "sharing",
+    "probing",
+    "forecasting",
+    "tuning",
+}
 """The files of runs that wire the wings together."""
 LIGHT = (
     "engine.config",
@@ -33,7 +46,9 @@ LIGHT = (
     "engine.runs.store",
     "engine.runs.jobs",
     "engine.runs.embedded",
+    "engine.runs.forecasts",
     "engine.runs.heatmaps",
+    "engine.training.foresight",
     "engine.runs.worker",
     "engine.runs.comparisons",
     "engine.runs.judgement",

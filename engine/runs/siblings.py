@@ -14,10 +14,10 @@ _DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "
 def siblings(workspace: Workspace, config: RunConfig) -> tuple[RunConfig, ...]:
     """Configurations of the queued runs that start where `config` starts."""
     queued = [run.config for run in RunStore(workspace).list() if run.status == "queued"]
-    return tuple(other for other in queued if _start(other) == _start(config))
+    return tuple(other for other in queued if start_of(other) == start_of(config))
 
 
-def _start(config: RunConfig) -> tuple[object, ...]:
+def start_of(config: RunConfig) -> tuple[object, ...]:
     """What decides the frozen part; the seed does where weights are random."""
     weights = starting_weights(config)
     return (*(getattr(config, name) for name in _DECIDES), weights, config.seed if weights == "none" else None)

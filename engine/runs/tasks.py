@@ -22,8 +22,10 @@ from engine.runs.database import Json
 from engine.runs.embedding import embed
 from engine.runs.explanations import explain as explain_image
 from engine.runs.export import ARCHIVE, export_run, export_zip
+from engine.runs.forecasting import forecast
 from engine.runs.heatmaps import Subject
 from engine.runs.inference import predict_new
+from engine.runs.probing import probe
 from engine.runs.progress import reported
 from engine.runs.session import open_session
 from engine.training.lr_range import STEPS, range_test, suggestion
@@ -134,6 +136,8 @@ TASKS: dict[str, Task] = {
     "export": export,
     "explain": explain,
     "embedding": embedding,
+    "probe": probe,
+    "forecast": forecast,
 }
 
 

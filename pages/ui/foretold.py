@@ -1,0 +1,103 @@
+"""Foretold: what a queue will take before it is started, and afterwards the forecast beside what was measured.
+
+A job times a few steps and throws the model away. Not here: what is left of a run under way (forecast), which it measures itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pandas as pd
+import streamlit as st
+
+from engine.config import RunConfig, to_json
+from engine.runs.forecasts import forecast_of
+from engine.runs.jobs import Job
+from engine.runs.run import Run
+from pages.ui import status, strategies, text
+from pages.ui.resources import job_store, workspace
+from pages.ui.waiting import newest
+
+KIND = "forecast"
+
+Result = Mapping[str, Any]
+
+
+def show(configs: Sequence[RunConfig]) -> None:
+    """A folded section: ask, wait, and what all of `configs`, in the order of the queue, will take. Nothing without a config."""
+    if not configs:
+        return
+    with st.expander("Forecast", icon=":material/schedule:"):
+        st.caption("Times a few steps of every strategy on your images and adds up what the whole queue will take. No weight moves.")
+        _one({"configs": [to_json(config) for config in configs]})
+
+
+def beside(run: Run) -> str:
+    """`forecast 42 s, took 45 s`; nothing for a run that was not foretold or has not finished."""
+    foretold = forecast_of(workspace(), run.config)
+    if foretold is None or run.status != "finished" or run.started_at is None or run.ended_at is None:
+        return ""
+    return f"forecast {text.duration(foretold.seconds)}, took {text.duration(run.ended_at - run.started_at)}"
+
+
+def expanded(chosen: Sequence[RunConfig], numbers: Sequence[int]) -> list[RunConfig]:
+    """Every run that `numbers` of seeds make of the strategies `chosen`."""
+    return [replace(one, seed=one.seed + extra) for one, count in zip(chosen, numbers, strict=True) for extra in range(count)]
+
+
+def _one(arguments: dict[str, object]) -> None:
+    job = newest(KIND, arguments)
+    if job is not None and not job.ended:
+        status.follow(job, "Timing a few steps")
+        return
+    if job is not None and job.status == "failed":
+        st.error(text.md(job.error or "The forecast ended without saying why."), icon=":material/error:")
+    done = job is not None and job.status == "finished"
+    if job is not None and done and job.result:
+        _found(job)
+    if st.button("Forecast again" if done else "Forecast", key="forecast_start", icon=":material/schedule:"):
+        job_store().submit(KIND, arguments)
+        st.rerun()
+
+
+def _found(job: Job) -> None:
+    result = cast(Result, job.result)
+    for problem in result["problems"]:
+        st.warning(text.md(str(problem)), icon=":material/warning:")
+    st.markdown(text.md(in_words(result)))
+    st.dataframe(table(result), hide_index=True, alt="Forecast of every strategy: seconds, memory, parameters and cache")
+    st.caption(
+        "Seconds of one run, beside the frozen part, which is computed once: alone is what it would take by itself, its share what falls "
+        "on the strategy when the queue shares it. Starting, saving and other work on this machine come on top."
+    )
+
+
+def in_words(result: Result) -> str:
+    """`8 runs: about 3 min 20 s and 12.0 MB of cache.`"""
+    runs = sum(int(row["runs"]) for row in result["strategies"])
+    return (
+        f"{text.count(runs, 'run')}: about {text.duration(result['seconds'])} and {text.bytes_(result['cache_bytes'])} of kept activations."
+    )
+
+
+def table(result: Result) -> pd.DataFrame:
+    """A row a strategy, then the whole queue."""
+    rows = [
+        {
+            "Strategy": strategies.title(str(row["strategy"])),
+            "Runs": str(row["runs"]),
+            "Epochs": text.duration(row["epochs"]),
+            "Validation": text.duration(row["validation"]),
+            "Answers": text.duration(row["answers"]),
+            "Frozen part alone": text.duration(row["fill_alone"]),
+            "its share": text.duration(row["fill_shared"]),
+            "All runs": text.duration(row["total"]),
+            "Peak memory": text.bytes_(row["peak_memory_bytes"]),
+            "Trainable": f"{row['trainable_parameters']:,}",
+            "Cache alone": text.bytes_(row["cache_bytes"]),
+        }
+        for row in result["strategies"]
+    ]
+    whole = {"Strategy": "The whole queue", "Runs": str(sum(int(row["runs"]) for row in result["strategies"]))}
+    total = {**whole, "All runs": text.duration(result["seconds"]), "Cache alone": text.bytes_(result["cache_bytes"])}
+    return pd.DataFrame([*rows, total]).fillna("–")
