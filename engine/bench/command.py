@@ -37,7 +37,8 @@ def run(chosen: argparse.Namespace, recipe: Recipe, rows: list[Row], without: tu
     if rows:
         runner.measure(folder, recipe, rows, chosen.repetitions, contenders, _say)
     if chosen.growth:
-        runner.measure_growth(folder, recipe, _say, images=runner.GROWTH_IMAGES, epochs=runner.GROWTH_EPOCHS)
+        grown = tuple(row.name for row in rows if row.name in runner.GROWTH_TRAININGS) or runner.GROWTH_TRAININGS
+        runner.measure_growth(folder, recipe, _say, trainings=grown, images=runner.GROWTH_IMAGES, epochs=runner.GROWTH_EPOCHS)
     if chosen.parts:
         parts.measure_parts(folder, recipe, chosen.repetitions, _say)
     if chosen.pages:

@@ -95,13 +95,15 @@ def configs_of(setting: Setting, row: Row, repetition: int) -> list[RunConfig]:
     return [setting.config(training, seed) for training in row.trainings for seed in seeds]
 
 
-def measure_growth(folder: Path, recipe: Recipe, say: Say, *, images: tuple[int, ...], epochs: tuple[int, ...]) -> Measurements:
+def measure_growth(
+    folder: Path, recipe: Recipe, say: Say, *, trainings: tuple[str, ...], images: tuple[int, ...], epochs: tuple[int, ...]
+) -> Measurements:
     """Thaw alone, as images and as epochs become more; everything else stays as in `recipe`."""
     measurements = Measurements(folder)
     steps = [replace(recipe, images=count) for count in images]
     steps += [replace(recipe, images=images[0], epochs=count) for count in epochs]
     for step in steps:
-        for training in GROWTH_TRAININGS:
+        for training in trainings:
             key = key_of(step, "thaw", f"growth of {training}", 0)
             if measurements.find(key) is None:
                 setting = prepare(folder, step)
