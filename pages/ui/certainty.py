@@ -51,8 +51,9 @@ def verdict(error: "CalibrationError", images: int) -> str:
     """How far confidence and accuracy lie apart, and whether that is more than chance."""
     off, low, high = text.percent(error.error), text.percent(error.low), text.percent(error.high)
     said = f"Confidence and accuracy differ by **{off}** on average (expected calibration error)."
+    judged = "this one **cannot be taken at its word**" if error.miscalibrated else "nothing here speaks against taking it at its word"
     band = f"On {text.count(images, 'image')}, a model whose confidence is exactly right shows {low} to {high} by chance"
-    return f"{said} {band}, so this one {'**cannot be taken at its word**' if error.miscalibrated else 'can be taken at its word'}."
+    return f"{said} {band}, so {judged}."
 
 
 def advice(temperature: float) -> str:

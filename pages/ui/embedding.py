@@ -11,7 +11,7 @@ from engine.runs import embedded
 from engine.runs.embedded import KIND, Embedded
 from engine.runs.run import Run
 from pages.ui import status, text
-from pages.ui.figures import Figure, Group, figures
+from pages.ui.gallery import Card, gallery
 from pages.ui.resources import job_store, workspace
 from pages.ui.waiting import newest
 
@@ -54,15 +54,22 @@ def nearest(run_id: str, dataset_id: str, image: int) -> None:
         return
     shown = [(dataset.images[place], close) for place, close in places]
     labels = [text.short(dataset.classes[one.label], 24) for one, _ in shown]
-    pictures = [
-        Figure(
-            src=f"/api/thumbnails/{dataset.id}/{one.index}", alt=f"{one.name}, a training image of {label}", note=f"{label} · {close:.2f}"
+    cards = [
+        Card(
+            id=str(one.index),
+            src=f"/api/thumbnails/{dataset.id}/{one.index}",
+            title=label,
+            note=f"{close:.2f}",
+            alt=f"{one.name}, a training image of {label}, likeness {close:.2f}",
         )
         for (one, close), label in zip(shown, labels, strict=True)
     ]
     st.markdown("**Nearest training images**")
-    figures([Group(title="", figures=tuple(pictures))], label="Nearest training images", key="nearest")
-    st.caption("With their labels, and how alike their features are: 1 is the same.")
+    picked = gallery(cards, label="Nearest training images", key="nearest", side=96)
+    names = {str(one.index): one.name for one, _ in shown}
+    if picked in names:
+        st.text(names[picked])
+    st.caption("With their labels, and how alike their features are: 1 is the same. Pick one to see its file name.")
 
 
 def _ask(run: Run, key: str) -> None:

@@ -75,8 +75,8 @@ def figure(made: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray,
             mine = [int(place) for place in places if labels[place] == label and what[place] == word]
             if mine:
                 drawn.add_scattergl(**_cloud(made, dataset, mine, name, colours[label % COLOURED], word, mark))
-    drawn.update_xaxes(showticklabels=False, zeroline=False, title="")
-    drawn.update_yaxes(showticklabels=False, zeroline=False, title="")
+    drawn.update_xaxes(showticklabels=False, showgrid=False, zeroline=False, title="")
+    drawn.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, title="")
     for name, colour in [(name, colours[label % COLOURED]) for label, name in enumerate(dataset.classes[:COLOURED])]:
         drawn.add_scatter(**_key(escape(text.short(name, 24)), colour, "square"))
     for word in sorted(set(outcome), key=list(_MARKS).index):

@@ -17,7 +17,7 @@ from engine.runs.embedded import Doubt, Embedded, Facts, Twins
 from engine.runs.jobs import JobStore
 from engine.runs.run import Run
 from engine.workspace import Workspace
-from pages.ui import certainty, landscape, shown, twins
+from pages.ui import certainty, landscape, shown, text, twins
 from pages.ui.doubts import Decision
 from tests.pages import made
 
@@ -199,7 +199,9 @@ def test_confidence_is_judged_with_its_null_band(workspace: Workspace, run: Run)
         assert "at least 20 validation or test images" in texts(opened(SURE))
 
 
-@pytest.mark.parametrize(("sharpness", "said"), [(1.0, "can be taken at its word"), (4.0, "cannot be taken at its word")])
+@pytest.mark.parametrize(
+    ("sharpness", "said"), [(1.0, "nothing here speaks against taking it at its word"), (4.0, "cannot be taken at its word")]
+)
 def test_the_verdict_tells_chance_from_overconfidence(sharpness: float, said: str) -> None:
     random = np.random.default_rng(0)
     honest = random.dirichlet(np.ones(3), 4000)
@@ -224,3 +226,22 @@ def test_the_reliability_diagram_is_drawn_for_enough_images(workspace: Workspace
     assert not page.exception
     said = texts(page)
     assert "expected calibration error" in said and "temperature of" in said
+
+
+def test_the_nearest_training_images_come_with_their_labels(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    done = keep(workspace, run, dataset)
+
+    def look(run_id: str, dataset_id: str) -> None:
+        from pages.ui import embedding
+
+        embedding.nearest(run_id, dataset_id, 7)
+
+    page = AppTest.from_function(look, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
+    assert not page.exception
+    items = component(page, "thaw_gallery", "Nearest training images")["items"]
+    assert [int(item["id"]) for item in items] == done.nearest[7].tolist()
+    assert [item["title"] for item in items] == [shown_label(dataset, int(item["id"])) for item in items]
+
+
+def shown_label(dataset: Dataset, image: int) -> str:
+    return text.short(dataset.classes[dataset.images[image].label], 24)
