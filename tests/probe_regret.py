@@ -183,7 +183,8 @@ def reading(rules: dict[str, float]) -> str:
     """Whether following the probe lost less than the best rule that looks at nothing."""
     probe, fixed = rules["follow the probe"], {rule: lost for rule, lost in rules.items() if rule.startswith("always")}
     best = min(fixed, key=lambda rule: fixed[rule])
-    said = f"Following the probe lost {100 * probe:.1f} points on average, the best rule that looks at nothing ({best}) {100 * fixed[best]:.1f}"
+    said = f"Following the probe lost {100 * probe:.1f} points on average, "
+    said += f"the best rule that looks at nothing ({best}) {100 * fixed[best]:.1f}"
     return said + (": this run does not show that the probe helps." if fixed[best] <= probe + 0.01 else ".")
 
 
@@ -201,7 +202,8 @@ cannot tell apart from the peak are named with it.
 ## Measured
 
 Regret is the test accuracy of the measured winner less the test accuracy at the depth the probe predicts, in points. The backbone is a
-resnet18 trained at {side} px on painted patterns; every strategy trains the last blocks from there, seeds per depth: {seeds}. The winner is the
+resnet18 trained at {side} px on painted patterns; every strategy trains the last blocks from there.
+Seeds per depth: {seeds}. The winner is the
 best of several noisy numbers, which overstates every regret a little; with this few test images a difference of some points is no news.
 
 TABLE
