@@ -13,6 +13,7 @@ DIMENSIONS = 64
 NEAREST = 5
 MOST_BITS = 6
 """Of 64, in which two difference hashes may differ and still be of the same picture."""
+MOST_PAIRS = 20_000
 _BLOCK = 1024
 
 
@@ -68,7 +69,8 @@ def nearest(coordinates: np.ndarray, among: np.ndarray, count: int = NEAREST) ->
         rows = np.arange(start, min(start + _BLOCK, len(unit)))
         close = unit[rows] @ unit[among].T
         close[rows[:, None] == among[None, :]] = -np.inf
-        order = np.argsort(-close, axis=1, kind="stable")[:, :take]
+        best = np.sort(np.argpartition(-close, take - 1, axis=1)[:, :take], axis=1)
+        order = np.take_along_axis(best, np.argsort(-np.take_along_axis(close, best, axis=1), axis=1, kind="stable"), axis=1)
         value = np.take_along_axis(close, order, axis=1)
         there = np.isfinite(value)
         places[rows, :take] = np.where(there, among[order], -1)
@@ -90,7 +92,9 @@ def look_alikes(hashes: Sequence[int], splits: Sequence[str], coordinates: np.nd
     for start in range(0, len(bits), _BLOCK):
         differ = np.bitwise_count(bits[start : start + _BLOCK, None] ^ bits[None, start:])
         near = (differ <= MOST_BITS) & (part[start : start + _BLOCK, None] != part[None, start:])
-        for row, column in zip(*np.nonzero(near), strict=True):
+        if len(found) >= MOST_PAIRS:  # thousands of blank images: pairs of them say nothing more
+            break
+        for row, column in zip(*(places[:MOST_PAIRS] for places in np.nonzero(near)), strict=True):
             if column > row:
                 first, second = start + int(row), start + int(column)
                 cosine = float(unit[first] @ unit[second])
