@@ -27,7 +27,7 @@ def test_from_two_strategies_to_a_report(person: Person, server: Server, browser
 
 def start_two_strategies(person: Person) -> None:
     person.open("/")
-    expect(person.page.get_by_role("list", name="Images of sample").get_by_role("button")).to_have_count(60)
+    expect(person.page.get_by_role("list", name="Images of sample").get_by_role("button")).to_have_count(60, timeout=LONG_MS)
     person.press_button("Train on this dataset")
     person.sees_heading("Configure")
     person.choose("Weights", "Random weights")
