@@ -88,7 +88,7 @@ def look_alikes(hashes: Sequence[int], splits: Sequence[str], coordinates: np.nd
     bits, unit = np.array(hashes, dtype=np.uint64), _unit(coordinates)
     names = sorted(set(splits))
     part = np.array([names.index(split) for split in splits])
-    found = []
+    found: list[Pair] = []
     for start in range(0, len(bits), _BLOCK):
         differ = np.bitwise_count(bits[start : start + _BLOCK, None] ^ bits[None, start:])
         near = (differ <= MOST_BITS) & (part[start : start + _BLOCK, None] != part[None, start:])
