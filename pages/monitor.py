@@ -3,7 +3,7 @@
 import streamlit as st
 
 from engine.errors import RunError
-from pages.ui import cached, charts, controls, forecast, live, proof, strip, text
+from pages.ui import cached, charts, controls, forecast, foretold, live, proof, strip, text
 from pages.ui.choice import choose
 from pages.ui.resources import run_store, workspace
 from pages.ui.unfreezing import changes
@@ -86,6 +86,8 @@ with st.container():
         st.html(strip.legend())
         what_trains()
         cached.show(shown)
+        if told := foretold.beside(shown):
+            st.caption(f"Foretold and measured: {told}.")
 with st.container():
     if proof.exists(shown):
         st.subheader("What moved", anchor=False)

@@ -15,6 +15,7 @@ from engine.evaluation.calibration import CalibrationError, expected_calibration
 from engine.evaluation.cost import pareto_front, shown_better, with_verdict
 from engine.evaluation.flips import Votes
 from engine.runs.comparison import Comparison, to_json
+from engine.runs.datasizes import is_part
 from engine.runs.judgement import Judgement, by_label, judgement
 from engine.runs.run import Run
 from engine.workspace import Workspace
@@ -73,7 +74,9 @@ class Judged:
 
 
 def judged(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> Judged:
-    """The comparison as it stands; computed anew only when a run has ended, started or was changed on disk."""
+    """The comparison as it stands; computed anew only when a run has ended, started or was changed on disk. Runs on a part of the
+    images are left to datasize."""
+    runs = [run for run in runs if not is_part(comparison, run)]
     return _judged(str(workspace.root), to_json(comparison), signature(workspace, runs), workspace, comparison, runs)
 
 

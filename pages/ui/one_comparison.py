@@ -9,8 +9,9 @@ import streamlit as st
 
 from engine.errors import EngineError
 from engine.runs.comparison import Comparison
+from engine.runs.datasizes import is_part
 from engine.runs.run import Run
-from pages.ui import course, flipping, members, outcome, perclass, price, spans, status, takehome, text
+from pages.ui import course, datasize, flipping, members, outcome, perclass, price, spans, status, takehome, text
 from pages.ui.judged import judged, signature
 from pages.ui.resources import comparison_store, workspace
 
@@ -47,6 +48,9 @@ def show(comparison_id: str) -> None:
         st.subheader("Class by class", anchor=False)
         perclass.show(found)
     with st.container():
+        st.subheader("Would more images change the choice?", anchor=False)
+        datasize.show(known, runs)
+    with st.container():
         st.subheader("Runs", anchor=False)
         members.show(found, runs)
     with st.container():
@@ -74,7 +78,7 @@ def _curves(comparison_id: str) -> None:
         known, runs = store.get(comparison_id), store.runs_of(comparison_id)
     except EngineError:
         return
-    spans.show(known, runs)
+    spans.show(known, [run for run in runs if not is_part(known, run)])
 
 
 def _state(runs: Sequence[Run]) -> tuple[tuple[object, ...], ...]:

@@ -262,3 +262,26 @@ def test_a_comparison_whose_runs_were_deleted_says_so(workspace: Workspace, know
     page.button(key="add_seeds").click().run()
     assert not page.exception
     assert "0 of 6 runs finished, 6 waiting" in prepared.drawn(page)
+
+
+def test_parts_of_the_images_are_trained_on_request_and_drawn_apart_from_the_verdict(
+    workspace: Workspace, dataset: Dataset, known: Comparison
+) -> None:
+    page = opened(known)
+    before = table(page)
+    assert not any(one.proto.id.endswith("datasize") for one in page.get("plotly_chart"))
+    page.button(key="datasizes").click().run()
+    assert not page.exception
+    store = ComparisonStore(workspace)
+    parts = [run for run in store.runs_of(known.id) if run.config.train_share < 100]
+    assert len(parts) == 3 * 3 * 2 and {run.status for run in parts} == {"queued"}
+    assert "18 runs on a part of the images still to come" in prepared.drawn(page)
+    with pytest.raises(KeyError):
+        page.button(key="datasizes")
+    compared.finish_all(workspace, store.get(known.id), dataset, {name: value - 0.1 for name, value in RIGHT.items()}, images=IMAGES)
+    page = opened(known)
+    curves = chart(page, "datasize")["data"]
+    assert {curve["name"] for curve in curves} == {"linear_probe", "last_block", "full_finetune"}
+    assert all(len(curve["x"]) == 4 and curve["y"][-1] > curve["y"][0] for curve in curves)
+    assert text.md("full_finetune is ahead with every number of images") in prepared.drawn(page)
+    assert table(page).equals(before)

@@ -82,3 +82,11 @@ def test_forecast_and_measured_stand_side_by_side(workspace: Workspace) -> None:
     other = store.enqueue(RunConfig(dataset="dataset-00000000", backbone="resnet18", epochs=9), owner="1:1")
     store.finish(other.id, "finished")
     assert foretold.beside(store.get(other.id)) == ""
+
+
+def test_monitor_shows_both_when_the_run_has_finished(workspace: Workspace) -> None:
+    run = prepared.finished(workspace, made.dataset(workspace), correct=30)
+    assert "Foretold" not in prepared.drawn(prepared.page("monitor"))
+    forecasts.keep(workspace, run.config, Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0))
+    page = prepared.page("monitor")
+    assert not page.exception and "Foretold and measured: forecast 42 s, took " in prepared.drawn(page)
