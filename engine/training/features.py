@@ -65,6 +65,11 @@ class FeatureCache:
         mine = {(slot.view, slot.cut): kept for slot, kept in self.kept.items() if slot.split == split}
         return FeatureSource(source, mine, places=places, view_of=pixels.view_of)
 
+    @property
+    def held_bytes(self) -> int:
+        """What lies in memory as a whole."""
+        return sum(kept.size_bytes for kept in self.kept.values() if kept.held)
+
     def report(self) -> list[dict[str, object]]:
         """A row a file: split, view, cut, block, bytes, whether it was computed or found, and the seconds it has saved so far."""
         return [
@@ -99,7 +104,7 @@ def ensure(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[tuple[int, i
         stack.callback(cache.close)
         paths = {slot: _path(origin, slot) for slot in wanted}
         for slot, path in paths.items():
-            if (found := Activations.open(path, origin.training.device)) is not None:
+            if (found := Activations.open(path, origin.training.device, beside=cache.held_bytes)) is not None:
                 cache.kept[slot] = found
         if any(slot not in cache.kept for slot in wanted):
             yield from _Filling(origin, cache, wanted, paths).run()
@@ -163,7 +168,8 @@ class _Filling:
                 return
         for slot in [slot for slot, file in self._files.items() if file.complete]:
             with suppress(OSError):  # the disk is full
-                self._cache.kept[slot] = Activations(self._files[slot].finish(self._about[slot]), origin.training.device)
+                file, held = self._files[slot].finish(self._about[slot]), self._cache.held_bytes
+                self._cache.kept[slot] = Activations(file, origin.training.device, beside=held)
                 self._cache.computed.add(slot)
                 del self._files[slot]
 

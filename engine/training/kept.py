@@ -16,6 +16,8 @@ from engine.training.batches import Source
 
 MEMORY_BYTES = 64 << 20
 """A file up to this size is read whole; larger ones row by row, so that memory stays bounded."""
+ALL_BYTES = 256 << 20
+"""What all files of one run that are read whole may take together: thirty-two views have as many files."""
 _DEVICE_SHARE = 0.25
 """Of the free memory of a GPU that one file may take."""
 
@@ -23,18 +25,20 @@ _DEVICE_SHARE = 0.25
 class Activations:
     """Inputs of one block for one split seen one way, one row an image."""
 
-    def __init__(self, file: Rows, device: torch.device) -> None:
+    def __init__(self, file: Rows, device: torch.device, *, beside: int = 0) -> None:
+        """`beside`: bytes that other files of the same run hold in memory already."""
         self.about, self.path, self._file, self._device = dict(file.header.about), file.path, file, device
         self.row_bytes, self.count = file.header.row_bytes, file.header.rows
         self._dtype: torch.dtype = getattr(torch, str(self.about["dtype"]))
         self._shape = tuple(int(str(size)) for size in self.about["shape"])  # type: ignore[attr-defined]
         self.rows_served = 0
         self._held: torch.Tensor | None = None
-        if self.size_bytes <= MEMORY_BYTES or (device.type != "cpu" and self.size_bytes < _DEVICE_SHARE * devices.memory_free(device)):
+        small = self.size_bytes <= MEMORY_BYTES and beside + self.size_bytes <= ALL_BYTES
+        if small or (device.type != "cpu" and self.size_bytes < _DEVICE_SHARE * devices.memory_free(device)):
             self._held = self._read(np.arange(self.count)).to(device)
 
     @classmethod
-    def open(cls, path: Path, device: torch.device) -> "Activations | None":
+    def open(cls, path: Path, device: torch.device, *, beside: int = 0) -> "Activations | None":
         """The file at `path` if it is there, whole and byte for byte what was written; what is not is removed."""
         try:
             file = Rows(path)
@@ -48,7 +52,7 @@ class Activations:
             file.close()
             return None
         file.touch()
-        return cls(file, device)
+        return cls(file, device, beside=beside)
 
     @property
     def held(self) -> bool:

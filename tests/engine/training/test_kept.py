@@ -129,3 +129,14 @@ def test_a_source_begins_at_the_deepest_cut_of_its_view_that_is_within_reach(tmp
     assert torch.equal(source.batch(rows, 1), pictures.batch(rows, 1)) and torch.equal(source.targets, pictures.targets)
     for one in found.values():
         one.close()
+
+
+def test_many_small_files_are_held_only_as_far_as_they_fit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = keep(tmp_path / "a.rows", made(5))
+    size = COUNT * 5 * 4
+    monkeypatch.setattr(wing, "ALL_BYTES", 2 * size)
+    for beside, expected in ((0, True), (size, True), (size + 1, False)):
+        found = Activations.open(path, CPU, beside=beside)
+        assert found is not None and found.held is expected
+        assert torch.equal(found.batch(np.array([1])), made(5)[[1]])
+        found.close()
