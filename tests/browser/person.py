@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Download, Locator, Page, Request, expect
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 """How long anything may take on a small machine that also trains."""
 
 
