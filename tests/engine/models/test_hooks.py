@@ -165,15 +165,19 @@ def test_frozen_blocks_stand_still_and_trained_ones_do_not() -> None:
 class Pictures:
     """Coloured noise of three classes."""
 
-    start = 0
-
     def __init__(self, count: int) -> None:
         self.targets = torch.arange(count) % CLASSES
         self._images = pictures(count, bright=False)
         for index, target in enumerate(self.targets):
             self._images[index, int(target)] += 2.0
 
-    def batch(self, rows: np.ndarray, epoch: int | None) -> Tensor:
+    def start(self, reach: int, epoch: int | None) -> int:
+        return 0
+
+    def instant(self, epoch: int | None, start: int) -> bool:
+        return True
+
+    def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> Tensor:
         return self._images[torch.from_numpy(rows)]
 
 
