@@ -5,7 +5,9 @@ Loads without torch. Not here: measuring, the arithmetic of the table.
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 from engine.bench import plots
 from engine.bench.arithmetic import Line, Spread, line, spread
@@ -47,7 +49,7 @@ def write_report(folders: Sequence[Path], page: Path) -> Path:
         parts.append(_conditions(about, like, repetitions := _repetitions(measurements, like)))
         lines = [made for row in ROWS.values() if _measured(made := line(row, measurements, like, range(repetitions)))]
         if lines:
-            parts += [_ratios(lines), _seconds(lines), _accuracies(lines)]
+            parts += [_ratios(lines), _seconds(lines), _stages(measurements, like, repetitions), _accuracies(lines)]
         if worth := _parts(measurements):
             parts.append(worth)
         figures = growth_plots(measurements, like)
@@ -59,6 +61,27 @@ def write_report(folders: Sequence[Path], page: Path) -> Path:
             parts.append(page_table(json.loads((folder / PAGES).read_text())))
     atomic_write(page, "\n".join(parts))
     return page
+
+
+def _stages(measurements: Measurements, like: Key, repetitions: int) -> str:
+    """Where the time of Thaw goes, stage by stage of the pipeline: a row a line, the median over repetitions."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in ROWS.values():
+        for number in range(repetitions):
+            made = measurements.find(replace(like, contender="thaw", what=row.name, repetition=number))
+            for stage, seconds in dict(made.about.get("stages") or {}).items() if made else ():  # type: ignore[call-overload]
+                found.setdefault(row.title, {}).setdefault(stage, []).append(seconds)
+    if not found:
+        return ""
+    names = list(dict.fromkeys(stage for stages in found.values() for stage in stages))
+    head = "### Where the time of Thaw goes, in seconds\n\n| | " + " | ".join(names) + " |\n|---|" + "--:|" * len(names) + "\n"
+    rows = [f"| {title} | {' | '.join(_median(stages.get(name)) for name in names)} |\n" for title, stages in found.items()]
+    told = "\nThe frozen part includes decoding its images for the first time, opening and loading the weights come before it.\n"
+    return head + "".join(rows) + told
+
+
+def _median(values: list[float] | None) -> str:
+    return f"{median(values):.2f}" if values else "–"
 
 
 def _parts(measurements: Measurements) -> str:

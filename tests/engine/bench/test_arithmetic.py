@@ -124,3 +124,14 @@ def test_a_plot_escapes_names_and_starts_at_zero() -> None:
     picture = ElementTree.fromstring(plots.lines("a & b", "images", "ms", {"<b>": [(250, 10.0), (4000, 5.0)]}))
     texts = [element.text for element in picture.iter() if element.tag.endswith("text")]
     assert {"a & b", "<b>", "250", "4,000", "0", "10"} <= set(texts)
+
+
+def test_the_page_says_where_the_time_goes(tmp_path: Path) -> None:
+    measurements = Measurements(tmp_path)
+    for repetition, seconds in enumerate((1.0, 5.0, 3.0)):
+        key = replace(LIKE, contender="thaw", what="linear_probe", repetition=repetition)
+        measurements.add(Measurement(key=key, seconds=9.0, about={"stages": {"frozen part": seconds, "answers": 0.25}}))
+    about = {"command": "c", "date": "d", "machine": "m", "validation_images": 16, "side": 224, "like": asdict(LIKE)}
+    (tmp_path / ABOUT).write_text(json.dumps(about))
+    text = write_report([tmp_path], tmp_path / "report.md").read_text()
+    assert "| | frozen part | answers |" in text and "| linear probe | 3.00 | 0.25 |" in text
