@@ -59,6 +59,8 @@ def write_report(folders: Sequence[Path], page: Path) -> Path:
             parts.append(_growth(figures, page.stem))
         if (folder / PAGES).is_file():
             parts.append(page_table(json.loads((folder / PAGES).read_text())))
+    if not any("cuda" in made.key.device for folder in folders for made in Measurements(folder)):
+        parts.insert(1, "A dash stands for what was not measured. Nothing on this page was measured on a GPU.\n")
     atomic_write(page, "\n".join(parts))
     return page
 
