@@ -29,7 +29,7 @@ from engine.workspace import Workspace, open_workspace
 Commands = SimpleQueue[Json | None]
 """What the child is told; None: nobody needs it any more."""
 Emit = Callable[[Json], None]
-_NICE = 10  # pages stay quick while training takes what is left
+_NICE = 19  # pages stay quick while training takes what is left
 _DISK_FULL_BYTES = 64 << 20
 
 
