@@ -19,6 +19,7 @@ from socket import socket
 from statistics import quantiles
 from typing import Any
 
+from engine.bench.browsers import FLAGS, NAMES
 from engine.bench.runner import Say
 from engine.bench.setting import Recipe, Setting, prepare
 from engine.errors import EngineError
@@ -31,16 +32,6 @@ PRESSES = 40
 WINDOW_SECONDS = 30.0
 _PATIENCE_SECONDS = 180.0
 _PROJECT = Path(__file__).resolve().parents[2]
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 _LISTEN = """() => {
   const app = document.querySelector('[data-testid=stApp]');
   window.answered = new Promise(done => {
@@ -136,9 +127,9 @@ def _tab(browser: Any, address: str, page: str) -> Iterator[Any]:
 
 @contextmanager
 def _browser() -> Iterator[Any]:
-    path = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
     with import_module("playwright.sync_api").sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(_FLAGS))
+        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
 

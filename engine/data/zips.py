@@ -102,7 +102,7 @@ def _open(archive: StagedFile) -> zipfile.ZipFile:
         raise DatasetError(f"{archive.name} lists far too many files. Split it, or import an unpacked folder.")
     try:
         return zipfile.ZipFile(archive.path)
-    except Exception as error:  # BadZipFile, struct.error, UnicodeDecodeError, RecursionError, NotImplementedError, ...
+    except Exception as error:  # BadZipFile, struct.error, UnicodeDecodeError, RecursionError and what else a hostile table brings up
         raise DatasetError(f"{archive.name} is damaged or incomplete and cannot be opened as a zip. Download or make it again.") from error
 
 

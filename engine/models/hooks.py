@@ -4,6 +4,7 @@ A passage (passage.py) then runs the blocks. Nothing between them may be cached:
 images of the batch. Not here: traced models (trace).
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from engine.models.passage import Cut, Pass, Passage, Trail, one_tensor
 from engine.models.trace import DROPOUTS, has_matrix, opens
 
 TOLERANCE = 1e-5
+_LOG = logging.getLogger("thaw.hooks")
 CUT = "This model cannot be traced, so it is cut at the calls of its layers: nothing is cached, frozen blocks run anew in every step."
 UNCUT = "This model cannot be traced or cut: all before its head is one block, nothing is cached, frozen layers run anew in every step."
 
@@ -127,8 +129,8 @@ def _accepts(passage: Passage, cut: Cut, probes: _Probes) -> bool:
             cut.kind != "head" or all(_calls(passage, images)[1] for images, _ in probes)
         ):
             return True
-    except Exception:  # whatever the model raises on a tensor without values: it needs more than this cut hands on
-        pass
+    except Exception as error:  # whatever the model raises on a tensor without values: it needs more than this cut hands on
+        _LOG.debug("%s: no cut %s call %d: %s", passage.head, cut.kind, cut.call, error)
     passage.cuts = before
     return False
 

@@ -14,11 +14,20 @@ from engine.config import RunConfig, to_json
 from engine.runs.forecasts import forecast_of
 from engine.runs.jobs import Job
 from engine.runs.run import Run
-from pages.ui import status, strategies, text
-from pages.ui.resources import job_store, workspace
-from pages.ui.waiting import newest
+from pages.ui import strategies, text
+from pages.ui.resources import workspace
+from pages.ui.waiting import Labels, offer
 
 KIND = "forecast"
+
+LABELS = Labels(
+    ask="Forecast",
+    again="Forecast again",
+    going="Timing a few steps",
+    failed="The forecast ended without saying why.",
+    icon=":material/schedule:",
+    key="forecast_start",
+)
 
 Result = Mapping[str, Any]
 
@@ -29,7 +38,7 @@ def show(configs: Sequence[RunConfig]) -> None:
         return
     with st.expander("Forecast", icon=":material/schedule:"):
         st.caption("Times a few steps of every strategy on your images and adds up what the whole queue will take. No weight moves.")
-        _one({"configs": [to_json(config) for config in configs]})
+        offer(KIND, {"configs": [to_json(config) for config in configs]}, LABELS, _found)
 
 
 def beside(run: Run) -> str:
@@ -43,21 +52,6 @@ def beside(run: Run) -> str:
 def expanded(chosen: Sequence[RunConfig], numbers: Sequence[int]) -> list[RunConfig]:
     """Every run that `numbers` of seeds make of the strategies `chosen`."""
     return [replace(one, seed=one.seed + extra) for one, count in zip(chosen, numbers, strict=True) for extra in range(count)]
-
-
-def _one(arguments: dict[str, object]) -> None:
-    job = newest(KIND, arguments)
-    if job is not None and not job.ended:
-        status.follow(job, "Timing a few steps")
-        return
-    if job is not None and job.status == "failed":
-        st.error(text.md(job.error or "The forecast ended without saying why."), icon=":material/error:")
-    done = job is not None and job.status == "finished"
-    if job is not None and done and job.result:
-        _found(job)
-    if st.button("Forecast again" if done else "Forecast", key="forecast_start", icon=":material/schedule:"):
-        job_store().submit(KIND, arguments)
-        st.rerun()
 
 
 def _found(job: Job) -> None:

@@ -13,12 +13,20 @@ import streamlit as st
 
 from engine.config import RunConfig, to_json
 from engine.training.freezing import starting_weights
-from pages.ui import charts, palette, status, text
-from pages.ui.resources import job_store
-from pages.ui.waiting import newest
+from pages.ui import charts, palette, text
+from pages.ui.waiting import Labels, offer
 
 KIND = "probe"
 _DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "device", "seed")
+
+LABELS = Labels(
+    ask="Probe the features",
+    again="Probe again",
+    going="Probing the features",
+    failed="The probe ended without saying why.",
+    icon=":material/stairs:",
+    key="probe_start",
+)
 
 Result = Mapping[str, Any]
 
@@ -32,29 +40,13 @@ def ask(configs: Sequence[RunConfig]) -> None:
             "Looks at up to 500 training images once and asks after every block how well the classes can be read from its features, "
             "each image judged by the others. A prediction from frozen features: it trains nothing and chooses nothing for you."
         )
-        _one(arguments_of(configs[0]))
+        offer(KIND, arguments_of(configs[0]), LABELS, lambda job: show(cast(Result, job.result), key=job.id))
 
 
 def arguments_of(config: RunConfig) -> dict[str, object]:
     """What the job is asked: only what the probe depends on, so that another strategy or rate asks nothing new."""
     kept = {name: getattr(config, name) for name in _DECIDES}
     return {"config": to_json(RunConfig(**kept, weights=starting_weights(config)))}
-
-
-def _one(arguments: dict[str, object]) -> None:
-    job = newest(KIND, arguments)
-    if job is not None and not job.ended:
-        status.follow(job, "Probing the features")
-        return
-    if job is not None and job.status == "failed":
-        st.error(text.md(job.error or "The probe ended without saying why."), icon=":material/error:")
-    done = job is not None and job.status == "finished" and job.result is not None
-    if job is not None and done:
-        show(cast(Result, job.result), key=job.id)
-    label = "Probe again" if done else "Probe the features"
-    if st.button(label, key="probe_start", icon=":material/stairs:"):
-        job_store().submit(KIND, arguments)
-        st.rerun()
 
 
 def show(result: Result, *, key: str) -> None:

@@ -3,13 +3,28 @@
 Not here: what the jobs do, and the pages that need their result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import streamlit as st
 
 from engine.runs.jobs import Job
 from pages.ui import status, text
 from pages.ui.resources import job_store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """The words around an offer."""
+
+    ask: str
+    again: str
+    going: str
+    failed: str
+    """Said when a job failed without a sentence of its own."""
+    icon: str
+    key: str
+    """Of the button."""
 
 
 def wait_for(kind: str, arguments: Mapping[str, object], title: str, *, height: int = 120) -> None:
@@ -25,6 +40,22 @@ def wait_for(kind: str, arguments: Mapping[str, object], title: str, *, height: 
         job = job_store().submit(kind, dict(arguments))
     st.skeleton(height=height)
     status.follow(job, title)
+
+
+def offer(kind: str, arguments: Mapping[str, object], labels: Labels, show: Callable[[Job], None]) -> None:
+    """A job that is done only when somebody asks: how it goes, what came of it (drawn by `show`), and the button that asks."""
+    job = newest(kind, arguments)
+    if job is not None and not job.ended:
+        status.follow(job, labels.going)
+        return
+    if job is not None and job.status == "failed":
+        st.error(text.md(job.error or labels.failed), icon=":material/error:")
+    done = job is not None and job.status == "finished" and job.result is not None
+    if job is not None and done:
+        show(job)
+    if st.button(labels.again if done else labels.ask, key=labels.key, icon=labels.icon):
+        job_store().submit(kind, dict(arguments))
+        st.rerun()
 
 
 def newest(kind: str, arguments: Mapping[str, object]) -> Job | None:

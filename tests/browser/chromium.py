@@ -9,16 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-SYSTEM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from engine.bench.browsers import FLAGS, NAMES
+
+__all__ = ["FLAGS", "ensure", "executable"]
+
 ADVICE = (
     "No browser for the tests: install Chromium (Debian and Ubuntu: apt-get install chromium) or run .venv/bin/playwright install chromium."
 )
@@ -29,7 +23,7 @@ def executable() -> str | None:
     bundled = _bundled()
     if bundled:
         return bundled
-    return next((path for name in SYSTEM_NAMES if (path := shutil.which(name))), None)
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 def ensure() -> str:

@@ -1,7 +1,6 @@
 """The caches as a person sees them: what is listed is what lies there, and what is removed is made again."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -9,20 +8,16 @@ from engine import caches
 from engine.cli import main
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
-from tests.pictures import write_folders
 
 TRAIN = ["train", "--dataset", "colours", "--backbone", "resnet18", "--weights", "none", "--epochs", "3"]
 SMALL = ["--set", "image_size=32", "--set", "batch_size=8", "--set", "precision=fp32", "--json"]
 
 
 @pytest.fixture
-def trained(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Workspace:
-    monkeypatch.setenv("THAW_ISOLATION", "thread")
-    write_folders(tmp_path / "colours")
-    assert main(["import", str(tmp_path / "colours"), "--name", "colours", "--split", "60/20/20"]) == 0
+def trained(imported: Workspace, capsys: pytest.CaptureFixture[str]) -> Workspace:
     assert main([*TRAIN, *SMALL]) == 0
     capsys.readouterr()
-    return workspace
+    return imported
 
 
 def test_a_run_tells_what_it_kept_and_the_verb_lists_it(trained: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

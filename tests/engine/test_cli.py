@@ -1,6 +1,5 @@
 """The command line as people and scripts use it: what it prints, what it leaves, how it exits."""
 
-import json
 import os
 import subprocess
 import sys
@@ -14,26 +13,13 @@ from engine.data.dataset import list_datasets
 from engine.evaluation.results import read_result
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
+from tests.engine.said import last_json
 from tests.pictures import write_folders
 
 SMALL = ["--backbone", "resnet18", "--weights", "none", "--epochs", "1", "--set", "image_size=32", "--set", "batch_size=8"]
 
 
-@pytest.fixture(autouse=True)
-def in_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THAW_ISOLATION", "thread")
-
-
-@pytest.fixture
-def imported(workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Workspace:
-    write_folders(tmp_path / "colours")
-    assert main(["import", str(tmp_path / "colours"), "--name", "colours", "--split", "60/20/20"]) == 0
-    capsys.readouterr()
-    return workspace
-
-
-def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
-    return dict(json.loads(capsys.readouterr().out.strip().splitlines()[-1]))
+pytestmark = pytest.mark.usefixtures("in_thread")
 
 
 def test_the_classic_pair_train_and_predict(imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """`compare`, `comparisons` and `demo`: what they print, what they leave, and how a comparison is interrupted and gone on with."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,27 +15,13 @@ from engine.runs.database import Json
 from engine.runs.run import Run
 from engine.runs.store import RunStore
 from engine.workspace import Workspace, open_workspace
-from tests.pictures import write_folders
+from tests.engine.said import last_json
 
 SMALL = ["--backbone", "resnet18", "--weights", "none", "--epochs", "1", "--set", "image_size=32", "--set", "batch_size=8"]
 TWO = ["--strategies", "last_block,linear_probe", "--seeds", "2"]
 
 
-@pytest.fixture(autouse=True)
-def in_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THAW_ISOLATION", "thread")
-
-
-@pytest.fixture
-def imported(workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Workspace:
-    write_folders(tmp_path / "colours")
-    assert main(["import", str(tmp_path / "colours"), "--name", "colours", "--split", "60/20/20"]) == 0
-    capsys.readouterr()
-    return workspace
-
-
-def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    return dict(json.loads(capsys.readouterr().out.strip().splitlines()[-1]))
+pytestmark = pytest.mark.usefixtures("in_thread")
 
 
 def queued(capsys: pytest.CaptureFixture[str], *more: str) -> str:

@@ -1,6 +1,5 @@
 """The forecast on the Configure page and, afterwards, beside what was measured."""
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.config import RunConfig, from_json
@@ -30,14 +29,6 @@ ROW = {
 }
 HOSTILE = "full_finetune does not fit :red[*x*] [y](http://evil.example)"
 FOUND = {"strategies": [ROW], "seconds": 12.0, "cache_bytes": 4_000_000, "problems": [HOSTILE]}
-
-
-@pytest.fixture
-def page(workspace: Workspace) -> AppTest:
-    prepared.catalog(workspace)
-    prepared.outline(workspace)
-    made.dataset(workspace)
-    return prepared.page("configure")
 
 
 def test_the_whole_queue_is_asked_for_and_nothing_starts(page: AppTest, workspace: Workspace) -> None:

@@ -10,18 +10,10 @@ from engine.training.freezing import STRATEGIES, plan_for
 from engine.training.patterns import selected
 from engine.workspace import Workspace
 from pages.ui import forms, phases
-from tests.pages import made, prepared
+from tests.pages import prepared
 
 MINE = ("resnet18", "linear_probe")
 ROWS = [{"names": "head", "epochs": 2, "rate": 0.003, "decay": 1.0}, {"names": "layer4, head", "epochs": 4, "rate": 1e-4, "decay": 0.8}]
-
-
-@pytest.fixture
-def page(workspace: Workspace) -> AppTest:
-    prepared.catalog(workspace)
-    prepared.outline(workspace)
-    made.dataset(workspace)
-    return prepared.page("configure")
 
 
 def start(page: AppTest):

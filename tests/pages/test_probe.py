@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.config import RunConfig, from_json
@@ -11,7 +10,7 @@ from engine.runs.jobs import JobStore
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
 from pages.ui import forms, probe
-from tests.pages import made, prepared
+from tests.pages import prepared
 
 HOSTILE = "layer1.0 [x](http://evil.example) :red[*y*] <b>"
 
@@ -32,14 +31,6 @@ FOUND = {
     "images": 90,
     "of": 120,
 }
-
-
-@pytest.fixture
-def page(workspace: Workspace) -> AppTest:
-    prepared.catalog(workspace)
-    prepared.outline(workspace)
-    made.dataset(workspace)
-    return prepared.page("configure")
 
 
 def asked(page: AppTest, workspace: Workspace):

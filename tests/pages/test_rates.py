@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.config import from_json
@@ -10,17 +9,9 @@ from engine.runs.jobs import JobStore
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
 from pages.ui import forms, rates
-from tests.pages import made, prepared
+from tests.pages import prepared
 
 FOUND = {"rates": [1e-5, 1e-4, 1e-3, 1e-2], "losses": [2.0, 1.9, 1.2, 1.6], "suggestion": 0.00038123}
-
-
-@pytest.fixture
-def page(workspace: Workspace) -> AppTest:
-    prepared.catalog(workspace)
-    prepared.outline(workspace)
-    made.dataset(workspace)
-    return prepared.page("configure")
 
 
 def asked(page: AppTest, workspace: Workspace):
