@@ -67,6 +67,8 @@ class Session:
     def training_images(self) -> tuple[Image, ...]:
         """Those of the training images that training uses."""
         images = self.dataset.images_of("train")
+        if self.config.train_share == 100:
+            return images
         return tuple(images[place] for place in share_of([(image.sha256, image.label) for image in images], self.config.train_share))
 
     @property

@@ -102,7 +102,8 @@ def ensure(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[tuple[int, i
     cache = FeatureCache()
     with ExitStack() as stack:
         stack.callback(cache.close)
-        paths = {slot: _path(origin, slot) for slot in wanted}
+        folder = _folder(origin)
+        paths = {slot: folder / _file_name(origin, slot) for slot in wanted}
         for slot, path in paths.items():
             if (found := Activations.open(path, origin.training.device, beside=cache.held_bytes)) is not None:
                 cache.kept[slot] = found
@@ -220,17 +221,22 @@ class _Filling:
         return Slot(split=plane.split, view=plane.view, cut=cut)
 
 
-def _path(origin: Origin, slot: Slot) -> Path:
+def _folder(origin: Origin) -> Path:
+    """Where activations lie that differ in nothing but split, view, cut and weights."""
     chain, shown = origin.training.chain, origin.pixels
     device = origin.training.device
     machine = [platform.machine(), devices.name(device), torch.get_num_threads() if device.type == "cpu" else 0]
     about = [_VERSION, CHUNK, pixels.key(shown.dataset, shown.preprocessing), shown.preprocessing.mean, shown.preprocessing.std]
     about += [chain.backbone, origin.numerics.name, device.type, *machine, version("torch"), version("torchvision")]
-    folder = "features-" + hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]
+    return origin.workspace.features / ("features-" + hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24])
+
+
+def _file_name(origin: Origin, slot: Slot) -> str:
+    chain, shown = origin.training.chain, origin.pixels
     names = [name for block in chain.blocks[: slot.cut] for name in (*block.parameters, *block.buffers)]
     weights = hashlib.sha256("".join(f"{name}:{origin.digests[name]};" for name in names).encode()).hexdigest()[:24]
     plane = pixels.plane_name(Plane(split=slot.split, view=slot.view), shown.data_seed, shown.augment)
-    return origin.workspace.features / folder / f"{plane}-cut{slot.cut}-{weights}.rows"
+    return f"{plane}-cut{slot.cut}-{weights}.rows"
 
 
 def _about(origin: Origin, slot: Slot, features: torch.Tensor) -> dict[str, object]:

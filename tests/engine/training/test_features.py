@@ -147,7 +147,7 @@ def test_everything_that_decides_the_bits_decides_the_path(world: World, monkeyp
         return dataclasses.replace(origin, digests={**origin.digests, name: "other"})
 
     def path(other: features.Origin, **changes: object) -> Path:
-        return features._path(other, dataclasses.replace(slot, **changes))  # type: ignore[arg-type]
+        return features._folder(other) / features._file_name(other, dataclasses.replace(slot, **changes))  # type: ignore[arg-type]
 
     known = path(origin)
     assert path(world.open(config(views=2))) == known == path(world.open(config(views=3, strategy="last_block", seed=5)))
