@@ -14,9 +14,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import astuple, dataclass
 from importlib import import_module
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TextIO
 
@@ -29,7 +30,8 @@ from engine.workspace import Workspace, open_workspace
 Commands = SimpleQueue[Json | None]
 """What the child is told; None: nobody needs it any more."""
 Emit = Callable[[Json], None]
-_NICE = 19  # pages stay quick while training takes what is left
+_NICE = 19
+_GROUP_PRIORITY = Path("/proc/self/autogroup")
 _DISK_FULL_BYTES = 64 << 20
 
 
@@ -48,14 +50,26 @@ class Leave(Exception):
 
 def main(root: str, wiring: Wiring) -> None:
     """The child as a process: commands on stdin, events on stdout, end of file ends it at once."""
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
+    _give_way()
     faulthandler.enable()
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # whatever else prints, natively or not, must not mix with the events
     commands: Commands = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin, commands), daemon=True).start()
     serve(open_workspace(root), commands, lambda event: print(json.dumps(event), file=events, flush=True), wiring)
+
+
+def _give_way() -> None:
+    """Pages stay quick while training takes what is left.
+
+    Linux may share cores between sessions first (sched_autogroup, man 7 sched): the child leads one, and its niceness alone would
+    only order its own threads.
+    """
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            _GROUP_PRIORITY.write_text(str(_NICE))
 
 
 def serve(workspace: Workspace, commands: Commands, emit: Emit, wiring: Wiring) -> None:

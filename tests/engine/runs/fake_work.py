@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from engine.errors import DatasetError
@@ -11,6 +12,7 @@ from engine.runs.store import Run
 from engine.workspace import Workspace
 
 Event = dict[str, Any]
+SESSIONS_SHARE = Path("/proc/self/autogroup")
 
 
 def available() -> list[Event]:
@@ -24,6 +26,8 @@ def set_threads() -> int:
 def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
     yield {"event": "started", "device": device, "steps": 2}
     yield {"event": "note", "text": f"pid {os.getpid()} nice {os.nice(0)}"}
+    if SESSIONS_SHARE.exists():  # Linux: how the session of this process ranks among the others
+        yield {"event": "note", "text": f"{SESSIONS_SHARE.read_text().strip()} among sessions"}
     yield from _PARTS[run.config.dataset](run, workspace)
 
 
