@@ -55,6 +55,7 @@ LIGHT = (
     "engine.runs.takeaway",
     "engine.data.dataset",
     "engine.data.uploads",
+    "engine.data.decisions",
     "engine.data.versions",
     "engine.models.outline",
     "engine.models.catalog",

@@ -113,6 +113,7 @@ def list_datasets(workspace: Workspace) -> list[DatasetSummary]:
             created_at=raw["created_at"],
             fingerprint=raw["fingerprint"],
             source=raw["source"],
+            version_of=(raw.get("version_of") or {}).get("dataset", ""),
         )
         for raw in raws
         if raw

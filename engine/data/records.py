@@ -121,6 +121,8 @@ class DatasetSummary:
     created_at: str
     fingerprint: str
     source: str
+    version_of: str = ""
+    """Id of the dataset that this is a version of; empty for one that was imported."""
 
 
 def card_from_dict(raw: dict) -> HealthCard:

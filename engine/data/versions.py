@@ -32,6 +32,8 @@ class Change:
     was: str
     to: str
     why: str
+    file: str = ""
+    """Our own name of the image's file, which tells images of one name apart; empty in older records."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,35 @@ def provenance(dataset: Dataset) -> Provenance | None:
     return Provenance(dataset=raw["dataset"], name=raw["name"], changes=tuple(Change(**row) for row in raw["changes"]))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pictured:
+    """A change and where its image can be seen: the id of a dataset, empty when that was deleted, and the index there."""
+
+    change: Change
+    dataset: str
+    index: int
+
+
+def pictured(workspace: Workspace, dataset: Dataset, of: Provenance) -> tuple[Pictured, ...]:
+    """Every change of `of`, the origin of `dataset`: what has another class is still here, what was left out is in the old one."""
+    here = _places(dataset)
+    try:
+        there = _places(open_dataset(workspace, of.dataset))
+    except DatasetError:
+        there = {}
+    found = []
+    for change in of.changes:
+        index = (here if change.to else there).get((change.image, change.file))
+        known = dataset.id if change.to else of.dataset
+        found.append(Pictured(change=change, dataset=known if index is not None else "", index=-1 if index is None else index))
+    return tuple(found)
+
+
+def _places(dataset: Dataset) -> dict[tuple[str, str], int]:
+    """(name, file) -> index, and (name, "") for records without a file."""
+    return {key: image.index for image in dataset.images for key in ((image.name, ""), (image.name, image.file))}
+
+
 def _changes(old: Dataset, excluded: Mapping[int, str], relabelled: Mapping[int, tuple[str, str]]) -> tuple[Change, ...]:
     """The changes in the order of the images, checked."""
     made = []
@@ -87,7 +118,7 @@ def _changes(old: Dataset, excluded: Mapping[int, str], relabelled: Mapping[int,
         if index in relabelled and (index in excluded or relabelled[index][0] not in old.classes):
             raise DatasetError(f"The image {image.name!r} can have a class of {old.name} or be left out, not {relabelled[index][0]!r}.")
         if to != old.classes[image.label]:
-            made.append(Change(image=image.name, was=old.classes[image.label], to=to, why=why))
+            made.append(Change(image=image.name, was=old.classes[image.label], to=to, why=why, file=image.file))
     if not made:
         raise DatasetError(f"Nothing would differ from {old.name}. Exclude or relabel at least one image first.")
     return tuple(made)

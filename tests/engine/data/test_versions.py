@@ -101,3 +101,17 @@ def test_a_class_that_cannot_be_learnt_any_more_is_refused(workspace: Workspace,
     training = {image.index: "" for image in dataset.images_of("train") if image.label == 0}
     with pytest.raises(DatasetError, match="without training images"):
         make_version(workspace, dataset.id, excluded=training, relabelled={})
+
+
+def test_every_change_can_be_seen_while_the_old_one_is_there(workspace: Workspace, dataset: Dataset) -> None:
+    to = next(name for name in dataset.classes if name != dataset.classes[dataset.images[4].label])
+    made = make_version(workspace, dataset.id, excluded={1: "blurred"}, relabelled={4: (to, "둘")})
+    origin = versions.provenance(made)
+    assert origin is not None
+    out, moved = versions.pictured(workspace, made, origin)
+    assert (out.dataset, out.index) == (dataset.id, 1)
+    assert moved.dataset == made.id and made.images[moved.index].name == dataset.images[4].name
+    assert [summary.version_of for summary in list_datasets(workspace)] == [dataset.id, ""]
+    delete_dataset(workspace, dataset.id)
+    out, moved = versions.pictured(workspace, made, origin)
+    assert (out.dataset, out.index, moved.dataset) == ("", -1, made.id)
