@@ -4,10 +4,13 @@ import streamlit as st
 
 from engine.data import dataset as datasets
 from engine.data.dataset import SPLITS, Dataset, DatasetSummary
+from engine.data.decisions import decided
+from engine.data.versions import Provenance, provenance
 from engine.errors import DatasetError
-from pages.ui import status, text
+from pages.ui import lineage, status, text
 from pages.ui.bring import bring_images
 from pages.ui.choice import choose
+from pages.ui.decided import pending
 from pages.ui.gallery import Card, gallery, page_of, picture
 from pages.ui.health import decide, health_card
 from pages.ui.resources import job_store, run_store, workspace
@@ -82,6 +85,21 @@ def actions(dataset: Dataset) -> None:
             st.rerun()
 
 
+def decisions(dataset: Dataset) -> None:
+    """What was decided of labels on the page Predictions and waits to be applied."""
+    made = pending(dataset, decided(dataset), key=dataset.id)
+    if made is not None:
+        st.query_params["dataset"] = made.id
+        st.rerun()
+
+
+def changes(dataset: Dataset, origin: Provenance) -> None:
+    picked = lineage.changes(dataset, origin)
+    if picked is not None:
+        of, index = picked
+        show_image(datasets.open_dataset(workspace(), of), index)
+
+
 def failed_import() -> None:
     """Why the newest import ended without a result, until somebody has read it."""
     newest = next(iter(job_store().list("import")), None)
@@ -115,14 +133,20 @@ if not summaries:
 chosen = choose("Dataset", {summary.id: caption_of(summary) for summary in summaries}, key="dataset")
 try:
     opened = datasets.open_dataset(workspace(), chosen)
-    card = datasets.card_of(opened)
+    card, made_of = datasets.card_of(opened), provenance(opened)
 except DatasetError as problem:
     st.error(text.md(str(problem)))
     st.stop()
+lineage.family(opened, made_of, {summary.id: summary for summary in summaries})
 actions(opened)
-gallery_tab, health_tab = st.tabs(["Images", "Health card"])
+decisions(opened)
+names = ["Images", "Health card"]
+gallery_tab, health_tab, *more = st.tabs([*names, f"Changes ({len(made_of.changes):,})"] if made_of else names)
 with gallery_tab:
     browse(opened)
 with health_tab:
     st.caption(f"{text.md(card.layout)} Fingerprint `{opened.fingerprint[:12]}`, made {opened.created_at[:10]}.")
     health_card(card, key=opened.id)
+if made_of:
+    with more[0]:
+        changes(opened, made_of)

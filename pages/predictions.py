@@ -8,7 +8,7 @@ from engine.runs.run import Run
 from pages.ui import embedding, export, proof, scores, status, text
 from pages.ui.certainty import certainty
 from pages.ui.choice import choose
-from pages.ui.doubts import doubts
+from pages.ui.doubts import doubts, waiting
 from pages.ui.download import download
 from pages.ui.filters import SPLITS, filters, matrix
 from pages.ui.landscape import landscape
@@ -105,6 +105,7 @@ def data(run: Run) -> None:
     """What the features say of the dataset itself: labels, and images that occur twice."""
     if known := embedding.demanded(run, key="data"):
         doubts(run, *known)
+        waiting(run, known[1])
         twins(run, *known)
 
 

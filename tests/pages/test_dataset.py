@@ -1,14 +1,17 @@
 """The Dataset page by AppTest: what it shows is what the workspace holds, and its buttons change the workspace."""
 
+import json
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.data.dataset import list_datasets, open_dataset
+from engine.data.dataset import Dataset, delete_dataset, list_datasets, open_dataset
+from engine.data.decisions import Decision, decide, decided
+from engine.data.versions import make_version
 from engine.runs.jobs import JobStore
 from engine.workspace import Workspace
-from tests.pages import made
+from tests.pages import made, prepared
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "dataset.py"
 
@@ -131,6 +134,56 @@ def test_delete_needs_a_second_click_and_removes_the_dataset(page: AppTest, work
     page.button(key=f"delete_{dataset.id}").click().run()
     assert not page.exception
     assert not list_datasets(workspace)
+
+
+def version(workspace: Workspace, of: Dataset) -> Dataset:
+    return make_version(workspace, of.id, excluded={0: "blurred"}, relabelled={1: (of.classes[1], "seen"), 2: (of.classes[2], "seen")})
+
+
+def changed(page: AppTest) -> list[dict]:
+    found = [json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"]
+    return next(one["items"] for one in found if one["label"] == "Changed images")
+
+
+def test_a_version_shows_what_it_changed_and_links_to_what_it_was_made_of(workspace: Workspace) -> None:
+    old = made.dataset(workspace)
+    new = version(workspace, old)
+    page = prepared.page("dataset", dataset=new.id)
+    assert not page.exception
+    said = "\n".join(element.value for kind in ("markdown", "caption") for element in page.get(kind))
+    assert "1 image left out, 2 images with another class\\." in said
+    assert said.count("→") == 2 and "](http" not in said and "<b>" not in said
+    cards = changed(page)
+    assert [card["tone"] for card in cards] == ["bad", "plain", "plain"]
+    assert cards[0]["src"] == f"/api/thumbnails/{old.id}/0"  # what was left out is still in the old one
+    moved = next(image.index for image in new.images if image.name == old.images[1].name)
+    assert cards[1]["src"] == f"/api/thumbnails/{new.id}/{moved}"
+    assert [link.proto.query_string for link in page.get("page_link")] == [f"dataset={old.id}"]
+    page = prepared.page("dataset", dataset=old.id)
+    assert [link.proto.query_string for link in page.get("page_link")] == [f"dataset={new.id}"]
+    assert "Changed images" not in "".join(one.proto.json for one in page.get("bidi_component"))
+
+
+def test_a_version_outlives_what_it_was_made_of(page: AppTest, workspace: Workspace) -> None:
+    old = made.dataset(workspace)
+    version(workspace, old)
+    delete_dataset(workspace, old.id)
+    page.run()
+    assert not page.exception
+    said = "\n".join(element.value for element in page.caption)
+    assert "which was deleted" in said and "Pictures of what was left out" in said
+    assert changed(page)[0]["src"] == ""
+
+
+def test_decisions_that_wait_are_shown_and_can_be_applied_here(page: AppTest, workspace: Workspace) -> None:
+    old = made.dataset(workspace)
+    decide(old, Decision(image=0, what="exclude"))
+    page.run()
+    assert "1 decision not yet applied: 1 image leaves" in "\n".join(element.value for element in page.markdown)
+    page.button(key=f"make_{old.id}").click().run()
+    assert not page.exception
+    assert page.query_params["dataset"] == list_datasets(workspace)[0].id != old.id
+    assert not decided(old).by_image
 
 
 def waiting(workspace: Workspace, **options: int) -> str:

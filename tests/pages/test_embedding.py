@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.data import decisions
 from engine.data.dataset import delete_dataset, list_datasets, open_dataset
+from engine.data.decisions import Decision
 from engine.data.records import Dataset
 from engine.data.versions import provenance
+from engine.errors import DatasetError
 from engine.evaluation import calibration
 from engine.runs import embedded
 from engine.runs.embedded import Doubt, Embedded, Facts, Twins
@@ -18,7 +21,6 @@ from engine.runs.jobs import JobStore
 from engine.runs.run import Run
 from engine.workspace import Workspace
 from pages.ui import certainty, landscape, shown, text, twins
-from pages.ui.doubts import Decision
 from tests.pages import made
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "predictions.py"
@@ -110,15 +112,21 @@ def test_why_it_failed_is_said_and_it_can_be_tried_again(workspace: Workspace, r
     assert "\\[full\\]" in texts(page) and page.button(key="embed_map")
 
 
+def decide(dataset: Dataset) -> None:
+    decisions.decide(dataset, Decision(image=0, what="exclude", why="checked by a person"))
+    decisions.decide(dataset, Decision(image=1, what="relabel", to=dataset.classes[2], why="checked by a person"))
+    decisions.decide(dataset, Decision(image=2, what="keep"))
+
+
 def test_decisions_make_a_version_and_leave_the_old_dataset_alone(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
     page = opened(DATA)
     cards = component(page, "thaw_gallery", "Labels to check")["items"]
     assert [card["title"] for card in cards] == [f"{dataset.classes[2]}? 90 %"] * 3
-    decided = {0: Decision(what="exclude"), 1: Decision(what="relabel", to=dataset.classes[2]), 2: Decision(what="keep")}
-    page.session_state[f"decisions_{run.id}"] = decided
+    assert "not yet applied" not in texts(page)
+    decide(dataset)
     page.run()
-    assert "**3 decisions** so far" in texts(page)
+    assert "3 decisions not yet applied: 1 image leaves, 1 label changes, 1 label stays" in texts(page)
     page.button(key=f"make_{run.id}").click().run()
     assert not page.exception
     new = open_dataset(workspace, list_datasets(workspace)[0].id)
@@ -126,14 +134,65 @@ def test_decisions_make_a_version_and_leave_the_old_dataset_alone(workspace: Wor
     found = provenance(new)
     assert found is not None and [change.to for change in found.changes] == ["", dataset.classes[2]]
     assert all("checked by a person" in change.why for change in found.changes)
-    assert "is a new dataset" in texts(page) and not page.session_state[f"decisions_{run.id}"]
+    assert "is a new dataset" in texts(page) and not decisions.decided(dataset).by_image
+
+
+def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    keep(workspace, run, dataset)
+    decide(dataset)
+    page = opened(DATA)  # as after a closed tab
+    cards = component(page, "thaw_gallery", "Labels to check")["items"]
+    assert [card["note"] for card in cards] == ["✓ leaves", f"✓ is {dataset.classes[2]}", "✓ stays"]
+    page.button(key=f"discard_{run.id}").click().run()
+    assert not page.exception
+    assert "not yet applied" not in texts(page) and not decisions.decided(dataset).by_image
+
+
+def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
+    workspace: Workspace, run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(workspace, run, dataset)
+
+    def look(run_id: str, dataset_id: str) -> None:
+        import streamlit as st
+
+        from engine.data.dataset import open_dataset
+        from pages.ui import doubts, embedding
+        from pages.ui.resources import workspace
+
+        found = embedding.found(run_id)
+        assert found is not None
+        st.session_state.setdefault("doubt", 0)
+        doubts._check(found.facts.doubts, open_dataset(workspace(), dataset_id))
+
+    page = AppTest.from_function(look, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
+    page.button(key="decide_relabel").click().run()
+    assert decisions.decided(dataset).by_image[0].to == dataset.classes[2]
+    assert page.session_state["doubt"] == 1  # the next one is shown
+    page.button(key="doubt_back").click().run()
+    page.button(key="decide_back").click().run()
+    assert not page.exception
+    assert not decisions.decided(dataset).by_image
+
+    def full(*_: object) -> None:
+        raise DatasetError("Your decision cannot be kept [here](http://evil.example).")
+
+    monkeypatch.setattr(decisions, "decide", full)
+    page.button(key="decide_exclude").click().run()
+    assert not page.exception
+    assert "cannot be kept \\[here\\]" in texts(page) and page.session_state["doubt"] == 0
+
+
+def test_a_damaged_file_of_decisions_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    keep(workspace, run, dataset)
+    (dataset.folder / "decisions.json").write_text("{")
+    assert "could not be read" in texts(opened(DATA))
 
 
 def test_only_keeping_makes_no_version(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
+    decisions.decide(dataset, Decision(image=2, what="keep"))
     page = opened(DATA)
-    page.session_state[f"decisions_{run.id}"] = {2: Decision(what="keep")}
-    page.run()
     assert page.button(key=f"make_{run.id}").disabled
 
 

@@ -1,0 +1,85 @@
+"""Lineage: of which dataset a dataset is a version, what was changed, and which versions were made of it.
+
+Not here: making versions (engine.data.versions) and deciding what changes (doubts).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from engine.data.dataset import Dataset, DatasetSummary
+from engine.data.versions import Change, Pictured, Provenance, pictured
+from pages.ui import text
+from pages.ui.gallery import Card, gallery, page_of
+from pages.ui.resources import workspace
+
+PAGE_SIZE = 24
+_MOST_KINDS = 6
+
+
+def family(dataset: Dataset, origin: Provenance | None, known: Mapping[str, DatasetSummary]) -> None:
+    """One line: the dataset this was made of, and those made of it, as links."""
+    children = [other for other in known.values() if other.version_of == dataset.id]
+    if origin is None and not children:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if origin is not None:
+            st.caption(":material/account_tree: A version of", width="content")
+            if origin.dataset in known:
+                _link(known[origin.dataset])
+            else:
+                st.caption(f"**{text.md(text.short(origin.name))}**, which was deleted.", width="content")
+        if children:
+            st.caption(":material/call_split: Versions made of it:" if origin is None else "Versions made of this one:", width="content")
+            for child in children:
+                _link(child)
+
+
+def changes(dataset: Dataset, origin: Provenance) -> tuple[str, int] | None:
+    """What was left out and what has another class, in words and as thumbnails; (dataset, index) of the one that was picked."""
+    st.markdown(text.md(in_words(origin.changes)))
+    kinds = Counter((change.was, change.to) for change in origin.changes).most_common()
+    lines = [_kind(was, to, number) for (was, to), number in kinds[:_MOST_KINDS]]
+    if len(kinds) > _MOST_KINDS:
+        lines.append(f"and {text.count(len(kinds) - _MOST_KINDS, 'other kind')} of change")
+    st.caption(" · ".join(lines))
+    found = pictured(workspace(), dataset, origin)
+    if any(not one.dataset for one in found):
+        st.caption("Pictures of what was left out went with the dataset that it came from.")
+    here = page_of(len(found), PAGE_SIZE, key=f"changes_page_{dataset.id}")
+    cards = [_card(place, found[place]) for place in range(len(found))[here]]
+    picked = gallery(cards, label="Changed images", key=f"changes_{dataset.id}")
+    if picked is None or not found[int(picked)].dataset:
+        return None
+    return found[int(picked)].dataset, found[int(picked)].index
+
+
+def in_words(made: Sequence[Change]) -> str:
+    """`2 images left out, 3 with another class.`"""
+    out = sum(not change.to for change in made)
+    said = [f"{text.count(out, 'image')} left out"] if out else []
+    said += [f"{text.count(len(made) - out, 'image')} with another class"] if len(made) > out else []
+    return f"{', '.join(said) or 'Nothing changed'}."
+
+
+def _kind(was: str, to: str, number: int) -> str:
+    before = text.md(text.short(was, 30))
+    return f"{before} → {text.md(text.short(to, 30))}: {number:,}" if to else f"{before}, left out: {number:,}"
+
+
+def _card(place: int, one: Pictured) -> Card:
+    change = one.change
+    said = f"{change.was} → {change.to}" if change.to else f"left out: {change.was}"
+    return Card(
+        id=str(place),
+        src=f"/api/thumbnails/{one.dataset}/{one.index}" if one.dataset else "",
+        title=text.plain(said),
+        note=change.image.rpartition("/")[2],
+        tone="plain" if change.to else "bad",
+        alt=text.plain(f"{change.image}, {said}. {change.why}"),
+    )
+
+
+def _link(summary: DatasetSummary) -> None:
+    st.page_link("dataset.py", label=text.md(text.short(summary.name)), query_params={"dataset": summary.id}, width="content")
