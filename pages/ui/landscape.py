@@ -4,6 +4,7 @@ Not here: the coordinates (engine), and the view of a predicted image (look).
 """
 
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 
 import numpy as np
@@ -33,10 +34,10 @@ def landscape(run: Run, made: Embedded, dataset: Dataset) -> None:
     places = points(len(dataset.images))
     outcome = outcomes(table, len(dataset.images))
     key = f"map_{run.id}"
-    chosen = st.plotly_chart(
+    st.plotly_chart(
         figure(made, dataset, places, outcome),
         key=key,
-        on_select="rerun",
+        on_select=partial(_clicked, key),
         selection_mode="points",
         config={"displayModeBar": False},
         alt=f"Map of {text.count(len(places), 'image')}; type part of a file name below to open one without the map.",
@@ -44,12 +45,17 @@ def landscape(run: Run, made: Embedded, dataset: Dataset) -> None:
     one, two = (text.percent(share, 0) for share in made.facts.explained)
     drawn = "" if len(places) == len(dataset.images) else f" {len(places):,} of {len(dataset.images):,} images are drawn."
     st.caption(f"Principal components of the features: across {one} of what varies, up {two}. Click a point to open its image.{drawn}")
-    picked = [point["customdata"] for point in chosen["selection"]["points"]] if chosen else []
-    image = int(np.ravel(picked[0])[0]) if picked else None
-    if image is not None and st.session_state.get(f"{key}_opened") != image:
-        _open(image, run, dataset, table)
-    st.session_state[f"{key}_opened"] = image
+    if st.session_state.pop(f"{key}_wanted", False):
+        _open(st.session_state[f"{key}_image"], run, dataset, table)
     _by_name(run, dataset, table)
+
+
+def _clicked(key: str) -> None:
+    """A click on the point that was clicked before takes plotly's selection away: it means the same image again."""
+    picked = st.session_state[key]["selection"]["points"]
+    if picked:
+        st.session_state[f"{key}_image"] = int(np.ravel(picked[0]["customdata"])[0])
+    st.session_state[f"{key}_wanted"] = f"{key}_image" in st.session_state
 
 
 def points(images: int) -> np.ndarray:
