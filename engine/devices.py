@@ -171,6 +171,13 @@ def set_threads(threads: int = 0) -> int:
     return wanted
 
 
+def spare_cores() -> int:
+    """How many cores computing on the CPU leaves to others."""
+    import torch
+
+    return max(0, len(_cores()) - torch.get_num_threads())
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that memory ran out, on the device or in the machine."""
     torch = sys.modules.get("torch")

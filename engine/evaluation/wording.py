@@ -57,10 +57,10 @@ def _against(verdict: Verdict, rival: Rival) -> str:
 def _more(verdict: Verdict, rival: Rival) -> str:
     kind = "test" if verdict.judged_on == "test" else "validation"
     if rival.more_images is None:
-        return f"; more {kind} images alone would not show {verdict.margin:g}, more seeds can"
+        return f"; more {kind} images alone would not show a difference of {verdict.margin:g}, more seeds can"
     if rival.more_images == 0:
         return ""
-    return f"; about {_about(rival.more_images)} more {kind} images would show {verdict.margin:g}"
+    return f"; about {_about(rival.more_images)} more {kind} images would show a difference of {verdict.margin:g}"
 
 
 def _advice(verdict: Verdict) -> tuple[str, ...]:

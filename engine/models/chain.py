@@ -46,6 +46,7 @@ class Chain:
         self.model, self.backbone, self.blocks = model, backbone, blocks
         self.classes, self.input_size = classes, input_size
         self._trains: frozenset[int] = frozenset()
+        self._modules = tuple(model.modules())
         self.train_blocks(())
 
     @property
@@ -72,10 +73,11 @@ class Chain:
         What belongs to no block, such as the model itself, is in train mode when every block is.
         """
         self._trains = frozenset(trainable)
-        self.model.train(len(self._trains) == len(self.blocks))
-        for index in self._trains:
-            for module in self.blocks[index].modules:
-                module.train()
+        every = len(self._trains) == len(self.blocks)
+        chosen = {module for index in self._trains for top in self.blocks[index].modules for module in top.modules()}
+        for module in self._modules:
+            if module.training != (trains := every or module in chosen):
+                module.training = trains
 
     def outline(self) -> Outline:
         """Names and sizes of the blocks as plain data."""

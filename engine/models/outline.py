@@ -6,6 +6,7 @@ The chain makes it (models/chain.py); it is kept as JSON in the workspace.
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 from engine.workspace import Workspace, atomic_write
 
@@ -29,6 +30,11 @@ class BlockOutline:
     stage: str
     """Blocks that are drawn together: `layer3`, `features.5`, `encoder.layers`, `head`."""
     parameters: tuple[ParameterOutline, ...]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Of its parameters."""
+        return frozenset(parameter.name for parameter in self.parameters)
 
     @property
     def size(self) -> int:

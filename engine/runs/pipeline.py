@@ -7,6 +7,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -44,8 +45,13 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
             yield {**_started(session), "cache": shared.report()}
             for note in session.notes:
                 yield {"event": "note", "text": note}
-            yield from _train(shared)
-            yield from _write_answers(shared)
+            saver = Saver(session)
+            try:
+                yield from _train(shared, saver)
+                yield from _write_answers(shared)
+            except GeneratorExit:  # whoever stops the run wants what it has learnt
+                saver.close()
+                raise
     session.checkpoint.unlink(missing_ok=True)  # a finished run is never resumed
     release(session.training.chain)
 
@@ -84,12 +90,12 @@ def _started(session: Session) -> Json:
     }
 
 
-def _train(shared: Shared) -> Iterator[Json]:
+def _train(shared: Shared, saver: Saver) -> Iterator[Json]:
     session = shared.session
     training = session.training
     recorder = Recorder(session.folder, history=training.position.history)
     train, val = shared.training(), shared.source("val")
-    speed, saver = Speed(), Saver(session)
+    speed = Speed()
     try:
         for event in fit(training, train, val):
             if isinstance(event, Note):
@@ -105,10 +111,6 @@ def _train(shared: Shared) -> Iterator[Json]:
                 recorder.epoch(fields)
                 yield fields
                 speed = Speed()
-        saver.close()
-    except GeneratorExit:
-        saver.close()
-        raise
     finally:
         recorder.close()
 
@@ -122,14 +124,16 @@ def _write_answers(shared: Shared) -> Iterator[Json]:
     rows = audit(session.before, training.chain.model.state_dict(), places, moved_by(training, training.position.best_epoch))
     atomic_write(folder / "audit.csv", to_csv(rows))
     yield {"event": "note", "text": sentence(rows)}
-    metadata = {"backbone": session.config.backbone, "classes": json.dumps(session.dataset.classes, ensure_ascii=False)}
-    save_weights(training.chain.model.state_dict(), folder / "best.safetensors", metadata=metadata)
-    probabilities = yield from _probabilities(shared)
-    table = _table(session, probabilities.numpy())
     classes = session.dataset.classes
-    metrics = report(table, classes)
-    atomic_write(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False))
-    predictions.write(folder / "predictions.csv", table)
+    metadata = {"backbone": session.config.backbone, "classes": json.dumps(classes, ensure_ascii=False)}
+    with ThreadPoolExecutor(1, thread_name_prefix="weights") as writer:  # predicting changes no tensor
+        saved = writer.submit(save_weights, training.chain.model.state_dict(), folder / "best.safetensors", metadata=metadata)
+        probabilities = yield from _probabilities(shared)
+        table = _table(session, probabilities.numpy())
+        metrics = report(table, classes)
+        atomic_write(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False))
+        predictions.write(folder / "predictions.csv", table)
+        saved.result()
     yield {"event": "finished", "summary": {**_summary(session, metrics, rows), "cache": shared.report()}}
     write_result(folder / "result.csv", table, classes, folder.name)
 

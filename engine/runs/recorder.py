@@ -10,7 +10,8 @@ import io
 import json
 import time
 import warnings
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from engine.config import RunConfig
@@ -73,10 +74,15 @@ def write_origin(folder: Path, config: RunConfig, dataset: Dataset, preprocessin
         "dataset": {"id": dataset.id, "name": dataset.name, "fingerprint": dataset.fingerprint, "images": len(dataset.images)},
         "precision": precision,
         "preprocessing": dataclasses.asdict(preprocessing),
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": _versions(),
     }
     atomic_write(folder / "config.json", json.dumps(origin, indent=2, ensure_ascii=False))
     atomic_write(folder / "classes.json", json.dumps(list(dataset.classes), ensure_ascii=False))
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {package: metadata.version(package) for package in PACKAGES}
 
 
 def read_fingerprint(folder: Path) -> str | None:

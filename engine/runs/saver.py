@@ -12,18 +12,20 @@ from engine.training.events import Epoch, Step
 CHECKPOINT_SECONDS = 60
 SHARE = 50
 """Saving after an epoch may take one part in so many of the time: an epoch of a linear probe is shorter than saving it."""
+_FIRST_COST_SECONDS = 0.02
+"""Taken for the cost of saving until it has been measured: what a second's work makes is sooner made again."""
 
 
 class Saver:
-    """Told of every event after it has happened."""
+    """Told of every event after it has happened; `close` it when training stops before its end."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._saved, self._cost = time.monotonic(), 0.0
+        self._saved, self._cost = time.monotonic(), _FIRST_COST_SECONDS
         self._pending = False
 
     def after(self, event: Step | Epoch) -> None:
-        """Save after the first epoch, after later ones when it is cheap, and at least every minute."""
+        """Save after an epoch when that is cheap beside what it saves, and at least every minute."""
         since = time.monotonic() - self._saved
         ended = isinstance(event, Epoch)
         if since > CHECKPOINT_SECONDS or (ended and since >= SHARE * self._cost):

@@ -5,7 +5,7 @@ Part of the pipeline. Not here: what is worth keeping (training.cuts), computing
 
 from collections import Counter
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,10 +80,11 @@ def share(session: Session) -> Generator[Json, None, Shared]:
 def _wanted(session: Session, others: Sequence[RunConfig]) -> Counter[Slot]:
     training, config = session.training, session.config
     wanted = readings(training.outline, training.plan, config, epoch=training.position.epoch)
-    for other in others:
+    for other, count in Counter(replace(other, seed=config.seed) for other in others).items():  # seeds read the same
         theirs = _readings(training.outline, other)
         same_views = (other.views > 0) == (config.views > 0) and (other.augment, other.data_seed) == (config.augment, config.data_seed)
-        wanted.update({slot: count for slot, count in theirs.items() if slot.view is None or (same_views and slot.view < config.views)})
+        reads = {slot: times for slot, times in theirs.items() if slot.view is None or (same_views and slot.view < config.views)}
+        wanted.update({slot: count * times for slot, times in reads.items()})
     if training.position.epoch or training.position.step:  # deeper blocks have moved since the start
         reach = untouched(training.outline, training.plan, min(training.position.epoch, training.plan.epochs - 1))
         wanted = Counter({slot: count for slot, count in wanted.items() if slot.cut <= reach})

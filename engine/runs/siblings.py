@@ -13,8 +13,8 @@ _DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "
 
 def siblings(workspace: Workspace, config: RunConfig) -> tuple[RunConfig, ...]:
     """Configurations of the queued runs that start where `config` starts."""
-    queued = [run.config for run in RunStore(workspace).list() if run.status == "queued"]
-    return tuple(other for other in queued if start_of(other) == start_of(config))
+    start = start_of(config)
+    return tuple(run.config for run in RunStore(workspace).queued() if start_of(run.config) == start)
 
 
 def start_of(config: RunConfig) -> tuple[object, ...]:

@@ -41,6 +41,11 @@ class RunStore:
         with database.read(self._workspace) as db:
             return [from_row(row) for row in db.execute("SELECT * FROM runs ORDER BY number DESC")]
 
+    def queued(self) -> tuple[Run, ...]:
+        """Those that wait, the next one first."""
+        with database.read(self._workspace) as db:
+            return tuple(from_row(row) for row in db.execute("SELECT * FROM runs WHERE status = 'queued' ORDER BY turn"))
+
     def claim(self, device: str, owner: str) -> Run | None:
         """The next queued run that may use `device`, now running and owned by `owner`; None when there is none or the device is busy.
 

@@ -7,10 +7,13 @@ import csv
 import hashlib
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+
+from engine.data.pool import threads
 
 Verdict = Literal["trained", "frozen", "broken", "idle"]
 COLUMNS = ("tensor", "block", "stage", "values", "may_move", "moved", "movement", "verdict")
@@ -97,7 +100,8 @@ def to_csv(rows: Sequence[Tensor]) -> str:
 
 def digests(state: Mapping[str, torch.Tensor]) -> dict[str, str]:
     """Name -> SHA-256 of the tensor's bytes, shape and type."""
-    return {name: _digest(tensor) for name, tensor in state.items()}
+    with ThreadPoolExecutor(threads(), thread_name_prefix="digests") as pool:  # hashing lets go of the interpreter
+        return dict(zip(state, pool.map(_digest, state.values()), strict=True))
 
 
 def base_digest(made: Mapping[str, str]) -> str:
@@ -108,12 +112,15 @@ def base_digest(made: Mapping[str, str]) -> str:
 def _movement(before: torch.Tensor | None, after: torch.Tensor) -> float:
     if before is None:
         return float("inf")  # it was promised frozen, so nothing was kept to measure by
-    was = before.double()
-    change, start = (after.detach().cpu().double() - was).norm(), was.norm()
+    now = after.detach().cpu()
+    if not before.is_floating_point():  # a counter: its difference must not wrap around
+        before, now = before.double(), now.double()
+    change, start = (torch.linalg.vector_norm(tensor) for tensor in (now - before, before))
     return float(change / start) if start > 0 else 1.0
 
 
 def _digest(tensor: torch.Tensor) -> str:
     plain = tensor.detach().cpu().contiguous()
-    header = f"{plain.dtype}{tuple(plain.shape)}".encode()
-    return hashlib.sha256(header + plain.view(-1).view(torch.uint8).numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{plain.dtype}{tuple(plain.shape)}".encode())
+    digest.update(plain.view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

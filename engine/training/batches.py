@@ -109,8 +109,11 @@ def cut(order: np.ndarray, size: int) -> list[np.ndarray]:
 
 
 def filled(source: Source, batches: Sequence[np.ndarray], epoch: int | None, start: int = 0) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """(rows, inputs of block `start`) of every batch; the next ones are made in a thread while the caller computes."""
-    if source.instant(epoch, start):
+    """(rows, inputs of block `start`) of every batch; the next ones are made in a thread while the caller computes.
+
+    Not where that thread would only take cores from the computation, whose threads wait for each other.
+    """
+    if source.instant(epoch, start) or (source.targets.device.type == "cpu" and not devices.spare_cores()):
         yield from ((rows, source.batch(rows, epoch, start)) for rows in batches)
         return
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as ahead:

@@ -12,7 +12,8 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -227,8 +228,13 @@ def _folder(origin: Origin) -> Path:
     device = origin.training.device
     machine = [platform.machine(), devices.name(device), torch.get_num_threads() if device.type == "cpu" else 0]
     about = [_VERSION, CHUNK, pixels.key(shown.dataset, shown.preprocessing), shown.preprocessing.mean, shown.preprocessing.std]
-    about += [chain.backbone, origin.numerics.name, device.type, *machine, version("torch"), version("torchvision")]
+    about += [chain.backbone, origin.numerics.name, device.type, *machine, *_versions()]
     return origin.workspace.features / ("features-" + hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24])
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    return metadata.version("torch"), metadata.version("torchvision")
 
 
 def _file_name(origin: Origin, slot: Slot) -> str:

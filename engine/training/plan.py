@@ -6,6 +6,7 @@ which strategy makes which plan (freezing).
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from engine.models.outline import Outline
 
@@ -22,6 +23,11 @@ class Phase:
     """Peak learning rate of the head."""
     lr_decay: float = 1.0
     """Multiplied in once for every block from the head down."""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Of the parameters that train."""
+        return frozenset(self.parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +53,7 @@ class Group:
 
 def trainable_blocks(outline: Outline, phase: Phase) -> tuple[bool, ...]:
     """For every block, whether anything in it trains in `phase`."""
-    chosen = set(phase.parameters)
-    return tuple(any(parameter.name in chosen for parameter in block.parameters) for block in outline.blocks)
+    return tuple(not phase.names.isdisjoint(block.names) for block in outline.blocks)
 
 
 def prefix_length(outline: Outline, phase: Phase) -> int:
@@ -69,8 +74,7 @@ def untouched(outline: Outline, plan: FreezePlan, epoch: int) -> int:
 
 def trainable_size(outline: Outline, phase: Phase) -> int:
     """Number of values that train in `phase`."""
-    chosen = set(phase.parameters)
-    return sum(parameter.size for block in outline.blocks for parameter in block.parameters if parameter.name in chosen)
+    return sum(parameter.size for block in outline.blocks for parameter in block.parameters if parameter.name in phase.names)
 
 
 def phase_at(plan: FreezePlan, epoch: int) -> tuple[int, int]:
@@ -89,7 +93,7 @@ def groups(outline: Outline, plan: FreezePlan) -> tuple[Group, ...]:
     A group holds the parameters of one block that train in the same phases and share the weight decay rule: none for
     biases, norms and other one-dimensional tensors.
     """
-    phases = [set(phase.parameters) for phase in plan.phases]
+    phases = [phase.names for phase in plan.phases]
     made: dict[tuple[str, bool, tuple[bool, ...]], Group] = {}
     for depth, block in zip(range(len(outline.blocks) - 1, -1, -1), outline.blocks, strict=True):
         for parameter in block.parameters:

@@ -164,7 +164,7 @@ def test_everything_that_decides_the_bits_decides_the_path(world: World, monkeyp
         path(world.open(config(views=2), preprocessing=Preprocessing(resize=(40,), crop=32))),
         path(world.open(config(views=2, backbone="resnet34"))),
     ]
-    for change in ((features, "version", lambda name: "0"), (torch, "get_num_threads", lambda: 99)):
+    for change in ((features, "_versions", lambda: ("0",)), (torch, "get_num_threads", lambda: 99)):
         with monkeypatch.context() as patch:
             patch.setattr(*change)
             others.append(path(origin))
