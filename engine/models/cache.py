@@ -8,7 +8,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -56,7 +56,7 @@ def load_backbone(
     else:
         notes = _from_published(weights, start)
     chain = _tested(start.model, backbone, len(classes), size)
-    _WARM.lend(chain, key, notes, seed=seed)
+    _WARM.lend(chain, key, notes, seed=seed, random=start.random)
     return chain, notes
 
 
@@ -108,12 +108,16 @@ class _Start:
     backbone: str
     classes: tuple[str, ...]
     seed: int
+    random: set[str] = field(default_factory=set)
+    """Tensors that the file did not have: they keep their random start."""
 
     def new_head(self, classes: int = 0) -> str:
         return swap_head(self.model, self.backbone, classes or len(self.classes), self.seed)
 
     def fit(self, state: Mapping[str, Tensor], name: str) -> Match:
-        return fit_state(state, self.model, backbone=self.backbone, name=name)
+        match = fit_state(state, self.model, backbone=self.backbone, name=name)
+        self.random.update(match.missing)
+        return match
 
 
 class _States:

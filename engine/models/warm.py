@@ -4,6 +4,7 @@ It is handed out to one user at a time, and only after every tensor has been set
 """
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -27,7 +28,7 @@ class Loaded:
     notes: tuple[str, ...]
     seed: int
     new_head: bool
-    """Whether its head came from the seed and not from a file."""
+    """Whether its head, and nothing else, came from the seed and not from a file."""
     tensors: dict[str, Tensor]
 
 
@@ -39,12 +40,13 @@ class Warm:
         self._lent: WeakKeyDictionary[Chain, Loaded] = WeakKeyDictionary()
         self._kept: tuple[Chain, Loaded] | None = None
 
-    def lend(self, chain: Chain, key: Key, notes: tuple[str, ...], *, seed: int) -> None:
-        """Remember how `chain`, which has just been loaded, looks now."""
+    def lend(self, chain: Chain, key: Key, notes: tuple[str, ...], *, seed: int, random: Collection[str] = ()) -> None:
+        """Remember how `chain`, which has just been loaded, looks now; `random` names the tensors that no file had."""
         state = chain.model.state_dict()
         if not chain.cacheable or sum(tensor.nbytes for tensor in state.values()) > LIMIT_BYTES:
             return  # hooks may remember a forward pass
-        new_head = is_new_head(chain.model, chain.head, chain.backbone, seed)
+        seeded_elsewhere = any(name.rpartition(".")[0] != chain.head for name in random)
+        new_head = not seeded_elsewhere and is_new_head(chain.model, chain.head, chain.backbone, seed)
         copies = {name: tensor.detach().clone() for name, tensor in state.items()}
         with self._lock:
             self._lent[chain] = Loaded(key=key, notes=notes, seed=seed, new_head=new_head, tensors=copies)
@@ -67,6 +69,8 @@ class Warm:
             loaded = self._lent.pop(chain, None)
             if loaded is not None:
                 self._kept = (chain, loaded)
+                for parameter in chain.model.parameters():
+                    parameter.grad = None
 
 
 @torch.no_grad()

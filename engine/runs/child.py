@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TextIO
 
-from engine.devices import is_out_of_memory
+from engine.devices import is_out_of_memory, release_memory
 from engine.errors import EngineError
 from engine.runs.database import Json
 from engine.runs.store import RunStore
@@ -83,6 +83,7 @@ def serve(workspace: Workspace, commands: Commands, emit: Emit, wiring: Wiring) 
                 emit(_job(workspace, command, _Valve(commands, emit), wiring))
         except Leave:
             return
+        release_memory()  # other processes use the same device, and what the next run takes is measured
 
 
 def write_log(workspace: Workspace, run_id: str, text: str) -> None:

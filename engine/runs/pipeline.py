@@ -8,12 +8,14 @@ import json
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
 import torch
 
 from engine import devices
+from engine.errors import TrainingError
 from engine.evaluation import predictions
 from engine.evaluation.metrics import Report, report
 from engine.evaluation.results import write_result
@@ -45,13 +47,7 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
             yield {**_started(session), "cache": shared.report()}
             for note in session.notes:
                 yield {"event": "note", "text": note}
-            saver = Saver(session)
-            try:
-                yield from _train(shared, saver)
-                yield from _write_answers(shared)
-            except GeneratorExit:  # whoever stops the run wants what it has learnt
-                saver.close()
-                raise
+            yield from _learn_and_answer(shared)
     session.checkpoint.unlink(missing_ok=True)  # a finished run is never resumed
     release(session.training.chain)
 
@@ -90,6 +86,37 @@ def _started(session: Session) -> Json:
     }
 
 
+def _learn_and_answer(shared: Shared) -> Iterator[Json]:
+    """Whatever ends this early, what has been learnt is not lost: in a checkpoint, or as the best weights where training broke."""
+    saver, training = Saver(shared.session), shared.session.training
+    try:
+        yield from _train(shared, saver)
+    except GeneratorExit:
+        saver.close()
+        raise
+    except TrainingError:  # the state is not one to go on from
+        with suppress(TrainingError, OSError):
+            if training.best:
+                restore_tensors(training, training.best)
+                _write_weights(shared.session)
+        raise
+    try:
+        yield from _write_answers(shared)
+    except GeneratorExit:
+        saver.close()
+        raise
+    except Exception:
+        with suppress(TrainingError, OSError):
+            saver.close()
+        raise
+
+
+def _write_weights(session: Session) -> None:
+    """best.safetensors: the model as it stands."""
+    metadata = {"backbone": session.config.backbone, "classes": json.dumps(session.dataset.classes, ensure_ascii=False)}
+    save_weights(session.training.chain.model.state_dict(), session.folder / "best.safetensors", metadata=metadata)
+
+
 def _train(shared: Shared, saver: Saver) -> Iterator[Json]:
     session = shared.session
     training = session.training
@@ -125,9 +152,8 @@ def _write_answers(shared: Shared) -> Iterator[Json]:
     atomic_write(folder / "audit.csv", to_csv(rows))
     yield {"event": "note", "text": sentence(rows)}
     classes = session.dataset.classes
-    metadata = {"backbone": session.config.backbone, "classes": json.dumps(classes, ensure_ascii=False)}
     with ThreadPoolExecutor(1, thread_name_prefix="weights") as writer:  # predicting changes no tensor
-        saved = writer.submit(save_weights, training.chain.model.state_dict(), folder / "best.safetensors", metadata=metadata)
+        saved = writer.submit(_write_weights, session)
         probabilities = yield from _probabilities(shared)
         table = _table(session, probabilities.numpy())
         metrics = report(table, classes)

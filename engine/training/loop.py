@@ -156,8 +156,8 @@ def _gradient_norms(training: Training) -> dict[str, float]:
         gradients = [grad for name in block.parameters if (grad := training.parameters[name].grad) is not None]
         if gradients:
             norms[block.name] = torch.nn.utils.get_total_norm(gradients)
-    scale = training.scaler.get_scale() if training.scaler.is_enabled() else 1.0
-    return {name: norm.item() / scale for name, norm in norms.items()}
+    values = {name: norm.item() for name, norm in norms.items()}  # fused optimizers leave gradients without the loss scale
+    return {name: value for name, value in values.items() if math.isfinite(value)}  # half precision skips a step that overflows
 
 
 def _set_rates(training: Training, phase: int, share: float) -> None:

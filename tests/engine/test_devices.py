@@ -1,5 +1,6 @@
 """A device that is not there is said with its reason; what is there computes as asked."""
 
+import ctypes
 import mmap
 import os
 import subprocess
@@ -126,6 +127,17 @@ def test_memory_of_the_process_grows_with_what_it_holds():
         held.write(b"\1" * size)
         assert devices.memory_used(CPU) - before > 48 << 20
     assert 0 < devices.memory_free(CPU) <= devices.available()[-1]["memory_bytes"]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc can be asked")
+def test_memory_that_was_freed_can_be_given_back():
+    """Or the next run would seem to take what the one before took."""
+    blocks = [bytes(2048) for _ in range(40_000)]
+    last = blocks[-1]  # below it the heap cannot shrink by itself
+    del blocks
+    held = devices.memory_used(CPU)
+    devices.release_memory()
+    assert held - devices.memory_used(CPU) > 40 << 20 and last
 
 
 def test_a_container_limit_counts_as_the_memory_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

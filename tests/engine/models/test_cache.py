@@ -203,6 +203,20 @@ def test_training_does_not_reach_into_the_cache(workspace: Workspace, monkeypatc
     assert state_of(load(workspace, "default")[0])["features.0.weight"].any()
 
 
+def test_a_layer_that_the_file_lacks_is_random_by_the_seed_of_each_run(workspace: Workspace, tmp_path: Path) -> None:
+    whole = registry.build("mobilenet_v3_small", 64, 0).state_dict()
+    save_file({name: tensor for name, tensor in whole.items() if not name.startswith("classifier")}, tmp_path / "trunk.safetensors")
+    weights = f"file:{bring(workspace, tmp_path / 'trunk.safetensors', 'trunk.safetensors')}"
+
+    def hidden(seed: int) -> Tensor:
+        chain, _ = load_backbone(workspace, "mobilenet_v3_small", weights, CLASSES, seed, image_size=64)
+        cache.release(chain)  # the next run may have it
+        return state_of(chain)["classifier.0.weight"].clone()
+
+    first, second, again = hidden(0), hidden(1), hidden(0)
+    assert torch.equal(first, again) and not torch.equal(first, second)
+
+
 def test_preparing_downloads_only_what_is_published(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(cache, "find_torchvision", lambda entry, progress=None: asked.append(entry.name))

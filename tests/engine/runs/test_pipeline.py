@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from engine.config import RunConfig
 from engine.data.dataset import Dataset, commit, delete_dataset
 from engine.data.importer import scan
-from engine.errors import EngineError
+from engine.errors import EngineError, TrainingError
 from engine.evaluation.results import read_result
 from engine.models.registry import build
 from engine.runs.database import Json
@@ -19,6 +20,9 @@ from engine.runs.inference import predict_new
 from engine.runs.pipeline import conclude, execute
 from engine.runs.run import Run
 from engine.runs.store import RunStore
+from engine.training import loop, step
+from engine.training.state import Training
+from engine.training.step import Batch
 from engine.workspace import Workspace
 from tests.pictures import CLASSES, make_dataset, write_folders
 
@@ -131,6 +135,29 @@ def test_a_stopped_run_keeps_its_best_epoch_and_answers(workspace: Workspace, da
     assert finished["summary"]["epochs"] == 1
     assert (workspace.run(run.id) / "result.csv").is_file()
     assert (workspace.run(run.id) / "checkpoint.pt").is_file(), "a stopped run can be resumed"
+
+
+def broken_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From then on the loss is not a number."""
+
+    def optimise(training: Training, batch: Batch) -> torch.Tensor:
+        loss = step.optimise(training, batch)
+        return loss * float("nan") if training.position.epoch == epochs else loss
+
+    monkeypatch.setattr(loop, "optimise", optimise)
+
+
+def test_what_was_best_before_the_loss_broke_is_kept(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As weights that another run, or anybody, can start from; there was no time for a checkpoint."""
+    broken_after(3, monkeypatch)
+    run = queued(workspace, dataset, epochs=5, schedule="constant", warmup=0)
+    with pytest.raises(TrainingError, match="best epoch before this one is kept"):
+        events_of(run, workspace)
+    monkeypatch.undo()
+    whole = queued(workspace, dataset, epochs=3, schedule="constant", warmup=0)
+    events_of(whole, workspace)
+    kept, expected = (load_file(workspace.run(one.id) / "best.safetensors") for one in (run, whole))
+    assert kept.keys() == expected.keys() and all(torch.equal(kept[name], expected[name]) for name in kept)
 
 
 def test_an_earlier_run_is_a_start_with_its_classes_and_its_preprocessing(workspace: Workspace, dataset: Dataset) -> None:

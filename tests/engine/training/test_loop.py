@@ -272,3 +272,10 @@ def test_gradient_norms_are_told_for_blocks_that_train() -> None:
     made = training(config(strategy="last_block", epochs=1))
     (epoch,) = [event for event in run(made) if isinstance(event, Epoch)]
     assert set(epoch.grad_norm) == {"layer4.1", "fc"} and all(norm > 0 for norm in epoch.grad_norm.values())
+
+
+def test_the_loss_scale_of_half_precision_is_no_part_of_a_gradient() -> None:
+    plain, scaled = (training(config(strategy="linear_probe", epochs=1)) for _ in range(2))
+    scaled.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    norms = [next(event for event in run(made) if isinstance(event, Epoch)).grad_norm for made in (plain, scaled)]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-4)
