@@ -7,8 +7,9 @@ from engine.data.dataset import list_datasets
 from engine.errors import EngineError
 from engine.models.catalog import BackboneInfo, load_catalog, torchvision_version
 from engine.models.outline import load_outline, with_classes
-from pages.ui import backbones, charts, foretold, forms, phases, probe, rates, seeds, strategies, strip, text, weights_file
+from pages.ui import backbones, charts, curves, foretold, forms, phases, probe, rates, seeds, strategies, strip, text, weights_file
 from pages.ui.choice import choose
+from pages.ui.folded import section
 from pages.ui.resources import run_store, workspace
 from pages.ui.status import follow
 from pages.ui.waiting import newest, wait_for
@@ -92,23 +93,24 @@ if sound:
     for one in sound:
         assert one.plan is not None
         st.html(strip.draw(strip.of_plan(outline, one.plan), title=strategies.title(one.config.strategy)))
-    curves = strategies.curves(sound)
+    planned = strategies.curves(sound)
     st.markdown("**Learning rate of the head**")
-    st.html(charts.key(curves))
+    st.html(charts.key(planned))
     st.plotly_chart(
-        charts.rates(curves, max(one.plan.epochs for one in sound if one.plan)),
+        curves.rates(planned, max(one.plan.epochs for one in sound if one.plan)),
         config=charts.CONFIG,
         alt=f"Learning rate over epochs, schedule {values['schedule']}",
     )
-    with st.expander("Block by block", icon=":material/table_rows:"):
-        st.dataframe(strategies.table(outline, sound), hide_index=True)
-    with st.expander("Files each run will write", icon=":material/folder:"):
-        st.caption(
-            f"Into a folder of its own under {text.md(str(workspace().runs))}, about {text.bytes_(4 * outline.size)} of weights each."
-        )
-        st.markdown("\n".join(f"- `{name}`: {about}" for name, about in FILES.items()))
-    with st.expander("The same on the command line", icon=":material/terminal:"):
-        for one in sound:
+    with section("Block by block", icon=":material/table_rows:", key="fold_blocks") as seen:
+        if seen:
+            st.dataframe(strategies.table(outline, sound), hide_index=True)
+    with section("Files each run will write", icon=":material/folder:", key="fold_files") as seen:
+        if seen:
+            size = text.bytes_(4 * outline.size)
+            st.caption(f"Into a folder of its own under {text.md(str(workspace().runs))}, about {size} of weights each.")
+            st.markdown("\n".join(f"- `{name}`: {about}" for name, about in FILES.items()))
+    with section("The same on the command line", icon=":material/terminal:", key="fold_command") as seen:
+        for one in sound if seen else ():
             st.code(command_line(one.config), language="bash", wrap_lines=True)
 
 st.subheader("Start", anchor=False)

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from engine.errors import RunError
-from pages.ui import cached, charts, controls, forecast, foretold, live, proof, strip, text
+from pages.ui import cached, charts, controls, curves, forecast, foretold, live, proof, strip, text
 from pages.ui.choice import choose
+from pages.ui.folded import section
 from pages.ui.resources import run_store, workspace
 from pages.ui.unfreezing import changes
 
@@ -41,7 +42,7 @@ def now() -> None:
 
 
 @st.fragment(run_every="2s" if active else None)
-def curves() -> None:
+def learning() -> None:
     """Figures of the epochs and of nothing that ticks: equal figures keep zoom and legend clicks, so only a new epoch redraws them."""
     rows = store.epochs(run_id)
     planned, phases = forecast.epochs_planned(shown), changes(shown.started or {})
@@ -50,7 +51,7 @@ def curves() -> None:
         with place:
             st.markdown(f"**{metric.capitalize()}**")
             if rows:
-                figure = charts.learning_curves(rows, metric, epochs=planned, marks=marks)  # type: ignore[arg-type]
+                figure = curves.learning(rows, metric, epochs=planned, marks=marks)  # type: ignore[arg-type]
                 said = charts.curves_in_words(rows, metric)  # type: ignore[arg-type]
                 said += "".join(f" From epoch {change.epoch}: {change.says}." for change in phases)
                 st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=said)
@@ -78,7 +79,7 @@ def queue() -> None:
 
 
 now()
-curves()
+learning()
 # Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it was.
 with st.container():
     if shown.started:
@@ -93,7 +94,9 @@ with st.container():
         st.subheader("What moved", anchor=False)
         proof.show(shown)
 queue()
-with st.expander("Configuration", icon=":material/tune:"):
-    live.configuration(shown)
-with st.expander("Log", icon=":material/article:", expanded=shown.status == "failed"):
-    log()
+with section("Configuration", icon=":material/tune:", key=f"fold_configuration_{run_id}") as seen:
+    if seen:
+        live.configuration(shown)
+with section("Log", icon=":material/article:", key=f"fold_log_{run_id}", opened=shown.status == "failed") as seen:
+    if seen:
+        log()

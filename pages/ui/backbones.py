@@ -11,6 +11,7 @@ import streamlit as st
 from engine.models.catalog import BackboneInfo, Catalog, WeightsInfo, checkpoints_folder
 from engine.runs.run import Run
 from pages.ui import text
+from pages.ui.folded import section
 from pages.ui.strip import amount
 
 CHOSEN = "backbone_name"
@@ -46,9 +47,10 @@ def browse(catalog: Catalog) -> None:
         if rows:
             st.session_state[CHOSEN] = infos[rows[0]].name
 
-    with st.expander(f"Compare all {len(infos)} backbones", icon=":material/table_rows:"):
-        st.caption("Click a row to choose it, a heading to sort; search with the magnifying glass of the table.")
-        _table(infos, take)
+    with section(f"Compare all {len(infos)} backbones", icon=":material/table_rows:", key="fold_backbones") as seen:
+        if seen:
+            st.caption("Click a row to choose it, a heading to sort; search with the magnifying glass of the table.")
+            _table(infos, take)
 
 
 def table(infos: Sequence[BackboneInfo]) -> pd.DataFrame:

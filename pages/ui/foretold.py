@@ -15,6 +15,7 @@ from engine.runs.forecasts import forecast_of
 from engine.runs.jobs import Job
 from engine.runs.run import Run
 from pages.ui import strategies, text
+from pages.ui.folded import section
 from pages.ui.resources import workspace
 from pages.ui.waiting import Labels, offer
 
@@ -36,9 +37,10 @@ def show(configs: Sequence[RunConfig]) -> None:
     """A folded section: ask, wait, and what all of `configs`, in the order of the queue, will take. Nothing without a config."""
     if not configs:
         return
-    with st.expander("Forecast", icon=":material/schedule:"):
-        st.caption("Times a few steps of every strategy on your images and adds up what the whole queue will take. No weight moves.")
-        offer(KIND, {"configs": [to_json(config) for config in configs]}, LABELS, _found)
+    with section("Forecast", icon=":material/schedule:", key="fold_forecast") as seen:
+        if seen:
+            st.caption("Times a few steps of every strategy on your images and adds up what the whole queue will take. No weight moves.")
+            offer(KIND, {"configs": [to_json(config) for config in configs]}, LABELS, _found)
 
 
 def beside(run: Run) -> str:

@@ -14,6 +14,7 @@ import streamlit as st
 from engine.config import command_line, options
 from engine.runs.run import Run
 from pages.ui import cached, charts, forecast, status, strip, text
+from pages.ui.folded import section
 from pages.ui.resources import run_store
 from pages.ui.strategies import title
 from pages.ui.unfreezing import phase_of
@@ -93,11 +94,12 @@ def blocks(run: Run, rows: Rows) -> None:
     total = started.get("trainable_parameters")
     st.html(strip.draw(strip.of_started(started), active=active, total=int(total) if isinstance(total, int) else None))
     if rows:
-        with st.expander("Learning rate and gradient of every block", icon=":material/table_rows:"):
-            st.caption(
-                f"In the last step of epoch {rows[-1]['epoch']}. A block whose gradient is far smaller than the others' hardly learns."
-            )
-            st.dataframe(block_table(started, rows[-1]), hide_index=True, alt="Learning rate and gradient norm of every block")
+        label, key = "Learning rate and gradient of every block", f"fold_rates_{run.id}"
+        with section(label, icon=":material/table_rows:", key=key) as seen:
+            if seen:
+                said = f"In the last step of epoch {rows[-1]['epoch']}."
+                st.caption(f"{said} A block whose gradient is far smaller than the others' hardly learns.")
+                st.dataframe(block_table(started, rows[-1]), hide_index=True, alt="Learning rate and gradient norm of every block")
 
 
 def block_table(started: Mapping[str, object], row: Mapping[str, object]) -> pd.DataFrame:

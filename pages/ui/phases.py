@@ -17,6 +17,7 @@ from engine.models.outline import Outline
 from engine.training.freezing import Phase, matches, plan_for
 from engine.training.patterns import write_phases
 from pages.ui import strategies, text
+from pages.ui.folded import section
 from pages.ui.strategies import Chosen
 
 OWN = "own_phases"
@@ -30,7 +31,9 @@ def edit(chosen: Sequence[Chosen], outline: Outline) -> list[Chosen]:
     """Draw the tables, folded; `chosen` with the phases that were changed, judged anew."""
     if not any(one.plan for one in chosen):
         return list(chosen)
-    with st.expander("Phases: what trains when, and at which rate", icon=":material/view_timeline:"):
+    with section("Phases: what trains when, and at which rate", icon=":material/view_timeline:", key="fold_phases") as seen:
+        if not seen:  # what was changed counts whether or not it can be seen
+            return [_with_own(one, outline) for one in chosen]
         st.caption(
             "Names are blocks (`layer4.1`), stages (`layer4`) or parameters (`*.bias`), separated by commas; the head always trains. "
             "The decay is multiplied into the rate once for every block from the head down. Rows can be added and deleted."
@@ -99,7 +102,13 @@ def _edited(one: Chosen, outline: Outline) -> Chosen:
     if rows != start or own_rows is not None:
         own[mine] = rows
         st.session_state[f"{OWN}_key_{mine}"] = key
-    if mine not in own:
+    return _with_own(one, outline)
+
+
+def _with_own(one: Chosen, outline: Outline) -> Chosen:
+    """`one` with the phases that a person gave it, judged anew; as it is where nobody did."""
+    rows = st.session_state.get(OWN, {}).get((one.config.backbone, one.config.strategy))
+    if rows is None or one.plan is None:
         return one
     try:
         return strategies.judge(with_rows(one.config, rows), outline)

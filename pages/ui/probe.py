@@ -14,6 +14,7 @@ import streamlit as st
 from engine.config import RunConfig, to_json
 from engine.training.freezing import starting_weights
 from pages.ui import charts, palette, text
+from pages.ui.folded import section
 from pages.ui.waiting import Labels, offer
 
 KIND = "probe"
@@ -35,7 +36,9 @@ def ask(configs: Sequence[RunConfig]) -> None:
     """A folded section about the backbone of `configs`: ask, wait, look. Nothing without a configuration."""
     if not configs:
         return
-    with st.expander("Probe the features", icon=":material/stairs:"):
+    with section("Probe the features", icon=":material/stairs:", key="fold_probe") as seen:
+        if not seen:
+            return
         st.caption(
             "Looks at up to 500 training images once and asks after every block how well the classes can be read from its features, "
             "each image judged by the others. A prediction from frozen features: it trains nothing and chooses nothing for you."

@@ -16,6 +16,7 @@ import streamlit as st
 from engine.runs.run import Run
 from pages.ui import palette, strip, text
 from pages.ui.download import download
+from pages.ui.folded import section
 from pages.ui.resources import workspace
 from pages.ui.unfreezing import first_epochs
 
@@ -62,16 +63,18 @@ def show(run: Run) -> None:
     """The sentence with its tick, the strip with its key, and every tensor, folded."""
     table = read(_path(run))
     _drawn(run, table)
-    with st.expander("Tensor by tensor", icon=":material/table_rows:"):
-        _tensors(run, table)
+    with section("Tensor by tensor", icon=":material/table_rows:", key=f"fold_tensors_{run.id}") as seen:
+        if seen:
+            _tensors(run, table)
 
 
 def folded(run: Run) -> None:
     """The same in one folded section, for pages that are about something else."""
-    with st.expander("What moved and what stayed frozen", icon=":material/verified:"):
-        table = read(_path(run))
-        _drawn(run, table)
-        _tensors(run, table)
+    with section("What moved and what stayed frozen", icon=":material/verified:", key=f"fold_proof_{run.id}") as seen:
+        if seen:
+            table = read(_path(run))
+            _drawn(run, table)
+            _tensors(run, table)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -164,7 +167,7 @@ def tensors(table: pd.DataFrame) -> pd.DataFrame:
 def _drawn(run: Run, table: pd.DataFrame) -> None:
     kept = int(str((run.summary or {}).get("best_epoch") or 0))
     late = frozenset(name for name, first in first_epochs(run.started or {}).items() if kept and first > kept)
-    moved = blocks(table, late)
+    moved = _moved(str(_path(run)), _path(run).stat().st_mtime_ns, late)
     states = {block.state for block in moved}
     said = text.md(str((run.summary or {}).get("audit") or ""))
     if "broken" in states:
@@ -242,6 +245,11 @@ def _stage_says(members: Sequence[Moved]) -> str:
 
 def _path(run: Run) -> Path:
     return workspace().run(run.id) / "audit.csv"
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _moved(path: str, modified_ns: int, late: frozenset[str]) -> tuple[Moved, ...]:
+    return blocks(read(Path(path)), late)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

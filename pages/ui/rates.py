@@ -12,6 +12,7 @@ import streamlit as st
 from engine.config import to_json
 from engine.runs.jobs import Job
 from pages.ui import charts, forms, status, strategies, text
+from pages.ui.folded import section
 from pages.ui.resources import job_store
 from pages.ui.strategies import Chosen
 from pages.ui.waiting import newest
@@ -23,7 +24,9 @@ def find(sound: Sequence[Chosen]) -> None:
     """A folded section for one of the ticked strategies: ask, wait, look, take."""
     if not sound:
         return
-    with st.expander("Find a learning rate", icon=":material/troubleshoot:"):
+    with section("Find a learning rate", icon=":material/troubleshoot:", key="fold_rates") as seen:
+        if not seen:
+            return
         st.caption(
             "A short trial in which the rate climbs from 0.000001 to 1: too low and the loss stays, too high and it breaks. "
             "A good rate lies where it falls fastest. The trial is thrown away."

@@ -9,8 +9,10 @@ from tests.pages import made, prepared
 
 @pytest.fixture
 def page(workspace: Workspace) -> AppTest:
-    """Configure, with one dataset, and the catalogue and outline that a background job would have written."""
+    """Configure with its sections unfolded, one dataset, and the catalogue and outline that a background job would have written."""
     prepared.catalog(workspace)
     prepared.outline(workspace)
     made.dataset(workspace)
-    return prepared.page("configure")
+    return prepared.unfolded(
+        prepared.page("configure"), "fold_phases", "fold_rates", "fold_probe", "fold_forecast", "fold_command", "fold_blocks"
+    )

@@ -48,6 +48,13 @@ def page(name: str, **query: str) -> AppTest:
     return opened.switch_page(f"{name}.py").run()
 
 
+def unfolded(opened: AppTest, *keys: str) -> AppTest:
+    """The page with these folded sections open, as after a click on each."""
+    for key in keys:
+        opened.session_state[key] = True
+    return opened.run()
+
+
 def catalog(workspace: Workspace) -> None:
     write_catalog(workspace, (_backbone("resnet18", 11_689_512, 69.758), _backbone("vgg11", 132_863_336, 69.02)), torchvision_version())
 

@@ -212,6 +212,7 @@ def test_the_match_is_told_in_sentences() -> None:
 
 def test_another_backbone_brings_its_own_outline(workspace: Workspace, dataset: Dataset) -> None:
     page = prepared.page("configure")
+    page = prepared.unfolded(page, "fold_backbones")
     assert list(page.dataframe[0].value["weights"]) == ["download", "download"]
     page.selectbox(key=backbones.CHOSEN).set_value("vgg11").run()
     assert not page.exception
@@ -219,7 +220,7 @@ def test_another_backbone_brings_its_own_outline(workspace: Workspace, dataset: 
 
 
 def test_the_command_repeats_the_run(workspace: Workspace, dataset: Dataset) -> None:
-    page = prepared.page("configure")
+    page = prepared.unfolded(prepared.page("configure"), "fold_command")
     page.number_input(key=forms.key_of("epochs")).set_value(9).run()
     commands = [code.value for code in page.code if code.value.startswith("python -m engine train")]
     assert commands == [f"python -m engine train --dataset {dataset.id} --backbone resnet18 --strategy linear_probe --epochs 9"]

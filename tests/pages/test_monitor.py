@@ -173,7 +173,7 @@ def test_a_queued_run_can_be_taken_out(workspace: Workspace, dataset: Dataset) -
 def test_names_and_logs_stay_text(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset, status="stopped", name="**bold** :red[hot] <b>x</b>")
     (workspace.run(run.id) / "log.txt").write_text("line one\n<script>alert(1)</script> :red[no]\n", encoding="utf-8")
-    page = prepared.page("monitor")
+    page = prepared.unfolded(prepared.page("monitor"), f"fold_log_{run.id}")
     assert not page.exception
     assert ":red[hot]" not in prepared.drawn(page)
     assert any(code.value == "line one\n<script>alert(1)</script> :red[no]" for code in page.code)
@@ -233,7 +233,7 @@ def test_every_block_says_its_rate_and_its_gradient(workspace: Workspace, datase
     run = prepared.run(workspace, dataset, strategy="last_block", epochs=0)
     row = prepared.epoch(1, {"layer4.1": 5e-4, "layer4.1 (bias, norm)": 5e-4, "fc": 1e-3}) | {"grad_norm": {"layer4.1": 0.5, "fc": 12.34}}
     RunStore(workspace).record(run.id, row)
-    page = prepared.page("monitor")
+    page = prepared.unfolded(prepared.page("monitor"), f"fold_rates_{run.id}")
     table = next(frame.value for frame in page.dataframe if "Gradient norm" in frame.value)
     assert [tuple(line) for line in table.to_numpy()] == [
         ("conv1", "frozen", "–", "–"),

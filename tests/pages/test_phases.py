@@ -71,6 +71,15 @@ def test_changed_phases_are_queued_drawn_and_repeated_on_the_command_line(worksp
     assert queued.epochs == 6  # what other pages count with
 
 
+def test_phases_of_ones_own_count_while_they_are_folded_away(workspace: Workspace, page: AppTest) -> None:
+    page.session_state["fold_phases"] = False
+    changed(page, ROWS)
+    assert not any("decay" in frame.value for frame in page.dataframe)
+    assert "Phase 2 (4 epochs): trains 2 of 4 blocks" in prepared.html(page)
+    start(page).click().run()
+    assert RunStore(workspace).list()[0].config.phases == "head | 2 | 0.003 | 1; layer4, head | 4 | 0.0001 | 0.8"
+
+
 def test_another_strategy_keeps_its_own_phases(workspace: Workspace, page: AppTest) -> None:
     page.checkbox(key="strategy_full_finetune").check()
     start(changed(page, ROWS)).click().run()

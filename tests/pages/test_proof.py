@@ -19,7 +19,7 @@ def audited(workspace: Workspace, dataset: Dataset, verdicts: dict[str, str], **
     """Monitor, showing a finished run of gradual unfreezing with these verdicts."""
     run = prepared.run(workspace, dataset, epochs=4, strategy="gradual_unfreeze")
     prepared.audited(workspace, run, verdicts, **about)  # type: ignore[arg-type]
-    page = prepared.page("monitor")
+    page = prepared.unfolded(prepared.page("monitor"), f"fold_tensors_{run.id}")
     assert not page.exception
     return page
 
@@ -71,8 +71,9 @@ def test_predictions_folds_the_proof_and_links_to_its_file(workspace: Workspace,
     run = made.finished_run(workspace, dataset)
     prepared.audited(workspace, run, {"fc": "trained"})
     page = prepared.page("predictions")
-    assert not page.exception
     assert "What moved and what stayed frozen" in [expander.label for expander in page.expander]
+    prepared.unfolded(page, f"fold_proof_{run.id}")
+    assert not page.exception
     links = [element.proto.json for element in page.get("bidi_component") if element.proto.component_name == "thaw_download"]
     assert any(f"/api/runs/{run.id}/audit.csv" in link for link in links)
 
