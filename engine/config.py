@@ -23,6 +23,7 @@ __all__ = [
     "from_json",
     "options",
     "parse_settings",
+    "start_problem",
     "to_json",
     "validate",
 ]
@@ -49,11 +50,20 @@ def parse_settings(settings: Mapping[str, str]) -> dict[str, Value]:
     return parsed
 
 
+def start_problem(config: RunConfig) -> str:
+    """What is wrong with where the strategy is to start, in a sentence; "" when nothing is."""
+    if config.strategy == "from_run" and not config.weights.startswith(("run:", "file:")):
+        return "The strategy from_run continues a checkpoint: choose an earlier run or a weights file of yours as its weights."
+    return ""
+
+
 def validate(config: RunConfig) -> RunConfig:
-    """`config` itself when every option is within its bounds; ConfigError with every problem otherwise."""
+    """`config` itself when every option is within its bounds and fits the others; ConfigError with every problem otherwise."""
     problems = [problem for about in options() if (problem := problem_with(about, getattr(config, about.name)))]
     if config.strategy == "named" and not config.patterns.strip():
         problems.append("The strategy named needs names to train (patterns), such as 'layer4*'.")
+    if problem := start_problem(config):
+        problems.append(problem)
     if problems:
         raise ConfigError(" ".join(problems))
     return config

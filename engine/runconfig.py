@@ -222,7 +222,8 @@ class RunConfig:
     )
     max_minutes: float = option(
         0.0,
-        "Training ends after so many minutes, with the best epoch so far; 0 sets no limit.",
+        "Training ends after so many minutes, with the best epoch so far; learning rates that are tried share them evenly with it. "
+        "0 sets no limit.",
         section="control",
         label="Time budget in minutes",
         low=0.0,

@@ -28,15 +28,6 @@ def resampled_accuracies(entrants: Sequence[Correct], resamples: int = 2000, see
     return result
 
 
-def bootstrap_interval(
-    first: Correct, second: Correct, level: float = 0.95, *, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """The percentile interval of the paired difference in accuracy."""
-    drawn = resampled_accuracies([first, second], resamples, seed)
-    low, high = np.quantile(drawn[:, 0] - drawn[:, 1], [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def chosen_shares(entrants: Sequence[Correct], resamples: int = 2000, seed: int = 0) -> np.ndarray:
     """In which share of the resamples each entrant [entrants] would have been the most accurate; ties are shared."""
     drawn = resampled_accuracies(entrants, resamples, seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from engine.errors import RunError
 from engine.evaluation.spread import accuracy_interval
@@ -15,6 +15,8 @@ from engine.evaluation.spread import accuracy_interval
 BINS = 5
 """Few, so that each holds enough images; the error of a perfect model grows with the number of bins."""
 COLDEST, HOTTEST = 0.02, 50.0
+_NUMBERS_AT_ONCE = 1 << 19
+"""Drawn together: 4 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +77,10 @@ def expected_calibration_error(
     confidence, correct = _confidence(probabilities, targets)
     order = np.argsort(confidence, kind="stable")
     confidence, correct = confidence[order], correct[order]
-    drawn = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
     error = float(_binned_error(confidence, correct[None, :], bins)[0])
-    null = _binned_error(confidence, drawn, bins)
+    null = _null_errors(confidence, bins, draws, np.random.default_rng(seed))
     low, high = np.quantile(null, [0.025, 0.975])
     return CalibrationError(error=error, expected=float(null.mean()), low=float(low), high=float(high), miscalibrated=error > float(high))
-
-
-def brier_score(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Mean squared distance to the truth over all classes: 0 is perfect, 2 the worst."""
-    probabilities, targets = _checked(probabilities, targets)
-    truth = np.zeros_like(probabilities)
-    truth[np.arange(len(targets)), targets] = 1.0
-    return float(((probabilities - truth) ** 2).sum(axis=1).mean())
 
 
 def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
@@ -105,9 +98,11 @@ def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities [images, classes] at another temperature; the most probable class stays the same."""
-    return np.asarray(softmax(_logits(np.asarray(probabilities, dtype=np.float64)) / temperature, axis=1))
+def _null_errors(confidence: np.ndarray, bins: int, draws: int, source: np.random.Generator) -> np.ndarray:
+    """Errors [draws] of answers drawn from the confidences; a few draws at a time, so that memory does not grow with their number."""
+    at_once = max(1, _NUMBERS_AT_ONCE // len(confidence))
+    parts = [min(at_once, draws - done) for done in range(0, draws, at_once)]
+    return np.concatenate([_binned_error(confidence, source.random((part, len(confidence))) < confidence, bins) for part in parts])
 
 
 def _binned_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np.ndarray:

@@ -27,17 +27,6 @@ def mcnemar_power(difference: float, discordance: float, images: int, alpha: flo
     return float((chance * np.where(many <= 0, 0.0, rejected)).sum())
 
 
-def smallest_difference(images: int, discordance: float, alpha: float = 0.05, power: float = TARGET_POWER) -> float | None:
-    """The smallest true difference that is shown with `power`, to 0.0001; None where even the largest possible is not."""
-    if mcnemar_power(discordance, discordance, images, alpha) < power:
-        return None
-    low, high = 0.0, discordance
-    while high - low > 1e-4:
-        middle = (low + high) / 2
-        low, high = (low, middle) if mcnemar_power(middle, discordance, images, alpha) >= power else (middle, high)
-    return high
-
-
 def images_needed(
     difference: float, image_variance: float, seed_variance: float = 0.0, *, freedom: float = math.inf, alpha: float = 0.05
 ) -> int | None:

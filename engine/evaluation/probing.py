@@ -124,11 +124,13 @@ def stratified(labels: Labels, most: int, *, seed: int) -> npt.NDArray[np.int64]
 def suggest(scores: Sequence[Score]) -> Suggestion:
     """The peak of a curve over depth, the deepest one of equals because it trains least, and what is not shown to be below it.
 
-    Shown is what an exact test of the images on which two blocks disagree says (McNemar), corrected for all blocks (Holm).
+    Shown is what an exact test of the images on which two blocks disagree says (McNemar), corrected step by step (Holm). The images that
+    are judged made the peak, so that any two blocks could have become the ones looked at: the factors are all pairs among those left.
     """
     peak = max(range(len(scores)), key=lambda place: (scores[place].accuracy, place))
     others = [place for place in range(len(scores)) if place != peak]
-    chances = holm(np.array([_chance(scores[peak], scores[place]) for place in others]))
+    left = np.arange(len(others), 0, -1)
+    chances = holm(np.array([_chance(scores[peak], scores[place]) for place in others]), left * (left + 1) // 2)
     return Suggestion(block=peak, alike=tuple(place for place, p in zip(others, chances, strict=True) if p > SURE))
 
 

@@ -105,13 +105,18 @@ def expand(comparison: Comparison) -> tuple[RunConfig, ...]:
 
 
 def config_of(comparison: Comparison, backbone: str, weights: str, arm: Arm, seed: int) -> RunConfig:
-    """The run of one arm on one backbone."""
+    """The run of one arm on one backbone; ConfigError when it is not valid."""
+    return validate(_placed(comparison, backbone, weights, arm, seed))
+
+
+def _placed(comparison: Comparison, backbone: str, weights: str, arm: Arm, seed: int) -> RunConfig:
+    """The run unchecked: one that an earlier version has kept needs its name, too."""
     known = {about.name for about in options()} - set(_SHARED)
     if wrong := [name for name in arm.settings if name not in known]:
         raise ConfigError(f"{arm.strategy} cannot have {wrong[0]} of its own in a comparison. It can have: {', '.join(sorted(known))}.")
     weights = "none" if arm.strategy == "from_scratch" else weights  # so that two sets of weights make one run
     places: dict[str, Any] = {"dataset": comparison.dataset, "backbone": backbone, "strategy": arm.strategy, "seed": seed}
-    return validate(dataclasses.replace(comparison.shared, **{**places, "weights": weights, **arm.settings}))
+    return dataclasses.replace(comparison.shared, **{**places, "weights": weights, **arm.settings})
 
 
 def cheapest_first(configs: Sequence[RunConfig], outlines: Outlines) -> tuple[RunConfig, ...]:
@@ -147,7 +152,7 @@ def labels(comparison: Comparison) -> dict[RunConfig, str]:
         twins = sum(other == backbone for other, _ in comparison.backbones)
         for arm in comparison.strategies:
             places = [backbone] * (len(comparison.backbones) > 1) + [weights] * (twins > 1 and arm.strategy != "from_scratch")
-            named.setdefault(without_seed(config_of(comparison, backbone, weights, arm, 0)), " ".join([*places, arm.label]))
+            named.setdefault(without_seed(_placed(comparison, backbone, weights, arm, 0)), " ".join([*places, arm.label]))
     return named
 
 

@@ -22,8 +22,8 @@ from engine.runs.run import Run
 from engine.workspace import Workspace
 
 _READ = ("image", "split", "label", "predict", "error")
-Answers = dict[str, tuple[tuple[int, ...], np.ndarray]]
-"""Split -> (indices of its labelled images in their dataset, bool [images] whether the run was right)."""
+Answers = dict[str, tuple[bytes, np.ndarray]]
+"""Split -> (indices of its labelled images in their dataset as int32, bool [images] whether the run was right)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +50,29 @@ def judgement(workspace: Workspace, comparison: Comparison, runs: Sequence[Run],
     entrants = [entrant for label, found in arms.items() if (entrant := _entrant(workspace, label, found, excluded))]
     entrants = _with_same_images(entrants)
     verdict = judge(entrants, margin) if entrants else None
-    said = sentences(verdict) if verdict else ("No run of this comparison has finished yet, so there is nothing to judge.",)
+    said = sentences(verdict) if verdict else (_nothing_to_judge(workspace, runs, excluded),)
     return Judgement(
         table=pd.DataFrame(rows),
         verdict=verdict,
         sentences=(*said, *_kept_out(comparison, runs, excluded), *_to_come(runs)),
         excluded=excluded,
         entrants=tuple(entrants),
+    )
+
+
+def _nothing_to_judge(workspace: Workspace, runs: Sequence[Run], excluded: dict[str, str]) -> str:
+    """Why there is no verdict, and what to do about it."""
+    finished = [run for run in runs if run.status == "finished"]
+    counted = [run for run in finished if run.id not in excluded]
+    if not finished:
+        return "No run of this comparison has finished yet, so there is nothing to judge."
+    if any("val" in answers(workspace, run) for run in counted):
+        return "The runs of each strategy saw different validation images, so there is nothing to judge. Compare on one dataset again."
+    if not counted:
+        return "No run that has finished counts, so there is nothing to judge; the reasons follow."
+    return (
+        "Runs have finished, but validation is what chooses among strategies and the dataset has no validation images with labels. "
+        "Import it again with a share for validation, such as 70/15/15, and compare on that."
     )
 
 
@@ -138,9 +154,9 @@ def _answers(path: Path, modified_ns: int, size: int) -> Answers:
     known = table[(table["label"] != "") & (table["error"] == "")]
     found: Answers = {}
     for split, rows in known.groupby("split", sort=False):
-        order = np.argsort(rows["image"].astype(int).to_numpy(), kind="stable")
-        images = tuple(int(index) for index in rows["image"].astype(int).to_numpy()[order])
-        found[str(split)] = images, (rows["label"] == rows["predict"]).to_numpy(dtype=np.bool_)[order]
+        images = rows["image"].astype("int32").to_numpy()
+        order = np.argsort(images, kind="stable")
+        found[str(split)] = images[order].tobytes(), (rows["label"] == rows["predict"]).to_numpy(dtype=np.bool_)[order]
     return found
 
 
@@ -157,8 +173,17 @@ def _entrant(workspace: Workspace, label: str, runs: Sequence[Run], excluded: di
         seconds=float(row["seconds"] or 0.0),
         trainable_parameters=int(row["trainable_parameters"] or 0),
         peak_memory_bytes=int(row["peak_memory_bytes"] or 0),
-        epochs=max(int((run.summary or {}).get("epochs") or 1) for run in counted),
+        epochs=max(_chosen_among(run) for run in counted),
     )
+
+
+def _chosen_among(run: Run) -> int:
+    """Among how many epochs validation had the choice. Each learning rate tried had all of them; the last training repeats the best try."""
+    epochs = int((run.summary or {}).get("epochs") or 1)
+    if run.config.tune < 2:
+        return epochs
+    planned = sum(int(phase["epochs"]) for phase in (run.started or {}).get("phases") or ())
+    return run.config.tune * max(epochs, planned)
 
 
 def _correct(workspace: Workspace, runs: Sequence[Run], split: str) -> np.ndarray | None:

@@ -3,7 +3,10 @@
 Not here: what they will read (sharing).
 """
 
+from contextlib import suppress
+
 from engine.config import RunConfig
+from engine.errors import EngineError
 from engine.runs.store import RunStore
 from engine.training.freezing import starting_weights
 from engine.workspace import Workspace
@@ -12,12 +15,16 @@ _DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "
 
 
 def siblings(workspace: Workspace, config: RunConfig) -> tuple[RunConfig, ...]:
-    """Configurations of the queued runs that start where `config` starts."""
-    start = start_of(config)
-    return tuple(run.config for run in RunStore(workspace).queued() if start_of(run.config) == start)
+    """Configurations of the queued runs that start where `config` starts. One that starts nowhere says so when its turn comes."""
+    start, found = start_of(config), []
+    for run in RunStore(workspace).queued():
+        with suppress(EngineError):
+            if start_of(run.config) == start:
+                found.append(run.config)
+    return tuple(found)
 
 
 def start_of(config: RunConfig) -> tuple[object, ...]:
-    """What decides the frozen part; the seed does where weights are random."""
+    """What decides the frozen part; the seed does where weights are random. ConfigError when the strategy cannot start there."""
     weights = starting_weights(config)
     return (*(getattr(config, name) for name in _DECIDES), weights, config.seed if weights == "none" else None)

@@ -5,7 +5,7 @@ Adding one needs no other change. Loads without torch. Not here: what follows fr
 
 from collections.abc import Callable, Iterable, Sequence
 
-from engine.config import RunConfig
+from engine.config import RunConfig, start_problem
 from engine.errors import ConfigError
 from engine.models.outline import BlockOutline, Outline
 from engine.training.patterns import matches, parse_phases, selected
@@ -58,8 +58,8 @@ def starting_weights(config: RunConfig) -> str:
     """Where the backbone starts, which two strategies have a say in."""
     if config.strategy == "from_scratch":
         return "none"
-    if config.strategy == "from_run" and not config.weights.startswith(("run:", "file:")):
-        raise ConfigError("The strategy from_run continues a checkpoint: choose an earlier run or a weights file of yours as its weights.")
+    if problem := start_problem(config):
+        raise ConfigError(problem)
     return config.weights
 
 

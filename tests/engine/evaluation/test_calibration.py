@@ -1,19 +1,16 @@
 """Calibration against counting by hand, scikit-learn and models whose calibration is known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.special import softmax
 from scipy.stats import binomtest
-from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.metrics import log_loss
 
 from engine.errors import RunError
-from engine.evaluation.calibration import (
-    brier_score,
-    expected_calibration_error,
-    fit_temperature,
-    reliability,
-    with_temperature,
-)
+from engine.evaluation import calibration
+from engine.evaluation.calibration import expected_calibration_error, fit_temperature, reliability
 
 
 def model(images: int, sharpness: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -27,6 +24,10 @@ def model(images: int, sharpness: float = 1.0, seed: int = 0) -> tuple[np.ndarra
 def two(confidence: list[float], right: list[bool]) -> tuple[np.ndarray, np.ndarray]:
     sure = np.array(confidence)
     return np.stack([sure, 1 - sure], axis=1), np.array([0 if good else 1 for good in right])
+
+
+def cooled_to(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    return softmax(np.log(probabilities) / temperature, axis=1)
 
 
 def test_bins_and_error_counted_by_hand():
@@ -53,8 +54,20 @@ def test_few_images_and_many_bins_make_a_perfect_model_look_worse():
     assert expected[0] > 1.15 * expected[1] > 4 * expected[2]
 
 
-def test_the_band_is_the_same_for_the_same_seed():
-    assert expected_calibration_error(*model(100)) == expected_calibration_error(*model(100))
+def test_the_band_is_the_same_for_the_same_seed_however_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch):
+    found = expected_calibration_error(*model(100))
+    for at_once in (1, 730, 1 << 30):
+        monkeypatch.setattr(calibration, "_NUMBERS_AT_ONCE", at_once)
+        assert expected_calibration_error(*model(100)) == found
+
+
+def test_the_band_of_many_images_takes_little_memory():
+    probabilities, targets = model(20_000)
+    tracemalloc.start()
+    expected_calibration_error(probabilities, targets, draws=1000)  # 160 MB of random numbers
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6
 
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
@@ -62,24 +75,17 @@ def test_the_temperature_undoes_the_boasting_and_changes_no_answer(sharpness: fl
     probabilities, targets = model(20_000, sharpness)
     temperature = fit_temperature(probabilities, targets)
     assert temperature == pytest.approx(sharpness, rel=0.05)
-    cooled = with_temperature(probabilities, temperature)
+    cooled = cooled_to(probabilities, temperature)
     assert (cooled.argmax(axis=1) == probabilities.argmax(axis=1)).all()
     assert log_loss(targets, cooled) <= log_loss(targets, probabilities) + 1e-9
     for other in (0.9 * temperature, 1.1 * temperature):
-        assert log_loss(targets, cooled) < log_loss(targets, with_temperature(probabilities, other))
+        assert log_loss(targets, cooled) < log_loss(targets, cooled_to(probabilities, other))
 
 
 def test_a_model_that_is_always_right_or_certain_stays_finite():
     probabilities, targets = np.eye(3)[[0, 1, 2]], np.array([0, 1, 2])
     assert np.isfinite(fit_temperature(probabilities, targets))
-    assert np.isfinite(with_temperature(probabilities, 2.0)).all()
     assert expected_calibration_error(probabilities, targets).error == 0.0
-
-
-def test_the_brier_score_is_scikit_learns():
-    probabilities, targets = model(300)
-    assert brier_score(probabilities, targets) == pytest.approx(brier_score_loss(targets, probabilities, scale_by_half=False))
-    assert brier_score(np.eye(2), np.array([1, 0])) == 2.0
 
 
 def test_what_is_no_table_of_probabilities_is_refused():
@@ -90,4 +96,4 @@ def test_what_is_no_table_of_probabilities_is_refused():
         (np.eye(2), np.array([0])),
     ):
         with pytest.raises(RunError, match="Calibration needs probabilities"):
-            brier_score(probabilities, targets)
+            fit_temperature(probabilities, targets)

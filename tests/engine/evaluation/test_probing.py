@@ -74,5 +74,16 @@ def test_the_suggestion_is_the_peak_and_names_what_cannot_be_told_apart() -> Non
     assert probing.suggest([score(50), score(50)]).block == 1  # of equals the deepest: it trains least
 
 
+@pytest.mark.parametrize("shared", [0.0, 0.7])
+def test_of_equally_good_blocks_hardly_ever_is_one_shown_to_be_worse(shared: float) -> None:
+    """The peak is the luckiest of 18 on the very images that judge it; `shared`: how much of an image's difficulty all blocks share."""
+    random, wrong = np.random.default_rng(5), 0
+    for _ in range(200):
+        difficulty = np.sqrt(shared) * random.normal(size=300) + np.sqrt(1 - shared) * random.normal(size=(18, 300))
+        found = probing.suggest([probing.score_of(of < 0.5) for of in difficulty])
+        wrong += len(found.alike) < 17
+    assert wrong / 200 <= 0.05
+
+
 def test_the_majority() -> None:
     assert probing.majority(np.array([1, 1, 0, 1])).accuracy == 0.75

@@ -19,9 +19,9 @@ from engine.workspace import Workspace
 CLASSES = ("고양이", "=dog|' /C calc'!A0", "@나비")
 
 
-def comparison(workspace: Workspace, *arms: Arm, name: str = "pets") -> Comparison:
+def comparison(workspace: Workspace, *arms: Arm, name: str = "pets", **options: object) -> Comparison:
     arms = arms or (arm("linear_probe", seeds=2), arm("last_block", seeds=2), arm("full_finetune", seeds=2))
-    shared = RunConfig(dataset="", backbone="", epochs=4)
+    shared = RunConfig(dataset="", backbone="", **{"epochs": 4, **options})  # type: ignore[arg-type]
     wanted = Comparison(name=name, dataset="d", backbones=(("resnet18", "default"),), strategies=arms, shared=shared)
     return ComparisonStore(workspace).create(wanted)
 

@@ -16,6 +16,7 @@ from engine.runs.comparison import (
     from_json,
     guard,
     label_of,
+    labels,
     run_name,
     to_json,
     with_arm,
@@ -121,6 +122,13 @@ def test_names_tell_arms_apart():
     assert run_name(made, expand(made)[0]) == "애완동물 =cmd|' /C calc'!A0: resnet18 last_n last_n=3, seed 0"
     stranger = RunConfig(dataset="x", backbone="vgg11", strategy="last_block")
     assert label_of(made, stranger) == "vgg11 last_block"
+
+
+def test_what_an_earlier_version_kept_is_named_though_no_new_one_may_be_made():
+    kept = comparison(arm("linear_probe", seeds=1), arm("from_run", seeds=1))
+    with pytest.raises(ConfigError, match="continues a checkpoint"):
+        expand(kept)
+    assert list(labels(kept).values()) == ["linear_probe", "from_run"]
 
 
 def test_more_seeds_go_on_counting_and_an_arm_comes_in_once():

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from engine.config import RunConfig
@@ -101,12 +102,41 @@ def test_without_test_images_validation_judges(workspace: Workspace):
     assert judged.table["test_accuracy"].isna().all() and judged.table["test_low"].isna().all()
 
 
+def test_without_validation_images_the_reason_and_the_remedy_are_told(workspace: Workspace):
+    made = comparison(workspace)
+    runs = finish_all(workspace, made, SHARES)
+    for run in runs:
+        path = workspace.run(run.id) / "predictions.csv"
+        path.write_text(path.read_text(encoding="utf-8").replace(",val,", ",test,"), encoding="utf-8")
+    judged = judgement(workspace, made, runs)
+    assert judged.verdict is None and judged.excluded == {}
+    assert "no validation images" in judged.sentences[0] and "70/15/15" in judged.sentences[0]
+    assert not any("has finished yet" in sentence for sentence in judged.sentences)
+
+
+def test_when_nothing_that_finished_counts_that_is_what_is_said(workspace: Workspace):
+    made = comparison(workspace)
+    runs = finish_all(workspace, made, SHARES)
+    for run in runs:
+        (workspace.run(run.id) / "predictions.csv").unlink()
+    judged = judgement(workspace, made, runs)
+    assert judged.verdict is None and judged.sentences[0].startswith("No run that has finished counts")
+
+
+@pytest.mark.parametrize(("tune", "epochs"), [(0, 4), (1, 4), (5, 20)])
+def test_every_learning_rate_tried_is_another_chance_to_be_lucky(workspace: Workspace, tune: int, epochs: int):
+    made = comparison(workspace, arm("linear_probe", seeds=2), arm("last_block", seeds=2), tune=tune)
+    judged = judgement(workspace, made, finish_all(workspace, made, SHARES, test=False))
+    assert judged.verdict is not None and judged.verdict.tried_epochs == epochs
+    assert {entrant.epochs for entrant in judged.entrants} == {epochs}
+
+
 def test_predictions_are_read_again_only_when_they_change(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
     made = comparison(workspace, arm("linear_probe", seeds=1))
     (run,) = finish_all(workspace, made, SHARES)
     first = answers(workspace, run)
     images, right = first["test"]
-    assert images == tuple(range(200, 400)) and right.mean() == pytest.approx(0.6, abs=0.05)
+    assert np.frombuffer(images, np.int32).tolist() == list(range(200, 400)) and right.mean() == pytest.approx(0.6, abs=0.05)
     assert answers(workspace, run) is first
     path = workspace.run(run.id) / "predictions.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("0.8", "0.85"), encoding="utf-8")

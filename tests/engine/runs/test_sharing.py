@@ -125,6 +125,12 @@ def test_published_weights_are_shared_whatever_the_seed_and_what_is_over_is_not_
     assert siblings(workspace, asking) == ()
 
 
+def test_a_waiting_run_that_cannot_start_is_nobodys_sibling_and_nobodys_trouble(workspace: Workspace, dataset: Dataset) -> None:
+    queued(workspace, dataset, strategy="from_run")  # as an earlier version let it into the queue
+    queued(workspace, dataset, strategy="last_block")
+    assert [other.strategy for other in siblings(workspace, configured(dataset))] == ["last_block"]
+
+
 def test_another_seed_reads_nothing_that_was_computed_for_other_weights(workspace: Workspace, dataset: Dataset) -> None:
     first, second = (queued(workspace, dataset, strategy="linear_probe", seed=seed) for seed in (0, 1))
     done(workspace, first)

@@ -1,8 +1,11 @@
 """Learning rates tried before training: validation chooses, and what follows is the run one would have made with that rate."""
 
+import itertools
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +20,7 @@ from engine.runs.pipeline import conclude, execute
 from engine.runs.run import Run
 from engine.runs.store import RunStore
 from engine.runs.tuning import factors, sentence
+from engine.training import loop
 from engine.training.batches import Source
 from engine.training.loop import fit
 from engine.training.state import Training
@@ -85,19 +89,71 @@ def test_stopped_while_trying_there_is_nothing_to_conclude_and_starting_again_tr
     assert any("learning rate 1 of 2" in str(event.get("stage")) for event in events)
 
 
-def test_a_rate_that_breaks_the_loss_is_an_answer_and_not_an_end(
-    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def breaking(training: Training, train: Source, val: Source) -> Iterator[object]:
-        if training.plan.phases[0].lr > 0.005:
-            raise TrainingError("The loss became nan.")
+def breaks_above(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights become NaN at rates above `rate`, and so does the loss."""
+
+    def breaking(training: Training, train: Source, val: Source | None) -> Iterator[object]:
+        if training.plan.phases[0].lr > rate:
+            next(iter(training.moving().values())).fill_(math.nan)
         yield from fit(training, train, val)
 
     monkeypatch.setattr(tuning, "fit", breaking)
+
+
+def test_when_every_rate_breaks_the_loss_nothing_was_chosen_and_a_lower_one_is_named(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks_above(0.0, monkeypatch)
+    run = queued(workspace, dataset, strategy="linear_probe", tune=3, lr=0.003)
+    with pytest.raises(TrainingError, match=r"every learning rate tried \(0.001, 0.003, 0.009\).*rate of 0.0001\.$"):
+        list(execute(run, workspace, device="cpu"))
+    assert not (workspace.run(run.id) / "tuning.json").exists()
+
+
+def test_what_no_rate_can_mend_ends_the_run(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(training: Training, train: Source, val: Source | None) -> Iterator[object]:
+        raise TrainingError("A single image does not fit into memory (out of memory). Choose a smaller image size or backbone.")
+        yield
+
+    monkeypatch.setattr(tuning, "fit", full)
+    run = queued(workspace, dataset, strategy="linear_probe", tune=3)
+    with pytest.raises(TrainingError, match="A single image does not fit"):
+        list(execute(run, workspace, device="cpu"))
+
+
+def test_a_time_budget_is_one_for_tries_and_training(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock on which every step takes a second: 40 seconds are 10 for each of three tries and for training, of 3 steps an epoch."""
+    ticks = itertools.count()
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+    run = queued(workspace, dataset, strategy="linear_probe", tune=3, epochs=30, max_minutes=40 / 60)
+    events = list(execute(run, workspace, device="cpu"))
+    record = json.loads((workspace.run(run.id) / "tuning.json").read_text())
+    assert [made["seconds"] for made in record["tries"]] == pytest.approx([10, 10, 10])
+    assert all(made["cut_short"] for made in record["tries"]) and "share of the time budget" in notes(events)
+    assert events[-1]["summary"]["seconds"] == pytest.approx(10)
+
+
+def test_going_on_before_the_first_step_does_not_give_the_time_of_the_tries_back(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+    run = queued(workspace, dataset, strategy="linear_probe", tune=3, epochs=30, max_minutes=40 / 60)
+    first = execute(run, workspace, device="cpu")
+    next(event for event in first if event["event"] == "started")
+    first.close()
+    assert list(execute(run, workspace, device="cpu"))[-1]["summary"]["seconds"] == pytest.approx(10)
+
+
+def test_a_rate_that_breaks_the_loss_is_an_answer_and_not_an_end(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks_above(0.005, monkeypatch)
     run = queued(workspace, dataset, strategy="linear_probe", tune=3, lr=0.003)
     events = list(execute(run, workspace, device="cpu"))
     record = json.loads((workspace.run(run.id) / "tuning.json").read_text())
-    assert [made.get("error") for made in record["tries"]] == [None, None, "The loss became nan."] and record["factor"] <= 1
+    errors = [made.get("error") for made in record["tries"]]
+    assert errors[:2] == [None, None] and "The loss became nan" in str(errors[2]) and record["factor"] <= 1
     assert "the loss broke" in notes(events) and events[-1]["event"] == "finished"
 
 
