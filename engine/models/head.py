@@ -5,6 +5,7 @@ Not here: what precedes it. `seed_of` makes every random start of a model a pure
 
 import hashlib
 import math
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -15,6 +16,8 @@ from engine.models.hooks import called_head
 from engine.models.trace import output_chain, trace
 
 AUXILIARIES = ("aux1", "aux2", "AuxLogits")
+_PATHS: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+"""Of every model that was asked for: tracing takes longer than all else there is to do to a new head, and the path stays."""
 
 
 def find_head(model: nn.Module, input_size: int = 0) -> str:
@@ -22,6 +25,12 @@ def find_head(model: nn.Module, input_size: int = 0) -> str:
 
     A model that cannot be traced is run on images of `input_size` pixels, if that is given, to see which layer comes last.
     """
+    if model not in _PATHS:
+        _PATHS[model] = _path_of_head(model, input_size)
+    return _PATHS[model]
+
+
+def _path_of_head(model: nn.Module, input_size: int) -> str:
     try:
         graph = trace(model, training=False)
     except BackboneError:

@@ -10,7 +10,7 @@ from engine.training.checkpoints import save_checkpoint
 from engine.training.events import Epoch, Step
 
 CHECKPOINT_SECONDS = 60
-SHARE = 50
+SHARE = 100
 """Saving after an epoch may take one part in so many of the time: an epoch of a linear probe is shorter than saving it."""
 _FIRST_COST_SECONDS = 0.02
 """Taken for the cost of saving until it has been measured: what a second's work makes is sooner made again."""

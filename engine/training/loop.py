@@ -121,10 +121,11 @@ def _finish_epoch(training: Training, val: Source | None) -> Epoch:
     norms = _gradient_norms(training)
     with training.best_tensors():
         val_loss, val_accuracy = evaluate(training, val) if val is not None and len(val.targets) else (None, None)
-        kept = {name: tensor.detach().cpu().clone() for name, tensor in training.moving().items()}
-    judged = (val_loss, val_accuracy) if val_loss is not None and val_accuracy is not None else (total / weight, correct / images)
-    score = (judged[1], -judged[0]) if config.select == "accuracy" else (-judged[0], judged[1])
-    best = score > position.best_score
+        judged = (val_loss, val_accuracy) if val_loss is not None and val_accuracy is not None else (total / weight, correct / images)
+        score = (judged[1], -judged[0]) if config.select == "accuracy" else (-judged[0], judged[1])
+        best = score > position.best_score
+        if best:
+            training.best = {name: tensor.cpu().clone() for name, tensor in training.moving().items()}
     rates = {group.name: entry["lr"] for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True)}
     epoch = Epoch(
         epoch=position.epoch + 1,
@@ -145,7 +146,6 @@ def _finish_epoch(training: Training, val: Source | None) -> Epoch:
     training.sums.zero_()
     if best:
         position.best_epoch, position.best_score = position.epoch, score
-        training.best = kept
     return epoch
 
 
