@@ -12,12 +12,17 @@ from pages.ui import charts, comparison, epochs, palette, text
 from pages.ui.comparison import Scores
 from pages.ui.resources import workspace
 
+AT_FIRST = 10
+"""Runs that are chosen before anybody chooses."""
+
 
 def show(everything: Sequence[Run], dataset: str) -> None:
     """The runs of `dataset` among `everything`, the newest first."""
     possible = {run.id: run for run in everything if run.config.dataset == dataset}
     labels = comparison.unique_names(list(possible.values()))
-    picked = st.multiselect("Runs", list(possible), default=list(possible)[:10], format_func=labels.__getitem__, key=f"runs_{dataset}")
+    # On the light accent of the dark theme the white that Streamlit writes cannot be read.
+    st.html(f"<style>[data-baseweb='tag'] * {{ color: light-dark({palette.page('light')}, {palette.page('dark')}) !important }}</style>")
+    picked = st.multiselect("Runs", list(possible), default=_first(possible), format_func=labels.__getitem__, key=f"runs_{dataset}")
     runs = [possible[id_] for id_ in picked]
     if not runs:
         st.info("Choose at least one run.")
@@ -35,9 +40,15 @@ def show(everything: Sequence[Run], dataset: str) -> None:
                 links(run, labels[run.id])
 
 
+def _first(possible: Mapping[str, Run]) -> list[str]:
+    """The latest that have something to show; where none has, the latest."""
+    begun = [id_ for id_, run in possible.items() if run.started]
+    return (begun or list(possible))[:AT_FIRST]
+
+
 def links(run: Run, name: str) -> None:
     """Where more of one run is to be seen."""
-    st.markdown(f"**{text.md(name)}**")
+    st.markdown(f"**{text.md(text.short(name))}**")
     with st.container(horizontal=True):
         st.page_link("monitor.py", label="Open in Monitor", icon=":material/monitoring:", query_params={"run": run.id})
         if run.summary:
@@ -55,7 +66,7 @@ def _accuracy(runs: Sequence[Run], scored: Mapping[str, Scores], labels: Mapping
     st.subheader(f"Accuracy on {'test' if split == 'test' else 'validation'} images", anchor=False)
     ranked = sorted(known, key=lambda run: -scored[run.id][split].value)
     estimates = [
-        charts.Estimate(name=labels[run.id], colour=styles[run.id][0], value=score.value, low=score.low, high=score.high)
+        charts.Estimate(name=text.short(labels[run.id], 30), colour=styles[run.id][0], value=score.value, low=score.low, high=score.high)
         for run in ranked
         for score in (scored[run.id][split],)
     ]

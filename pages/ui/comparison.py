@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.config import RunConfig, Value, differences, options
+from engine.runs.comparison import without_seed
 from engine.runs.run import Run
 from engine.workspace import Workspace
 from pages.ui import forms, status, text
@@ -33,6 +34,8 @@ class Score:
         return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
 
 
+NAME = 44
+"""Letters of the name of a run in a table: more leave no room for what is said of it."""
 Scores = Mapping[str, Score]
 
 
@@ -52,7 +55,7 @@ def scores(workspace: Workspace, run: Run) -> Scores:
 def table(runs: Sequence[Run], scored: Mapping[str, Scores]) -> pd.DataFrame:
     """One row a run."""
     names = unique_names(runs)
-    return pd.DataFrame([{"run": names[run.id], **_row(run, scored.get(run.id, {}))} for run in runs])
+    return pd.DataFrame([{"run": text.short(names[run.id], NAME), **_row(run, scored.get(run.id, {}))} for run in runs])
 
 
 def show(frame: pd.DataFrame) -> None:
@@ -78,7 +81,9 @@ def show(frame: pd.DataFrame) -> None:
 def differing(runs: Sequence[Run]) -> pd.DataFrame:
     """One row for each option in which the runs differ, one column a run."""
     names = unique_names(runs)
-    return differing_table({names[run.id]: run.config for run in runs})
+    shown = {run.id: text.short(names[run.id], NAME) for run in runs}
+    unique = len(set(shown.values())) == len(shown)
+    return differing_table({shown[run.id] if unique else names[run.id]: run.config for run in runs})
 
 
 def differing_table(configs: Mapping[str, RunConfig]) -> pd.DataFrame:
@@ -99,7 +104,7 @@ def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "tes
     """What the accuracies on `split` can and cannot tell apart, in words."""
     ranked = sorted(
         (
-            (scored[run.id][split], name)
+            (scored[run.id][split], text.short(name, NAME))
             for run, name in zip(runs, unique_names(runs).values(), strict=True)
             if split in scored.get(run.id, {})
         ),
@@ -112,9 +117,15 @@ def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "tes
     gap, images = first.value - second.value, text.count(first.images, f"{split} image")
     known = f"On {images} an accuracy is known to about ±{100 * reach:.0f} percentage points; smaller differences are not shown to be real."
     if gap == 0:
-        return f"{known} {best} and {next_best} are level at {text.percent(first.value)}."
-    apart = "their intervals do not overlap" if first.low > second.high else "their intervals overlap, so this may be chance"
-    return f"{known} {best} leads {next_best} by {100 * gap:.1f} points: {apart}."
+        return f"{known} {best} and {next_best} are level at {text.percent(first.value)}: no difference shown.{_luck(runs)}"
+    apart = "their intervals do not overlap" if first.low > second.high else "no difference shown, their intervals overlap"
+    return f"{known} {best} leads {next_best} by {100 * gap:.1f} points: {apart}.{_luck(runs)}"
+
+
+def _luck(runs: Sequence[Run]) -> str:
+    """What to think of runs that differ in nothing but their seed."""
+    alike = len({without_seed(run.config) for run in runs}) == 1 < len({run.config.seed for run in runs})
+    return " They differ in their seed alone: what is between them is luck, not a reason to prefer one." if alike else ""
 
 
 def said(name: str, value: Value) -> str:

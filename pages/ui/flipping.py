@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.evaluation.flips import flips
-from pages.ui import palette, text, twofold
+from pages.ui import contrast, palette, text, twofold
 from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.judged import Judged
 
@@ -58,11 +58,12 @@ def figure(judged: Judged, theme: str = "") -> go.Figure:
     heat = go.Heatmap(z=counts, colorscale=ramp, zmin=0, zmax=most, showscale=False, xgap=2, ygap=2, hoverinfo="skip")
     drawn = go.Figure([heat, _clickable(counts, names, labels, side)])
     # Columns go by number: names would need more room than a telephone has.
-    ticks = {"tickvals": list(range(len(labels))), "showgrid": False, "zeroline": False, "automargin": True}
+    ends = (-0.5, len(labels) - 0.5)  # said, or the squares for clicks would widen them
+    ticks = {"tickvals": list(range(len(labels))), "ticks": "", "showgrid": False, "zeroline": False, "automargin": True}
     numbers = [str(number) for number in range(1, len(labels) + 1)]
-    drawn.update_xaxes(title="gets wrong", side="top", tickangle=0, ticktext=numbers, **ticks)
+    drawn.update_xaxes(title="gets wrong", side="top", range=ends, tickangle=0, ticktext=numbers, **ticks)
     rows = [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
-    drawn.update_yaxes(title="gets right", autorange="reversed", ticktext=rows, **ticks)
+    drawn.update_yaxes(title="gets right", range=ends[::-1], ticktext=rows, **ticks)
     if len(labels) <= NUMBERED:
         drawn.update_layout(annotations=_numbers(counts, theme))
     return drawn.update_layout(height=max(180, 80 + side * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
@@ -143,15 +144,14 @@ def _boxes(judged: Judged, labels: Sequence[str]) -> Wanted | None:
 
 def _numbers(counts: np.ndarray, theme: str) -> list[dict[str, object]]:
     """The counts in their cells, to be given to plotly all at once: one by one it copies all that are there."""
-    most, ink = max(int(counts.max()), 1), palette.ink(theme)
-    paper = palette.page(theme)
+    most, surface, accent = max(int(counts.max()), 1), palette.surface(theme), palette.categorical(theme)[0]
     return [
         {
             "x": column,
             "y": row,
             "text": "–" if row == column else str(count),
             "showarrow": False,
-            "font": {"color": paper if count > 0.55 * most else ink},
+            "font": {"color": contrast.on(surface, accent, count / most, theme)},
         }
         for (row, column), count in np.ndenumerate(counts)
     ]

@@ -14,6 +14,9 @@ from engine.evaluation import flips, predictions
 from engine.evaluation.calibration import CalibrationError, expected_calibration_error
 from engine.evaluation.cost import pareto_front, shown_better, with_verdict
 from engine.evaluation.flips import Votes
+from engine.evaluation.paired import Correct
+from engine.evaluation.spread import accuracy_interval
+from engine.evaluation.verdict import Entrant
 from engine.runs.comparison import Comparison, to_json
 from engine.runs.datasizes import is_part
 from engine.runs.judgement import Judgement, by_label, judgement
@@ -66,6 +69,8 @@ class Judged:
     """Label of the row -> what its seeds say; only strategies of which something counts."""
     worth: Mapping[str, Mapping[str, bool]]
     """Cost -> label -> whether nothing as cheap is shown to be more accurate."""
+    reach: Mapping[str, tuple[float, float]]
+    """Label of the row -> the 95 % interval of its accuracy on the images that judge; only strategies that count."""
 
     @property
     def unsettled(self) -> int:
@@ -127,6 +132,7 @@ def _judged(root: str, body: str, about: tuple, _workspace: Workspace, _comparis
         classes=first.classes if first else (),
         arms={label: _arm(label, said) for label, said in sheets.items()},
         worth=_worth(found),
+        reach={one.name: accuracy_interval(_judging(one, split)) for one in found.entrants},
     )
 
 
@@ -143,12 +149,15 @@ def _arm(label: str, said: Sequence[tuple[Run, Answers]]) -> Arm:
     )
 
 
+def _judging(entrant: Entrant, split: str) -> Correct:
+    return entrant.correct_test if split == "test" and entrant.correct_test is not None else entrant.correct_val
+
+
 def _worth(found: Judgement) -> dict[str, dict[str, bool]]:
     """Which strategies are on the front of each cost."""
     if not found.verdict:
         return {}
-    tested = found.verdict.judged_on == "test"
-    correct = [one.correct_test if tested and one.correct_test is not None else one.correct_val for one in found.entrants]
+    correct = [_judging(one, found.verdict.judged_on) for one in found.entrants]
     names = [one.name for one in found.entrants]
     better = with_verdict(shown_better(correct), names, found.verdict)
     return {

@@ -1,6 +1,6 @@
 """Outcome: the verdict of a comparison in words, and its table with one row a strategy.
 
-Not here: computing either (engine.runs.judgement), figures, and the files to take home.
+Not here: computing either (engine.runs.judgement), what guessing would reach (guessing), figures, and the files to take home.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from engine.evaluation.wording import sentences
 from engine.runs.comparison import without_seed
 from engine.runs.judgement import by_label
 from engine.workspace import Workspace
-from pages.ui import text
+from pages.ui import guessing, text
 from pages.ui.comparison import differing_table
 from pages.ui.judged import Arm, Judged
 from pages.ui.resources import workspace
@@ -23,6 +23,26 @@ HOW = {
     "test": "Validation images chose the best epoch of every run and the strategy. The test images chose nothing: they only judge.",
     "val": "There are no test images: the images that chose also judge, so the figures flatter. The verdict takes that into account.",
 }
+COLUMNS = {
+    "strategy": ("Strategy", ""),
+    "verdict": ("Against the chosen", "What is shown of it against the one that validation chose."),
+    "runs": ("Runs", "Runs that count, of those planned."),
+    "accuracy": ("Accuracy, %", "Share of the images it gets right, mean over the seeds."),
+    "interval": ("95 % interval", "Where the accuracy would lie on other images like these and with other seeds."),
+    "f1": ("Macro F1", "Precision and recall in one number, every class counting the same however many images it has. 1 is perfect."),
+    "log_loss": ("Log loss", "What wrong answers cost, most those that it was sure of. 0 is perfect."),
+    "calibration": ("Calibration error, %", "How far its confidence and its accuracy are apart, mean of the seeds."),
+    "band": ("if calibrated", "What the calibration error would be by chance, on so many images, had it been perfectly calibrated."),
+    "best_epoch": ("Best epoch", "The epoch whose weights were kept, mean of the seeds."),
+    "trains": ("Trains", "Parameters that train, at most."),
+    "seconds": ("Seconds", "Of training, mean of the seeds; without what is computed once for all (Cache)."),
+    "cache": ("Cache, s", "Seconds of computing the frozen part once, mean of the seeds; the first of several runs pays it for all."),
+    "memory": ("Memory, MB", "The most memory that one of its runs took at once."),
+    "checkpoint": ("Weights, MB", "What the trained weights take on disk."),
+}
+"""Column of `rows` -> (heading, what it says)."""
+_DIGITS = {"accuracy": "%.1f", "f1": "%.3f", "log_loss": "%.3f", "calibration": "%.1f", "best_epoch": "%.1f", "trains": "compact"}
+_DIGITS |= {"seconds": "%.1f", "cache": "%.1f", "memory": "%.0f", "checkpoint": "%.1f"}
 _WORDS = {"test": "Test", "val": "Validation"}
 _MANY = 7
 """Against more rivals than this, the sentences are folded."""
@@ -50,7 +70,12 @@ def verdict(judged: Judged) -> None:
         against, (advice, *notes) = said[1 + bool(rivals) : 1 + bool(rivals) + rivals], said[1 + bool(rivals) + rivals :]
         st.markdown(f"**{text.md(choice)}**")
         st.caption(HOW[judged.split])
-        st.success(text.md(advice), icon=":material/savings:") if rivals else st.info(text.md(advice), icon=":material/info:")
+        doubt = guessing.doubt(judged)
+        if doubt:
+            st.warning(text.md(doubt), icon=":material/casino:")
+        _advise(f"So far: {advice}" if judged.unsettled else advice, rivals=rivals, sure=not doubt and not judged.unsettled)
+        if uncounted := besides(judged):
+            st.caption(text.md(uncounted))
         if rivals > _MANY:
             with st.expander(f"Against each of the {rivals} others"):
                 _list(against)
@@ -64,28 +89,55 @@ def verdict(judged: Judged) -> None:
 
 def table(judged: Judged) -> None:
     """The strategies side by side; a click on a heading sorts."""
-    frame = rows(judged, workspace())
-    percent, number = st.column_config.NumberColumn, st.column_config.NumberColumn
-    word = _WORDS[judged.split]
-    columns = {
-        "strategy": st.column_config.TextColumn("Strategy", pinned=True),
-        "verdict": st.column_config.TextColumn("Against the chosen", help="What is shown of it against the one that validation chose."),
-        "runs": st.column_config.TextColumn("Runs", help="Runs that count, of those planned."),
-        "accuracy": percent(f"{word}, %", format="%.1f", help="Mean accuracy over the seeds."),
-        "interval": st.column_config.TextColumn("95 %", help="Where the accuracy lies, given these images and seeds."),
-        "f1": number("Macro F1", format="%.3f"),
-        "log_loss": number("Log loss", format="%.3f", help="Nats an image; what wrong and overconfident answers cost."),
-        "calibration": percent("Calibration error, %", format="%.1f", help="How far confidence and accuracy are apart, mean of the seeds."),
-        "band": st.column_config.TextColumn("if perfect", help="Where a perfectly calibrated run would lie on so many images, 95 %."),
-        "best_epoch": number("Best epoch", format="%.1f"),
-        "trains": number("Trains", format="compact", help="Parameters that train, at most."),
-        "seconds": number("Seconds", format="%.1f", help="Of training, mean of the seeds."),
-        "cache": number("Cache, s", format="%.1f", help="Computing the frozen part once; the first of several runs pays it for all."),
-        "memory": number("Peak memory, MB", format="%.0f"),
-        "checkpoint": number("Weights file, MB", format="%.1f"),
-    }
-    shown = {name: column for name, column in columns.items() if name in frame}
+    frame, named = rows(judged, workspace()), headings(judged)
+    shown = {}
+    for name in frame:
+        title, help_ = named[name], COLUMNS[name][1] or None
+        if name in _DIGITS:
+            shown[name] = st.column_config.NumberColumn(title, format=_DIGITS[name], help=help_)
+        else:
+            shown[name] = st.column_config.TextColumn(title, help=help_, pinned=name == "strategy")
     st.dataframe(frame, hide_index=True, placeholder="–", column_config=shown, alt="Accuracy, calibration and cost of every strategy")
+    for said in filter(None, (flattery(judged), guessing.baseline(judged))):
+        st.caption(text.md(said))
+    legend(frame, named)
+
+
+def headings(judged: Judged) -> dict[str, str]:
+    """Column of `rows` -> its heading; what validation flatters is called so."""
+    named = {name: title for name, (title, _) in COLUMNS.items()}
+    named["accuracy"] = f"{_WORDS[judged.split]}, %"
+    return named if judged.split == "test" else named | {"interval": "95 %, optimistic"}
+
+
+def besides(judged: Judged) -> str:
+    """What the seconds of the advice leave out, where it is more than they are; nothing otherwise."""
+    found, records = judged.judgement.verdict, judged.judgement.table.to_dict("records")
+    if found is None or not found.rivals:
+        return ""
+    spent = {str(row["label"]): (row["seconds"] or 0.0, row["cache_seconds"] or 0.0) for row in records}
+    seconds, shared = spent[found.cheapest]
+    if not shared > seconds:
+        return ""
+    others = f" and {text.duration(spent[found.chosen][1])} a run of {found.chosen}" if found.chosen != found.cheapest else ""
+    mine = f"{text.duration(shared)} a run of {found.cheapest}"
+    return f"Not counted as training: computing the frozen part once for all, {mine}{others} on average."
+
+
+def flattery(judged: Judged) -> str:
+    """Why the intervals are too good where validation images judge, and by how much; nothing where test images do."""
+    found = judged.judgement.verdict
+    if judged.split == "test" or found is None:
+        return ""
+    _, much, many = sentences(found)[0].rpartition("No test images judged it")  # no name stands behind these words
+    return f"The 95 % intervals are of validation accuracy and optimistic, because it chose. {much}{many}"
+
+
+def legend(frame: pd.DataFrame, named: Mapping[str, str]) -> None:
+    """What the columns mean, for those who cannot hover over a heading."""
+    with st.expander("What the columns mean", icon=":material/help:"):
+        said = [f"- **{named[name]}**: {COLUMNS[name][1]}" for name in frame if COLUMNS[name][1]]
+        st.markdown("\n".join(said))
 
 
 def differences(judged: Judged) -> None:
@@ -113,9 +165,9 @@ def rows(judged: Judged, workspace: Workspace) -> pd.DataFrame:
                 "verdict": beside.get(label) or ("not judged" if row["kept_out"] else "not finished"),
                 "runs": f"{row['runs']} of {row['planned']}",
                 "accuracy": _times(row["test_accuracy" if judged.split == "test" else "val_accuracy"], 100),
-                "interval": _interval(row) if judged.split == "test" else "",
-                "f1": row["f1_macro"],
-                "log_loss": row["log_loss"],
+                "interval": _interval(judged, label, row),
+                "f1": row["f1_macro"] if judged.split == "test" else None,
+                "log_loss": row["log_loss"] if judged.split == "test" else None,
                 **_calibration(judged.arms.get(label)),
                 "best_epoch": row["best_epoch"],
                 "trains": row["trainable_parameters"],
@@ -139,9 +191,20 @@ def _calibration(arm: Arm | None) -> Mapping[str, object]:
     return {"calibration": error, "band": f"{low:.1f} to {high:.1f}{', above' if error > high else ''}"}
 
 
-def _interval(row: Mapping) -> str:
-    low, high = row["test_low"], row["test_high"]
-    return "" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f}"
+def _interval(judged: Judged, label: str, row: Mapping) -> str:
+    """Of what counts; a strategy that is not judged still has the one of its test images."""
+    known = judged.reach.get(label) or ((row["test_low"], row["test_high"]) if judged.split == "test" else None)
+    return "" if known is None or pd.isna(known[0]) else f"{100 * known[0]:.1f} to {100 * known[1]:.1f}"
+
+
+def _advise(advice: str, *, rivals: int, sure: bool) -> None:
+    """In green only what more runs will not overturn."""
+    if not rivals:
+        st.info(text.md(advice), icon=":material/info:")
+    elif sure:
+        st.success(text.md(advice), icon=":material/savings:")
+    else:
+        st.info(text.md(advice), icon=":material/savings:")
 
 
 def _list(said: list[str] | tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.evaluation.flips import confusion
-from pages.ui import palette, text
+from pages.ui import contrast, palette, text
 from pages.ui.judged import Judged
 
 MATRIX_CLASSES = 30
@@ -70,14 +70,14 @@ def figure(judged: Judged, first: str, second: str, theme: str = "") -> go.Figur
 
 def _numbers(values: np.ndarray, most: float, theme: str) -> list[dict[str, object]]:
     """What is not zero, in its cell."""
-    page, ink = palette.page(theme), palette.ink(theme)
+    surface, colours = palette.surface(theme), palette.categorical(theme)
     return [
         {
             "x": column,
             "y": row,
             "text": f"{value:+.1f}".removesuffix(".0").replace("-", "−"),
             "showarrow": False,
-            "font": {"color": page if abs(value) > 0.55 * most else ink},
+            "font": {"color": contrast.on(surface, colours[int(value < 0)], abs(value) / most, theme)},
         }
         for (row, column), value in np.ndenumerate(values)
         if round(value, 1)
@@ -91,7 +91,7 @@ def show(judged: Judged) -> None:
         return
     frame = table(judged)
     percent = {name: st.column_config.NumberColumn(format="%.0f %%") for name in frame.columns[2:-1]}
-    apart = st.column_config.NumberColumn(format="%.0f", help="Points between the best and the worst strategy.")
+    apart = st.column_config.NumberColumn("Apart, points", format="%.0f", help="Points between the best and the worst strategy.")
     columns = {**percent, "Class": st.column_config.TextColumn(pinned=True), "Apart": apart}
     height = min(38 + 35 * len(frame), 430)
     st.dataframe(frame, hide_index=True, column_config=columns, height=height, placeholder="–", alt="Recall of every class and strategy")

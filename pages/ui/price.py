@@ -5,6 +5,7 @@ Not here: the statistics of the front (engine.evaluation.cost).
 
 from dataclasses import dataclass
 from html import escape
+from math import ceil, floor, log10
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,6 +14,10 @@ import streamlit as st
 from pages.ui import charts, palette, text
 from pages.ui.judged import COSTS, Judged
 
+HEIGHT, PLOT, LINE = 360, 290, 15
+"""Pixels: of the figure, of what is between its axes (about), and of a line of names."""
+NAMED = 12
+"""More strategies than this have no names beside them."""
 _UNITS = {"peak_memory_bytes": 1e-6}
 """What a figure shows of a cost: megabytes."""
 
@@ -39,7 +44,7 @@ def offers(judged: Judged, cost: str, theme: str = "") -> list[Offer]:
         value = row["test_accuracy" if judged.split == "test" else "val_accuracy"]
         if label not in judged.worth.get(cost, {}) or pd.isna(price) or pd.isna(value):
             continue
-        low, high = (row["test_low"], row["test_high"]) if judged.split == "test" and not pd.isna(row["test_low"]) else (value, value)
+        low, high = judged.reach[label]
         found.append(
             Offer(
                 name=label,
@@ -58,6 +63,7 @@ def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
     """Filled: nothing as cheap is shown to be more accurate. Hollow: something is."""
     drawn = go.Figure()
     wide = _wide(found)
+    lift = _lifted(found, wide)
     for offer in found:
         reach = {"array": [offer.high - offer.value], "arrayminus": [offer.value - offer.low], "thickness": 1.5, "width": 5}
         drawn.add_trace(
@@ -65,20 +71,19 @@ def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
                 x=[offer.cost],
                 y=[offer.value],
                 name=escape(text.short(offer.name, 40)),
-                mode="markers+text" if len(found) <= 12 else "markers",
-                text=[f"  {escape(text.short(offer.name, 28))}  "],
-                textposition=_beside(offer, found, wide),
+                mode="markers",
                 cliponaxis=False,
                 marker={"size": 13, "symbol": "circle" if offer.worth else "circle-open", "color": offer.colour, "line": {"width": 2}},
                 error_y={"type": "data", "symmetric": False, "color": palette.faint(offer.colour, 0.6), **reach},
                 hovertemplate=f"%{{y:.1%}} ({offer.low:.1%} to {offer.high:.1%})<br>%{{x:,.4s}}<extra>%{{fullData.name}}</extra>",
             )
         )
-    drawn.update_xaxes(title=words(cost), type="log" if wide else "linear", nticks=6)
-    if not wide:
-        drawn.update_xaxes(rangemode="tozero")
-    drawn.update_yaxes(title="accuracy", tickformat=".0%", nticks=6)
-    return drawn.update_layout(height=360, margin={"l": 0, "r": 24, "t": 16, "b": 0}, showlegend=False)
+        if len(found) <= NAMED:
+            drawn.add_annotation(**_name(offer, found, wide, lift[offer.name], theme))
+    drawn.update_xaxes(title=words(cost), **({"type": "log", **_ticks(found)} if wide else {"rangemode": "tozero", "nticks": 6}))
+    low, high = _span(found)
+    drawn.update_yaxes(title="accuracy", tickformat=".0%", nticks=6, range=[low, high])
+    return drawn.update_layout(height=HEIGHT, margin={"l": 0, "r": 24, "t": 16, "b": 0}, showlegend=False)
 
 
 def words(cost: str) -> str:
@@ -92,11 +97,63 @@ def _wide(found: list[Offer]) -> bool:
     return min(costs) > 0 and max(costs) > 8 * min(costs)
 
 
-def _beside(offer: Offer, found: list[Offer], wide: bool) -> str:
-    """Beside the point and its interval, on the side with more room."""
+def _name(offer: Offer, found: list[Offer], wide: bool, lift: float, theme: str) -> dict[str, object]:
+    """Its name beside the point and its interval, on the side with more room."""
+    right = _cheap(offer, found, wide)
+    return {
+        "x": log10(offer.cost) if wide else offer.cost,  # where annotations stand on a logarithmic axis
+        "y": offer.value,
+        "text": escape(text.short(offer.name, 28)),
+        "showarrow": False,
+        "xanchor": "left" if right else "right",
+        "xshift": 12 if right else -12,
+        "yshift": lift,
+        "font": {"size": 12, "color": palette.ink(theme)},
+        "bgcolor": palette.faint(palette.page(theme), 0.7),  # over the intervals of others
+        "borderpad": 0,
+    }
+
+
+def _cheap(offer: Offer, found: list[Offer], wide: bool) -> bool:
+    """Whether it stands in the left half of the figure."""
+    costs = [one.cost for one in found]
+    return bool(offer.cost <= ((min(costs) * max(costs)) ** 0.5 if wide else max(costs) / 2))
+
+
+def _lifted(found: list[Offer], wide: bool) -> dict[str, float]:
+    """Name -> pixels upwards, so that no two names stand on each other: in each half from the lowest up, a line above the last."""
+    low, high = _span(found)
+    at = {offer.name: (offer.value - low) / (high - low) * PLOT for offer in found}
+    placed: dict[str, float] = {}
+    last = {True: float("-inf"), False: float("-inf")}
+    for offer in sorted(found, key=lambda offer: offer.value):
+        half = _cheap(offer, found, wide)
+        placed[offer.name] = last[half] = max(at[offer.name], last[half] + LINE)
+    return {name: place - at[name] for name, place in placed.items()}
+
+
+def _span(found: list[Offer]) -> tuple[float, float]:
+    """Where the axis of accuracies begins and ends."""
+    low, high = min(offer.low for offer in found), max(offer.high for offer in found)
+    room = max(high - low, 0.02) * 0.06
+    return low - room, high + room
+
+
+def _ticks(found: list[Offer]) -> dict[str, object]:
+    """1, 2, 5, 10, 20 ... : in full, because plotly writes a bare 2 where it means 20."""
     costs = [offer.cost for offer in found]
-    middle = (min(costs) * max(costs)) ** 0.5 if wide else max(costs) / 2
-    return "middle right" if offer.cost <= middle else "middle left"
+    first, last = floor(log10(min(costs))), ceil(log10(max(costs)))
+    steps = (1, 2, 5) if last - first <= 3 else (1,)
+    values = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    return {"tickvals": values, "ticktext": [short_number(value) for value in values]}
+
+
+def short_number(value: float) -> str:
+    """`0.05`, `20`, `5 k`, `2 M`."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
 
 
 def show(judged: Judged) -> None:
@@ -110,6 +167,7 @@ def show(judged: Judged) -> None:
     st.caption(
         "Filled points are worth their price: nothing that costs as little or less is shown to be more accurate. "
         "Bars are 95 % intervals of each strategy alone; two may overlap and still be shown to differ, because both saw the same images."
+        + (" They are of validation accuracy, which chose, and so optimistic." if judged.split == "val" else "")
     )
 
 

@@ -17,7 +17,7 @@ from engine.evaluation.wording import sentences
 from engine.runs.judgement import by_label
 from engine.runs.repeat import command_lines
 from engine.workspace import Workspace
-from pages.ui import comparison, flipping, outcome, perclass, price, spans, status, text
+from pages.ui import comparison, flipping, guessing, outcome, perclass, price, spans, status, text
 from pages.ui.judged import COSTS, Judged
 
 THEME = "light"
@@ -34,23 +34,6 @@ td.n { text-align: right; font-variant-numeric: tabular-nums; }
 pre { background: #f2f6f9; border-radius: 8px; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
 .note { color: #5a6872; font-size: .85rem; } @media print { body { margin: 0; } h2 { break-after: avoid; } }
 """
-_HEADINGS = {
-    "strategy": "Strategy",
-    "verdict": "Against the chosen",
-    "runs": "Runs",
-    "accuracy": "Accuracy, %",
-    "interval": "95 %",
-    "f1": "Macro F1",
-    "log_loss": "Log loss",
-    "calibration": "Calibration error, %",
-    "band": "if perfect",
-    "best_epoch": "Best epoch",
-    "trains": "Parameters that train",
-    "seconds": "Seconds",
-    "cache": "Cache, s",
-    "memory": "Peak memory, MB",
-    "checkpoint": "Weights file, MB",
-}
 
 
 def report(workspace: Workspace, judged: Judged) -> str:
@@ -62,7 +45,8 @@ def report(workspace: Workspace, judged: Judged) -> str:
         "<h2>Verdict</h2>",
         _verdict(judged),
         "<h2>Strategies</h2>",
-        _table(outcome.rows(judged, workspace).rename(columns=_HEADINGS)),
+        _table(outcome.rows(judged, workspace).rename(columns=outcome.headings(judged))),
+        *_notes(judged),
         *_figures(judged),
         *_classes(judged),
         "<h2>Configuration</h2>",
@@ -95,9 +79,17 @@ def _about(workspace: Workspace, judged: Judged) -> str:
 
 
 def _verdict(judged: Judged) -> str:
-    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in judged.judgement.sentences)
+    lines = [*judged.judgement.sentences, *filter(None, [guessing.doubt(judged)])]
+    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in lines)
     known = judged.judgement.verdict is not None and bool(sentences(judged.judgement.verdict))
     return f"<div class='verdict'>{said}</div>" + (f"<p class='note'>{escape(outcome.HOW[judged.split])}</p>" if known else "")
+
+
+def _notes(judged: Judged) -> list[str]:
+    """What stands under the table on the page, and what its columns mean."""
+    notes = [said for said in (outcome.flattery(judged), guessing.baseline(judged)) if said]
+    columns = "; ".join(f"{outcome.headings(judged)[name]}: {about}" for name, (_, about) in outcome.COLUMNS.items() if about)
+    return [f"<p class='note'>{escape(said)}</p>" for said in (*notes, columns)]
 
 
 def _figures(judged: Judged) -> list[str]:

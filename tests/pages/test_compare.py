@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from engine.config import RunConfig
 from engine.data.records import Dataset
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
-from pages.ui import comparison
+from pages.ui import comparison, text
 from tests.pages import made, prepared
 
 
@@ -49,7 +50,7 @@ def test_a_small_difference_is_called_what_it_is(workspace: Workspace, dataset: 
     scored = {run.id: comparison.scores(workspace, run) for run in runs}
     said = comparison.verdict(runs, scored)
     assert said.startswith("On 40 test images an accuracy is known to about ±13 percentage points")
-    assert said.endswith("b leads a by 7.5 points: their intervals overlap, so this may be chance.")
+    assert said.endswith("b leads a by 7.5 points: no difference shown, their intervals overlap.")
 
 
 def test_a_large_difference_is_called_what_it_is(workspace: Workspace, dataset: Dataset) -> None:
@@ -96,3 +97,17 @@ def test_damaged_metrics_do_not_hide_the_other_runs(workspace: Workspace, datase
     page = prepared.page("compare")
     assert not page.exception
     assert len(page.dataframe[0].value) == 2
+
+
+def test_runs_that_differ_in_their_seed_alone_are_called_luck(workspace: Workspace, dataset: Dataset) -> None:
+    for seed, correct in enumerate((31, 34)):
+        prepared.finished(workspace, dataset, correct=correct, name=f"seed {seed}", seed=seed)
+    drawn = prepared.drawn(prepared.page("compare"))
+    assert text.md("no difference shown, their intervals overlap. They differ in their seed alone: what is between them is luck") in drawn
+
+
+def test_at_first_the_runs_that_have_begun_are_chosen(workspace: Workspace, dataset: Dataset) -> None:
+    begun = prepared.finished(workspace, dataset, correct=30, name="done")
+    RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, backbone="resnet18", seed=7), name="waits", owner="")
+    page = prepared.page("compare")
+    assert page.multiselect[0].value == [begun.id]

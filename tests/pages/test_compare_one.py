@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.data.records import Dataset
 from engine.errors import RunError
+from engine.runs import forecasts
 from engine.runs.comparison import Comparison, arm
 from engine.runs.comparisons import ComparisonStore
 from engine.runs.judgement import judgement
@@ -285,3 +286,28 @@ def test_parts_of_the_images_are_trained_on_request_and_drawn_apart_from_the_ver
     assert all(len(curve["x"]) == 4 and curve["y"][-1] > curve["y"][0] for curve in curves)
     assert text.md("full_finetune is ahead with every number of images") in prepared.drawn(page)
     assert table(page).equals(before)
+
+
+def test_forecasts_stand_beside_what_the_runs_took(workspace: Workspace, dataset: Dataset) -> None:
+    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
+    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
+    runs = ComparisonStore(workspace).runs_of(known.id)
+    told = forecasts.Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0)
+    forecasts.keep(workspace, runs[0].config, told)
+    page = opened(known)
+    table = next(one.value for one in page.dataframe if "Took, s" in one.value)
+    assert list(table["Forecast, s"].dropna()) == [42.0]
+    assert table["Took, s"].notna().all()
+    assert "1 run that had a forecast and finished: forecast 42 s, took" in prepared.drawn(page)
+
+
+def test_advice_is_not_green_before_every_run_has_ended(workspace: Workspace, dataset: Dataset) -> None:
+    known = compared.comparison(workspace, dataset, *(arm(name, seeds=1) for name in ("linear_probe", "last_block", "full_finetune")))
+    store = ComparisonStore(workspace)
+    for _ in range(2):
+        claimed = store.claim(known.id, this_process())
+        assert claimed is not None
+        compared.finish(workspace, claimed, dataset, RIGHT[claimed.config.strategy], images=IMAGES)
+    assert not opened(known).success
+    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
+    assert opened(known).success

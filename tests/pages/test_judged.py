@@ -12,7 +12,7 @@ from engine.runs.comparison import Comparison, arm
 from engine.runs.comparisons import ComparisonStore
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
-from pages.ui import flipping, outcome, perclass, price, spans
+from pages.ui import contrast, flipping, guessing, outcome, palette, perclass, price, spans
 from pages.ui.flipping import Wanted
 from pages.ui.judged import Judged, judged
 from pages.ui.unfreezing import Change
@@ -106,7 +106,51 @@ def test_without_test_images_validation_judges_and_the_table_says_so(workspace: 
     assert found.split == "val" and len(found.images) == 60
     rows = outcome.rows(found, workspace)
     assert rows["accuracy"].notna().all()
-    assert "interval" not in rows
+    low, high = found.reach["full_finetune"]
+    assert dict(zip(rows["strategy"], rows["interval"], strict=True))["full_finetune"] == f"{100 * low:.1f} to {100 * high:.1f}"
+    assert outcome.headings(found)["interval"] == "95 %, optimistic"
+    said = outcome.flattery(found)
+    assert "optimistic" in said and "choosing among 3 strategies and 4 epochs on these 60 images can have flattered it by about" in said
+    assert {(offer.low, offer.high) for offer in price.offers(found, "seconds", "light")} == set(found.reach.values())
+
+
+def test_with_test_images_nothing_is_called_optimistic(workspace: Workspace, known: Comparison) -> None:
+    found = now(workspace, known)
+    assert outcome.headings(found)["interval"] == "95 % interval"
+    assert outcome.flattery(found) == ""
+
+
+def test_a_strategy_no_better_than_guessing_is_called_so(workspace: Workspace, dataset: Dataset, known: Comparison) -> None:
+    assert guessing.doubt(now(workspace, known)) == ""
+    hopeless = compared.comparison(workspace, dataset, arm("linear_probe", seeds=2), arm("full_finetune", seeds=2))
+    compared.finish_all(workspace, hopeless, dataset, {"linear_probe": 0.3, "full_finetune": 0.4}, images=60)
+    found = now(workspace, hopeless)
+    share = np.bincount(found.labels).max() / len(found.labels)
+    assert guessing.doubt(found).startswith(f"{found.judgement.verdict.chosen} is not shown to be better than guessing")
+    assert f"{100 * share:.1f} % of these images" in guessing.baseline(found)
+
+
+def test_names_beside_equal_points_do_not_stand_on_each_other(workspace: Workspace, dataset: Dataset) -> None:
+    alike = {"last_stage": 0.9, "gradual_unfreeze": 0.9, "full_finetune": 0.9}  # which all cost 80 seconds
+    known = compared.comparison(workspace, dataset, *(arm(strategy, seeds=1) for strategy in ["linear_probe", *alike]))
+    compared.finish_all(workspace, known, dataset, {"linear_probe": 0.5, **alike}, images=60)
+    drawn = price.figure(price.offers(now(workspace, known), "seconds", "light"), "seconds", "light")
+    low, high = drawn.layout.yaxis.range
+    heights = sorted(
+        (name.y - low) / (high - low) * price.PLOT + name.yshift for name in drawn.layout.annotations if name.xanchor == "right"
+    )
+    assert len(heights) == 3
+    assert min(np.diff(heights)) >= price.LINE - 1e-6
+    assert set(drawn.layout.xaxis.ticktext) >= {"2", "20", "50"}
+
+
+def test_figures_in_cells_can_be_read_in_both_themes() -> None:
+    for theme in ("light", "dark"):
+        surface, accent = palette.surface(theme), palette.categorical(theme)[0]
+        assert contrast.on(surface, accent, 0.0, theme) == palette.ink(theme)
+        assert contrast.on(surface, accent, 1.0, theme) == palette.page(theme)
+    middle = [contrast.on("#000000", "#ffffff", share, "light") for share in (0.2, 0.8)]
+    assert middle == [palette.page("light"), palette.ink("light")]
 
 
 def rows_of(*scores: float) -> list[dict[str, object]]:
@@ -132,3 +176,13 @@ def test_runs_without_a_folder_do_not_break_the_page(workspace: Workspace, known
     for run in RunStore(workspace).list():
         RunStore(workspace).delete(run.id)
     assert now(workspace, known).arms == {}
+
+
+def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(workspace: Workspace, dataset: Dataset) -> None:
+    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
+    compared.finish_all(workspace, known, dataset, {"linear_probe": 0.9, "full_finetune": 0.92}, images=60)
+    said = outcome.besides(now(workspace, known))  # 2 seconds of training, 4 of computing the frozen part
+    assert said.startswith("Not counted as training: computing the frozen part once for all, 4.0 s a run of linear_probe")
+    worse = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1, settings={"lr": 0.5}), arm("full_finetune", seeds=2))
+    compared.finish_all(workspace, worse, dataset, {"linear_probe": 0.3, "full_finetune": 0.97}, images=60)
+    assert outcome.besides(now(workspace, worse)) == ""  # 80 seconds of training

@@ -56,7 +56,7 @@ def test_what_is_shown_and_what_is_not():
     assert 0 <= c.low <= 25 <= c.high and c.adjusted_p <= 0.05
     assert (verdict.not_worse, verdict.cheapest) == (("A", "B"), "B")
     said = sentences(verdict)
-    assert said[2].startswith("No difference shown between A and B; up to ") and "more test images would show 2." in said[2]
+    assert said[2].startswith("No difference shown between A and B; up to ") and "more test images would show a difference of 2." in said[2]
     assert said[4] == "The cheapest of those not shown to be worse is B: 12 s of training instead of 80 s."
     assert "one seed" in said[5]
 
@@ -106,7 +106,7 @@ def test_seeds_that_hide_the_answer_are_named_as_the_remedy():
     wild = [draws.random((3, 2000)) < np.array([0.6, 0.75, 0.9])[:, None] for _ in range(2)]
     verdict = judge([replace(exactly(name, 1), correct_test=right, correct_val=right) for name, right in zip("AB", wild, strict=True)])
     assert verdict.rivals[0].more_images is None
-    assert "more test images alone would not show 2, more seeds can" in sentences(verdict)[2]
+    assert "more test images alone would not show a difference of 2, more seeds can" in sentences(verdict)[2]
 
 
 @pytest.mark.parametrize("seed", range(12))
