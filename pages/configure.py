@@ -29,7 +29,7 @@ def size_problem(side: int, info: BackboneInfo) -> str:
     if not side or (side >= info.min_size and side % info.size_step == 0):
         return ""
     steps = f" and be a multiple of {info.size_step}" if info.size_step > 1 else ""
-    return f"Image size is {side}, but {info.name} needs at least {info.min_size} pixels{steps}. Empty the field to take its own size."
+    return f"Image size is {side}, but {info.name} needs at least {info.min_size} pixels{steps}. Empty that field to take its own size."
 
 
 st.title("Configure", anchor=False)
@@ -76,9 +76,10 @@ drafts = strategies.tiles(RunConfig(dataset=dataset.id, backbone=info.name, weig
 st.subheader("Options", anchor=False)
 devices = ["auto", *(str(device["device"]) for device in run_store().devices())]
 values = forms.basic()
-with st.expander("More options", icon=":material/tune:"):
-    values |= forms.folded({"device": devices})
-    st.button("Back to defaults", on_click=forms.reset, icon=":material/restart_alt:")
+with section("More options", icon=":material/tune:", key="fold_options") as seen:
+    values |= forms.folded({"device": devices}) if seen else forms.kept({"device": devices})
+    if seen:
+        st.button("Back to defaults", on_click=forms.reset, icon=":material/restart_alt:")
 if changed := forms.changed(values):
     st.caption(f"{text.count(changed, 'option')} changed from the default.")
 chosen = phases.edit([strategies.judge(strategies.with_values(draft, values), outline) for draft in drafts], outline)

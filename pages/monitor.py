@@ -47,6 +47,9 @@ def learning() -> None:
     rows = store.epochs(run_id)
     planned, phases = forecast.epochs_planned(shown), changes(shown.started or {})
     marks = [(change.epoch - 0.5, change.says) for change in phases]  # between the last epoch before and the first one after
+    if not rows and not active:
+        st.caption("No epoch has ended, so there are no curves.")
+        return
     for metric, place in zip(("accuracy", "loss"), st.columns(2), strict=True):
         with place:
             st.markdown(f"**{metric.capitalize()}**")
@@ -56,7 +59,7 @@ def learning() -> None:
                 said += "".join(f" From epoch {change.epoch}: {change.says}." for change in phases)
                 st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=said)
             else:
-                st.caption("The first point appears when the first epoch has ended." if active else "No epoch has ended.")
+                st.caption("The first point appears when the first epoch has ended.")
 
 
 @st.fragment(run_every="2s" if active else None)
@@ -66,8 +69,12 @@ def what_trains() -> None:
 
 @st.fragment(run_every="3s" if active else None)
 def log() -> None:
+    said = live.log_tail(workspace().run(run_id) / "log.txt")
+    if not said:
+        st.caption("Nothing yet." if active else "This run wrote no log.")
+        return
     with st.container(height=280, border=False, autoscroll=True):
-        st.code(live.log_tail(workspace().run(run_id) / "log.txt") or "Nothing yet.", language=None)
+        st.code(said, language=None)
 
 
 @st.fragment(run_every="2s" if waiting else None)

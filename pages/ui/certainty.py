@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from engine.evaluation.calibration import CalibrationError, ReliabilityBin
 
 LEAST = 20
+HOPELESS = 20.0
+"""A temperature from which on every class is said to be about equally probable."""
 _SPLITS = ("test", "val")
 
 
@@ -60,6 +62,11 @@ def advice(temperature: float) -> str:
     """What the temperature of the validation images says."""
     if 0.9 <= temperature <= 1.1:
         return f"The validation images suggest a temperature of **{temperature:.2f}**: nothing to mend."
+    if temperature >= HOPELESS:
+        return (
+            "No temperature makes this confidence fit the validation images: the model says hardly more than chance about them. "
+            "Train it longer, or from better weights, before its confidence is looked at."
+        )
     way = "too sure" if temperature > 1 else "not sure enough"
     return (
         f"The validation images suggest a temperature of **{temperature:.2f}**: the model is {way}. "
@@ -106,8 +113,9 @@ def diagram(bins: "tuple[ReliabilityBin, ...]") -> go.Figure:
 
 
 def _table(bins: "tuple[ReliabilityBin, ...]") -> None:
+    digits = 0 if all(one.highest - one.lowest >= 0.02 for one in bins) else 1
     rows = {
-        "Confidence": [f"{100 * one.lowest:.0f} – {text.percent(one.highest, 0)}" for one in bins],
+        "Confidence": [f"{100 * one.lowest:.{digits}f} – {text.percent(one.highest, digits)}" for one in bins],
         "Right": [text.percent(one.accuracy, 0) for one in bins],
         "95 % interval": [f"{100 * one.accuracy_low:.0f} – {text.percent(one.accuracy_high, 0)}" for one in bins],
         "Images": [one.images for one in bins],

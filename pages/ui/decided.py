@@ -15,8 +15,8 @@ from pages.ui.resources import workspace
 
 
 def says(decision: Decision) -> str:
-    """What becomes of the image: `stays`, `leaves`, `is cat`."""
-    return f"is {text.plain(decision.to)}" if decision.to else {"keep": "stays", "exclude": "leaves"}[decision.what]
+    """What becomes of the image, in words that a class called `leaves` does not garble."""
+    return f"relabelled to {text.plain(decision.to)}" if decision.to else {"keep": "label kept", "exclude": "left out"}[decision.what]
 
 
 def pending(dataset: Dataset, known: Decided, *, key: str) -> Dataset | None:
@@ -42,18 +42,18 @@ def pending(dataset: Dataset, known: Decided, *, key: str) -> Dataset | None:
             "Kept in the workspace until you apply or discard them. The old dataset stays as it is; all other images keep their label and "
             "their split, so runs on both can be compared."
             if known.changes
-            else "A version needs at least one image that leaves or has another class."
+            else "A version needs at least one image that is left out or relabelled."
         )
         return _made(dataset) if wanted else None
 
 
 def in_words(known: Decided) -> str:
-    """`3 decisions not yet applied: 1 image leaves, 2 labels change, 1 label stays.`"""
+    """`4 decisions not yet applied: 1 image left out, 2 relabelled, 1 label kept`"""
     what = [one.what for one in known.by_image.values()]
-    leave, change, stay = (what.count(kind) for kind in ("exclude", "relabel", "keep"))
-    said = [f"{text.count(leave, 'image')} {'leaves' if leave == 1 else 'leave'}"] if leave else []
-    said += [f"{text.count(change, 'label')} {'changes' if change == 1 else 'change'}"] if change else []
-    said += [f"{text.count(stay, 'label')} {'stays' if stay == 1 else 'stay'}"] if stay else []
+    out, relabelled, kept = (what.count(kind) for kind in ("exclude", "relabel", "keep"))
+    said = [f"{text.count(out, 'image')} left out"] if out else []
+    said += [f"{relabelled:,} relabelled"] if relabelled else []
+    said += [f"{text.count(kept, 'label')} kept"] if kept else []
     return f"{text.count(len(what), 'decision')} not yet applied: {', '.join(said)}"
 
 

@@ -63,16 +63,18 @@ def _found(job: Job) -> None:
     st.markdown(text.md(in_words(result)))
     st.dataframe(table(result), hide_index=True, alt="Forecast of every strategy: seconds, memory, parameters and cache")
     st.caption(
-        "Seconds of one run, beside the frozen part, which is computed once: alone is what it would take by itself, its share what falls "
-        "on the strategy when the queue shares it. Starting, saving and other work on this machine come on top."
+        "All runs is the time of a strategy with every seed. Training, validation and predicting are of one run; the frozen part is "
+        "computed once for all: what it would take for this strategy alone, and its share in this queue. Kept on disk is what the strategy "
+        "alone would keep of it. Starting, saving and other work on this machine come on top."
     )
 
 
 def in_words(result: Result) -> str:
-    """`8 runs: about 3 min 20 s and 12.0 MB of cache.`"""
+    """`8 runs: about 3 min 20 s, and 12.0 MB kept of the frozen part.`"""
     runs = sum(int(row["runs"]) for row in result["strategies"])
     return (
-        f"{text.count(runs, 'run')}: about {text.duration(result['seconds'])} and {text.bytes_(result['cache_bytes'])} of kept activations."
+        f"{text.count(runs, 'run')}: about {text.duration(result['seconds'])}, and {text.bytes_(result['cache_bytes'])} "
+        "kept of the frozen part."
     )
 
 
@@ -82,18 +84,18 @@ def table(result: Result) -> pd.DataFrame:
         {
             "Strategy": strategies.title(str(row["strategy"])),
             "Runs": str(row["runs"]),
-            "Epochs": text.duration(row["epochs"]),
-            "Validation": text.duration(row["validation"]),
-            "Answers": text.duration(row["answers"]),
-            "Frozen part alone": text.duration(row["fill_alone"]),
-            "its share": text.duration(row["fill_shared"]),
             "All runs": text.duration(row["total"]),
             "Peak memory": text.bytes_(row["peak_memory_bytes"]),
+            "Kept on disk": text.bytes_(row["cache_bytes"]),
+            "Training": text.duration(row["epochs"]),
+            "Validation": text.duration(row["validation"]),
+            "Predicting": text.duration(row["answers"]),
+            "Frozen part": text.duration(row["fill_alone"]),
+            "Frozen part, shared": text.duration(row["fill_shared"]),
             "Trainable": f"{row['trainable_parameters']:,}",
-            "Cache alone": text.bytes_(row["cache_bytes"]),
         }
         for row in result["strategies"]
     ]
     whole = {"Strategy": "The whole queue", "Runs": str(sum(int(row["runs"]) for row in result["strategies"]))}
-    total = {**whole, "All runs": text.duration(result["seconds"]), "Cache alone": text.bytes_(result["cache_bytes"])}
+    total = {**whole, "All runs": text.duration(result["seconds"]), "Kept on disk": text.bytes_(result["cache_bytes"])}
     return pd.DataFrame([*rows, total]).fillna("–")

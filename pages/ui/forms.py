@@ -27,13 +27,18 @@ def basic(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value
 def folded(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value]:
     """All other options, by section. `choices`: what a free text option can be here (the devices of this machine)."""
     values: dict[str, Value] = {}
-    rest = [about for about in options() if not about.basic and about.name not in ELSEWHERE]
+    rest = _rest()
     for section in SECTIONS:
         members = [about for about in rest if about.section == section]
         if members:
             st.markdown(f"**{_TITLES.get(section, section.capitalize())}**")
             values |= _grid(members, choices or {})
     return values
+
+
+def kept(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value]:
+    """What `folded` would answer, without drawing it: what was typed earlier in this session, otherwise the defaults."""
+    return {about.name: _typed(about, (choices or {}).get(about.name, ())) for about in _rest()}
 
 
 def changed(values: Mapping[str, Value]) -> int:
@@ -65,6 +70,18 @@ def widget(about: Option, choices: Sequence[str] = ()) -> Value:
         )
         return typed or ""
     return _number(about)
+
+
+def _rest() -> list[Option]:
+    return [about for about in options() if not about.basic and about.name not in ELSEWHERE]
+
+
+def _typed(about: Option, choices: Sequence[str]) -> Value:
+    """What the widget of an option holds, whether or not it is on the page."""
+    value, offered = st.session_state.get(key_of(about.name)), about.choices or choices
+    if value is None or (offered and value not in offered):
+        return about.default
+    return about.kind(value)
 
 
 def _grid(members: Sequence[Option], choices: Mapping[str, Sequence[str]]) -> dict[str, Value]:

@@ -39,11 +39,13 @@ def family(dataset: Dataset, origin: Provenance | None, known: Mapping[str, Data
 def changes(dataset: Dataset, origin: Provenance) -> tuple[str, int] | None:
     """What was left out and what has another class, in words and as thumbnails; (dataset, index) of the one that was picked."""
     st.markdown(text.md(in_words(origin.changes)))
-    kinds = Counter((change.was, change.to) for change in origin.changes).most_common()
-    lines = [_kind(was, to, number) for (was, to), number in kinds[:_MOST_KINDS]]
-    if len(kinds) > _MOST_KINDS:
-        lines.append(f"and {text.count(len(kinds) - _MOST_KINDS, 'other kind')} of change")
-    st.caption(" · ".join(lines))
+    for words, kinds in (
+        ("Relabelled", Counter(f"{_name(change.was)} → {_name(change.to)}" for change in origin.changes if change.to)),
+        ("Left out", Counter(_name(change.was) for change in origin.changes if not change.to)),
+    ):
+        if kinds:
+            more = f" · {len(kinds) - _MOST_KINDS:,} more" if len(kinds) > _MOST_KINDS else ""
+            st.caption(f"{words}: {' · '.join(f'{kind} **{number:,}**' for kind, number in kinds.most_common(_MOST_KINDS))}{more}")
     found = pictured(workspace(), dataset, origin)
     if any(not one.dataset for one in found):
         st.caption("Pictures of what was left out went with the dataset that it came from.")
@@ -63,9 +65,8 @@ def in_words(made: Sequence[Change]) -> str:
     return f"{', '.join(said) or 'Nothing changed'}."
 
 
-def _kind(was: str, to: str, number: int) -> str:
-    before = text.md(text.short(was, 30))
-    return f"{before} → {text.md(text.short(to, 30))}: {number:,}" if to else f"{before}, left out: {number:,}"
+def _name(label: str) -> str:
+    return text.md(text.short(label, 30))
 
 
 def _card(place: int, one: Pictured) -> Card:

@@ -12,10 +12,9 @@ import pandas as pd
 import streamlit as st
 
 from engine.config import command_line, options
-from engine.runs.run import Run
-from pages.ui import cached, charts, forecast, status, strip, text
+from engine.runs.run import ENDED, Run
+from pages.ui import cached, charts, epochs, forecast, status, strip, text
 from pages.ui.folded import section
-from pages.ui.resources import run_store
 from pages.ui.strategies import title
 from pages.ui.unfreezing import phase_of
 
@@ -30,8 +29,7 @@ def headline(run: Run, rows: Rows) -> None:
     """Status in words; while running, how far the epoch and the run are and how long it will still take."""
     with st.container(horizontal=True, vertical_alignment="center"):
         status.badge(run.status, paused=run.paused)
-        strategy, device = title(run.config.strategy).lower(), {None: "the next free device", "cpu": "the CPU"}.get(run.device, run.device)
-        st.markdown(text.md(f"{run.config.backbone}, {strategy}, on {device}"))
+        st.markdown(text.md(f"{run.config.backbone}, {title(run.config.strategy).lower()}{_place(run)}"))
     if run.status == "running":
         _progress(run, rows)
     elif run.status == "queued":
@@ -66,7 +64,9 @@ def outcome(run: Run, rows: Rows) -> str:
 
 
 def numbers(run: Run, rows: Rows) -> None:
-    """The figures of this moment."""
+    """The figures of this moment; of a run that ended before its first epoch there are none."""
+    if not rows and run.status in ENDED:
+        return
     last = rows[-1] if rows else {}
     best = max((cast(float, row["val_accuracy"]) for row in rows if row.get("val_accuracy") is not None), default=None)
     speed = (run.progress.get("images_per_second") if run.status == "running" else None) or last.get("images_per_second")
@@ -128,7 +128,7 @@ def queue(runs: Sequence[Run], shown: str) -> None:
     if not active or [run.id for run in active] == [shown]:
         return
     known_runs = [run for run in runs if run.status in ("running", "finished", "stopped")][:RECENT_RUNS]
-    measured = {run.id: (run, run_store().epochs(run.id)) for run in known_runs}
+    measured = {run.id: (run, epochs.of(run)) for run in known_runs}
     with st.container(border=True):
         left = [_left(run, measured) for run in active]
         known = sum(seconds for seconds in left if seconds is not None)
@@ -159,6 +159,14 @@ def log_tail(path: Path) -> str:
     except OSError:
         return ""
     return "\n".join(lines[-LOG_LINES:])
+
+
+def _place(run: Run) -> str:
+    """Where it trains; a run that never started was nowhere."""
+    device = (run.started or {}).get("device") or run.device
+    if device in (None, "auto"):
+        return ", on the next free device" if run.status in ("queued", "running") else ""
+    return f", on {'the CPU' if device == 'cpu' else device}"
 
 
 def _something_was_frozen(run: Run) -> bool:

@@ -57,6 +57,10 @@ def show(result: Result, *, key: str) -> None:
     said = in_words(result)
     st.plotly_chart(figure(result), key=f"probe_{key}", config=charts.CONFIG, alt=said)
     st.markdown(text.md(said))
+    st.caption(
+        "Ridge is a linear classifier on what a block says of an image, with its 95 % band; nearest neighbours ask the most similar "
+        "images. Colours alone is a classifier that sees nothing but colours: a block that does not beat it adds nothing here."
+    )
     if not result["random"]:
         st.caption("These weights are random already, so there is no backbone with random weights to compare with.")
     with st.expander("Every block as a table", icon=":material/table_rows:"):
@@ -69,11 +73,12 @@ def in_words(result: Result) -> str:
     blocks, advice = result["blocks"], result["suggestion"]
     peak = blocks[advice["block"]]["ridge"]
     alike = [str(blocks[place]["block"]) for place in advice["alike"]]
-    said = (
-        f"The probe predicts that features carry furthest up to {advice['name']}: {text.percent(peak['accuracy'])} "
-        f"({text.percent(peak['low'])} to {text.percent(peak['high'])}) with everything up to there frozen"
-    )
-    said += f", which cannot be told apart from {text.listing(alike)}." if alike else "; every other block is shown to be lower."
+    reached = f"{text.percent(peak['accuracy'])} ({text.percent(peak['low'])} to {text.percent(peak['high'])})"
+    if len(alike) == len(blocks) - 1 and alike:
+        said = f"The probe cannot tell the blocks apart: {advice['name']} reaches most, {reached}, and no other is shown to be lower."
+    else:
+        said = f"The probe predicts that features carry furthest up to {advice['name']}: {reached} with everything up to there frozen"
+        said += f", which cannot be told apart from {text.listing(alike)}." if alike else "; every other block is shown to be lower."
     controls = result["controls"]
     said += (
         f" Colours alone reach {text.percent(controls['colours']['accuracy'])}, "

@@ -14,5 +14,12 @@ def page(workspace: Workspace) -> AppTest:
     prepared.outline(workspace)
     made.dataset(workspace)
     return prepared.unfolded(
-        prepared.page("configure"), "fold_phases", "fold_rates", "fold_probe", "fold_forecast", "fold_command", "fold_blocks"
+        prepared.page("configure"),
+        "fold_options",
+        "fold_phases",
+        "fold_rates",
+        "fold_probe",
+        "fold_forecast",
+        "fold_command",
+        "fold_blocks",
     )

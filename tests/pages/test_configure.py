@@ -3,6 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.config import RunConfig
 from engine.data.records import Dataset
 from engine.models.brought import BroughtWeights, record_weights
 from engine.models.catalog import checkpoints_folder
@@ -151,6 +152,7 @@ def test_nothing_ticked_cannot_start(workspace: Workspace, dataset: Dataset) -> 
 
 def test_an_image_size_the_backbone_cannot_take_blocks_start(workspace: Workspace, dataset: Dataset) -> None:
     page = prepared.page("configure")
+    prepared.unfolded(page, "fold_options")
     page.number_input(key=forms.key_of("image_size")).set_value(16).run()
     assert start(page).disabled
     assert "at least 33 pixels" in page.error[0].value
@@ -217,6 +219,25 @@ def test_another_backbone_brings_its_own_outline(workspace: Workspace, dataset: 
     page.selectbox(key=backbones.CHOSEN).set_value("vgg11").run()
     assert not page.exception
     assert JobStore(workspace).list("outline")[0].arguments == {"backbone": "vgg11"}
+
+
+def test_options_that_are_folded_away_count_on_this_page_and_after_a_visit_to_another(workspace: Workspace, dataset: Dataset) -> None:
+    page = prepared.unfolded(prepared.page("configure"), "fold_options")
+    page.number_input(key=forms.key_of("image_size")).set_value(64)
+    page.selectbox(key=forms.key_of("schedule")).set_value("constant").run()
+    page.session_state["fold_options"] = False
+    page.run()
+    assert forms.key_of("image_size") not in [field.key for field in page.number_input]
+    assert "2 options changed" in prepared.drawn(page)
+    page.switch_page("monitor.py").run()
+    page.switch_page("configure.py").run()
+    start(page).click().run()
+    (run,) = RunStore(workspace).list()
+    assert (run.config.image_size, run.config.schedule, run.config.momentum) == (
+        64,
+        "constant",
+        RunConfig(dataset="", backbone="").momentum,
+    )
 
 
 def test_the_command_repeats_the_run(workspace: Workspace, dataset: Dataset) -> None:

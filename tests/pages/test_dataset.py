@@ -152,6 +152,7 @@ def test_a_version_shows_what_it_changed_and_links_to_what_it_was_made_of(worksp
     assert not page.exception
     said = "\n".join(element.value for kind in ("markdown", "caption") for element in page.get(kind))
     assert "1 image left out, 2 images with another class\\." in said
+    assert "Left out: " in said and "Relabelled: " in said
     assert said.count("→") == 2 and "](http" not in said and "<b>" not in said
     cards = changed(page)
     assert [card["tone"] for card in cards] == ["bad", "plain", "plain"]
@@ -179,7 +180,7 @@ def test_decisions_that_wait_are_shown_and_can_be_applied_here(page: AppTest, wo
     old = made.dataset(workspace)
     decide(old, Decision(image=0, what="exclude"))
     page.run()
-    assert "1 decision not yet applied: 1 image leaves" in "\n".join(element.value for element in page.markdown)
+    assert "1 decision not yet applied: 1 image left out" in "\n".join(element.value for element in page.markdown)
     page.button(key=f"make_{old.id}").click().run()
     assert not page.exception
     assert page.query_params["dataset"] == list_datasets(workspace)[0].id != old.id

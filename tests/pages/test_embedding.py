@@ -126,7 +126,7 @@ def test_decisions_make_a_version_and_leave_the_old_dataset_alone(workspace: Wor
     assert "not yet applied" not in texts(page)
     decide(dataset)
     page.run()
-    assert "3 decisions not yet applied: 1 image leaves, 1 label changes, 1 label stays" in texts(page)
+    assert "3 decisions not yet applied: 1 image left out, 1 relabelled, 1 label kept" in texts(page)
     page.button(key=f"make_{run.id}").click().run()
     assert not page.exception
     new = open_dataset(workspace, list_datasets(workspace)[0].id)
@@ -142,7 +142,7 @@ def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run:
     decide(dataset)
     page = opened(DATA)  # as after a closed tab
     cards = component(page, "thaw_gallery", "Labels to check")["items"]
-    assert [card["note"] for card in cards] == ["✓ leaves", f"✓ is {dataset.classes[2]}", "✓ stays"]
+    assert [card["note"] for card in cards] == ["✓ left out", f"✓ relabelled to {dataset.classes[2]}", "✓ label kept"]
     page.button(key=f"discard_{run.id}").click().run()
     assert not page.exception
     assert "not yet applied" not in texts(page) and not decisions.decided(dataset).by_image
@@ -270,6 +270,7 @@ def test_the_verdict_tells_chance_from_overconfidence(sharpness: float, said: st
     sentence = certainty.verdict(error, 4000)
     assert said in sentence and re.search(r"shows \d+\.\d % to \d+\.\d % by chance", sentence)
     assert ("too sure" in certainty.advice(calibration.fit_temperature(claimed, targets))) == (sharpness > 1)
+    assert "No temperature makes this confidence fit" in certainty.advice(50.0)
     bins = calibration.reliability(claimed, targets)
     assert len(certainty.diagram(bins).data[1].x) == len(bins) == calibration.BINS
     assert f"{100 * bins[0].accuracy:.0f} % right" in certainty.in_words(bins)

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.config import RunConfig
 from engine.data.records import Dataset
+from engine.runs.owners import this_process
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
 from pages.ui import forecast, live
@@ -121,6 +122,16 @@ def test_an_ended_run_can_be_resumed(workspace: Workspace, dataset: Dataset, sta
 def test_a_failed_run_says_why(workspace: Workspace, dataset: Dataset) -> None:
     prepared.run(workspace, dataset, status="failed")
     assert "The loss is not a number" in prepared.page("monitor").error[0].value
+
+
+def test_a_run_that_failed_before_its_first_epoch_shows_no_empty_figures(workspace: Workspace, dataset: Dataset) -> None:
+    run = RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, backbone="resnet18"), owner=this_process())
+    RunStore(workspace).finish(run.id, "failed", error="The weights do not fit.")
+    page = prepared.page("monitor")
+    assert not page.exception
+    said = prepared.drawn(page)
+    assert "The weights do not fit" in said and "no curves" in said and "This run wrote no log" in said
+    assert not page.metric and "auto" not in said
 
 
 def test_a_finished_run_says_what_it_reached_and_links_to_its_predictions(workspace: Workspace, dataset: Dataset) -> None:

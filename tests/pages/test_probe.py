@@ -85,3 +85,9 @@ def test_random_weights_have_no_random_twin_and_scratch_is_random() -> None:
     config = RunConfig(dataset="dataset-00000000", backbone="resnet18")
     assert from_json(str(probe.arguments_of(replace(config, strategy="from_scratch"))["config"])).weights == "none"
     assert "every other block" in probe.in_words({**FOUND, "suggestion": {**FOUND["suggestion"], "alike": []}})
+
+
+def test_blocks_that_are_all_alike_have_no_winner() -> None:
+    said = probe.in_words({**FOUND, "suggestion": {"block": 2, "alike": [0, 1], "name": "layer4.1", "last_n": 1}})
+    assert said.startswith("The probe cannot tell the blocks apart: layer4.1 reaches most, 82.0 %")
+    assert "furthest" not in said
