@@ -6,10 +6,11 @@ Everything here is made again when it is needed. Not here: the budgets (pixels, 
 import argparse
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from engine.data.rows import read_header
+from engine.data.rows import being_filled, read_header
 from engine.errors import EngineError
 from engine.printing import say, table
 from engine.runs.supervisor import Supervisor
@@ -40,14 +41,18 @@ def files(workspace: Workspace, kinds: Sequence[str] = KINDS) -> list[CacheFile]
 
 
 def clear(workspace: Workspace, kinds: Sequence[str] = KINDS) -> int:
-    """Remove every file of the caches `kinds`; how many bytes went. A run that reads one of them reads on."""
+    """Remove the files of the caches `kinds`; how many bytes went. A run that reads one of them reads on.
+
+    What a run is filling stays; what a crash left hours ago goes.
+    """
     removed = 0
     for file in files(workspace, kinds):
-        file.path.unlink(missing_ok=True)
-        removed += file.size_bytes
+        if not being_filled(file.path):
+            file.path.unlink(missing_ok=True)
+            removed += file.size_bytes
     for kind in kinds:
         for folder in (workspace.root / kind).glob("*/"):
-            if not any(folder.iterdir()):
+            with suppress(OSError):  # not empty
                 folder.rmdir()
     return removed
 
@@ -65,8 +70,11 @@ def cache(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
         return
     if chosen.clear not in ("all", *KINDS):
         raise EngineError(f"There is no cache {chosen.clear[:40]!r}. Clear pixels, features or all.")
-    removed = clear(supervisor.workspace, KINDS if chosen.clear == "all" else (chosen.clear,))
-    say(chosen, {"removed_bytes": removed}, f"{_said(removed)} removed. They are made again when they are needed.")
+    kinds = KINDS if chosen.clear == "all" else (chosen.clear,)
+    removed, left = clear(supervisor.workspace, kinds), len(files(supervisor.workspace, kinds))
+    stay = f" {left} {'file stays: a run may be filling it' if left == 1 else 'files stay: runs may be filling them'}." if left else ""
+    about = {"removed_bytes": removed, "files_left": left}
+    say(chosen, about, f"{_said(removed)} removed. They are made again when they are needed.{stay}")
 
 
 def _files(workspace: Workspace, kinds: Sequence[str]) -> Iterator[CacheFile]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 import torch
 from PIL.Image import Image as Decoded
 
@@ -29,7 +30,7 @@ from engine.workspace import Workspace
 
 Indices = npt.NDArray[np.int64]
 
-MOST_KEPT_VIEWS = 32
+MOST_KEPT_VIEWS = rows.MOST_KEPT_VIEWS
 DEFAULT_BUDGET_GB = 8.0
 _VERSION = 2
 """Raise it when the same inputs would give other pixels."""
@@ -55,6 +56,8 @@ class Pixels:
             for place, image in enumerate(dataset.images_of(split)):
                 self.row[image.index] = place
         self._files: dict[Plane, Rows | Building] = {}
+        self._given_up: list[Building] = []
+        """What the disk had no room for. Decoders may be at it still, so it is closed at the end."""
         self._decoders = ThreadPoolExecutor(threads(), thread_name_prefix="pixels")
 
     def batch(self, indices: Indices, epoch: int | None) -> torch.Tensor:
@@ -109,7 +112,8 @@ class Pixels:
                 file.write(row, planar.reshape(-1))
             except OSError:  # the disk is full: decode it every time instead
                 if self._files.pop(plane, None) is not None:
-                    file.close()
+                    self._given_up.append(file)
+                    file.abandon()
 
     def _filling(self) -> list[tuple[Plane, Building]]:
         return [(plane, file) for plane, file in list(self._files.items()) if isinstance(file, Building)]
@@ -118,14 +122,15 @@ class Pixels:
         for plane, file in self._filling():
             if file.complete:
                 about = {"kind": "pixels", "split": plane.split, "view": plane.view, "dataset": self.dataset.name}
-                with suppress(OSError):  # the disk is full: this run reads on from what it has written
+                with suppress(OSError):  # the disk is full, or the file was removed meanwhile: this run reads on from what it has written
                     self._files[plane] = file.finish(about)
 
     def close(self) -> None:
         self._decoders.shutdown(wait=True, cancel_futures=True)
-        for file in self._files.values():
+        for file in (*self._files.values(), *self._given_up):
             file.close()
         self._files.clear()
+        self._given_up.clear()
 
     def __enter__(self) -> "Pixels":
         return self
@@ -154,15 +159,16 @@ def ensure(
         folder = workspace.pixels / key(dataset, preprocessing)
         folder.mkdir(parents=True, exist_ok=True)
         wanted = {plane: folder / f"{plane_name(plane, data_seed, augment)}.rows" for plane in _planes(dataset, views, epochs)}
-        opened = {plane: file for plane, path in wanted.items() if (file := _open(pixels, plane, path)) is not None}
-        missing = _within_budget(pixels, {plane: path for plane, path in wanted.items() if plane not in opened}, opened)
+        for plane, path in wanted.items():
+            if (file := _open(pixels, plane, path)) is not None:
+                pixels.keep(plane, file)
+        missing = _within_budget(pixels, {plane: path for plane, path in wanted.items() if plane not in pixels.kept}, workspace.pixels)
         spare = frozenset(wanted.values())
         rows.evict(workspace.pixels.glob("*/*"), budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in missing), spare=spare)
-        for plane, file in opened.items():
-            pixels.keep(plane, file)
         for plane, path in missing.items():
             count = len(dataset.images_of(plane.split))
-            pixels.keep(plane, Building(path, rows=count, row_bytes=_row_bytes(pixels)))
+            with suppress(OSError):  # no room for even a name, or too many open files: decoded every time instead
+                pixels.keep(plane, Building(path, rows=count, row_bytes=_row_bytes(pixels)))
     except BaseException:
         pixels.close()
         raise
@@ -210,11 +216,9 @@ def _open(pixels: Pixels, plane: Plane, path: Path) -> Rows | None:
     return rows.open_rows(path, rows=len(pixels.dataset.images_of(plane.split)), row_bytes=_row_bytes(pixels))
 
 
-def _within_budget(pixels: Pixels, missing: dict[Plane, Path], opened: dict[Plane, Rows]) -> dict[Plane, Path]:
-    """Those of the missing planes that fit into the budget beside the opened ones, and onto the disk."""
-    left = budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in opened)
-    if missing:
-        left = min(left, rows.free_bytes(next(iter(missing.values())).parent))
+def _within_budget(pixels: Pixels, missing: dict[Plane, Path], disk: Path) -> dict[Plane, Path]:
+    """Those of the missing planes that fit into the budget beside the kept ones, and onto the disk."""
+    left = min(budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in pixels.kept), rows.free_bytes(disk))
     chosen = {}
     for plane, path in missing.items():
         if (size := _plane_bytes(pixels, plane)) <= left:
@@ -231,10 +235,13 @@ def _plane_bytes(pixels: Pixels, plane: Plane) -> int:
 
 
 def key(dataset: Dataset, preprocessing: Preprocessing) -> str:
-    """Everything that decides the pixels but the view; mean and deviation are applied later and are no part of it."""
+    """Everything that decides the pixels but the view; mean and deviation are applied later and are no part of it.
+
+    Pillow decodes and resizes: another version of it may give other pixels.
+    """
     about = {name: value for name, value in asdict(preprocessing).items() if name not in ("mean", "std")}
     order = [(image.sha256, image.split) for image in dataset.images]  # which the fingerprint leaves open
-    text = json.dumps([_VERSION, dataset.fingerprint, order, about], sort_keys=True)
+    text = json.dumps([_VERSION, PIL.__version__, dataset.fingerprint, order, about], sort_keys=True)
     return "pixels-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

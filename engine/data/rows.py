@@ -5,6 +5,7 @@ Not here: what the rows mean (pixels, activations).
 """
 
 import json
+import math
 import os
 import secrets
 import shutil
@@ -20,6 +21,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import ConfigError
+
+MOST_KEPT_VIEWS = 32
+"""Of one dataset in one cache: each is a file that stays open, and a process may have only so many."""
 _MAGIC = b"thawrow1"
 _TAIL = struct.Struct("<QQQI8s")
 """Rows, bytes a row, bytes and checksum of the JSON before it, and the magic."""
@@ -41,17 +46,35 @@ class Rows:
     """A complete file, open for reading from any thread. ValueError or OSError when it is not one."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.header = path, read_header(path)
-        self._file = os.open(path, os.O_RDONLY)
-        rows, size = self.header.rows, self.header.row_bytes
-        self._sums = np.frombuffer(os.pread(self._file, 4 * rows, rows * size), dtype="<u4")
-        self._checked = np.zeros(rows, dtype=bool)
+        header = read_header(path)
+        file = os.open(path, os.O_RDONLY)
+        try:
+            sums = np.frombuffer(os.pread(file, 4 * header.rows, header.rows * header.row_bytes), dtype="<u4")
+            if len(sums) != header.rows:
+                raise ValueError(f"{path.name} has lost a part")
+            self._hold(path, header, file, sums)
+        except BaseException:
+            os.close(file)
+            raise
+
+    @classmethod
+    def of(cls, path: Path, header: Header, file: int, sums: npt.NDArray[np.uint32]) -> "Rows":
+        """The file at `path`, which is open as `file` and from now on closed by this; `sums` [rows] are its checksums."""
+        made = cls.__new__(cls)
+        made._hold(path, header, file, sums)
+        return made
+
+    def _hold(self, path: Path, header: Header, file: int, sums: npt.NDArray[np.uint32]) -> None:
+        self.path, self.header, self._sums = path, header, sums
+        self._checked = np.zeros(header.rows, dtype=bool)
+        self._file = file
 
     def read(self, row: int, out: Bytes) -> bool:
-        """Fill `out`, contiguous uint8 [row_bytes], with a row; False, once and for ever, if it is not what was written."""
-        got = os.preadv(self._file, [out.data], row * self.header.row_bytes)
+        """Fill `out`, contiguous uint8 [row_bytes], with a row; False if it is not what was written, and `out` is not to be used then."""
+        if os.preadv(self._file, [out.data], row * self.header.row_bytes) != self.header.row_bytes:
+            return False
         if not self._checked[row]:
-            self._checked[row] = got == self.header.row_bytes and zlib.crc32(out.data) == self._sums[row]
+            self._checked[row] = zlib.crc32(out.data) == self._sums[row]
         return bool(self._checked[row])
 
     def sound(self) -> bool:
@@ -69,7 +92,10 @@ class Rows:
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        os.close(self._file)
+        """Nothing can be read afterwards; closing again does nothing."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
 
 class Building:
@@ -80,6 +106,7 @@ class Building:
         self.path, self._rows, self._row_bytes = path, rows, row_bytes
         self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         self._file = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        self._finished: Rows | None = None
         self._sums = np.zeros(rows, dtype="<u4")
         self._have = np.zeros(rows, dtype=bool)
         self._lock = threading.Lock()
@@ -96,6 +123,8 @@ class Building:
 
     def read(self, row: int, out: Bytes) -> bool:
         """As Rows.read; False for a row that was not written yet."""
+        if self._finished is not None:
+            return self._finished.read(row, out)
         return self.has(row) and os.preadv(self._file, [out.data], row * self._row_bytes) == self._row_bytes
 
     @property
@@ -103,19 +132,33 @@ class Building:
         return bool(self._have.all())
 
     def finish(self, about: Mapping[str, object]) -> Rows:
-        """Make the file complete and open it; OSError when the disk is full. No fsync: after a power cut the checksums tell."""
+        """Make the file complete and hand it over, open; then `close` does nothing. No fsync: after a power cut the checksums tell.
+
+        OSError when the disk is full or somebody has removed the file: what was written can still be read, until `close`.
+        """
         text = json.dumps(about).encode()
         end = self._sums.tobytes() + text + _TAIL.pack(self._rows, self._row_bytes, len(text), zlib.crc32(text), _MAGIC)
         if os.pwrite(self._file, end, self._rows * self._row_bytes) != len(end):
             raise OSError("the disk took only a part")
-        os.close(self._file)
         os.replace(self._temporary, self.path)
-        return Rows(self.path)
+        header = Header(rows=self._rows, row_bytes=self._row_bytes, about=json.loads(text))
+        self._finished = Rows.of(self.path, header, self._file, self._sums)  # on the open file: opening it anew could fail
+        return self._finished
+
+    def abandon(self) -> None:
+        """Give the disk its room back, while other threads may still be writing or reading; `close` is still to come."""
+        self._have[:] = False
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+            os.ftruncate(self._file, 0)
 
     def close(self) -> None:
-        """Drop what was never finished."""
-        os.close(self._file)
-        self._temporary.unlink(missing_ok=True)
+        """Drop what was never finished; closing again does nothing."""
+        if self._finished is None and self._file >= 0:
+            file, self._file = self._file, -1
+            os.close(file)
+            with suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
 
 
 def read_header(path: Path) -> Header:
@@ -166,17 +209,34 @@ def evict(files: Iterable[Path], budget: int, *, spare: frozenset[Path] = frozen
             found.append((about.st_mtime, about.st_size, path))
     now, total, removed = time.time(), sum(size for _, size, _ in found), 0
     for modified, size, path in sorted(found):
-        crashed = path.suffix == ".tmp" and now - modified > _STALE_SECONDS
-        if crashed or (total - removed > budget and path not in spare and path.suffix != ".tmp"):
+        if _crashed(path, now - modified) or (total - removed > budget and path not in spare and path.suffix != ".tmp"):
             with suppress(OSError):
                 path.unlink()
                 removed += size
     return removed
 
 
+def being_filled(path: Path) -> bool:
+    """Whether some process is still writing this file; what a crash left long ago is not, and neither is what is gone."""
+    with suppress(OSError):
+        return path.suffix == ".tmp" and not _crashed(path, time.time() - path.stat().st_mtime)
+    return False
+
+
+def _crashed(path: Path, age: float) -> bool:
+    return path.suffix == ".tmp" and age > _STALE_SECONDS
+
+
 def budget_bytes(variable: str, default_gb: float) -> int:
-    """What all files of one cache together may take: the environment variable, in GB, else the default."""
+    """What all files of one cache together may take: the environment variable, in GB, else the default.
+
+    ConfigError when it is no number of GB.
+    """
+    text = os.environ.get(variable, "").strip()
     try:
-        return int(float(os.environ.get(variable, "")) * 2**30)
+        size = float(text or default_gb)
     except ValueError:
-        return int(default_gb * 2**30)
+        size = math.nan
+    if not 0 <= size < math.inf:
+        raise ConfigError(f"{variable} must be a number of GB, such as {default_gb:g}, or 0 to keep nothing; it is {text[:40]!r}.")
+    return int(size * 2**30)

@@ -3,6 +3,7 @@
 Images are hard links where the file system allows it. Not here: who decides which (pages), and finding what looks wrong.
 """
 
+import errno
 import json
 import os
 import re
@@ -63,7 +64,9 @@ def make_version(
         atomic_write(folder / "dataset.json", json.dumps(about, ensure_ascii=False, indent=1))
         folder.rename(workspace.dataset(str(about["id"])))
     except OSError as error:
-        raise DatasetError(f"The new version of {old.name} cannot be written ({error.strerror}). Make room on the disk.") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "Make room on the disk." if full else "Allow Thaw to write into the workspace folder."
+        raise DatasetError(f"The new version of {old.name} cannot be written ({error.strerror}). {remedy}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     sync_folder(workspace.datasets)
@@ -148,6 +151,8 @@ def _link(old: Dataset, images: tuple[Image, ...], folder: Path) -> None:
         (folder / part).mkdir(parents=True)
     for image in {image.file: image for image in images}.values():
         for path in (old.image_path(image), old.thumbnail_path(image)):
+            if not os.access(path, os.R_OK):
+                raise DatasetError(f"A file of the image {image.name!r} of {old.name} is gone or cannot be read. Import the dataset again.")
             target = folder / path.parent.name / path.name
             try:
                 os.link(path, target)
@@ -159,7 +164,9 @@ def _link(old: Dataset, images: tuple[Image, ...], folder: Path) -> None:
 
 def _about(workspace: Workspace, old: Dataset, images: tuple[Image, ...], changes: tuple[Change, ...], name: str) -> dict[str, object]:
     unique = unique_name(workspace, name)
-    left = [Problem(name=change.image, reason=f"Left out of this version: {change.why}") for change in changes if not change.to]
+    left = [  # a decision, not a file that could not be read
+        Problem(name=change.image, reason=f"Left out of this version: {change.why}", kind="note") for change in changes if not change.to
+    ]
     problems = (*old.problems, *left)
     layout = f"A version of {old.name}: {len(left)} images left out, {len(changes) - len(left)} with another class."
     card = examine(unique, old.classes, images, problems, layout=layout, given_splits=card_of(old).given_splits)

@@ -1,6 +1,8 @@
 """The caches as a person sees them: what is listed is what lies there, and what is removed is made again."""
 
 import json
+import os
+import time
 
 import pytest
 
@@ -51,7 +53,8 @@ def test_what_is_cleared_is_gone_and_made_again_with_the_same_answers(trained: W
 
 def test_what_a_crash_left_is_listed_and_cleared(trained: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     folder = next(trained.features.glob("*/"))
-    (folder / ".train-eval.rows.0a1b.tmp").write_bytes(b"half")
+    (left := folder / ".train-eval.rows.0a1b.tmp").write_bytes(b"half")
+    os.utime(left, (time.time() - 7 * 3600,) * 2)
     (folder / "strange.rows").write_bytes(b"no header")
     assert main(["cache"]) == 0
     said = capsys.readouterr().out
@@ -59,6 +62,13 @@ def test_what_a_crash_left_is_listed_and_cleared(trained: Workspace, capsys: pyt
     assert main(["cache", "--clear", "all"]) == 0 and not caches.files(trained)
     capsys.readouterr()
     assert main(["cache"]) == 0 and capsys.readouterr().out.strip() == "The caches are empty."
+
+
+def test_what_a_run_is_filling_stays_and_is_said_to(trained: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    (filling := next(trained.features.glob("*/")) / ".train-eval.rows.0a1b.tmp").write_bytes(b"half")
+    assert main(["cache", "--clear", "all"]) == 0
+    assert "1 file stays" in capsys.readouterr().out
+    assert [file.path for file in caches.files(trained)] == [filling] and not list(trained.pixels.iterdir())
 
 
 def test_an_unknown_cache_is_refused_by_name(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -249,7 +249,7 @@ def test_a_file_that_vanishes_meanwhile_is_no_error(tmp_path: Path) -> None:
     assert evict([*made.values(), tmp_path / "gone.rows"], 0) == 100
 
 
-@pytest.mark.parametrize(("text", "expected"), [("0", 0), ("0.5", 2**29), ("", 3 * 2**30), ("much", 3 * 2**30)])
+@pytest.mark.parametrize(("text", "expected"), [("0", 0), ("0.5", 2**29), ("", 3 * 2**30), (" 2 ", 2**31)])
 def test_the_budget_is_a_variable_with_a_default(monkeypatch: pytest.MonkeyPatch, text: str, expected: int) -> None:
     monkeypatch.setenv("THAW_SOME_GB", text)
     assert budget_bytes("THAW_SOME_GB", 3) == expected

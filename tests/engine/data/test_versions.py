@@ -1,7 +1,9 @@
 """Versions: the old dataset untouched, the others where they were, every change on record."""
 
+import errno
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,40 @@ def test_without_links_images_are_copied(workspace: Workspace, dataset: Dataset,
     made = make_version(workspace, dataset.id, excluded={0: "x"}, relabelled={})
     image = made.images[0]
     assert made.image_path(image).read_bytes() == dataset.image_path(dataset.images[1]).read_bytes()
+
+
+def test_an_image_that_is_gone_is_named_and_no_disk_is_blamed(workspace: Workspace, dataset: Dataset) -> None:
+    for path, restored in ((dataset.image_path(dataset.images[3]), True), (dataset.thumbnail_path(dataset.images[3]), False)):
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(DatasetError, match=r"gone or cannot be read\. Import the dataset again") as said:
+            make_version(workspace, dataset.id, excluded={0: "x"}, relabelled={})
+        assert dataset.images[3].name in str(said.value) and "disk" not in str(said.value)
+        if restored:
+            path.write_bytes(content)
+    assert not list(workspace.incoming.iterdir())
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "Make room on the disk"), (errno.EACCES, "Allow Thaw to write")])
+def test_the_remedy_is_that_of_the_cause(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", failing)
+    monkeypatch.setattr(shutil, "copyfile", failing)
+    with pytest.raises(DatasetError, match=remedy):
+        make_version(workspace, dataset.id, excluded={0: "x"}, relabelled={})
+
+
+def test_what_a_person_left_out_is_a_note_and_what_could_not_be_read_stays_an_error(workspace: Workspace, tmp_path: Path) -> None:
+    """result.csv of every run lists the latter as rows with an error."""
+    source = tmp_path / "source"
+    dataset = make_dataset(workspace, source, each=8)
+    made = make_version(workspace, dataset.id, excluded={1: "blurred"}, relabelled={})
+    assert [problem.kind for problem in made.problems if problem.name == dataset.images[1].name] == ["note"]
+    assert [problem for problem in made.problems if problem.kind == "input"] == [p for p in dataset.problems if p.kind == "input"]
 
 
 @pytest.mark.parametrize("kind", ["nothing", "same", "unknown image", "negative", "unknown class", "both", "empty class"])
