@@ -22,7 +22,7 @@ from engine.runs.comparison import Arm, Comparison, arm
 from engine.runs.comparisons import ComparisonStore
 from engine.runs.database import Json
 from engine.runs.errand import PACE_SECONDS
-from engine.runs.judgement import Judgement, judgement
+from engine.runs.judgement import Judgement, judgement, not_judged
 from engine.runs.run import Run
 from engine.runs.store import RunStore
 from engine.runs.supervisor import Supervisor
@@ -95,11 +95,13 @@ def report(chosen: argparse.Namespace, supervisor: Supervisor, known: Comparison
 
 
 def write_files(supervisor: Supervisor, known: Comparison, runs: Sequence[Run], folder: Path) -> None:
-    """comparison.csv, and result.csv when something has finished, into `folder`."""
+    """comparison.csv, and result.csv when something that counts has finished, into `folder`."""
+    excluded = not_judged(supervisor.workspace, runs)
     try:
         folder.expanduser().mkdir(parents=True, exist_ok=True)
         atomic_write(folder.expanduser() / "comparison.csv", takeaway.comparison_csv(supervisor.workspace, known, runs))
-        atomic_write(folder.expanduser() / "result.csv", takeaway.result_csv(supervisor.workspace, known, runs))
+        if any(run.status == "finished" and run.id not in excluded for run in runs):
+            atomic_write(folder.expanduser() / "result.csv", takeaway.result_csv(supervisor.workspace, known, runs))
     except OSError as error:
         raise EngineError(f"{folder} cannot be written ({error.strerror}). Choose another folder with --out.") from error
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine import devices
 from engine.bench.outcome import Outcome
 from engine.bench.setting import Setting
 from engine.config import RunConfig
@@ -50,15 +51,19 @@ class Given:
 def train_bare(setting: Setting, configs: Sequence[RunConfig]) -> Outcome:
     """All `configs`, which start from the same weights and see the same views, over one pass of what they share."""
     given = _given(setting, configs)
+    devices.synchronise(setting.place)
     started = time.perf_counter()
     kept = _pass(given)
+    devices.synchronise(setting.place)
     seconds = time.perf_counter() - started
     accuracies: list[float] = []
     state: dict[str, Tensor] = {}
     for config, plan in zip(configs, given.plans, strict=True):
         chain = _laid_out(setting, config.seed, given.numerics)
+        devices.synchronise(setting.place)
         started = time.perf_counter()
         accuracy, state = _Training(given, chain, plan, config).run(kept)
+        devices.synchronise(setting.place)
         seconds += time.perf_counter() - started
         accuracies.append(accuracy)
     return Outcome(seconds=seconds, accuracy=sum(accuracies) / len(accuracies), state=state, about={"precision": given.numerics.name})

@@ -42,7 +42,7 @@ def run(chosen: argparse.Namespace, recipe: Recipe, rows: list[Row], without: tu
     if chosen.parts:
         parts.measure_parts(folder, recipe, chosen.repetitions, _say)
     if chosen.pages:
-        atomic_write(folder / PAGES, json.dumps(pagetimes.measure(folder, recipe, _say), indent=1))
+        atomic_write(folder / PAGES, json.dumps({"backbone": recipe.backbone, **pagetimes.measure(folder, recipe, _say)}, indent=1))
     _say(f"The results are in {write_report([folder], folder / 'report.md')}.")
     if chosen.write:
         folders = [folder, *(Path(name).expanduser().resolve() for name in chosen.beside)]

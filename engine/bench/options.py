@@ -60,7 +60,7 @@ def recipe_of(chosen: argparse.Namespace) -> "Recipe":
         epochs=chosen.epochs,
         backbone=chosen.backbone,
         image_size=chosen.image_size,
-        device=chosen.device,
+        device=str(devices.pick(chosen.device)),
         threads=devices.set_threads(chosen.threads),
         source=source,
     )

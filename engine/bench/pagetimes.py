@@ -90,7 +90,11 @@ def _speed(workspace: Workspace, run: Run, recipe: Recipe) -> float:
     seen: list[tuple[float, int]] = []
     until = time.monotonic() + WINDOW_SECONDS
     while time.monotonic() < until or len(seen) < 3:
-        about = RunStore(workspace).get(run.id).progress
+        now = RunStore(workspace).get(run.id)
+        if now.status != "running" or time.monotonic() > until + _PATIENCE_SECONDS:
+            why = now.error or f"it is {now.status}"
+            raise EngineError(f"The run that was to train while pages are measured does not go on: {why}. Start the bench again.")
+        about = now.progress
         if "step" in about:
             images = (about["epoch"] - 1) * recipe.images + min(about["step"] * recipe.batch_size, recipe.images)
             if not seen or images > seen[-1][1]:

@@ -15,7 +15,7 @@ import torch
 
 from engine.bench import thaw
 from engine.bench.measurements import Measurement, Measurements
-from engine.bench.rows import PART
+from engine.bench.rows import FEW_SEEDS, PART
 from engine.bench.runner import Say, key_of
 from engine.bench.setting import Recipe, Setting, prepare
 from engine.config import RunConfig
@@ -85,19 +85,19 @@ PARTS: tuple[Part, ...] = (
     Part(
         name="model",
         trainings=("linear_probe",),
-        seeds=5,
+        seeds=FEW_SEEDS,
         without=lambda: patch.object(Warm, "take", lambda *_: None),
     ),
     Part(
         name="memory",
         trainings=("linear_probe",),
-        seeds=5,
+        seeds=FEW_SEEDS,
         without=lambda: patch.object(kept.FeatureSource, "instant", lambda *_: False),
     ),
     Part(
         name="saving",
         trainings=("linear_probe",),
-        seeds=5,
+        seeds=FEW_SEEDS,
         without=lambda: patch.object(saver, "SHARE", 0),
     ),
 )

@@ -4,19 +4,24 @@ Loads without torch. Not here: measuring, the arithmetic of the table.
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from engine.bench import plots
 from engine.bench.arithmetic import Line, Spread, line, spread
 from engine.bench.measurements import Key, Measurements
+from engine.bench.photographs import HEIGHT, WIDTH
 from engine.bench.rows import AGAIN, PART, ROWS, SEEDS, TITLES
 from engine.workspace import atomic_write
 
 ABOUT, PAGES = "about.json", "pages.json"
 GROWTH = "growth of "
+_NO_GPU_NAMED = re.compile(r"\d+ cores, (\d+ GiB|unknown memory)")
+"""In `machine`, where a GPU would stand between. Measurements of earlier versions say `auto` for the device that was taken."""
 
 _HEAD = """# Performance
 
@@ -58,9 +63,9 @@ def write_report(folders: Sequence[Path], page: Path) -> Path:
         if figures:
             parts.append(_growth(figures, page.stem))
         if (folder / PAGES).is_file():
-            parts.append(page_table(json.loads((folder / PAGES).read_text())))
-    if not any("cuda" in made.key.device for folder in folders for made in Measurements(folder)):
-        parts.insert(1, "A dash stands for what was not measured. Nothing on this page was measured on a GPU.\n")
+            parts.append(page_table(json.loads((folder / PAGES).read_text()), like.backbone))
+    nowhere_else = " Nothing on this page was measured on a GPU." if all(map(_on_cpu, folders)) else ""
+    parts.insert(1, f"A dash stands for what was not measured.{nowhere_else}\n")
     atomic_write(page, "\n".join(parts))
     return page
 
@@ -121,8 +126,19 @@ def growth_plots(measurements: Measurements, like: Key) -> dict[str, str]:
     return figures
 
 
-def page_table(pages: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The section on pages: how fast they answer, and what it costs training that somebody looks."""
+def _on_cpu(folder: Path) -> bool:
+    """Whether everything in `folder` is known to have been measured on a CPU."""
+    about = json.loads((folder / ABOUT).read_text())
+    auto_was_cpu = _NO_GPU_NAMED.search(about["machine"]) is not None
+    used = {about["like"]["device"], *(made.key.device for made in Measurements(folder))}
+    return all(device == "cpu" or (device == "auto" and auto_was_cpu) for device in used)
+
+
+def page_table(pages: dict[str, Any], backbone: str) -> str:
+    """The section on pages: how fast they answer, and what it costs training that somebody looks.
+
+    `backbone` trained meanwhile where the file, of an earlier version, does not say so.
+    """
     rows = [f"| {name} | {times['idle']:.0f} | {times['training']:.0f} |" for name, times in pages["reruns"].items()]
     speeds = pages["throughput"]["images_per_second"]
     alone = next(iter(speeds.values()))
@@ -130,7 +146,8 @@ def page_table(pages: dict[str, dict[str, dict[str, float]]]) -> str:
     return "\n".join(
         [
             "### Pages\n",
-            "95th percentile of the milliseconds from a key press to a page that stands still, idle and while resnet18 trains:\n",
+            "95th percentile of the milliseconds from a key press to a page that stands still, idle and while "
+            f"{pages.get('backbone', backbone)} trains:\n",
             *("| page | idle | while training |", "|---|--:|--:|", *rows, ""),
             *("| somebody looks | images a second | of headless |", "|---|--:|--:|", *seen, ""),
         ]
@@ -145,7 +162,7 @@ def _conditions(about: dict[str, str], like: Key, repetitions: int) -> str:
         threads=like.threads,
         images=like.images,
         validation=about["validation_images"],
-        data="generated photographs (500 by 375 pixels)" if like.data == "generated" else f"the folder `{like.data}`",
+        data=f"generated photographs ({WIDTH} by {HEIGHT} pixels)" if like.data == "generated" else f"the folder `{like.data}`",
         backbone=like.backbone,
         side=f"{about['side']} pixels",
         epochs=like.epochs,

@@ -15,6 +15,8 @@ AGAIN = "thaw again"
 PART = "part"
 """The contender under whose name the parts of Thaw are measured, on and off."""
 SEEDS = 20
+FEW_SEEDS = 5
+"""Of the parts that only count between runs."""
 VIEWS = 4
 
 ONE: dict[str, Settings] = {
@@ -67,11 +69,6 @@ ROWS: dict[str, Row] = {
 }
 
 
-def trainings_of(rows: list[Row]) -> tuple[str, ...]:
-    """Every training that the classic loop and fastai have to be measured in for these rows, once."""
-    return tuple(dict.fromkeys(training for row in rows for training in row.trainings))
-
-
 TITLES = {
     "activations": "frozen activations kept: linear probe",
     "deep_activations": "frozen activations kept: last block",
@@ -79,8 +76,8 @@ TITLES = {
     "pixels": "decoded pixels kept: full fine-tuning",
     "format": "number format measured instead of fp32: full fine-tuning",
     "ahead": "batches made ahead in a thread: full fine-tuning",
-    "model": "the built model kept between runs: 5 seeds of a linear probe",
-    "memory": "small activations read without a thread: 5 seeds of a linear probe",
-    "saving": "short epochs saved together: 5 seeds of a linear probe",
+    "model": f"the built model kept between runs: {FEW_SEEDS} seeds of a linear probe",
+    "memory": f"small activations read without a thread: {FEW_SEEDS} seeds of a linear probe",
+    "saving": f"short epochs saved together: {FEW_SEEDS} seeds of a linear probe",
 }
 """The optimisations that are measured one by one, by name."""

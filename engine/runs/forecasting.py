@@ -119,17 +119,24 @@ def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, f
     training.chain.train_blocks(set())
     cuts = sorted({slot.cut for slot in readings(training.outline, training.plan, config)})
     chunk, costs = images[:CHUNK], {}
+    computed = images_computed(len(chunk), training.device.type, cacheable=training.chain.cacheable)
     with training.autocast():
         training.chain(chunk)  # the first pass sets things up
+        devices.synchronise(training.device)
         spent, x, at = 0.0, chunk, 0
         for stop in [*cuts, len(training.chain.blocks)]:
             began = time.perf_counter()
             x = through_frozen(training.chain, x, at, stop)
             devices.synchronise(training.device)
             spent, at = spent + time.perf_counter() - began, stop
-            costs[stop] = Cost(seconds=spent / max(len(chunk), CHUNK), size_bytes=x[:1].numel() * x.element_size())
+            costs[stop] = Cost(seconds=spent / computed, size_bytes=x[:1].numel() * x.element_size())
     forward = costs.pop(len(training.chain.blocks)).seconds
     return Measured(costs=costs, forward=forward, decode=decode, steps=()), images, decode
+
+
+def images_computed(images: int, kind: str, *, cacheable: bool) -> int:
+    """How many images frozen blocks compute when they are given so many: a CPU fills up to a chunk, see training.prefix."""
+    return max(images, CHUNK) if kind == "cpu" and cacheable else images
 
 
 def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tuple[float, ...], int]:
@@ -158,7 +165,7 @@ def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tupl
 def _memory(session: Session, images: torch.Tensor, trainable: int) -> Iterator[str]:
     """One sentence where a batch will not fit as a whole; then the steps are timed in parts."""
     training, config = session.training, session.config
-    standing = foresight.standing_bytes(training.outline, trainable, config.optimizer)
+    standing = foresight.training_bytes(trainable, config.optimizer)
     parts = foresight.parts_needed(devices.memory_free(training.device), standing, _an_image(session, images), len(images))
     if parts == 0:
         yield f"{config.strategy} does not fit into memory: not even a single image does. Choose a smaller image size or backbone."

@@ -45,7 +45,10 @@ class Seconds:
 def foresee(
     outline: Outline, plan: FreezePlan, config: RunConfig, measured: Measured, kept: Collection[Slot], images: Mapping[Split, int]
 ) -> Seconds:
-    """Seconds of a run that reads what is in `kept`; `images` counts each split. As if no epoch were cut short."""
+    """Seconds of a run that reads what is in `kept`; `images` counts each split. As if only a time budget cut training short.
+
+    The budget holds for training and the tries before it together, and with fewer epochs there is less to validate.
+    """
     epochs = validation = 0.0
     for number in range(plan.epochs):
         reach = untouched(outline, plan, number)
@@ -57,10 +60,11 @@ def foresee(
         validation += images["val"] * (measured.forward - _read(measured, kept, Slot(split="val", view=None, cut=reach)))
     last = untouched(outline, plan, plan.epochs - 1)
     answers = sum(images[split] * (measured.forward - _read(measured, kept, Slot(split=split, view=None, cut=last))) for split in SPLITS)
-    trials = 1 + (config.tune if config.tune > 1 else 0)
-    limit = 60.0 * config.max_minutes or float("inf")
+    trials = 1 + (config.tune if config.tune > 1 and images["val"] else 0)
     epochs += images["train"] * measured.decode * _planes(config, plan.epochs)
-    return Seconds(epochs=min(epochs * trials, limit), validation=validation * trials, answers=answers)
+    whole, limit = epochs * trials, 60.0 * config.max_minutes
+    share = limit / whole if 0 < limit < whole else 1.0
+    return Seconds(epochs=share * whole, validation=share * trials * validation, answers=answers)
 
 
 def filling(kept: Collection[Slot], costs: Mapping[int, Cost], images: Mapping[Split, int]) -> tuple[float, int]:
@@ -72,9 +76,9 @@ def filling(kept: Collection[Slot], costs: Mapping[int, Cost], images: Mapping[S
     return seconds, sum(images[slot.split] * costs[slot.cut].size_bytes for slot in kept)
 
 
-def standing_bytes(outline: Outline, trainable: int, optimizer: str) -> int:
-    """What a model takes before any image: its values, and of those that train a gradient and the moments of the optimizer."""
-    return VALUE_BYTES * (outline.size + trainable * (1 + _MOMENTS[optimizer]))
+def training_bytes(trainable: int, optimizer: str) -> int:
+    """What training takes before any image, beside the model itself: a gradient and the moments of the optimizer of what trains."""
+    return VALUE_BYTES * trainable * (1 + _MOMENTS[optimizer])
 
 
 def checkpoint_bytes(outline: Outline, trainable: int, optimizer: str) -> int:
@@ -84,7 +88,7 @@ def checkpoint_bytes(outline: Outline, trainable: int, optimizer: str) -> int:
 
 
 def parts_needed(free: int, standing: int, an_image: int, batch: int) -> int:
-    """In how many parts a batch has to be computed to fit into `free` bytes; 0 when not even one image fits."""
+    """In how many parts a batch has to be computed to fit into `free` bytes, the model there already; 0 when not even one image fits."""
     room = free - standing
     parts = 1
     while room < an_image * -(-batch // parts):

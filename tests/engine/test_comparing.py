@@ -104,6 +104,21 @@ def test_a_run_that_fails_does_not_keep_the_others_from_training(
     assert statuses(imported, made) == ["failed", "failed", "finished", "finished"]
 
 
+def test_when_every_run_fails_that_is_what_is_told_and_the_table_is_written(
+    imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.runs.supervisor import Supervisor
+
+    def fail(self: Supervisor, claimed: Run, device: str, **options: Any) -> None:
+        RunStore(imported).finish(claimed.id, "failed", "The loss is not a number.")
+
+    made = queued(capsys)
+    monkeypatch.setattr(Supervisor, "do_run", fail)
+    assert main(["compare", "--resume", made, "--out", str(tmp_path / "out")]) == 2
+    assert "4 of 4 runs failed." in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["comparison.csv"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -11,7 +11,7 @@ from engine.bench import plots
 from engine.bench.arithmetic import line, of_row
 from engine.bench.measurements import RAW, Key, Measurement, Measurements
 from engine.bench.parts import PARTS
-from engine.bench.report import ABOUT, PAGES, write_report
+from engine.bench.report import ABOUT, PAGES, page_table, write_report
 from engine.bench.rows import AGAIN, PART, ROWS, TITLES
 
 LIKE = Key(
@@ -111,6 +111,30 @@ def test_the_page_shows_what_was_measured(measurements: Measurements, tmp_path: 
     picture = ElementTree.parse(page.parent / "performance" / "images.svg").getroot()
     dots = [element for element in picture.iter() if element.tag.endswith("circle")]
     assert len(dots) == 2 and dots[0].get("cy") == dots[1].get("cy"), "10 ms an image, for few and for many"
+
+
+@pytest.mark.parametrize(
+    ("device", "machine", "said"),
+    [
+        ("cpu", "A processor, 8 cores, 32 GiB, Linux", True),
+        ("auto", "A processor, 8 cores, 32 GiB, Linux", True),  # measured by an earlier version
+        ("auto", "A processor, 8 cores, A GPU, 32 GiB, Linux", False),
+        ("cuda:0", "A processor, 8 cores, A GPU, 32 GiB, Linux", False),
+    ],
+)
+def test_the_page_says_that_there_was_no_gpu_only_when_there_was_none(tmp_path: Path, device: str, machine: str, said: bool) -> None:
+    about = {"command": "c", "date": "d", "machine": machine, "validation_images": 16, "side": 224}
+    like = replace(LIKE, device=device)
+    (tmp_path / ABOUT).write_text(json.dumps({**about, "like": asdict(like)}))
+    Measurements(tmp_path).add(Measurement(key=replace(like, contender="thaw", what="linear_probe"), seconds=1.0))
+    text = write_report([tmp_path], tmp_path / "report.md").read_text()
+    assert ("Nothing on this page was measured on a GPU." in text) is said and "A dash stands for" in text
+
+
+def test_the_page_names_what_trained_while_pages_were_measured() -> None:
+    found = {"reruns": {}, "throughput": {"images_per_second": {"nobody": 1.0}}}
+    assert "while vgg11 trains" in page_table({"backbone": "vgg11", **found}, "resnet18")
+    assert "while resnet50 trains" in page_table(found, "resnet50")
 
 
 def test_every_part_has_a_title_and_a_way_to_do_without_it() -> None:

@@ -3,12 +3,14 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.bench import fastai_loop
+from engine import devices
+from engine.bench import bare, fastai_loop
 from engine.bench.bare import train_bare
 from engine.bench.classic import classic_model, fixed_transform, loaders, train_classic
 from engine.bench.rows import ONE
@@ -85,6 +87,16 @@ def thaw_weights(setting: Setting, config: RunConfig) -> tuple[float, dict[str, 
         run = RunStore(workspace).enqueue(config, owner="tests")
         finished = [event for event in execute(run, workspace, device="cpu") if event["event"] == "finished"]
         return finished[0]["summary"]["val_accuracy"], load_file(workspace.run(run.id) / "best.safetensors")
+
+
+def test_the_bare_computation_waits_for_the_device_whenever_it_looks_at_the_clock(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(bare, "time", SimpleNamespace(perf_counter=lambda: float(seen.append("clock") or len(seen))))
+    monkeypatch.setattr(devices, "synchronise", lambda place: seen.append("device"))
+    train_bare(setting, [setting.config("linear_probe", seed) for seed in (0, 1)])
+    assert seen == ["device", "clock"] * 6
 
 
 def test_bare_trains_several_at_once_as_it_trains_each(setting: Setting) -> None:

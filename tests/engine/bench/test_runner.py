@@ -1,16 +1,22 @@
 """Who is measured when, and that what has been measured is left alone."""
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
+import torch
 
-from engine.bench import options, runner
+from engine import devices
+from engine.bench import command, options, pagetimes, runner
 from engine.bench.outcome import Outcome
+from engine.bench.report import PAGES
 from engine.bench.rows import CONTENDERS, ROWS
 from engine.bench.setting import Recipe
 from engine.cli import main
-from engine.errors import ConfigError
+from engine.config import RunConfig
+from engine.errors import ConfigError, EngineError
+from engine.runs.store import RunStore
 from engine.workspace import Workspace
 
 
@@ -62,6 +68,33 @@ def test_options_that_cannot_be_are_refused_in_a_sentence(
 ) -> None:
     assert main(["bench", *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_the_device_is_known_by_name_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = argparse.ArgumentParser()
+    options.add_options(parser)
+    monkeypatch.setattr(devices, "pick", {"auto": torch.device("cuda:1"), "cpu": torch.device("cpu")}.__getitem__)
+    monkeypatch.setattr(devices, "set_threads", lambda threads: 1)
+    assert [options.recipe_of(parser.parse_args(words)).device for words in ([], ["--device", "cpu"])] == ["cuda:1", "cpu"]
+
+
+def test_pages_are_kept_with_what_trained_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = argparse.ArgumentParser()
+    options.add_options(parser)
+    found = {"reruns": {}, "throughput": {"images_per_second": {"nobody": 2.0}}}
+    monkeypatch.setattr(pagetimes, "measure", lambda *_: found)
+    recipe = Recipe(images=16, epochs=2, backbone="resnet34", device="cpu")
+    command.run(parser.parse_args(["--pages", "--out", str(tmp_path)]), recipe, [], ("fastai",))
+    assert json.loads((tmp_path / PAGES).read_text()) == {"backbone": "resnet34", **found}
+    assert "while resnet34 trains" in (tmp_path / "report.md").read_text()
+
+
+def test_a_run_that_dies_ends_the_measuring_of_pages(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RunStore(workspace)
+    run = store.enqueue(RunConfig(dataset="d", backbone="resnet18"), owner="tests")
+    store.finish(run.id, "failed", "The disk is full.")
+    with pytest.raises(EngineError, match=r"does not go on: The disk is full.*Start the bench again"):
+        pagetimes._speed(workspace, run, Recipe(images=16, epochs=2))
 
 
 def test_growth_alone_measures_no_rows() -> None:

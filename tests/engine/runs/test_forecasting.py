@@ -1,8 +1,10 @@
 """The forecast: its parts add up, what is shared is paid once, what does not fit is said, and nothing is left or moved."""
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,10 +12,12 @@ import torch
 from engine import devices
 from engine.config import RunConfig, to_json
 from engine.errors import ConfigError
+from engine.models.chain import Chain
 from engine.runs import forecasting, forecasts
 from engine.runs.session import open_session
 from engine.runs.store import RunStore
 from engine.runs.tasks import TASKS
+from engine.training.foresight import Measured
 from engine.workspace import Workspace
 from tests.pictures import make_dataset
 
@@ -93,13 +97,39 @@ def test_a_batch_that_does_not_fit_is_said_with_its_parts(workspace: Workspace, 
     monkeypatch.setattr(devices, "memory_free", lambda device: 1 << 50)
     assert foretold(workspace, config)["problems"] == []
     monkeypatch.setattr(forecasting, "_an_image", lambda session, images: 1_000_000)
-    standing = 4 * 4 * 11_178_051  # values, gradients and two moments of a resnet18 with three classes
+    standing = 3 * 4 * 11_178_051  # gradients and two moments of a resnet18 with three classes, which is there already
     monkeypatch.setattr(devices, "memory_free", lambda device: standing + 3_000_000)
     (said,) = foretold(workspace, config)["problems"]
     assert "full_finetune does not fit into memory with batches of 8" in said and "in 4 parts" in said
     monkeypatch.setattr(devices, "memory_free", lambda device: 1000)
     (said,) = foretold(workspace, config)["problems"]
     assert "not even a single image" in said and "smaller image size" in said
+
+
+@pytest.mark.parametrize(("cacheable", "computed"), [(True, 16), (False, 8)])
+def test_frozen_blocks_are_paid_for_as_many_images_as_they_compute(
+    workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch, cacheable: bool, computed: int
+) -> None:
+    """Every look at this clock is a second later, so each stretch of blocks takes one: for 8 images, or the 16 they are filled up to."""
+    measured: list[Measured] = []
+    real, ticks = forecasting._frozen, itertools.count()
+
+    def noted(session, source):
+        made = real(session, source)
+        measured.append(made[0])
+        return made
+
+    monkeypatch.setattr(Chain, "cacheable", property(lambda chain: cacheable))
+    monkeypatch.setattr(forecasting, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    monkeypatch.setattr(forecasting, "_frozen", noted)
+    foretold(workspace, config)
+    (made,) = measured
+    assert made.costs[min(made.costs)].seconds == 1 / computed
+
+
+def test_only_a_cpu_fills_a_chunk_up() -> None:
+    of = forecasting.images_computed
+    assert (of(4, "cpu", cacheable=True), of(4, "cpu", cacheable=False), of(4, "cuda", cacheable=True)) == (16, 4, 4)
 
 
 def test_a_full_disk_is_said(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
