@@ -115,7 +115,7 @@ def besides(judged: Judged) -> str:
     found, records = judged.judgement.verdict, judged.judgement.table.to_dict("records")
     if found is None or not found.rivals:
         return ""
-    spent = {str(row["label"]): (row["seconds"] or 0.0, row["cache_seconds"] or 0.0) for row in records}
+    spent = {str(row["label"]): (_times(row["seconds"], 1) or 0.0, _times(row["cache_seconds"], 1) or 0.0) for row in records}
     seconds, shared = spent[found.cheapest]
     if not shared > seconds:
         return ""

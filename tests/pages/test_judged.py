@@ -1,6 +1,7 @@
 """What the page keeps of a comparison: nothing is computed twice, nothing stale is shown, and figures say what the numbers say."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -186,3 +187,12 @@ def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(works
     worse = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1, settings={"lr": 0.5}), arm("full_finetune", seeds=2))
     compared.finish_all(workspace, worse, dataset, {"linear_probe": 0.3, "full_finetune": 0.97}, images=60)
     assert outcome.besides(now(workspace, worse)) == ""  # 80 seconds of training
+
+
+def test_a_run_that_does_not_say_what_it_computed_once_is_taken_to_have_computed_nothing(workspace: Workspace, dataset: Dataset) -> None:
+    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
+    compared.finish_all(workspace, known, dataset, {"linear_probe": 0.8, "full_finetune": 0.99}, images=12)
+    found = now(workspace, known)
+    table = found.judgement.table.assign(cache_seconds=[4.0, None])
+    said = outcome.besides(replace(found, judgement=replace(found.judgement, table=table)))
+    assert "4.0 s a run of linear_probe and 0.0 s a run of full_finetune" in said
