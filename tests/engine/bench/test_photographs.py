@@ -34,12 +34,12 @@ def test_made_photographs_are_a_pure_function_of_the_seed(tmp_path: Path) -> Non
     assert not set(contents[0]) & set(contents[2])
 
 
-def test_a_class_is_a_faint_tint_and_texture_on_otherwise_equal_pictures() -> None:
+def test_a_class_is_a_tint_and_texture_on_otherwise_equal_pictures() -> None:
     pictures = [np.asarray(photograph(label, np.random.default_rng(0), (128, 96)), float) for label in range(CLASSES)]
     for first in range(CLASSES):
         for second in range(first):
             difference = pictures[first] - pictures[second]
-            assert 3 < np.abs(difference).mean() < pictures[first].std(), "neither nothing nor everything"
+            assert 3 < np.abs(difference).mean() < 1.25 * pictures[first].std(), "neither nothing nor everything"
             assert np.abs(difference.mean((0, 1))).max() > 5, "the tint"
             assert difference.std((0, 1)).min() > 2, "the stripes"
 
