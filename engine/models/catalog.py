@@ -88,7 +88,8 @@ def load_catalog(workspace: Workspace) -> Catalog | None:
         content = json.loads(_path(workspace).read_text())
         if content["version"] != torchvision_version():
             return None
-        backbones = tuple(_backbone(raw, checkpoints_folder()) for raw in content["backbones"])
+        folder = checkpoints_folder()
+        backbones = tuple(_backbone(raw, folder) for raw in content["backbones"])
     except (OSError, ValueError, KeyError, TypeError):  # missing, or of another release: it is only a cache
         return None
     return Catalog(version=content["version"], backbones=backbones)

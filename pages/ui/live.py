@@ -185,13 +185,23 @@ def _progress(run: Run, rows: Rows) -> None:
     step, steps = int(run.progress.get("step") or 0), int(run.progress.get("steps") or 0)
     planned, behind = forecast.epochs_planned(run), forecast.epochs_done(run, rows)
     seconds = forecast.seconds_left(run, rows)
-    left = "measuring the time left" if seconds is None else f"about {text.duration(seconds)} left" if seconds > 1 else "almost done"
-    left = "paused" if run.paused else left
+    left = "paused" if run.paused else _time_left(run, rows, seconds)
     st.progress(min(behind / planned, 1.0), text=f"Epoch {min(int(behind) + 1, planned)} of {planned} · {left}")
     if not steps or int(run.progress.get("epoch") or 0) <= len(rows):  # what is known is of an epoch that has ended
         st.progress(0.0, text="Next epoch …" if rows else "Getting ready …")
     else:
         st.progress(min(step / steps, 1.0), text=f"Step {step:,} of {steps:,}" + (" · validating" if step == steps else ""))
+
+
+def _time_left(run: Run, rows: Rows, seconds: float | None) -> str:
+    """A phase to come may train more than the one that was measured."""
+    if seconds is None:
+        return "measuring the time left"
+    started = run.started or {}
+    more = phase_of(started, len(rows) + 1) + 1 < len(cast(Sequence, started.get("phases") or ()))
+    if more:
+        return f"at least {text.duration(seconds)} left, phases to come may be slower"
+    return f"about {text.duration(seconds)} left" if seconds > 1 else "almost done"
 
 
 def _left(run: Run, measured: Mapping[str, tuple[Run, Rows]]) -> float | None:
