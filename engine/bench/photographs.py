@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from engine.bench.rows import HEIGHT, WIDTH
 from engine.data.importer import IMAGE_SUFFIXES
 from engine.errors import DatasetError
 
-WIDTH, HEIGHT = 500, 375
 CLASSES = 5
 QUALITY = 90
 _OCTAVES = ((3, 38.0), (8, 26.0), (24, 18.0), (72, 12.0))

@@ -14,8 +14,7 @@ from typing import Any
 from engine.bench import plots
 from engine.bench.arithmetic import Line, Spread, line, spread
 from engine.bench.measurements import Key, Measurements
-from engine.bench.photographs import HEIGHT, WIDTH
-from engine.bench.rows import AGAIN, PART, ROWS, SEEDS, TITLES
+from engine.bench.rows import AGAIN, HEIGHT, PART, ROWS, SEEDS, TITLES, WIDTH
 from engine.workspace import atomic_write
 
 ABOUT, PAGES = "about.json", "pages.json"

@@ -18,6 +18,8 @@ SEEDS = 20
 FEW_SEEDS = 5
 """Of the parts that only count between runs."""
 VIEWS = 4
+WIDTH, HEIGHT = 500, 375
+"""Pixels of a photograph that is made."""
 
 ONE: dict[str, Settings] = {
     "linear_probe": {"strategy": "linear_probe"},

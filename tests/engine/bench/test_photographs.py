@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.bench.photographs import CLASSES, HEIGHT, WIDTH, make_photographs, photograph, take_photographs
+from engine.bench.photographs import CLASSES, make_photographs, photograph, take_photographs
+from engine.bench.rows import HEIGHT, WIDTH
 from engine.errors import DatasetError
 from tests.pictures import write_folders
 
