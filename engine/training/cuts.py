@@ -3,11 +3,13 @@
 Not here: computing or storing them (features).
 """
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.data.records import SPLITS, Split
+from engine.data.rows import MOST_KEPT_VIEWS
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
 from engine.training.plan import FreezePlan, untouched
@@ -36,13 +38,17 @@ class Cost:
 
 
 def readings(outline: Outline, plan: FreezePlan, config: RunConfig, *, epoch: int = 0) -> Counter[Slot]:
-    """How often a run will ask for the inputs of which block from `epoch` on, to train, to validate and for its last predictions."""
+    """How often a run will ask for the inputs of which block from `epoch` on, to train, to validate and for its last predictions.
+
+    Of the first 32 views only: no more are kept.
+    """
     wanted: Counter[Slot] = Counter()
     for number in range(epoch, plan.epochs):
         cut = untouched(outline, plan, number)
         wanted[Slot(split="val", view=None, cut=cut)] += 1
-        if config.mix == "none":
-            wanted[Slot(split="train", view=number % config.views if config.views else None, cut=cut)] += 1
+        view = number % config.views if config.views else None
+        if config.mix == "none" and (view is None or view < MOST_KEPT_VIEWS):
+            wanted[Slot(split="train", view=view, cut=cut)] += 1
     last = untouched(outline, plan, plan.epochs - 1)
     wanted.update(Slot(split=split, view=None, cut=last) for split in SPLITS)
     return Counter({slot: count for slot, count in wanted.items() if slot.cut > 0})
@@ -56,33 +62,42 @@ def worth_keeping(
     A slot is worth it when the seconds it saves are more than those of writing and reading its bytes. What it saves counts from
     the deepest cut before it that is kept.
     """
-    kept, chosen = set(have), []
-    open_slots = {slot for slot in wanted if slot not in kept}
-    while open_slots:
-        gains = {slot: _gain(slot, wanted, costs, kept) for slot in open_slots}
-        best = max(sorted(open_slots, key=_order), key=lambda slot: gains[slot] / costs[slot.cut].size_bytes)
-        open_slots.remove(best)
-        size = costs[best.cut].size_bytes * images[best.split]
-        if gains[best] > 0 and size <= budget:
+    kept, reads, chosen = _cuts_of(have), _cuts_of(wanted), []
+    unknown = sorted((slot for slot in wanted if slot.cut not in kept[_pictures(slot)]), key=_order)  # of equal bargains the first
+    gains = {slot: _gain(slot, wanted, costs, reads[_pictures(slot)], kept[_pictures(slot)]) for slot in unknown}
+    while gains:
+        best = max(gains, key=lambda slot: gains[slot] / costs[slot.cut].size_bytes)
+        gain, size, pictures = gains.pop(best), costs[best.cut].size_bytes * images[best.split], _pictures(best)
+        if gain > 0 and size <= budget:
             chosen.append(best)
-            kept.add(best)
+            kept[pictures].add(best.cut)
             budget -= size
+            for other in (replace(best, cut=cut) for cut in reads[pictures]):  # what is kept of one plane says nothing of another
+                if other in gains:
+                    gains[other] = _gain(other, wanted, costs, reads[pictures], kept[pictures])
     return tuple(chosen)
 
 
-def _gain(slot: Slot, wanted: Mapping[Slot, int], costs: Mapping[int, Cost], kept: set[Slot]) -> float:
-    """Seconds an image saved by keeping `slot` beside `kept`."""
-    before = max((other.cut for other in kept if _same_pictures(other, slot) and other.cut < slot.cut), default=0)
-    after = min((other.cut for other in kept if _same_pictures(other, slot) and other.cut > slot.cut), default=None)
-    uses = sum(count for other, count in wanted.items() if _same_pictures(other, slot) and slot.cut <= other.cut < (after or other.cut + 1))
+def _gain(slot: Slot, wanted: Mapping[Slot, int], costs: Mapping[int, Cost], reads: Iterable[int], kept: Iterable[int]) -> float:
+    """Seconds an image saved by keeping `slot` beside the cuts `kept` of the same pictures, of which the cuts `reads` are wanted."""
+    before = max((cut for cut in kept if cut < slot.cut), default=0)
+    after = min((cut for cut in kept if cut > slot.cut), default=math.inf)
+    uses = sum(wanted[replace(slot, cut=cut)] for cut in reads if slot.cut <= cut < after)
     size = costs[slot.cut].size_bytes
     again = uses if size <= _CHEAP_BYTES else uses - 1
     saved = again * (costs[slot.cut].seconds - (costs[before].seconds if before else 0.0))
     return saved - (uses + 1) * size / READ_BYTES_PER_SECOND
 
 
-def _same_pictures(one: Slot, other: Slot) -> bool:
-    return (one.split, one.view) == (other.split, other.view)
+def _cuts_of(slots: Iterable[Slot]) -> defaultdict[tuple[Split, int | None], set[int]]:
+    cuts: defaultdict[tuple[Split, int | None], set[int]] = defaultdict(set)
+    for slot in slots:
+        cuts[_pictures(slot)].add(slot.cut)
+    return cuts
+
+
+def _pictures(slot: Slot) -> tuple[Split, int | None]:
+    return slot.split, slot.view
 
 
 def _order(slot: Slot) -> tuple[str, int, int]:

@@ -10,7 +10,7 @@ import math
 import platform
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
@@ -135,7 +135,7 @@ class _Filling:
     def run(self) -> Iterator[tuple[int, int]]:
         started = time.monotonic()
         missing = [slot for slot in self._wanted if slot not in self._cache.kept and self._counts[slot.split]]
-        planes = sorted({Plane(split=slot.split, view=slot.view) for slot in missing}, key=lambda one: (one.split, one.view or -1))
+        planes = sorted({Plane(split=slot.split, view=slot.view) for slot in missing}, key=_order)
         total, done = sum(self._counts[plane.split] for plane in planes), 0
         self._every = sorted({slot.cut for slot in missing})
         try:
@@ -158,22 +158,29 @@ class _Filling:
         places = np.arange(self._counts[split])
         source = self._cache.source(origin.pixels, origin.sources[split], split, places)
         start = source.start((self._every if self._chosen is None else cuts)[0], plane.view)
-        batches = [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)]
+        batches, done = [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)], 0
         for part, inputs in filled(source, batches, plane.view, start):
             chosen = self._every if self._chosen is None else [cut for cut in cuts if self._slot(plane, cut) in self._chosen]
             made = self._compute(inputs, start, chosen)
             for cut, (features, _) in made.items():
                 self._keep(self._slot(plane, cut), part, features)
+            done += len(part)
             yield len(part)
-            if not any(self._slot(plane, cut) in (self._chosen or ()) for cut in cuts):  # it has just been decided: not worth it
-                yield self._counts[split] - len(part)
+            if not any(self._slot(plane, cut) in (self._chosen or ()) for cut in cuts):  # it is not worth it, or the disk is full
+                yield self._counts[split] - done
                 return
+        self._finish()
+
+    def _finish(self) -> None:
+        """Make what is filled readable; what cannot be (the disk is full, the file was removed) is computed whenever it is needed."""
         for slot in [slot for slot, file in self._files.items() if file.complete]:
-            with suppress(OSError):  # the disk is full
-                file, held = self._files[slot].finish(self._about[slot]), self._cache.held_bytes
-                self._cache.kept[slot] = Activations(file, origin.training.device, beside=held)
+            building = self._files.pop(slot)
+            try:
+                file = building.finish(self._about[slot])
+                self._cache.kept[slot] = Activations(file, self._origin.training.device, beside=self._cache.held_bytes)
                 self._cache.computed.add(slot)
-                del self._files[slot]
+            except OSError:
+                building.close()
 
     @torch.no_grad()
     def _compute(self, inputs: torch.Tensor, start: int, cuts: Sequence[int]) -> dict[int, tuple[torch.Tensor, float]]:
@@ -229,7 +236,13 @@ def _folder(origin: Origin) -> Path:
     machine = [platform.machine(), devices.name(device), torch.get_num_threads() if device.type == "cpu" else 0]
     about = [_VERSION, CHUNK, pixels.key(shown.dataset, shown.preprocessing), shown.preprocessing.mean, shown.preprocessing.std]
     about += [chain.backbone, origin.numerics.name, device.type, *machine, *_versions()]
+    if device.type != "cpu":  # which computes the same either way
+        about.append(origin.training.config.arithmetic)
     return origin.workspace.features / ("features-" + hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24])
+
+
+def _order(plane: Plane) -> tuple[str, int]:
+    return plane.split, -1 if plane.view is None else plane.view
 
 
 @cache

@@ -18,8 +18,10 @@ MEMORY_BYTES = 64 << 20
 """A file up to this size is read whole; larger ones row by row, so that memory stays bounded."""
 ALL_BYTES = 256 << 20
 """What all files of one run that are read whole may take together: thirty-two views have as many files."""
-_DEVICE_SHARE = 0.25
-"""Of the free memory of a GPU that one file may take."""
+_DEVICE_SHARE = 0.5
+"""Of the memory of a GPU that was free before the first of them, what all files of one run that lie there may take together."""
+_PIECE_BYTES = 16 << 20
+"""What of a file is in the machine's memory at a time on its way to a GPU."""
 
 
 class Activations:
@@ -33,21 +35,30 @@ class Activations:
         self._shape = tuple(int(str(size)) for size in self.about["shape"])  # type: ignore[attr-defined]
         self.rows_served = 0
         self._held: torch.Tensor | None = None
-        small = self.size_bytes <= MEMORY_BYTES and beside + self.size_bytes <= ALL_BYTES
-        if small or (device.type != "cpu" and self.size_bytes < _DEVICE_SHARE * devices.memory_free(device)):
-            self._held = self._read(np.arange(self.count)).to(device)
+        try:
+            if _fits(self.size_bytes, device, beside):
+                self._held = self._whole()
+        except BaseException:
+            file.close()
+            raise
+        if self._held is not None:
+            file.close()  # a process may have only so many open files
 
     @classmethod
     def open(cls, path: Path, device: torch.device, *, beside: int = 0) -> "Activations | None":
         """The file at `path` if it is there, whole and byte for byte what was written; what is not is removed."""
         try:
             file = Rows(path)
-        except FileNotFoundError:
+        except OSError:  # it is not there, or it cannot be opened now and may well be whole
             return None
-        except (OSError, ValueError):
+        except ValueError:
             path.unlink(missing_ok=True)
             return None
-        if not file.sound():
+        try:
+            sound = file.sound()
+        except OSError:
+            sound = False
+        if not sound:
             file.drop()
             file.close()
             return None
@@ -84,6 +95,22 @@ class Activations:
         self._file.close()
         self._held = None
 
+    def _whole(self) -> torch.Tensor | None:
+        """All rows on the device; None when it has no room after all."""
+        if self._device.type == "cpu":
+            return self._read(np.arange(self.count))
+        held, step = None, max(1, _PIECE_BYTES // self.row_bytes)
+        try:
+            for start in range(0, self.count, step):
+                piece = self._read(np.arange(start, min(start + step, self.count)))
+                held = torch.empty((self.count, *piece.shape[1:]), dtype=piece.dtype, device=self._device) if held is None else held
+                held[start : start + step] = piece
+        except RuntimeError as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            return None
+        return held
+
     def _read(self, places: np.ndarray) -> torch.Tensor:
         buffer = np.empty((len(places), self.row_bytes), dtype=np.uint8)
         for at, place in enumerate(places):
@@ -94,6 +121,12 @@ class Activations:
 
     def _laid(self, rows: torch.Tensor) -> torch.Tensor:
         return rows.permute(0, 3, 1, 2) if self.about["channels_last"] else rows
+
+
+def _fits(size: int, device: torch.device, beside: int) -> bool:
+    if device.type == "cpu":
+        return size <= MEMORY_BYTES and beside + size <= ALL_BYTES
+    return beside + size <= _DEVICE_SHARE * (devices.memory_free(device) + beside)
 
 
 class FeatureSource:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ class World:
     workspace: Workspace
     dataset: Dataset
     stack: ExitStack
+    steps: list[tuple[int, int]] = field(default_factory=list)
+    """What filling has said of its progress."""
 
     def open(self, chosen: RunConfig | None = None, *, precision: str = "fp32", preprocessing: Preprocessing = PRE) -> Origin:
         """A fresh model and its images, as `chosen` says."""
@@ -65,7 +67,7 @@ class World:
         filling = features.ensure(origin, wanted_by(origin) if wanted is None else wanted)
         while True:
             try:
-                next(filling)
+                self.steps.append(next(filling))
             except StopIteration as end:
                 self.stack.callback(end.value.close)
                 return end.value

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from engine.models.outline import BlockOutline, Outline, ParameterOutline
@@ -90,6 +91,12 @@ def test_what_has_passed_is_not_counted_when_a_run_goes_on() -> None:
     }
 
 
+def test_of_more_views_than_files_may_be_open_only_the_first_are_read() -> None:
+    wanted = read(strategy="linear_probe", epochs=70, views=50)
+    assert {view for split, view, _ in wanted if split == "train" and view is not None} == set(range(32))
+    assert (wanted["train", 19, 5], wanted["train", 20, 5], wanted["val", None, 5]) == (2, 1, 71)
+
+
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])
 def test_mixed_pictures_are_not_read_from_a_cache(mix: str) -> None:
     wanted = read(strategy="linear_probe", epochs=4, views=2, mix=mix)
@@ -155,3 +162,46 @@ def test_what_is_kept_already_is_not_chosen_again() -> None:
 def test_an_early_cut_beside_a_deeper_one_counts_only_what_the_deeper_one_does_not_serve() -> None:
     costs = {3: cost(0.1, 1_000_000), 5: cost(0.2, 1000)}
     assert keep({slot(3): 1, slot(5): 50}, costs) == (slot(5),)
+
+
+def naive(wanted: dict[Slot, int], costs: dict[int, Cost], have: tuple[Slot, ...], budget: int) -> list[Slot]:
+    """What worth_keeping promises, worked out anew for every slot after every choice."""
+
+    def bargain(one: Slot) -> float:
+        mine = {other.cut for other in kept if (other.split, other.view) == (one.split, one.view)}
+        before, after = max((cut for cut in mine if cut < one.cut), default=0), min((cut for cut in mine if cut > one.cut), default=99)
+        uses = sum(
+            count for other, count in wanted.items() if slot(one.cut, other.split, other.view) == one and one.cut <= other.cut < after
+        )
+        size = costs[one.cut].size_bytes
+        saved = (uses - (size > cuts._CHEAP_BYTES)) * (costs[one.cut].seconds - (costs[before].seconds if before else 0.0))
+        return (saved - (uses + 1) * size / cuts.READ_BYTES_PER_SECOND) / size
+
+    kept, left, chosen = set(have), [one for one in sorted(wanted, key=cuts._order) if one not in have], []
+    while left:
+        left.remove(best := max(left, key=bargain))
+        size = costs[best.cut].size_bytes * SPLITS[best.split]
+        if bargain(best) > 0 and size <= budget:
+            kept.add(best)
+            chosen.append(best)
+            budget -= size
+    return chosen
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_choice_is_that_of_weighing_everything_anew_each_time(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    costs = {cut: cost(0.001 * cut + 0.0005 * random.random(), int(random.integers(1000, 400_000))) for cut in range(1, 6)}
+    every = [slot(cut, split, view) for split, view in (("train", None), ("train", 0), ("train", 1), ("val", None)) for cut in costs]
+    wanted = {one: int(random.integers(1, 9)) for one in every if random.random() < 0.7}
+    have = tuple(one for one in every if random.random() < 0.1)
+    budget = int(random.integers(0, 60_000_000))
+    assert list(keep(wanted, costs, have=have, budget=budget)) == naive(wanted, costs, have, budget)
+
+
+def test_a_choice_is_weighed_against_its_own_pictures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many views are many slots: weighing all of them after each choice takes minutes."""
+    weighed, real = [], cuts._gain
+    monkeypatch.setattr(cuts, "_gain", lambda *given: (weighed.append(1), real(*given))[1])
+    wanted = {slot(5, view=view): 3 for view in range(50)}
+    assert len(keep(wanted, {5: cost(0.1)})) == 50 and len(weighed) <= 100

@@ -5,11 +5,13 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from engine.data.images import Preprocessing
+from engine.data.pixels import Plane
 from engine.training import cuts, features
 from engine.training.cuts import Slot
 from engine.workspace import Workspace
@@ -196,6 +198,40 @@ def test_stopping_half_way_leaves_nothing(world: World, monkeypatch: pytest.Monk
     assert files(world) == [] and not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
 
 
+def test_a_file_that_is_removed_while_it_is_filled_is_done_without(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "_BATCH", 4)
+    origin = world.open(probe())
+    filling, cache = features.ensure(origin, wanted_by(origin)), None
+    next(filling)
+    for path in files(world):  # what is being filled; others come later
+        path.unlink()
+    while cache is None:
+        try:
+            next(filling)
+        except StopIteration as end:
+            cache = end.value
+    world.stack.callback(cache.close)
+    assert len(cache.kept) == len(wanted_by(origin)) - 1
+    assert same(train(origin, cache), train(world.open(probe())))
+
+
+def test_planes_are_in_one_order_whatever_a_set_does(world: World) -> None:
+    planes = [Plane(split=split, view=view) for split in ("test", "train") for view in (None, 0, 1)]  # type: ignore[arg-type]
+    assert sorted(reversed(planes), key=features._order) == planes
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_on_a_gpu_the_arithmetic_decides_the_path_too(world: World, device: str) -> None:
+    """Kernels that were picked by measuring are not those that repeat themselves; a CPU has only one kind."""
+    origin = world.open(probe())
+    paths = set()
+    for arithmetic in ("fast", "reproducible"):
+        chosen = dataclasses.replace(origin.training.config, arithmetic=arithmetic)
+        there = SimpleNamespace(chain=origin.training.chain, device=torch.device(device), config=chosen)
+        paths.add(features._folder(dataclasses.replace(origin, training=there)))  # type: ignore[arg-type]
+    assert len(paths) == (1 if device == "cpu" else 2)
+
+
 def test_what_a_killed_run_left_is_not_trusted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "_BATCH", 4)
     killed = features.ensure(world.open(probe()), {PROBE: 3})
@@ -246,7 +282,9 @@ def test_a_full_disk_means_computing_and_not_stopping(world: World, monkeypatch:
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "pwrite", filling)
+    monkeypatch.setattr(features, "_BATCH", 4)
     cache = world.fill(origin)
+    assert all(0 < done <= total for done, total in world.steps) and world.steps[-1][0] == world.steps[-1][1]
     assert len(written) > room and sorted(kept.path for kept in cache.kept.values()) == files(world)
     assert len(cache.kept) == {0: 0, 5: 0, 32: 2}[room]
     assert same(train(origin, cache), train(plain))

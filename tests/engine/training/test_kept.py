@@ -1,5 +1,7 @@
 """Activations in a file: small ones held, large ones read by row; every batch a copy in the layout it was computed in."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine import devices
 from engine.data.rows import Building, Rows
 from engine.errors import TrainingError
 from engine.training import kept as wing
@@ -16,6 +19,8 @@ from engine.training.prefix import is_channels_last
 from tests.engine.training.toy import Pictures
 
 CPU = torch.device("cpu")
+GPU = torch.device("meta")
+"""Stands for a device with memory of its own; what lies there is gone, but how much does is known."""
 COUNT = 7
 SHAPES = [(5,), (4, 3, 2), (9, 4), (4, 1, 1)]
 
@@ -140,3 +145,71 @@ def test_many_small_files_are_held_only_as_far_as_they_fit_together(tmp_path: Pa
         assert found is not None and found.held is expected
         assert torch.equal(found.batch(np.array([1])), made(5)[[1]])
         found.close()
+
+
+def test_what_is_held_keeps_no_file_open(tmp_path: Path, held: bool) -> None:
+    found = opened(keep(tmp_path / "a.rows", made(5)))
+    assert (found._file._file < 0) is held
+    assert torch.equal(found.batch(np.array([2, 4])), made(5)[[2, 4]])
+    found.close()
+    found.close()
+
+
+def test_a_file_that_turns_out_to_be_damaged_is_closed(tmp_path: Path) -> None:
+    path = keep(tmp_path / "a.rows", made(5))
+    with open(path, "r+b") as file:
+        file.write(b"\xff\xff")
+    with pytest.raises(TrainingError):
+        Activations(damaged := Rows(path), CPU)
+    assert damaged._file < 0
+
+
+def test_a_file_that_cannot_be_opened_now_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = keep(tmp_path / "a.rows", made(5))
+
+    def too_many(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", too_many)
+        assert Activations.open(path, CPU) is None
+    opened(path).close()
+
+
+def test_all_files_together_take_half_of_what_a_gpu_had_free_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of what is left for each would end at nothing."""
+    path, taken = keep(tmp_path / "a.rows", made(5)), []
+    size = COUNT * 5 * 4
+    monkeypatch.setattr(devices, "memory_free", lambda device: 6 * size - sum(taken))
+    for expected in (True, True, True, False, False):
+        found = Activations.open(path, GPU, beside=sum(taken))
+        assert found is not None and found.held is expected
+        taken += [size] if expected else []
+        found.close()
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_large_file_goes_to_a_gpu_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: bool) -> None:
+    features, empty, read, sizes = made(4, 3, 2, last=last), torch.empty, Activations._read, []
+
+    def counted(self: Activations, places: np.ndarray) -> Tensor:
+        sizes.append(len(places))
+        return read(self, places)
+
+    monkeypatch.setattr(wing, "_PIECE_BYTES", 3 * 24 * 4 + 1)
+    monkeypatch.setattr(Activations, "_read", counted)
+    monkeypatch.setattr(wing.torch, "empty", lambda *given, device, **named: empty(*given, **named))  # where its content can be seen
+    found = Activations(Rows(keep(tmp_path / "a.rows", features)), GPU)
+    assert sizes == [3, 3, 1] and found._held is not None and torch.equal(found._laid(found._held), features)
+    found.close()
+
+
+def test_a_gpu_that_has_no_room_after_all_is_read_to_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    path = keep(tmp_path / "a.rows", made(5))
+    monkeypatch.setattr(wing.torch, "empty", full)
+    found = Activations.open(path, GPU)
+    assert found is not None and not found.held and torch.equal(found._read(np.array([3])), made(5)[[3]])
+    found.close()
