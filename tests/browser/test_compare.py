@@ -102,7 +102,7 @@ def read_the_report_offline(browser: Browser, report: Path) -> None:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(report.as_uri())
     expect(page.get_by_role("heading", level=1)).to_have_text("샘플 :red[*x*]")
-    expect(page.get_by_text("Validation chose")).to_be_visible()
+    expect(page.get_by_text(re.compile("^Validation chose"))).to_be_visible()
     figures = page.locator("div[id^=figure]")
     assert figures.count() >= 5
     expect(page.locator("div[id^=figure]:has(.main-svg .trace)")).to_have_count(figures.count())
