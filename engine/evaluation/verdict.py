@@ -27,7 +27,8 @@ MARGIN_POINTS = 2.0
 class Entrant:
     """One strategy: bool arrays [seeds, images] in the same order of images for all, and what it cost.
 
-    `epochs` is among how many epochs each seed kept the best on validation. `correct_test` is None without a test split.
+    `epochs` is among how many epochs each seed kept the best on validation, those of every learning rate tried.
+    `correct_test` is None without a test split.
     """
 
     name: str
