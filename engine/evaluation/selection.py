@@ -19,7 +19,8 @@ def optimism(entrants: Sequence[Correct], epochs: int = 1, seed: int = 0) -> flo
     Each seed of each entrant kept the best of `epochs` epochs on these images, then the best entrant was kept. Accuracies on the same
     images share the luck of the images, which is nobody's advantage; what is left differs as much as the entrants were
     seen to disagree (a normal with the variance of the paired differences), and the best is the largest of so many draws.
-    Where learning rates were tried, `epochs` are those of every rate. Epochs of one run are taken to disagree as two seeds do, or, where nothing ran twice, as two entrants do: in truth less.
+    Where learning rates were tried, `epochs` are those of every rate.
+    Epochs of one run are taken to disagree as two seeds do, or, where nothing ran twice, as two entrants do: in truth less.
     """
     images = entrants[0].shape[1]
     own, seeds = _own_variance(entrants), max(len(correct) for correct in entrants)
