@@ -21,7 +21,7 @@ def show(everything: Sequence[Run], dataset: str) -> None:
     possible = {run.id: run for run in everything if run.config.dataset == dataset}
     labels = comparison.unique_names(list(possible.values()))
     # On the light accent of the dark theme the white that Streamlit writes cannot be read.
-    st.html(f"<style>[data-baseweb='tag'] * {{ color: light-dark({palette.page('light')}, {palette.page('dark')}) !important }}</style>")
+    st.html(f"<style>[data-tag], [data-tag] * {{ color: light-dark({palette.page('light')}, {palette.page('dark')}) !important }}</style>")
     picked = st.multiselect("Runs", list(possible), default=_first(possible), format_func=labels.__getitem__, key=f"runs_{dataset}")
     runs = [possible[id_] for id_ in picked]
     if not runs:

@@ -73,7 +73,11 @@ def verdict(judged: Judged) -> None:
         doubt = guessing.doubt(judged)
         if doubt:
             st.warning(text.md(doubt), icon=":material/casino:")
-        _advise(f"So far: {advice}" if judged.unsettled else advice, rivals=rivals, sure=not doubt and not judged.unsettled)
+        _advise(
+            f"So far: {advice[:1].lower()}{advice[1:]}" if judged.unsettled else advice,
+            rivals=rivals,
+            sure=not doubt and not judged.unsettled,
+        )
         if uncounted := besides(judged):
             st.caption(text.md(uncounted))
         if rivals > _MANY:
