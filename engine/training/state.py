@@ -38,7 +38,7 @@ class Position:
     peak_bytes: int = 0
     """The most memory that was seen in use."""
     spent: float = 0.0
-    """Seconds of training in all epochs that are done."""
+    """Seconds of training in all epochs that are done, and in tries of learning rates before them."""
 
 
 class Training:
