@@ -65,8 +65,7 @@ def _give_way() -> None:
     Linux may share cores between sessions first (sched_autogroup, man 7 sched): the child leads one, and its niceness alone would
     only order its own threads.
     """
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
+    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
         with suppress(OSError):
             _GROUP_PRIORITY.write_text(str(_NICE))
