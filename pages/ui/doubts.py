@@ -69,7 +69,7 @@ def _card(place: int, doubt: Doubt, dataset: Dataset, known: Decided) -> Card:
         src=f"/api/thumbnails/{dataset.id}/{doubt.image}",
         tone="good" if said else "bad",
         title=f"{doubt.suggested}? {sure}",
-        note=f"✓ {says(said)}" if said else f"labelled {doubt.given}",
+        note=f"✓ {f'→ {said.to}' if said.to else says(said)}" if said else f"labelled {doubt.given}",
         alt=f"{image.name}: labelled {doubt.given}, looks like {doubt.suggested} with {sure}" + (f"; {says(said)}" if said else ""),
     )
 

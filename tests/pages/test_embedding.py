@@ -142,7 +142,7 @@ def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run:
     decide(dataset)
     page = opened(DATA)  # as after a closed tab
     cards = component(page, "thaw_gallery", "Labels to check")["items"]
-    assert [card["note"] for card in cards] == ["✓ left out", f"✓ relabelled to {dataset.classes[2]}", "✓ label kept"]
+    assert [card["note"] for card in cards] == ["✓ left out", f"✓ → {dataset.classes[2]}", "✓ label kept"]
     page.button(key=f"discard_{run.id}").click().run()
     assert not page.exception
     assert "not yet applied" not in texts(page) and not decisions.decided(dataset).by_image
