@@ -5,6 +5,9 @@ Not here: anything that draws. Names that go into a component travel as data and
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
 
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&@\"'/])")
 # Emoji codes, icons, web addresses and arrows are replaced by Streamlit after the escapes are gone, so a backslash
@@ -31,6 +34,28 @@ def short(text: str, limit: int = 60) -> str:
         return flat
     tail = (limit - 1) * 2 // 3
     return f"{flat[: limit - 1 - tail]}…{flat[-tail:]}"
+
+
+def distinct(names: Sequence[str], limit: int = 60) -> list[str]:
+    """Every name as `short` gives it, in the order of `names`; those that would look the same are numbered, so no two are equal."""
+    cut = [short(name, limit) for name in names]
+    often = Counter(cut)
+    taken = {one for one, times in often.items() if times == 1}
+    return [one if often[one] == 1 else _numbered(one, limit, taken) for one in cut]
+
+
+def _numbered(name: str, limit: int, taken: set[str]) -> str:
+    """`name (2)`, with the lowest number that is not in `taken`, which then holds it."""
+    number = 1
+    while (made := f"{short(name, limit - len(str(number)) - 3)} ({number})") in taken:
+        number += 1
+    taken.add(made)
+    return made
+
+
+def plotly(name: str) -> str:
+    """`name` as literal text for plotly, which takes `<b>` and `&lt;` for markup but knows no `&quot;`."""
+    return escape(plain(name), quote=False)
 
 
 def count(number: int, noun: str) -> str:

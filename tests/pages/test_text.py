@@ -89,6 +89,22 @@ def test_short_keeps_the_end_of_a_file_name() -> None:
     assert cut.endswith("_0042.jpg")
 
 
+def test_short_names_stay_distinct_and_short() -> None:
+    long = [f"{'a' * 40}{letter}{'b' * 40}" for letter in "xyz"]
+    made = text.distinct(["cat", *long, "cat"], 30)
+    assert len(set(made)) == 5
+    assert all(len(name) <= 30 for name in made)
+    assert text.distinct(["cat", "dog"]) == ["cat", "dog"]
+
+
+def test_a_number_never_makes_a_name_that_another_has() -> None:
+    assert sorted(text.distinct(["a (1)", "a", "a"])) == ["a (1)", "a (2)", "a (3)"]
+
+
+def test_plotly_shows_a_name_as_it_is_written() -> None:
+    assert text.plotly('say "hi" & it\'s\n<b>') == 'say "hi" &amp; it\'s &lt;b&gt;'
+
+
 def test_listing() -> None:
     assert text.listing(["a"]) == "a"
     assert text.listing(["a", "b"]) == "a and b"
