@@ -229,7 +229,8 @@ def _foretold(workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[R
             problems.append(f"What could be kept of the frozen part does not fit on the disk beside what must stay free ({_mb(free)}).")
         cache, total = cache + size, total + seconds
         for place, (config, one) in enumerate(zip(members, of, strict=True)):
-            run = foresight.foresee(one.outline, one.plan, one.config, one.measured, kept or (), one.images)
+            measured = replace(one.measured, costs={**_costs(of), **one.measured.costs})  # it may read at a cut that another wanted
+            run = foresight.foresee(one.outline, one.plan, one.config, measured, kept or (), one.images)
             own = run.total + (seconds if place == 0 else 0.0)
             row = rows[replace(config, seed=0)]
             row.update(
@@ -250,12 +251,16 @@ def _row(one: Tried, free: int) -> Json:
     return {**about, **counts, **zero, "runs": 0, "total": 0.0, "fill_alone": seconds, "fill_shared": 0.0, "problems": list(one.problems)}
 
 
+def _costs(of: Sequence[Tried]) -> dict[int, Cost]:
+    return dict(itertools.chain.from_iterable(one.measured.costs.items() for one in of))
+
+
 def _shared(of: Sequence[Tried], free: int) -> tuple[tuple[Slot, ...] | None, float, int]:
     """(what runs that start alike will keep, seconds of computing it, bytes); None for what is only left out because the disk is full."""
     budget, wanted = features.budget_bytes(), Counter[Slot]()
     for one in (one for one in of if one.cacheable):
         wanted.update(readings(one.outline, one.plan, one.config))
-    costs = dict(itertools.chain.from_iterable(one.measured.costs.items() for one in of))
+    costs = _costs(of)
     images = of[0].images
     wanted = Counter({slot: count for slot, count in wanted.items() if images[slot.split]})
     kept = worth_keeping(wanted, costs, images, budget=min(budget, free))

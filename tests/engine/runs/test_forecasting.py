@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from engine.runs import forecasting, forecasts
 from engine.runs.session import open_session
 from engine.runs.store import RunStore
 from engine.runs.tasks import TASKS
+from engine.training.cuts import Slot
 from engine.training.foresight import Measured
 from engine.workspace import Workspace
 from tests.pictures import make_dataset
@@ -45,6 +47,20 @@ def test_the_parts_add_up_and_what_is_shared_is_paid_once(workspace: Workspace, 
     assert probe["fill_alone"] > 0 and 0 < found["cache_bytes"] <= 8e9 and probe["peak_memory_bytes"] > 0
     assert probe["trainable_parameters"] < block["trainable_parameters"]
     assert found["seconds"] == pytest.approx(sum(row["total"] for row in found["strategies"]))
+
+
+def test_a_run_reads_where_another_one_wanted_a_cut(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With only a shallow cut of somebody else kept, a linear probe computes the rest itself; its forecast says so."""
+    queue = [
+        dataclasses.replace(config, strategy=strategy) for strategy in ("linear_probe", "last_block", "last_stage", "gradual_unfreeze")
+    ]
+
+    def shallowest(wanted: Counter[Slot], *_: object, **__: object) -> tuple[Slot, ...]:
+        return tuple(slot for slot in wanted if slot.cut == min(other.cut for other in wanted))
+
+    monkeypatch.setattr(forecasting, "worth_keeping", shallowest)
+    together = foretold(workspace, *queue)["strategies"]
+    assert [row["runs"] for row in together] == [1, 1, 1, 1] and all(row["epochs"] > 0 for row in together)
 
 
 def test_seeds_of_one_strategy_are_timed_once_and_each_has_its_forecast(workspace: Workspace, config: RunConfig) -> None:
