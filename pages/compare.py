@@ -35,7 +35,7 @@ if not everything and not comparisons:
 possible = [mode for mode, there in (("comparison", comparisons), ("dataset", everything)) if there]
 mode = chosen_mode(possible)
 asked = st.query_params.get("comparison")
-if asked and asked not in comparisons:
+if asked and asked not in comparisons and mode != "comparison":  # there the choice says it
     st.warning(text.md(f"There is no comparison {asked[:60]!r} in this workspace; it may have been deleted."), icon=":material/info:")
 if len(possible) > 1:
     st.session_state["compare_mode"] = mode

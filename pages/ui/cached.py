@@ -12,6 +12,7 @@ import streamlit as st
 from engine.runs.run import Run
 from pages.ui import text
 
+_FIELDS = frozenset({"split", "view", "block", "bytes", "state", "saved_seconds"})
 _PICTURES = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -36,8 +37,22 @@ def record(run: Run) -> Mapping[str, object]:
     """What the run says of its cache: as it started, and with the seconds saved once it has finished."""
     for source in (run.summary, run.started):
         if source and isinstance(source.get("cache"), dict):
-            return cast(Mapping[str, object], source["cache"])
+            return cast(Mapping[str, object], source["cache"]) if _sound(source["cache"]) else {}
     return {}
+
+
+def _sound(about: Mapping[str, object]) -> bool:
+    """Whether the record has the shape that is read here; another version, or a damaged row, may have left another."""
+    files = about.get("files")
+    return _numbers(about, "seconds", "saved_seconds", "shared_with") and isinstance(files, list) and all(map(_sound_file, files))
+
+
+def _sound_file(file: object) -> bool:
+    return isinstance(file, dict) and file.keys() >= _FIELDS and file["bytes"] is not None and _numbers(file, "bytes", "saved_seconds")
+
+
+def _numbers(about: Mapping[str, object], *names: str) -> bool:
+    return all(about.get(name) is None or isinstance(about[name], int | float) for name in names)
 
 
 def sentence(about: Mapping[str, object]) -> str:
@@ -49,7 +64,7 @@ def sentence(about: Mapping[str, object]) -> str:
     computed, others = any(file["state"] == "computed" for file in files), int(str(about.get("shared_with") or 0))
     if computed:
         shared = f" for this run and {text.count(others, 'waiting run')}" if others else ""
-        said = f"The frozen part was computed once{shared}, in {text.duration(float(str(about['seconds'])))}, and kept ({size})."
+        said = f"The frozen part was computed once{shared}, in {text.duration(float(str(about.get('seconds') or 0.0)))}, and kept ({size})."
     else:
         said = f"The frozen part was found computed by an earlier run ({size})."
     saved = float(str(about.get("saved_seconds") or 0.0)) - float(str(about.get("seconds") or 0.0))

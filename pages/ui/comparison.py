@@ -4,8 +4,10 @@ Not here: tests on paired predictions; intervals alone say which differences are
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import pandas as pd
@@ -16,6 +18,7 @@ from engine.runs.comparison import without_seed
 from engine.runs.run import Run
 from engine.workspace import Workspace
 from pages.ui import forms, status, text
+from pages.ui.scores import WORDS
 from pages.ui.strategies import title
 from pages.ui.strip import amount
 
@@ -36,6 +39,7 @@ class Score:
 
 NAME = 44
 """Letters of the name of a run in a table: more leave no room for what is said of it."""
+_INTERVAL = "Accuracy and its 95 % interval, in which it is likely to lie."
 Scores = Mapping[str, Score]
 
 
@@ -43,19 +47,36 @@ def scores(workspace: Workspace, run: Run) -> Scores:
     """Split -> Score, from the metrics the run wrote; empty while it has written none."""
     path = workspace.run(run.id) / "metrics.json"
     try:
-        splits = json.loads(path.read_text())["splits"]
-    except (OSError, ValueError, KeyError):
+        return _read(str(path), path.stat().st_mtime_ns)
+    except OSError:
         return {}
-    return {
-        split: Score(value=about["accuracy"], low=about["accuracy_low"], high=about["accuracy_high"], images=about["images"])
-        for split, about in splits.items()
-    }
+
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def _read(path: str, changed_ns: int) -> dict[str, Score]:
+    """What of the file has the shape of a score; a damaged file must not take the other runs with it."""
+    try:
+        splits = json.loads(Path(path).read_text()).get("splits") or {}
+        known = {str(split): _score(about) for split, about in splits.items()}
+    except (ValueError, AttributeError, RecursionError):
+        return {}
+    return {split: score for split, score in known.items() if score is not None}
+
+
+def _score(about: object) -> Score | None:
+    names = ("accuracy", "accuracy_low", "accuracy_high", "images")
+    numbers = [about.get(name) for name in names] if isinstance(about, dict) else [None]
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        return None
+    value, low, high, images = (float(number) for number in numbers)  # type: ignore[arg-type]
+    return Score(value=value, low=low, high=high, images=int(images))
 
 
 def table(runs: Sequence[Run], scored: Mapping[str, Scores]) -> pd.DataFrame:
     """One row a run."""
     names = unique_names(runs)
-    return pd.DataFrame([{"run": text.short(names[run.id], NAME), **_row(run, scored.get(run.id, {}))} for run in runs])
+    shown = text.distinct([names[run.id] for run in runs], NAME)
+    return pd.DataFrame([{"run": name, **_row(run, scored.get(run.id, {}))} for name, run in zip(shown, runs, strict=True)])
 
 
 def show(frame: pd.DataFrame) -> None:
@@ -69,8 +90,8 @@ def show(frame: pd.DataFrame) -> None:
             "backbone": "Backbone",
             "status": "Status",
             "epoch": st.column_config.NumberColumn("Best epoch"),
-            "val": st.column_config.TextColumn("Validation (95 %)", help="Accuracy and the interval in which it lies."),
-            "test": st.column_config.TextColumn("Test (95 %)", help="Accuracy and the interval in which it lies."),
+            "val": st.column_config.TextColumn("Validation (95 %)", help=_INTERVAL),
+            "test": st.column_config.TextColumn("Test (95 %)", help=_INTERVAL),
             "trains": st.column_config.TextColumn("Trains", help="Parameters that train, and their share."),
             "seconds": st.column_config.TextColumn("Training time"),
         },
@@ -81,9 +102,8 @@ def show(frame: pd.DataFrame) -> None:
 def differing(runs: Sequence[Run]) -> pd.DataFrame:
     """One row for each option in which the runs differ, one column a run."""
     names = unique_names(runs)
-    shown = {run.id: text.short(names[run.id], NAME) for run in runs}
-    unique = len(set(shown.values())) == len(shown)
-    return differing_table({shown[run.id] if unique else names[run.id]: run.config for run in runs})
+    shown = text.distinct([names[run.id] for run in runs], NAME)
+    return differing_table({name: run.config for name, run in zip(shown, runs, strict=True)})
 
 
 def differing_table(configs: Mapping[str, RunConfig]) -> pd.DataFrame:
@@ -91,7 +111,10 @@ def differing_table(configs: Mapping[str, RunConfig]) -> pd.DataFrame:
     labels = {about.name: about.label for about in options()}
     found = differences(list(configs.values()))
     rows = [[labels.get(name, name.capitalize()), *(said(name, value) for value in values)] for name, values in found.items()]
-    return pd.DataFrame(rows, columns=["option", *configs])
+    first = "option"
+    while first in configs:  # a run may be called that, and a table shows no two columns of one name
+        first += " "
+    return pd.DataFrame(rows, columns=[first, *configs])
 
 
 def unique_names(runs: Sequence[Run]) -> dict[str, str]:
@@ -104,8 +127,8 @@ def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "tes
     """What the accuracies on `split` can and cannot tell apart, in words."""
     ranked = sorted(
         (
-            (scored[run.id][split], text.short(name, NAME))
-            for run, name in zip(runs, unique_names(runs).values(), strict=True)
+            (scored[run.id][split], name)
+            for run, name in zip(runs, text.distinct(list(unique_names(runs).values()), NAME), strict=True)
             if split in scored.get(run.id, {})
         ),
         key=lambda pair: -pair[0].value,
@@ -114,8 +137,10 @@ def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "tes
         return ""
     (first, best), (second, next_best) = ranked[:2]
     reach = max((score.high - score.low) / 2 for score, _ in ranked)
-    gap, images = first.value - second.value, text.count(first.images, f"{split} image")
+    gap, images = first.value - second.value, text.count(first.images, f"{WORDS.get(split, split)} image")
     known = f"On {images} an accuracy is known to about ±{100 * reach:.0f} percentage points; smaller differences are not shown to be real."
+    if split == "val":
+        known += " They also chose the epoch of each run, so the accuracies flatter."
     if gap == 0:
         return f"{known} {best} and {next_best} are level at {text.percent(first.value)}: no difference shown.{_luck(runs)}"
     apart = "their intervals do not overlap" if first.low > second.high else "no difference shown, their intervals overlap"

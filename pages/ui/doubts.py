@@ -14,6 +14,7 @@ from engine.runs.run import Run
 from pages.ui import text
 from pages.ui.decided import pending, says
 from pages.ui.gallery import Card, gallery, page_of, picture
+from pages.ui.resources import workspace
 
 PAGE_SIZE = 24
 
@@ -54,7 +55,8 @@ def waiting(run: Run, dataset: Dataset) -> None:
     if made is not None:
         st.session_state[f"version_{dataset.id}"] = (made.id, made.name)
         st.rerun()
-    if done := st.session_state.get(f"version_{dataset.id}"):
+    done = st.session_state.get(f"version_{dataset.id}")
+    if done and workspace().dataset(done[0]).is_dir():
         st.success(f"**{text.md(done[1])}** is a new dataset; the old one is as it was.", icon=":material/check_circle:")
         if st.button("See it on the Dataset page", icon=":material/arrow_forward:", key=f"see_{run.id}"):
             st.switch_page("dataset.py", query_params={"dataset": done[0]})

@@ -3,6 +3,8 @@
 Not here: what is drawn of it (doubts, twins, landscape).
 """
 
+from pathlib import Path
+
 import streamlit as st
 
 from engine.data.dataset import Dataset, open_dataset
@@ -10,6 +12,7 @@ from engine.errors import DatasetError
 from engine.runs import embedded
 from engine.runs.embedded import KIND, Embedded
 from engine.runs.run import Run
+from engine.workspace import Workspace
 from pages.ui import status, text
 from pages.ui.gallery import Card, gallery
 from pages.ui.resources import job_store, workspace
@@ -23,7 +26,8 @@ WHAT = (
 
 def found(run_id: str) -> Embedded | None:
     """What the job found with the weights as they are now; None when nothing is there."""
-    return _read(run_id, embedded.stamp(workspace(), run_id)) if embedded.ready(workspace(), run_id) else None
+    root = str(workspace().root)
+    return _read(root, run_id, embedded.stamp(workspace(), run_id)) if embedded.ready(workspace(), run_id) else None
 
 
 def demanded(run: Run, *, key: str) -> tuple[Embedded, Dataset] | None:
@@ -86,5 +90,5 @@ def _ask(run: Run, key: str) -> None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _read(run_id: str, changed_ns: int) -> Embedded:
-    return embedded.read(workspace(), run_id)
+def _read(root: str, run_id: str, changed_ns: int) -> Embedded:
+    return embedded.read(Workspace(root=Path(root)), run_id)

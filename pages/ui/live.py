@@ -194,13 +194,13 @@ def _progress(run: Run, rows: Rows) -> None:
 
 
 def _time_left(run: Run, rows: Rows, seconds: float | None) -> str:
-    """A phase to come may train more than the one that was measured."""
+    """A phase to come may train more than the one that was measured, or less."""
     if seconds is None:
         return "measuring the time left"
     started = run.started or {}
     more = phase_of(started, len(rows) + 1) + 1 < len(cast(Sequence, started.get("phases") or ()))
     if more:
-        return f"at least {text.duration(seconds)} left, phases to come may be slower"
+        return f"about {text.duration(seconds)} left at the present pace, which phases to come may change"
     return f"about {text.duration(seconds)} left" if seconds > 1 else "almost done"
 
 

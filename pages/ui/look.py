@@ -62,7 +62,7 @@ def open_(table: pd.DataFrame, source: Source) -> None:
 
 @st.dialog("Prediction", width="large")
 def _large(table: pd.DataFrame, source: Source) -> None:
-    position = st.session_state["position"]
+    position = min(max(st.session_state["position"], 0), len(table) - 1)
     row, number = table.iloc[position], int(table.index[position])
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -115,10 +115,11 @@ def _verdict(row: pd.Series) -> str:
 
 def _steps(position: int, total: int) -> None:
     back, words, forward = st.columns([1, 2, 1], vertical_alignment="center")
-    back.button("Previous", on_click=_go, args=(-1,), disabled=position == 0, shortcut="Left", width="stretch")
+    back.button("Previous", on_click=_go, args=(position - 1,), disabled=position == 0, shortcut="Left", width="stretch")
     words.caption(f"{position + 1:,} of {total:,}", text_alignment="center")
-    forward.button("Next", on_click=_go, args=(1,), disabled=position + 1 == total, shortcut="Right", width="stretch")
+    forward.button("Next", on_click=_go, args=(position + 1,), disabled=position + 1 == total, shortcut="Right", width="stretch")
 
 
-def _go(steps: int) -> None:
-    st.session_state["position"] += steps
+def _go(position: int) -> None:
+    """To the place itself: a second click on a button that is not yet disabled then goes no further."""
+    st.session_state["position"] = position

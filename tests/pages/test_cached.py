@@ -1,5 +1,7 @@
 """What Monitor says of the frozen part: computed or found, for how many runs, and what that saved."""
 
+import pytest
+
 from engine.data.records import Dataset
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
@@ -26,6 +28,29 @@ def test_a_view_is_named_and_nothing_saved_yet_is_a_dash() -> None:
     rows = cached.table([{**FILE, "view": 3, "saved_seconds": 0.0}, {**FILE, "split": "val"}])
     assert list(rows["Seen as"]) == ["view 3", "evaluation crop"] and list(rows["Saved"]) == ["–", "1 min 00 s"]
     assert list(rows["Images"]) == ["training", "validation"]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {},
+        {"files": 3},
+        {"files": [1]},
+        {"files": [{"split": "val"}]},
+        {"files": [], "seconds": "long"},
+        {"files": [{**FILE, "bytes": None}]},
+    ],
+)
+def test_a_record_of_another_shape_is_no_record(workspace: Workspace, damaged: dict[str, object]) -> None:
+    run = prepared.run(workspace, made.dataset(workspace))
+    RunStore(workspace).record(run.id, {**(run.started or {}), "event": "started", "cache": damaged})
+    assert not cached.record(RunStore(workspace).get(run.id))
+    assert not prepared.page("monitor").exception
+
+
+def test_seconds_may_be_missing() -> None:
+    record = {name: value for name, value in about(FILE).items() if name != "seconds"}
+    assert "in 0.0 s" in cached.sentence(record)
 
 
 def test_monitor_shows_what_the_run_recorded(workspace: Workspace) -> None:

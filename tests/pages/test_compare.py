@@ -1,6 +1,8 @@
 """The Compare page by AppTest: only runs on the same images, only what differs, and no more certainty than there is."""
 
 import json
+import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -87,16 +89,64 @@ def test_equal_and_hostile_names_are_told_apart_and_stay_text(workspace: Workspa
     assert not page.exception
     assert ":red[x]" not in prepared.drawn(page)
     assert "<a href" not in prepared.html(page)
-    assert all("<a href" not in chart.proto.spec for chart in page.get("plotly_chart"))
+    words = [word for chart in page.get("plotly_chart") for word in strings(json.loads(chart.proto.spec))]
+    assert any("a href" in word for word in words)
+    assert not any("<a href" in word for word in words)
 
 
-def test_damaged_metrics_do_not_hide_the_other_runs(workspace: Workspace, dataset: Dataset) -> None:
+def strings(value: object) -> Iterator[str]:
+    """Every string in parsed JSON, whatever the file writes for a bracket."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from strings(inner)
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", '{"splits": [1]}', '{"splits": {"test": 3}}', '{"splits": {"test": {"accuracy": null}}}'])
+def test_damaged_metrics_do_not_hide_the_other_runs(workspace: Workspace, dataset: Dataset, damaged: str) -> None:
     broken = prepared.finished(workspace, dataset, correct=30)
-    prepared.finished(workspace, dataset, correct=33)
-    (workspace.run(broken.id) / "metrics.json").write_text("{")
+    sound = prepared.finished(workspace, dataset, correct=33)
+    (workspace.run(broken.id) / "metrics.json").write_text(damaged)
+    assert comparison.scores(workspace, broken) == {}
+    assert set(comparison.scores(workspace, sound)) == {"val", "test"}
     page = prepared.page("compare")
     assert not page.exception
     assert len(page.dataframe[0].value) == 2
+
+
+def test_metrics_are_read_again_when_they_have_changed(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.finished(workspace, dataset, correct=30)
+    assert comparison.scores(workspace, run)["test"].images == 40
+    path = workspace.run(run.id) / "metrics.json"
+    path.write_text(path.read_text().replace('"images": 40', '"images": 50'))
+    os.utime(path, (1000, 1000))
+    assert comparison.scores(workspace, run)["test"].images == 50
+
+
+def test_a_run_may_be_called_like_the_first_column(workspace: Workspace, dataset: Dataset) -> None:
+    for seed, name in enumerate(("option", "option ", "Option")):
+        prepared.finished(workspace, dataset, correct=30, name=name, seed=seed)
+    page = prepared.page("compare")
+    assert not page.exception
+    assert page.dataframe[1].value.columns.is_unique
+    assert "Look closer" in [element.value for element in page.subheader]
+
+
+def test_long_names_that_differ_in_the_middle_stay_two_rows(workspace: Workspace, dataset: Dataset) -> None:
+    runs = [prepared.finished(workspace, dataset, correct=30 + n, name=f"{'a' * 50}{n}{'b' * 50}", lr=(n + 1) / 100) for n in range(2)]
+    scored = {run.id: comparison.scores(workspace, run) for run in runs}
+    assert comparison.table(runs, scored)["run"].is_unique
+    assert comparison.differing(runs).columns.is_unique
+    said = comparison.verdict(runs, scored)
+    assert "(1)" in said and "(2)" in said
+
+
+def test_the_split_is_called_validation_and_its_optimism_is_said(workspace: Workspace, dataset: Dataset) -> None:
+    runs = [prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))]
+    scored = {run.id: comparison.scores(workspace, run) for run in runs}
+    said = comparison.verdict(runs, scored, "val")
+    assert said.startswith("On 40 validation images") and "chose the epoch" in said
+    assert "chose the epoch" not in comparison.verdict(runs, scored, "test")
 
 
 def test_runs_that_differ_in_their_seed_alone_are_called_luck(workspace: Workspace, dataset: Dataset) -> None:

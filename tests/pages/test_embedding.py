@@ -1,7 +1,9 @@
 """Confidence, labels, copies and the map on the Predictions page, by AppTest."""
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from engine.runs.embedded import Doubt, Embedded, Facts, Twins
 from engine.runs.jobs import JobStore
 from engine.runs.run import Run
 from engine.workspace import Workspace
-from pages.ui import certainty, landscape, shown, text, twins
+from pages.ui import certainty, embedding, landscape, shown, text, twins
 from tests.pages import made
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "predictions.py"
@@ -181,6 +183,34 @@ def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
     page.button(key="decide_exclude").click().run()
     assert not page.exception
     assert "cannot be kept \\[here\\]" in texts(page) and page.session_state["doubt"] == 0
+
+
+def test_a_new_version_that_was_deleted_is_not_announced_any_more(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    keep(workspace, run, dataset)
+    decide(dataset)
+    page = opened(DATA)
+    page.button(key=f"make_{run.id}").click().run()
+    assert "is a new dataset" in texts(page)
+    delete_dataset(workspace, list_datasets(workspace)[0].id)
+    page.run()
+    assert not page.exception and "is a new dataset" not in texts(page)
+
+
+def test_two_workspaces_never_share_what_was_found(
+    workspace: Workspace, run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(workspace, run, dataset)
+    facts_here = embedding.found(run.id)
+    other = tmp_path / "other"
+    shutil.copytree(workspace.root, other)
+    stamp = embedded.stamp(workspace, run.id)
+    keep(Workspace(root=other), run, dataset, doubts=())
+    changed = next(path for path in (other / "runs" / run.id).iterdir() if "doubts" in path.read_bytes().decode(errors="ignore"))
+    os.utime(changed, ns=(stamp, stamp))
+    monkeypatch.setenv("THAW_WORKSPACE", str(other))
+    there = embedding.found(run.id)
+    assert facts_here is not None and there is not None
+    assert (len(facts_here.facts.doubts), len(there.facts.doubts)) == (3, 0)
 
 
 def test_a_damaged_file_of_decisions_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:

@@ -55,11 +55,11 @@ def test_a_running_run_shows_its_progress_and_its_time_left(workspace: Workspace
     assert metric(page, "Memory") == "600.0 MB"
 
 
-def test_before_the_last_phase_the_time_left_is_a_lower_bound(workspace: Workspace, dataset: Dataset) -> None:
+def test_before_the_last_phase_the_time_left_is_that_of_the_present_pace(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset, epochs=2, strategy="gradual_unfreeze")
     RunStore(workspace).record(run.id, {"event": "step", "epoch": 3, "epochs": 4, "step": 5, "steps": 10})
     page = prepared.page("monitor")
-    assert page.get("progress")[0].proto.text == "Epoch 3 of 4 · at least 30 s left, phases to come may be slower"
+    assert page.get("progress")[0].proto.text == "Epoch 3 of 4 · about 30 s left at the present pace, which phases to come may change"
 
 
 def test_the_curves_hold_the_epochs_of_the_store(workspace: Workspace, dataset: Dataset) -> None:
