@@ -62,6 +62,12 @@ class JobStore:
         with database.read(self._workspace) as db:
             return [_job(row) for row in db.execute("SELECT * FROM jobs WHERE kind = coalesce(?, kind) ORDER BY number DESC", (kind,))]
 
+    def newest(self, kind: str, arguments: Json) -> Job | None:
+        """The latest job of this kind with exactly these arguments; reads no further than it."""
+        with database.read(self._workspace) as db:
+            rows = db.execute("SELECT * FROM jobs WHERE kind = ? ORDER BY number DESC", (kind,))
+            return next((_job(row) for row in rows if json.loads(row["arguments"]) == arguments), None)
+
     def claim(self, owner: str) -> Job | None:
         """The oldest queued job, now running and owned by `owner`. Of everyone who asks, exactly one gets it."""
         with database.read(self._workspace) as db:

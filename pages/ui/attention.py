@@ -38,7 +38,7 @@ def attention(run_id: str, subject: Subject, classes: Sequence[str], *, key: str
         if job is None or job.status == "finished":  # finished and not there: it was dropped to make room
             job_store().submit(KIND, _arguments(run_id, subject, name))
     # Its own fragment draws the maps when they come: a rerun of the page would close the dialog around it.
-    st.fragment(_panel, run_every="0.5s" if missing else None)(run_id, subject, wanted, key)
+    st.fragment(_panel, run_every="1s" if missing else None)(run_id, subject, wanted, key)
 
 
 def _panel(run_id: str, subject: Subject, classes: tuple[str, ...], key: str) -> None:

@@ -5,7 +5,6 @@ Not here: where the numbers come from; every function takes plain rows and gives
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
 
 import plotly.graph_objects as go
@@ -87,12 +86,12 @@ def rates(curves: Sequence[Curve], epochs: int) -> go.Figure:
 def intervals(estimates: Sequence[Estimate]) -> go.Figure:
     """Accuracies as points on a line with their 95 % intervals: bars that overlap may be the same."""
     figure = go.Figure()
-    for estimate in estimates:
+    for row, estimate in enumerate(estimates):
         reach = {"array": [estimate.high - estimate.value], "arrayminus": [estimate.value - estimate.low], "thickness": 2, "width": 6}
         figure.add_trace(
             go.Scatter(
                 x=[estimate.value],
-                y=[_label(estimate.name)],
+                y=[row],  # not the name: two runs may have one
                 mode="markers",
                 marker={"size": 11, "color": estimate.colour},
                 error_x={"type": "data", "symmetric": False, "color": estimate.colour, **reach},
@@ -104,7 +103,13 @@ def intervals(estimates: Sequence[Estimate]) -> go.Figure:
         margin={"l": 0, "r": 8, "t": 8, "b": 0},
         showlegend=False,
         xaxis={"tickformat": ".0%", "title": "accuracy"},
-        yaxis={"autorange": "reversed", "automargin": True, "type": "category"},
+        yaxis={
+            "tickvals": list(range(len(estimates))),
+            "ticktext": [_label(estimate.name) for estimate in estimates],
+            "range": [len(estimates) - 0.5, -0.5],
+            "automargin": True,
+            "zeroline": False,
+        },
     )
     return figure
 
@@ -115,7 +120,7 @@ def range_test(points: Sequence[tuple[float, float]], suggestion: float | None) 
     figure = go.Figure(_line("loss", points, colours[0], "solid", markers=False))
     if suggestion is not None:
         loss = min(points, key=lambda point: abs(point[0] - suggestion))[1]
-        mark = {"symbol": "diamond", "size": 12, "color": colours[1], "line": {"width": 1, "color": "white"}}
+        mark = {"symbol": "diamond", "size": 12, "color": colours[1], "line": {"width": 1, "color": palette.page()}}
         figure.add_trace(go.Scatter(x=[suggestion], y=[loss], name=f"suggested: {rate(suggestion)}", mode="markers", marker=mark))
     return figure.update_layout(
         height=260,
@@ -170,7 +175,7 @@ def _star(row: Mapping[str, object], metric: Metric, colour: str) -> go.Scatter:
         y=[row[f"val_{metric}"]],
         name="best",
         mode="markers",
-        marker={"symbol": "star", "size": 13, "color": colour, "line": {"width": 1, "color": "white"}},
+        marker={"symbol": "star", "size": 13, "color": colour, "line": {"width": 1, "color": palette.page()}},
         hoverinfo="skip",
     )
 
@@ -206,7 +211,7 @@ def _framed(figure: go.Figure, epochs: int, *, height: int, first: float) -> go.
 
 def _label(name: str) -> str:
     """Plotly reads a few HTML tags in names; names of runs come from people."""
-    return escape(text.short(name, 48))
+    return text.plotly(text.short(name, 48))
 
 
 def _said(value: object, metric: Metric) -> str:

@@ -5,7 +5,6 @@ Not here: the coordinates (engine), and the view of a predicted image (look).
 
 from collections.abc import Sequence
 from functools import partial
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ import streamlit as st
 
 from engine.data.dataset import Dataset
 from engine.data.records import Image
+from engine.runs import embedded
 from engine.runs.embedded import Embedded
 from engine.runs.run import Run
 from pages.ui import embedding, look, palette, shown, text
@@ -30,12 +30,12 @@ _MARKS = {"right": "circle", "wrong": "x", "not predicted": "circle-open"}
 
 def landscape(run: Run, made: Embedded, dataset: Dataset) -> None:
     """The map, and the way to its images without a mouse."""
-    table = shown.read(workspace().run(run.id) / "predictions.csv")
-    places = points(len(dataset.images))
-    outcome = outcomes(table, len(dataset.images))
+    path = workspace().run(run.id) / "predictions.csv"
+    table, places = shown.read(path), points(len(dataset.images))
+    changed = (str(path), path.stat().st_mtime_ns, embedded.stamp(workspace(), run.id), dataset.id, st.context.theme.type or "light")
     key = f"map_{run.id}"
     st.plotly_chart(
-        figure(made, dataset, places, outcome),
+        _drawn(made, dataset, table, changed),
         key=key,
         on_select=partial(_clicked, key),
         selection_mode="points",
@@ -63,6 +63,12 @@ def points(images: int) -> np.ndarray:
     return np.unique(np.linspace(0, images - 1, min(images, MOST_POINTS)).astype(np.int64))
 
 
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _drawn(_made: Embedded, _dataset: Dataset, _table: pd.DataFrame, changed: tuple[str, int, int, str, str]) -> go.Figure:
+    """`figure` of all points, kept as long as nothing of `changed` does: the files, the dataset and the theme. Not to be changed."""
+    return figure(_made, _dataset, points(len(_dataset.images)), outcomes(_table, len(_dataset.images)))
+
+
 def outcomes(table: pd.DataFrame, images: int) -> list[str]:
     """right, wrong or not predicted, for every image."""
     said = ["not predicted"] * images
@@ -73,18 +79,16 @@ def outcomes(table: pd.DataFrame, images: int) -> list[str]:
 
 
 def figure(made: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray, outcome: Sequence[str]) -> go.Figure:
-    """Points coloured by true class, marked by whether the run is right; customdata is the image."""
-    colours, drawn = palette.categorical(), go.Figure()
-    labels, what = np.array([image.label for image in dataset.images]), np.array(outcome)
-    for label, name in enumerate(dataset.classes):
-        for word, mark in _MARKS.items():
-            mine = [int(place) for place in places if labels[place] == label and what[place] == word]
-            if mine:
-                drawn.add_scattergl(**_cloud(made, dataset, mine, name, colours[label % COLOURED], word, mark))
+    """Points coloured by true class, marked by whether the run is right; customdata is the image. Classes beyond COLOURED are grey."""
+    drawn = go.Figure()
+    for coloured, word, mine in _groups(dataset, np.asarray(places), outcome):
+        drawn.add_scattergl(**_cloud(made, dataset, mine, _colour(coloured), word))
     drawn.update_xaxes(showticklabels=False, showgrid=False, zeroline=False, title="")
     drawn.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, title="")
-    for name, colour in [(name, colours[label % COLOURED]) for label, name in enumerate(dataset.classes[:COLOURED])]:
-        drawn.add_scatter(**_key(escape(text.short(name, 24)), colour, "square"))
+    for label, name in enumerate(dataset.classes[:COLOURED]):
+        drawn.add_scatter(**_key(text.plotly(text.short(name, 24)), _colour(label), "square"))
+    if (rest := len(dataset.classes) - COLOURED) > 0:
+        drawn.add_scatter(**_key(text.count(rest, "other class"), _colour(COLOURED), "square"))
     for word in sorted(set(outcome), key=list(_MARKS).index):
         drawn.add_scatter(**_key(word, palette.muted(), _MARKS[word]))
     legend = {"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "title": {"text": ""}}
@@ -92,19 +96,32 @@ def figure(made: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray,
     return drawn
 
 
-def _cloud(made: Embedded, dataset: Dataset, mine: list[int], name: str, colour: str, word: str, mark: str) -> dict[str, object]:
-    """One class with one outcome. Names are text for plotly, not markup."""
-    at = made.coordinates[mine]
-    title = escape(text.short(name, 40))
-    files = [escape(text.short(dataset.images[place].name, 48)) for place in mine]
+def _groups(dataset: Dataset, places: np.ndarray, outcome: Sequence[str]) -> list[tuple[int, str, np.ndarray]]:
+    """(class, or COLOURED for all the others; outcome; images) in that order, without empty ones."""
+    words = list(_MARKS)
+    labels = np.minimum([image.label for image in dataset.images], COLOURED)
+    groups = labels[places] * len(words) + np.array([words.index(word) for word in outcome])[places]
+    known, starts = np.unique(np.sort(groups), return_index=True)
+    parts = np.split(places[np.argsort(groups, kind="stable")], starts[1:])
+    return [(int(group) // len(words), words[group % len(words)], part) for group, part in zip(known, parts, strict=True)]
+
+
+def _colour(label: int) -> str:
+    return palette.categorical()[label] if label < COLOURED else palette.muted()
+
+
+def _cloud(made: Embedded, dataset: Dataset, mine: np.ndarray, colour: str, word: str) -> dict[str, object]:
+    """The images of one colour with one outcome. Names are text for plotly, not markup."""
+    at, wrong = made.coordinates[mine], word == "wrong"
+    titles = [text.plotly(text.short(name, 40)) for name in dataset.classes]
+    images = [dataset.images[place] for place in mine]
     return {
         "x": at[:, 0],
         "y": at[:, 1],
         "mode": "markers",
-        "name": f"{title}, {word}",
-        "marker": {"color": colour, "symbol": mark, "size": 10 if word == "wrong" else 7, "opacity": 1 if word == "wrong" else 0.75},
-        "customdata": mine,
-        "hovertext": [f"<b>{title}</b>, {word}<br>{file}" for file in files],
+        "marker": {"color": colour, "symbol": _MARKS[word], "size": 10 if wrong else 7, "opacity": 1 if wrong else 0.75},
+        "customdata": [int(place) for place in mine],
+        "hovertext": [f"<b>{titles[image.label]}</b>, {word}<br>{text.plotly(text.short(image.name, 48))}" for image in images],
         "hovertemplate": "%{hovertext}<extra></extra>",
         "unselected": {"marker": {"opacity": 0.75}},
         "showlegend": False,

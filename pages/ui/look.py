@@ -60,7 +60,8 @@ def open_(table: pd.DataFrame, source: Source) -> None:
     _large(table, source)
 
 
-@st.dialog("Prediction", width="large")
+# A rerun of the page on closing ends what ticks in the dialog, which would go on behind it.
+@st.dialog("Prediction", width="large", on_dismiss="rerun")
 def _large(table: pd.DataFrame, source: Source) -> None:
     position = min(max(st.session_state["position"], 0), len(table) - 1)
     row, number = table.iloc[position], int(table.index[position])

@@ -4,7 +4,6 @@ It predicts and chooses nothing. Not here: the probe itself, which a background 
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, cast
 
 import pandas as pd
@@ -59,7 +58,8 @@ def show(result: Result, *, key: str) -> None:
     st.markdown(text.md(said))
     st.caption(
         "Ridge is a linear classifier on what a block says of an image, with its 95 % band; nearest neighbours ask the most similar "
-        "images. Colours alone is a classifier that sees nothing but colours: a block that does not beat it adds nothing here."
+        "images. Colours alone is a classifier that sees nothing but colours: a block whose band "
+        "does not lie above it is not shown to add anything."
     )
     if not result["random"]:
         st.caption("These weights are random already, so there is no backbone with random weights to compare with.")
@@ -113,7 +113,7 @@ def table(result: Result) -> pd.DataFrame:
 def figure(result: Result) -> go.Figure:
     """Accuracy over depth: ridge with its band, neighbours, the backbone with random weights; controls as level lines."""
     colours, grey = palette.categorical(), palette.muted()
-    names = [escape(text.short(str(row["block"]), 24)) for row in result["blocks"]]
+    names = [text.plotly(name) for name in text.distinct([str(row["block"]) for row in result["blocks"]], 24)]
     made = go.Figure()
     ridge = [row["ridge"] for row in result["blocks"]]
     band = [one["high"] for one in ridge] + [one["low"] for one in reversed(ridge)]

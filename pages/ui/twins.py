@@ -6,6 +6,7 @@ Not here: finding them (engine).
 import streamlit as st
 
 from engine.data.dataset import Dataset
+from engine.evaluation.nearness import MOST_BITS
 from engine.runs.embedded import Embedded, Facts, Twins
 from engine.runs.run import Run
 from pages.ui import text
@@ -28,7 +29,7 @@ def twins(run: Run, made: Embedded, dataset: Dataset) -> None:
     figures([_group(pair, dataset) for pair in facts.twins[here]], label="Pairs of similar images", key=f"twins_{run.id}")
     more = f" The {len(facts.twins):,} closest are shown." if facts.twins_found > len(facts.twins) else ""
     st.caption(
-        "A pair differs in at most 6 of the 64 bits of a difference hash, and its features are at least as alike as almost all "
+        f"A pair differs in at most {MOST_BITS} of the 64 bits of a difference hash, and its features are at least as alike as almost all "
         f"images here are to their own mirror images (cosine {facts.least_cosine:.2f}).{more}"
     )
 

@@ -60,4 +60,4 @@ def offer(kind: str, arguments: Mapping[str, object], labels: Labels, show: Call
 
 def newest(kind: str, arguments: Mapping[str, object]) -> Job | None:
     """The latest job of this kind with exactly these arguments."""
-    return next((job for job in job_store().list(kind) if job.arguments == dict(arguments)), None)
+    return job_store().newest(kind, dict(arguments))

@@ -1,5 +1,7 @@
 """Figures hold exactly the rows they were given, and names cannot smuggle markup into them."""
 
+import json
+
 import pytest
 
 from pages.ui import charts, palette
@@ -42,13 +44,34 @@ def test_names_are_escaped_in_every_figure():
         charts.intervals([charts.Estimate(name=hostile, colour="#111111", value=0.5, low=0.4, high=0.6)]),
         charts.rates([charts.Curve(name=hostile, rows=[{"epoch": 0, "rate": 1.0}], colour="#111111")], epochs=1),
     ]
-    assert all("<a" not in figure.to_json() for figure in figures)
+    for figure in figures:
+        words = json.dumps(figure.to_plotly_json(), ensure_ascii=False, default=list)
+        assert "a href" in words and "<a" not in words
 
 
 def test_intervals_reach_from_low_to_high():
     (trace,) = charts.intervals([charts.Estimate(name="a", colour="#111111", value=0.8, low=0.7, high=0.85)]).data
     assert trace.error_x.array[0] == pytest.approx(0.05)
     assert trace.error_x.arrayminus[0] == pytest.approx(0.1)
+
+
+def test_every_interval_has_a_row_of_its_own_with_its_name():
+    estimates = [charts.Estimate(name=name, colour="#111111", value=0.8, low=0.7, high=0.85) for name in ("same", "same", "other")]
+    figure = charts.intervals(estimates)
+    assert [trace.y[0] for trace in figure.data] == list(figure.layout.yaxis.tickvals) == [0, 1, 2]
+    assert list(figure.layout.yaxis.ticktext) == ["same", "same", "other"]
+    assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]  # the first on top
+
+
+def test_quotes_in_names_are_shown_as_quotes():
+    """Plotly knows no &quot;."""
+    figure = charts.overlay([charts.Curve(name='say "hi" & go', rows=ROWS, colour="#111111")], "accuracy")
+    assert figure.data[0].name == 'say "hi" &amp; go'
+
+
+def test_the_edge_of_a_mark_is_the_page_behind_it():
+    assert charts.learning_curves(ROWS, "loss", epochs=3).data[2].marker.line.color == palette.page()
+    assert charts.range_test([(1e-3, 1.0), (1e-2, 0.5)], 1e-3).data[1].marker.line.color == palette.page()
 
 
 def test_curves_are_told_in_words():

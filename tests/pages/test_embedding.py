@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from engine.runs.embedded import Doubt, Embedded, Facts, Twins
 from engine.runs.jobs import JobStore
 from engine.runs.run import Run
 from engine.workspace import Workspace
-from pages.ui import certainty, embedding, landscape, shown, text, twins
+from pages.ui import certainty, embedding, landscape, palette, shown, text, twins
 from tests.pages import made
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "predictions.py"
@@ -249,10 +250,33 @@ def test_the_accuracy_that_twins_change_is_said_in_every_case(dataset: Dataset) 
 
 def test_hostile_names_stay_text(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
-    said = texts(opened(DATA))
-    assert "](http://evil" not in said and "<b>" not in said
-    drawn = landscape.figure(keep(workspace, run, dataset), dataset, landscape.points(10), ["right"] * len(dataset.images))
-    assert "<b>butterfly" not in "".join(str(trace.name) + "".join(trace.hovertext or ()) for trace in drawn.data)
+    drawn = landscape.figure(keep(workspace, run, dataset), dataset, landscape.points(len(dataset.images)), ["right"] * len(dataset.images))
+    words = [str(trace.name) for trace in drawn.data] + [word for trace in drawn.data for word in trace.hovertext or ()]
+    assert any("butterfly" in word for word in words) and not any("<b>butterfly" in word for word in words)
+
+
+def test_names_in_the_question_of_a_label_stay_text(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    """The dialog is where names of classes are Markdown."""
+    keep(workspace, run, dataset)
+
+    def ask(run_id: str, dataset_id: str) -> None:
+        import streamlit as st
+
+        from engine.data.dataset import open_dataset
+        from pages.ui import doubts, embedding
+        from pages.ui.resources import workspace
+
+        found = embedding.found(run_id)
+        assert found is not None
+        st.session_state.setdefault("doubt", 0)
+        doubts._check(found.facts.doubts, open_dataset(workspace(), dataset_id))
+
+    page = AppTest.from_function(ask, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
+    assert not page.exception
+    said = "\n".join([texts(page), *(button.label for button in page.button)])
+    for name in (dataset.classes[dataset.images[0].label], dataset.classes[2]):
+        assert text.md(name) in said
+    assert not re.search(r"(?<!\\)\]\(", said) and not re.search(r"(?<!\\)<b", said)
 
 
 def test_every_image_is_a_point_that_knows_its_image_and_outcome(workspace: Workspace, run: Run, dataset: Dataset) -> None:
@@ -264,6 +288,41 @@ def test_every_image_is_a_point_that_knows_its_image_and_outcome(workspace: Work
     assert sorted(int(image) for trace in clouds for image in trace.customdata) == list(range(len(dataset.images)))
     assert {trace.marker.symbol for trace in clouds} == {"circle", "x", "circle-open"}
     assert len(landscape.points(20_000)) == landscape.MOST_POINTS
+
+
+def many(dataset: Dataset, classes: int) -> Dataset:
+    """The dataset with so many classes, its images dealt out among them."""
+    images = tuple(replace(image, label=number % classes) for number, image in enumerate(dataset.images))
+    return replace(dataset, images=images, classes=tuple(f"class {number}" for number in range(classes)))
+
+
+def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    wide = many(dataset, 13)
+    places = landscape.points(len(wide.images))
+    drawn = landscape.figure(keep(workspace, run, dataset), wide, places, ["right"] * len(wide.images))
+    coloured = {int(image): cloud.marker.color for cloud in drawn.data if cloud.customdata is not None for image in cloud.customdata}
+    assert sorted(coloured) == places.tolist()
+    by_class = [{coloured[image.index] for image in wide.images if image.label == label} for label in range(13)]
+    assert len({colour for colours in by_class[:10] for colour in colours}) == 10
+    assert by_class[10:] == [{palette.muted()}] * 3
+    legend = {trace.name: trace.marker.color for trace in drawn.data if trace.showlegend is not False}
+    assert legend["3 other classes"] == palette.muted() and "class 9" in legend and "class 10" not in legend
+    assert any("class 12" in word for cloud in drawn.data for word in cloud.hovertext or ())
+
+
+def test_the_map_is_drawn_anew_only_when_something_has_changed(
+    workspace: Workspace, run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(workspace, run, dataset)
+    asked, figure = [], landscape.figure
+    monkeypatch.setattr(landscape, "figure", lambda *given: (asked.append(1), figure(*given))[1])
+    page = opened(MAP)
+    page.run()
+    assert len(asked) == 1
+    path = workspace.run(run.id) / "predictions.csv"
+    os.utime(path, (1000, 1000))
+    page.run()
+    assert not page.exception and len(asked) == 2
 
 
 def test_an_image_is_found_by_its_name_without_the_map(workspace: Workspace, run: Run, dataset: Dataset) -> None:
@@ -282,10 +341,10 @@ def test_a_deleted_dataset_is_said(workspace: Workspace, run: Run, dataset: Data
     assert "was deleted" in texts(opened(DATA))
 
 
-def test_confidence_is_judged_with_its_null_band(workspace: Workspace, run: Run) -> None:
+def test_too_few_images_to_judge_confidence_are_said(workspace: Workspace, run: Run) -> None:
     table = shown.read(workspace.run(run.id) / "predictions.csv")
-    if len(table[table["split"] == "test"]) < certainty.LEAST:
-        assert "at least 20 validation or test images" in texts(opened(SURE))
+    assert all(len(table[table["split"] == split]) < certainty.LEAST for split in ("val", "test"))
+    assert f"at least {certainty.LEAST} validation or test images" in texts(opened(SURE))
 
 
 @pytest.mark.parametrize(
@@ -316,6 +375,10 @@ def test_the_reliability_diagram_is_drawn_for_enough_images(workspace: Workspace
     assert not page.exception
     said = texts(page)
     assert "expected calibration error" in said and "temperature of" in said
+    specs = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    diagrams = [spec for spec in specs if "confidence" in spec["layout"]["xaxis"]["title"]["text"]]
+    assert len(diagrams) == 1 and len(diagrams[0]["data"]) == 2
+    assert len(diagrams[0]["data"][1]["x"]) > 0
 
 
 def test_the_nearest_training_images_come_with_their_labels(workspace: Workspace, run: Run, dataset: Dataset) -> None:

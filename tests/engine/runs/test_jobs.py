@@ -30,6 +30,17 @@ def test_a_job_from_submission_to_result(jobs: JobStore):
     assert (jobs.get(job.id).status, jobs.get(job.id).result) == ("finished", {"draft": "draft-00000001"})
 
 
+def test_the_newest_is_the_latest_of_its_kind_with_these_arguments(jobs: JobStore):
+    arguments = {"run": "run-00000001", "class": "꽃"}
+    jobs.submit("explain", arguments)
+    wanted = jobs.submit("explain", dict(reversed(arguments.items())))
+    jobs.submit("explain", {**arguments, "class": "cat"})
+    jobs.submit("predict", arguments)
+    found = jobs.newest("explain", arguments)
+    assert found is not None and found.id == wanted.id
+    assert jobs.newest("explain", {}) is None
+
+
 def test_jobs_are_claimed_oldest_first_and_listed_newest_first(jobs: JobStore):
     first, second, third = jobs.submit("import", {}), jobs.submit("predict", {}), jobs.submit("import", {})
     assert [job.id for job in jobs.list()] == [third.id, second.id, first.id]
