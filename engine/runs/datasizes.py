@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.evaluation.spread import accuracy_interval
-from engine.runs.comparison import Arm, Comparison, label_of
+from engine.runs.comparison import Arm, Comparison, label_of, labels, without_seed
 from engine.runs.judgement import answers
 from engine.runs.run import Run
 from engine.workspace import Workspace
@@ -41,6 +41,16 @@ def is_part(comparison: Comparison, run: Run) -> bool:
     return run.config.train_share != comparison.shared.train_share
 
 
+def is_part_arm(comparison: Comparison, arm: Arm) -> bool:
+    """Whether all runs of an arm are parts."""
+    return arm.settings.get("train_share", comparison.shared.train_share) != comparison.shared.train_share
+
+
+def whole_labels(comparison: Comparison) -> list[str]:
+    """What the rows of the table are called: those of runs that are not parts, also before one has started."""
+    return [label for config, label in labels(comparison).items() if config.train_share == comparison.shared.train_share]
+
+
 def arms(comparison: Comparison) -> tuple[Arm, ...]:
     """The arms that are missing for the curves: every strategy on every share, with few seeds."""
     wanted = [
@@ -56,11 +66,15 @@ def arms(comparison: Comparison) -> tuple[Arm, ...]:
 
 def points(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> tuple[Point, ...]:
     """What has finished, by strategy in the order of the comparison and by size; empty before a run on a smaller share has."""
+    if not any(is_part(comparison, run) for run in runs):
+        return ()
     groups: dict[tuple[str, int], list[Run]] = {}
+    named = labels(comparison)
     for run in runs:
         if run.status == "finished" and answers(workspace, run):
             whole = dataclasses.replace(run.config, train_share=comparison.shared.train_share)
-            groups.setdefault((label_of(comparison, whole), run.config.train_share), []).append(run)
+            label = named.get(without_seed(whole)) or label_of(comparison, whole)
+            groups.setdefault((label, run.config.train_share), []).append(run)
     if not any(share != comparison.shared.train_share for _, share in groups):
         return ()
     made = [_point(workspace, label, share, found) for (label, share), found in groups.items()]

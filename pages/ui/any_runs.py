@@ -66,17 +66,23 @@ def _accuracy(runs: Sequence[Run], scored: Mapping[str, Scores], labels: Mapping
     st.subheader(f"Accuracy on {'test' if split == 'test' else 'validation'} images", anchor=False)
     ranked = sorted(known, key=lambda run: -scored[run.id][split].value)
     estimates = [
-        charts.Estimate(name=text.short(labels[run.id], 30), colour=styles[run.id][0], value=score.value, low=score.low, high=score.high)
-        for run in ranked
+        charts.Estimate(name=name, colour=styles[run.id][0], value=score.value, low=score.low, high=score.high)
+        for run, name in zip(ranked, text.distinct([labels[run.id] for run in ranked], 30), strict=True)
         for score in (scored[run.id][split],)
     ]
-    st.caption("With 95 % intervals: the range in which the accuracy lies, given how few images measured it.")
+    st.caption(
+        "With 95 % intervals: where the accuracy is likely to lie, given how few images measured it."
+        + (" Validation images chose the epoch of every run, so these figures are optimistic." if split == "val" else "")
+    )
     st.plotly_chart(charts.intervals(estimates), config=charts.CONFIG, alt=verdict or f"Accuracy of {text.count(len(known), 'run')}")
 
 
 def _curves(runs: Sequence[Run], labels: Mapping[str, str], styles: Mapping[str, tuple[str, str]]) -> None:
     st.subheader("Validation curves", anchor=False)
-    curves = [charts.Curve(name=labels[run.id], rows=epochs.of(run), colour=styles[run.id][0], dash=styles[run.id][1]) for run in runs]
+    curves = [
+        charts.Curve(name=name, rows=epochs.of(run), colour=styles[run.id][0], dash=styles[run.id][1])
+        for run, name in zip(runs, text.distinct([labels[run.id] for run in runs], 48), strict=True)
+    ]
     st.html(charts.key(curves))
     left, right = st.columns(2)
     left.markdown("**Accuracy**")

@@ -13,6 +13,7 @@ from engine.models.catalog import torchvision_version
 from engine.models.outline import Outline, load_outline, with_classes
 from engine.options import Value
 from engine.runs.comparison import MOST_SEEDS, Comparison, arm
+from engine.runs.datasizes import is_part_arm
 from engine.runs.run import Run
 from engine.runs.store import RESUMABLE
 from engine.training.freezing import STRATEGIES
@@ -55,8 +56,8 @@ def seconds_left(runs: Sequence[Run]) -> float | None:
     return total
 
 
-def buttons(comparison: Comparison, runs: Sequence[Run]) -> None:
-    """Stop, resume, grow, rename, delete: what is possible now."""
+def buttons(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True) -> None:
+    """Stop, resume, grow, rename, delete: what is possible now. Not `trainable`: its images are gone, so nothing more can train."""
     store, active = comparison_store(), any(run.status in status.ACTIVE for run in runs)
     resumable = sum(run.status in RESUMABLE for run in runs)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -64,15 +65,19 @@ def buttons(comparison: Comparison, runs: Sequence[Run]) -> None:
             run.requested == "stop" for run in runs if run.status == "running"
         )
         if active and st.button("Stop", icon=":material/stop:", disabled=stopping, help="Runs that have finished keep their results."):
-            _act(lambda: store.stop(comparison.id))
+            act(comparison.id, lambda: store.stop(comparison.id))
         if resumable and st.button(
-            f"Resume {text.count(resumable, 'run')}", icon=":material/play_arrow:", type="secondary" if active else "primary"
+            f"Resume {text.count(resumable, 'run')}",
+            icon=":material/play_arrow:",
+            type="secondary" if active else "primary",
+            disabled=not trainable,
         ):
-            _act(lambda: store.resume(comparison.id))
-        _add_seeds(comparison)
-        _add_strategy(comparison)
+            act(comparison.id, lambda: store.resume(comparison.id))
+        _add_seeds(comparison, trainable)
+        _add_strategy(comparison, trainable)
         _rename(comparison)
         _delete(comparison, len(runs), active)
+    refusal(comparison.id)
 
 
 def outlines(backbones: Sequence[str], dataset: str) -> dict[str, Outline]:
@@ -82,20 +87,29 @@ def outlines(backbones: Sequence[str], dataset: str) -> dict[str, Outline]:
     return {name: with_classes(outline, classes) for name, outline in found.items() if outline and classes}
 
 
-def _add_seeds(comparison: Comparison) -> None:
-    with st.popover("Add seeds", icon=":material/casino:"):
+def _add_seeds(comparison: Comparison, trainable: bool) -> None:
+    with st.popover("Add seeds", icon=":material/casino:", disabled=not trainable):
         st.caption("Another seed starts the head and the order of images anew. More of them show how much is luck.")
         count = st.number_input("More seeds", 1, MOST_SEEDS, 2, key="more_seeds")
         labels = {arm.strategy: title(arm.strategy) for arm in comparison.strategies}
         options = ["", *labels] if len(labels) > 1 else [""]
         chosen = st.selectbox("Of", options, format_func=lambda name: labels.get(name, "every strategy"), key="more_seeds_of")
+        st.caption(_growth(comparison, int(count), chosen or ""))
         if st.button("Add them to the queue", type="primary", key="add_seeds"):
-            known = _outlines_of(comparison)
-            _act(lambda: comparison_store().add_seeds(comparison.id, int(count), strategy=chosen or "", outlines=known))
+            known = outlines_of(comparison)
+            act(comparison.id, lambda: comparison_store().add_seeds(comparison.id, int(count), strategy=chosen or "", outlines=known))
 
 
-def _add_strategy(comparison: Comparison) -> None:
-    with st.popover("Add a strategy", icon=":material/add:"):
+def _growth(comparison: Comparison, seeds: int, strategy: str) -> str:
+    """How many runs so many more seeds are; parts of the images have seeds of their own."""
+    arms = [one for one in comparison.strategies if strategy in ("", one.strategy)]
+    parts = sum(is_part_arm(comparison, one) for one in arms)
+    said = f"That is {text.count(seeds * len(arms) * len(comparison.backbones), 'more run')}"
+    return f"{said}, {seeds * parts * len(comparison.backbones):,} of them on parts of the images." if parts else f"{said}."
+
+
+def _add_strategy(comparison: Comparison, trainable: bool) -> None:
+    with st.popover("Add a strategy", icon=":material/add:", disabled=not trainable):
         st.caption("On the same images, with the options that the others share.")
         name = st.selectbox("Strategy", list(STRATEGIES), format_func=title, key="more_strategy")
         settings: dict[str, Value] = {}
@@ -107,39 +121,58 @@ def _add_strategy(comparison: Comparison) -> None:
                 settings[option] = st.text_input("Names to train", placeholder="layer4*", key="more_names") or ""
         seeds = st.number_input("Seeds", 1, MOST_SEEDS, None, placeholder="automatic", key="more_strategy_seeds")
         if st.button("Add it to the queue", type="primary", key="add_strategy"):
-            known = _outlines_of(comparison)
-            _act(lambda: comparison_store().add_arm(comparison.id, arm(name, seeds=seeds, settings=settings), outlines=known))
+            known = outlines_of(comparison)
+            act(comparison.id, lambda: comparison_store().add_arm(comparison.id, arm(name, seeds=seeds, settings=settings), outlines=known))
 
 
 def _rename(comparison: Comparison) -> None:
     with st.popover("Rename", icon=":material/edit:"):
         name = st.text_input("Name", comparison.name, max_chars=120, key=f"rename_{comparison.id}")
         if st.button("Rename it", type="primary", key="rename"):
-            _act(lambda: comparison_store().rename(comparison.id, name or ""))
+            act(comparison.id, lambda: comparison_store().rename(comparison.id, name or ""))
 
 
 def _delete(comparison: Comparison, runs: int, active: bool) -> None:
     """Two steps; the second says what is lost."""
-    with st.popover("Delete", icon=":material/delete:"):
+    with st.popover("Delete", icon=":material/delete:", key=f"delete_box_{comparison.id}"):
         if active:
             st.markdown("Stop it first: runs of it are waiting or at work.")
             return
-        too = st.checkbox(f"Delete its {text.count(runs, 'run')} with their weights and predictions too", key="delete_runs")
-        st.markdown("This cannot be undone." if too else "Its runs stay in the list of runs.")
-        if st.button("Delete for good", icon=":material/delete_forever:", type="primary", key="delete"):
-            _act(lambda: comparison_store().delete(comparison.id, runs=too))
+        too = bool(runs) and st.checkbox(
+            f"Delete its {text.count(runs, 'run')} with their weights and predictions too", key=f"delete_runs_{comparison.id}"
+        )
+        if runs:
+            st.markdown("This cannot be undone." if too else "Its runs stay in the list of runs.")
+        if st.button("Delete for good", icon=":material/delete_forever:", type="primary", key=f"delete_{comparison.id}"):
+            act(comparison.id, lambda: _gone(comparison.id, too))
 
 
-def _act(act: Callable[[], object]) -> None:
+def _gone(comparison_id: str, runs: bool) -> None:
+    """Delete it, and let the address no longer ask for it."""
+    comparison_store().delete(comparison_id, runs=runs)
+    st.query_params.pop("comparison", None)
+
+
+def act(place: str, wish: Callable[[], object]) -> None:
+    """Do it and draw the page anew, or keep in words why not for `refusal` of the same place, which outlives the next tick."""
+    said = f"refused_{place}"
+    st.session_state.pop(said, None)
     try:
-        act()
+        wish()
     except EngineError as error:  # a wish that cannot be, or another tab was faster
-        st.error(text.md(str(error)), icon=":material/error:")
+        st.session_state[said] = str(error)
         return
     st.rerun()
 
 
-def _outlines_of(comparison: Comparison) -> dict[str, Outline]:
+def refusal(place: str) -> None:
+    """Why the last wish at this place was refused, until the next one; nothing when it was not."""
+    if why := st.session_state.get(f"refused_{place}"):
+        st.error(text.md(why), icon=":material/error:")
+
+
+def outlines_of(comparison: Comparison) -> dict[str, Outline]:
+    """As `outlines`, for all backbones of a comparison."""
     return outlines([backbone for backbone, _ in comparison.backbones], comparison.dataset)
 
 

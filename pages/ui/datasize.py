@@ -4,25 +4,26 @@ Not here: which runs that takes and what they say (engine.runs.datasizes).
 """
 
 from collections.abc import Sequence
-from html import escape
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from engine.runs import datasizes
-from engine.runs.comparison import Comparison
+from engine.runs.comparison import Arm, Comparison
 from engine.runs.datasizes import Point
 from engine.runs.run import Run
-from pages.ui import charts, palette, status, text
+from pages.ui import charts, course, palette, status, text
 from pages.ui.resources import comparison_store, workspace
 
 
-def show(comparison: Comparison, runs: Sequence[Run]) -> None:
-    """The curves as far as they are known, and the button that trains what is missing."""
+def show(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True) -> None:
+    """The curves as far as they are known, and the button that trains what is missing while it is `trainable`."""
     missing, found = datasizes.arms(comparison), datasizes.points(workspace(), comparison, runs)
     waiting = sum(run.status in status.ACTIVE for run in runs if datasizes.is_part(comparison, run))
     if found:
-        st.plotly_chart(figure(found), key="datasize", config=charts.CONFIG, alt=datasizes.sentence(found))
+        st.plotly_chart(
+            figure(found, datasizes.whole_labels(comparison)), key="datasize", config=charts.CONFIG, alt=datasizes.sentence(found)
+        )
         st.markdown(text.md(datasizes.sentence(found)))
         word = "test" if found[-1].split == "test" else "validation"
         st.caption(
@@ -36,18 +37,26 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
         if not found and not waiting:
             st.caption(f"Train every strategy on {shares} of the training images as well, and see who still gains from more.")
         if st.button(
-            f"Train {text.count(number, 'more run')} on parts of the images", icon=":material/stacked_line_chart:", key="datasizes"
+            f"Train {text.count(number, 'more run')} on parts of the images",
+            icon=":material/stacked_line_chart:",
+            key="datasizes",
+            disabled=not trainable,
         ):
-            for arm in missing:
-                comparison_store().add_arm(comparison.id, arm)
-            st.rerun()
+            course.act(f"datasize_{comparison.id}", lambda: _train(comparison, missing))
+        course.refusal(f"datasize_{comparison.id}")
 
 
-def figure(found: Sequence[Point]) -> go.Figure:
-    """One line a strategy, with intervals."""
-    labels = list(dict.fromkeys(point.label for point in found))
-    styles, drawn = palette.styles(labels), go.Figure()
-    for label in labels:
+def _train(comparison: Comparison, missing: Sequence[Arm]) -> None:
+    known = course.outlines_of(comparison)
+    for arm in missing:
+        comparison_store().add_arm(comparison.id, arm, outlines=known)
+
+
+def figure(found: Sequence[Point], rows: Sequence[str]) -> go.Figure:
+    """One line a strategy, with intervals. `rows` are those of the table, where each has the same colour."""
+    there = list(dict.fromkeys(point.label for point in found))
+    styles, drawn = palette.styles(list(dict.fromkeys([*rows, *there]))), go.Figure()
+    for label, name in zip(there, text.distinct(there, 40), strict=True):
         points = [point for point in found if point.label == label]
         reach = {"array": [p.high - p.accuracy for p in points], "arrayminus": [p.accuracy - p.low for p in points]}
         colour, dash = styles[label]
@@ -55,7 +64,7 @@ def figure(found: Sequence[Point]) -> go.Figure:
             go.Scatter(
                 x=[point.images for point in points],
                 y=[point.accuracy for point in points],
-                name=escape(text.short(label, 40)),
+                name=text.plotly(name),
                 mode="lines+markers",
                 line={"color": colour, "dash": dash},
                 error_y={"type": "data", "symmetric": False, "color": palette.faint(colour, 0.6), "thickness": 1.5, "width": 5, **reach},

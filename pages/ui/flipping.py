@@ -6,7 +6,6 @@ Of several seeds, what most of them say counts. Not here: one image in large (tw
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,7 +14,7 @@ import streamlit as st
 from engine.evaluation.flips import flips
 from pages.ui import contrast, palette, text, twofold
 from pages.ui.gallery import Card, gallery, page_of
-from pages.ui.judged import Judged
+from pages.ui.judged import Judged, waits
 
 PAGE_SIZE = 60
 KINDS = {"first": "Only A is right", "second": "Only B is right", "neither": "Both wrong, differently"}
@@ -51,7 +50,7 @@ def figure(judged: Judged, theme: str = "") -> go.Figure:
     """Images that the row gets right and the column wrong; customdata of a cell is its two strategies."""
     labels = list(judged.arms)
     counts = flips([judged.arms[label].votes.right for label in labels])
-    names = [escape(text.short(label, 26)) for label in labels]
+    names = [text.plotly(name) for name in text.distinct(labels, 26)]
     accent = palette.categorical(theme)[0]
     side = max(14, min(56, 460 // len(labels)))
     ramp, most = [(0.0, palette.surface(theme)), (1.0, accent)], max(int(counts.max()), 1)
@@ -69,10 +68,10 @@ def figure(judged: Judged, theme: str = "") -> go.Figure:
     return drawn.update_layout(height=max(180, 80 + side * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
 
 
-def show(judged: Judged) -> None:
-    """The matrix, the pair chosen by it or by the boxes beside it, and the gallery of that pair."""
+def show(judged: Judged, *, pictures: bool = True) -> None:
+    """The matrix, the pair chosen by it or by the boxes beside it, and the gallery of that pair while there are `pictures`."""
     if len(judged.arms) < 2:
-        st.caption("Appears when two strategies have finished.")
+        st.caption(waits(judged, "two strategies have finished"))
         return
     labels = list(judged.arms)
     _start(judged, labels)
@@ -98,6 +97,11 @@ def show(judged: Judged) -> None:
     if not len(places):
         st.info("No image fits. The two agree here.", icon=":material/filter_alt_off:")
         return
+    if pictures:
+        _pictures(judged, wanted, places)
+
+
+def _pictures(judged: Judged, wanted: Wanted, places: np.ndarray) -> None:
     here = page_of(len(places), PAGE_SIZE, key="page_flips")
     picked = gallery(
         [card(judged, wanted, place) for place in places[here]], label="Images they disagree on", key="gallery_flips", side=140
@@ -126,8 +130,9 @@ def card(judged: Judged, wanted: Wanted, place: int) -> Card:
 
 def _boxes(judged: Judged, labels: Sequence[str]) -> Wanted | None:
     """The keyboard's way to a cell, and what a click on one sets."""
-    first = st.selectbox("Strategy A", labels, format_func=text.short, key="flip_first")
-    second = st.selectbox("Strategy B", labels, format_func=text.short, key="flip_second")
+    names = dict(zip(labels, text.distinct(labels), strict=True))
+    first = st.selectbox("Strategy A", labels, format_func=names.__getitem__, key="flip_first")
+    second = st.selectbox("Strategy B", labels, format_func=names.__getitem__, key="flip_second")
     if first == second or first is None or second is None:
         return None
     counts = {kind: len(pick(judged, Wanted(first=first, second=second, kind=kind))) for kind in KINDS}
@@ -171,13 +176,15 @@ def _start(judged: Judged, labels: Sequence[str]) -> None:
 
 
 def _show_cell(labels: Sequence[str]) -> None:
-    """A cell was clicked: its row is right, its column wrong."""
-    points = st.session_state["flips"]["selection"]["points"]
-    if not points:
-        return
-    row, column = points[0]["customdata"]
-    if row != column:
-        st.session_state.update(flip_first=labels[row], flip_second=labels[column], flip_kind="first", flip_truth=None)
+    """A cell was clicked: its row is right, its column wrong. A click on the cell of before takes plotly's selection away: it
+    means the same pair again, whatever the boxes have chosen since."""
+    state = st.session_state
+    if points := state["flips"]["selection"]["points"]:
+        row, column = points[0]["customdata"]
+        state["flips_cell"] = (labels[row], labels[column])
+    first, second = state.get("flips_cell", ("", ""))
+    if first in labels and second in labels:
+        state.update(flip_first=first, flip_second=second, flip_kind="first", flip_truth=None)
 
 
 def _clickable(counts: np.ndarray, names: Sequence[str], labels: Sequence[str], side: int) -> go.Scatter:
@@ -189,7 +196,7 @@ def _clickable(counts: np.ndarray, names: Sequence[str], labels: Sequence[str], 
         mode="markers",
         marker={"symbol": "square", "size": side, "opacity": 0},
         customdata=[list(cell) for cell in cells],
-        hovertext=[f"{counts[r, c]:,} images<br><b>{names[r]}</b> right<br><b>{names[c]}</b> wrong" for r, c in cells],
+        hovertext=[f"{text.count(int(counts[r, c]), 'image')}<br><b>{names[r]}</b> right<br><b>{names[c]}</b> wrong" for r, c in cells],
         hovertemplate="%{hovertext}<extra></extra>",
         unselected={"marker": {"opacity": 0}},
         selected={"marker": {"opacity": 0}},

@@ -46,9 +46,18 @@ def show(configs: Sequence[RunConfig]) -> None:
 def beside(run: Run) -> str:
     """`forecast 42 s, took 45 s`; nothing for a run that was not foretold or has not finished."""
     foretold = forecast_of(workspace(), run.config)
-    if foretold is None or run.status != "finished" or run.started_at is None or run.ended_at is None:
+    spent = took(run)
+    if foretold is None or spent is None:
         return ""
-    return f"forecast {text.duration(foretold.seconds)}, took {text.duration(run.ended_at - run.started_at)}"
+    return f"forecast {text.duration(foretold.seconds)}, took {text.duration(spent)}"
+
+
+def took(run: Run) -> float | None:
+    """Seconds from its start to its end, what it computed once for others and pauses included. None unless it has finished, and for one
+    that was resumed, of which only the last part is known."""
+    if run.status != "finished" or run.started_at is None or run.ended_at is None or (run.started or {}).get("epochs_done"):
+        return None
+    return run.ended_at - run.started_at
 
 
 def expanded(chosen: Sequence[RunConfig], numbers: Sequence[int]) -> list[RunConfig]:

@@ -23,7 +23,7 @@ from engine.runs.judgement import Judgement, by_label, judgement
 from engine.runs.run import Run
 from engine.workspace import Workspace
 
-COSTS = {"seconds": "Seconds of training", "trainable_parameters": "Parameters that train", "peak_memory_bytes": "Peak memory, MB"}
+COSTS = {"seconds": "Training time, s", "trainable_parameters": "Parameters that train", "peak_memory_bytes": "Peak memory, MB"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,11 @@ class Judged:
     def unsettled(self) -> int:
         """Runs that have not ended."""
         return sum(run.status in ("queued", "running") for run in self.runs)
+
+
+def waits(judged: Judged, until: str) -> str:
+    """Why there is nothing to draw: it is still to come, or it never will."""
+    return f"Appears when {until}." if judged.unsettled else "There is nothing to compare: see the verdict."
 
 
 def judged(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> Judged:

@@ -13,6 +13,7 @@ from engine.runs.judgement import by_label
 from engine.runs.run import Run
 from pages.ui import status, text
 from pages.ui.any_runs import links
+from pages.ui.foretold import took
 from pages.ui.judged import Judged
 from pages.ui.resources import workspace
 
@@ -20,17 +21,18 @@ from pages.ui.resources import workspace
 def show(judged: Judged, runs: Sequence[Run]) -> None:
     """A table of all, and links to one of them. `runs` are as they stand now."""
     labels = {run.id: label for label, of in by_label(judged.comparison, runs).items() for run in of}
+    shown = dict(zip(rows := list(dict.fromkeys(labels.values())), text.distinct(rows), strict=True))
     foretold = _foretold(runs)
     frame = pd.DataFrame(
         [
             {
-                "Strategy": text.short(labels[run.id]),
+                "Strategy": shown[labels[run.id]],
                 "Seed": run.config.seed,
                 "Status": status.word(run.status, paused=run.paused),
                 "Validation, %": _percent(run, "val_accuracy"),
                 "Test, %": _percent(run, "test_accuracy"),
                 "Forecast, s": foretold[run.id].seconds if run.id in foretold else None,
-                "Took, s": _took(run),
+                "Took, s": took(run),
                 "Why it does not count": judged.judgement.excluded.get(run.id),
             }
             for run in runs
@@ -41,34 +43,28 @@ def show(judged: Judged, runs: Sequence[Run]) -> None:
     st.dataframe(frame, hide_index=True, column_config=formats, placeholder="–", height=height, alt="The runs of this comparison")
     if said := beside(runs, foretold):
         st.caption(said)
-    names = {run.id: f"{text.short(labels[run.id])}, seed {run.config.seed}" for run in runs}
-    chosen = st.selectbox("Look closer at", [run.id for run in runs], format_func=lambda id_: names.get(id_, id_), key="member")
+    called = {run.id: f"{shown[labels[run.id]]}, seed {run.config.seed}" for run in runs}
+    names = dict(zip(called, text.distinct(list(called.values()), 90), strict=True))
+    chosen = st.selectbox("Look closer at", list(names), format_func=lambda id_: names.get(id_, id_), key="member")
     if found := next((run for run in runs if run.id == chosen), None):
         links(found, found.name)
 
 
 def beside(runs: Sequence[Run], foretold: Mapping[str, Forecast]) -> str:
     """How far the forecast was from what the finished runs took, all together; nothing where nothing was foretold."""
-    both = [(foretold[run.id].seconds, took) for run in runs if run.id in foretold and (took := _took(run)) is not None]
+    both = [(foretold[run.id].seconds, spent) for run in runs if run.id in foretold and (spent := took(run)) is not None]
     if not both:
         return ""
-    forecast, took = (sum(column) for column in zip(*both, strict=True))
+    forecast, spent = (sum(column) for column in zip(*both, strict=True))
     said = (
-        f"{text.count(len(both), 'run')} that had a forecast and finished: forecast {text.duration(forecast)}, took {text.duration(took)}"
+        f"{text.count(len(both), 'run')} that had a forecast and finished: forecast {text.duration(forecast)}, took {text.duration(spent)}"
     )
-    return f"{said}, {took / forecast:.1f} times the forecast." if forecast > 0 else f"{said}."
+    return f"{said}, {spent / forecast:.1f} times the forecast, pauses included." if forecast > 0 else f"{said}."
 
 
 def _foretold(runs: Sequence[Run]) -> dict[str, Forecast]:
     found = {run.id: forecast_of(workspace(), run.config) for run in runs}
     return {id_: forecast for id_, forecast in found.items() if forecast is not None}
-
-
-def _took(run: Run) -> float | None:
-    """Seconds from its start to its end, what it computed once for others included; None unless it has finished."""
-    if run.status != "finished" or run.started_at is None or run.ended_at is None:
-        return None
-    return run.ended_at - run.started_at
 
 
 def _percent(run: Run, name: str) -> float | None:

@@ -9,24 +9,30 @@ import streamlit as st
 
 from engine.errors import EngineError
 from engine.runs.comparison import Comparison
-from engine.runs.datasizes import is_part
+from engine.runs.datasizes import is_part, is_part_arm
 from engine.runs.run import Run
 from pages.ui import course, datasize, flipping, members, outcome, perclass, price, spans, status, takehome, text
-from pages.ui.judged import judged, signature
+from pages.ui.judged import Judged, judged, signature
 from pages.ui.resources import comparison_store, workspace
+
+GONE = "The dataset of this comparison was deleted: its results stay, but nothing more can be trained and no image can be shown."
 
 
 def show(comparison_id: str) -> None:
     """Everything of it. The whole page is drawn anew when a run ends or starts; between that, only what ticks."""
     store = comparison_store()
     known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    there = workspace().dataset(known.dataset).exists()
+    with st.container():
+        if not there:
+            st.warning(GONE, icon=":material/delete:")
     if not runs:
         st.info("All runs of this comparison were deleted. Add seeds to train it again, or delete it.", icon=":material/info:")
-        course.buttons(known, runs)
+        course.buttons(known, runs, trainable=there)
         return
     active = any(run.status in status.ACTIVE for run in runs)
     as_drawn = (known, _state(runs))
-    st.fragment(_head, run_every="1s" if active else None)(comparison_id, as_drawn)
+    st.fragment(_head, run_every="1s" if active else None)(comparison_id, as_drawn, there)
     found = judged(workspace(), known, runs)
     # Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it was.
     st.subheader("Verdict", anchor=False)
@@ -34,22 +40,27 @@ def show(comparison_id: str) -> None:
     with st.container():
         st.subheader("Strategies", anchor=False)
         outcome.table(found)
-        with st.expander("Only differences of the configurations", icon=":material/difference:"):
+        with st.expander("What differs between the configurations", icon=":material/difference:"):
             outcome.differences(found)
     st.subheader("Learning curves", anchor=False)
     st.fragment(_curves, run_every="3s" if active else None)(comparison_id)
+    _closer(found, runs, there)
+
+
+def _closer(found: Judged, runs: Sequence[Run], there: bool) -> None:
+    """What stands below the curves. `there`: its dataset is."""
     with st.container():
         st.subheader("Accuracy against cost", anchor=False)
         price.show(found)
     with st.container():
         st.subheader("Disagreements", anchor=False)
-        flipping.show(found)
+        flipping.show(found, pictures=there)
     with st.container():
         st.subheader("Class by class", anchor=False)
         perclass.show(found)
     with st.container():
         st.subheader("Would more images change the choice?", anchor=False)
-        datasize.show(known, runs)
+        datasize.show(found.comparison, runs, trainable=there)
     with st.container():
         st.subheader("Runs", anchor=False)
         members.show(found, runs)
@@ -58,7 +69,7 @@ def show(comparison_id: str) -> None:
         takehome.show(found)
 
 
-def _head(comparison_id: str, as_drawn: tuple) -> None:
+def _head(comparison_id: str, as_drawn: tuple, trainable: bool) -> None:
     """Status and buttons; reruns the page once when something has ended, started or was changed in another tab."""
     store = comparison_store()
     try:
@@ -67,7 +78,7 @@ def _head(comparison_id: str, as_drawn: tuple) -> None:
         st.info(text.md(str(error)))
         return
     course.progress(runs)
-    course.buttons(known, runs)
+    course.buttons(known, runs, trainable=trainable)
     if (known, _state(runs)) != as_drawn:
         st.rerun()
 
@@ -86,6 +97,7 @@ def _state(runs: Sequence[Run]) -> tuple[tuple[object, ...], ...]:
 
 
 def name_of(comparison: Comparison, runs: int) -> str:
-    """How a box calls it: `pets · 3 strategies, 9 runs`."""
+    """How a box calls it: `pets · 3 strategies, 9 runs`. A strategy on parts of the images is no other strategy."""
     name = text.short(comparison.name) or ", ".join(dict.fromkeys(backbone for backbone, _ in comparison.backbones))
-    return f"{name} · {text.count(len(comparison.strategies), 'strategy')}, {text.count(runs, 'run')}"
+    whole = sum(not is_part_arm(comparison, arm) for arm in comparison.strategies)
+    return f"{name} · {text.count(whole, 'strategy')}, {text.count(runs, 'run')}"

@@ -3,7 +3,7 @@
 Not here: computing either (engine.runs.judgement), what guessing would reach (guessing), figures, and the files to take home.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 import pandas as pd
@@ -35,7 +35,7 @@ COLUMNS = {
     "band": ("if calibrated", "What the calibration error would be by chance, on so many images, had it been perfectly calibrated."),
     "best_epoch": ("Best epoch", "The epoch whose weights were kept, mean of the seeds."),
     "trains": ("Trains", "Parameters that train, at most."),
-    "seconds": ("Seconds", "Of training, mean of the seeds; without what is computed once for all (Cache)."),
+    "seconds": ("Training time, s", "Mean of the seeds; without what is computed once for all (Cache)."),
     "cache": ("Cache, s", "Seconds of computing the frozen part once, mean of the seeds; the first of several runs pays it for all."),
     "memory": ("Memory, MB", "The most memory that one of its runs took at once."),
     "checkpoint": ("Weights, MB", "What the trained weights take on disk."),
@@ -46,6 +46,8 @@ _DIGITS |= {"seconds": "%.1f", "cache": "%.1f", "memory": "%.0f", "checkpoint": 
 _WORDS = {"test": "Test", "val": "Validation"}
 _MANY = 7
 """Against more rivals than this, the sentences are folded."""
+_OUT, _FEW = "Not judged:", 2
+"""How a sentence about runs that do not count begins, and how many of them stand open."""
 _SHOWN = {
     "better": "shown to be worse",
     "worse": "shown to be better",
@@ -60,8 +62,8 @@ def verdict(judged: Judged) -> None:
     found = judged.judgement.verdict
     with st.container(border=True):
         if found is None:
-            for sentence in judged.judgement.sentences:
-                st.markdown(text.md(sentence))
+            st.markdown(text.md(judged.judgement.sentences[0]))
+            _rest(judged.judgement.sentences[1:])
             return
         said = sentences(found)
         rest = judged.judgement.sentences[len(said) :]
@@ -86,9 +88,21 @@ def verdict(judged: Judged) -> None:
         else:
             _list(against)
         _list([*firmness, *notes])
-        for sentence in rest:
-            out = sentence.startswith("Not judged:")
-            (st.warning if out else st.info)(text.md(sentence), icon=":material/block:" if out else ":material/hourglass_top:")
+        _rest(rest)
+
+
+def _rest(said: Sequence[str]) -> None:
+    """What does not count, folded when it is much, and what is still to come."""
+    out = [sentence for sentence in said if sentence.startswith(_OUT)]
+    if len(out) > _FEW:
+        with st.expander(f"{len(out)} reasons why runs are not judged", icon=":material/block:"):
+            _list([sentence.removeprefix(_OUT).strip() for sentence in out])
+    else:
+        for sentence in out:
+            st.warning(text.md(sentence), icon=":material/block:")
+    for sentence in said:
+        if sentence not in out:
+            st.info(text.md(sentence), icon=":material/hourglass_top:")
 
 
 def table(judged: Judged) -> None:
@@ -123,7 +137,8 @@ def besides(judged: Judged) -> str:
     seconds, shared = spent[found.cheapest]
     if not shared > seconds:
         return ""
-    others = f" and {text.duration(spent[found.chosen][1])} a run of {found.chosen}" if found.chosen != found.cheapest else ""
+    chosen = spent[found.chosen][1]
+    others = f" and {text.duration(chosen)} a run of {found.chosen}" if found.chosen != found.cheapest and chosen else ""
     mine = f"{text.duration(shared)} a run of {found.cheapest}"
     return f"Not counted as training: computing the frozen part once for all, {mine}{others} on average."
 
@@ -160,12 +175,13 @@ def rows(judged: Judged, workspace: Workspace) -> pd.DataFrame:
     beside = _beside(judged.judgement.verdict)
     runs = by_label(judged.comparison, judged.runs)
     records = []
-    for row in judged.judgement.table.to_dict("records"):
+    labels = [str(row) for row in judged.judgement.table["label"]]
+    for row, name in zip(judged.judgement.table.to_dict("records"), text.distinct(labels), strict=True):
         label = str(row["label"])
         sizes = [_bytes(workspace, run.id) for run in runs.get(label, [])]
         records.append(
             {
-                "strategy": text.short(label),
+                "strategy": name,
                 "verdict": beside.get(label) or ("not judged" if row["kept_out"] else "not finished"),
                 "runs": f"{row['runs']} of {row['planned']}",
                 "accuracy": _times(row["test_accuracy" if judged.split == "test" else "val_accuracy"], 100),

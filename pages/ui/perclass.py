@@ -3,29 +3,28 @@
 Not here: the images themselves (flipping), the scores of one run (scores).
 """
 
-from html import escape
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from engine.evaluation.flips import confusion
-from pages.ui import contrast, palette, text
-from pages.ui.judged import Judged
+from pages.ui import charts, contrast, palette, text
+from pages.ui.judged import Judged, waits
 
 MATRIX_CLASSES = 30
 NUMBERED = 14
-LISTED = 40
+LISTED, SAID = 40, 5
+"""Cells that a table lists, and that the words instead of a figure name."""
 WORDS = {"test": "test", "val": "validation"}
 
 
 def table(judged: Judged) -> pd.DataFrame:
     """One row a class: its images, the recall of every strategy in percent, and how far they are apart; the furthest first."""
     images = np.bincount(judged.labels, minlength=len(judged.classes))
-    shares = {label: 100 * arm.recall for label, arm in judged.arms.items()}
-    frame = pd.DataFrame({"Class": judged.classes, "Images": images, **{text.short(label): share for label, share in shares.items()}})
-    values = np.stack(list(shares.values()))
+    values = np.stack([100 * arm.recall for arm in judged.arms.values()])
+    shares = dict(zip(text.distinct(list(judged.arms)), values, strict=True))
+    frame = pd.DataFrame({"Class": judged.classes, "Images": images, **shares})
     frame["Apart"] = values.max(axis=0) - values.min(axis=0)
     return frame[frame["Images"] > 0].sort_values("Apart", ascending=False, kind="stable")
 
@@ -38,13 +37,13 @@ def difference(judged: Judged, first: str, second: str) -> np.ndarray:
 
 
 def figure(judged: Judged, first: str, second: str, theme: str = "") -> go.Figure:
-    """Blue where the first says it more often, red where the second does."""
+    """In the first colour where the first says it more often, in the second where the second does."""
     values = difference(judged, first, second)
-    names = [escape(text.short(name, 22)) for name in judged.classes]
+    names = [text.plotly(text.short(name, 22)) for name in judged.classes]
     most = float(np.abs(values).max()) or 1.0
     colours = palette.categorical(theme)
     hover = [
-        [f"{escape(text.short(t, 30))} called {escape(text.short(g, 30))}: {values[r, c]:+.1f}" for c, g in enumerate(judged.classes)]
+        [text.plotly(f"{text.short(t, 30)} called {text.short(g, 30)}: {values[r, c]:+.1f}") for c, g in enumerate(judged.classes)]
         for r, t in enumerate(judged.classes)
     ]
     heat = go.Heatmap(
@@ -87,7 +86,7 @@ def _numbers(values: np.ndarray, most: float, theme: str) -> list[dict[str, obje
 def show(judged: Judged) -> None:
     """Recall of every class and strategy, and the difference of two confusion matrices; the pair is the one chosen above."""
     if not judged.arms:
-        st.caption("Appears when a strategy has finished.")
+        st.caption(waits(judged, "a strategy has finished"))
         return
     frame = table(judged)
     percent = {name: st.column_config.NumberColumn(format="%.0f %%") for name in frame.columns[2:-1]}
@@ -96,18 +95,42 @@ def show(judged: Judged) -> None:
     height = min(38 + 35 * len(frame), 430)
     st.dataframe(frame, hide_index=True, column_config=columns, height=height, placeholder="–", alt="Recall of every class and strategy")
     st.caption(f"Recall: of the {WORDS[judged.split]} images of a class, how many are found; the mean of the seeds. Furthest apart first.")
+    st.caption("With few images a class, the rows on top are mostly chance: of many differences the largest always look large.")
     first, second = st.session_state.get("flip_first"), st.session_state.get("flip_second")
     if first == second or first not in judged.arms or second not in judged.arms:
         return
     assert first is not None and second is not None
-    st.markdown(f"**{text.md(text.short(first))}** minus **{text.md(text.short(second))}**: what they call the images of each class")
+    _pair(judged, first, second)
+
+
+def _pair(judged: Judged, first: str, second: str) -> None:
+    """The matrix with its key; where its cells are too small for numbers, the largest of them in a table as well."""
+    one, two = text.distinct([first, second])
+    st.markdown(f"**{text.md(one)}** minus **{text.md(two)}**: what they call the images of each class")
     if len(judged.classes) <= MATRIX_CLASSES:
-        drawn, said = figure(judged, first, second), "Difference of two confusion matrices"
+        st.html(key(first, second))
         with st.container(width=max(360, min(200 + 70 * len(judged.classes), 1100))):
+            drawn, said = figure(judged, first, second), in_words(judged, first, second)
             st.plotly_chart(drawn, key="confusion_difference", config={"displayModeBar": False}, alt=said)
-    else:
-        st.dataframe(largest(judged, first, second), hide_index=True, alt="The largest differences of two confusion matrices")
+    if len(judged.classes) > NUMBERED:
+        st.dataframe(largest(judged, first, second), hide_index=True, height=250, alt="The largest differences of two confusion matrices")
     st.caption("Images, mean of the seeds. On the diagonal more is better, beside it less. The pair is the one chosen under Disagreements.")
+
+
+def key(first: str, second: str) -> str:
+    """HTML for st.html: which colour and sign is whose."""
+    colours = palette.categorical()
+    said = [f"{sign} more often {name}" for sign, name in zip("+−", text.distinct([first, second], 30), strict=True)]
+    return charts.key([charts.Curve(name=name, rows=(), colour=colour) for name, colour in zip(said, colours, strict=False)])
+
+
+def in_words(judged: Judged, first: str, second: str) -> str:
+    """The largest cells of `figure`, for readers who see no figure."""
+    cells = largest(judged, first, second).head(SAID).itertuples(index=False)
+    said = "; ".join(f"{text.short(truth, 30)} called {text.short(guess, 30)}: {value:+.1f}" for truth, guess, value in cells)
+    one, two = text.distinct([first, second])
+    about = f"Difference of two confusion matrices. Plus: {one} says it more often; minus: {two} does."
+    return f"{about} The largest: {said}." if said else f"{about} There is none."
 
 
 def largest(judged: Judged, first: str, second: str) -> pd.DataFrame:

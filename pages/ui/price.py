@@ -4,7 +4,6 @@ Not here: the statistics of the front (engine.evaluation.cost).
 """
 
 from dataclasses import dataclass
-from html import escape
 from math import ceil, floor, log10
 
 import pandas as pd
@@ -12,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui import charts, palette, text
-from pages.ui.judged import COSTS, Judged
+from pages.ui.judged import COSTS, Judged, waits
 
 HEIGHT, PLOT, LINE = 360, 290, 15
 """Pixels: of the figure, of what is between its axes (about), and of a line of names."""
@@ -70,7 +69,7 @@ def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
             go.Scatter(
                 x=[offer.cost],
                 y=[offer.value],
-                name=escape(text.short(offer.name, 40)),
+                name=text.plotly(text.short(offer.name, 40)),
                 mode="markers",
                 cliponaxis=False,
                 marker={"size": 13, "symbol": "circle" if offer.worth else "circle-open", "color": offer.colour, "line": {"width": 2}},
@@ -103,7 +102,7 @@ def _name(offer: Offer, found: list[Offer], wide: bool, lift: float, theme: str)
     return {
         "x": log10(offer.cost) if wide else offer.cost,  # where annotations stand on a logarithmic axis
         "y": offer.value,
-        "text": escape(text.short(offer.name, 28)),
+        "text": text.plotly(text.short(offer.name, 28)),
         "showarrow": False,
         "xanchor": "left" if right else "right",
         "xshift": 12 if right else -12,
@@ -159,7 +158,7 @@ def short_number(value: float) -> str:
 def show(judged: Judged) -> None:
     known = {cost: found for cost in COSTS if len(found := offers(judged, cost)) > 1}
     if not known:
-        st.caption("Appears when two strategies can be judged.")
+        st.caption(waits(judged, "two strategies can be judged"))
         return
     cost = st.segmented_control("Cost", list(known), format_func=COSTS.__getitem__, default=next(iter(known)), key="cost", required=True)
     found = known[cost or next(iter(known))]

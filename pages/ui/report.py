@@ -68,10 +68,13 @@ def _about(workspace: Workspace, judged: Judged) -> str:
     origin = _origins(workspace, judged)[:1]
     dataset = str((origin[0].get("dataset") or {}).get("name") or known.dataset) if origin else known.dataset
     made = datetime.fromtimestamp(known.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC") if known.created_at else "unknown"
+    images = len(judged.images)
     facts = {
         "Dataset": f"{dataset} ({known.dataset}), fingerprint {known.fingerprint[:16] or 'unknown'}",
         "Backbones": ", ".join(f"{backbone} ({weights})" for backbone, weights in known.backbones),
-        "Judged on": f"{text.count(len(judged.images), 'image')} of the {perclass.WORDS[judged.split]} split",
+        "Judged on": f"{text.count(images, 'image')} of the {perclass.WORDS[judged.split]} split"
+        if images
+        else "no image: see the verdict",
         "Made": f"{made}; this file {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}",
         "Comparison": known.id,
     }
@@ -192,7 +195,9 @@ def _table(frame: pd.DataFrame) -> str:
 def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return "–"
-    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1e5 else f"{value:,.0f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _plotly() -> str:

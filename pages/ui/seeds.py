@@ -10,7 +10,7 @@ import streamlit as st
 
 from engine.config import RunConfig, Value, options
 from engine.models.outline import Outline
-from engine.runs.comparison import MOST_SEEDS, Arm, Comparison, default_seeds
+from engine.runs.comparison import MOST_SEEDS, SEEDS, SEEDS_OF, Arm, Comparison, default_seeds
 from pages.ui import text
 from pages.ui.resources import comparison_store, run_store
 from pages.ui.strategies import title
@@ -28,7 +28,8 @@ def ask() -> int | None:
         placeholder="automatic",
         key="seeds",
         help="Runs of each strategy that differ by chance alone. Several show how much of a difference is luck. "
-        "Automatic: one for a single strategy; to compare several, 3 each and 5 where only the head trains, which costs little.",
+        f"Automatic: one for a single strategy; to compare several, {SEEDS} each and {SEEDS_OF['linear_probe']} where only the head "
+        "trains, which costs little.",
         persist_state="session",
     )
 

@@ -5,13 +5,14 @@ Not here: the curves of one run (charts).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from itertools import accumulate
 from statistics import fmean
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from engine.runs.comparison import Comparison
+from engine.runs.datasizes import whole_labels
 from engine.runs.judgement import by_label
 from engine.runs.run import Run
 from pages.ui import charts, epochs, palette, text
@@ -20,7 +21,8 @@ from pages.ui.unfreezing import Change, changes
 Rows = Sequence[Mapping[str, object]]
 PARTS = {"val": "Validation", "train": "Training"}
 METRICS = {"accuracy": "Accuracy", "loss": "Loss"}
-AXES = {"epoch": "Epochs", "seconds": "Seconds"}
+AXES = {"epoch": "Epochs", "seconds": "Training time"}
+SAID = "The line is the mean of the seeds that reached the epoch, the band reaches from the lowest of them to the highest."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class Point:
 def spans(comparison: Comparison, runs: Sequence[Run], theme: str = "") -> list[Span]:
     """The strategies of which some epoch has ended, in the order of the table."""
     arms = by_label(comparison, runs)
-    styles = palette.styles(list(arms), theme)
+    styles = palette.styles(list(dict.fromkeys([*whole_labels(comparison), *arms])), theme)
     found = []
     for label, of in arms.items():
         rows = [one for run in of if (one := epochs.of(run))]
@@ -61,16 +63,32 @@ def spans(comparison: Comparison, runs: Sequence[Run], theme: str = "") -> list[
 
 def points(span: Span, key: str, axis: str) -> list[Point]:
     """The mean of `key` over the seeds for every epoch; `axis` places it by epoch, or by the mean seconds until its end."""
-    longest = max((len(rows) for rows in span.runs), default=0)
+    spent = [list(accumulate(float(str(row.get("seconds") or 0)) for row in rows)) for rows in span.runs] if axis == "seconds" else []
     found = []
-    for turn in range(longest):
-        there = [rows for rows in span.runs if len(rows) > turn and rows[turn].get(key) is not None]
-        values = [float(str(rows[turn][key])) for rows in there]
+    for turn in range(_longest(span)):
+        values = dict(_values(span, key, turn))
         if values:
-            at = fmean(sum(float(str(row.get("seconds") or 0)) for row in rows[: turn + 1]) for rows in there)
-            x = at if axis == "seconds" else float(turn + 1)
-            found.append(Point(epoch=turn + 1, at=x, mean=fmean(values), low=min(values), high=max(values)))
+            x = fmean(spent[run][turn] for run in values) if axis == "seconds" else float(turn + 1)
+            reached = values.values()
+            found.append(Point(epoch=turn + 1, at=x, mean=fmean(reached), low=min(reached), high=max(reached)))
     return found
+
+
+def _longest(span: Span) -> int:
+    return max((len(rows) for rows in span.runs), default=0)
+
+
+def _values(span: Span, key: str, turn: int) -> list[tuple[int, float]]:
+    """(run, value) of the runs that have ended this epoch, from 0."""
+    return [
+        (run, float(str(rows[turn][key]))) for run, rows in enumerate(span.runs) if len(rows) > turn and rows[turn].get(key) is not None
+    ]
+
+
+def _end(span: Span, key: str) -> float | None:
+    """Where the curve ends; None without a point."""
+    values = next((found for turn in reversed(range(_longest(span))) if (found := _values(span, key, turn))), [])
+    return fmean(value for _, value in values) if values else None
 
 
 def figure(found: Sequence[Span], metric: str, parts: Sequence[str], axis: str, theme: str = "") -> go.Figure:
@@ -85,13 +103,13 @@ def figure(found: Sequence[Span], metric: str, parts: Sequence[str], axis: str, 
                 drawn.add_trace(_band(line, span.colour))
             drawn.add_trace(_line(line, span, part, several=len(parts) > 1))
             if marks := [(point, change) for change in span.phases for point in line if point.epoch == change.epoch]:
-                drawn.add_trace(_marks(marks, span))
+                drawn.add_trace(_marks(marks, span, palette.page(theme)))
     accuracy = metric == "accuracy"
     drawn.update_yaxes(
         tickformat=".0%" if accuracy else None, hoverformat=".1%" if accuracy else ".3f", nticks=6, title=METRICS[metric].lower()
     )
     if axis == "seconds":
-        drawn.update_xaxes(title="seconds of training", rangemode="tozero")
+        drawn.update_xaxes(title="training time, s", rangemode="tozero")
     else:
         last = max((len(rows) for span in found for rows in span.runs), default=1)
         ticks = {"dtick": 1} if last <= 10 else {"nticks": 8}
@@ -116,7 +134,7 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
         shown = parts or ["val"]
         drawn = figure(found, metric or "accuracy", shown, axis or "epoch")
         st.plotly_chart(drawn, key="spans", config=charts.CONFIG, alt=in_words(found, metric or "accuracy"))
-        said = "The line is the mean of the seeds, the band reaches from the lowest to the highest." if _several(found) else ""
+        said = SAID if _several(found) else ""
         said += " Training is dotted." if len(shown) > 1 else ""
         said += " A diamond marks where a phase begins." if any(span.phases for span in found) else ""
         st.caption(said.strip() or "One seed each.")
@@ -124,13 +142,12 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
 
 def in_words(found: Sequence[Span], metric: str) -> str:
     """Where every curve ends, for readers who see no figure."""
-    ends = [(span.name, points(span, f"val_{metric}", "epoch")) for span in found]
-    said = [
-        f"{text.plain(name)} {text.percent(line[-1].mean) if metric == 'accuracy' else f'{line[-1].mean:.3f}'}"
-        for name, line in ends
-        if line
-    ]
-    return f"{METRICS[metric]} on validation images after the last epoch: {', '.join(said)}." if said else "No epoch has ended."
+    ends = [(span.name, _end(span, f"val_{metric}")) for span in found]
+    said = [f"{text.plain(name)} {text.percent(end) if metric == 'accuracy' else f'{end:.3f}'}" for name, end in ends if end is not None]
+    if not said:
+        return "No epoch has ended."
+    of = ", the mean of the seeds that reached it" if _several(found) else ""
+    return f"{METRICS[metric]} on validation images after the last epoch{of}: {', '.join(said)}."
 
 
 def _several(found: Sequence[Span]) -> bool:
@@ -151,7 +168,7 @@ def _band(line: Sequence[Point], colour: str) -> go.Scatter:
 
 
 def _line(line: Sequence[Point], span: Span, part: str, *, several: bool) -> go.Scatter:
-    name = escape(text.short(span.name, 48)) + (f", {PARTS[part].lower()}" if several else "")
+    name = text.plotly(text.short(span.name, 48)) + (f", {PARTS[part].lower()}" if several else "")
     return go.Scatter(
         x=[point.at for point in line],
         y=[point.mean for point in line],
@@ -164,13 +181,13 @@ def _line(line: Sequence[Point], span: Span, part: str, *, several: bool) -> go.
     )
 
 
-def _marks(marks: Sequence[tuple[Point, Change]], span: Span) -> go.Scatter:
+def _marks(marks: Sequence[tuple[Point, Change]], span: Span, page: str) -> go.Scatter:
     return go.Scatter(
         x=[point.at for point, _ in marks],
         y=[point.mean for point, _ in marks],
         mode="markers",
-        marker={"symbol": "diamond", "size": 11, "color": span.colour, "line": {"width": 1, "color": "white"}},
-        hovertext=[escape(f"From epoch {change.epoch}: {change.says}") for _, change in marks],
+        marker={"symbol": "diamond", "size": 11, "color": span.colour, "line": {"width": 1, "color": page}},
+        hovertext=[text.plotly(f"From epoch {change.epoch}: {change.says}") for _, change in marks],
         hovertemplate="%{hovertext}<extra></extra>",
         showlegend=False,
     )

@@ -25,7 +25,7 @@ def show(judged: Judged, first: str, second: str, places: Sequence[int], positio
 
 @st.dialog("Two strategies, one image", width="large")
 def _dialog(judged: Judged, first: str, second: str, places: Sequence[int]) -> None:
-    position = min(st.session_state.get(_STATE, 0), len(places) - 1)
+    position = min(max(st.session_state.get(_STATE, 0), 0), len(places) - 1)
     place = places[position]
     index, dataset = int(judged.images[place]), judged.comparison.dataset
     left, right = st.columns([3, 2], gap="medium")
@@ -34,8 +34,8 @@ def _dialog(judged: Judged, first: str, second: str, places: Sequence[int]) -> N
         picture(source, fallback=f"/api/thumbnails/{dataset}/{index}", alt=judged.names[place], key="large_twofold")
     with right:
         st.markdown(f"It is **{text.md(judged.classes[judged.labels[place]])}**.")
-        for label in (first, second):
-            st.markdown(f"**{text.md(text.short(label))}**  \n{_said(judged, judged.arms[label], place)}")
+        for label, name in zip((first, second), text.distinct((first, second)), strict=True):
+            st.markdown(f"**{text.md(name)}**  \n{_said(judged, judged.arms[label], place)}")
         st.text(judged.names[place])
     _steps(position, len(places))
     if _wants_attention():
@@ -45,11 +45,12 @@ def _dialog(judged: Judged, first: str, second: str, places: Sequence[int]) -> N
 def _attention(judged: Judged, labels: Sequence[str], place: int, index: int) -> None:
     """Both side by side: for each the class it says and the true one, in the eyes of its first seed that says so."""
     truth = judged.classes[judged.labels[place]]
+    names = text.distinct(labels)
     for turn, (label, column) in enumerate(zip(labels, st.columns(2, gap="large"), strict=True)):
         arm = judged.arms[label]
         run = arm.runs[int(arm.votes.speaker[place])]
         with column:
-            st.markdown(f"**{text.md(text.short(label))}**, seed {run.config.seed}")
+            st.markdown(f"**{text.md(names[turn])}**, seed {run.config.seed}")
             attention(run.id, Subject(image=index), [judged.classes[arm.votes.guesses[place]], truth], key=f"twofold_{turn}")
 
 
@@ -76,10 +77,21 @@ def _look_closer(wanted: bool) -> None:
 
 def _steps(position: int, total: int) -> None:
     back, words, forward = st.columns([1, 2, 1], vertical_alignment="center")
-    back.button("Previous", on_click=_go, args=(-1,), disabled=position == 0, shortcut="Left", width="stretch", key="twofold_back")
+    back.button(
+        "Previous", on_click=_go, args=(max(position - 1, 0),), disabled=position == 0, shortcut="Left", width="stretch", key="twofold_back"
+    )
     words.caption(f"{position + 1:,} of {total:,}", text_alignment="center")
-    forward.button("Next", on_click=_go, args=(1,), disabled=position + 1 == total, shortcut="Right", width="stretch", key="twofold_on")
+    forward.button(
+        "Next",
+        on_click=_go,
+        args=(min(position + 1, total - 1),),
+        disabled=position + 1 == total,
+        shortcut="Right",
+        width="stretch",
+        key="twofold_on",
+    )
 
 
-def _go(steps: int) -> None:
-    st.session_state[_STATE] = st.session_state.get(_STATE, 0) + steps
+def _go(position: int) -> None:
+    """A place rather than a step: a key that is pressed twice before the page is drawn goes on once, not past the end."""
+    st.session_state[_STATE] = position

@@ -195,4 +195,4 @@ def test_a_run_that_does_not_say_what_it_computed_once_is_taken_to_have_computed
     found = now(workspace, known)
     table = found.judgement.table.assign(cache_seconds=[4.0, None])
     said = outcome.besides(replace(found, judgement=replace(found.judgement, table=table)))
-    assert "4.0 s a run of linear_probe and 0.0 s a run of full_finetune" in said
+    assert said.endswith("4.0 s a run of linear_probe on average.")
