@@ -182,6 +182,12 @@ def test_next_goes_to_the_place_beside_the_one_that_is_shown(workspace: Workspac
     assert page.session_state["position"] == len(shown.read(workspace.run(run.id) / "predictions.csv")) - 2
 
 
+def test_closing_the_dialog_draws_the_page_again(workspace: Workspace, run: Run) -> None:
+    """Otherwise what ticks in it ticks on behind it."""
+    (dialog,) = large(workspace, run, 0).get("dialog")
+    assert dialog.proto.dialog.id
+
+
 def large(workspace: Workspace, run: Run, position: int) -> AppTest:
     """The dialog alone."""
 
