@@ -18,6 +18,7 @@ from engine.workspace import Workspace
 from pages.ui import text
 from pages.ui.judged import judged
 from tests.pages import compared, made, prepared
+from tests.pages.test_compare import strings
 
 RIGHT = {"linear_probe": 0.5, "last_block": 0.75, "full_finetune": 0.97, "last_n": 0.8, "named": 0.8}
 IMAGES = 40
@@ -172,12 +173,13 @@ def cards(page: AppTest) -> list[dict]:
 
 def test_names_of_every_kind_stay_text(workspace: Workspace, dataset: Dataset) -> None:
     name = "<script>alert(1)</script> :red[x] 고양이 *b* [l](http://evil.example)"
+    quiet = arm("named", seeds=1, settings={"patterns": "layer4[.<img src=x>:red[y]*"})
     evil = arm("named", seeds=1, settings={"patterns": "layer4*, <img src=x onerror=alert(1)>:red[y]"})
-    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), name=name)
+    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), quiet, name=name)
     ComparisonStore(workspace).add_arm(known.id, evil)
     store = ComparisonStore(workspace)
     while claimed := store.claim(known.id, this_process()):
-        if claimed.config.strategy == "named":
+        if "onerror" in claimed.config.patterns:
             RunStore(workspace).finish(claimed.id, "failed", error=f"No block is called {claimed.config.patterns}.")
         else:
             compared.finish(workspace, claimed, dataset, 0.8, images=IMAGES)
@@ -186,7 +188,19 @@ def test_names_of_every_kind_stay_text(workspace: Workspace, dataset: Dataset) -
     for hostile in (r":red\[", "<img", "<script", r"\]\(http"):
         assert not re.search(rf"(?<!\\){hostile}", drawn), hostile
     assert "<img" not in html and "<script" not in html
-    assert all("<img" not in one.proto.spec for one in page.get("plotly_chart"))
+    words = [word for one in page.get("plotly_chart") for word in strings(json.loads(one.proto.spec))]
+    assert any("&lt;img src=x" in word for word in words) and not any("<img" in word for word in words)
+
+
+def test_reasons_that_are_many_are_folded(workspace: Workspace, dataset: Dataset) -> None:
+    arms = [arm("last_n", seeds=1, settings={"last_n": 2, "lr": number / 1000}) for number in range(1, 5)]
+    known = compared.comparison(workspace, dataset, *arms)
+    store = ComparisonStore(workspace)
+    while claimed := store.claim(known.id, this_process()):
+        RunStore(workspace).finish(claimed.id, "failed", error="Out of *memory*.")
+    page = opened(known)
+    assert not page.warning and "4 reasons why runs are not judged" in [one.label for one in page.expander]
+    assert prepared.drawn(page).count(r"Out of \*memory\*") == 4
 
 
 def test_forty_runs_are_one_page(workspace: Workspace, dataset: Dataset) -> None:

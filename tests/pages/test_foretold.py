@@ -70,6 +70,10 @@ def test_forecast_and_measured_stand_side_by_side(workspace: Workspace) -> None:
     assert foretold.beside(store.get(run.id)) == ""
     store.finish(run.id, "finished")
     assert foretold.beside(store.get(run.id)).startswith("forecast 42 s, took ")
+    again = store.enqueue(config, owner="1:1")  # of a run that was resumed only the last part is known
+    store.record(again.id, {"event": "started", "device": "cpu", "epochs_done": 3})
+    store.finish(again.id, "finished")
+    assert foretold.beside(store.get(again.id)) == "" and foretold.took(store.get(again.id)) is None
     other = store.enqueue(RunConfig(dataset="dataset-00000000", backbone="resnet18", epochs=9), owner="1:1")
     store.finish(other.id, "finished")
     assert foretold.beside(store.get(other.id)) == ""

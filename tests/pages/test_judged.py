@@ -9,11 +9,12 @@ import pytest
 
 from engine.data.records import Dataset
 from engine.evaluation import predictions
+from engine.runs import datasizes
 from engine.runs.comparison import Comparison, arm
 from engine.runs.comparisons import ComparisonStore
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
-from pages.ui import contrast, flipping, guessing, outcome, palette, perclass, price, spans
+from pages.ui import contrast, datasize, flipping, guessing, outcome, palette, perclass, price, report, spans
 from pages.ui.flipping import Wanted
 from pages.ui.judged import Judged, judged
 from pages.ui.unfreezing import Change
@@ -166,6 +167,51 @@ def test_a_curve_is_the_mean_of_the_seeds_that_have_come_so_far() -> None:
     drawn = spans.figure([span], "accuracy", ["val"], "epoch", "light")
     assert [trace.marker.symbol for trace in drawn.data if trace.mode == "markers"] == ["diamond"]
     assert spans.points(span, "train_accuracy", "epoch") == []
+
+
+def test_a_long_curve_reads_every_epoch_a_few_times() -> None:
+    read = 0
+
+    class Counted(dict):
+        def get(self, key: str, default: object = None) -> object:
+            nonlocal read
+            read += 1
+            return super().get(key, default)
+
+    runs = [[Counted(row) for row in rows_of(*[0.5] * 200)] for _ in range(2)]
+    found = spans.points(spans.Span(name="a", colour="#112233", dash="solid", runs=runs), "val_accuracy", "seconds")
+    assert len(found) == 200 and found[-1].at == sum(10.0 * turn for turn in range(1, 201))
+    assert read <= 4 * 2 * 200
+
+
+def test_a_curve_says_that_its_end_is_of_the_seeds_that_came_so_far() -> None:
+    span = spans.Span(name="a", colour="#112233", dash="solid", runs=[rows_of(0.2, 0.6), rows_of(0.4)], phases=[Change(epoch=2, says="x")])
+    said = spans.in_words([span], "accuracy")
+    assert "the mean of the seeds that reached it: a 60.0 %" in said and "that reached the epoch" in spans.SAID
+    alone = spans.Span(name="a", colour="#112233", dash="solid", runs=[rows_of(0.2, 0.6)])
+    assert spans.in_words([alone], "accuracy") == "Accuracy on validation images after the last epoch: a 60.0 %."
+    for theme in ("light", "dark"):
+        drawn = spans.figure([span], "accuracy", ["val"], "epoch", theme)
+        assert [trace.marker.line.color for trace in drawn.data if trace.mode == "markers"] == [palette.page(theme)]
+
+
+def test_a_strategy_has_one_colour_in_every_figure(workspace: Workspace, known: Comparison) -> None:
+    one = datasizes.Point(label="last_block", share=10, images=7, accuracy=0.5, low=0.4, high=0.6, runs=1, split="test")
+    (curve,) = datasize.figure([one], datasizes.whole_labels(known)).data
+    offers = {offer.name: offer.colour for offer in price.offers(now(workspace, known), "seconds")}
+    assert curve.line.color == offers["last_block"] != offers["linear_probe"]
+    runs = ComparisonStore(workspace).runs_of(known.id)
+    RunStore(workspace).delete(runs[0].id)
+    left = spans.spans(known, ComparisonStore(workspace).runs_of(known.id))
+    assert {span.name: span.colour for span in left} == {name: offers[name] for name in ("last_block", "full_finetune")}
+
+
+def test_the_report_writes_large_numbers_out_and_says_when_no_image_judged(workspace: Workspace, known: Comparison) -> None:
+    said = report._table(pd.DataFrame({"number": [12345.6, 0.12345, -1234.5]}))
+    assert ">12,346<" in said and ">0.1235<" in said and ">-1,234<" in said and "e+" not in said
+    for run in ComparisonStore(workspace).runs_of(known.id):
+        (workspace.run(run.id) / "predictions.csv").unlink()
+    assert "0 images" not in report.report(workspace, now(workspace, known))
 
 
 def test_runs_without_a_folder_do_not_break_the_page(workspace: Workspace, known: Comparison) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.runs import datasizes
+from engine.runs import comparison, datasizes
 from engine.runs.comparison import Comparison, arm
 from engine.runs.comparisons import ComparisonStore
 from engine.runs.datasizes import Point
@@ -64,6 +64,24 @@ def test_runs_on_parts_of_the_images_never_enter_table_or_verdict(workspace: Wor
     assert list(judged.table["label"]) == ["linear_probe", "full_finetune"]
     assert [entrant.name for entrant in judged.entrants] == ["linear_probe", "full_finetune"] and not judged.excluded
     assert not any("train_share" in said for said in judged.sentences)
+
+
+def test_labels_are_made_once_and_nothing_is_read_without_parts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = compared.comparison(workspace, arm("linear_probe", seeds=2), arm("full_finetune", seeds=2))
+    finish(workspace, made)
+    read: list[str] = []
+    monkeypatch.setattr(datasizes, "answers", lambda workspace, run: read.append(run.id))
+    assert datasizes.points(workspace, made, ComparisonStore(workspace).runs_of(made.id)) == () and read == []
+    monkeypatch.undo()
+    for missing in datasizes.arms(made):
+        ComparisonStore(workspace).add_arm(made.id, missing)
+    made = ComparisonStore(workspace).get(made.id)
+    finish(workspace, made)
+    built: list[Comparison] = []
+    for module in (datasizes, comparison):
+        monkeypatch.setattr(module, "labels", lambda of, real=comparison.labels: (built.append(of), real(of))[1])
+    assert len(datasizes.points(workspace, made, ComparisonStore(workspace).runs_of(made.id))) == 8
+    assert len(built) == 1
 
 
 def points(**curves: tuple[float, ...]) -> list[Point]:
