@@ -5,7 +5,6 @@ Not here: computing them; they are read from the run's metrics.json.
 
 import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,7 @@ def accuracy_in_words(scores: "SplitReport", split: str) -> None:
     low, high = (text.percent(scores[f"accuracy_{end}"], 0) for end in ("low", "high"))  # type: ignore[literal-required]
     st.markdown(
         f"Right for **{right:,} of {text.count(images, 'image')}**. Judged by so many, the accuracy on images like these "
-        f"lies between **{low}** and **{high}** (95 % Wilson interval)."
+        f"is likely to lie between **{low}** and **{high}** (95 % Wilson interval)."
     )
 
 
@@ -66,7 +65,7 @@ def confusion(scores: "SplitReport", classes: Sequence[str]) -> go.Figure:
     """Counts of (true class, predicted class), coloured by the share of the true class."""
     counts = scores["confusion"]
     shares = [[value / max(sum(row), 1) for value in row] for row in counts]
-    names = [escape(text.short(name, 22)) for name in classes]  # plotly would take < in a name for markup
+    names = [text.plotly(name) for name in text.distinct(classes, 22)]
     surface, accent, ink, paper = _colours()
     side = max(18, min(72, 420 // len(classes)))
     ramp = [(0.0, surface), (1.0, accent)]
