@@ -72,7 +72,7 @@ def _accuracy(runs: Sequence[Run], scored: Mapping[str, Scores], labels: Mapping
     ]
     st.caption(
         "With 95 % intervals: where the accuracy is likely to lie, given how few images measured it."
-        + (" Validation images chose the epoch of every run, so these figures are optimistic." if split == "val" else "")
+        + (" Validation images chose the epoch of every run, so these figures are optimistic." if split == "val" and not verdict else "")
     )
     st.plotly_chart(charts.intervals(estimates), config=charts.CONFIG, alt=verdict or f"Accuracy of {text.count(len(known), 'run')}")
 
