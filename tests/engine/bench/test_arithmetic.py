@@ -51,6 +51,7 @@ def test_ratios_are_taken_within_a_repetition(measurements: Measurements) -> Non
     assert made.classic is not None and (made.classic.low, made.classic.middle, made.classic.high) == (20, 20, 20)
     assert made.bare is not None and made.bare.middle == pytest.approx(1.25)
     assert made.again is not None and made.again.middle == 40
+    assert made.possible is not None and made.possible.middle == pytest.approx(25), "what nothing but the mathematics would reach"
     assert made.fastai is None
     seconds, accuracy = made.seconds["classic"], made.accuracy["classic"]
     assert seconds is not None and (seconds.low, seconds.middle, seconds.high) == (40, 80, 160)
