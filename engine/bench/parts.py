@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
 import torch
 
+from engine import devices
 from engine.bench import thaw
 from engine.bench.measurements import Measurement, Measurements
 from engine.bench.rows import FEW_SEEDS, PART
@@ -22,7 +22,6 @@ from engine.config import RunConfig
 from engine.models.cache import Warm
 from engine.runs import saver, session, sharing
 from engine.training import kept
-from engine.training.batches import Source
 from engine.training.numerics import Numerics, numerics
 
 
@@ -51,8 +50,8 @@ def _fp32(*_: object, **__: object) -> Numerics:
     return numerics("fp32", torch.device("cpu"))
 
 
-def _one_by_one(source: Source, batches: list[np.ndarray], epoch: int | None, start: int = 0) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    yield from ((rows, source.batch(rows, epoch, start)) for rows in batches)
+def _always_a_core() -> int:
+    return 1
 
 
 def _features_off() -> AbstractContextManager[object]:
@@ -78,9 +77,9 @@ PARTS: tuple[Part, ...] = (
         without=lambda: patch.object(session, "choose", _fp32),
     ),
     Part(
-        name="ahead",
+        name="in_turn",
         trainings=("full_finetune",),
-        without=lambda: patch("engine.training.batches.filled", _one_by_one),
+        without=lambda: patch.object(devices, "spare_cores", _always_a_core),
     ),
     Part(
         name="model",

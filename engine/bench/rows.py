@@ -77,7 +77,7 @@ TITLES = {
     "siblings": "one pass for all waiting runs: linear probe, last block, last stage",
     "pixels": "decoded pixels kept: full fine-tuning",
     "format": "number format measured instead of fp32: full fine-tuning",
-    "ahead": "batches made ahead in a thread: full fine-tuning",
+    "in_turn": "no batches made ahead where computing has every core: full fine-tuning",
     "model": f"the built model kept between runs: {FEW_SEEDS} seeds of a linear probe",
     "memory": f"small activations read without a thread: {FEW_SEEDS} seeds of a linear probe",
     "saving": f"short epochs saved together: {FEW_SEEDS} seeds of a linear probe",
