@@ -28,7 +28,9 @@ Written by `python -m engine bench`; nothing on this page is typed by hand. Rati
 a turn and the order changes; tables show the median, and in brackets the smallest and the largest.
 
 - **classic**: the loop of the notebooks: an image folder, decoded and cropped anew every epoch by the faster of 0 and 2 workers, frozen
-  layers that are merely not optimised, single precision, Adam at the same rate, validation every epoch, the best epoch kept.
+  layers that are merely not optimised, single precision, Adam at the same rate, validation every epoch, the best epoch kept. The
+  BatchNorm statistics of its frozen layers drift, as they do there: what is trained behind them is worth less than in Thaw, which
+  fixes them.
 - **fastai**: `vision_learner` with `freeze` or `unfreeze`, the same crop, head and starting weights, its other defaults untouched.
 - **bare**: the mathematics of Thaw on images that lie decoded in memory: no files, no predictions, nothing kept on disk. The limit.
 - **Thaw**: runs through the pipeline on a fresh workspace: decoding, training, checkpoints, audit, predictions, `result.csv`.
