@@ -151,12 +151,10 @@ def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run:
     assert "not yet applied" not in texts(page) and not decisions.decided(dataset).by_image
 
 
-def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
-    workspace: Workspace, run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep(workspace, run, dataset)
+def question(run: Run, dataset: Dataset) -> AppTest:
+    """The dialog about the first doubted label, by itself."""
 
-    def look(run_id: str, dataset_id: str) -> None:
+    def ask(run_id: str, dataset_id: str) -> None:
         import streamlit as st
 
         from engine.data.dataset import open_dataset
@@ -168,7 +166,14 @@ def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
         st.session_state.setdefault("doubt", 0)
         doubts._check(found.facts.doubts, open_dataset(workspace(), dataset_id))
 
-    page = AppTest.from_function(look, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
+    return AppTest.from_function(ask, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
+
+
+def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
+    workspace: Workspace, run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(workspace, run, dataset)
+    page = question(run, dataset)
     page.button(key="decide_relabel").click().run()
     assert decisions.decided(dataset).by_image[0].to == dataset.classes[2]
     assert page.session_state["doubt"] == 1  # the next one is shown
@@ -258,20 +263,7 @@ def test_hostile_names_stay_text(workspace: Workspace, run: Run, dataset: Datase
 def test_names_in_the_question_of_a_label_stay_text(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     """The dialog is where names of classes are Markdown."""
     keep(workspace, run, dataset)
-
-    def ask(run_id: str, dataset_id: str) -> None:
-        import streamlit as st
-
-        from engine.data.dataset import open_dataset
-        from pages.ui import doubts, embedding
-        from pages.ui.resources import workspace
-
-        found = embedding.found(run_id)
-        assert found is not None
-        st.session_state.setdefault("doubt", 0)
-        doubts._check(found.facts.doubts, open_dataset(workspace(), dataset_id))
-
-    page = AppTest.from_function(ask, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
+    page = question(run, dataset)
     assert not page.exception
     said = "\n".join([texts(page), *(button.label for button in page.button)])
     for name in (dataset.classes[dataset.images[0].label], dataset.classes[2]):

@@ -12,6 +12,7 @@ import pytest
 from engine.data import rows as files
 from engine.data.rows import Building, Rows, being_filled, budget_bytes
 from engine.errors import ConfigError
+from tests.engine.data.descriptors import watched
 
 COUNT, SIZE = 4, 16
 
@@ -23,21 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def descriptors(monkeypatch: pytest.MonkeyPatch) -> set[int]:
-    """What is open of all that is opened from now on."""
-    opened: set[int] = set()
-    real_open, real_close = os.open, os.close
-
-    def opening(*arguments: object) -> int:
-        opened.add(made := real_open(*arguments))  # type: ignore[arg-type]
-        return made
-
-    def closing(file: int) -> None:
-        real_close(file)
-        opened.discard(file)
-
-    monkeypatch.setattr(os, "open", opening)
-    monkeypatch.setattr(os, "close", closing)
-    return opened
+    return watched(monkeypatch)
 
 
 def content(row: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from engine.data.images import Preprocessing
 from engine.data.importer import scan
 from engine.data.pixels import Pixels, ensure
 from engine.workspace import Workspace
+from tests.engine.data.descriptors import watched
 
 PRE = Preprocessing(resize=(20,), crop=16)
 
@@ -30,23 +31,7 @@ def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> set[int]:
-    """The descriptors that are open of all cache files that are opened from now on."""
-    made: set[int] = set()
-    real_open, real_close = os.open, os.close
-
-    def opening(path: object, *more: object) -> int:
-        file = real_open(path, *more)  # type: ignore[arg-type]
-        if ".rows" in str(path):
-            made.add(file)
-        return file
-
-    def closing(file: int) -> None:
-        real_close(file)
-        made.discard(file)
-
-    monkeypatch.setattr(os, "open", opening)
-    monkeypatch.setattr(os, "close", closing)
-    return made
+    return watched(monkeypatch)
 
 
 def everything(dataset: Dataset) -> np.ndarray:
