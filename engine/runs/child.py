@@ -66,7 +66,7 @@ def _give_way() -> None:
     only order its own threads.
     """
     os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
+    if os.getsid(0) == os.getpid():
         with suppress(OSError):
             _GROUP_PRIORITY.write_text(str(_NICE))
 

@@ -13,7 +13,7 @@ CHECKPOINT_SECONDS = 60
 SHARE = 100
 """Saving after an epoch may take one part in so many of the time: an epoch of a linear probe is shorter than saving it."""
 _FIRST_COST_SECONDS = 0.02
-"""Taken for the cost of saving until it has been measured: what a second's work makes is sooner made again."""
+"""Taken for the cost of saving until it has been measured: what two seconds made is sooner made again."""
 
 
 class Saver:
