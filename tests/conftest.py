@@ -1,13 +1,21 @@
 """What every test gets: a workspace of its own and no way to reach a real one."""
 
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: threads that wait for each other crawl on a busy machine
 
 import pytest
 
 from engine.workspace import Workspace, open_workspace
+
+
+@pytest.fixture(autouse=True)
+def roomy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept depends on the room there is; a test that is about that says how much."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=1 << 42, used=0, free=1 << 42))
 
 
 @pytest.fixture

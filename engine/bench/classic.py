@@ -23,8 +23,8 @@ from engine.data.images import Preprocessing
 LOADER_WORKERS = (0, 2)
 
 
-def train_classic(setting: Setting, training: str, seed: int, *, workers: int) -> Outcome:
-    """One of rows.ONE from reading the first file to the last validation."""
+def train_classic(setting: Setting, training: str, seed: int, *, workers: int, fixed: bool = False) -> Outcome:
+    """One of rows.ONE from reading the first file to the last validation; `fixed`: frozen BatchNorm keeps its statistics."""
     recipe, start, phase = setting.recipe, setting.start(seed), setting.phase(training, seed)
     epochs, names, rate = recipe.epochs, frozenset(phase.parameters), phase.lr
     started = time.perf_counter()
@@ -36,6 +36,9 @@ def train_classic(setting: Setting, training: str, seed: int, *, workers: int) -
     train, val = loaders(setting, workers=workers, augmented=bool(ONE[training].get("views")))
     best, kept = -1.0, model.state_dict()
     for _ in range(epochs):
+        model.train()
+        if fixed:
+            _fix_statistics(model)
         _train_epoch(model, optimizer, train, setting.place)
         accuracy = _validate(model, val, setting.place)
         if accuracy > best:
@@ -96,12 +99,17 @@ def _augmenting(preprocessing: Preprocessing) -> transforms.Compose:
 
 
 def _train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: DataLoader, place: torch.device) -> None:
-    model.train()
     for images, targets in _on(place, batches):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(images), targets)
         loss.backward()
         optimizer.step()
+
+
+def _fix_statistics(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+            module.eval()
 
 
 @torch.no_grad()

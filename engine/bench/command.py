@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from engine import devices
-from engine.bench import pagetimes, parts, runner, thaw
+from engine.bench import operations, pagetimes, parts, runner, thaw
 from engine.bench.report import ABOUT, PAGES, write_report
 from engine.bench.rows import ROWS, Row
 from engine.bench.setting import Recipe, prepare
@@ -41,6 +41,8 @@ def run(chosen: argparse.Namespace, recipe: Recipe, rows: list[Row], without: tu
         runner.measure_growth(folder, recipe, _say, trainings=grown, images=runner.GROWTH_IMAGES, epochs=runner.GROWTH_EPOCHS)
     if chosen.parts:
         parts.measure_parts(folder, recipe, chosen.repetitions, _say)
+    if chosen.operations:
+        operations.measure_operations(folder, recipe, _say)
     if chosen.pages:
         atomic_write(folder / PAGES, json.dumps({"backbone": recipe.backbone, **pagetimes.measure(folder, recipe, _say)}, indent=1))
     _say(f"The results are in {write_report([folder], folder / 'report.md')}.")

@@ -31,6 +31,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--without", default="", metavar="A,B", help=f"leave out some of {', '.join(CONTENDERS)}")
     verb.add_argument("--growth", action="store_true", help="also how the cost grows with images and epochs")
     verb.add_argument("--parts", action="store_true", help="also what each optimisation is worth: with and without it")
+    verb.add_argument("--operations", action="store_true", help="also which kernels the bare computation spends its time in")
     verb.add_argument("--pages", action="store_true", help="also how fast the pages answer, and what looking costs (needs playwright)")
     verb.add_argument("--profile", metavar="ROW", help="only print where the time of this row goes")
     verb.add_argument("--write", metavar="FILE", help="write the page of results there, such as docs/performance.md")
@@ -69,7 +70,7 @@ def recipe_of(chosen: argparse.Namespace) -> "Recipe":
 def rows_of(chosen: argparse.Namespace) -> list[Row]:
     """The rows asked for; all of them unless only growth or pages are wanted."""
     names = _names(chosen.rows, tuple(ROWS), "row")
-    only_others = (chosen.growth or chosen.pages or chosen.parts or chosen.write) and not names
+    only_others = (chosen.growth or chosen.pages or chosen.parts or chosen.operations or chosen.write) and not names
     return [] if only_others else [ROWS[name] for name in names or ROWS]
 
 

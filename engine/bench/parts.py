@@ -15,12 +15,12 @@ import torch
 from engine import devices
 from engine.bench import thaw
 from engine.bench.measurements import Measurement, Measurements
-from engine.bench.rows import FEW_SEEDS, PART
+from engine.bench.rows import FEW_SEEDS, PART, SEEDS
 from engine.bench.runner import Say, key_of
 from engine.bench.setting import Recipe, Setting, prepare
 from engine.config import RunConfig
 from engine.models.cache import Warm
-from engine.runs import saver, session, sharing
+from engine.runs import pipeline, saver, session, sharing
 from engine.training import kept
 from engine.training.numerics import Numerics, numerics
 
@@ -80,6 +80,12 @@ PARTS: tuple[Part, ...] = (
         name="in_turn",
         trainings=("full_finetune",),
         without=lambda: patch.object(devices, "spare_cores", _always_a_core),
+    ),
+    Part(
+        name="together",
+        trainings=("linear_probe",),
+        seeds=SEEDS,
+        without=lambda: patch.object(pipeline, "ahead_of", lambda *_: (None, "")),
     ),
     Part(
         name="model",

@@ -9,11 +9,34 @@ from dataclasses import dataclass
 Settings = Mapping[str, str | int]
 """Fields of a RunConfig."""
 
-CONTENDERS = ("classic", "fastai", "bare", "thaw")
+CONTENDERS = ("classic", "fixed", "fastai", "bare", "thaw")
+"""`fixed` is the classic loop with the BatchNorm statistics of its frozen layers fixed: for the accuracy, where anything is frozen."""
 AGAIN = "thaw again"
 """The second run on the same workspace: what the first one kept is there."""
 PART = "part"
 """The contender under whose name the parts of Thaw are measured, on and off."""
+OPERATION = "operation"
+"""The contender under whose name the operations of the bare computation are kept."""
+PROFILED = ("linear_probe", "last_block", "last_stage", "full_finetune")
+OPERATIONS = {
+    "convolution, forward": ("aten::mkldnn_convolution", "aten::cudnn_convolution", "aten::_slow_conv2d_forward"),
+    "convolution, backward": ("aten::convolution_backward", "aten::cudnn_convolution_backward"),
+    "BatchNorm": (
+        "aten::native_batch_norm",
+        "aten::native_batch_norm_backward",
+        "aten::cudnn_batch_norm",
+        "aten::cudnn_batch_norm_backward",
+    ),
+    "other layers": (
+        *("aten::add_", "aten::add", "aten::mean", "aten::div", "aten::sum"),
+        *("aten::clamp_min", "aten::clamp_min_", "aten::relu", "aten::relu_", "aten::threshold_backward"),
+        *("aten::max_pool2d_with_indices", "aten::max_pool2d_with_indices_backward"),
+        *("aten::addmm", "aten::mm", "aten::linear", "aten::mkldnn_linear", "aten::_log_softmax"),
+    ),
+    "number formats and copies": ("aten::copy_", "aten::cat", "aten::index", "aten::clone", "aten::_to_copy"),
+    "optimizer": ("aten::_fused_adam_", "aten::_fused_adamw_", "aten::_fused_sgd_"),
+}
+"""Kinds of operation by the names that torch's profiler has for them, on a CPU and on a GPU."""
 SEEDS = 20
 FEW_SEEDS = 5
 """Of the parts that only count between runs."""
@@ -47,6 +70,11 @@ class Row:
     """At most so many times as long as the bare computation."""
 
     @property
+    def freezes(self) -> bool:
+        """Whether every training has frozen layers."""
+        return "full_finetune" not in self.trainings
+
+    @property
     def single(self) -> bool:
         return len(self.trainings) == 1 and self.seeds == 1
 
@@ -78,6 +106,7 @@ TITLES = {
     "pixels": "decoded pixels kept: full fine-tuning",
     "format": "number format measured instead of fp32: full fine-tuning",
     "in_turn": "no batches made ahead where computing has every core: full fine-tuning",
+    "together": f"seeds trained in one loop: {SEEDS} seeds of a linear probe",
     "model": f"the built model kept between runs: {FEW_SEEDS} seeds of a linear probe",
     "memory": f"small activations read without a thread: {FEW_SEEDS} seeds of a linear probe",
     "saving": f"short epochs saved together: {FEW_SEEDS} seeds of a linear probe",

@@ -52,7 +52,7 @@ def jobs(rows: list[Row], repetitions: int, contenders: tuple[str, ...]) -> Iter
         order = (*contenders[turn:], *contenders[:turn])
         done: set[Job] = set()
         for row in rows:
-            for contender in order:
+            for contender in order if row.freezes else [name for name in order if name != "fixed"]:
                 for what in (row.name,) if contender in ("bare", "thaw") else row.trainings:
                     job = Job(contender=contender, what=what, repetition=repetition)
                     if job not in done:
@@ -116,8 +116,9 @@ def measure_growth(
 
 def _do(setting: Setting, job: Job, workers: int) -> Iterator[tuple[str, Outcome]]:
     """(contender, outcome); Thaw gives two, but neither before both are there, so that an interruption repeats both."""
-    if job.contender == "classic":
-        yield "classic", classic.train_classic(setting, job.what, job.repetition, workers=workers)
+    if job.contender in ("classic", "fixed"):
+        fixed = job.contender == "fixed"
+        yield job.contender, classic.train_classic(setting, job.what, job.repetition, workers=workers, fixed=fixed)
     elif job.contender == "fastai":
         yield "fastai", fastai_loop.train_fastai(setting, job.what, job.repetition, workers=workers)
     elif job.contender == "bare":

@@ -72,11 +72,18 @@ def reset_head(model: nn.Module, path: str, backbone: str, seed: int) -> None:
 
 def is_new_head(model: nn.Module, path: str, backbone: str, seed: int) -> bool:
     """Whether the head at `path` has the values that `swap_head` with this seed gives, and so none from a file."""
+    head, fresh = model.get_submodule(path), new_head(model, path, backbone, seed)
+    assert isinstance(head, (nn.Linear, nn.Conv2d))
+    return torch.equal(fresh.weight, head.weight)
+
+
+def new_head(model: nn.Module, path: str, backbone: str, seed: int) -> nn.Linear | nn.Conv2d:
+    """A layer like the head at `path`, with the values that `swap_head` with this seed gives; the model is left as it is."""
     head = model.get_submodule(path)
     assert isinstance(head, (nn.Linear, nn.Conv2d))
     fresh = _like(head, head.weight.shape[0])
     _initialise(fresh, model, seed_of(f"head {backbone} {head.weight.shape[0]}", seed))
-    return torch.equal(fresh.weight, head.weight)
+    return fresh
 
 
 def drop_auxiliaries(model: nn.Module) -> None:

@@ -20,11 +20,12 @@ from engine.evaluation import predictions
 from engine.evaluation.metrics import Report, report
 from engine.evaluation.results import write_result
 from engine.models.cache import release
+from engine.runs.cohorts import ahead_of
 from engine.runs.database import Json
 from engine.runs.recorder import Recorder
 from engine.runs.run import Run
 from engine.runs.saver import Saver
-from engine.runs.session import Session, checkpoint_path, open_session
+from engine.runs.session import Session, checkpoint_path, open_session, prove
 from engine.runs.sharing import Shared, share
 from engine.runs.tuning import tune
 from engine.training.audit import Tensor, audit, sentence, to_csv
@@ -59,7 +60,7 @@ def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
     session = yield from open_session(run.config, workspace.run(run.id), workspace, device)
     with session.pixels:
         if session.training.best:
-            yield from _write_answers(Shared(session=session, cache=FeatureCache(), waiting=0))
+            yield from _write_answers(Shared(session=session, cache=FeatureCache()))
 
 
 def _started(session: Session) -> Json:
@@ -123,8 +124,11 @@ def _train(shared: Shared, saver: Saver) -> Iterator[Json]:
     recorder = Recorder(session.folder, history=training.position.history)
     train, val = shared.training(), shared.source("val")
     speed = Speed()
+    ahead, note = ahead_of(shared, train)
     try:
-        for event in fit(training, train, val):
+        if note:
+            yield {"event": "note", "text": note}
+        for event in fit(training, train, val, ahead):
             if isinstance(event, Note):
                 yield {"event": "note", "text": event.text}
                 continue
@@ -147,13 +151,11 @@ def _write_answers(shared: Shared) -> Iterator[Json]:
     session = shared.session
     training, folder = session.training, session.folder
     restore_tensors(training, training.best)
-    places = {name: (block.name, block.stage) for block in training.chain.blocks for name in (*block.parameters, *block.buffers)}
-    rows = audit(session.before, training.chain.model.state_dict(), places, moved_by(training, training.position.best_epoch))
-    atomic_write(folder / "audit.csv", to_csv(rows))
-    yield {"event": "note", "text": sentence(rows)}
     classes = session.dataset.classes
-    with ThreadPoolExecutor(1, thread_name_prefix="weights") as writer:  # predicting changes no tensor
+    with ThreadPoolExecutor(1, thread_name_prefix="weights") as writer:  # nothing that follows changes a tensor
         saved = writer.submit(_write_weights, session)
+        rows = _audited(session)
+        yield {"event": "note", "text": sentence(rows)}
         probabilities = yield from _probabilities(shared)
         table = _table(session, probabilities.numpy())
         metrics = report(table, classes)
@@ -162,6 +164,16 @@ def _write_answers(shared: Shared) -> Iterator[Json]:
         saved.result()
     yield {"event": "finished", "summary": {**_summary(session, metrics, rows), "cache": shared.report()}}
     write_result(folder / "result.csv", table, classes, folder.name)
+
+
+def _audited(session: Session) -> tuple[Tensor, ...]:
+    """audit.csv, and its rows: what became of every tensor by the epoch that is kept."""
+    training = session.training
+    places = {name: (block.name, block.stage) for block in training.chain.blocks for name in (*block.parameters, *block.buffers)}
+    rows = audit(session.before, training.chain.model.state_dict(), places, moved_by(training, training.position.best_epoch))
+    atomic_write(session.folder / "audit.csv", to_csv(rows))
+    prove(session, rows)
+    return rows
 
 
 def _probabilities(shared: Shared) -> Generator[Json, None, torch.Tensor]:

@@ -3,9 +3,10 @@
 Part of the pipeline; here the wings meet. Not here: training, and what is written afterwards.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from engine.runs.database import Json
 from engine.runs.progress import reported
 from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, read_rate_factor, write_origin
 from engine.runs.siblings import siblings
-from engine.training.audit import Before, base_digest, remember
+from engine.training.audit import Before, Tensor, base_digest, remember
 from engine.training.batches import PixelSource
 from engine.training.checkpoints import load_checkpoint
 from engine.training.freezing import plan_for, starting_weights
@@ -76,6 +77,17 @@ class Session:
         return {split: self.dataset.images_of(split) for split in SPLITS}
 
 
+_proved: WeakKeyDictionary[Chain, Mapping[str, str]] = WeakKeyDictionary()
+"""Digests of frozen tensors of a model that is kept for the next run, as the last audit found them."""
+
+
+def prove(session: Session, rows: Sequence[Tensor]) -> None:
+    """Spare the next run with this model the digests of what `rows`, its audit, shows unmoved. The head is every run's own."""
+    chain = session.training.chain
+    still = [row.name for row in rows if row.verdict == "frozen" and row.name.rpartition(".")[0] != chain.head]
+    _proved[chain] = {name: session.before.digests[name] for name in still}
+
+
 def checkpoint_path(folder: Path) -> Path:
     """Where a run keeps what it needs to go on."""
     return folder / "checkpoint.pt"
@@ -96,7 +108,7 @@ def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: 
     recorded = read_precision(folder)
     chosen = numerics(recorded, place) if recorded else choose(chain, config.precision, place, side=preprocessing.crop, workspace=workspace)
     write_origin(folder, config, dataset, preprocessing, chosen.name)
-    before = remember(chain.model.state_dict(), moving_names(chain, outline, plan, config))
+    before = remember(chain.model.state_dict(), moving_names(chain, outline, plan, config), known=_proved.pop(chain, {}))
     chain.model.to(memory_format=chosen.memory_format)
     training = Training(chain, outline, plan, config, dtype=chosen.dtype)
     base = base_digest(before.digests)

@@ -30,8 +30,8 @@ class Shared:
 
     session: Session
     cache: FeatureCache
-    waiting: int
-    """How many other runs the same pass was for."""
+    waiting: tuple[RunConfig, ...] = ()
+    """The other runs that the same pass was for."""
 
     def training(self) -> Source:
         """The images that training uses."""
@@ -50,7 +50,7 @@ class Shared:
         """For the record of the run: every file, what computing them took, and the seconds they have saved so far."""
         rows = self.cache.report()
         saved = sum(float(str(row["saved_seconds"])) for row in rows)
-        return {"files": rows, "seconds": self.cache.seconds, "saved_seconds": saved, "shared_with": self.waiting}
+        return {"files": rows, "seconds": self.cache.seconds, "saved_seconds": saved, "shared_with": len(self.waiting)}
 
 
 def share(session: Session) -> Generator[Json, None, Shared]:
@@ -74,7 +74,7 @@ def share(session: Session) -> Generator[Json, None, Shared]:
             cache = end.value
         finally:
             filling.close()
-    return Shared(session=session, cache=cache, waiting=len(others))
+    return Shared(session=session, cache=cache, waiting=others)
 
 
 def _wanted(session: Session, others: Sequence[RunConfig]) -> Counter[Slot]:

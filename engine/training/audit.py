@@ -48,11 +48,12 @@ class Before:
     tensors: Mapping[str, torch.Tensor]
 
 
-def remember(state: Mapping[str, torch.Tensor], may_move: Iterable[str]) -> Before:
-    """What `audit` needs to know about a state dict as it is now."""
+def remember(state: Mapping[str, torch.Tensor], may_move: Iterable[str], *, known: Mapping[str, str] = {}) -> Before:
+    """What `audit` needs to know about a state dict as it is now; `known` are digests that need not be taken again."""
     allowed = set(may_move)
     copies = {name: tensor.detach().cpu().clone() for name, tensor in state.items() if name in allowed}
-    return Before(digests=digests(state), tensors=copies)
+    made = digests({name: tensor for name, tensor in state.items() if name not in known})
+    return Before(digests={name: known[name] if name in known else made[name] for name in state}, tensors=copies)
 
 
 def audit(

@@ -6,7 +6,7 @@ Never yield inside autocast or no_grad: that state belongs to the thread and wou
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -19,19 +19,25 @@ from engine.training.events import Epoch, Note, Step
 from engine.training.plan import phase_at, prefix_length, trainable_blocks, untouched
 from engine.training.prefix import through_frozen
 from engine.training.schedule import factor
-from engine.training.state import Training
-from engine.training.step import Batch, optimise
+from engine.training.state import Training, set_rates
+from engine.training.step import Batch, optimise, step_seed
+
+Ahead = Callable[[], Step | None]
+"""Puts a training where the epoch under way ends, if somebody has taken its steps, and says which was the last."""
 
 FINITE_CHECK_STEPS = 50
 """On a GPU the loss is looked at this often: looking waits for the device."""
 
 
-def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch | Note]:
+def fit(training: Training, train: Source, val: Source | None, ahead: Ahead | None = None) -> Iterator[Step | Epoch | Note]:
     """Train to the end of the plan, or until patience or time runs out, from wherever `training` stands."""
     training.class_weights = class_weights_of(training, train)
     while not training.finished:
         enter_phase(training)
-        yield from train_epoch(training, train)
+        if ahead is not None and training.position.step == 0 and (last := ahead()) is not None:
+            yield last
+        else:
+            yield from train_epoch(training, train)
         yield _finish_epoch(training, val)
 
 
@@ -63,9 +69,10 @@ def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
     resumed = time.monotonic()
     for rows, inputs in feeding.filled(train, batches[position.step :], position.epoch, start):
         done = (position.epoch - first_epoch) * len(batches) + position.step
-        _set_rates(training, index, factor(config.schedule, step=done, steps=phase.epochs * len(batches), warmup=config.warmup))
+        share = factor(config.schedule, step=done, steps=phase.epochs * len(batches), warmup=config.warmup)
+        set_rates(training.optimizer, training.groups, index, share)
         targets = train.targets[torch.from_numpy(rows).to(training.device)]
-        seed = int(np.random.SeedSequence([config.seed, position.epoch, position.step]).generate_state(1)[0])
+        seed = step_seed(config.seed, position.epoch, position.step)
         loss = optimise(training, Batch(inputs=inputs, targets=targets, start=start, prefix=prefix, seed=seed))
         if training.average:
             training.average.update(training.moving())
@@ -158,11 +165,6 @@ def _gradient_norms(training: Training) -> dict[str, float]:
             norms[block.name] = torch.nn.utils.get_total_norm(gradients)
     values = {name: norm.item() for name, norm in norms.items()}  # fused optimizers leave gradients without the loss scale
     return {name: value for name, value in values.items() if math.isfinite(value)}  # half precision skips a step that overflows
-
-
-def _set_rates(training: Training, phase: int, share: float) -> None:
-    for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True):
-        entry["lr"] = group.rates[phase] * share
 
 
 def class_weights_of(training: Training, train: Source) -> torch.Tensor | None:

@@ -52,7 +52,7 @@ class Training:
         self.optimizer = make_optimizer(self.groups, self.parameters, config)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype is torch.float16)
         self.moving_names = moving_names(chain, outline, plan, config)
-        self._moving = [(name, *_place(chain.model, name)) for name in chain.model.state_dict() if name in self.moving_names]
+        self._moving = [(name, *owner_of(chain.model, name)) for name in chain.model.state_dict() if name in self.moving_names]
         self.position = Position()
         self.mixer = mixer(config.mix, outline.classes)
         self.class_weights: torch.Tensor | None = None
@@ -86,7 +86,7 @@ class Training:
         return self.average.in_place_of(self.moving()) if self.average else nullcontext()
 
 
-def _place(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+def owner_of(model: nn.Module, name: str) -> tuple[nn.Module, str]:
     """The module that owns the tensor `name`, and what it calls it: a whole state dict takes a hundred times as long to make."""
     owner, _, leaf = name.rpartition(".")
     return model.get_submodule(owner), leaf
@@ -106,6 +106,12 @@ def make_optimizer(made: tuple[Group, ...], parameters: Mapping[str, nn.Paramete
     if config.optimizer == "sgd":
         return torch.optim.SGD(described, momentum=config.momentum, fused=True)
     return (torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam)(described, fused=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, made: tuple[Group, ...], phase: int, share: float) -> None:
+    """The learning rates of `phase`, each times `share`; `optimizer` was made from the groups `made`."""
+    for group, entry in zip(made, optimizer.param_groups, strict=True):
+        entry["lr"] = group.rates[phase] * share
 
 
 def moved_by(training: Training, epoch: int) -> frozenset[str]:

@@ -5,6 +5,7 @@ Not here: which batch, which learning rate, when a phase begins (loop).
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -24,6 +25,11 @@ class Batch:
     prefix: int
     """Blocks before this one are frozen: they run without gradients."""
     seed: int
+
+
+def step_seed(seed: int, epoch: int, step: int) -> int:
+    """The seed of dropout and mixing in one step: a pure function of where training stands."""
+    return int(np.random.SeedSequence([seed, epoch, step]).generate_state(1)[0])
 
 
 def optimise(training: Training, batch: Batch) -> torch.Tensor:
@@ -63,22 +69,28 @@ def _attempt(training: Training, batch: Batch) -> torch.Tensor:
     inputs, targets = batch.inputs, batch.targets
     if training.mixer is not None:
         inputs, targets = training.mixer(inputs, targets)
-    weight = _weight(training, targets)
+    weight = weight_of(training, targets)
     training.optimizer.zero_grad(set_to_none=True)
     sums = torch.zeros(2, dtype=torch.float64, device=weight.device)
     for part, goal in zip(_parts(training, inputs), _parts(training, targets), strict=True):
-        logits = _forward(training, part, batch)
-        total = nn.functional.cross_entropy(
-            logits, goal, weight=training.class_weights, label_smoothing=training.config.label_smoothing, reduction="sum"
-        )
+        total, right = forward_loss(training, part, goal, batch)
         training.scaler.scale(total / weight).backward()
-        hard = goal if goal.ndim == 1 else goal.argmax(1)
-        sums += torch.stack([total.detach(), (logits.detach().argmax(1) == hard).sum()]).double()
+        sums += torch.stack([total.detach(), right]).double()
     training.scaler.step(training.optimizer)
     training.scaler.update()
     seen = torch.full((), len(batch.targets), dtype=torch.float64, device=weight.device)  # filled there: no copy to wait for
     training.sums += torch.stack([sums[0], weight.double(), sums[1], seen])
     return sums[0] / weight
+
+
+def forward_loss(training: Training, inputs: torch.Tensor, goal: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """(summed loss of these inputs of the batch, with its graph; how many of them are answered rightly)"""
+    logits = _forward(training, inputs, batch)
+    total = nn.functional.cross_entropy(
+        logits, goal, weight=training.class_weights, label_smoothing=training.config.label_smoothing, reduction="sum"
+    )
+    hard = goal if goal.ndim == 1 else goal.argmax(1)
+    return total, (logits.detach().argmax(1) == hard).sum()
 
 
 def _forward(training: Training, inputs: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -89,7 +101,7 @@ def _forward(training: Training, inputs: torch.Tensor, batch: Batch) -> torch.Te
         return training.chain(features, max(batch.start, batch.prefix)).float()
 
 
-def _weight(training: Training, targets: torch.Tensor) -> torch.Tensor:
+def weight_of(training: Training, targets: torch.Tensor) -> torch.Tensor:
     """What the summed loss of the batch is divided by: the images, or the sum of their class weights."""
     weights = training.class_weights
     if weights is None:

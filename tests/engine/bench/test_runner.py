@@ -21,9 +21,9 @@ from engine.workspace import Workspace
 
 
 def test_everybody_begins_once() -> None:
-    made = list(runner.jobs([ROWS["linear_probe"]], 4, CONTENDERS))
+    made = list(runner.jobs([ROWS["linear_probe"]], len(CONTENDERS), CONTENDERS))
     assert [job.contender for job in made if job.repetition == 0] == list(CONTENDERS)
-    assert {made[4 * repetition].contender for repetition in range(4)} == set(CONTENDERS)
+    assert {made[len(CONTENDERS) * repetition].contender for repetition in range(len(CONTENDERS))} == set(CONTENDERS)
 
 
 def test_what_adds_up_is_measured_once_and_thaw_does_the_whole_row() -> None:
@@ -31,13 +31,14 @@ def test_what_adds_up_is_measured_once_and_thaw_does_the_whole_row() -> None:
     assert [job.what for job in made if job.contender == "classic"].count("linear_probe") == 1
     assert [job.what for job in made if job.contender == "thaw"] == ["linear_probe", "five", "seeds"]
     assert len(made) == len(set(made))
+    assert [job.what for job in made if job.contender == "fixed"] == ["linear_probe"], "only where everything has frozen layers"
 
 
 def test_a_second_start_goes_on_where_the_first_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[runner.Job] = []
 
     def do(setting: object, job: runner.Job, workers: int) -> list[tuple[str, Outcome]]:
-        if len(done) == 3:
+        if len(done) == 4:
             raise KeyboardInterrupt
         done.append(job)
         return [(job.contender, Outcome(seconds=1.0, accuracy=0.5))]
@@ -50,7 +51,7 @@ def test_a_second_start_goes_on_where_the_first_was_interrupted(tmp_path: Path, 
     first = list(done)
     done.clear()
     measurements = runner.measure(tmp_path, recipe, rows[:1], 1, CONTENDERS, lambda text: None)
-    assert len(first) == 3 and len(list(measurements)) == 4
+    assert len(first) == 4 and len(list(measurements)) == 5
     assert done == [runner.Job(contender="thaw", what="linear_probe", repetition=0)]
 
 

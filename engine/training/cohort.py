@@ -1,0 +1,231 @@
+"""Cohort: runs that differ in nothing but the seed and train the head alone, on activations in memory: one step moves all of them.
+
+What a small step spends beside its two products is spent once: one backward pass, one update. The products stay those of a run on its
+own, each on memory of its own, so every run gets the bits that it would get alone, whoever else waits. An epoch is trained when the
+first of them asks for it; the others find theirs when their turn comes. Not here: who belongs together (runs.cohorts), judging an
+epoch (loop).
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine import devices
+from engine.training import batches as feeding
+from engine.training.events import Step
+from engine.training.kept import FeatureSource
+from engine.training.schedule import factor
+from engine.training.state import Training, make_optimizer, owner_of, set_rates
+from engine.training.step import Batch, forward_loss, step_seed, weight_of
+
+MEMORY_BYTES = 128 << 20
+"""What is kept of epochs that nobody has asked for yet may take this much."""
+_COPIES = 4
+"""Of every trained tensor: its values, its gradient and two moments of the optimizer."""
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stand:
+    """A run at the end of an epoch, before that epoch is judged."""
+
+    tensors: Tensors
+    gradients: Tensors
+    optimizer: Mapping[str, Mapping[str, object]]
+    sums: Tensor
+    seconds: float
+
+
+@dataclass(kw_only=True)
+class _Member:
+    seed: int
+    start: Tensors
+    parameters: dict[str, nn.Parameter]
+    active: bool = True
+    stands: dict[int, Stand] = field(default_factory=dict)
+    """By 0-based epoch; gone once they have been asked for."""
+
+
+def suits(training: Training, train: object) -> bool:
+    """Whether `training`, which has not begun, could be one of a cohort: nothing but the head moves, and its inputs lie in memory."""
+    plan, config, position, last = training.plan, training.config, training.position, _head(training)
+    head = training.chain.blocks[last]
+    return (
+        isinstance(train, FeatureSource)
+        and not (position.epoch or position.step or head.buffers)
+        and len(plan.phases) == 1
+        and plan.phases[0].names == frozenset(head.parameters)
+        and not (training.mixer or training.average or training.scaler.is_enabled() or config.max_minutes or config.tune > 1)
+        and all(train.start(last, epoch) == last and train.instant(epoch, last) for epoch in range(plan.epochs))
+    )
+
+
+def room_for(training: Training) -> int:
+    """How many runs like `training` may be one cohort."""
+    size = sum(training.parameters[name].nbytes for name in training.plan.phases[0].parameters)
+    return MEMORY_BYTES // max(1, size * _COPIES * training.plan.epochs)
+
+
+class Cohort:
+    """Runs that train together; one asks at a time, from its first epoch to its last."""
+
+    def __init__(self, training: Training, starts: Mapping[int, Tensors]) -> None:
+        """`starts`: seed -> what that run's trained tensors are before the first step. `training` stands for all but the seeds."""
+        self._members = {
+            seed: _Member(seed=seed, start=start, parameters={name: nn.Parameter(tensor.clone()) for name, tensor in start.items()})
+            for seed, start in starts.items()
+        }
+        named = {_key(one, name): parameter for one in self._members.values() for name, parameter in one.parameters.items()}
+        self._groups = tuple(
+            replace(group, parameters=tuple(_key(one, name) for one in self._members.values() for name in group.parameters))
+            for group in training.groups
+        )
+        self._optimizer = make_optimizer(self._groups, named, training.config)
+        self._done = 0
+        self._asking: _Member | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self._members)
+
+    def holds(self, training: Training) -> bool:
+        """Whether `training` is one of these, has its first epoch still to ask for, and starts where it was expected to."""
+        member = self._members.get(training.config.seed)
+        if member is None or (self._done and 0 not in member.stands):
+            return False
+        return all(torch.equal(training.parameters[name], tensor) for name, tensor in member.start.items())
+
+    def epoch(self, training: Training, train: FeatureSource) -> Step | None:
+        """Put `training` where the epoch under way ends, before it is judged; None where it has to train that epoch itself."""
+        member, number = self._members.get(training.config.seed), training.position.epoch
+        if member is None:
+            return None
+        if self._asking is not None and self._asking is not member:
+            self._asking.active = False  # its run is over, perhaps early
+        self._asking = member
+        while member.active and number not in member.stands and self._done <= number:
+            self._advance(training, train)
+        stand = member.stands.pop(number, None)
+        return _put(training, train, stand) if stand is not None else None
+
+    def _advance(self, training: Training, train: FeatureSource) -> None:
+        """One epoch of everybody who may still need it. When memory runs out nobody is carried any further."""
+        began, members = time.monotonic(), [one for one in self._members.values() if one.active]
+        try:
+            sums = self._train(training, train, members)
+        except (RuntimeError, MemoryError) as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            self._give_up()
+            return
+        seconds = (time.monotonic() - began) / len(members)
+        for one, mine in zip(members, sums, strict=True):
+            self._keep(one, mine, seconds)
+        self._done += 1
+
+    def _give_up(self) -> None:
+        for one in self._members.values():
+            one.active = False
+            one.stands.clear()
+        self._optimizer.zero_grad(set_to_none=True)
+        devices.release_memory()
+
+    def _keep(self, one: _Member, sums: Tensor, seconds: float) -> None:
+        if not math.isfinite(sums[0].item()):  # its own run finds out in which step, and says so
+            one.active = False
+            return
+        one.stands[self._done] = Stand(
+            tensors={name: parameter.detach().clone() for name, parameter in one.parameters.items()},
+            gradients={name: parameter.grad.clone() for name, parameter in one.parameters.items() if parameter.grad is not None},
+            optimizer={name: _copied(self._optimizer.state[parameter]) for name, parameter in one.parameters.items()},
+            sums=sums.clone(),
+            seconds=seconds,
+        )
+
+    def _train(self, training: Training, train: FeatureSource, members: Sequence[_Member]) -> Tensor:
+        """float64 [members, 4], what Training.sums holds; everybody takes the steps of one epoch."""
+        config, number = training.config, self._done
+        balanced = config.sampling == "balanced"
+        orders = [feeding.epoch_order(train.targets, seed=one.seed, epoch=number, balanced=balanced) for one in members]
+        batches = list(zip(*(feeding.cut(order, config.batch_size) for order in orders), strict=True))
+        sums = torch.zeros(len(members), 4, dtype=torch.float64, device=training.device)
+        for step, rows in enumerate(batches):
+            set_rates(self._optimizer, self._groups, 0, _share(training, number * len(batches) + step, len(batches)))
+            self._optimizer.zero_grad(set_to_none=True)
+            made = [_forward(training, train, one, mine, number, step) for one, mine in zip(members, rows, strict=True)]
+            torch.autograd.backward([loss for loss, _ in made])
+            self._optimizer.step()
+            sums += torch.stack([counted for _, counted in made]).double()
+        train.credit(-len(members) * len(train.targets), number, _head(training))  # every run counts its own
+        return sums
+
+
+def _forward(training: Training, train: FeatureSource, one: _Member, rows: np.ndarray, number: int, step: int) -> tuple[Tensor, Tensor]:
+    """(mean loss of one member's batch, with its graph; what the batch adds to its sums, float32 [4])"""
+    start = _head(training)
+    inputs, targets = train.batch(rows, number, start), train.targets[torch.from_numpy(rows).to(training.device)]
+    batch = Batch(inputs=inputs, targets=targets, start=start, prefix=start, seed=step_seed(one.seed, number, step))
+    weight = weight_of(training, targets)
+    with _in_place(training, one.parameters):
+        devices.seed(training.device, batch.seed)
+        total, right = forward_loss(training, inputs, targets, batch)
+    return total / weight, torch.stack([total.detach(), weight, right, torch.full_like(weight, len(rows))])
+
+
+def _head(training: Training) -> int:
+    return len(training.chain.blocks) - 1
+
+
+def _share(training: Training, done: int, steps: int) -> float:
+    """Of the full learning rate, after `done` steps of an only phase whose epochs have `steps` each."""
+    return factor(training.config.schedule, step=done, steps=training.plan.epochs * steps, warmup=training.config.warmup)
+
+
+def _key(one: _Member, name: str) -> str:
+    return f"{one.seed} {name}"
+
+
+def _copied(state: Mapping[str, object]) -> dict[str, object]:
+    return {name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()}
+
+
+@contextmanager
+def _in_place(training: Training, parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
+    """Inside, the model computes with these parameters."""
+    for name, parameter in parameters.items():
+        _set(training, name, parameter)
+    try:
+        yield
+    finally:
+        for name in parameters:
+            _set(training, name, training.parameters[name])
+
+
+def _set(training: Training, name: str, parameter: nn.Parameter) -> None:
+    owner, leaf = owner_of(training.chain.model, name)
+    owner._parameters[leaf] = parameter
+
+
+@torch.no_grad()
+def _put(training: Training, train: FeatureSource, stand: Stand) -> Step:
+    """Make `training` stand there, as if it had taken every step itself."""
+    position = training.position
+    for name, tensor in stand.tensors.items():
+        parameter = training.parameters[name]
+        parameter.copy_(tensor)
+        parameter.grad = stand.gradients.get(name)
+        training.optimizer.state[parameter] = dict(stand.optimizer[name])
+    training.sums.copy_(stand.sums)
+    images = len(train.targets)
+    steps = len(feeding.cut(np.arange(images), training.config.batch_size))
+    set_rates(training.optimizer, training.groups, 0, _share(training, (position.epoch + 1) * steps - 1, steps))
+    train.credit(images, position.epoch, _head(training))
+    position.step, position.seconds = steps, position.seconds + stand.seconds
+    return Step(epoch=position.epoch + 1, step=steps, steps=steps, images=images)
