@@ -5,7 +5,7 @@ Not here: the other contenders (runner), the table (report).
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -34,6 +34,8 @@ class Part:
     trainings: tuple[str, ...]
     without: Callable[[], AbstractContextManager[object]]
     seeds: int = 1
+    one_by_one: bool = False
+    """Whether seeds train one by one on both sides: it counts in runs that train by themselves."""
 
 
 @contextmanager
@@ -52,6 +54,10 @@ def _fp32(*_: object, **__: object) -> Numerics:
 
 def _always_a_core() -> int:
     return 1
+
+
+def _one_by_one() -> AbstractContextManager[object]:
+    return patch.object(pipeline, "ahead_of", lambda *_: (None, ""))
 
 
 def _features_off() -> AbstractContextManager[object]:
@@ -85,24 +91,27 @@ PARTS: tuple[Part, ...] = (
         name="together",
         trainings=("linear_probe",),
         seeds=SEEDS,
-        without=lambda: patch.object(pipeline, "ahead_of", lambda *_: (None, "")),
+        without=_one_by_one,
     ),
     Part(
         name="model",
         trainings=("linear_probe",),
         seeds=FEW_SEEDS,
+        one_by_one=True,
         without=lambda: patch.object(Warm, "take", lambda *_: None),
     ),
     Part(
         name="memory",
         trainings=("linear_probe",),
         seeds=FEW_SEEDS,
+        one_by_one=True,
         without=lambda: patch.object(kept.FeatureSource, "instant", lambda *_: False),
     ),
     Part(
         name="saving",
         trainings=("linear_probe",),
         seeds=FEW_SEEDS,
+        one_by_one=True,
         without=lambda: patch.object(saver, "SHARE", 0),
     ),
 )
@@ -126,8 +135,9 @@ def _seconds(setting: Setting, part: Part, off: bool, repetition: int) -> float:
     configs: list[RunConfig] = [
         setting.config(training, part.seeds * repetition + seed) for training in part.trainings for seed in range(part.seeds)
     ]
-    with setting.fresh_workspace() as workspace:
-        if not off:
-            return thaw.run_queue(setting, workspace, configs).seconds
-        with part.without():
-            return thaw.run_queue(setting, workspace, configs).seconds
+    with setting.fresh_workspace() as workspace, ExitStack() as stack:
+        if part.one_by_one:
+            stack.enter_context(_one_by_one())
+        if off:
+            stack.enter_context(part.without())
+        return thaw.run_queue(setting, workspace, configs).seconds

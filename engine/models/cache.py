@@ -56,7 +56,8 @@ def load_backbone(
     else:
         notes = _from_published(weights, start)
     chain = _tested(start.model, backbone, len(classes), size)
-    _WARM.lend(chain, key, notes, seed=seed, random=start.random)
+    chain.random = frozenset(start.random)
+    _WARM.lend(chain, key, notes, seed=seed)
     return chain, notes
 
 

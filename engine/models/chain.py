@@ -45,6 +45,8 @@ class Chain:
     def __init__(self, model: nn.Module, backbone: str, *, blocks: tuple[Block, ...], classes: int, input_size: int) -> None:
         self.model, self.backbone, self.blocks = model, backbone, blocks
         self.classes, self.input_size = classes, input_size
+        self.random: frozenset[str] = frozenset()
+        """Names of the tensors that came from a seed, although the weights came from a file which lacked them."""
         self._trains: frozenset[int] = frozenset()
         self._modules = tuple(model.modules())
         self.train_blocks(())

@@ -4,7 +4,6 @@ It is handed out to one user at a time, and only after every tensor has been set
 """
 
 import threading
-from collections.abc import Collection
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -40,12 +39,12 @@ class Warm:
         self._lent: WeakKeyDictionary[Chain, Loaded] = WeakKeyDictionary()
         self._kept: tuple[Chain, Loaded] | None = None
 
-    def lend(self, chain: Chain, key: Key, notes: tuple[str, ...], *, seed: int, random: Collection[str] = ()) -> None:
-        """Remember how `chain`, which has just been loaded, looks now; `random` names the tensors that no file had."""
+    def lend(self, chain: Chain, key: Key, notes: tuple[str, ...], *, seed: int) -> None:
+        """Remember how `chain`, which has just been loaded, looks now."""
         state = chain.model.state_dict()
         if not chain.cacheable or sum(tensor.nbytes for tensor in state.values()) > LIMIT_BYTES:
             return  # hooks may remember a forward pass
-        seeded_elsewhere = any(name.rpartition(".")[0] != chain.head for name in random)
+        seeded_elsewhere = any(name.rpartition(".")[0] != chain.head for name in chain.random)
         new_head = not seeded_elsewhere and is_new_head(chain.model, chain.head, chain.backbone, seed)
         copies = {name: tensor.detach().clone() for name, tensor in state.items()}
         with self._lock:

@@ -4,6 +4,7 @@ Part of the pipeline. Not here: training them (training.cohort).
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -19,12 +20,15 @@ from engine.training.cohort import Cohort, room_for, suits
 from engine.training.kept import FeatureSource
 from engine.training.loop import Ahead
 
+_MOST = 3
+"""Cohorts at a time: comparisons wait strategy by strategy, so that more are hardly ever halfway."""
+
 
 class _Kept(threading.local):
-    """The cohort of this thread, which trains one run at a time, and what its members agree in."""
+    """The cohorts of this thread, which trains one run at a time, by what their members agree in; the last used last."""
 
-    cohort: Cohort | None = None
-    agreed: tuple[object, ...] = ()
+    def __init__(self) -> None:
+        self.cohorts: OrderedDict[tuple[object, ...], Cohort] = OrderedDict()
 
 
 _kept = _Kept()
@@ -32,28 +36,44 @@ _kept = _Kept()
 
 def ahead_of(shared: Shared, train: Source) -> tuple[Ahead | None, str]:
     """What gives this run its epochs when it is, or becomes, one of a cohort, and a sentence on it; (None, "") when it trains alone."""
-    training, config = shared.session.training, shared.session.config
-    if not isinstance(train, FeatureSource) or not suits(training, train):
+    training = shared.session.training
+    if not isinstance(train, FeatureSource) or not suits(training, train) or _seeded(training.chain):
         return None, ""
-    agreed = _agreed(shared)
-    if agreed != _kept.agreed or _kept.cohort is None or not _kept.cohort.holds(training):
-        alike = [other.seed for other in shared.waiting if _seedless(other) == _seedless(config)]
-        seeds = tuple(dict.fromkeys((config.seed, *alike)))[: room_for(training)]
-        _kept.agreed, _kept.cohort = agreed, None
-        if len(seeds) > 1:
-            _kept.cohort = Cohort(training, {seed: _start(training.chain, config.seed, seed) for seed in seeds})
-    if _kept.cohort is None:
+    cohort = _cohort_of(shared, train)
+    if cohort is None or not cohort.holds(training):
         return None, ""
-    others = _kept.cohort.size - 1
-    note = f"One loop trains {others} other seed{'s' * (others > 1)} along with this one; each gets the bits that it would get alone."
-    return partial(_kept.cohort.epoch, training, train), note
+    others = cohort.size - 1
+    note = f"Takes its steps in one loop with {others} other seed{'s' * (others > 1)}; each gets the bits that it would get alone."
+    return partial(cohort.epoch, training, train), note
+
+
+def _cohort_of(shared: Shared, train: FeatureSource) -> Cohort | None:
+    """The cohort of the runs that agree with this one; a new one when everybody in the last has had a turn."""
+    config, training, agreed = shared.session.config, shared.session.training, _agreed(shared)
+    seeds = dict.fromkeys((config.seed, *(other.seed for other in shared.waiting if _seedless(other) == _seedless(config))))
+    cohort = _kept.cohorts.pop(agreed, None)
+    if cohort is not None:
+        cohort.expect(seeds)
+    if cohort is None or cohort.spent:
+        chosen = tuple(seeds)[: room_for(training, train)]
+        cohort = Cohort(training, {seed: _start(training.chain, config.seed, seed) for seed in chosen}) if len(chosen) > 1 else None
+    if cohort is not None:
+        _kept.cohorts[agreed] = cohort
+    while len(_kept.cohorts) > _MOST:
+        _kept.cohorts.popitem(last=False)
+    return cohort
 
 
 def _agreed(shared: Shared) -> tuple[object, ...]:
     """Everything besides the seed that decides what is learnt: the files of activations stand for images and frozen weights."""
-    session = shared.session
-    files = tuple(sorted(str(kept.path) for slot, kept in shared.cache.kept.items() if slot.split == "train"))
+    session, head = shared.session, len(shared.session.training.chain.blocks) - 1
+    files = tuple(sorted(str(kept.path) for slot, kept in shared.cache.kept.items() if (slot.split, slot.cut) == ("train", head)))
     return (_seedless(session.config), session.training.plan, session.numerics.name, session.dataset.fingerprint, files)
+
+
+def _seeded(chain: Chain) -> bool:
+    """Whether frozen layers came from the seed: then every seed has activations of its own."""
+    return any(name.rpartition(".")[0] != chain.head for name in chain.random)
 
 
 def _seedless(config: RunConfig) -> RunConfig:

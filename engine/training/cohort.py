@@ -8,7 +8,7 @@ epoch (loop).
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -25,9 +25,9 @@ from engine.training.state import Training, make_optimizer, owner_of, set_rates
 from engine.training.step import Batch, forward_loss, step_seed, weight_of
 
 MEMORY_BYTES = 128 << 20
-"""What is kept of epochs that nobody has asked for yet may take this much."""
+"""What is kept of epochs that nobody has asked for yet may take this much, together with what one step holds."""
 _COPIES = 4
-"""Of every trained tensor: its values, its gradient and two moments of the optimizer."""
+"""Of a trained tensor: its values, its gradient and two moments of the optimizer. Of a batch: itself and what the head makes of it."""
 
 Tensors = Mapping[str, Tensor]
 
@@ -49,6 +49,8 @@ class _Member:
     start: Tensors
     parameters: dict[str, nn.Parameter]
     active: bool = True
+    """Whether it still takes steps."""
+    asked: bool = False
     stands: dict[int, Stand] = field(default_factory=dict)
     """By 0-based epoch; gone once they have been asked for."""
 
@@ -67,10 +69,11 @@ def suits(training: Training, train: object) -> bool:
     )
 
 
-def room_for(training: Training) -> int:
-    """How many runs like `training` may be one cohort."""
+def room_for(training: Training, train: FeatureSource) -> int:
+    """How many runs like `training` may be one cohort: so many that what they keep, and what one step holds, stays small."""
     size = sum(training.parameters[name].nbytes for name in training.plan.phases[0].parameters)
-    return MEMORY_BYTES // max(1, size * _COPIES * training.plan.epochs)
+    inputs = train.row_bytes(0, _head(training)) * training.config.batch_size
+    return MEMORY_BYTES // max(1, size * _COPIES * training.plan.epochs + inputs * _COPIES)
 
 
 class Cohort:
@@ -78,10 +81,7 @@ class Cohort:
 
     def __init__(self, training: Training, starts: Mapping[int, Tensors]) -> None:
         """`starts`: seed -> what that run's trained tensors are before the first step. `training` stands for all but the seeds."""
-        self._members = {
-            seed: _Member(seed=seed, start=start, parameters={name: nn.Parameter(tensor.clone()) for name, tensor in start.items()})
-            for seed, start in starts.items()
-        }
+        self._members = {seed: _member(training, seed, start) for seed, start in starts.items()}
         named = {_key(one, name): parameter for one in self._members.values() for name, parameter in one.parameters.items()}
         self._groups = tuple(
             replace(group, parameters=tuple(_key(one, name) for one in self._members.values() for name in group.parameters))
@@ -89,53 +89,90 @@ class Cohort:
         )
         self._optimizer = make_optimizer(self._groups, named, training.config)
         self._done = 0
-        self._asking: _Member | None = None
 
     @property
     def size(self) -> int:
         return len(self._members)
 
+    @property
+    def spent(self) -> bool:
+        """Whether nobody's turn is still to come."""
+        return all(one.asked for one in self._members.values())
+
     def holds(self, training: Training) -> bool:
         """Whether `training` is one of these, has its first epoch still to ask for, and starts where it was expected to."""
         member = self._members.get(training.config.seed)
-        if member is None or (self._done and 0 not in member.stands):
+        if member is None or member.asked:
             return False
         return all(torch.equal(training.parameters[name], tensor) for name, tensor in member.start.items())
 
-    def epoch(self, training: Training, train: FeatureSource) -> Step | None:
-        """Put `training` where the epoch under way ends, before it is judged; None where it has to train that epoch itself."""
-        member, number = self._members.get(training.config.seed), training.position.epoch
-        if member is None:
-            return None
-        if self._asking is not None and self._asking is not member:
-            self._asking.active = False  # its run is over, perhaps early
-        self._asking = member
-        while member.active and number not in member.stands and self._done <= number:
-            self._advance(training, train)
-        stand = member.stands.pop(number, None)
-        return _put(training, train, stand) if stand is not None else None
+    def expect(self, seeds: Collection[int]) -> None:
+        """The run at work and those that wait have these seeds: nobody else takes another step, or is kept anything for."""
+        for one in self._members.values():
+            if one.seed not in seeds:
+                one.active, one.asked = False, True
+                one.stands.clear()
 
-    def _advance(self, training: Training, train: FeatureSource) -> None:
-        """One epoch of everybody who may still need it. When memory runs out nobody is carried any further."""
-        began, members = time.monotonic(), [one for one in self._members.values() if one.active]
+    def epoch(self, training: Training, train: FeatureSource) -> Generator[Step, None, bool]:
+        """Put `training` where the epoch under way ends, before it is judged; False where it has to train that epoch itself."""
+        member, number, seen = self._members.get(training.config.seed), training.position.epoch, 0
+        if member is None:
+            return False
+        member.asked = True
+        while member.active and number not in member.stands and self._done <= number:
+            for step in self._advance(training, train):
+                seen += step.images
+                yield step
+        stand = member.stands.pop(number, None)
+        if stand is not None:
+            yield _put(training, train, stand, images=len(train.targets) - seen)
+        return stand is not None
+
+    def _advance(self, training: Training, train: FeatureSource) -> Iterator[Step]:
+        """One epoch of everybody who may still need it. Whatever cuts it short ends the cohort: some would have moved, others not."""
+        members, whole = [one for one in self._members.values() if one.active], False
         try:
-            sums = self._train(training, train, members)
+            yield from self._train(training, train, members)
+            whole = True
         except (RuntimeError, MemoryError) as error:
             if not devices.is_out_of_memory(error):
                 raise
-            self._give_up()
-            return
-        seconds = (time.monotonic() - began) / len(members)
-        for one, mine in zip(members, sums, strict=True):
-            self._keep(one, mine, seconds)
-        self._done += 1
+        finally:
+            if not whole:
+                self._dissolve()
+        if not whole:  # outside the except clause: the exception holds the activations that have to go
+            devices.release_memory()
 
-    def _give_up(self) -> None:
+    def _dissolve(self) -> None:
         for one in self._members.values():
             one.active = False
             one.stands.clear()
+        self._members.clear()
         self._optimizer.zero_grad(set_to_none=True)
-        devices.release_memory()
+
+    def _train(self, training: Training, train: FeatureSource, members: Sequence[_Member]) -> Iterator[Step]:
+        """Everybody takes the steps of one epoch; a Step after each but the last."""
+        config, number, spent, resumed = training.config, self._done, 0.0, time.monotonic()
+        balanced = config.sampling == "balanced"
+        orders = [feeding.epoch_order(train.targets, seed=one.seed, epoch=number, balanced=balanced) for one in members]
+        batches = list(zip(*(feeding.cut(order, config.batch_size) for order in orders), strict=True))
+        sums = torch.zeros(len(members), 4, dtype=torch.float64, device=training.device)
+        for step, rows in enumerate(batches):
+            if step:
+                spent += time.monotonic() - resumed
+                yield Step(epoch=number + 1, step=step, steps=len(batches), images=len(batches[step - 1][0]))
+                resumed = time.monotonic()  # a pause is not training time
+            set_rates(self._optimizer, self._groups, 0, _share(training, number * len(batches) + step, len(batches)))
+            self._optimizer.zero_grad(set_to_none=True)
+            made = [_forward(training, train, one, mine, number, step) for one, mine in zip(members, rows, strict=True)]
+            torch.autograd.backward([loss for loss, _ in made])
+            self._optimizer.step()
+            sums += torch.stack([counted for _, counted in made]).double()
+        train.credit(-len(members) * len(train.targets), number, _head(training))  # every run counts its own
+        seconds = (spent + time.monotonic() - resumed) / len(members)
+        for one, mine in zip(members, sums, strict=True):
+            self._keep(one, mine, seconds)
+        self._done += 1
 
     def _keep(self, one: _Member, sums: Tensor, seconds: float) -> None:
         if not math.isfinite(sums[0].item()):  # its own run finds out in which step, and says so
@@ -149,22 +186,11 @@ class Cohort:
             seconds=seconds,
         )
 
-    def _train(self, training: Training, train: FeatureSource, members: Sequence[_Member]) -> Tensor:
-        """float64 [members, 4], what Training.sums holds; everybody takes the steps of one epoch."""
-        config, number = training.config, self._done
-        balanced = config.sampling == "balanced"
-        orders = [feeding.epoch_order(train.targets, seed=one.seed, epoch=number, balanced=balanced) for one in members]
-        batches = list(zip(*(feeding.cut(order, config.batch_size) for order in orders), strict=True))
-        sums = torch.zeros(len(members), 4, dtype=torch.float64, device=training.device)
-        for step, rows in enumerate(batches):
-            set_rates(self._optimizer, self._groups, 0, _share(training, number * len(batches) + step, len(batches)))
-            self._optimizer.zero_grad(set_to_none=True)
-            made = [_forward(training, train, one, mine, number, step) for one, mine in zip(members, rows, strict=True)]
-            torch.autograd.backward([loss for loss, _ in made])
-            self._optimizer.step()
-            sums += torch.stack([counted for _, counted in made]).double()
-        train.credit(-len(members) * len(train.targets), number, _head(training))  # every run counts its own
-        return sums
+
+def _member(training: Training, seed: int, start: Tensors) -> _Member:
+    copies = {name: torch.empty_like(training.parameters[name]).detach().copy_(tensor) for name, tensor in start.items()}
+    parameters = {name: nn.Parameter(copy.clone()) for name, copy in copies.items()}
+    return _Member(seed=seed, start=copies, parameters=parameters)
 
 
 def _forward(training: Training, train: FeatureSource, one: _Member, rows: np.ndarray, number: int, step: int) -> tuple[Tensor, Tensor]:
@@ -214,18 +240,17 @@ def _set(training: Training, name: str, parameter: nn.Parameter) -> None:
 
 
 @torch.no_grad()
-def _put(training: Training, train: FeatureSource, stand: Stand) -> Step:
-    """Make `training` stand there, as if it had taken every step itself."""
-    position = training.position
+def _put(training: Training, train: FeatureSource, stand: Stand, *, images: int) -> Step:
+    """Make `training` stand there, as if it had taken every step itself; its last Step, for `images` of them."""
+    position, count = training.position, len(train.targets)
     for name, tensor in stand.tensors.items():
         parameter = training.parameters[name]
         parameter.copy_(tensor)
         parameter.grad = stand.gradients.get(name)
         training.optimizer.state[parameter] = dict(stand.optimizer[name])
     training.sums.copy_(stand.sums)
-    images = len(train.targets)
-    steps = len(feeding.cut(np.arange(images), training.config.batch_size))
+    steps = len(feeding.cut(np.arange(count), training.config.batch_size))
     set_rates(training.optimizer, training.groups, 0, _share(training, (position.epoch + 1) * steps - 1, steps))
-    train.credit(images, position.epoch, _head(training))
+    train.credit(count, position.epoch, _head(training))
     position.step, position.seconds = steps, position.seconds + stand.seconds
     return Step(epoch=position.epoch + 1, step=steps, steps=steps, images=images)

@@ -76,7 +76,8 @@ def test_large_models_and_forgotten_ones_are_not_kept(monkeypatch: pytest.Monkey
 
 def test_a_layer_below_the_head_that_no_file_had_belongs_to_its_seed() -> None:
     kept, chain = Warm(), loaded()
-    kept.lend(chain, ("key",), (), seed=0, random=("classifier.0.weight", "classifier.3.weight"))
+    chain.random = frozenset({"classifier.0.weight", "classifier.3.weight"})
+    kept.lend(chain, ("key",), (), seed=0)
     kept.give_back(chain)
     assert kept.take(("key",), 1) is None
     assert kept.take(("key",), 0) is not None

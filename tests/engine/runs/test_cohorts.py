@@ -1,7 +1,7 @@
 """Seeds of one linear probe that wait together: one loop trains them all, and each ends in the bits that it would end in alone."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ from engine.data.dataset import Dataset
 from engine.errors import TrainingError
 from engine.models.registry import build
 from engine.models.weights import bring
-from engine.runs import cohorts
 from engine.runs.database import Json
 from engine.runs.pipeline import execute
 from engine.runs.run import Run
@@ -31,6 +30,8 @@ HOW: tuple[dict[str, object], ...] = (
     {"backbone": "mobilenet_v3_small"},
     {"backbone": "squeezenet1_1", "lr": 0.01},  # a convolution for a head, dropout before it
 )
+STEPS = 4 * 3
+"""Of a run: epochs times batches of eight among the training images."""
 PLAIN = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "best")
 
 
@@ -53,6 +54,20 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return real(training, train)
 
     monkeypatch.setattr(loop, "train_epoch", watched)
+    return seen
+
+
+@pytest.fixture
+def forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One for every batch that went through a head in a loop for many."""
+    real: Callable[..., object] = cohort.forward_loss
+    seen: list[int] = []
+
+    def watched(*given: object) -> object:
+        seen.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(cohort, "forward_loss", watched)
     return seen
 
 
@@ -142,42 +157,70 @@ def test_a_run_that_is_closed_and_resumed_goes_on_by_itself(workspace: Workspace
         assert left(workspace, run) == left(workspace, alone(workspace, dataset, run.config.seed)[0])
 
 
+@pytest.mark.parametrize(("call", "by_itself"), [(30, [3]), (5, [3, 3, 3, 3])])
 def test_when_memory_runs_out_the_run_goes_on_by_itself_and_the_others_try_again(
-    workspace: Workspace, dataset: Dataset, trained: list[int], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, dataset: Dataset, trained: list[int], monkeypatch: pytest.MonkeyPatch, call: int, by_itself: list[int]
 ) -> None:
+    """In its last epoch, or in its first; afterwards the two others take all their steps together."""
     runs, real, calls = waiting(workspace, dataset), cohort.forward_loss, []
 
     def short(*given: object) -> object:
         calls.append(1)
-        if len(calls) == 30:
+        if len(calls) == call:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
         return real(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(cohort, "forward_loss", short)
     for run in runs:
         events_of(workspace, run)
-    assert trained == [3] and len(calls) == 30 + 2 * 3 * 4, "its last epoch; then all steps of the two others"
+    assert trained == by_itself and len(calls) == call + 2 * STEPS
     monkeypatch.undo()
     assert all(left(workspace, run) == left(workspace, alone(workspace, dataset, run.config.seed)[0]) for run in runs)
 
 
-def test_a_loss_that_breaks_is_told_by_the_run_it_belongs_to(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_run_that_is_stopped_within_an_epoch_leaves_nothing_half_done_to_the_others(
+    workspace: Workspace, dataset: Dataset, trained: list[int]
+) -> None:
+    first, *others = waiting(workspace, dataset)
+    RunStore(workspace).claim("cpu", "tests")
+    for event in (events := execute(first, workspace, device="cpu")):
+        if event["event"] == "step" and (event["epoch"], event["step"]) == (2, 2):
+            break
+    events.close()  # type: ignore[attr-defined]
+    for run in others:
+        events_of(workspace, run)
+    assert trained == []
+    list(execute(first, workspace, device="cpu"))
+    assert trained == [first.config.seed] * 3, "from the checkpoint after its first epoch"
+    assert all(left(workspace, run) == left(workspace, alone(workspace, dataset, run.config.seed)[0]) for run in (first, *others))
+
+
+def test_a_loss_that_breaks_is_told_by_the_run_it_belongs_to(
+    workspace: Workspace, dataset: Dataset, trained: list[int], forwards: list[int]
+) -> None:
     how = {"optimizer": "sgd", "lr": 9.0, "momentum": 0.99, "weight_decay": 0.9, "epochs": 400, "batch_size": 4}
-    messages = []
-    for run in [*waiting(workspace, dataset, (3, 4), **how), *waiting(workspace, dataset, (3, 4), **how)]:
+
+    def broken(run: Run) -> str:
         with pytest.raises(TrainingError, match="The loss became") as caught:
             events_of(workspace, run)
-        messages.append(str(caught.value))
         RunStore(workspace).finish(run.id, "failed")
-    assert messages[:2] == messages[2:]
+        return str(caught.value)
+
+    messages = [broken(run) for run in waiting(workspace, dataset, (3, 4), **how)]
+    assert forwards and trained == [3, 4], "the epoch that breaks, and no other"
+    assert messages == [broken(waiting(workspace, dataset, (seed,), **how)[0]) for seed in (3, 4)]
 
 
-def test_only_so_many_as_memory_allows(workspace: Workspace, dataset: Dataset, trained: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cohorts, "room_for", lambda training: 2)
+def test_only_so_many_as_memory_allows(
+    workspace: Workspace, dataset: Dataset, trained: list[int], forwards: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three classes of 512 features, four epochs of four tensors each, and four batches of eight images: two runs, and a bit."""
+    one = 4 * 4 * (3 * 512 + 3) * 4 + 4 * 8 * 512 * 4
+    monkeypatch.setattr(cohort, "MEMORY_BYTES", 2 * one + 100)
     runs = waiting(workspace, dataset, (1, 2, 3, 4, 5))
     for run in runs:
         events_of(workspace, run)
-    assert set(trained) == {5}, "two, two, and one that is left"
+    assert set(trained) == {5} and len(forwards) == 4 * STEPS, "two, two, and one that is left"
 
 
 @pytest.mark.parametrize(
@@ -198,10 +241,59 @@ def test_who_differs_in_more_than_the_seed_trains_alone(
     assert {run.config.seed for run in runs} <= set(trained)
 
 
-def test_nobody_is_lent_what_another_start_has_learnt(workspace: Workspace, dataset: Dataset, trained: list[int]) -> None:
-    """The same configuration again: what was learnt has been asked for, so it is learnt anew."""
+def test_what_has_been_asked_for_is_learnt_anew_for_whoever_asks_again(workspace: Workspace, dataset: Dataset, forwards: list[int]) -> None:
     for _ in range(2):
-        runs = waiting(workspace, dataset)
-        for run in runs:
+        for run in waiting(workspace, dataset):
             events_of(workspace, run)
+    assert len(forwards) == 2 * len(SEEDS) * STEPS
+
+
+def test_two_comparisons_that_take_turns_learn_once_each(workspace: Workspace, dataset: Dataset, forwards: list[int]) -> None:
+    weights = brought(workspace, "resnet18")
+    rates = (0.02, 0.05)
+    runs = [queued(workspace, dataset, weights=weights, strategy="linear_probe", lr=rate, seed=seed) for seed in SEEDS for rate in rates]
+    for run in runs:
+        events_of(workspace, run)
+    assert len(forwards) == len(runs) * STEPS
+
+
+def test_nobody_waits_for_a_run_that_was_cancelled(workspace: Workspace, dataset: Dataset, forwards: list[int], trained: list[int]) -> None:
+    first, second, third = waiting(workspace, dataset)
+    RunStore(workspace).claim("cpu", "tests")
+    for event in (events := execute(first, workspace, device="cpu")):
+        if event["event"] == "epoch":
+            break
+    events.close()  # type: ignore[attr-defined]
+    RunStore(workspace).request(third.id, "stop")
+    events_of(workspace, second)
+    assert len(forwards) == 3 * 3 + 3 * 3 * 1 and trained == [], "one epoch of three runs, three of the only one that is left"
+
+
+def test_seeds_that_go_on_from_a_head_differ_in_their_order_alone(workspace: Workspace, dataset: Dataset, trained: list[int]) -> None:
+    (teacher,) = waiting(workspace, dataset, (9,), epochs=1)
+    events_of(workspace, teacher)
+    trained.clear()
+    how = {"weights": f"run:{teacher.id}", "lr": 0.02, "strategy": "linear_probe"}
+    runs = [queued(workspace, dataset, **how, seed=seed) for seed in SEEDS]
+    for run in runs:
+        events_of(workspace, run)
     assert trained == []
+    for run in runs:
+        other = queued(workspace, dataset, **how, seed=run.config.seed)
+        events_of(workspace, other)
+        assert left(workspace, run) == left(workspace, other)
+
+
+def test_where_a_frozen_layer_comes_from_the_seed_nobody_trains_for_another(
+    workspace: Workspace, dataset: Dataset, trained: list[int], forwards: list[int]
+) -> None:
+    path = workspace.root / "body.pt"
+    state = build("mobilenet_v3_small", 32, 0).state_dict()
+    torch.save({name: tensor for name, tensor in state.items() if not name.startswith("classifier.0.")}, path)
+    weights = f"file:{bring(workspace, path, path.name)}"
+    runs = [
+        queued(workspace, dataset, backbone="mobilenet_v3_small", weights=weights, strategy="linear_probe", seed=seed) for seed in SEEDS
+    ]
+    for run in runs:
+        events_of(workspace, run)
+    assert forwards == [] and set(trained) == set(SEEDS)
