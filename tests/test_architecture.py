@@ -33,6 +33,7 @@ COMPOSERS = {
     "explanations",
     "saver",
     "sharing",
+    "cohorts",
     "probing",
     "forecasting",
     "tuning",
