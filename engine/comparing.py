@@ -22,7 +22,7 @@ from engine.runs.comparison import Arm, Comparison, arm
 from engine.runs.comparisons import ComparisonStore
 from engine.runs.database import Json
 from engine.runs.errand import PACE_SECONDS
-from engine.runs.judgement import Judgement, judgement, not_judged
+from engine.runs.judgement import Judgement, doubt_of, judgement, not_judged
 from engine.runs.run import Run
 from engine.runs.store import RunStore
 from engine.runs.supervisor import Supervisor
@@ -82,11 +82,12 @@ def report(chosen: argparse.Namespace, supervisor: Supervisor, known: Comparison
     """Print the table and the verdict, write the files that --out asks for; EngineError when runs failed."""
     runs = ComparisonStore(supervisor.workspace).runs_of(known.id)
     judged = judgement(supervisor.workspace, known, runs)
+    doubt = doubt_of(supervisor.workspace, known, runs, judged)
     if chosen.json:
-        say(chosen, {"comparison": known.id, **as_json(judged)}, "")
+        say(chosen, {"comparison": known.id, **as_json(judged), "doubt": doubt}, "")
     else:
         columns([_printed(row) for row in _rows(judged)], _HEADINGS)
-        print("\n" + "\n".join([*judged.sentences, f"Comparison: {known.id}"]), flush=True)
+        print("\n" + "\n".join([*judged.sentences, *filter(None, [doubt]), f"Comparison: {known.id}"]), flush=True)
     if chosen.out:
         write_files(supervisor, known, runs, Path(chosen.out))
     failed = [run for run in runs if run.status == "failed"]

@@ -13,6 +13,7 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 
+from engine.evaluation import guessing, predictions
 from engine.evaluation.spread import accuracy_interval
 from engine.evaluation.verdict import MARGIN_POINTS, Entrant, Verdict, judge
 from engine.evaluation.wording import sentences
@@ -135,6 +136,21 @@ def row_of(workspace: Workspace, label: str, runs: Sequence[Run], excluded: dict
         "peak_memory_bytes": max((int(summary.get("peak_memory_bytes") or 0) for summary in summaries), default=0) or None,
         "kept_out": " ".join(kept_out),
     }
+
+
+def doubt_of(workspace: Workspace, comparison: Comparison, runs: Sequence[Run], found: Judgement) -> str:
+    """Why the strategy that validation chose may have learned nothing, as a sentence; "" when it is shown to do better than guessing."""
+    verdict = found.verdict
+    if verdict is None:
+        return ""
+    (chosen,) = [entrant for entrant in found.entrants if entrant.name == verdict.chosen]
+    tested = verdict.judged_on == "test" and chosen.correct_test is not None
+    run = next(run for run in by_label(comparison, runs)[chosen.name] if run.status == "finished" and run.id not in found.excluded)
+    table = predictions.read(workspace.run(run.id) / "predictions.csv")
+    judging = table[(table["split"] == ("test" if tested else "val")) & (table["label"] != "") & (table["error"] == "")]
+    guessed = guessing.guess(judging["label"].tolist())
+    reach = accuracy_interval(chosen.correct_test if tested and chosen.correct_test is not None else chosen.correct_val)
+    return guessing.doubt(guessed, chosen.name, reach, verdict.optimism) if guessed else ""
 
 
 def answers(workspace: Workspace, run: Run) -> Answers:

@@ -152,15 +152,15 @@ def _write_answers(shared: Shared) -> Iterator[Json]:
     training, folder = session.training, session.folder
     restore_tensors(training, training.best)
     classes = session.dataset.classes
-    with ThreadPoolExecutor(1, thread_name_prefix="weights") as writer:  # nothing that follows changes a tensor
-        saved = writer.submit(_write_weights, session)
-        rows = _audited(session)
-        yield {"event": "note", "text": sentence(rows)}
+    with ThreadPoolExecutor(2, thread_name_prefix="answers") as beside:  # predicting changes no tensor
+        saved, audited = beside.submit(_write_weights, session), beside.submit(_audited, session)
         probabilities = yield from _probabilities(shared)
         table = _table(session, probabilities.numpy())
         metrics = report(table, classes)
         atomic_write(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False))
         predictions.write(folder / "predictions.csv", table)
+        rows = audited.result()
+        yield {"event": "note", "text": sentence(rows)}
         saved.result()
     yield {"event": "finished", "summary": {**_summary(session, metrics, rows), "cache": shared.report()}}
     write_result(folder / "result.csv", table, classes, folder.name)

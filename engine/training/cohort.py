@@ -1,9 +1,8 @@
 """Cohort: runs that differ in nothing but the seed and train the head alone, on activations in memory: one step moves all of them.
 
-What a small step spends beside its two products is spent once: one backward pass, one update. The products stay those of a run on its
-own, each on memory of its own, so every run gets the bits that it would get alone, whoever else waits. An epoch is trained when the
-first of them asks for it; the others find theirs when their turn comes. Not here: who belongs together (runs.cohorts), judging an
-epoch (loop).
+Every head goes forward on its own batch; one backward pass and one update serve all. The products stay those of a run on its own, each
+on memory of its own, so every run gets the bits that it would get alone, whoever else waits. An epoch is trained when the first of them
+asks for it; the others find theirs when their turn comes. Not here: who belongs together (runs.cohorts), judging an epoch (loop).
 """
 
 import math

@@ -46,6 +46,7 @@ def test_a_comparison_is_trained_judged_and_written(imported: Workspace, tmp_pat
     shown = last_json(capsys)
     assert [row["label"] for row in shown["table"]] == ["last_block", "linear_probe"] and shown["comparison"] == made.id
     assert shown["chosen"] in ("last_block", "linear_probe") and shown["sentences"]
+    assert shown["doubt"] in said and f"{shown['chosen']} is not shown to be better than guessing" in said, "six images show little"
     assert main(["comparisons", "--json"]) == 0
     listed = last_json(capsys)
     assert (listed["name"], listed["runs"], listed["finished"], listed["left"]) == (name, 4, 4, 0)

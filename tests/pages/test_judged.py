@@ -12,6 +12,7 @@ from engine.evaluation import predictions
 from engine.runs import datasizes
 from engine.runs.comparison import Comparison, arm
 from engine.runs.comparisons import ComparisonStore
+from engine.runs.judgement import doubt_of
 from engine.runs.store import RunStore
 from engine.workspace import Workspace
 from pages.ui import contrast, datasize, flipping, guessing, outcome, palette, perclass, price, report, spans
@@ -123,13 +124,15 @@ def test_with_test_images_nothing_is_called_optimistic(workspace: Workspace, kno
 
 
 def test_a_strategy_no_better_than_guessing_is_called_so(workspace: Workspace, dataset: Dataset, known: Comparison) -> None:
-    assert guessing.doubt(now(workspace, known)) == ""
+    right = now(workspace, known)
+    assert guessing.doubt(right) == "" == doubt_of(workspace, known, right.runs, right.judgement)
     hopeless = compared.comparison(workspace, dataset, arm("linear_probe", seeds=2), arm("full_finetune", seeds=2))
     compared.finish_all(workspace, hopeless, dataset, {"linear_probe": 0.3, "full_finetune": 0.4}, images=60)
     found = now(workspace, hopeless)
     share = np.bincount(found.labels).max() / len(found.labels)
     assert guessing.doubt(found).startswith(f"{found.judgement.verdict.chosen} is not shown to be better than guessing")
     assert f"{100 * share:.1f} % of these images" in guessing.baseline(found)
+    assert doubt_of(workspace, hopeless, found.runs, found.judgement) == guessing.doubt(found), "the command line says the same"
 
 
 def test_names_beside_equal_points_do_not_stand_on_each_other(workspace: Workspace, dataset: Dataset) -> None:
