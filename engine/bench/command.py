@@ -44,7 +44,8 @@ def run(chosen: argparse.Namespace, recipe: Recipe, rows: list[Row], without: tu
     if chosen.operations:
         operations.measure_operations(folder, recipe, _say)
     if chosen.pages:
-        atomic_write(folder / PAGES, json.dumps({"backbone": recipe.backbone, **pagetimes.measure(folder, recipe, _say)}, indent=1))
+        about = {"backbone": recipe.backbone, "threads": recipe.threads}
+        atomic_write(folder / PAGES, json.dumps({**about, **pagetimes.measure(folder, recipe, _say)}, indent=1))
     _say(f"The results are in {write_report([folder], folder / 'report.md')}.")
     if chosen.write:
         folders = [folder, *(Path(name).expanduser().resolve() for name in chosen.beside)]

@@ -56,7 +56,7 @@ def measure(folder: Path, recipe: Recipe, say: Say) -> Found:
     setting = prepare(folder, recipe)
     with ExitStack() as stack:
         workspace = stack.enter_context(setting.fresh_workspace())
-        address = stack.enter_context(_serving(workspace))
+        address = stack.enter_context(_serving(workspace, recipe.threads))
         browser = stack.enter_context(_browser())
         with _tab(browser, address, "start"):  # the first visit starts the workers
             run = _endless(setting, workspace)
@@ -139,13 +139,13 @@ def _browser() -> Iterator[Any]:
 
 
 @contextmanager
-def _serving(workspace: Workspace) -> Iterator[str]:
-    """The address of a dashboard on `workspace`."""
+def _serving(workspace: Workspace, threads: int) -> Iterator[str]:
+    """The address of a dashboard on `workspace` that trains with so many CPU threads."""
     with socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.address", "127.0.0.1", "--server.port", str(port)]
-    environment = {**os.environ, "THAW_WORKSPACE": str(workspace.root)}
+    environment = {**os.environ, "THAW_WORKSPACE": str(workspace.root), "THAW_THREADS": str(threads)}
     with open(workspace.root / "dashboard.txt", "wb") as said:
         process = subprocess.Popen(
             [*command, "--server.headless", "true"], cwd=_PROJECT, env=environment, stdout=said, stderr=subprocess.STDOUT

@@ -156,13 +156,14 @@ def page_table(pages: dict[str, Any], backbone: str) -> str:
     """
     rows = [f"| {name} | {times['idle']:.0f} | {times['training']:.0f} |" for name, times in pages["reruns"].items()]
     speeds = pages["throughput"]["images_per_second"]
+    threads = f" on {pages['threads']} CPU thread(s)" if "threads" in pages else ""
     alone = next(iter(speeds.values()))
     seen = [f"| {name} | {speed:.1f} | {100 * speed / alone:.0f} % |" for name, speed in speeds.items()]
     return "\n".join(
         [
             "### Pages\n",
             "95th percentile of the milliseconds from a key press to a page that stands still, idle and while "
-            f"{pages.get('backbone', backbone)} trains:\n",
+            f"{pages.get('backbone', backbone)} trains{threads}:\n",
             *("| page | idle | while training |", "|---|--:|--:|", *rows, ""),
             *("| somebody looks | images a second | of headless |", "|---|--:|--:|", *seen, ""),
         ]

@@ -133,7 +133,7 @@ def test_the_page_says_that_there_was_no_gpu_only_when_there_was_none(tmp_path: 
 
 def test_the_page_names_what_trained_while_pages_were_measured() -> None:
     found = {"reruns": {}, "throughput": {"images_per_second": {"nobody": 1.0}}}
-    assert "while vgg11 trains" in page_table({"backbone": "vgg11", **found}, "resnet18")
+    assert "while vgg11 trains on 2 CPU thread(s):" in page_table({"backbone": "vgg11", "threads": 2, **found}, "resnet18")
     assert "while resnet50 trains" in page_table(found, "resnet50")
 
 
