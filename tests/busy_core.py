@@ -47,7 +47,11 @@ def main() -> None:
             other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
             try:
                 said = subprocess.run(
-                    [sys.executable, "-m", "tests.busy_core", str(threads)], check=True, capture_output=True, text=True, start_new_session=True
+                    [sys.executable, "-m", "tests.busy_core", str(threads)],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                    start_new_session=True,
                 ).stdout
             finally:
                 if other is not None:
