@@ -38,6 +38,10 @@ a turn and the order changes; tables show the median, and in brackets the smalle
   image; neither is counted.
 
 """
+_RATES = """
+Thaw and bare warm the learning rate up and let it fall along a cosine, the classic loop keeps it: where a probe has only a few dozen
+steps, a rate that falls learns less in them.
+"""
 _CONDITIONS = """## {images} training images, {epochs} epochs
 
 `{command}`, {date}. {machine}. {threads} CPU thread(s) for everyone; {images} training and {validation} validation images of {data},
@@ -214,7 +218,8 @@ def _accuracies(lines: list[Line]) -> str:
     names = ("classic", "fixed", "fastai", "bare", "thaw")
     title = "### Validation accuracy, the mean over seeds, in brackets their range\n\n"
     head = f"{title}| | classic | classic, statistics fixed | fastai | bare | Thaw |\n|---|--:|--:|--:|--:|--:|\n"
-    return head + "".join(f"| {made.row.title} | {' | '.join(_plain(made.accuracy[name], '.3f') for name in names)} |\n" for made in lines)
+    rows = [f"| {made.row.title} | {' | '.join(_plain(made.accuracy[name], '.3f') for name in names)} |\n" for made in lines]
+    return head + "".join(rows) + _RATES
 
 
 def _growth(figures: Iterable[str], folder: str) -> str:
