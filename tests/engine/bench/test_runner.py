@@ -86,7 +86,7 @@ def test_pages_are_kept_with_what_trained_meanwhile(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(pagetimes, "measure", lambda *_: found)
     recipe = Recipe(images=16, epochs=2, backbone="resnet34", device="cpu")
     command.run(parser.parse_args(["--pages", "--out", str(tmp_path)]), recipe, [], ("fastai",))
-    assert json.loads((tmp_path / PAGES).read_text()) == {"backbone": "resnet34", **found}
+    assert json.loads((tmp_path / PAGES).read_text()) == {"backbone": "resnet34", "threads": recipe.threads, **found}
     assert "while resnet34 trains" in (tmp_path / "report.md").read_text()
 
 
