@@ -3,8 +3,7 @@
 Names are printed as they come; whoever renders them escapes them. Not here: one strategy against another (verdict).
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -16,13 +15,13 @@ class Guess:
     share: float
 
 
-def guess(labels: Sequence[str]) -> Guess | None:
-    """None where there is nothing to judge; of equally frequent classes the first by name."""
-    counts = Counter(labels)
-    if not counts:
+def guess(images: Mapping[str, int]) -> Guess | None:
+    """From the number of images of every class; None where there are none. Of equally frequent classes the first by name."""
+    total = sum(images.values())
+    if not total:
         return None
-    name = min(counts, key=lambda label: (-counts[label], label))
-    return Guess(name=name, share=counts[name] / len(labels))
+    name = min(images, key=lambda label: (-images[label], label))
+    return Guess(name=name, share=images[name] / total)
 
 
 def baseline(found: Guess) -> str:

@@ -57,6 +57,11 @@ class Chain:
         return self.blocks[-1].name
 
     @property
+    def seeded(self) -> bool:
+        """Whether layers before the head came from a seed, so that every seed has a frozen part of its own."""
+        return any(name.rpartition(".")[0] != self.head for name in self.random)
+
+    @property
     def cacheable(self) -> bool:
         """Whether an activation between blocks depends on its own image alone, so that it can stand for the blocks before it."""
         return self.passage is None

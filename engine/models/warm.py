@@ -44,8 +44,7 @@ class Warm:
         state = chain.model.state_dict()
         if not chain.cacheable or sum(tensor.nbytes for tensor in state.values()) > LIMIT_BYTES:
             return  # hooks may remember a forward pass
-        seeded_elsewhere = any(name.rpartition(".")[0] != chain.head for name in chain.random)
-        new_head = not seeded_elsewhere and is_new_head(chain.model, chain.head, chain.backbone, seed)
+        new_head = not chain.seeded and is_new_head(chain.model, chain.head, chain.backbone, seed)
         copies = {name: tensor.detach().clone() for name, tensor in state.items()}
         with self._lock:
             self._lent[chain] = Loaded(key=key, notes=notes, seed=seed, new_head=new_head, tensors=copies)

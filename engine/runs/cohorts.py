@@ -37,7 +37,7 @@ _kept = _Kept()
 def ahead_of(shared: Shared, train: Source) -> tuple[Ahead | None, str]:
     """What gives this run its epochs when it is, or becomes, one of a cohort, and a sentence on it; (None, "") when it trains alone."""
     training = shared.session.training
-    if not isinstance(train, FeatureSource) or not suits(training, train) or _seeded(training.chain):
+    if not isinstance(train, FeatureSource) or not suits(training, train) or training.chain.seeded:
         return None, ""
     cohort = _cohort_of(shared, train)
     if cohort is None or not cohort.holds(training):
@@ -69,11 +69,6 @@ def _agreed(shared: Shared) -> tuple[object, ...]:
     session, head = shared.session, len(shared.session.training.chain.blocks) - 1
     files = tuple(sorted(str(kept.path) for slot, kept in shared.cache.kept.items() if (slot.split, slot.cut) == ("train", head)))
     return (_seedless(session.config), session.training.plan, session.numerics.name, session.dataset.fingerprint, files)
-
-
-def _seeded(chain: Chain) -> bool:
-    """Whether frozen layers came from the seed: then every seed has activations of its own."""
-    return any(name.rpartition(".")[0] != chain.head for name in chain.random)
 
 
 def _seedless(config: RunConfig) -> RunConfig:

@@ -4,6 +4,7 @@ Pure reading, without torch; pages and command line show the same. Not here: the
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -144,13 +145,13 @@ def doubt_of(workspace: Workspace, comparison: Comparison, runs: Sequence[Run], 
     if verdict is None:
         return ""
     (chosen,) = [entrant for entrant in found.entrants if entrant.name == verdict.chosen]
-    tested = verdict.judged_on == "test" and chosen.correct_test is not None
+    split, correct = ("val", chosen.correct_val) if verdict.judged_on == "validation" else ("test", chosen.correct_test)
+    assert correct is not None  # of every entrant, or the verdict would not be judged on it
     run = next(run for run in by_label(comparison, runs)[chosen.name] if run.status == "finished" and run.id not in found.excluded)
     table = predictions.read(workspace.run(run.id) / "predictions.csv")
-    judging = table[(table["split"] == ("test" if tested else "val")) & (table["label"] != "") & (table["error"] == "")]
-    guessed = guessing.guess(judging["label"].tolist())
-    reach = accuracy_interval(chosen.correct_test if tested and chosen.correct_test is not None else chosen.correct_val)
-    return guessing.doubt(guessed, chosen.name, reach, verdict.optimism) if guessed else ""
+    judging = table[(table["split"] == split) & (table["label"] != "") & (table["error"] == "")]
+    guessed = guessing.guess(Counter(judging["label"]))
+    return guessing.doubt(guessed, chosen.name, accuracy_interval(correct), verdict.optimism) if guessed else ""
 
 
 def answers(workspace: Workspace, run: Run) -> Answers:

@@ -156,6 +156,7 @@ class Cohort:
         orders = [feeding.epoch_order(train.targets, seed=one.seed, epoch=number, balanced=balanced) for one in members]
         batches = list(zip(*(feeding.cut(order, config.batch_size) for order in orders), strict=True))
         sums = torch.zeros(len(members), 4, dtype=torch.float64, device=training.device)
+        places = {name: owner_of(training.chain.model, name) for name in members[0].parameters}
         for step, rows in enumerate(batches):
             if step:
                 spent += time.monotonic() - resumed
@@ -163,7 +164,10 @@ class Cohort:
                 resumed = time.monotonic()  # a pause is not training time
             set_rates(self._optimizer, self._groups, 0, _share(training, number * len(batches) + step, len(batches)))
             self._optimizer.zero_grad(set_to_none=True)
-            made = [_forward(training, train, one, mine, number, step) for one, mine in zip(members, rows, strict=True)]
+            made = []
+            for one, mine in zip(members, rows, strict=True):
+                with _in_place(places, one.parameters, training.parameters):
+                    made.append(_forward(training, train, mine, step_seed(one.seed, number, step), number))
             torch.autograd.backward([loss for loss, _ in made])
             self._optimizer.step()
             sums += torch.stack([counted for _, counted in made]).double()
@@ -192,15 +196,13 @@ def _member(training: Training, seed: int, start: Tensors) -> _Member:
     return _Member(seed=seed, start=copies, parameters=parameters)
 
 
-def _forward(training: Training, train: FeatureSource, one: _Member, rows: np.ndarray, number: int, step: int) -> tuple[Tensor, Tensor]:
-    """(mean loss of one member's batch, with its graph; what the batch adds to its sums, float32 [4])"""
+def _forward(training: Training, train: FeatureSource, rows: np.ndarray, seed: int, number: int) -> tuple[Tensor, Tensor]:
+    """(mean loss of a batch under the parameters in place, with its graph; what the batch adds to the sums, float32 [4])"""
     start = _head(training)
     inputs, targets = train.batch(rows, number, start), train.targets[torch.from_numpy(rows).to(training.device)]
-    batch = Batch(inputs=inputs, targets=targets, start=start, prefix=start, seed=step_seed(one.seed, number, step))
     weight = weight_of(training, targets)
-    with _in_place(training, one.parameters):
-        devices.seed(training.device, batch.seed)
-        total, right = forward_loss(training, inputs, targets, batch)
+    devices.seed(training.device, seed)
+    total, right = forward_loss(training, inputs, targets, Batch(inputs=inputs, targets=targets, start=start, prefix=start, seed=seed))
     return total / weight, torch.stack([total.detach(), weight, right, torch.full_like(weight, len(rows))])
 
 
@@ -222,20 +224,19 @@ def _copied(state: Mapping[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def _in_place(training: Training, parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
-    """Inside, the model computes with these parameters."""
+def _in_place(
+    places: Mapping[str, tuple[nn.Module, str]], parameters: Mapping[str, nn.Parameter], own: Mapping[str, nn.Parameter]
+) -> Iterator[None]:
+    """Inside, the model computes with `parameters` instead of its `own`."""
     for name, parameter in parameters.items():
-        _set(training, name, parameter)
+        owner, leaf = places[name]
+        owner._parameters[leaf] = parameter
     try:
         yield
     finally:
         for name in parameters:
-            _set(training, name, training.parameters[name])
-
-
-def _set(training: Training, name: str, parameter: nn.Parameter) -> None:
-    owner, leaf = owner_of(training.chain.model, name)
-    owner._parameters[leaf] = parameter
+            owner, leaf = places[name]
+            owner._parameters[leaf] = own[name]
 
 
 @torch.no_grad()

@@ -5,6 +5,8 @@ Not here: the arithmetic and the sentences (engine.evaluation.guessing), one str
 
 from dataclasses import replace
 
+import numpy as np
+
 from engine.evaluation import guessing
 from engine.evaluation.guessing import Guess
 from pages.ui import text
@@ -13,7 +15,8 @@ from pages.ui.judged import Judged
 
 def guess(judged: Judged) -> Guess | None:
     """None while there is nothing to judge."""
-    found = guessing.guess([judged.classes[label] for label in judged.labels])
+    counts = np.bincount(judged.labels, minlength=len(judged.classes)).tolist()
+    found = guessing.guess(dict(zip(judged.classes, counts, strict=True)))
     return None if found is None else replace(found, name=text.short(found.name))
 
 
