@@ -12,10 +12,10 @@ import streamlit as st
 from engine.data import uploads
 from engine.data.dataset import list_datasets
 from engine.models.catalog import load_catalog
-from engine.runs import worker
-from engine.runs.jobs import JobStore
+from engine.store.job_store import JobStore
+from engine.work import worker
 from engine.workspace import Workspace, open_workspace
-from pages.ui.routes import ROUTES
+from pages.routes import ROUTES
 
 
 @asynccontextmanager

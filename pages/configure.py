@@ -7,10 +7,11 @@ from engine.data.dataset import list_datasets
 from engine.errors import EngineError
 from engine.models.catalog import BackboneInfo, load_catalog, torchvision_version
 from engine.models.outline import load_outline, with_classes
-from pages.ui import backbones, charts, curves, foretold, forms, phases, probe, rates, seeds, strategies, strip, text, weights_file
+from pages.ui import block_strip, charts, forecast, forms, kept_figures, strategies, text
 from pages.ui.choice import choose
-from pages.ui.folded import section
+from pages.ui.configure import backbones, phases, probe, queue, rate_test, weights_file
 from pages.ui.resources import run_store, workspace
+from pages.ui.section import section
 from pages.ui.status import follow
 from pages.ui.waiting import newest, wait_for
 
@@ -85,20 +86,20 @@ if changed := forms.changed(values):
 chosen = phases.edit([strategies.judge(strategies.with_values(draft, values), outline) for draft in drafts], outline)
 sound = [one for one in chosen if one.plan is not None]
 
-rates.find(sound)
+rate_test.find(sound)
 probe.ask([one.config for one in sound])
 
 if sound:
     st.subheader("What will happen", anchor=False)
-    st.html(strip.legend())
+    st.html(block_strip.legend())
     for one in sound:
         assert one.plan is not None
-        st.html(strip.draw(strip.of_plan(outline, one.plan), title=strategies.title(one.config.strategy)))
+        st.html(block_strip.draw(block_strip.of_plan(outline, one.plan), title=strategies.title(one.config.strategy)))
     planned = strategies.curves(sound)
     st.markdown("**Learning rate of the head**")
     st.html(charts.key(planned))
     st.plotly_chart(
-        curves.rates(planned, max(one.plan.epochs for one in sound if one.plan)),
+        kept_figures.rates(planned, max(one.plan.epochs for one in sound if one.plan)),
         config=charts.CONFIG,
         alt=f"Learning rate over epochs, schedule {values['schedule']}",
     )
@@ -125,17 +126,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         persist_state="session",
     )
     with st.container(width=190):
-        numbers = seeds.counts([one.config for one in chosen], seeds.ask())
+        numbers = queue.counts([one.config for one in chosen], queue.ask())
 if sum(numbers) > 1:
-    st.caption(seeds.in_words([one.config for one in chosen], numbers))
+    st.caption(queue.in_words([one.config for one in chosen], numbers))
 problems = [one.problem for one in chosen if one.problem] or ([] if chosen else ["Tick at least one strategy."])
 problems += [problem for problem in (size_problem(int(values["image_size"]), info),) if problem]
-foretold.show([] if problems else foretold.expanded([one.config for one in chosen], numbers))
+forecast.show([] if problems else forecast.expanded([one.config for one in chosen], numbers))
 label = f"Start {text.count(sum(numbers), 'run')}" if chosen else "Start"
 if st.button(label, type="primary", disabled=bool(problems), icon=":material/play_arrow:"):
     wanted = [one.config for one in chosen]
     try:
-        seeds.start(wanted, numbers, name=name or "", values=values, outline=outline, fingerprint=dataset.fingerprint)
+        queue.start(wanted, numbers, name=name or "", values=values, outline=outline, fingerprint=dataset.fingerprint)
     except EngineError as error:  # the options of two strategies exclude each other
         problems.append(str(error))
 for problem in dict.fromkeys(problems):

@@ -4,15 +4,16 @@ import streamlit as st
 
 from engine.data import dataset as datasets
 from engine.data.dataset import SPLITS, Dataset, DatasetSummary
-from engine.data.decisions import decided
+from engine.data.label_decisions import decided
 from engine.data.versions import Provenance, provenance
 from engine.errors import DatasetError
-from pages.ui import lineage, status, text
-from pages.ui.bring import bring_images
+from pages.ui import status, text
 from pages.ui.choice import choose
-from pages.ui.decided import pending
+from pages.ui.dataset import versions
+from pages.ui.dataset.bring_form import bring_images
+from pages.ui.dataset.health_card import decide, health_card
 from pages.ui.gallery import Card, gallery, page_of, picture
-from pages.ui.health import decide, health_card
+from pages.ui.label_decisions import pending
 from pages.ui.resources import job_store, run_store, workspace
 
 PAGE_SIZE = 60
@@ -94,7 +95,7 @@ def decisions(dataset: Dataset) -> None:
 
 
 def changes(dataset: Dataset, origin: Provenance) -> None:
-    picked = lineage.changes(dataset, origin)
+    picked = versions.changes(dataset, origin)
     if picked is not None:
         of, index = picked
         show_image(datasets.open_dataset(workspace(), of), index)
@@ -137,7 +138,7 @@ try:
 except DatasetError as problem:
     st.error(text.md(str(problem)))
     st.stop()
-lineage.family(opened, made_of, {summary.id: summary for summary in summaries})
+versions.family(opened, made_of, {summary.id: summary for summary in summaries})
 actions(opened)
 decisions(opened)
 names = ["Images", "Health card"]

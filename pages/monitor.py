@@ -3,10 +3,11 @@
 import streamlit as st
 
 from engine.errors import RunError
-from pages.ui import cached, charts, controls, curves, forecast, foretold, live, proof, strip, text
+from pages.ui import audit, block_strip, charts, forecast, kept_figures, text, time_left
 from pages.ui.choice import choose
-from pages.ui.folded import section
+from pages.ui.monitor import controls, frozen_part, run_status
 from pages.ui.resources import run_store, workspace
+from pages.ui.section import section
 from pages.ui.unfreezing import changes
 
 st.title("Monitor", anchor=False)
@@ -34,9 +35,9 @@ def now() -> None:
         st.info(text.md(str(error)))
         return
     rows = store.epochs(run_id)
-    live.headline(run, rows)
+    run_status.headline(run, rows)
     controls.buttons(run)
-    live.numbers(run, rows)
+    run_status.numbers(run, rows)
     if (run.status, run.paused, bool(run.started)) != (shown.status, shown.paused, bool(shown.started)):
         st.rerun()
 
@@ -45,7 +46,7 @@ def now() -> None:
 def learning() -> None:
     """Figures of the epochs and of nothing that ticks: equal figures keep zoom and legend clicks, so only a new epoch redraws them."""
     rows = store.epochs(run_id)
-    planned, phases = forecast.epochs_planned(shown), changes(shown.started or {})
+    planned, phases = time_left.epochs_planned(shown), changes(shown.started or {})
     marks = [(change.epoch - 0.5, change.says) for change in phases]  # between the last epoch before and the first one after
     if not rows and not active:
         st.caption("No epoch has ended, so there are no curves.")
@@ -54,7 +55,7 @@ def learning() -> None:
         with place:
             st.markdown(f"**{metric.capitalize()}**")
             if rows:
-                figure = curves.learning(rows, metric, epochs=planned, marks=marks)  # type: ignore[arg-type]
+                figure = kept_figures.learning(rows, metric, epochs=planned, marks=marks)  # type: ignore[arg-type]
                 said = charts.curves_in_words(rows, metric)  # type: ignore[arg-type]
                 said += "".join(f" From epoch {change.epoch}: {change.says}." for change in phases)
                 st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=said)
@@ -64,12 +65,12 @@ def learning() -> None:
 
 @st.fragment(run_every="2s" if active else None)
 def what_trains() -> None:
-    live.blocks(shown, store.epochs(run_id))
+    run_status.blocks(shown, store.epochs(run_id))
 
 
 @st.fragment(run_every="3s" if active else None)
 def log() -> None:
-    said = live.log_tail(workspace().run(run_id) / "log.txt")
+    said = run_status.log_tail(workspace().run(run_id) / "log.txt")
     if not said:
         st.caption("Nothing yet." if active else "This run wrote no log.")
         return
@@ -80,7 +81,7 @@ def log() -> None:
 @st.fragment(run_every="2s" if waiting else None)
 def queue() -> None:
     latest = store.list()
-    live.queue(latest, run_id)
+    run_status.queue(latest, run_id)
     if waiting and not any(run.status in ("queued", "running") for run in latest):
         st.rerun()  # once, to let go of the timer
 
@@ -91,19 +92,19 @@ learning()
 with st.container():
     if shown.started:
         st.subheader("What trains", anchor=False)
-        st.html(strip.legend())
+        st.html(block_strip.legend())
         what_trains()
-        cached.show(shown)
-        if told := foretold.beside(shown):
+        frozen_part.show(shown)
+        if told := forecast.beside(shown):
             st.caption(f"Foretold and measured: {told}.")
 with st.container():
-    if proof.exists(shown):
+    if audit.exists(shown):
         st.subheader("What moved", anchor=False)
-        proof.show(shown)
+        audit.show(shown)
 queue()
 with section("Configuration", icon=":material/tune:", key=f"fold_configuration_{run_id}") as seen:
     if seen:
-        live.configuration(shown)
+        run_status.configuration(shown)
 with section("Log", icon=":material/article:", key=f"fold_log_{run_id}", opened=shown.status == "failed") as seen:
     if seen:
         log()

@@ -3,20 +3,21 @@
 import streamlit as st
 
 from engine.evaluation.predictions import classes_of
-from engine.runs.jobs import Job
-from engine.runs.run import Run
-from pages.ui import embedding, export, proof, scores, status, text
-from pages.ui.certainty import certainty
+from engine.store.job_store import Job
+from engine.store.run import Run
+from pages.ui import audit, scores, status, text
 from pages.ui.choice import choose
-from pages.ui.doubts import doubts, waiting
 from pages.ui.download import download
-from pages.ui.filters import SPLITS, filters, matrix
-from pages.ui.landscape import landscape
-from pages.ui.look import Source, thumbnails
+from pages.ui.predictions import embedding, export
+from pages.ui.predictions.filters import SPLITS, filters, matrix
+from pages.ui.predictions.image_gallery import Source, thumbnails
+from pages.ui.predictions.image_map import landscape
+from pages.ui.predictions.label_issues import doubts, waiting
+from pages.ui.predictions.near_duplicates import twins
+from pages.ui.predictions.reliability import certainty
+from pages.ui.predictions.row_selection import ordered, read, select, unreadable
 from pages.ui.resources import job_store, run_store, workspace
-from pages.ui.shown import ordered, read, select, unreadable
 from pages.ui.strategies import title
-from pages.ui.twins import twins
 from pages.ui.upload import next_upload, upload_area
 
 
@@ -128,8 +129,8 @@ with link:
     if (workspace().run(chosen_run.id) / "result.csv").is_file():
         download("Download result.csv", f"/api/runs/{chosen_run.id}/result.csv", key="download_run")
 export.offer(chosen_run)
-if proof.exists(chosen_run):
-    proof.folded(chosen_run)
+if audit.exists(chosen_run):
+    audit.folded(chosen_run)
 names = ["Validation and test images", "Confidence", "Labels and copies", "Map", "New images"]
 known, sure, checked, mapped, unseen = st.tabs(names, key="views", on_change="rerun")
 with known:

@@ -11,7 +11,7 @@ import time
 import torch
 import torchvision
 
-from engine.runs.child import _give_way
+from engine.work.child import _give_way
 
 _SECONDS, _IMAGES = 10.0, 32
 

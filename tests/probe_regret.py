@@ -26,9 +26,9 @@ from engine.config import RunConfig, to_json, validate
 from engine.data.dataset import Dataset, commit
 from engine.data.importer import scan
 from engine.data.painting import PATTERNS, paint
+from engine.jobs.tasks import TASKS
 from engine.runs.pipeline import execute
-from engine.runs.store import RunStore
-from engine.runs.tasks import TASKS
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
 
 BACKBONE, SIDE, DEPTHS = "resnet18", 64, (1, 3, 9)

@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from engine.evaluation.bootstrap import resampled_accuracies
 from engine.evaluation.power import mcnemar_power
-from engine.evaluation.selection import optimism
+from engine.evaluation.selection_bias import optimism
 from engine.evaluation.verdict import ERROR, Rival, compare
 
 SHARED, OWN, RUN = 0.7, 0.15, 0.15

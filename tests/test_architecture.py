@@ -12,55 +12,43 @@ ROOT = Path(__file__).resolve().parent.parent
 ENGINE = sorted((ROOT / "engine").rglob("*.py"))
 PAGES = [*sorted((ROOT / "pages").rglob("*.py")), ROOT / "dashboard.py"]
 
-# a wing may import itself, the ground floor and what is named here
 BELOW: dict[str, set[str]] = {
     "ground": set(),
     "data": set(),
     "models": set(),
     "training": {"data", "models"},
     "evaluation": {"data", "models"},
-    "runs": {"data", "models", "training", "evaluation"},
-    "bench": {"data", "models", "training", "evaluation", "runs"},
-    "cli": {"data", "models", "training", "evaluation", "runs", "bench"},
+    "store": set(),
+    "work": {"store"},
+    "comparisons": {"store", "training", "evaluation"},
+    "runs": {"store", "work", "data", "models", "training", "evaluation"},
+    "jobs": {"store", "work", "data", "models", "training", "evaluation", "runs"},
+    "bench": {"store", "work", "data", "models", "training", "evaluation", "runs"},
+    "cli": {"store", "work", "data", "models", "training", "evaluation", "runs", "jobs", "comparisons", "bench"},
 }
-COMPOSERS = {
-    "pipeline",
-    "session",
-    "inference",
-    "tasks",
-    "export",
-    "embedding",
-    "explanations",
-    "saver",
-    "sharing",
-    "cohorts",
-    "probing",
-    "forecasting",
-    "tuning",
-}
-"""The files of runs that wire the wings together."""
+"""A folder of the engine may import itself, the ground floor and what is named here. Runs and jobs wire the others together."""
 LIGHT = (
     "engine.config",
     "engine.options",
     "engine.workspace",
     "engine.errors",
-    "engine.runs.store",
-    "engine.runs.jobs",
-    "engine.runs.embedded",
-    "engine.runs.forecasts",
-    "engine.runs.heatmaps",
-    "engine.training.foresight",
-    "engine.runs.worker",
-    "engine.runs.comparisons",
-    "engine.runs.judgement",
-    "engine.runs.takeaway",
+    "engine.store.run_store",
+    "engine.store.job_store",
+    "engine.jobs.embedding_files",
+    "engine.jobs.forecast_files",
+    "engine.jobs.heat_map_files",
+    "engine.training.estimate",
+    "engine.work.worker",
+    "engine.comparisons.comparison_store",
+    "engine.comparisons.judgement",
+    "engine.comparisons.tables",
     "engine.data.dataset",
     "engine.data.uploads",
-    "engine.data.decisions",
+    "engine.data.label_decisions",
     "engine.data.versions",
     "engine.models.outline",
     "engine.models.catalog",
-    "engine.models.brought",
+    "engine.models.weights_store",
     "engine.training.freezing",
     "engine.bench.options",
     "engine.bench.report",
@@ -85,11 +73,7 @@ def imported(path: Path) -> Iterator[tuple[str, bool]]:
 
 def wing(module: str) -> str:
     parts = module.split(".")
-    if len(parts) < 2:
-        return "ground"
-    if parts[1] in BELOW:
-        return parts[1]
-    return "cli" if parts[1] in ("cli", "__main__", "caches", "commands", "comparing", "demo", "printing") else "ground"
+    return parts[1] if len(parts) > 1 and parts[1] in BELOW else "ground"
 
 
 def module_of(path: Path) -> str:
@@ -109,20 +93,23 @@ def test_pages_leave_tensors_threads_and_databases_to_the_engine() -> None:
 def test_wings_import_downwards_only() -> None:
     wrong = []
     for path in ENGINE:
-        here = wing(module_of(path))
+        here = "cli" if path.stem == "__main__" else wing(module_of(path))
         for module, _ in imported(path):
             if module.startswith("engine.") and wing(module) not in {here, "ground", *BELOW[here]}:
                 wrong.append(f"{path.relative_to(ROOT)} imports {module}")
     assert not wrong, wrong
 
 
-def test_only_the_composers_wire_the_wings() -> None:
+def test_what_a_page_shows_is_no_other_page_s_business() -> None:
+    """Folders of pages/ui never import each other, and what pages share imports none of them."""
+    rooms = {folder.name for folder in (ROOT / "pages" / "ui").iterdir() if (folder / "__init__.py").is_file()}
     wrong = []
-    for path in sorted((ROOT / "engine" / "runs").glob("*.py")):
-        wings = {wing(module) for module, _ in imported(path) if module.startswith("engine.")} - {"ground", "runs"}
-        if path.stem not in COMPOSERS and len(wings) > 1:
-            wrong.append(f"{path.name} wires {sorted(wings)}")
-    assert not wrong, wrong
+    for path in sorted((ROOT / "pages" / "ui").rglob("*.py")):
+        for module, _ in imported(path):
+            parts = module.split(".")
+            if parts[:2] == ["pages", "ui"] and len(parts) > 2 and parts[2] in rooms - {path.parent.name}:
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert len(rooms) == 5 and not wrong, wrong
 
 
 def test_only_devices_says_cuda() -> None:

@@ -6,7 +6,7 @@ import io
 import re
 from pathlib import Path
 
-from engine.cli import main, parser
+from engine.cli.main import main, parser
 from engine.training.freezing import STRATEGIES
 from engine.workspace import Workspace
 

@@ -14,10 +14,10 @@ from engine.config import RunConfig, validate
 from engine.data.dataset import Dataset, commit, open_dataset
 from engine.data.importer import scan
 from engine.models import registry
-from engine.models.weights import bring
-from engine.runs.database import Json
+from engine.models.weights_reader import bring
 from engine.runs.pipeline import execute
-from engine.runs.store import RunStore
+from engine.store.database import Json
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from tests.pictures import CLASSES, make_dataset, write_folders
 

@@ -16,7 +16,7 @@ from engine import devices
 from engine.bench.outcome import Outcome
 from engine.bench.setting import Setting
 from engine.config import RunConfig
-from engine.data.images import decode, eval_crop, view, view_key, view_side
+from engine.data.preprocessing import decode, eval_crop, view, view_key, view_side
 from engine.data.records import Image, Split
 from engine.models.chain import Chain
 from engine.training.batches import cut, epoch_order, moments, normalise

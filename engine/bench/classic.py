@@ -18,7 +18,7 @@ from torchvision import transforms
 from engine.bench.outcome import Outcome
 from engine.bench.rows import ONE
 from engine.bench.setting import Setting
-from engine.data.images import Preprocessing
+from engine.data.preprocessing import Preprocessing
 
 LOADER_WORKERS = (0, 2)
 

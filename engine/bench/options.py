@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.bench.rows import CONTENDERS, ROWS, Row
 from engine.errors import ConfigError
-from engine.runs.supervisor import Supervisor
+from engine.work.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from engine.bench.setting import Recipe

@@ -23,8 +23,8 @@ from engine.bench.browsers import FLAGS, NAMES
 from engine.bench.runner import Say
 from engine.bench.setting import Recipe, Setting, prepare
 from engine.errors import EngineError
-from engine.runs.run import Run
-from engine.runs.store import RunStore
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 
 PAGES = ("start", "configure", "monitor", "compare", "predictions")

@@ -19,9 +19,9 @@ from engine.bench.rows import FEW_SEEDS, PART, SEEDS
 from engine.bench.runner import Say, key_of
 from engine.bench.setting import Recipe, Setting, prepare
 from engine.config import RunConfig
-from engine.models.cache import Warm
-from engine.runs import pipeline, saver, session, sharing
-from engine.training import kept
+from engine.models.loading import Warm
+from engine.runs import checkpointing, pipeline, session, sharing
+from engine.training import activations
 from engine.training.numerics import Numerics, numerics
 
 
@@ -105,14 +105,14 @@ PARTS: tuple[Part, ...] = (
         trainings=("linear_probe",),
         seeds=FEW_SEEDS,
         one_by_one=True,
-        without=lambda: patch.object(kept.FeatureSource, "instant", lambda *_: False),
+        without=lambda: patch.object(activations.FeatureSource, "instant", lambda *_: False),
     ),
     Part(
         name="saving",
         trainings=("linear_probe",),
         seeds=FEW_SEEDS,
         one_by_one=True,
-        without=lambda: patch.object(saver, "SHARE", 0),
+        without=lambda: patch.object(checkpointing, "SHARE", 0),
     ),
 )
 

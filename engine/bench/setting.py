@@ -20,13 +20,13 @@ from engine.bench.photographs import link_or_copy, make_photographs, take_photog
 from engine.bench.rows import ONE
 from engine.config import RunConfig
 from engine.data.dataset import Dataset, commit, open_dataset
-from engine.data.images import Preprocessing
 from engine.data.importer import scan
+from engine.data.preprocessing import Preprocessing
 from engine.models import registry
-from engine.models.cache import load_backbone
 from engine.models.catalog import checkpoints_folder
 from engine.models.chain import Chain
-from engine.models.weights import bring
+from engine.models.loading import load_backbone
+from engine.models.weights_reader import bring
 from engine.runs.session import preprocessing_of
 from engine.training.freezing import plan_for
 from engine.training.numerics import Numerics, choose

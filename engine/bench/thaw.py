@@ -15,10 +15,10 @@ from engine import devices
 from engine.bench.outcome import Outcome
 from engine.bench.setting import Setting
 from engine.config import RunConfig
-from engine.runs.database import Json
-from engine.runs.owners import this_process
 from engine.runs.pipeline import execute
-from engine.runs.store import RunStore
+from engine.store.database import Json
+from engine.store.process_identity import this_process
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 
 _TOP = 25

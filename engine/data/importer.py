@@ -15,10 +15,10 @@ from engine.data import uploads
 from engine.data.archives import Staged, stage
 from engine.data.decoder import decode_as, thumbnail, why_not
 from engine.data.drafts import Draft, draft_folder, save_draft
+from engine.data.file_names import clean_name, system_file
 from engine.data.health import examine
-from engine.data.labels import read_labels
+from engine.data.label_table import read_labels
 from engine.data.layout import Labelled, Layout, Table, recognise
-from engine.data.names import clean_name, system_file
 from engine.data.pool import ordered
 from engine.data.records import Image, Problem, Split
 from engine.data.split import Candidate, assign

@@ -6,7 +6,7 @@ Opens no image. What belongs to no class is returned as a problem, by name.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.data.labels import LabelRow
+from engine.data.label_table import LabelRow
 from engine.data.records import SPLITS, Problem, Split
 from engine.data.zips import StagedFile
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from engine.data.names import clean_name, decode_names, system_folder
+from engine.data.file_names import clean_name, decode_names, system_folder
 from engine.data.records import Problem
 from engine.errors import DatasetError
 

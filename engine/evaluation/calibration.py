@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from engine.errors import RunError
-from engine.evaluation.spread import accuracy_interval
+from engine.evaluation.seed_interval import accuracy_interval
 
 BINS = 5
 """Few, so that each holds enough images; the error of a perfect model grows with the number of bins."""

@@ -14,7 +14,7 @@ from engine.errors import RunError
 from engine.evaluation.bootstrap import chosen_shares
 from engine.evaluation.paired import Correct, Difference, checked, difference, holm, interval, seed_luck
 from engine.evaluation.power import images_needed
-from engine.evaluation.selection import optimism
+from engine.evaluation.selection_bias import optimism
 
 Outcome = Literal["better", "worse", "no difference shown", "equivalent"]
 ERROR = 0.05

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.errors import WeightsError
 from engine.models import registry
-from engine.models.brought import open_weights
+from engine.models.weights_store import open_weights
 from engine.workspace import Workspace
 
 _UNSAID = (

@@ -15,9 +15,9 @@ from engine.config import RunConfig
 from engine.models.chain import Chain
 from engine.models.head import is_new_head, new_head
 from engine.runs.sharing import Shared
+from engine.training.activations import FeatureSource
 from engine.training.batches import Source
 from engine.training.cohort import Cohort, room_for, suits
-from engine.training.kept import FeatureSource
 from engine.training.loop import Ahead
 
 _MOST = 3

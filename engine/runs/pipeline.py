@@ -18,20 +18,20 @@ from engine import devices
 from engine.errors import TrainingError
 from engine.evaluation import predictions
 from engine.evaluation.metrics import Report, report
-from engine.evaluation.results import write_result
-from engine.models.cache import release
+from engine.evaluation.result_csv import write_result
+from engine.models.loading import release
+from engine.runs.checkpointing import Saver
 from engine.runs.cohorts import ahead_of
-from engine.runs.database import Json
 from engine.runs.recorder import Recorder
-from engine.runs.run import Run
-from engine.runs.saver import Saver
 from engine.runs.session import Session, checkpoint_path, open_session, prove
 from engine.runs.sharing import Shared, share
 from engine.runs.tuning import tune
+from engine.store.database import Json
+from engine.store.run import Run
 from engine.training.audit import Tensor, audit, sentence, to_csv
 from engine.training.checkpoints import restore_tensors, save_weights
 from engine.training.events import Epoch, Note, Step
-from engine.training.features import FeatureCache
+from engine.training.feature_cache import FeatureCache
 from engine.training.loop import fit, infer
 from engine.training.plan import trainable_blocks, trainable_size
 from engine.training.state import moved_by

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from engine.config import RunConfig
 from engine.data.dataset import Dataset
-from engine.data.images import Preprocessing
+from engine.data.preprocessing import Preprocessing
 from engine.errors import RunError
-from engine.runs.database import Json
+from engine.store.database import Json
 from engine.workspace import atomic_write
 
 HISTORY = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "best")

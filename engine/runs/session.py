@@ -13,17 +13,16 @@ import numpy as np
 from engine import devices
 from engine.config import RunConfig
 from engine.data.dataset import SPLITS, Dataset, Image, open_dataset
-from engine.data.images import Preprocessing
-from engine.data.pixels import Pixels, ensure
+from engine.data.pixel_cache import Pixels, ensure
+from engine.data.preprocessing import Preprocessing
 from engine.data.split import share_of
 from engine.errors import DatasetError
 from engine.models import registry
-from engine.models.cache import load_backbone, prepare_weights
 from engine.models.chain import Chain
-from engine.runs.database import Json
-from engine.runs.progress import reported
+from engine.models.loading import load_backbone, prepare_weights
 from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, read_rate_factor, write_origin
 from engine.runs.siblings import siblings
+from engine.store.database import Json
 from engine.training.audit import Before, Tensor, base_digest, remember
 from engine.training.batches import PixelSource
 from engine.training.checkpoints import load_checkpoint
@@ -31,6 +30,7 @@ from engine.training.freezing import plan_for, starting_weights
 from engine.training.numerics import Numerics, choose, numerics
 from engine.training.plan import scaled
 from engine.training.state import Training, moving_names
+from engine.work.progress import reported
 from engine.workspace import Workspace
 
 

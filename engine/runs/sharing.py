@@ -13,13 +13,13 @@ from engine.config import RunConfig
 from engine.data.records import SPLITS, Image
 from engine.errors import EngineError
 from engine.models.outline import Outline
-from engine.runs.database import Json
 from engine.runs.session import Session
 from engine.runs.siblings import siblings
-from engine.training import features
+from engine.store.database import Json
+from engine.training import feature_cache
 from engine.training.batches import Source
 from engine.training.cuts import Slot, readings
-from engine.training.features import FeatureCache, Origin
+from engine.training.feature_cache import FeatureCache, Origin
 from engine.training.freezing import plan_for
 from engine.training.plan import untouched
 
@@ -56,7 +56,7 @@ class Shared:
 def share(session: Session) -> Generator[Json, None, Shared]:
     """Yields progress while the frozen part is computed, as far as it is worth keeping and not there yet."""
     cache, others = FeatureCache(), siblings(session.workspace, session.config)
-    if session.training.chain.cacheable and features.budget_bytes() > 0:
+    if session.training.chain.cacheable and feature_cache.budget_bytes() > 0:
         origin = Origin(
             workspace=session.workspace,
             pixels=session.pixels,
@@ -65,7 +65,7 @@ def share(session: Session) -> Generator[Json, None, Shared]:
             digests=session.before.digests,
             sources={split: session.source(session.splits[split]) for split in SPLITS},
         )
-        filling = features.ensure(origin, _wanted(session, others))
+        filling = feature_cache.ensure(origin, _wanted(session, others))
         try:
             while True:
                 done, total = next(filling)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from engine.config import RunConfig
 from engine.errors import EngineError
-from engine.runs.store import RunStore
+from engine.store.run_store import RunStore
 from engine.training.freezing import starting_weights
 from engine.workspace import Workspace
 

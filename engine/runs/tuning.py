@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from engine.config import RunConfig
 from engine.errors import TrainingError
-from engine.runs.database import Json
 from engine.runs.recorder import TUNING
 from engine.runs.session import Session
 from engine.runs.sharing import Shared
+from engine.store.database import Json
 from engine.training.checkpoints import restore_tensors
 from engine.training.events import Epoch
 from engine.training.loop import fit

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from engine import devices
-from engine.data.images import Preprocessing
-from engine.data.pixels import Pixels
-from engine.training.resident import Resident
+from engine.data.pixel_cache import Pixels
+from engine.data.preprocessing import Preprocessing
+from engine.training.gpu_images import Resident
 
 
 class Source(Protocol):

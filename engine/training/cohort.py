@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from engine import devices
 from engine.training import batches as feeding
+from engine.training.activations import FeatureSource
 from engine.training.events import Step
-from engine.training.kept import FeatureSource
 from engine.training.schedule import factor
 from engine.training.state import Training, make_optimizer, owner_of, set_rates
 from engine.training.step import Batch, forward_loss, step_seed, weight_of

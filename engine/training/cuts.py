@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from engine.data.records import SPLITS, Split
-from engine.data.rows import MOST_KEPT_VIEWS
+from engine.data.row_file import MOST_KEPT_VIEWS
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
 from engine.training.plan import FreezePlan, untouched

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine.runs.run import ENDED, Run
+from engine.store.run import ENDED, Run
 from pages.ui.resources import run_store, workspace
 
 Rows = Sequence[Mapping[str, object]]

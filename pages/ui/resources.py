@@ -7,9 +7,9 @@ import os
 
 import streamlit as st
 
-from engine.runs.comparisons import ComparisonStore
-from engine.runs.jobs import JobStore
-from engine.runs.store import RunStore
+from engine.comparisons.comparison_store import ComparisonStore
+from engine.store.job_store import JobStore
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
 
 

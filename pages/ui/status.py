@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine.runs.jobs import Job
+from engine.store.job_store import Job
 from pages.ui import text
 from pages.ui.resources import job_store
 

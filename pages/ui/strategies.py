@@ -17,7 +17,7 @@ from engine.models.outline import Outline
 from engine.training.freezing import STRATEGIES, FreezePlan, matches, plan_for, trainable_size
 from engine.training.schedule import curve
 from pages.ui import charts, forms, palette, text
-from pages.ui.strip import amount, of_plan
+from pages.ui.block_strip import amount, of_plan
 
 FIRST = "linear_probe"
 _TITLES = {

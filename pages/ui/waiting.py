@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine.runs.jobs import Job
+from engine.store.job_store import Job
 from pages.ui import status, text
 from pages.ui.resources import job_store
 

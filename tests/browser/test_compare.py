@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from playwright.sync_api import Browser, expect
 
-from engine.runs.comparisons import ComparisonStore
-from engine.runs.judgement import judgement
+from engine.comparisons.comparison_store import ComparisonStore
+from engine.comparisons.judgement import judgement
 from tests.browser.person import Person
 from tests.browser.screenshots import photograph
 from tests.browser.server import Server

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from engine.config import RunConfig
-from engine.runs.store import RunStore
+from engine.store.run_store import RunStore
 from tests.browser.person import Person
 from tests.browser.server import Server
 from tests.pictures import make_dataset

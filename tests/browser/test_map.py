@@ -5,9 +5,9 @@ import pytest
 from playwright.sync_api import expect
 
 from engine.data.records import Dataset
-from engine.runs import embedded
-from engine.runs.embedded import Embedded, Facts
-from engine.runs.run import Run
+from engine.jobs import embedding_files
+from engine.jobs.embedding_files import Embedded, Facts
+from engine.store.run import Run
 from tests.browser.person import Person
 from tests.browser.server import Server
 from tests.pages import made
@@ -48,7 +48,7 @@ def run(server: Server, dataset: Dataset) -> Run:
         accuracy_without=(0, 0),
     )
     about = Embedded(facts=facts, coordinates=grid, nearest=nothing, cosines=nothing.astype(np.float32))
-    embedded.keep(server.workspace, finished.id, about)
+    embedding_files.keep(server.workspace, finished.id, about)
     return finished
 
 

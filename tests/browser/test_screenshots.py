@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from engine.runs.owners import this_process
-from engine.runs.store import RunStore
+from engine.store.process_identity import this_process
+from engine.store.run_store import RunStore
 from tests.browser import photographs, screenshots
 from tests.browser.person import Person
 from tests.browser.screenshots import photograph

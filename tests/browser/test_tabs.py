@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from engine.config import RunConfig
-from engine.runs.run import Run
-from engine.runs.store import RunStore
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from tests.browser.person import Person
 from tests.browser.server import Server
 from tests.pictures import make_dataset

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from engine.evaluation.results import read_result
+from engine.evaluation.result_csv import read_result
 from tests.browser import photographs
 from tests.browser.person import Person
 from tests.browser.screenshots import photograph

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli import main
+from engine.cli.main import main
 from engine.workspace import Workspace
 from tests.pictures import write_folders
 

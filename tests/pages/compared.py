@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from engine.comparisons.comparison import Arm, Comparison, arm
+from engine.comparisons.comparison_store import ComparisonStore
 from engine.config import RunConfig
 from engine.data.records import Dataset
 from engine.evaluation import metrics, predictions
-from engine.runs.comparison import Arm, Comparison, arm
-from engine.runs.comparisons import ComparisonStore
-from engine.runs.owners import this_process
-from engine.runs.run import Run
-from engine.runs.store import RunStore
+from engine.store.process_identity import this_process
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from engine.training.freezing import groups, plan_for
 from engine.workspace import Workspace
 from tests.pages import prepared

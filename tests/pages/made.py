@@ -14,9 +14,9 @@ from engine.data.dataset import commit
 from engine.data.drafts import Draft, draft_folder, save_draft
 from engine.data.health import examine
 from engine.data.records import Dataset, Image, Problem
-from engine.evaluation import metrics, predictions, results
-from engine.runs.run import Run
-from engine.runs.store import RunStore
+from engine.evaluation import metrics, predictions, result_csv
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace, new_id
 
 CLASSES = ("고양이 [cat](http://evil.example)", "dog :red[*x*]", "나비 <b>butterfly</b>")
@@ -64,7 +64,7 @@ def finished_run(workspace: Workspace, of: Dataset, *, name: str = "first *run*"
     predictions.write(folder / "predictions.csv", table)
     (folder / "metrics.json").write_text(json.dumps(metrics.report(table, of.classes)))
     (folder / "classes.json").write_text(json.dumps(list(of.classes)))
-    results.write_result(folder / "result.csv", table, of.classes, run.id)
+    result_csv.write_result(folder / "result.csv", table, of.classes, run.id)
     store.finish(run.id, "finished")
     return store.get(run.id)
 
@@ -77,7 +77,7 @@ def new_predictions(workspace: Workspace, run: Run, classes: tuple[str, ...]) ->
     table = predictions.build(["새 사진.png", "b.png"], ["new", "new"], ["", ""], _guesses([0, 1], len(classes), 3), classes)
     table = predictions.with_unreadable(table, [("broken.jpg", "The file ends early.")])
     predictions.write(folder / "predictions.csv", table)
-    results.write_result(folder / "result.csv", table, classes, run.id)
+    result_csv.write_result(folder / "result.csv", table, classes, run.id)
     for row in range(2):
         (folder / "thumbs" / f"{row}.jpg").write_bytes(_encode(_scene(row, row, 96), "JPEG"))
     return predictions_id

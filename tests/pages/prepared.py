@@ -10,9 +10,9 @@ from engine.config import RunConfig
 from engine.data.records import Dataset
 from engine.models.catalog import BackboneInfo, WeightsInfo, torchvision_version, write_catalog
 from engine.models.outline import BlockOutline, Outline, ParameterOutline, save_outline, with_classes
-from engine.runs.owners import this_process
-from engine.runs.run import Run
-from engine.runs.store import RunStore
+from engine.store.process_identity import this_process
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from engine.training.freezing import groups, plan_for, trainable_blocks, trainable_size
 from engine.workspace import Workspace
 

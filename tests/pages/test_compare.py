@@ -8,9 +8,10 @@ import pytest
 
 from engine.config import RunConfig
 from engine.data.records import Dataset
-from engine.runs.store import RunStore
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
-from pages.ui import comparison, text
+from pages.ui import text
+from pages.ui.compare import run_table
 from tests.pages import made, prepared
 
 
@@ -38,7 +39,7 @@ def test_the_table_holds_every_run_of_the_latest_dataset(workspace: Workspace, d
 
 def test_only_options_that_differ_are_listed(workspace: Workspace, dataset: Dataset) -> None:
     runs = [prepared.finished(workspace, dataset, correct=30, seed=seed, lr=lr) for seed, lr in ((0, 0.0), (1, 0.01))]
-    frame = comparison.differing(runs)
+    frame = run_table.differing(runs)
     assert {row[0]: list(row[1:]) for row in frame.itertuples(index=False)} == {
         "Learning rate": ["automatic", "0.01"],
         "Seed": ["0", "1"],
@@ -49,21 +50,21 @@ def test_only_options_that_differ_are_listed(workspace: Workspace, dataset: Data
 
 def test_a_small_difference_is_called_what_it_is(workspace: Workspace, dataset: Dataset) -> None:
     runs = [prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))]
-    scored = {run.id: comparison.scores(workspace, run) for run in runs}
-    said = comparison.verdict(runs, scored)
+    scored = {run.id: run_table.scores(workspace, run) for run in runs}
+    said = run_table.verdict(runs, scored)
     assert said.startswith("On 40 test images an accuracy is known to about ±13 percentage points")
     assert said.endswith("b leads a by 7.5 points: no difference shown, their intervals overlap.")
 
 
 def test_a_large_difference_is_called_what_it_is(workspace: Workspace, dataset: Dataset) -> None:
     runs = [prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((10, "a"), (38, "b"))]
-    said = comparison.verdict(runs, {run.id: comparison.scores(workspace, run) for run in runs})
+    said = run_table.verdict(runs, {run.id: run_table.scores(workspace, run) for run in runs})
     assert said.endswith("their intervals do not overlap.")
 
 
 def test_one_run_alone_proves_nothing(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.finished(workspace, dataset, correct=30)
-    assert comparison.verdict([run], {run.id: comparison.scores(workspace, run)}) == ""
+    assert run_table.verdict([run], {run.id: run_table.scores(workspace, run)}) == ""
     assert not prepared.page("compare").exception
 
 
@@ -83,7 +84,7 @@ def test_runs_keep_their_colours_when_others_are_left_out(workspace: Workspace, 
 def test_equal_and_hostile_names_are_told_apart_and_stay_text(workspace: Workspace, dataset: Dataset) -> None:
     for _ in range(2):
         prepared.finished(workspace, dataset, correct=30, name="<a href='javascript:x'>:red[x]</a>")
-    names = list(comparison.unique_names(RunStore(workspace).list()).values())
+    names = list(run_table.unique_names(RunStore(workspace).list()).values())
     assert len(set(names)) == 2
     page = prepared.page("compare")
     assert not page.exception
@@ -107,8 +108,8 @@ def test_damaged_metrics_do_not_hide_the_other_runs(workspace: Workspace, datase
     broken = prepared.finished(workspace, dataset, correct=30)
     sound = prepared.finished(workspace, dataset, correct=33)
     (workspace.run(broken.id) / "metrics.json").write_text(damaged)
-    assert comparison.scores(workspace, broken) == {}
-    assert set(comparison.scores(workspace, sound)) == {"val", "test"}
+    assert run_table.scores(workspace, broken) == {}
+    assert set(run_table.scores(workspace, sound)) == {"val", "test"}
     page = prepared.page("compare")
     assert not page.exception
     assert len(page.dataframe[0].value) == 2
@@ -116,11 +117,11 @@ def test_damaged_metrics_do_not_hide_the_other_runs(workspace: Workspace, datase
 
 def test_metrics_are_read_again_when_they_have_changed(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.finished(workspace, dataset, correct=30)
-    assert comparison.scores(workspace, run)["test"].images == 40
+    assert run_table.scores(workspace, run)["test"].images == 40
     path = workspace.run(run.id) / "metrics.json"
     path.write_text(path.read_text().replace('"images": 40', '"images": 50'))
     os.utime(path, (1000, 1000))
-    assert comparison.scores(workspace, run)["test"].images == 50
+    assert run_table.scores(workspace, run)["test"].images == 50
 
 
 def test_a_run_may_be_called_like_the_first_column(workspace: Workspace, dataset: Dataset) -> None:
@@ -134,19 +135,19 @@ def test_a_run_may_be_called_like_the_first_column(workspace: Workspace, dataset
 
 def test_long_names_that_differ_in_the_middle_stay_two_rows(workspace: Workspace, dataset: Dataset) -> None:
     runs = [prepared.finished(workspace, dataset, correct=30 + n, name=f"{'a' * 50}{n}{'b' * 50}", lr=(n + 1) / 100) for n in range(2)]
-    scored = {run.id: comparison.scores(workspace, run) for run in runs}
-    assert comparison.table(runs, scored)["run"].is_unique
-    assert comparison.differing(runs).columns.is_unique
-    said = comparison.verdict(runs, scored)
+    scored = {run.id: run_table.scores(workspace, run) for run in runs}
+    assert run_table.table(runs, scored)["run"].is_unique
+    assert run_table.differing(runs).columns.is_unique
+    said = run_table.verdict(runs, scored)
     assert "(1)" in said and "(2)" in said
 
 
 def test_the_split_is_called_validation_and_its_optimism_is_said(workspace: Workspace, dataset: Dataset) -> None:
     runs = [prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))]
-    scored = {run.id: comparison.scores(workspace, run) for run in runs}
-    said = comparison.verdict(runs, scored, "val")
+    scored = {run.id: run_table.scores(workspace, run) for run in runs}
+    said = run_table.verdict(runs, scored, "val")
     assert said.startswith("On 40 validation images") and "chose the epoch" in said
-    assert "chose the epoch" not in comparison.verdict(runs, scored, "test")
+    assert "chose the epoch" not in run_table.verdict(runs, scored, "test")
 
 
 def test_runs_that_differ_in_their_seed_alone_are_called_luck(workspace: Workspace, dataset: Dataset) -> None:

@@ -6,17 +6,17 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.comparisons.comparison import Comparison, arm
+from engine.comparisons.comparison_store import ComparisonStore
+from engine.comparisons.judgement import judgement
 from engine.data.records import Dataset
 from engine.errors import RunError
-from engine.runs import forecasts
-from engine.runs.comparison import Comparison, arm
-from engine.runs.comparisons import ComparisonStore
-from engine.runs.judgement import judgement
-from engine.runs.owners import this_process
-from engine.runs.store import RunStore
+from engine.jobs import forecast_files
+from engine.store.process_identity import this_process
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import text
-from pages.ui.judged import judged
+from pages.ui.compare.evidence import judged
 from tests.pages import compared, made, prepared
 from tests.pages.test_compare import strings
 
@@ -306,8 +306,8 @@ def test_forecasts_stand_beside_what_the_runs_took(workspace: Workspace, dataset
     known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
     compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
     runs = ComparisonStore(workspace).runs_of(known.id)
-    told = forecasts.Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0)
-    forecasts.keep(workspace, runs[0].config, told)
+    told = forecast_files.Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0)
+    forecast_files.keep(workspace, runs[0].config, told)
     page = opened(known)
     table = next(one.value for one in page.dataframe if "Took, s" in one.value)
     assert list(table["Forecast, s"].dropna()) == [42.0]

@@ -3,15 +3,16 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.comparisons.comparison_store import ComparisonStore
 from engine.config import RunConfig
 from engine.data.records import Dataset
-from engine.models.brought import BroughtWeights, record_weights
 from engine.models.catalog import checkpoints_folder
-from engine.runs.comparisons import ComparisonStore
-from engine.runs.jobs import JobStore
-from engine.runs.store import RunStore
+from engine.models.weights_store import BroughtWeights, record_weights
+from engine.store.job_store import JobStore
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
-from pages.ui import backbones, forms, weights_file
+from pages.ui import forms
+from pages.ui.configure import backbones, weights_file
 from tests.pages import made, prepared
 
 

@@ -7,9 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset import Dataset, delete_dataset, list_datasets, open_dataset
-from engine.data.decisions import Decision, decide, decided
+from engine.data.label_decisions import Decision, decide, decided
 from engine.data.versions import make_version
-from engine.runs.jobs import JobStore
+from engine.store.job_store import JobStore
 from engine.workspace import Workspace
 from tests.pages import made, prepared
 

@@ -11,19 +11,20 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.data import decisions
+from engine.data import label_decisions
 from engine.data.dataset import delete_dataset, list_datasets, open_dataset
-from engine.data.decisions import Decision
+from engine.data.label_decisions import Decision
 from engine.data.records import Dataset
 from engine.data.versions import provenance
 from engine.errors import DatasetError
 from engine.evaluation import calibration
-from engine.runs import embedded
-from engine.runs.embedded import Doubt, Embedded, Facts, Twins
-from engine.runs.jobs import JobStore
-from engine.runs.run import Run
+from engine.jobs import embedding_files
+from engine.jobs.embedding_files import Doubt, Embedded, Facts, Twins
+from engine.store.job_store import JobStore
+from engine.store.run import Run
 from engine.workspace import Workspace
-from pages.ui import certainty, embedding, landscape, palette, shown, text, twins
+from pages.ui import palette, text
+from pages.ui.predictions import embedding, image_map, near_duplicates, reliability, row_selection
 from tests.pages import made
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "predictions.py"
@@ -72,7 +73,7 @@ def keep(workspace: Workspace, run: Run, dataset: Dataset, **changed: object) ->
     nearest, cosines = random.integers(0, count, (count, 5)).astype(np.int32), random.random((count, 5)).astype(np.float32)
     coordinates = random.normal(size=(count, 8)).astype(np.float32)
     done = Embedded(facts=facts(dataset, **changed), coordinates=coordinates, nearest=nearest, cosines=cosines)
-    embedded.keep(workspace, run.id, done)
+    embedding_files.keep(workspace, run.id, done)
     return done
 
 
@@ -116,9 +117,9 @@ def test_why_it_failed_is_said_and_it_can_be_tried_again(workspace: Workspace, r
 
 
 def decide(dataset: Dataset) -> None:
-    decisions.decide(dataset, Decision(image=0, what="exclude", why="checked by a person"))
-    decisions.decide(dataset, Decision(image=1, what="relabel", to=dataset.classes[2], why="checked by a person"))
-    decisions.decide(dataset, Decision(image=2, what="keep"))
+    label_decisions.decide(dataset, Decision(image=0, what="exclude", why="checked by a person"))
+    label_decisions.decide(dataset, Decision(image=1, what="relabel", to=dataset.classes[2], why="checked by a person"))
+    label_decisions.decide(dataset, Decision(image=2, what="keep"))
 
 
 def test_decisions_make_a_version_and_leave_the_old_dataset_alone(workspace: Workspace, run: Run, dataset: Dataset) -> None:
@@ -137,7 +138,7 @@ def test_decisions_make_a_version_and_leave_the_old_dataset_alone(workspace: Wor
     found = provenance(new)
     assert found is not None and [change.to for change in found.changes] == ["", dataset.classes[2]]
     assert all("checked by a person" in change.why for change in found.changes)
-    assert "is a new dataset" in texts(page) and not decisions.decided(dataset).by_image
+    assert "is a new dataset" in texts(page) and not label_decisions.decided(dataset).by_image
 
 
 def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run: Run, dataset: Dataset) -> None:
@@ -148,7 +149,7 @@ def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run:
     assert [card["note"] for card in cards] == ["✓ left out", f"✓ → {dataset.classes[2]}", "✓ label kept"]
     page.button(key=f"discard_{run.id}").click().run()
     assert not page.exception
-    assert "not yet applied" not in texts(page) and not decisions.decided(dataset).by_image
+    assert "not yet applied" not in texts(page) and not label_decisions.decided(dataset).by_image
 
 
 def question(run: Run, dataset: Dataset) -> AppTest:
@@ -158,13 +159,13 @@ def question(run: Run, dataset: Dataset) -> AppTest:
         import streamlit as st
 
         from engine.data.dataset import open_dataset
-        from pages.ui import doubts, embedding
+        from pages.ui.predictions import embedding, label_issues
         from pages.ui.resources import workspace
 
         found = embedding.found(run_id)
         assert found is not None
         st.session_state.setdefault("doubt", 0)
-        doubts._check(found.facts.doubts, open_dataset(workspace(), dataset_id))
+        label_issues._check(found.facts.doubts, open_dataset(workspace(), dataset_id))
 
     return AppTest.from_function(ask, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
 
@@ -175,17 +176,17 @@ def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
     keep(workspace, run, dataset)
     page = question(run, dataset)
     page.button(key="decide_relabel").click().run()
-    assert decisions.decided(dataset).by_image[0].to == dataset.classes[2]
+    assert label_decisions.decided(dataset).by_image[0].to == dataset.classes[2]
     assert page.session_state["doubt"] == 1  # the next one is shown
     page.button(key="doubt_back").click().run()
     page.button(key="decide_back").click().run()
     assert not page.exception
-    assert not decisions.decided(dataset).by_image
+    assert not label_decisions.decided(dataset).by_image
 
     def full(*_: object) -> None:
         raise DatasetError("Your decision cannot be kept [here](http://evil.example).")
 
-    monkeypatch.setattr(decisions, "decide", full)
+    monkeypatch.setattr(label_decisions, "decide", full)
     page.button(key="decide_exclude").click().run()
     assert not page.exception
     assert "cannot be kept \\[here\\]" in texts(page) and page.session_state["doubt"] == 0
@@ -209,7 +210,7 @@ def test_two_workspaces_never_share_what_was_found(
     facts_here = embedding.found(run.id)
     other = tmp_path / "other"
     shutil.copytree(workspace.root, other)
-    stamp = embedded.stamp(workspace, run.id)
+    stamp = embedding_files.stamp(workspace, run.id)
     keep(Workspace(root=other), run, dataset, doubts=())
     changed = next(path for path in (other / "runs" / run.id).iterdir() if "doubts" in path.read_bytes().decode(errors="ignore"))
     os.utime(changed, ns=(stamp, stamp))
@@ -227,7 +228,7 @@ def test_a_damaged_file_of_decisions_is_said(workspace: Workspace, run: Run, dat
 
 def test_only_keeping_makes_no_version(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
-    decisions.decide(dataset, Decision(image=2, what="keep"))
+    label_decisions.decide(dataset, Decision(image=2, what="keep"))
     page = opened(DATA)
     assert page.button(key=f"make_{run.id}").disabled
 
@@ -248,14 +249,14 @@ def test_what_was_found_is_said(workspace: Workspace, run: Run, dataset: Dataset
 
 
 def test_the_accuracy_that_twins_change_is_said_in_every_case(dataset: Dataset) -> None:
-    assert "no test images" in twins.effect(facts(dataset, accuracy=(0, 0), accuracy_without=(0, 0)))
-    assert "stands" in twins.effect(facts(dataset, accuracy_without=(12, 14)))
-    assert "no test image is left" in twins.effect(facts(dataset, accuracy_without=(0, 0)))
+    assert "no test images" in near_duplicates.effect(facts(dataset, accuracy=(0, 0), accuracy_without=(0, 0)))
+    assert "stands" in near_duplicates.effect(facts(dataset, accuracy_without=(12, 14)))
+    assert "no test image is left" in near_duplicates.effect(facts(dataset, accuracy_without=(0, 0)))
 
 
 def test_hostile_names_stay_text(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
-    drawn = landscape.figure(keep(workspace, run, dataset), dataset, landscape.points(len(dataset.images)), ["right"] * len(dataset.images))
+    drawn = image_map.figure(keep(workspace, run, dataset), dataset, image_map.points(len(dataset.images)), ["right"] * len(dataset.images))
     words = [str(trace.name) for trace in drawn.data] + [word for trace in drawn.data for word in trace.hovertext or ()]
     assert any("butterfly" in word for word in words) and not any("<b>butterfly" in word for word in words)
 
@@ -272,14 +273,14 @@ def test_names_in_the_question_of_a_label_stay_text(workspace: Workspace, run: R
 
 
 def test_every_image_is_a_point_that_knows_its_image_and_outcome(workspace: Workspace, run: Run, dataset: Dataset) -> None:
-    table = shown.read(workspace.run(run.id) / "predictions.csv")
-    outcome = landscape.outcomes(table, len(dataset.images))
+    table = row_selection.read(workspace.run(run.id) / "predictions.csv")
+    outcome = image_map.outcomes(table, len(dataset.images))
     assert outcome.count("wrong") == int((table["label"] != table["predict"]).sum())
-    drawn = landscape.figure(keep(workspace, run, dataset), dataset, landscape.points(len(dataset.images)), outcome)
+    drawn = image_map.figure(keep(workspace, run, dataset), dataset, image_map.points(len(dataset.images)), outcome)
     clouds = [trace for trace in drawn.data if trace.customdata is not None]
     assert sorted(int(image) for trace in clouds for image in trace.customdata) == list(range(len(dataset.images)))
     assert {trace.marker.symbol for trace in clouds} == {"circle", "x", "circle-open"}
-    assert len(landscape.points(20_000)) == landscape.MOST_POINTS
+    assert len(image_map.points(20_000)) == image_map.MOST_POINTS
 
 
 def many(dataset: Dataset, classes: int) -> Dataset:
@@ -290,8 +291,8 @@ def many(dataset: Dataset, classes: int) -> Dataset:
 
 def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     wide = many(dataset, 13)
-    places = landscape.points(len(wide.images))
-    drawn = landscape.figure(keep(workspace, run, dataset), wide, places, ["right"] * len(wide.images))
+    places = image_map.points(len(wide.images))
+    drawn = image_map.figure(keep(workspace, run, dataset), wide, places, ["right"] * len(wide.images))
     coloured = {int(image): cloud.marker.color for cloud in drawn.data if cloud.customdata is not None for image in cloud.customdata}
     assert sorted(coloured) == places.tolist()
     by_class = [{coloured[image.index] for image in wide.images if image.label == label} for label in range(13)]
@@ -306,8 +307,8 @@ def test_the_map_is_drawn_anew_only_when_something_has_changed(
     workspace: Workspace, run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(workspace, run, dataset)
-    asked, figure = [], landscape.figure
-    monkeypatch.setattr(landscape, "figure", lambda *given: (asked.append(1), figure(*given))[1])
+    asked, figure = [], image_map.figure
+    monkeypatch.setattr(image_map, "figure", lambda *given: (asked.append(1), figure(*given))[1])
     page = opened(MAP)
     page.run()
     assert len(asked) == 1
@@ -322,7 +323,7 @@ def test_an_image_is_found_by_its_name_without_the_map(workspace: Workspace, run
     page = opened(MAP)
     page.text_input(key=f"named_{run.id}").set_value("고양이").run()
     assert not page.exception
-    assert len(component(page, "thaw_gallery", "Images with this name")["items"]) == landscape.FOUND
+    assert len(component(page, "thaw_gallery", "Images with this name")["items"]) == image_map.FOUND
     page.text_input(key=f"named_{run.id}").set_value("<nowhere>").run()
     assert "No image of this dataset has that in its name" in texts(page)
 
@@ -334,9 +335,9 @@ def test_a_deleted_dataset_is_said(workspace: Workspace, run: Run, dataset: Data
 
 
 def test_too_few_images_to_judge_confidence_are_said(workspace: Workspace, run: Run) -> None:
-    table = shown.read(workspace.run(run.id) / "predictions.csv")
-    assert all(len(table[table["split"] == split]) < certainty.LEAST for split in ("val", "test"))
-    assert f"at least {certainty.LEAST} validation or test images" in texts(opened(SURE))
+    table = row_selection.read(workspace.run(run.id) / "predictions.csv")
+    assert all(len(table[table["split"] == split]) < reliability.LEAST for split in ("val", "test"))
+    assert f"at least {reliability.LEAST} validation or test images" in texts(opened(SURE))
 
 
 @pytest.mark.parametrize(
@@ -348,13 +349,13 @@ def test_the_verdict_tells_chance_from_overconfidence(sharpness: float, said: st
     targets = np.array([random.choice(3, p=row) for row in honest])
     claimed = honest**sharpness / (honest**sharpness).sum(1, keepdims=True)
     error = calibration.expected_calibration_error(claimed, targets)
-    sentence = certainty.verdict(error, 4000)
+    sentence = reliability.verdict(error, 4000)
     assert said in sentence and re.search(r"shows \d+\.\d % to \d+\.\d % by chance", sentence)
-    assert ("too sure" in certainty.advice(calibration.fit_temperature(claimed, targets))) == (sharpness > 1)
-    assert "No temperature makes this confidence fit" in certainty.advice(50.0)
+    assert ("too sure" in reliability.advice(calibration.fit_temperature(claimed, targets))) == (sharpness > 1)
+    assert "No temperature makes this confidence fit" in reliability.advice(50.0)
     bins = calibration.reliability(claimed, targets)
-    assert len(certainty.diagram(bins).data[1].x) == len(bins) == calibration.BINS
-    assert f"{100 * bins[0].accuracy:.0f} % right" in certainty.in_words(bins)
+    assert len(reliability.diagram(bins).data[1].x) == len(bins) == calibration.BINS
+    assert f"{100 * bins[0].accuracy:.0f} % right" in reliability.in_words(bins)
 
 
 def test_the_reliability_diagram_is_drawn_for_enough_images(workspace: Workspace) -> None:
@@ -377,7 +378,7 @@ def test_the_nearest_training_images_come_with_their_labels(workspace: Workspace
     done = keep(workspace, run, dataset)
 
     def look(run_id: str, dataset_id: str) -> None:
-        from pages.ui import embedding
+        from pages.ui.predictions import embedding
 
         embedding.nearest(run_id, dataset_id, 7)
 

@@ -7,10 +7,11 @@ from streamlit.testing.v1 import AppTest
 
 from engine.config import RunConfig
 from engine.data.records import Dataset
-from engine.runs.owners import this_process
-from engine.runs.store import RunStore
+from engine.store.process_identity import this_process
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
-from pages.ui import forecast, live
+from pages.ui import time_left
+from pages.ui.monitor import run_status
 from tests.pages import made, prepared
 
 
@@ -200,16 +201,16 @@ def test_names_and_logs_stay_text(workspace: Workspace, dataset: Dataset) -> Non
 def test_the_log_is_its_last_two_hundred_lines(workspace: Workspace) -> None:
     path = workspace.root / "log.txt"
     path.write_text("".join(f"{number} {'x' * 100}\n" for number in range(5000)), encoding="utf-8")
-    lines = live.log_tail(path).splitlines()
+    lines = run_status.log_tail(path).splitlines()
     assert (len(lines), lines[0][:5], lines[-1][:5]) == (200, "4800 ", "4999 ")
-    assert live.log_tail(workspace.root / "none.txt") == ""
+    assert run_status.log_tail(workspace.root / "none.txt") == ""
 
 
 def test_before_the_first_epoch_the_time_left_comes_from_the_speed(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset, epochs=0)
-    assert forecast.seconds_left(run, []) is None
+    assert time_left.seconds_left(run, []) is None
     RunStore(workspace).record(run.id, {"event": "step", "epoch": 1, "epochs": 4, "step": 5, "steps": 10, "images_per_second": 24.0})
-    assert forecast.seconds_left(RunStore(workspace).get(run.id), []) == pytest.approx(35)
+    assert time_left.seconds_left(RunStore(workspace).get(run.id), []) == pytest.approx(35)
 
 
 @pytest.mark.parametrize(("rate", "said"), [(1e-3, "0.001"), (4.62e-4, "4.6e-4"), (5.0, "5"), (0.0, "0")])

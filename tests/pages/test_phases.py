@@ -5,11 +5,12 @@ from streamlit.testing.v1 import AppTest
 
 from engine.config import RunConfig, validate
 from engine.errors import ConfigError
-from engine.runs.store import RunStore
+from engine.store.run_store import RunStore
 from engine.training.freezing import STRATEGIES, plan_for
 from engine.training.patterns import selected
 from engine.workspace import Workspace
-from pages.ui import forms, phases
+from pages.ui import forms
+from pages.ui.configure import phases
 from tests.pages import prepared
 
 MINE = ("resnet18", "linear_probe")

@@ -9,11 +9,12 @@ from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset import delete_dataset
 from engine.evaluation import predictions
-from engine.runs.jobs import JobStore
-from engine.runs.run import Run
+from engine.store.job_store import JobStore
+from engine.store.run import Run
 from engine.workspace import Workspace
-from pages.ui import filters, scores, shown
-from pages.ui.shown import Wanted
+from pages.ui import scores
+from pages.ui.predictions import filters, row_selection
+from pages.ui.predictions.row_selection import Wanted
 from tests.pages import made
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "predictions.py"
@@ -91,35 +92,35 @@ def test_class_names_are_text_for_plotly(workspace: Workspace, run: Run) -> None
 
 
 def test_filters_and_orders(workspace: Workspace, run: Run) -> None:
-    table = shown.read(workspace.run(run.id) / "predictions.csv")
-    wrong = shown.select(table, Wanted(outcome="Wrong"))
-    right = shown.select(table, Wanted(outcome="Right"))
+    table = row_selection.read(workspace.run(run.id) / "predictions.csv")
+    wrong = row_selection.select(table, Wanted(outcome="Wrong"))
+    right = row_selection.select(table, Wanted(outcome="Right"))
     assert 0 < len(wrong) < len(table)
     assert len(wrong) + len(right) == len(table)
     assert (wrong["label"] != wrong["predict"]).all()
     assert (right["label"] == right["predict"]).all()
-    assert set(shown.select(table, Wanted(splits=("val",)))["split"]) == {"val"}
-    assert shown.select(table, Wanted(low=0.5))["confidence"].min() >= 0.495
-    first = shown.ordered(table, "Most confident mistakes")
+    assert set(row_selection.select(table, Wanted(splits=("val",)))["split"]) == {"val"}
+    assert row_selection.select(table, Wanted(low=0.5))["confidence"].min() >= 0.495
+    first = row_selection.ordered(table, "Most confident mistakes")
     assert list(first["correct"][: len(wrong)]) == [False] * len(wrong)
     assert first["confidence"].iloc[0] == wrong["confidence"].max()
-    assert shown.ordered(table, "Least certain")["confidence"].is_monotonic_increasing
-    assert list(shown.ordered(table, "File name")["file_dir"]) == sorted(table["file_dir"])
+    assert row_selection.ordered(table, "Least certain")["confidence"].is_monotonic_increasing
+    assert list(row_selection.ordered(table, "File name")["file_dir"]) == sorted(table["file_dir"])
 
 
 def test_the_true_class_is_always_among_the_top(workspace: Workspace, run: Run) -> None:
-    table = shown.read(workspace.run(run.id) / "predictions.csv")
+    table = row_selection.read(workspace.run(run.id) / "predictions.csv")
     for _, row in table.iterrows():
-        top = shown.top(row, limit=1)
+        top = row_selection.top(row, limit=1)
         assert top[0] == (row["predict"], row["confidence"])
         assert row["label"] in dict(top)
 
 
 def test_a_changed_table_is_read_again(workspace: Workspace, run: Run) -> None:
     path = workspace.run(run.id) / "predictions.csv"
-    table = shown.read(path)
+    table = row_selection.read(path)
     predictions.write(path, table.iloc[:3])
-    assert len(shown.read(path)) == 3
+    assert len(row_selection.read(path)) == 3
 
 
 def test_new_images_show_predictions_and_list_the_unreadable(page: AppTest, workspace: Workspace, run: Run) -> None:
@@ -166,7 +167,7 @@ def test_a_position_past_either_end_is_the_end(workspace: Workspace, run: Run, p
     """Two clicks on Next that overtake the page."""
     page = large(workspace, run, position)
     assert not page.exception
-    total = len(shown.read(workspace.run(run.id) / "predictions.csv"))
+    total = len(row_selection.read(workspace.run(run.id) / "predictions.csv"))
     assert said.format(n=total) in [element.value for element in page.caption]
     assert [button.label for button in page.button if button.label in ("Previous", "Next") and not button.disabled] == [enabled]
 
@@ -179,7 +180,7 @@ def test_next_goes_to_the_place_beside_the_one_that_is_shown(workspace: Workspac
     page.session_state["position"] = 999
     page.run()
     next(button for button in page.button if button.label == "Previous").click().run()
-    assert page.session_state["position"] == len(shown.read(workspace.run(run.id) / "predictions.csv")) - 2
+    assert page.session_state["position"] == len(row_selection.read(workspace.run(run.id) / "predictions.csv")) - 2
 
 
 def test_closing_the_dialog_draws_the_page_again(workspace: Workspace, run: Run) -> None:
@@ -196,10 +197,10 @@ def large(workspace: Workspace, run: Run, position: int) -> AppTest:
 
         import streamlit as st
 
-        from pages.ui import look, shown
+        from pages.ui.predictions import image_gallery, row_selection
 
         st.session_state.setdefault("position", position)
-        look._large(shown.read(Path(folder) / "predictions.csv"), look.Source(run=run_id, dataset=dataset_id))
+        image_gallery._large(row_selection.read(Path(folder) / "predictions.csv"), image_gallery.Source(run=run_id, dataset=dataset_id))
 
     arguments = {"run_id": run.id, "dataset_id": run.config.dataset, "folder": str(workspace.run(run.id)), "position": position}
     return AppTest.from_function(script, kwargs=arguments, default_timeout=30).run()

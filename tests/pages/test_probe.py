@@ -6,11 +6,12 @@ from dataclasses import replace
 from streamlit.testing.v1 import AppTest
 
 from engine.config import RunConfig, from_json
-from engine.runs.jobs import JobStore
-from engine.runs.probing import MOST_IMAGES
-from engine.runs.store import RunStore
+from engine.jobs.probe import MOST_IMAGES
+from engine.store.job_store import JobStore
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
-from pages.ui import forms, probe
+from pages.ui import forms
+from pages.ui.configure import probe
 from tests.pages import prepared
 
 HOSTILE = "layer1.0 [x](http://evil.example) :red[*y*] <b>"

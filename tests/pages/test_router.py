@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboard
-from engine.runs.jobs import JobStore
-from engine.runs.store import RunStore
+from engine.store.job_store import JobStore
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from tests.pages import made
 

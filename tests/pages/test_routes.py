@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from engine.data import uploads
 from engine.workspace import Workspace
-from pages.ui.routes import ROUTES
+from pages.routes import ROUTES
 from tests.pages import made
 
 APP = Starlette(routes=ROUTES)

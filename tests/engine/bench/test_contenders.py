@@ -17,9 +17,9 @@ from engine.bench.rows import ONE
 from engine.bench.setting import Setting, prepare
 from engine.bench.thaw import train_thaw
 from engine.config import RunConfig
-from engine.data.images import decode, eval_crop
+from engine.data.preprocessing import decode, eval_crop
 from engine.runs.pipeline import execute
-from engine.runs.store import RunStore
+from engine.store.run_store import RunStore
 
 
 def test_everybody_starts_from_equal_weights(setting: Setting) -> None:

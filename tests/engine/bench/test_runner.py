@@ -13,10 +13,10 @@ from engine.bench.outcome import Outcome
 from engine.bench.report import PAGES
 from engine.bench.rows import CONTENDERS, ROWS
 from engine.bench.setting import Recipe
-from engine.cli import main
+from engine.cli.main import main
 from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError
-from engine.runs.store import RunStore
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 
 

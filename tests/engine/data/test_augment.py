@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.data.augment import distort
-from engine.data.images import view_key
+from engine.data.preprocessing import view_key
 
 CROP = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 

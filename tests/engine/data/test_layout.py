@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.labels import LabelRow
+from engine.data.label_table import LabelRow
 from engine.data.layout import Layout, Table, recognise
 from engine.data.zips import StagedFile
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.errors import RunError
-from engine.evaluation.cost import pareto_front, shown_better, with_verdict
+from engine.evaluation.pareto import pareto_front, shown_better, with_verdict
 from engine.evaluation.verdict import Entrant, Verdict, compare, judge
 from engine.evaluation.wording import sentences
 from tests.simulations import Design, draw, equal, errors, plain_bootstrap

@@ -62,6 +62,6 @@ def test_folder_is_the_one_torch_uses(monkeypatch: pytest.MonkeyPatch, variables
 
 
 def test_readers_load_without_torch() -> None:
-    code = "import sys, engine.models.catalog, engine.models.brought, engine.models.outline; print(*sys.modules)"
+    code = "import sys, engine.models.catalog, engine.models.weights_store, engine.models.outline; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "torchvision", "PIL", "numpy"} & set(done.stdout.split())

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from engine.data.dataset import Dataset
 from engine.errors import TrainingError
 from engine.models.registry import build
-from engine.models.weights import bring
-from engine.runs.database import Json
+from engine.models.weights_reader import bring
 from engine.runs.pipeline import execute
-from engine.runs.run import Run
-from engine.runs.store import RunStore
+from engine.store.database import Json
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from engine.training import cohort, cuts, loop
 from engine.workspace import Workspace
 from tests.engine.runs.test_sharing import queued

@@ -13,13 +13,13 @@ from engine.config import RunConfig
 from engine.data.dataset import Dataset, commit, delete_dataset
 from engine.data.importer import scan
 from engine.errors import EngineError, TrainingError
-from engine.evaluation.results import read_result
+from engine.evaluation.result_csv import read_result
+from engine.jobs.inference import predict_new
 from engine.models.registry import build
-from engine.runs.database import Json
-from engine.runs.inference import predict_new
 from engine.runs.pipeline import conclude, execute
-from engine.runs.run import Run
-from engine.runs.store import RunStore
+from engine.store.database import Json
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from engine.training import loop, step
 from engine.training.state import Training
 from engine.training.step import Batch

@@ -8,11 +8,11 @@ from safetensors.torch import load_file
 
 from engine.config import RunConfig
 from engine.data.dataset import Dataset
-from engine.runs.database import Json
 from engine.runs.pipeline import conclude, execute
-from engine.runs.run import Run
 from engine.runs.siblings import siblings
-from engine.runs.store import RunStore
+from engine.store.database import Json
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from engine.training import cuts
 from engine.workspace import Workspace
 from tests.pictures import make_dataset

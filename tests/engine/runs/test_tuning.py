@@ -15,11 +15,11 @@ from engine.config import RunConfig
 from engine.data.dataset import Dataset
 from engine.errors import TrainingError
 from engine.runs import tuning
-from engine.runs.database import Json
 from engine.runs.pipeline import conclude, execute
-from engine.runs.run import Run
-from engine.runs.store import RunStore
 from engine.runs.tuning import factors, sentence
+from engine.store.database import Json
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from engine.training import loop
 from engine.training.batches import Source
 from engine.training.loop import fit

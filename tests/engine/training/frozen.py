@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from engine.config import RunConfig
-from engine.data.images import Preprocessing
-from engine.data.pixels import ensure as open_pixels
+from engine.data.pixel_cache import ensure as open_pixels
+from engine.data.preprocessing import Preprocessing
 from engine.data.records import SPLITS, Dataset
-from engine.training import features
+from engine.training import feature_cache
 from engine.training.audit import digests
 from engine.training.batches import PixelSource, Source
 from engine.training.cuts import Slot, readings
-from engine.training.features import FeatureCache, Origin
+from engine.training.feature_cache import FeatureCache, Origin
 from engine.training.loop import fit, infer
 from engine.training.numerics import numerics
 from engine.training.state import Training
@@ -64,7 +64,7 @@ class World:
 
     def fill(self, origin: Origin, wanted: Mapping[Slot, int] | None = None) -> FeatureCache:
         """The cache of what `wanted`, or else the run itself, will read."""
-        filling = features.ensure(origin, wanted_by(origin) if wanted is None else wanted)
+        filling = feature_cache.ensure(origin, wanted_by(origin) if wanted is None else wanted)
         while True:
             try:
                 self.steps.append(next(filling))

@@ -1,0 +1,212 @@
+"""Comparison: backbones x strategies x seeds on the same images, as plain data; the runs it means, their order, and who may be judged.
+
+Not here: the database (comparisons), what came out (judgement).
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.comparisons.fairness import guard
+from engine.config import RunConfig, Value, options, validate
+from engine.errors import ConfigError
+from engine.training.effort import STRATEGIES, Effort, Outlines, effort
+from engine.workspace import new_id
+
+__all__ = [
+    "Arm",
+    "Comparison",
+    "arm",
+    "cheapest_first",
+    "config_of",
+    "default_seeds",
+    "expand",
+    "from_json",
+    "guard",
+    "label_of",
+    "labels",
+    "run_name",
+    "to_json",
+    "with_arm",
+    "with_seeds",
+    "without_seed",
+]
+
+SEEDS, SEEDS_OF = 3, {"linear_probe": 5}
+"""A head alone is nearly free, so it gets more seeds."""
+MOST_SEEDS = 100
+_SHARED = ("dataset", "backbone", "strategy", "seed", "data_seed")
+"""What an arm cannot set by itself: it would make another comparison, or one whose runs see different pictures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One strategy of a comparison, with the options in which it differs from the others."""
+
+    strategy: str
+    seeds: tuple[int, ...]
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    """Options of RunConfig by name, such as {"last_n": 3}."""
+
+    @property
+    def label(self) -> str:
+        """The strategy with its own options, such as `last_n last_n=3`."""
+        return " ".join([self.strategy, *(f"{name}={value}" for name, value in sorted(self.settings.items()))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is to be compared. Every run shares the dataset with its split, the view seed and the options of `shared`."""
+
+    name: str
+    dataset: str
+    backbones: tuple[tuple[str, str], ...]
+    """(backbone, weights) pairs; weights as in RunConfig."""
+    strategies: tuple[Arm, ...]
+    shared: RunConfig
+    """Options of every run; its dataset, backbone, weights, strategy and seed say nothing."""
+    fingerprint: str = ""
+    """Of the dataset, classes and split included, when the comparison was made."""
+    id: str = field(default_factory=lambda: new_id("comparison"))
+    created_at: float = 0.0
+    """Seconds since 1970; 0 before the store has it."""
+
+
+def default_seeds(strategy: str) -> tuple[int, ...]:
+    return tuple(range(SEEDS_OF.get(strategy, SEEDS)))
+
+
+def arm(strategy: str, *, seeds: int | None = None, settings: Mapping[str, Value] | None = None) -> Arm:
+    """An arm with `seeds` seeds from 0 on, or as many as its strategy gets by default. ConfigError when there is no such strategy."""
+    if strategy not in STRATEGIES:
+        raise ConfigError(f"There is no strategy {strategy!r}. Known strategies: {', '.join(STRATEGIES)}.")
+    if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
+        raise ConfigError(f"A strategy takes 1 to {MOST_SEEDS} seeds, not {seeds}.")
+    return Arm(strategy=strategy, seeds=default_seeds(strategy) if seeds is None else tuple(range(seeds)), settings=dict(settings or {}))
+
+
+def expand(comparison: Comparison) -> tuple[RunConfig, ...]:
+    """Every run of the comparison, each once, in the order of backbones, strategies and seeds. ConfigError when one is not valid."""
+    if not comparison.backbones or not comparison.strategies:
+        raise ConfigError("A comparison needs at least one backbone and one strategy.")
+    if comparison.shared.phases.strip() and len(comparison.strategies) > 1:
+        raise ConfigError(
+            "Phases shared by all strategies would make them all the same. Give phases to one strategy as a setting of its own."
+        )
+    configs = [
+        config_of(comparison, backbone, weights, arm, seed)
+        for backbone, weights in comparison.backbones
+        for arm in comparison.strategies
+        for seed in arm.seeds
+    ]
+    return tuple(dict.fromkeys(configs))
+
+
+def config_of(comparison: Comparison, backbone: str, weights: str, arm: Arm, seed: int) -> RunConfig:
+    """The run of one arm on one backbone; ConfigError when it is not valid."""
+    return validate(_placed(comparison, backbone, weights, arm, seed))
+
+
+def _placed(comparison: Comparison, backbone: str, weights: str, arm: Arm, seed: int) -> RunConfig:
+    """The run unchecked: one that an earlier version has kept needs its name, too."""
+    known = {about.name for about in options()} - set(_SHARED)
+    if wrong := [name for name in arm.settings if name not in known]:
+        raise ConfigError(f"{arm.strategy} cannot have {wrong[0]} of its own in a comparison. It can have: {', '.join(sorted(known))}.")
+    weights = "none" if arm.strategy == "from_scratch" else weights  # so that two sets of weights make one run
+    places: dict[str, Any] = {"dataset": comparison.dataset, "backbone": backbone, "strategy": arm.strategy, "seed": seed}
+    return dataclasses.replace(comparison.shared, **{**places, "weights": weights, **arm.settings})
+
+
+def cheapest_first(configs: Sequence[RunConfig], outlines: Outlines) -> tuple[RunConfig, ...]:
+    """The order in which to train: little work first, so that there is a first answer soon and frozen prefixes get filled early.
+
+    Runs of one cut stay together (they share what the frozen blocks compute), and so do the seeds of one arm. A backbone
+    without an outline keeps to the order of the strategies. ConfigError when a run makes no plan on its backbone.
+    """
+    guessed = {config: _effort(config, outlines) for config in configs}
+    arms = list(dict.fromkeys(without_seed(config) for config in configs))
+    cheapest: dict[tuple[str, str, int], float] = {}
+    for config, asks in guessed.items():
+        cut = (config.backbone, config.weights, asks.cut)
+        cheapest[cut] = min(asks.work, cheapest.get(cut, asks.work))
+
+    def place(config: RunConfig) -> tuple[object, ...]:
+        asks = guessed[config]
+        cut = (config.backbone, config.weights, asks.cut)
+        return cheapest[cut], cut, asks.work, arms.index(without_seed(config)), config.seed
+
+    return tuple(sorted(configs, key=place))
+
+
+def without_seed(config: RunConfig) -> RunConfig:
+    """What the runs of one arm on one backbone have in common."""
+    return dataclasses.replace(config, seed=0)
+
+
+def labels(comparison: Comparison) -> dict[RunConfig, str]:
+    """Config without its seed -> what its row is called: the arm, after backbone and weights where the comparison has several."""
+    named: dict[RunConfig, str] = {}
+    for backbone, weights in comparison.backbones:
+        twins = sum(other == backbone for other, _ in comparison.backbones)
+        for arm in comparison.strategies:
+            places = [backbone] * (len(comparison.backbones) > 1) + [weights] * (twins > 1 and arm.strategy != "from_scratch")
+            named.setdefault(without_seed(_placed(comparison, backbone, weights, arm, 0)), " ".join([*places, arm.label]))
+    return named
+
+
+def label_of(comparison: Comparison, config: RunConfig) -> str:
+    """What the row of a run is called, also when it was put among the others by hand."""
+    return labels(comparison).get(without_seed(config), f"{config.backbone} {config.strategy}")
+
+
+def run_name(comparison: Comparison, config: RunConfig) -> str:
+    """What a run is called in the list of runs."""
+    prefix = f"{comparison.name}: " if comparison.name.strip() else ""
+    label = label_of(comparison, config)
+    return f"{prefix}{'' if label.startswith(config.backbone) else f'{config.backbone} '}{label}, seed {config.seed}"
+
+
+def with_seeds(comparison: Comparison, count: int, *, strategy: str = "") -> Comparison:
+    """The comparison with `count` more seeds for every arm, or for those of one strategy."""
+    if not 1 <= count <= MOST_SEEDS:
+        raise ConfigError(f"Add 1 to {MOST_SEEDS} seeds, not {count}.")
+    if strategy and strategy not in {arm.strategy for arm in comparison.strategies}:
+        raise ConfigError(f"{strategy} is not part of this comparison, so it cannot get seeds. Add the strategy first.")
+    grown = tuple(_grown(arm, count) if strategy in ("", arm.strategy) else arm for arm in comparison.strategies)
+    return dataclasses.replace(comparison, strategies=grown)
+
+
+def with_arm(comparison: Comparison, arm: Arm) -> Comparison:
+    """The comparison with one more arm; ConfigError when it has the very same one already."""
+    if any(arm.label == other.label for other in comparison.strategies):
+        raise ConfigError(f"{arm.label} is part of this comparison already. Add seeds to it, or give it another setting.")
+    return dataclasses.replace(comparison, strategies=(*comparison.strategies, arm))
+
+
+def to_json(comparison: Comparison) -> str:
+    return json.dumps(dataclasses.asdict(comparison), ensure_ascii=False)
+
+
+def from_json(text: str) -> Comparison:
+    """The comparison in `text`; ConfigError when this version cannot read it."""
+    try:
+        raw = json.loads(text)
+        arms = tuple(Arm(**{**arm, "seeds": tuple(arm["seeds"])}) for arm in raw["strategies"])
+        backbones = tuple((backbone, weights) for backbone, weights in raw["backbones"])
+        return Comparison(**{**raw, "strategies": arms, "backbones": backbones, "shared": RunConfig(**raw["shared"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"This comparison cannot be read: {error}. It was made by another version of Thaw; make it again.") from error
+
+
+def _grown(arm: Arm, count: int) -> Arm:
+    first = max(arm.seeds, default=-1) + 1
+    return dataclasses.replace(arm, seeds=(*arm.seeds, *range(first, first + count)))
+
+
+def _effort(config: RunConfig, outlines: Outlines) -> Effort:
+    if config.backbone in outlines:
+        return effort(outlines[config.backbone], config)
+    position = list(STRATEGIES).index(config.strategy)
+    return Effort(cut=-position, work=float(position))

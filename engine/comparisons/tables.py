@@ -1,0 +1,49 @@
+"""Takeaway: a comparison as files for a spreadsheet: one row a run, and one row an image with what each strategy says of it.
+
+Not here: the table and verdict (judgement).
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from engine.comparisons.comparison import Comparison, label_of
+from engine.comparisons.judgement import by_label, not_judged, row_of
+from engine.config import differences
+from engine.evaluation import predictions
+from engine.evaluation.spreadsheets import merged, sheet
+from engine.store.run import Run
+from engine.workspace import Workspace
+
+_SCORES = (
+    *("val_accuracy", "test_accuracy", "f1_macro", "log_loss", "best_epoch"),
+    *("trainable_parameters", "seconds", "cache_seconds", "peak_memory_bytes"),
+)
+
+
+def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> bytes:
+    """One row a run: which, what came out, every option in which the runs differ, and why it is not judged, if it is not."""
+    excluded = not_judged(workspace, runs)
+    differing = differences([run.config for run in runs])
+    rows = []
+    for position, run in enumerate(runs):
+        label = label_of(comparison, run.config)
+        scores = row_of(workspace, label, [run], {})
+        about = {"run": run.id, "name": run.name, "row": label, "status": run.status, "backbone": run.config.backbone}
+        options = {name: values[position] for name, values in differing.items() if name != "backbone"}
+        rows.append({**about, **options, **{name: scores[name] for name in _SCORES}, "not_judged": excluded.get(run.id, "")})
+    return sheet(pd.DataFrame(rows))
+
+
+def result_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> bytes:
+    """One row an image: label, split, and what the mean probabilities over the seeds of each strategy say.
+
+    RunError when nothing has finished.
+    """
+    excluded = not_judged(workspace, runs)
+    tables = {}
+    for label, of in by_label(comparison, runs).items():
+        counted = [run for run in of if run.status == "finished" and run.id not in excluded]
+        if counted:
+            tables[label] = [predictions.read(workspace.run(run.id) / "predictions.csv") for run in counted]
+    return sheet(merged(tables))

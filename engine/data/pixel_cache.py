@@ -1,0 +1,250 @@
+"""Pixels: crops of a dataset, ready to become batches; each decoded once, when it is first asked for, and kept.
+
+Decoding therefore overlaps with whatever the crops are for. A kept file holds one split seen one way (the evaluation crop, or one
+view). What does not fit the budget, or would not be seen twice, is decoded whenever it is asked for.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+import torch
+from PIL.Image import Image as Decoded
+
+from engine.data import row_file
+from engine.data.augment import distort
+from engine.data.pool import threads
+from engine.data.preprocessing import Pixels as Crop
+from engine.data.preprocessing import Preprocessing, decode, eval_crop, view, view_key, view_side
+from engine.data.records import SPLITS, Dataset, Image, Split
+from engine.data.row_file import Building, Rows
+from engine.errors import ImageError, TrainingError
+from engine.workspace import Workspace
+
+Indices = npt.NDArray[np.int64]
+
+MOST_KEPT_VIEWS = row_file.MOST_KEPT_VIEWS
+DEFAULT_BUDGET_GB = 8.0
+_VERSION = 2
+"""Raise it when the same inputs would give other pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """One split seen one way: `view` None is the evaluation crop."""
+
+    split: Split
+    view: int | None
+
+
+class Pixels:
+    """Batches of one dataset. Holds files and threads; close it, or use it as a context manager."""
+
+    def __init__(self, dataset: Dataset, preprocessing: Preprocessing, *, views: int, data_seed: int, augment: str = "crop") -> None:
+        self.dataset, self.preprocessing, self.views, self.data_seed = dataset, preprocessing, views, data_seed
+        self.augment = augment
+        self.row = np.zeros(len(dataset.images), dtype=np.int64)
+        """For every image its place among those of its split."""
+        for split in SPLITS:
+            for place, image in enumerate(dataset.images_of(split)):
+                self.row[image.index] = place
+        self._files: dict[Plane, Rows | Building] = {}
+        self._given_up: list[Building] = []
+        """What the disk had no room for. Decoders may be at it still, so it is closed at the end."""
+        self._decoders = ThreadPoolExecutor(threads(), thread_name_prefix="pixels")
+
+    def batch(self, indices: Indices, epoch: int | None) -> torch.Tensor:
+        """uint8 [len(indices), 3, crop, crop], contiguous, of the images with these indices.
+
+        `epoch` None gives evaluation crops; otherwise view `epoch % views`, and the evaluation crop when views is 0.
+        Raises TrainingError naming an image that cannot be read any more.
+        """
+        number, side = self.view_of(epoch), self.preprocessing.crop
+        batch = np.empty((len(indices), 3, side, side), dtype=np.uint8)
+        made = []
+        for position, index in enumerate(indices):
+            image = self.dataset.images[int(index)]
+            file = self._files.get(Plane(split=image.split, view=number))
+            if file is None or not file.read(int(self.row[image.index]), batch[position].reshape(-1)):
+                made.append(self._decoders.submit(self._make, image, number, batch[position]))
+        for future in made:
+            future.result()
+        if made:
+            self._finish()
+        return torch.from_numpy(batch)
+
+    def view_of(self, epoch: int | None) -> int | None:
+        """The view that `epoch` shows; None for the evaluation crop."""
+        return None if epoch is None or self.views == 0 else epoch % self.views
+
+    @property
+    def kept(self) -> frozenset[Plane]:
+        """What is decoded once and read from disk afterwards; everything else is decoded whenever it is asked for."""
+        return frozenset(self._files)
+
+    def keep(self, plane: Plane, file: Rows | Building) -> None:
+        self._files[plane] = file
+
+    def _make(self, image: Image, number: int | None, out: npt.NDArray[np.uint8]) -> None:
+        """Decode `image` into `out` [3, crop, crop], and for every file that is still to be filled with it, all views at once."""
+        row = int(self.row[image.index])
+        lacking = [plane.view for plane, file in self._filling() if plane.split == image.split and not file.has(row)]
+        numbers = [number, *(other for other in lacking if other != number and (other is None) == (number is None))]
+        for made, crop in zip(numbers, crops_of(self, image, numbers), strict=True):
+            planar = np.ascontiguousarray(crop.transpose(2, 0, 1))
+            if made == number:
+                out[...] = planar
+            self._write(Plane(split=image.split, view=made), row, planar)
+
+    def _write(self, plane: Plane, row: int, planar: npt.NDArray[np.uint8]) -> None:
+        file = self._files.get(plane)
+        if isinstance(file, Rows):  # this row of it is damaged: the next run begins it anew
+            file.drop()
+        elif file is not None:
+            try:
+                file.write(row, planar.reshape(-1))
+            except OSError:  # the disk is full: decode it every time instead
+                if self._files.pop(plane, None) is not None:
+                    self._given_up.append(file)
+                    file.abandon()
+
+    def _filling(self) -> list[tuple[Plane, Building]]:
+        return [(plane, file) for plane, file in list(self._files.items()) if isinstance(file, Building)]
+
+    def _finish(self) -> None:
+        for plane, file in self._filling():
+            if file.complete:
+                about = {"kind": "pixels", "split": plane.split, "view": plane.view, "dataset": self.dataset.name}
+                with suppress(OSError):  # the disk is full, or the file was removed meanwhile: this run reads on from what it has written
+                    self._files[plane] = file.finish(about)
+
+    def close(self) -> None:
+        self._decoders.shutdown(wait=True, cancel_futures=True)
+        for file in (*self._files.values(), *self._given_up):
+            file.close()
+        self._files.clear()
+        self._given_up.clear()
+
+    def __enter__(self) -> "Pixels":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def ensure(
+    workspace: Workspace,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    views: int,
+    data_seed: int,
+    *,
+    epochs: int = 0,
+    augment: str = "crop",
+) -> Pixels:
+    """The pixels of a run with `views` views under the policy `augment`; nothing is decoded yet.
+
+    Evaluation crops and up to 32 views are kept on disk within the budget. More views than that, or at least as many views as
+    `epochs` (none would be seen twice), and whatever does not fit, are decoded whenever they are asked for.
+    """
+    pixels = Pixels(dataset, preprocessing, views=views, data_seed=data_seed, augment=augment)
+    try:
+        folder = workspace.pixels / key(dataset, preprocessing)
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = {plane: folder / f"{plane_name(plane, data_seed, augment)}.rows" for plane in _planes(dataset, views, epochs)}
+        for plane, path in wanted.items():
+            if (file := _open(pixels, plane, path)) is not None:
+                pixels.keep(plane, file)
+        missing = _within_budget(pixels, {plane: path for plane, path in wanted.items() if plane not in pixels.kept}, workspace.pixels)
+        spare = frozenset(wanted.values())
+        row_file.evict(workspace.pixels.glob("*/*"), budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in missing), spare=spare)
+        for plane, path in missing.items():
+            count = len(dataset.images_of(plane.split))
+            with suppress(OSError):  # no room for even a name, or too many open files: decoded every time instead
+                pixels.keep(plane, Building(path, rows=count, row_bytes=_row_bytes(pixels)))
+    except BaseException:
+        pixels.close()
+        raise
+    return pixels
+
+
+def crops_of(pixels: Pixels, image: Image, numbers: Sequence[int | None]) -> list[Crop]:
+    """[crop, crop, 3] for every number: a view, or the evaluation crop for None. Decodes once; numbers are all views or all None.
+
+    Raises TrainingError naming an image that is gone, unreadable or no longer the one that was imported.
+    """
+    side = 0 if numbers[0] is None else view_side(pixels.preprocessing)
+    try:
+        content = pixels.dataset.image_path(image).read_bytes()
+        if hashlib.sha256(content).hexdigest() != image.sha256:
+            raise ImageError("Its content has changed since the import.")
+        decoded = decode(content, side=side)
+    except (OSError, ImageError) as error:
+        reason = str(error) if isinstance(error, ImageError) else "The file is gone or cannot be read."
+        raise TrainingError(f"The image {image.name!r} of dataset {pixels.dataset.name!r}: {reason} Import the dataset again.") from error
+    return [eval_crop(decoded, pixels.preprocessing) if number is None else _view(pixels, image, decoded, number) for number in numbers]
+
+
+def _view(pixels: Pixels, image: Image, decoded: Decoded, number: int) -> Crop:
+    key = view_key(image.sha256, number, pixels.data_seed)
+    return distort(view(decoded, pixels.preprocessing, key=key), pixels.augment, key)
+
+
+def budget_bytes() -> int:
+    """What all kept pixels together may take: $THAW_PIXEL_CACHE_GB, else 8 GB."""
+    return row_file.budget_bytes("THAW_PIXEL_CACHE_GB", DEFAULT_BUDGET_GB)
+
+
+def _planes(dataset: Dataset, views: int, epochs: int) -> list[Plane]:
+    """What will be asked for more than once, the most useful first."""
+    planes = [Plane(split=split, view=None) for split in ("val", "test")]
+    if views == 0:
+        planes.append(Plane(split="train", view=None))
+    elif views <= MOST_KEPT_VIEWS and not 0 < epochs <= views:
+        planes += [Plane(split="train", view=number) for number in range(views)]
+    return [plane for plane in planes if dataset.images_of(plane.split)]
+
+
+def _open(pixels: Pixels, plane: Plane, path: Path) -> Rows | None:
+    return row_file.open_rows(path, rows=len(pixels.dataset.images_of(plane.split)), row_bytes=_row_bytes(pixels))
+
+
+def _within_budget(pixels: Pixels, missing: dict[Plane, Path], disk: Path) -> dict[Plane, Path]:
+    """Those of the missing planes that fit into the budget beside the kept ones, and onto the disk."""
+    left = min(budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in pixels.kept), row_file.free_bytes(disk))
+    chosen = {}
+    for plane, path in missing.items():
+        if (size := _plane_bytes(pixels, plane)) <= left:
+            chosen[plane], left = path, left - size
+    return chosen
+
+
+def _row_bytes(pixels: Pixels) -> int:
+    return 3 * pixels.preprocessing.crop**2
+
+
+def _plane_bytes(pixels: Pixels, plane: Plane) -> int:
+    return len(pixels.dataset.images_of(plane.split)) * _row_bytes(pixels)
+
+
+def key(dataset: Dataset, preprocessing: Preprocessing) -> str:
+    """Everything that decides the pixels but the view; mean and deviation are applied later and are no part of it.
+
+    Pillow decodes and resizes: another version of it may give other pixels.
+    """
+    about = {name: value for name, value in asdict(preprocessing).items() if name not in ("mean", "std")}
+    order = [(image.sha256, image.split) for image in dataset.images]  # which the fingerprint leaves open
+    text = json.dumps([_VERSION, PIL.__version__, dataset.fingerprint, order, about], sort_keys=True)
+    return "pixels-" + hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def plane_name(plane: Plane, data_seed: int, augment: str) -> str:
+    """What a plane is called in a file name; everything that decides a view beside its image."""
+    return f"{plane.split}-eval" if plane.view is None else f"{plane.split}-{augment}-seed{data_seed}-view{plane.view}"

@@ -1,0 +1,273 @@
+"""Forecasting: a few timed steps of every strategy, and what follows from them for the whole queue, before anything is started.
+
+A job beside training: real images, the real batch size, a model that is thrown away. Not here: the arithmetic (training.foresight),
+what is kept of it (forecasts).
+"""
+
+import itertools
+import shutil
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+
+from engine import devices
+from engine.config import RunConfig, from_json, validate
+from engine.data.records import Split
+from engine.data.row_file import free_bytes
+from engine.errors import ConfigError, TrainingError
+from engine.jobs import forecast_files
+from engine.jobs.forecast_files import Forecast
+from engine.models.loading import release
+from engine.models.outline import Outline
+from engine.runs.session import Session, open_session
+from engine.runs.siblings import start_of
+from engine.store.database import Json
+from engine.training import estimate, feature_cache
+from engine.training.batches import Source, cut
+from engine.training.cuts import Cost, Slot, readings, worth_keeping
+from engine.training.estimate import Measured, Seconds
+from engine.training.freezing import FreezePlan, trainable_size
+from engine.training.loop import class_weights_of, enter_phase
+from engine.training.plan import prefix_length, untouched
+from engine.training.prefix import CHUNK, through_frozen
+from engine.training.step import Batch, optimise
+from engine.workspace import Workspace, new_id
+
+WARM_UP, TIMED = 2, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One strategy after its steps."""
+
+    config: RunConfig
+    outline: Outline
+    plan: FreezePlan
+    images: Mapping[Split, int]
+    measured: Measured
+    peak_bytes: int
+    trainable: int
+    problems: tuple[str, ...]
+    cacheable: bool
+    """Whether the frozen part can be computed once."""
+
+
+def forecast(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"configs": RunConfigs as JSON, in the order of the queue} -> {"strategies": a row each, "seconds", "cache_bytes", "problems"}."""
+    queue = [validate(from_json(text)) for text in arguments["configs"]]
+    if not queue:
+        raise ConfigError("There is no run to forecast. Tick at least one strategy.")
+    tried: dict[RunConfig, Tried] = {}
+    kinds = list(dict.fromkeys(replace(config, seed=0) for config in queue))
+    for done, kind in enumerate(kinds):
+        yield {"event": "progress", "stage": "timing strategies", "done": done, "total": len(kinds)}
+        tried[kind] = yield from _try(workspace, kind)
+    yield {"event": "result", **_foretold(workspace, queue, tried)}
+
+
+def _try(workspace: Workspace, config: RunConfig) -> Generator[Json, None, Tried]:
+    folder = workspace.incoming / new_id("forecast")
+    try:
+        session = yield from open_session(config, folder, workspace, config.device)
+        with session.pixels:
+            made = _measure(session)
+        release(session.training.chain)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return made
+
+
+def _measure(session: Session) -> Tried:
+    training, source = session.training, session.source(session.training_images)
+    trainable = max(trainable_size(training.outline, phase) for phase in training.plan.phases)
+    training.class_weights = class_weights_of(training, source)
+    measured, images, decode = _frozen(session, source)
+    problems = list(_memory(session, images, trainable))
+    steps: tuple[float, ...] = tuple(0.0 for _ in training.plan.phases)
+    peak = devices.memory_used(training.device)
+    if not problems or training.position.parts > 1:
+        try:
+            steps, peak = _steps(session, images, source)
+        except TrainingError as error:
+            problems.append(f"{session.config.strategy} does not fit into memory: {error}")
+    problems += list(_disk(session, trainable))
+    return Tried(
+        config=session.config,
+        outline=training.outline,
+        plan=training.plan,
+        images={"train": len(session.training_images), **{split: len(session.splits[split]) for split in ("val", "test")}},
+        measured=replace(measured, steps=steps, decode=decode),
+        peak_bytes=peak,
+        trainable=trainable,
+        problems=tuple(problems),
+        cacheable=training.chain.cacheable,
+    )
+
+
+@torch.no_grad()
+def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, float]:
+    """What the blocks before every cut take, timed on a chunk; one training batch of pixels; and the seconds an image took to decode."""
+    training, config = session.training, session.config
+    rows = cut(np.arange(len(source.targets)), config.batch_size)[0]
+    began = time.perf_counter()
+    images = source.batch(rows, 0)
+    decode = (time.perf_counter() - began) / len(rows)
+    training.chain.train_blocks(set())
+    cuts = sorted({slot.cut for slot in readings(training.outline, training.plan, config)})
+    chunk, costs = images[:CHUNK], {}
+    computed = images_computed(len(chunk), training.device.type, cacheable=training.chain.cacheable)
+    with training.autocast():
+        training.chain(chunk)  # the first pass sets things up
+        devices.synchronise(training.device)
+        spent, x, at = 0.0, chunk, 0
+        for stop in [*cuts, len(training.chain.blocks)]:
+            began = time.perf_counter()
+            x = through_frozen(training.chain, x, at, stop)
+            devices.synchronise(training.device)
+            spent, at = spent + time.perf_counter() - began, stop
+            costs[stop] = Cost(seconds=spent / computed, size_bytes=x[:1].numel() * x.element_size())
+    forward = costs.pop(len(training.chain.blocks)).seconds
+    return Measured(costs=costs, forward=forward, decode=decode, steps=()), images, decode
+
+
+def images_computed(images: int, kind: str, *, cacheable: bool) -> int:
+    """How many images frozen blocks compute when they are given so many: a CPU fills up to a chunk, see training.prefix."""
+    return max(images, CHUNK) if kind == "cpu" and cacheable else images
+
+
+def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tuple[float, ...], int]:
+    """(seconds of one image in a step of every phase, most bytes in use). Rates are zero, so that no weight moves."""
+    training, made, peak, first = session.training, [], 0, 0
+    targets = source.targets[: len(images)]
+    for phase in training.plan.phases:
+        training.position.epoch = first
+        enter_phase(training)
+        start = 0 if training.mixer is not None else untouched(training.outline, training.plan, first)
+        with torch.no_grad(), training.autocast():
+            inputs = through_frozen(training.chain, images, 0, start)
+        batch = Batch(inputs=inputs, targets=targets, start=start, prefix=prefix_length(training.outline, phase), seed=0)
+        spent = []
+        for number in range(WARM_UP + TIMED):
+            began = time.perf_counter()
+            optimise(training, replace(batch, seed=number))
+            devices.synchronise(training.device)
+            spent.append(time.perf_counter() - began)
+            peak = max(peak, devices.memory_used(training.device))
+        made.append(float(np.median(spent[WARM_UP:])) / len(images))
+        first += phase.epochs
+    return tuple(made), peak
+
+
+def _memory(session: Session, images: torch.Tensor, trainable: int) -> Iterator[str]:
+    """One sentence where a batch will not fit as a whole; then the steps are timed in parts."""
+    training, config = session.training, session.config
+    standing = estimate.training_bytes(trainable, config.optimizer)
+    parts = estimate.parts_needed(devices.memory_free(training.device), standing, _an_image(session, images), len(images))
+    if parts == 0:
+        yield f"{config.strategy} does not fit into memory: not even a single image does. Choose a smaller image size or backbone."
+    elif parts > 1:
+        training.position.parts = parts
+        yield (
+            f"{config.strategy} does not fit into memory with batches of {len(images)} in one piece: "
+            f"every batch will be computed in {parts} parts."
+        )
+
+
+def _an_image(session: Session, images: torch.Tensor) -> int:
+    """Bytes that one image keeps for the way back, in the phase in which most trains."""
+    training, kept = session.training, Counter[int]()
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    training.position.epoch = training.plan.epochs - 1
+    enter_phase(training)
+    prefix = prefix_length(training.outline, training.plan.phases[-1])
+    few = images[:2]
+    with torch.no_grad(), training.autocast():
+        inputs = through_frozen(training.chain, few, 0, prefix)
+    own = {parameter.untyped_storage().data_ptr() for parameter in training.parameters.values()}
+    buffers = {name: tensor.clone() for name, tensor in training.chain.model.named_buffers()}
+    with training.autocast(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        training.chain(inputs, prefix)
+    for name, tensor in training.chain.model.named_buffers():
+        tensor.copy_(buffers[name])  # batch statistics of two images say nothing
+    training.position.epoch = 0
+    return int(sum(size for place, size in kept.items() if place not in own) / len(few))
+
+
+def _disk(session: Session, trainable: int) -> Iterator[str]:
+    """One sentence for the checkpoint, one for what would be kept of the frozen part, where the disk has no room for it."""
+    config, outline = session.config, session.training.outline
+    free = free_bytes(session.folder)
+    if (needed := estimate.checkpoint_bytes(outline, trainable, config.optimizer)) > free:
+        yield (
+            f"{config.strategy} does not fit on the disk: checkpoint and weights take {needed / 1e6:,.0f} MB and "
+            f"{free / 1e6:,.0f} MB are free. Make room, or choose a strategy that trains less."
+        )
+
+
+def _foretold(workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[RunConfig, Tried]) -> Json:
+    """Rows, totals and problems; and every run's own forecast into the workspace."""
+    groups: dict[tuple[object, ...], list[RunConfig]] = {}
+    for config in queue:
+        groups.setdefault(start_of(config), []).append(config)
+    folder = workspace.features
+    folder.mkdir(exist_ok=True)
+    free = free_bytes(folder)
+    rows: dict[RunConfig, Json] = {kind: _row(one, free) for kind, one in tried.items()}
+    total, cache, problems = 0.0, 0, [problem for one in tried.values() for problem in one.problems]
+    for members in groups.values():
+        of = [tried[replace(config, seed=0)] for config in members]
+        kept, seconds, size = _shared(of, free)
+        if kept is None:
+            problems.append(f"What could be kept of the frozen part does not fit on the disk beside what must stay free ({_mb(free)}).")
+        cache, total = cache + size, total + seconds
+        for place, (config, one) in enumerate(zip(members, of, strict=True)):
+            measured = replace(one.measured, costs={**_costs(of), **one.measured.costs})  # it may read at a cut that another wanted
+            run = estimate.foresee(one.outline, one.plan, one.config, measured, kept or (), one.images)
+            own = run.total + (seconds if place == 0 else 0.0)
+            row = rows[replace(config, seed=0)]
+            row.update(
+                runs=row["runs"] + 1, total=row["total"] + own, fill_shared=row["fill_shared"] + seconds / len(members), **asdict(run)
+            )
+            total += run.total
+            kept_forecast = Forecast(seconds=own, peak_memory_bytes=one.peak_bytes, trainable_parameters=one.trainable, cache_bytes=size)
+            forecast_files.keep(workspace, config, kept_forecast)
+    return {"strategies": list(rows.values()), "seconds": total, "cache_bytes": cache, "problems": list(dict.fromkeys(problems))}
+
+
+def _row(one: Tried, free: int) -> Json:
+    """What a strategy takes by itself; what it takes in this queue is added to it."""
+    _, seconds, size = _shared([one], free)
+    about = {"strategy": one.config.strategy, "backbone": one.config.backbone, "phases": len(one.plan.phases)}
+    counts = {"peak_memory_bytes": one.peak_bytes, "trainable_parameters": one.trainable, "cache_bytes": size}
+    zero = asdict(Seconds(epochs=0.0, validation=0.0, answers=0.0))
+    return {**about, **counts, **zero, "runs": 0, "total": 0.0, "fill_alone": seconds, "fill_shared": 0.0, "problems": list(one.problems)}
+
+
+def _costs(of: Sequence[Tried]) -> dict[int, Cost]:
+    return dict(itertools.chain.from_iterable(one.measured.costs.items() for one in of))
+
+
+def _shared(of: Sequence[Tried], free: int) -> tuple[tuple[Slot, ...] | None, float, int]:
+    """(what runs that start alike will keep, seconds of computing it, bytes); None for what is only left out because the disk is full."""
+    budget, wanted = feature_cache.budget_bytes(), Counter[Slot]()
+    for one in (one for one in of if one.cacheable):
+        wanted.update(readings(one.outline, one.plan, one.config))
+    costs = _costs(of)
+    images = of[0].images
+    wanted = Counter({slot: count for slot, count in wanted.items() if images[slot.split]})
+    kept = worth_keeping(wanted, costs, images, budget=min(budget, free))
+    seconds, size = estimate.filling(kept, costs, images)
+    starved = not kept and free < budget and bool(worth_keeping(wanted, costs, images, budget=budget))
+    return (None if starved else kept), seconds, size
+
+
+def _mb(number: int) -> str:
+    return f"{number / 1e6:,.0f} MB"

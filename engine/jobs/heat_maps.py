@@ -1,0 +1,145 @@
+"""Explanations: a trained run shows what in an image speaks for a class, as pictures in its folder.
+
+Made on the CPU in fp32, so that it takes nothing from training; models stay loaded from one image to the next.
+Not here: the method (evaluation/explain), and where the pictures are kept (heatmaps).
+"""
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from engine.data.dataset import open_dataset
+from engine.data.preprocessing import Pixels, Preprocessing, decode, eval_crop
+from engine.errors import DatasetError, ImageError, RunError
+from engine.evaluation.grad_cam import Site, find_site, heat_maps, random_maps
+from engine.evaluation.overlay import overlay, png
+from engine.jobs import heat_map_files
+from engine.jobs.heat_map_files import Explanation, Subject
+from engine.models.chain import Chain
+from engine.models.loading import load_trained
+from engine.runs.recorder import read_fingerprint, read_preprocessing
+from engine.store.database import Json
+from engine.store.run import Run
+from engine.store.run_store import RunStore
+from engine.training.batches import moments, normalise
+from engine.workspace import Workspace, checked_id
+
+KEPT_BYTES = 1 << 30
+KEPT_MODELS = 4
+_CPU = torch.device("cpu")
+_SEED = 0
+"""Of the random head: the same for all images, so that what differs between them is the images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    """A trained run, loaded, and where its maps are taken."""
+
+    chain: Chain
+    site: Site
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.chain.model.state_dict().values())
+
+
+def explain(workspace: Workspace, run_id: str, subject: Subject, of: str | None) -> Iterator[Json]:
+    """{"explanation": name of a folder, "class", "pictures"} as its last event. `of` None: the class the model predicts.
+
+    What was made before by the same weights is only named.
+    """
+    run = RunStore(workspace).get(run_id)
+    found = heat_map_files.find(workspace, run.id, subject, of) if of is not None else None
+    if found is None:
+        yield {"event": "progress", "stage": "loading the model", "done": 0, "total": 3}
+        model = _MODELS.get(workspace, run)
+        crop = _crop(workspace, run, subject, model.preprocessing)
+        yield {"event": "progress", "stage": "following the answer back", "done": 1, "total": 3}
+        found = _made(workspace, run, subject, of, model, crop)
+    yield {"event": "result", "explanation": found.name, "class": found.of, "pictures": list(heat_map_files.PICTURES)}
+
+
+def _made(workspace: Workspace, run: Run, subject: Subject, of: str | None, model: _Model, crop: Pixels) -> Explanation:
+    images = _images(crop, model.preprocessing)
+    with torch.no_grad():
+        probabilities = model.chain(images).softmax(1)[0]
+    chosen = model.classes[int(probabilities.argmax())] if of is None else of
+    target = heat_map_files.class_index(workspace.run(run.id), chosen)
+    heat, chance = heat_maps(model.site, images, target)[0], random_maps(model.site, images, target, seed=_SEED)[0]
+    explanation = Explanation(
+        name=heat_map_files.name_of(workspace, run.id, subject, chosen),
+        of=chosen,
+        probability=float(probabilities[target]),
+        silent=not heat.any(),
+    )
+    pictures = {"crop": png(crop), "heat": png(overlay(crop, heat)), "chance": png(overlay(crop, chance))}
+    heat_map_files.keep(workspace, run.id, explanation, pictures)
+    return explanation
+
+
+class _Models:
+    """Models that were asked lately, the least recently asked dropped first, within a bound; the last one stays in any case."""
+
+    def __init__(self, most: int, limit_bytes: int) -> None:
+        self.most, self.limit_bytes = most, limit_bytes
+        self._kept: OrderedDict[tuple[str, int, int], _Model] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, workspace: Workspace, run: Run) -> _Model:
+        """The model of `run` with the weights of its best epoch; a file that has changed is another model."""
+        path = workspace.run(run.id) / "best.safetensors"
+        if not path.is_file():
+            raise RunError(f"{run.name} has no trained weights yet: it is {run.status}. Let it finish at least one epoch.")
+        key = (str(path), path.stat().st_size, path.stat().st_mtime_ns)
+        with self._lock:
+            model = self._kept.pop(key, None) or _load(workspace, run)
+            self._kept[key] = model
+            while len(self._kept) > 1 and (len(self._kept) > self.most or self._bytes() > self.limit_bytes):
+                self._kept.popitem(last=False)
+        return model
+
+    def _bytes(self) -> int:
+        return sum(model.size_bytes for model in self._kept.values())
+
+
+_MODELS = _Models(KEPT_MODELS, KEPT_BYTES)
+
+
+def _load(workspace: Workspace, run: Run) -> _Model:
+    folder = workspace.run(run.id)
+    preprocessing = read_preprocessing(folder)
+    classes: tuple[str, ...] = tuple(json.loads((folder / "classes.json").read_text(encoding="utf-8")))
+    chain = load_trained(folder, run.config.backbone, image_size=preprocessing.crop)
+    grey = np.random.default_rng(0).integers(0, 256, (preprocessing.crop, preprocessing.crop, 3), dtype=np.uint8)
+    return _Model(chain=chain, site=find_site(chain, _images(grey, preprocessing)), preprocessing=preprocessing, classes=classes)
+
+
+def _images(crop: Pixels, preprocessing: Preprocessing) -> torch.Tensor:
+    """float32 [1, 3, S, S], normalised, of one crop [S, S, 3]."""
+    return normalise(torch.from_numpy(crop.transpose(2, 0, 1)[None].copy()), *moments(preprocessing, _CPU))
+
+
+def _crop(workspace: Workspace, run: Run, subject: Subject, preprocessing: Preprocessing) -> Pixels:
+    """The square that the model sees. Of a new image only its thumbnail is kept, so that has to do."""
+    if subject.predictions:
+        path = workspace.run(run.id) / "predictions" / checked_id(subject.predictions) / "thumbs" / f"{int(subject.image)}.jpg"
+        name = f"The new image {subject.image}"
+    else:
+        dataset = open_dataset(workspace, run.config.dataset)
+        if read_fingerprint(workspace.run(run.id)) != dataset.fingerprint:
+            raise DatasetError(f"The dataset {dataset.name} has changed since this run was trained. Train a new run on it.")
+        if not 0 <= subject.image < len(dataset.images):
+            raise DatasetError(f"The dataset {dataset.name} has no image {subject.image}. Choose one from the list.")
+        image = dataset.images[subject.image]
+        path, name = dataset.image_path(image), f"The image {image.name!r} of the dataset {dataset.name!r}"
+    try:
+        return eval_crop(decode(path), preprocessing)
+    except ImageError as error:
+        raise DatasetError(f"{name}: {error}") from error

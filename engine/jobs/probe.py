@@ -1,0 +1,154 @@
+"""Probing a backbone: features of every block from one pass over some training images, and what can be read from them.
+
+A job beside training; no weight moves. Controls say what is not the backbone's merit: colours, the most frequent class, and the same
+backbone with random weights. Not here: the arithmetic (evaluation.probing).
+"""
+
+import shutil
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+
+from engine.config import RunConfig, from_json, validate
+from engine.errors import DatasetError
+from engine.evaluation import separability
+from engine.evaluation.separability import Score
+from engine.models.chain import Chain
+from engine.models.loading import load_backbone, release
+from engine.runs.session import Session, open_session
+from engine.store.database import Json
+from engine.training.batches import cut, filled
+from engine.training.freezing import starting_weights
+from engine.workspace import Workspace, new_id
+
+MOST_IMAGES = 500
+_BATCH = 32
+_DECIDES = ("dataset", "backbone", "weights", "preprocessing", "image_size", "precision", "device", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooled:
+    """Means over positions, one row an image: of every block but the head, and of the colours."""
+
+    blocks: tuple[np.ndarray, ...]
+    """float64 [images, channels] each."""
+    random: tuple[np.ndarray, ...]
+    """The same of the backbone with random weights; empty where its weights are random anyway."""
+    colours: np.ndarray
+    """float64 [images, 6]: mean and deviation of each channel."""
+
+
+def asked(config: RunConfig) -> RunConfig:
+    """`config` with nothing in it that the probe does not depend on, so that equal questions have equal answers."""
+    plain = RunConfig(dataset=config.dataset, backbone=config.backbone, strategy="linear_probe", views=0)
+    kept = {name: getattr(config, name) for name in _DECIDES}
+    return validate(replace(plain, **{**kept, "weights": starting_weights(config)}))
+
+
+def probe(workspace: Workspace, arguments: Json) -> Iterator[Json]:
+    """{"config": a RunConfig as JSON} -> {"blocks": a row each, "random", "controls", "suggestion", "images"}."""
+    config = asked(from_json(arguments["config"]))
+    folder = workspace.incoming / new_id("probe")
+    try:
+        session = yield from open_session(config, folder, workspace, config.device)
+        with session.pixels:
+            made = yield from _of_session(session)
+        release(session.training.chain)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    yield {"event": "result", **made}
+
+
+def _of_session(session: Session) -> Generator[Json, None, Json]:
+    images = session.training_images
+    every = np.array([image.label for image in images], dtype=np.int64)
+    if len(np.unique(every)) < 2 or len(every) < 4:
+        raise DatasetError(f"The dataset {session.dataset.name} has too few training images to probe: it takes 4, of 2 classes.")
+    taken = separability.stratified(every, MOST_IMAGES, seed=session.config.seed)
+    labels = every[taken]
+    pooled = yield from _pass(session, taken)
+    blocks = session.training.chain.blocks[:-1]
+    kinds = ("ridge", "neighbours")
+    rows: list[Json] = []
+    scores: list[Score] = []
+    for block, features in zip(blocks, pooled.blocks, strict=True):
+        found = separability.ridge(features, labels), separability.neighbours(features, labels)
+        scores.append(found[0])
+        rows.append({"block": block.name, "stage": block.stage, **{kind: _plain(one) for kind, one in zip(kinds, found, strict=True)}})
+        yield {"event": "progress", "stage": "probing blocks", "done": len(rows), "total": len(blocks)}
+    suggestion = separability.suggest(scores)
+    return {
+        "blocks": rows,
+        "random": [_plain(separability.ridge(features, labels)) for features in pooled.random],
+        "controls": {"colours": _plain(separability.ridge(pooled.colours, labels)), "majority": _plain(separability.majority(labels))},
+        "suggestion": {**asdict(suggestion), **_depth(session.training.chain, suggestion.block)},
+        "images": len(labels),
+        "of": len(every),
+    }
+
+
+def _depth(chain: Chain, block: int) -> Json:
+    """The suggestion as a strategy: how many of the last blocks, counted as the strategy last_n counts them, lie above `block`."""
+    weighted = [any(p.kind == "weight" for p in about.parameters) for about in chain.outline().blocks]
+    return {"name": chain.blocks[block].name, "last_n": max(1, sum(weighted[block + 1 :]))}
+
+
+def _pass(session: Session, taken: np.ndarray) -> Generator[Json, None, Pooled]:
+    """One pass of the images at `taken` through the backbone and its random twin."""
+    chains = [session.training.chain]
+    if session.config.weights != "none":
+        chains.append(_random_twin(session))
+    source = session.source(session.training_images)
+    parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in chains]
+    colours: list[np.ndarray] = []
+    done = 0
+    for rows, inputs in filled(source, cut(taken, _BATCH), None):
+        moments = torch.cat([inputs.mean((2, 3)), inputs.std((2, 3))], 1)
+        colours.append(moments.double().cpu().numpy())
+        for chain, found in zip(chains, parts, strict=True):
+            found.append(_pooled_in(session, chain, inputs))
+        done += len(rows)
+        yield {"event": "progress", "stage": "looking at images", "done": done, "total": len(taken)}
+    stacked = [tuple(np.concatenate(of) for of in zip(*found, strict=True)) for found in parts]
+    return Pooled(blocks=stacked[0], random=stacked[1] if len(stacked) > 1 else (), colours=np.concatenate(colours))
+
+
+def _random_twin(session: Session) -> Chain:
+    config = session.config
+    chain, _ = load_backbone(
+        session.workspace, config.backbone, "none", session.dataset.classes, config.seed, image_size=session.preprocessing.crop
+    )
+    chain.model.to(session.training.device)
+    chain.model.to(memory_format=session.numerics.memory_format)
+    return chain
+
+
+def _pooled_in(session: Session, chain: Chain, inputs: torch.Tensor) -> tuple[np.ndarray, ...]:
+    with session.training.autocast():
+        return pooled(chain, inputs)
+
+
+@torch.no_grad()
+def pooled(chain: Chain, inputs: torch.Tensor) -> tuple[np.ndarray, ...]:
+    """Of every block but the head float64 [N, channels], the mean over positions, for images [N, 3, H, W]. Sets the chain to eval mode."""
+    chain.train_blocks(())
+    made, x = [], inputs
+    for index in range(len(chain.blocks) - 1):
+        x = chain(x, index, index + 1)
+        made.append(mean_of_positions(x).double().cpu().numpy())
+    return tuple(made)
+
+
+def mean_of_positions(x: torch.Tensor) -> torch.Tensor:
+    """[N, channels] of [N, C, H, W], of [N, H, W, C] (Swin), [N, tokens, C] or [N, C]. Images are squares, which tells the two apart."""
+    if x.ndim == 4:
+        last = x.shape[1] == x.shape[2] != x.shape[3]
+        return x.float().mean((1, 2) if last else (2, 3))
+    return x.float().mean(1) if x.ndim == 3 else x.float().flatten(1)
+
+
+def _plain(score: Score) -> Json:
+    """Without the answers for single images."""
+    return {name: getattr(score, name) for name in ("accuracy", "low", "high")}

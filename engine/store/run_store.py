@@ -1,0 +1,242 @@
+"""RunStore: every run and what is known of it. Pages, command line and worker share nothing else.
+
+Every change is one short transaction; the functions below do single steps of one, for changes to many runs at once
+(comparisons). Not here: what a Run is made of (run), executing it (pipeline), its folder.
+"""
+
+import json
+import shutil
+import sqlite3
+import time
+
+from engine.config import RunConfig, from_json, to_json
+from engine.errors import RunError
+from engine.store import database
+from engine.store.database import Json, Rows
+from engine.store.process_identity import alive
+from engine.store.run import ENDED, INTERRUPTED, Run, changes, from_row
+from engine.workspace import Workspace, new_id
+
+
+class RunStore:
+    """The runs of one workspace. Safe from any thread and any process; holds no connection."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def enqueue(self, config: RunConfig, *, name: str = "", owner: str | None = None) -> Run:
+        """Put a run in the queue; with an `owner` it is claimed at once, for a command line that trains by itself."""
+        with database.write(self._workspace) as db:
+            run_id = add(db, config, name=name)
+            if owner:
+                take(db, run_id, owner, config.device)
+            return from_row(_row(db, run_id))
+
+    def get(self, run_id: str) -> Run:
+        with database.read(self._workspace) as db:
+            return from_row(_row(db, run_id))
+
+    def list(self) -> list[Run]:
+        """All runs, the newest first."""
+        with database.read(self._workspace) as db:
+            return [from_row(row) for row in db.execute("SELECT * FROM runs ORDER BY number DESC")]
+
+    def queued(self) -> tuple[Run, ...]:
+        """Those that wait, the next one first."""
+        with database.read(self._workspace) as db:
+            return tuple(from_row(row) for row in db.execute("SELECT * FROM runs WHERE status = 'queued' ORDER BY turn"))
+
+    def claim(self, device: str, owner: str) -> Run | None:
+        """The next queued run that may use `device`, now running and owned by `owner`; None when there is none or the device is busy.
+
+        Of everyone who asks, exactly one gets it. Runs that ask for a device nobody has fail here, with a sentence.
+        """
+        with database.read(self._workspace) as db:
+            if not db.execute("SELECT 1 FROM runs WHERE status = 'queued'").fetchone():
+                return None
+        with database.write(self._workspace) as db:
+            _interrupt_orphans(db)
+            announced = [row["device"] for row in db.execute("SELECT device FROM devices ORDER BY position")]
+            _refuse_unplaceable(db, announced)
+            if db.execute("SELECT 1 FROM runs WHERE status = 'running' AND device = ?", (device,)).fetchone():
+                return None
+            wants = [device, device.partition(":")[0]]
+            if not announced or announced[0].partition(":")[0] == wants[1]:
+                wants.append("auto")  # the CPU leaves these to the GPU when there is one
+            row = db.execute(
+                f"SELECT id FROM runs WHERE status = 'queued' AND wanted IN ({_marks(wants)}) ORDER BY turn LIMIT 1", wants
+            ).fetchone()
+            if row is None:
+                return None
+            take(db, row["id"], owner, device)
+            return from_row(_row(db, row["id"]))
+
+    def record(self, run_id: str, event: Json) -> None:
+        """Remember what a run said of itself. Events of a run that is not running any more are dropped."""
+        with database.write(self._workspace) as db:
+            row = db.execute("SELECT progress FROM runs WHERE id = ? AND status = 'running'", (run_id,)).fetchone()
+            if row is None:
+                return
+            values = changes(event, json.loads(row["progress"]))
+            _set(db, run_id, {**values, "heartbeat_at": time.time()})
+            if "paused" in event:  # the answer to this request, not to a later one
+                answered = "pause" if event["paused"] else "resume"
+                db.execute("UPDATE runs SET requested = NULL WHERE id = ? AND requested = ?", (run_id, answered))
+            if event["event"] == "epoch":
+                db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", (run_id, event["epoch"], json.dumps(event)))
+            if event["event"] == "started" and "epochs_done" in event:
+                db.execute("DELETE FROM epochs WHERE run = ? AND epoch > ?", (run_id, event["epochs_done"]))
+
+    def request(self, run_id: str, what: str) -> None:
+        """Ask a run to "stop", "pause" or "resume". A queued run stops at once; a stop is never taken back by a later pause."""
+        if what not in ("stop", "pause", "resume"):
+            raise RunError(f"A run cannot be asked to {what!r}; only to stop, pause or resume.")
+        with database.write(self._workspace) as db:
+            ask(db, run_id, what)
+
+    def requested(self, run_id: str) -> str | None:
+        """What was asked of the run and not answered yet."""
+        return self.get(run_id).requested
+
+    def finish(self, run_id: str, status: str, error: str | None = None) -> None:
+        """End a running run; nothing happens when it has ended already (somebody found its owner dead, say)."""
+        if status not in ENDED:
+            raise ValueError(f"{status!r} does not end a run")
+        with database.write(self._workspace) as db:
+            if _row(db, run_id)["status"] == "running":
+                _set(db, run_id, {"status": status, "error": error, **_let_go()})
+
+    def requeue(self, run_id: str, *, owner: str | None = None) -> Run:
+        """Queue a stopped, interrupted or failed run again; it resumes from its checkpoint. `owner` as for enqueue."""
+        with database.write(self._workspace) as db:
+            revive(db, run_id)
+            if owner:
+                take(db, run_id, owner, None)
+            return from_row(_row(db, run_id))
+
+    def rename(self, run_id: str, name: str) -> None:
+        with database.write(self._workspace) as db:
+            config = from_row(_row(db, run_id)).config
+            _set(db, run_id, {"name": one_line(name) or f"{config.backbone} {config.strategy}"})
+
+    def delete(self, run_id: str) -> None:
+        """Forget a run and remove its folder; RunError while it is running."""
+        with database.write(self._workspace) as db:
+            drop(db, run_id)
+        shutil.rmtree(self._workspace.run(run_id), ignore_errors=True)
+
+    def epochs(self, run_id: str) -> Rows:
+        """The epoch events of a run, in order."""
+        with database.read(self._workspace) as db:
+            return [json.loads(row["event"]) for row in db.execute("SELECT event FROM epochs WHERE run = ? ORDER BY epoch", (run_id,))]
+
+    def sweep(self) -> int:
+        """Mark runs whose owner is dead as interrupted; how many there were."""
+        with database.write(self._workspace) as db:
+            return _interrupt_orphans(db)
+
+    def announce(self, devices: Rows) -> None:
+        """Replace the list of devices that can train: dicts with device, name, memory_bytes and why; the preferred one first."""
+        with database.write(self._workspace) as db:
+            db.execute("DELETE FROM devices")
+            for position, about in enumerate(devices):
+                values = (position, about["device"], about["name"], about["memory_bytes"], about["why"])
+                db.execute("INSERT INTO devices (position, device, name, memory_bytes, why) VALUES (?, ?, ?, ?, ?)", values)
+
+    def devices(self) -> Rows:
+        """What was announced last; empty until a worker has looked."""
+        with database.read(self._workspace) as db:
+            return [dict(row) for row in db.execute("SELECT device, name, memory_bytes, why FROM devices ORDER BY position")]
+
+
+RESUMABLE = ("stopped", "interrupted", "failed")
+_NEXT_TURN = "(SELECT coalesce(max(turn), 0) + 1 FROM runs)"  # counted, not timed: clocks jump
+
+
+def add(db: sqlite3.Connection, config: RunConfig, *, name: str = "", comparison: str | None = None) -> str:
+    """Queue a run within a transaction of the caller; its id."""
+    run_id = new_id("run")
+    values = (run_id, one_line(name) or f"{config.backbone} {config.strategy}", to_json(config), config.device, time.time(), comparison)
+    columns = "id, name, config, wanted, created_at, comparison, status, turn"
+    db.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, 'queued', {_NEXT_TURN})", values)
+    return run_id
+
+
+def take(db: sqlite3.Connection, run_id: str, owner: str, device: str | None) -> None:
+    """Make `owner` the one who runs it."""
+    now = time.time()
+    _set(db, run_id, {"status": "running", "owner": owner, "device": device, "started_at": now, "heartbeat_at": now})
+
+
+def ask(db: sqlite3.Connection, run_id: str, what: str) -> None:
+    """RunStore.request within a transaction of the caller."""
+    row = _row(db, run_id)
+    if row["status"] == "queued" and what == "stop":
+        _set(db, run_id, {"status": "stopped", "ended_at": time.time()})
+    elif row["status"] != "running":
+        raise RunError(f"{row['name']} is {row['status']}, so it cannot {what}. Only a running run can.")
+    elif row["requested"] != "stop":
+        _set(db, run_id, {"requested": what})
+
+
+def revive(db: sqlite3.Connection, run_id: str) -> None:
+    """RunStore.requeue within a transaction of the caller."""
+    row = _row(db, run_id)
+    if row["status"] not in RESUMABLE:
+        raise RunError(f"{row['name']} is {row['status']}. Only a stopped, interrupted or failed run can be resumed.")
+    from_json(row["config"])  # a config of another version is refused by name, never half used
+    cleared = dict.fromkeys(("ended_at", "error", "requested", "summary", "device", "owner", "started_at", "heartbeat_at"))
+    _set(db, run_id, {**cleared, "progress": "{}", "status": "queued"})
+    db.execute(f"UPDATE runs SET turn = {_NEXT_TURN} WHERE id = ?", (run_id,))
+
+
+def drop(db: sqlite3.Connection, run_id: str) -> None:
+    """Forget a run within a transaction of the caller, who removes its folder afterwards; RunError while it is running."""
+    row = _row(db, run_id)
+    if row["status"] == "running":
+        raise RunError(f"{row['name']} is running. Stop it first, then delete it.")
+    db.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+
+
+def one_line(text: str) -> str:
+    """What a person typed, on one line and of bearable length."""
+    return " ".join(text.encode("utf-8", "replace").decode().split())[:200]
+
+
+def _row(db: sqlite3.Connection, run_id: str) -> sqlite3.Row:
+    row = db.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise RunError(f"There is no run {run_id[:60]!r} in this workspace; it may have been deleted.")
+    return row
+
+
+def _interrupt_orphans(db: sqlite3.Connection) -> int:
+    rows = db.execute("SELECT id, owner FROM runs WHERE status = 'running'").fetchall()
+    orphans = [row["id"] for row in rows if not alive(row["owner"] or "")]
+    for run_id in orphans:
+        _set(db, run_id, {"status": "interrupted", "error": INTERRUPTED, **_let_go()})
+    return len(orphans)
+
+
+def _refuse_unplaceable(db: sqlite3.Connection, announced: list[str]) -> None:
+    """Fail queued runs that wait for a device this machine does not have."""
+    if not announced:
+        return
+    placeable = ["auto", *announced, *(device.partition(":")[0] for device in announced)]
+    rows = db.execute(f"SELECT id, wanted FROM runs WHERE status = 'queued' AND wanted NOT IN ({_marks(placeable)})", placeable)
+    for row in rows.fetchall():
+        sentence = f"There is no device {row['wanted']!r} on this machine. Choose auto or one of: {', '.join(announced)}."
+        _set(db, row["id"], {"status": "failed", "error": sentence, "ended_at": time.time()})
+
+
+def _let_go() -> Json:
+    return {"ended_at": time.time(), "owner": None, "requested": None}
+
+
+def _set(db: sqlite3.Connection, run_id: str, values: Json) -> None:
+    assignments = ", ".join(f"{column} = ?" for column in values)
+    db.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*values.values(), run_id))
+
+
+def _marks(values: list[str]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,230 @@
+"""The child: does runs and jobs away from the server, told by commands, telling by events (both JSON objects, one a line).
+
+Commands: {"do": "run", "run", "device"} | {"do": "job", "kind", "arguments"} | {"do": "stop" | "pause" | "resume" | "cancel"}.
+Every piece of work ends with an event "done" or "error". Not here: the list of runs is only read, never written.
+"""
+
+import errno
+import faulthandler
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import astuple, dataclass
+from importlib import import_module
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TextIO
+
+from engine.devices import is_out_of_memory, release_memory
+from engine.errors import EngineError
+from engine.store.database import Json
+from engine.store.run_store import RunStore
+from engine.workspace import Workspace, open_workspace
+
+Commands = SimpleQueue[Json | None]
+"""What the child is told; None: nobody needs it any more."""
+Emit = Callable[[Json], None]
+_NICE = 19
+_GROUP_PRIORITY = Path("/proc/self/autogroup")
+_DISK_FULL_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """Names of the modules that do the work: execute and conclude, TASKS, and what devices there are."""
+
+    executor: str = "engine.runs.pipeline"
+    tasks: str = "engine.jobs.tasks"
+    devices: str = "engine.devices"
+
+
+class Leave(Exception):
+    """Nobody needs the child any more."""
+
+
+def main(root: str, wiring: Wiring) -> None:
+    """The child as a process: commands on stdin, events on stdout, end of file ends it at once."""
+    _give_way()
+    faulthandler.enable()
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)  # whatever else prints, natively or not, must not mix with the events
+    commands: Commands = SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin, commands), daemon=True).start()
+    serve(open_workspace(root), commands, lambda event: print(json.dumps(event), file=events, flush=True), wiring)
+
+
+def _give_way() -> None:
+    """Pages stay quick while training takes what is left.
+
+    Linux may share cores between sessions first (sched_autogroup, man 7 sched): the child leads one, and its niceness alone would
+    only order its own threads.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            _GROUP_PRIORITY.write_text(str(_NICE))
+
+
+def serve(workspace: Workspace, commands: Commands, emit: Emit, wiring: Wiring) -> None:
+    """Say hello, then do one piece of work after the other until nobody needs the child any more."""
+    emit({"event": "hello", "pid": os.getpid(), "devices": _devices(wiring)})
+    while (command := commands.get()) is not None:
+        try:
+            if command["do"] == "run":
+                emit(_run(workspace, command, _Valve(commands, emit), wiring))
+            elif command["do"] == "job":
+                emit(_job(workspace, command, _Valve(commands, emit), wiring))
+        except Leave:
+            return
+        release_memory()  # other processes use the same device, and what the next run takes is measured
+
+
+def write_log(workspace: Workspace, run_id: str, text: str) -> None:
+    """Append lines to the run's log.txt, each with the local time. A log that cannot be written ends nothing."""
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        workspace.run(run_id).mkdir(parents=True, exist_ok=True)
+        with open(workspace.run(run_id) / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as log:
+            log.writelines(f"{stamp} {line}\n" for line in text.splitlines())
+    except OSError as error:
+        print(f"log.txt of {run_id}: {error}", file=sys.stderr)
+
+
+class _Valve:
+    """Lets events through until somebody asks to stop; holds them while somebody wants a pause."""
+
+    def __init__(self, commands: Commands, emit: Emit) -> None:
+        self._commands, self._emit = commands, emit
+        self.stopped = False
+
+    def pass_on(self, events: Iterator[Json], seen: Emit) -> None:
+        """Pull `events` to their end, or to a stop. An event that is not pulled is work that is not done: that is the pause."""
+        with closing(events):  # type: ignore[type-var]  # work is a generator
+            for event in events:
+                self.let_through(event, seen)
+                if self._asked():
+                    return
+
+    def let_through(self, event: Json, seen: Emit) -> None:
+        seen(event)
+        self._emit(event)
+
+    def _asked(self) -> bool:
+        paused = False
+        while not self.stopped:
+            try:
+                command = self._commands.get(block=paused)
+            except Empty:
+                break
+            if command is None:
+                raise Leave
+            if command["do"] in ("stop", "cancel"):
+                self.stopped = True
+            elif command["do"] in ("pause", "resume"):
+                paused = command["do"] == "pause"
+                self._emit({"event": "progress", "paused": paused})
+        return self.stopped
+
+
+def _run(workspace: Workspace, command: Json, valve: _Valve, wiring: Wiring) -> Json:
+    """Execute one run, conclude it when it was stopped, and return the event that ends it."""
+    run_id = command["run"]
+
+    def log(event: Json) -> None:
+        if line := _log_line(event):
+            write_log(workspace, run_id, line)
+
+    try:
+        work = import_module(wiring.executor)
+        run = RunStore(workspace).get(run_id)
+        write_log(workspace, run_id, f"{run.name} begins on {command['device']}.")
+        valve.pass_on(work.execute(run, workspace, device=command["device"]), log)
+        if valve.stopped and any((workspace.run(run_id) / name).is_file() for name in ("best.safetensors", "checkpoint.pt")):
+            write_log(workspace, run_id, "Stopped. Predicting with the best weights so far.")
+            for event in work.conclude(run, workspace, device=command["device"]):
+                valve.let_through(event, log)
+    except Leave:
+        write_log(workspace, run_id, "Interrupted: Thaw is closing.")
+        raise
+    except Exception as error:
+        event = error_event(error, workspace)
+        write_log(workspace, run_id, f"{event['message']}\n{event['traceback']}")
+        return event
+    write_log(workspace, run_id, "Stopped." if valve.stopped else "Finished.")
+    return {"event": "done", "stopped": valve.stopped}
+
+
+def _job(workspace: Workspace, command: Json, valve: _Valve, wiring: Wiring) -> Json:
+    try:
+        tasks = import_module(wiring.tasks).TASKS
+        if command["kind"] not in tasks:
+            raise EngineError(f"There is no kind of job called {command['kind']!r}. Known: {', '.join(sorted(tasks))}.")
+        valve.pass_on(tasks[command["kind"]](workspace, command["arguments"]), lambda event: None)
+    except Leave:
+        raise
+    except Exception as error:
+        event = error_event(error, workspace, details="The terminal that runs Thaw shows the details.")
+        if not event["healthy"]:
+            print(event["traceback"], file=sys.stderr, flush=True)
+        return event
+    return {"event": "done", "stopped": valve.stopped}
+
+
+def error_event(error: Exception, workspace: Workspace, details: str = "The log has the details.") -> Json:
+    """What a person is told, what the log keeps, and whether the child may be trusted with more work (`healthy`)."""
+    told = "".join(traceback.format_exception(error))
+    return {"event": "error", "message": _sentence(error, workspace, details), "traceback": told, "healthy": isinstance(error, EngineError)}
+
+
+def _sentence(error: Exception, workspace: Workspace, details: str) -> str:
+    if isinstance(error, EngineError):
+        return str(error)
+    if is_out_of_memory(error):
+        return "There was not enough memory. Choose a smaller batch size, a smaller image size or a smaller backbone, and start again."
+    free = shutil.disk_usage(workspace.root).free
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or (isinstance(error, OSError | RuntimeError) and free < _DISK_FULL_BYTES):  # torch reports a full disk as "unexpected pos"
+        return f"The disk is full: {free >> 20} MB are free in {workspace.root}. Make room and resume."
+    summary = " ".join(str(error).split())[:300]
+    return f"Thaw hit a defect: {type(error).__name__}: {summary}. {details}"
+
+
+def _log_line(event: Json) -> str:
+    match event["event"]:
+        case "note":
+            return event["text"]
+        case "epoch":
+            numbers = [f"{name} {event[name]:.4f}" for name in ("train_loss", "val_loss", "val_accuracy") if event.get(name) is not None]
+            return f"Epoch {event['epoch']} of {event['epochs']}: {', '.join(numbers)}{' (best so far)' if event.get('best') else ''}"
+    return ""
+
+
+def _devices(wiring: Wiring) -> list[Json]:
+    try:
+        devices = import_module(wiring.devices)
+        devices.set_threads()
+        return list(devices.available())
+    except Exception as error:  # a torch that cannot be loaded must be said on the page, not end the worker
+        return [{"device": "cpu", "name": "CPU", "memory_bytes": 0, "why": f"PyTorch cannot be loaded: {error}"}]
+
+
+def _listen(stdin: TextIO, commands: Commands) -> None:
+    """The death pact: end of file means that the server is gone, however it went."""
+    for line in stdin:
+        commands.put(json.loads(line))
+    os._exit(0)
+
+
+def arguments(workspace: Workspace, wiring: Wiring) -> list[str]:
+    """The command line that starts this file as a process."""
+    return [sys.executable, "-m", "engine.work.child", str(workspace.root), *astuple(wiring)]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Wiring(executor=sys.argv[2], tasks=sys.argv[3], devices=sys.argv[4]))

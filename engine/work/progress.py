@@ -1,0 +1,56 @@
+"""Progress: work that reports through a callback, driven as a generator of events.
+
+Closing the generator cancels: the next report raises Cancelled inside the work, which cleans up and ends.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+from engine.errors import EngineError
+from engine.store.database import Json
+
+Result = TypeVar("Result")
+Report = Callable[[str, int, int], None]
+"""report(stage, done, total)"""
+
+
+class Cancelled(EngineError):
+    """The person who asked for this work has withdrawn the wish."""
+
+
+def reported(work: Callable[[Report], Result]) -> Generator[Json, None, Result]:
+    """Run `work(report)` in a thread, yield a progress event for each report, return its result or raise its error."""
+    events: queue.Queue[Json | None] = queue.Queue(maxsize=100)
+    cancelled = threading.Event()
+    outcome: list[Result] = []
+    failure: list[BaseException] = []
+
+    def report(stage: str, done: int, total: int) -> None:
+        if cancelled.is_set():
+            raise Cancelled("Cancelled.")
+        events.put({"event": "progress", "stage": stage, "done": done, "total": total})
+
+    def run() -> None:
+        try:
+            outcome.append(work(report))
+        except BaseException as error:  # carried to the caller's thread and raised there
+            failure.append(error)
+        events.put(None)
+
+    thread = threading.Thread(target=run, name="reported work", daemon=True)
+    thread.start()
+    ended = False
+    try:
+        while (event := events.get()) is not None:
+            yield event
+        ended = True
+    finally:
+        cancelled.set()
+        while not ended and events.get() is not None:
+            pass  # make room, so that the work meets its next report
+        thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]

@@ -1,0 +1,146 @@
+"""The supervisor's end of a child: start it, tell it, hear it, know how it died. As a process, or as a thread for tests.
+
+Not here: what is told and what is made of the answers (worker), and the child's own side (child).
+"""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, Protocol
+
+from engine.store.database import Json
+from engine.work.child import Commands, Wiring, arguments, serve
+from engine.workspace import Workspace
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_CAUSES = {
+    signal.SIGKILL: "was killed by the system (signal 9): probably out of memory. Close other programs or choose a smaller batch size",
+    signal.SIGBUS: "was ended by signal 7 (SIGBUS): probably no room left on the disk or in shared memory. Make room",
+    signal.SIGTERM: "was ended from outside (signal 15)",
+}
+
+
+class ChildDied(Exception):
+    """The child is gone; str(error) is a sentence with the probable cause."""
+
+
+class Child(Protocol):
+    """What a supervisor needs of a child, however it runs."""
+
+    def send(self, command: Json) -> None: ...
+    def next_event(self, timeout: float) -> Json | None: ...
+    def alive(self) -> bool: ...
+    def close(self, patience: float) -> None: ...
+
+
+def start_child(workspace: Workspace, wiring: Wiring) -> Child:
+    """A child as $THAW_ISOLATION says: "process" (the default: a crash ends the child only) or "thread"."""
+    isolation = os.environ.get("THAW_ISOLATION") or "process"
+    return ThreadChild(workspace, wiring) if isolation == "thread" else ProcessChild(workspace, wiring)
+
+
+class ProcessChild:
+    """A child process in a session of its own, so that Ctrl+C in the terminal reaches the server first."""
+
+    def __init__(self, workspace: Workspace, wiring: Wiring) -> None:
+        self._process = subprocess.Popen(
+            arguments(workspace, wiring),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            cwd=_PROJECT,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._stdin, self._events = self._process.stdin, SimpleQueue[Json | None]()
+        self._reader = threading.Thread(target=_pump, args=(self._process.stdout, self._events), daemon=True)
+        self._reader.start()
+
+    def send(self, command: Json) -> None:
+        """Tell the child something; when it is gone, `next_event` is what says so."""
+        with suppress(OSError):
+            self._stdin.write(json.dumps(command) + "\n")
+            self._stdin.flush()
+
+    def next_event(self, timeout: float) -> Json | None:
+        """The next event, or None when there was none for `timeout` seconds; ChildDied after the last one."""
+        return _next(self._events, timeout, self._how_it_died)
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def close(self, patience: float) -> None:
+        """End of file asks it to go; whoever stays longer than `patience` seconds is killed."""
+        with suppress(OSError):
+            self._stdin.close()
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+
+    def _how_it_died(self) -> str:
+        code = self._process.wait()
+        if code >= 0:
+            return f"The process that did the work ended by itself (exit status {code}); its output says why."
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+        cause = _CAUSES.get(-code) or f"was ended by signal {-code} ({name}): a fault in native code"  # type: ignore[call-overload]
+        return f"The process that did the work {cause}. What was saved before is kept."
+
+
+class ThreadChild:
+    """The same loop in a thread: quick to start and easy to debug, but a crash takes the server along."""
+
+    def __init__(self, workspace: Workspace, wiring: Wiring) -> None:
+        self._commands: Commands = SimpleQueue()
+        self._events: SimpleQueue[Json | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, args=(workspace, wiring), daemon=True)
+        self._thread.start()
+
+    def send(self, command: Json) -> None:
+        self._commands.put(json.loads(json.dumps(command)))
+
+    def next_event(self, timeout: float) -> Json | None:
+        return _next(self._events, timeout, lambda: "The thread that did the work ended.")
+
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def close(self, patience: float) -> None:
+        self._commands.put(None)
+        self._thread.join(patience)
+
+    def _serve(self, workspace: Workspace, wiring: Wiring) -> None:
+        try:
+            serve(workspace, self._commands, lambda event: self._events.put(json.loads(json.dumps(event))), wiring)
+        finally:
+            self._events.put(None)
+
+
+def _next(events: "SimpleQueue[Json | None]", timeout: float, how_it_died: Callable[[], str]) -> Json | None:
+    try:
+        event = events.get(timeout=timeout)
+    except Empty:
+        return None
+    if event is None:
+        events.put(None)  # whoever asks again hears it again
+        raise ChildDied(how_it_died())
+    return event
+
+
+def _pump(stdout: IO[str], events: "SimpleQueue[Json | None]") -> None:
+    """Move lines to the queue as they come. A line that was cut off by a death is no event."""
+    with stdout:
+        for line in stdout:
+            try:
+                events.put(json.loads(line))
+            except ValueError:
+                continue
+    events.put(None)

@@ -1,0 +1,141 @@
+"""Workers: the threads that see to it that runs and jobs get done: one clerk for jobs, one trainer per device.
+
+Not here: driving a child through one piece of work (supervisor), and the work itself (pipeline, tasks).
+"""
+
+import atexit
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from engine.store import job_store, run_store
+from engine.work.child import Wiring
+from engine.work.conversation import POLL_SECONDS, Seat
+from engine.work.supervisor import Supervisor
+from engine.work.transport import ChildDied
+from engine.workspace import Workspace
+
+_SWEEP_SECONDS = 10.0
+_LOG = logging.getLogger("thaw.worker")
+
+
+def start(workspace: Workspace, wiring: Wiring | None = None) -> "Workers":
+    """The workers of this workspace in this process, started by whoever asks first. Cheap to call again."""
+    registry = _registry()
+    with registry.lock:
+        workers = registry.by_root.get(workspace.root)
+        if workers is None or workers.stopped:
+            workers = registry.by_root[workspace.root] = Workers(workspace, wiring or Wiring())
+        return workers
+
+
+class Workers:
+    """The threads of one workspace. Threads are daemons: they never keep a server from ending, and children notice that."""
+
+    def __init__(self, workspace: Workspace, wiring: Wiring) -> None:
+        self._workspace, self._wiring = workspace, wiring
+        self._runs, self._jobs = run_store.RunStore(workspace), job_store.JobStore(workspace)
+        self._leaving = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._begin("clerk", self._clerk)
+        atexit.register(self.stop)
+
+    @property
+    def stopped(self) -> bool:
+        return self._leaving.is_set()
+
+    def stop(self, patience: float = 15.0) -> None:
+        """End all children; what they were at becomes interrupted and can be resumed. Waits until that is written down."""
+        self._leaving.set()
+        deadline = time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        atexit.unregister(self.stop)
+
+    def wait(self) -> None:
+        """Block until somebody stops the workers: for a worker without a dashboard."""
+        self._leaving.wait()
+
+    def _begin(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=f"thaw-{name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _clerk(self) -> None:
+        supervisor = Supervisor(self._workspace, self._wiring, self._leaving)
+        swept = -_SWEEP_SECONDS
+
+        def once() -> bool:
+            nonlocal swept
+            if time.monotonic() - swept >= _SWEEP_SECONDS:  # a command line beside us may have been killed
+                swept = time.monotonic()
+                self._runs.sweep()
+                self._jobs.sweep()
+            if len(self._threads) == 1:
+                self._hire(supervisor.seat)
+            job = self._jobs.claim(supervisor.owner)
+            if job is not None:
+                supervisor.do_job(job)
+            return job is not None
+
+        self._repeat(once, supervisor.seat)
+
+    def _hire(self, seat: Seat) -> None:
+        """Ask the child what devices there are, tell everyone, and start a trainer for each."""
+        try:
+            seat.child()
+            devices = seat.devices
+        except ChildDied as death:
+            seat.dismiss()
+            if self._leaving.is_set():
+                return
+            devices = [{"device": "cpu", "name": "CPU", "memory_bytes": 0, "why": str(death)}]
+        self._runs.announce(devices)
+        for about in devices:
+            self._begin(about["device"], partial(self._trainer, about["device"], warm=about is devices[0]))
+
+    def _trainer(self, device: str, *, warm: bool) -> None:
+        supervisor = Supervisor(self._workspace, self._wiring, self._leaving)
+
+        def once() -> bool:
+            if warm:  # where most runs go; the others cost no memory before they are used
+                supervisor.seat.warm()
+            claimed = self._runs.claim(device, supervisor.owner)
+            if claimed is not None:
+                supervisor.do_run(claimed, device)
+            return claimed is not None
+
+        self._repeat(once, supervisor.seat)
+
+    def _repeat(self, once: Callable[[], bool], seat: Seat) -> None:
+        """Do `once` until leaving, resting when there was nothing to do. A fault in it is logged and never ends the thread."""
+        try:
+            while not self._leaving.is_set():
+                try:
+                    busy = once()
+                except Exception:
+                    _LOG.exception("The worker hit a fault and goes on")
+                    busy = False
+                if not busy:
+                    self._leaving.wait(POLL_SECONDS)
+        finally:
+            seat.dismiss()
+
+
+class _Registry(ModuleType):
+    """Lives in sys.modules, so that reloading this file, as a dashboard may, starts no second set of workers."""
+
+    def __init__(self) -> None:
+        super().__init__("thaw_workers")
+        self.lock = threading.Lock()
+        self.by_root: dict[Path, Workers] = {}
+
+
+def _registry() -> _Registry:
+    return cast(_Registry, sys.modules.setdefault("thaw_workers", _Registry()))

@@ -1,0 +1,186 @@
+"""Routes: what the browser asks for outside the pages: streamed uploads, thumbnails, images, downloads.
+
+Every path is found by an id or an index of ours; a name that a person chose is never part of one. The gate in front of
+every route refuses foreign hosts and foreign pages, and turns an EngineError into its sentence.
+"""
+
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engine.data import uploads
+from engine.data.dataset import Dataset, Image, open_dataset
+from engine.errors import DatasetError, EngineError, RunError
+from engine.jobs import heat_map_files
+from engine.workspace import checked_id, open_workspace
+
+# What a decoder of ours wrote into the extension decides the type; the content never does.
+_IMAGE_TYPES = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "bmp": "image/bmp",
+    "tif": "image/tiff",
+    "tiff": "image/tiff",
+}
+_DOWNLOADS = {
+    "result.csv": "text/csv; charset=utf-8",
+    "predictions.csv": "text/csv; charset=utf-8",
+    "audit.csv": "text/csv; charset=utf-8",
+    "history.csv": "text/csv; charset=utf-8",
+    "config.json": "application/json",
+    "classes.json": "application/json",
+    "metrics.json": "application/json",
+    "best.safetensors": "application/octet-stream",
+    "export.zip": "application/zip",
+    "log.txt": "text/plain; charset=utf-8",
+}
+_LASTING = {"Cache-Control": "private, max-age=31536000, immutable"}  # ids are never used twice
+_FRESH = {"Cache-Control": "no-store"}
+_SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+
+
+async def receive_upload(request: Request) -> Response:
+    """Write one file of an upload to disk as it arrives; the server's memory holds one chunk of it."""
+    upload, query = request.path_params["upload"], request.query_params
+    receiver = uploads.Receiver(open_workspace(), upload, query.get("token", ""), query.get("name", ""))
+    try:
+        async for chunk in request.stream():
+            receiver.write(chunk)
+        return JSONResponse({"bytes": receiver.close().bytes})
+    except ClientDisconnect:  # cancelled in the browser, or the tab was closed: nobody reads this answer
+        return _sentence("The upload was cancelled.", 400)
+    finally:
+        receiver.abort()  # whatever broke off leaves nothing behind; a file that is closed stays
+
+
+def thumbnail(request: Request) -> Response:
+    dataset, image = _image(request)
+    return _file(dataset.thumbnail_path(image), "image/jpeg", _LASTING)
+
+
+def image(request: Request) -> Response:
+    """The original bytes, under a fixed image type; nosniff and a sandbox keep them from being anything else."""
+    dataset, found = _image(request)
+    path = dataset.image_path(found)
+    return _file(path, _IMAGE_TYPES.get(path.suffix[1:].lower(), "application/octet-stream"), _LASTING)
+
+
+def prediction_thumbnail(request: Request) -> Response:
+    """A thumbnail of one newly predicted image."""
+    return _file(_predictions_folder(request) / "thumbs" / f"{request.path_params['row']}.jpg", "image/jpeg", _LASTING)
+
+
+def prediction_result(request: Request) -> Response:
+    path = _predictions_folder(request) / "result.csv"
+    return _file(path, _DOWNLOADS["result.csv"], _FRESH, f"{request.path_params['predictions']}-result.csv")
+
+
+def explanation(request: Request) -> Response:
+    """One picture of what a run looked at."""
+    names = request.path_params
+    return _file(heat_map_files.picture_path(open_workspace(), names["run"], names["name"], names["picture"]), "image/png", _LASTING)
+
+
+def run_file(request: Request) -> Response:
+    run, name = request.path_params["run"], request.path_params["file"]
+    if name not in _DOWNLOADS:
+        raise RunError(f"A run has no file of that name to download. There are {', '.join(sorted(_DOWNLOADS))}.")
+    return _file(open_workspace().run(run) / name, _DOWNLOADS[name], _FRESH, f"{run}-{name}")
+
+
+def comparison_file(request: Request) -> Response:
+    """One of the files of a comparison, made for this request."""
+    from pages.ui.compare import downloads  # here, or the server would load all statistics before its first page
+
+    comparison, name = request.path_params["comparison"], request.path_params["file"]
+    made = downloads.content(open_workspace(), checked_id(comparison), name)
+    disposition = {"Content-Disposition": f'attachment; filename="{comparison}-{name}"'}
+    return Response(made, media_type=downloads.FILES[name][1], headers=_SAFE | _FRESH | disposition)
+
+
+class Gate:
+    """In front of a route: only this site's own pages get through, and errors leave as one sentence."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        if refusal := _refusal(request):
+            await _sentence(refusal, 403)(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        except EngineError as error:
+            status = 400 if request.method == "PUT" else 404
+            await _sentence(str(error), status)(scope, receive, send)
+
+
+def _refusal(request: Request) -> str:
+    host = request.headers.get("host", "")
+    allowed = st.get_option("server.allowedHosts") or []
+    if allowed and "*" not in allowed and _host_name(host) not in {name.lower() for name in allowed}:
+        return "This host name is not in server.allowedHosts of .streamlit/config.toml."
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != host:
+        return "Another site may not use these addresses."
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        return "Another site may not use these addresses."
+    return ""
+
+
+def _host_name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _image(request: Request) -> tuple[Dataset, Image]:
+    dataset = open_dataset(open_workspace(), checked_id(request.path_params["dataset"]))
+    index = request.path_params["index"]
+    if not 0 <= index < len(dataset.images):
+        raise DatasetError(f"The dataset {dataset.id} has no image {index}.")
+    return dataset, dataset.images[index]
+
+
+def _predictions_folder(request: Request) -> Path:
+    run, predictions = request.path_params["run"], request.path_params["predictions"]
+    return open_workspace().run(run) / "predictions" / checked_id(predictions)
+
+
+def _file(path: Path, media_type: str, caching: dict[str, str], download: str | None = None) -> Response:
+    if not path.is_file():
+        raise EngineError("This file is not there (any more). Reload the page.")
+    return FileResponse(path, media_type=media_type, headers=_SAFE | caching, filename=download)
+
+
+def _sentence(text: str, status: int) -> Response:
+    body = json.dumps({"error": text}, ensure_ascii=False)
+    return Response(body, status, media_type="application/json", headers=_SAFE | _FRESH)
+
+
+def _route(path: str, endpoint: object, method: str = "GET") -> Route:
+    return Route(path, endpoint, methods=[method], middleware=[Middleware(Gate)])  # type: ignore[arg-type]
+
+
+ROUTES = [
+    _route("/api/uploads/{upload}", receive_upload, "PUT"),
+    _route("/api/thumbnails/{dataset}/{index:int}", thumbnail),
+    _route("/api/images/{dataset}/{index:int}", image),
+    _route("/api/predictions/{run}/{predictions}/result.csv", prediction_result),
+    _route("/api/predictions/{run}/{predictions}/{row:int}", prediction_thumbnail),
+    _route("/api/explanations/{run}/{name}/{picture}.png", explanation),
+    _route("/api/runs/{run}/{file}", run_file),
+    _route("/api/comparisons/{comparison}/{file}", comparison_file),
+]

@@ -1,0 +1,182 @@
+"""The block strip: a backbone from image to head, and in which phase which part of every block trains.
+
+Plain HTML: training blocks are solid, frozen ones hatched, so that it reads without colour. Not here: what a strategy chooses.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+from engine.models.outline import BlockOutline, Outline
+from engine.training.freezing import FreezePlan, Phase
+from pages.ui import palette
+
+STYLE = f"<style>{(Path(__file__).parent / 'block_strip.css').read_text()}</style>"
+
+
+class Staged(Protocol):
+    """Anything that belongs to a stage of a backbone."""
+
+    @property
+    def stage(self) -> str: ...
+
+
+Member = TypeVar("Member", bound=Staged)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StripBlock:
+    """One block as it is drawn."""
+
+    name: str
+    stage: str
+    size: int
+    """Number of values in the block."""
+    trained: tuple[int, ...]
+    """How many of them train, per phase."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """Every block in forward order, and how many epochs each phase lasts."""
+
+    blocks: tuple[StripBlock, ...]
+    epochs: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(block.size for block in self.blocks)
+
+    def trained(self, phase: int) -> int:
+        return sum(block.trained[phase] for block in self.blocks)
+
+
+def of_plan(outline: Outline, plan: FreezePlan) -> Strip:
+    """What `plan` will train, before anything has started."""
+    blocks = tuple(
+        StripBlock(name=b.name, stage=b.stage, size=b.size, trained=tuple(_trained(b, phase) for phase in plan.phases))
+        for b in outline.blocks
+    )
+    return Strip(blocks=blocks, epochs=tuple(phase.epochs for phase in plan.phases))
+
+
+def of_started(event: Mapping[str, object]) -> Strip:
+    """What a run said it trains, from the event `started` that it left in the store."""
+    raw = cast(Sequence[Mapping], event.get("blocks") or ())
+    phases = cast(Sequence[Mapping], event.get("phases") or ())
+    blocks = tuple(
+        StripBlock(
+            name=str(b["name"]), stage=str(b["stage"]), size=int(b["size"]), trained=tuple(b["size"] if on else 0 for on in b["trains"])
+        )
+        for b in raw
+    )
+    return Strip(blocks=blocks, epochs=tuple(int(phase["epochs"]) for phase in phases))
+
+
+def amount(number: int) -> str:
+    """A number of parameters as papers write it: `513`, `5.1 k`, `11.2 M`."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= 0.9995 * size:
+            return f"{number / size:.3g} {unit}" if number < 99.95 * size else f"{number / size:.0f} {unit}"
+    return str(number)
+
+
+def sentence(strip: Strip, phase: int = 0, total: int | None = None) -> str:
+    """`Trains 2 of 10 blocks: 8.4 M of 11.2 M parameters (75 %).` `total`: what trains when the run counted it itself."""
+    blocks = sum(1 for block in strip.blocks if block.trained[phase])
+    trained = strip.trained(phase) if total is None else total
+    share = f"{amount(trained)} of {amount(strip.size)} parameters ({_percent(trained, strip.size)})"
+    if trained == strip.size:
+        return f"Trains all {len(strip.blocks)} blocks: {amount(trained)} parameters."
+    return f"Trains {blocks} of {len(strip.blocks)} blocks: {share}."
+
+
+def draw(strip: Strip, *, title: str = "", active: int | None = None, total: int | None = None) -> str:
+    """HTML for st.html; `active` is the phase that runs now, `title` may come from a user."""
+    if not strip.blocks or not strip.epochs:
+        return ""
+    said = " ".join(_phase_sentence(strip, phase, total) for phase in range(len(strip.epochs)))
+    rows = "".join(_row(strip, phase, active) for phase in range(len(strip.epochs)))
+    heading = f"<b>{escape(title)}.</b> " if title else ""
+    return (
+        f"{STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(said, quote=True)}'>"
+        f"<figcaption>{heading}{escape(said if len(strip.epochs) <= 3 else _many(strip))}</figcaption>{rows}{_names(strip)}</figure>"
+    )
+
+
+def legend() -> str:
+    """What solid and hatched mean; once on a page, beside the strips."""
+    return (
+        f"{STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'><span><i class='b on'></i>trains</span>"
+        "<span><i class='b'></i>frozen</span><span>left: image side, right: head</span></div>"
+    )
+
+
+def by_stage(blocks: Sequence[Member]) -> list[list[Member]]:
+    """The blocks as they are drawn together, in forward order."""
+    return [list(members) for _, members in groupby(blocks, key=lambda block: block.stage)]
+
+
+def width(blocks: Sequence[Staged]) -> str:
+    """Long stages get more room, but less than their share, so that the name of a single block still fits."""
+    return f"{0.8 + len(blocks) ** 0.75:.2f}"
+
+
+def _trained(block: BlockOutline, phase: Phase) -> int:
+    chosen = set(phase.parameters)
+    return sum(parameter.size for parameter in block.parameters if parameter.name in chosen)
+
+
+def _percent(part: int, whole: int) -> str:
+    share = 100 * part / max(1, whole)
+    return f"{share:.0f} %" if share >= 10 else f"{share:.1f} %" if share >= 0.1 else f"{share:.2g} %"
+
+
+def _phase_sentence(strip: Strip, phase: int, total: int | None) -> str:
+    if len(strip.epochs) == 1:
+        return sentence(strip, phase, total)
+    epochs = strip.epochs[phase]
+    return f"Phase {phase + 1} ({epochs} {'epoch' if epochs == 1 else 'epochs'}): {_inside(sentence(strip, phase))}"
+
+
+def _inside(said: str) -> str:
+    return said[0].lower() + said[1:]
+
+
+def _many(strip: Strip) -> str:
+    most = max(range(len(strip.epochs)), key=strip.trained)
+    return f"{len(strip.epochs)} phases over {sum(strip.epochs)} epochs. At most: {_inside(sentence(strip, most))}"
+
+
+def _row(strip: Strip, phase: int, active: int | None) -> str:
+    stages = "".join(
+        f"<div class='s' style='flex-grow:{width(blocks)}'>{''.join(_block(block, phase) for block in blocks)}</div>"
+        for blocks in by_stage(strip.blocks)
+    )
+    several = len(strip.epochs) > 1
+    mark = f"<span class='p'>{'▶ ' if phase == active else ''}{phase + 1}</span>" if several else ""
+    kind = ("thin " if several else "") + ("now" if phase == active else "later" if active is not None and several else "")
+    return f"<div class='r {kind}'>{mark}{stages}</div>"
+
+
+def _block(block: StripBlock, phase: int) -> str:
+    trained = block.trained[phase]
+    state = "frozen" if not trained else "trains" if trained == block.size else f"{amount(trained)} of them train"
+    said = escape(f"{block.name}: {amount(block.size)} parameters, {state}", quote=True)
+    # a block that trains a few of its values must still be seen: at least a fifth is filled
+    share = 0 if not trained else max(20, round(100 * trained / max(1, block.size)))
+    return f"<i class='b{' on' if trained else ''}' style='--share:{share}%' title='{said}'></i>"
+
+
+def _names(strip: Strip) -> str:
+    cells = "".join(
+        f"<div class='s' style='flex-grow:{width(blocks)}'><span class='n' title='{escape(blocks[0].stage, quote=True)}'>"
+        f"{escape(blocks[0].stage.rpartition('.')[2])}<br><small>{amount(sum(block.size for block in blocks))}</small></span></div>"
+        for blocks in by_stage(strip.blocks)
+    )
+    spacer = "<span class='p'></span>" if len(strip.epochs) > 1 else ""
+    crowded = " crowded" if len(by_stage(strip.blocks)) > 8 else ""
+    return f"<div class='r names{crowded}' aria-hidden='true'>{spacer}{cells}</div>"

@@ -1,0 +1,209 @@
+"""Flipping: on which test images two strategies disagree: how many for every pair, and the images of one pair.
+
+Of several seeds, what most of them say counts. Not here: one image in large (twofold), whether a difference is chance (the verdict).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine.evaluation.disagreements import flips
+from pages.ui import contrast, palette, text
+from pages.ui.compare import two_answers
+from pages.ui.compare.evidence import Judged, waits
+from pages.ui.gallery import Card, gallery, page_of
+
+PAGE_SIZE = 60
+KINDS = {"first": "Only A is right", "second": "Only B is right", "neither": "Both wrong, differently"}
+NUMBERED = 14
+"""A matrix of more strategies has no figures in its cells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Two strategies, which kind of disagreement, and the true class; None for every class."""
+
+    first: str
+    second: str
+    kind: str
+    truth: str | None = None
+
+
+def pick(judged: Judged, wanted: Wanted) -> np.ndarray:
+    """The places, among the images of `judged`, that show this disagreement: those the two are surest of first."""
+    one, two = judged.arms[wanted.first].votes, judged.arms[wanted.second].votes
+    keep = {
+        "first": one.right & ~two.right,
+        "second": two.right & ~one.right,
+        "neither": ~one.right & ~two.right & (one.guesses != two.guesses),
+    }[wanted.kind]
+    if wanted.truth is not None:
+        keep = keep & (judged.labels == judged.classes.index(wanted.truth))
+    places = np.flatnonzero(keep)
+    return np.asarray(places[np.argsort(-(one.confidence + two.confidence)[places], kind="stable")])
+
+
+def figure(judged: Judged, theme: str = "") -> go.Figure:
+    """Images that the row gets right and the column wrong; customdata of a cell is its two strategies."""
+    labels = list(judged.arms)
+    counts = flips([judged.arms[label].votes.right for label in labels])
+    names = [text.plotly(name) for name in text.distinct(labels, 26)]
+    accent = palette.categorical(theme)[0]
+    side = max(14, min(56, 460 // len(labels)))
+    ramp, most = [(0.0, palette.surface(theme)), (1.0, accent)], max(int(counts.max()), 1)
+    heat = go.Heatmap(z=counts, colorscale=ramp, zmin=0, zmax=most, showscale=False, xgap=2, ygap=2, hoverinfo="skip")
+    drawn = go.Figure([heat, _clickable(counts, names, labels, side)])
+    # Columns go by number: names would need more room than a telephone has.
+    ends = (-0.5, len(labels) - 0.5)  # said, or the squares for clicks would widen them
+    ticks = {"tickvals": list(range(len(labels))), "ticks": "", "showgrid": False, "zeroline": False, "automargin": True}
+    numbers = [str(number) for number in range(1, len(labels) + 1)]
+    drawn.update_xaxes(title="gets wrong", side="top", range=ends, tickangle=0, ticktext=numbers, **ticks)
+    rows = [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
+    drawn.update_yaxes(title="gets right", range=ends[::-1], ticktext=rows, **ticks)
+    if len(labels) <= NUMBERED:
+        drawn.update_layout(annotations=_numbers(counts, theme))
+    return drawn.update_layout(height=max(180, 80 + side * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
+
+
+def show(judged: Judged, *, pictures: bool = True) -> None:
+    """The matrix, the pair chosen by it or by the boxes beside it, and the gallery of that pair while there are `pictures`."""
+    if len(judged.arms) < 2:
+        st.caption(waits(judged, "two strategies have finished"))
+        return
+    labels = list(judged.arms)
+    _start(judged, labels)
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        st.plotly_chart(
+            figure(judged),
+            key="flips",
+            on_select=partial(_show_cell, labels),
+            selection_mode="points",
+            config={"displayModeBar": False},
+            alt="How many images the strategy of the row gets right and that of the column wrong; the boxes choose a pair, too.",
+        )
+        st.caption("Click a cell to see its images, or choose two strategies.")
+    with right:
+        wanted = _boxes(judged, labels)
+    if wanted is None:
+        st.info("Choose two different strategies.", icon=":material/compare_arrows:")
+        return
+    places = pick(judged, wanted)
+    said = f"{text.count(len(places), 'image')} of {len(judged.images):,}"
+    st.caption(said + (". Several seeds of a strategy count as what most of them say." if _several(judged) else "."))
+    if not len(places):
+        st.info("No image fits. The two agree here.", icon=":material/filter_alt_off:")
+        return
+    if pictures:
+        _pictures(judged, wanted, places)
+
+
+def _pictures(judged: Judged, wanted: Wanted, places: np.ndarray) -> None:
+    here = page_of(len(places), PAGE_SIZE, key="page_flips")
+    picked = gallery(
+        [card(judged, wanted, place) for place in places[here]], label="Images they disagree on", key="gallery_flips", side=140
+    )
+    if picked is not None:
+        two_answers.show(judged, wanted.first, wanted.second, places.tolist(), places.tolist().index(int(picked)))
+
+
+def card(judged: Judged, wanted: Wanted, place: int) -> Card:
+    """One image with what the two say of it; the id is its place among the images of `judged`."""
+    one, two = (judged.arms[label].votes for label in (wanted.first, wanted.second))
+    truth = judged.classes[judged.labels[place]]
+    said = [f"{'✓' if votes.right[place] else '✗'} {judged.classes[votes.guesses[place]]}" for votes in (one, two)]
+    words = " and ".join(
+        f"{name} says {judged.classes[votes.guesses[place]]}" for name, votes in ((wanted.first, one), (wanted.second, two))
+    )
+    return Card(
+        id=str(place),
+        src=f"/api/thumbnails/{judged.comparison.dataset}/{judged.images[place]}",
+        title=f"A {said[0]}",
+        note=f"B {said[1]}" + ("" if one.right[place] or two.right[place] else f" · is {truth}"),
+        tone="bad" if wanted.kind == "neither" else "plain",
+        alt=f"{judged.names[place]}: {words}; it is {truth}",
+    )
+
+
+def _boxes(judged: Judged, labels: Sequence[str]) -> Wanted | None:
+    """The keyboard's way to a cell, and what a click on one sets."""
+    names = dict(zip(labels, text.distinct(labels), strict=True))
+    first = st.selectbox("Strategy A", labels, format_func=names.__getitem__, key="flip_first")
+    second = st.selectbox("Strategy B", labels, format_func=names.__getitem__, key="flip_second")
+    if first == second or first is None or second is None:
+        return None
+    counts = {kind: len(pick(judged, Wanted(first=first, second=second, kind=kind))) for kind in KINDS}
+    kind = st.radio("Images", list(KINDS), format_func=lambda kind: f"{KINDS[kind]}: {counts[kind]}", key="flip_kind") or "first"
+    places = pick(judged, Wanted(first=first, second=second, kind=kind))
+    per_class = np.bincount(judged.labels[places], minlength=len(judged.classes))
+    there = [name for name, count in zip(judged.classes, per_class, strict=True) if count]
+    shown = {name: f"{text.plain(name)}: {per_class[judged.classes.index(name)]}" for name in there}
+    if st.session_state.get("flip_truth") not in (None, *there):
+        st.session_state["flip_truth"] = None
+    truth = st.selectbox("True class", there, index=None, placeholder="All", format_func=shown.__getitem__, key="flip_truth")
+    return Wanted(first=first, second=second, kind=kind, truth=truth)
+
+
+def _numbers(counts: np.ndarray, theme: str) -> list[dict[str, object]]:
+    """The counts in their cells, to be given to plotly all at once: one by one it copies all that are there."""
+    most, surface, accent = max(int(counts.max()), 1), palette.surface(theme), palette.categorical(theme)[0]
+    return [
+        {
+            "x": column,
+            "y": row,
+            "text": "–" if row == column else str(count),
+            "showarrow": False,
+            "font": {"color": contrast.on(surface, accent, count / most, theme)},
+        }
+        for (row, column), count in np.ndenumerate(counts)
+    ]
+
+
+def _start(judged: Judged, labels: Sequence[str]) -> None:
+    """At first: the chosen strategy against the one that disagrees with it most. Never a strategy that is gone."""
+    state, found = st.session_state, judged.judgement.verdict
+    if state.get("flip_first") not in labels or state.get("flip_second") not in labels:
+        first = found.chosen if found and found.chosen in labels else labels[0]
+        right = judged.arms[first].votes.right
+        state["flip_first"] = first
+        state["flip_second"] = max(
+            (label for label in labels if label != first), key=lambda label: (right != judged.arms[label].votes.right).sum()
+        )
+    state.setdefault("flip_kind", "first")
+
+
+def _show_cell(labels: Sequence[str]) -> None:
+    """A cell was clicked: its row is right, its column wrong. A click on the cell of before takes plotly's selection away: it
+    means the same pair again, whatever the boxes have chosen since."""
+    state = st.session_state
+    if points := state["flips"]["selection"]["points"]:
+        row, column = points[0]["customdata"]
+        state["flips_cell"] = (labels[row], labels[column])
+    first, second = state.get("flips_cell", ("", ""))
+    if first in labels and second in labels:
+        state.update(flip_first=first, flip_second=second, flip_kind="first", flip_truth=None)
+
+
+def _clickable(counts: np.ndarray, names: Sequence[str], labels: Sequence[str], side: int) -> go.Scatter:
+    """Invisible squares over the heatmap, which itself answers no clicks."""
+    cells = [(row, column) for row in range(len(labels)) for column in range(len(labels)) if row != column]
+    return go.Scatter(
+        x=[column for _, column in cells],
+        y=[row for row, _ in cells],
+        mode="markers",
+        marker={"symbol": "square", "size": side, "opacity": 0},
+        customdata=[list(cell) for cell in cells],
+        hovertext=[f"{text.count(int(counts[r, c]), 'image')}<br><b>{names[r]}</b> right<br><b>{names[c]}</b> wrong" for r, c in cells],
+        hovertemplate="%{hovertext}<extra></extra>",
+        unselected={"marker": {"opacity": 0}},
+        selected={"marker": {"opacity": 0}},
+        showlegend=False,
+    )
+
+
+def _several(judged: Judged) -> bool:
+    return any(arm.votes.seeds > 1 for arm in judged.arms.values())

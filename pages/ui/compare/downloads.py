@@ -1,0 +1,50 @@
+"""Takehome: the files of a comparison: what each holds, the links to them, and what a route answers with.
+
+Not here: making their content (engine.comparisons.tables, report).
+"""
+
+import streamlit as st
+
+from engine.comparisons import tables
+from engine.comparisons.command_lines import command_lines
+from engine.comparisons.comparison_store import ComparisonStore
+from engine.errors import RunError
+from engine.workspace import Workspace
+from pages.ui.compare.evidence import Judged, judged, waits
+from pages.ui.download import download
+
+FILES = {
+    "report.html": ("report.html", "text/html; charset=utf-8", "the verdict, tables and figures in one file that needs no network"),
+    "comparison.csv": ("comparison.csv", "text/csv; charset=utf-8", "one row a run, for a spreadsheet"),
+    "result.csv": ("result.csv", "text/csv; charset=utf-8", "one row an image, with what each strategy says of it"),
+}
+"""Name in the address -> (what the link says, type, what it holds)."""
+
+
+def show(found: Judged) -> None:
+    """The three links, and the command that does it again."""
+    some = bool(found.arms)
+    with st.grid(min_column_width=230):
+        for name, (label, _, about) in FILES.items():
+            with st.container(gap="xsmall"):
+                if some or name != "result.csv":
+                    download(f"Download {label}", f"/api/comparisons/{found.comparison.id}/{name}", key=f"take_{name}")
+                st.caption(f"{label}: {about}." if some or name != "result.csv" else f"{label}: {waits(found, 'a run has finished')}")
+    with st.expander("The same again on the command line", icon=":material/terminal:"):
+        for line in command_lines(found.comparison):
+            st.code(line, language="bash", wrap_lines=True)
+
+
+def content(workspace: Workspace, comparison_id: str, name: str) -> bytes:
+    """The file of that name, made now; RunError when there is no such comparison or file."""
+    if name not in FILES:
+        raise RunError(f"A comparison has no file of that name to download. There are {', '.join(FILES)}.")
+    store = ComparisonStore(workspace)
+    known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    if name == "comparison.csv":
+        return tables.comparison_csv(workspace, known, runs)
+    if name == "result.csv":
+        return tables.result_csv(workspace, known, runs)
+    from pages.ui.compare.report import report  # here, or the server would wait for plotly before its first page
+
+    return report(workspace, judged(workspace, known, runs)).encode("utf-8", "replace")

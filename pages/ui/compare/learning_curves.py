@@ -1,0 +1,193 @@
+"""Spans: learning curves of several strategies over each other, the mean of their seeds with a band from the lowest to the highest.
+
+Not here: the curves of one run (charts).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from statistics import fmean
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine.comparisons.comparison import Comparison
+from engine.comparisons.data_size import whole_labels
+from engine.comparisons.judgement import by_label
+from engine.store.run import Run
+from pages.ui import charts, epochs, palette, text
+from pages.ui.unfreezing import Change, changes
+
+Rows = Sequence[Mapping[str, object]]
+PARTS = {"val": "Validation", "train": "Training"}
+METRICS = {"accuracy": "Accuracy", "loss": "Loss"}
+AXES = {"epoch": "Epochs", "seconds": "Training time"}
+SAID = "The line is the mean of the seeds that reached the epoch, the band reaches from the lowest of them to the highest."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """One strategy: the epochs of each of its runs, and where its phases begin."""
+
+    name: str
+    colour: str
+    dash: str
+    runs: Sequence[Rows]
+    phases: Sequence[Change] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One epoch over all seeds that have reached it."""
+
+    epoch: int
+    at: float
+    mean: float
+    low: float
+    high: float
+
+
+def spans(comparison: Comparison, runs: Sequence[Run], theme: str = "") -> list[Span]:
+    """The strategies of which some epoch has ended, in the order of the table."""
+    arms = by_label(comparison, runs)
+    styles = palette.styles(list(dict.fromkeys([*whole_labels(comparison), *arms])), theme)
+    found = []
+    for label, of in arms.items():
+        rows = [one for run in of if (one := epochs.of(run))]
+        started = next((run.started for run in of if run.started), None) or {}
+        if rows:
+            colour, dash = styles[label]
+            found.append(Span(name=label, colour=colour, dash=dash, runs=rows, phases=changes(started)))
+    return found
+
+
+def points(span: Span, key: str, axis: str) -> list[Point]:
+    """The mean of `key` over the seeds for every epoch; `axis` places it by epoch, or by the mean seconds until its end."""
+    spent = [list(accumulate(float(str(row.get("seconds") or 0)) for row in rows)) for rows in span.runs] if axis == "seconds" else []
+    found = []
+    for turn in range(_longest(span)):
+        values = dict(_values(span, key, turn))
+        if values:
+            x = fmean(spent[run][turn] for run in values) if axis == "seconds" else float(turn + 1)
+            reached = values.values()
+            found.append(Point(epoch=turn + 1, at=x, mean=fmean(reached), low=min(reached), high=max(reached)))
+    return found
+
+
+def _longest(span: Span) -> int:
+    return max((len(rows) for rows in span.runs), default=0)
+
+
+def _values(span: Span, key: str, turn: int) -> list[tuple[int, float]]:
+    """(run, value) of the runs that have ended this epoch, from 0."""
+    return [
+        (run, float(str(rows[turn][key]))) for run, rows in enumerate(span.runs) if len(rows) > turn and rows[turn].get(key) is not None
+    ]
+
+
+def _end(span: Span, key: str) -> float | None:
+    """Where the curve ends; None without a point."""
+    values = next((found for turn in reversed(range(_longest(span))) if (found := _values(span, key, turn))), [])
+    return fmean(value for _, value in values) if values else None
+
+
+def figure(found: Sequence[Span], metric: str, parts: Sequence[str], axis: str, theme: str = "") -> go.Figure:
+    """One line a strategy and part; diamonds mark where a phase begins."""
+    drawn = go.Figure()
+    for part in parts:
+        for span in found:
+            line = points(span, f"{part}_{metric}", axis)
+            if not line:
+                continue
+            if len(span.runs) > 1:
+                drawn.add_trace(_band(line, span.colour))
+            drawn.add_trace(_line(line, span, part, several=len(parts) > 1))
+            if marks := [(point, change) for change in span.phases for point in line if point.epoch == change.epoch]:
+                drawn.add_trace(_marks(marks, span, palette.page(theme)))
+    accuracy = metric == "accuracy"
+    drawn.update_yaxes(
+        tickformat=".0%" if accuracy else None, hoverformat=".1%" if accuracy else ".3f", nticks=6, title=METRICS[metric].lower()
+    )
+    if axis == "seconds":
+        drawn.update_xaxes(title="training time, s", rangemode="tozero")
+    else:
+        last = max((len(rows) for span in found for rows in span.runs), default=1)
+        ticks = {"dtick": 1} if last <= 10 else {"nticks": 8}
+        drawn.update_xaxes(title="epoch", range=[0.8, max(last, 2) + 0.2], tickformat="d", **ticks)
+    return drawn.update_layout(height=330, margin={"l": 0, "r": 8, "t": 8, "b": 0}, showlegend=False)
+
+
+def show(comparison: Comparison, runs: Sequence[Run]) -> None:
+    """The controls, the key and the figure. Containers that are always there: a live page finds its place again."""
+    with st.container(horizontal=True, gap="medium"):
+        metric = st.segmented_control(
+            "Show", list(METRICS), format_func=METRICS.__getitem__, default="accuracy", key="curves_of", required=True
+        )
+        parts = st.pills("Images", list(PARTS), format_func=PARTS.__getitem__, default=["val"], selection_mode="multi", key="curves_on")
+        axis = st.segmented_control("Against", list(AXES), format_func=AXES.__getitem__, default="epoch", key="curves_by", required=True)
+    found = spans(comparison, runs)
+    with st.container():
+        if not found:
+            st.caption("The first points appear when the first epoch has ended.")
+            return
+        st.html(charts.key([charts.Curve(name=span.name, rows=(), colour=span.colour, dash=span.dash) for span in found]))
+        shown = parts or ["val"]
+        drawn = figure(found, metric or "accuracy", shown, axis or "epoch")
+        st.plotly_chart(drawn, key="spans", config=charts.CONFIG, alt=in_words(found, metric or "accuracy"))
+        said = SAID if _several(found) else ""
+        said += " Training is dotted." if len(shown) > 1 else ""
+        said += " A diamond marks where a phase begins." if any(span.phases for span in found) else ""
+        st.caption(said.strip() or "One seed each.")
+
+
+def in_words(found: Sequence[Span], metric: str) -> str:
+    """Where every curve ends, for readers who see no figure."""
+    ends = [(span.name, _end(span, f"val_{metric}")) for span in found]
+    said = [f"{text.plain(name)} {text.percent(end) if metric == 'accuracy' else f'{end:.3f}'}" for name, end in ends if end is not None]
+    if not said:
+        return "No epoch has ended."
+    of = ", the mean of the seeds that reached it" if _several(found) else ""
+    return f"{METRICS[metric]} on validation images after the last epoch{of}: {', '.join(said)}."
+
+
+def _several(found: Sequence[Span]) -> bool:
+    return any(len(span.runs) > 1 for span in found)
+
+
+def _band(line: Sequence[Point], colour: str) -> go.Scatter:
+    return go.Scatter(
+        x=[point.at for point in line] + [point.at for point in reversed(line)],
+        y=[point.high for point in line] + [point.low for point in reversed(line)],
+        fill="toself",
+        fillcolor=palette.faint(colour),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _line(line: Sequence[Point], span: Span, part: str, *, several: bool) -> go.Scatter:
+    name = text.plotly(text.short(span.name, 48)) + (f", {PARTS[part].lower()}" if several else "")
+    return go.Scatter(
+        x=[point.at for point in line],
+        y=[point.mean for point in line],
+        name=name,
+        mode="lines+markers" if len(line) <= 40 else "lines",
+        line={"color": span.colour, "dash": "dot" if several and part == "train" else span.dash, "width": 2},
+        marker={"size": 5},
+        customdata=[point.epoch for point in line],
+        hovertemplate="%{y}, epoch %{customdata}",
+    )
+
+
+def _marks(marks: Sequence[tuple[Point, Change]], span: Span, page: str) -> go.Scatter:
+    return go.Scatter(
+        x=[point.at for point, _ in marks],
+        y=[point.mean for point, _ in marks],
+        mode="markers",
+        marker={"symbol": "diamond", "size": 11, "color": span.colour, "line": {"width": 1, "color": page}},
+        hovertext=[text.plotly(f"From epoch {change.epoch}: {change.says}") for _, change in marks],
+        hovertemplate="%{hovertext}<extra></extra>",
+        showlegend=False,
+    )

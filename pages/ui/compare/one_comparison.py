@@ -1,0 +1,104 @@
+"""One comparison: the sections of the page for a comparison, live while it runs.
+
+Not here: any of the sections themselves.
+"""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from engine.comparisons.comparison import Comparison
+from engine.comparisons.data_size import is_part, is_part_arm
+from engine.errors import EngineError
+from engine.store.run import Run
+from pages.ui import status, text
+from pages.ui.compare import classes, cost_chart, data_size_curves, disagreements, downloads, learning_curves, progress, run_list, verdict
+from pages.ui.compare.evidence import Judged, judged, signature
+from pages.ui.resources import comparison_store, workspace
+
+GONE = "The dataset of this comparison was deleted: its results stay, but nothing more can be trained and no image can be shown."
+
+
+def show(comparison_id: str) -> None:
+    """Everything of it. The whole page is drawn anew when a run ends or starts; between that, only what ticks."""
+    store = comparison_store()
+    known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    there = workspace().dataset(known.dataset).exists()
+    with st.container():
+        if not there:
+            st.warning(GONE, icon=":material/delete:")
+    if not runs:
+        st.info("All runs of this comparison were deleted. Add seeds to train it again, or delete it.", icon=":material/info:")
+        progress.buttons(known, runs, trainable=there)
+        return
+    active = any(run.status in status.ACTIVE for run in runs)
+    as_drawn = (known, _state(runs))
+    st.fragment(_head, run_every="1s" if active else None)(comparison_id, as_drawn, there)
+    found = judged(workspace(), known, runs)
+    # Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it was.
+    st.subheader("Verdict", anchor=False)
+    verdict.verdict(found)
+    with st.container():
+        st.subheader("Strategies", anchor=False)
+        verdict.table(found)
+        with st.expander("What differs between the configurations", icon=":material/difference:"):
+            verdict.differences(found)
+    st.subheader("Learning curves", anchor=False)
+    st.fragment(_curves, run_every="3s" if active else None)(comparison_id)
+    _closer(found, runs, there)
+
+
+def _closer(found: Judged, runs: Sequence[Run], there: bool) -> None:
+    """What stands below the curves. `there`: its dataset is."""
+    with st.container():
+        st.subheader("Accuracy against cost", anchor=False)
+        cost_chart.show(found)
+    with st.container():
+        st.subheader("Disagreements", anchor=False)
+        disagreements.show(found, pictures=there)
+    with st.container():
+        st.subheader("Class by class", anchor=False)
+        classes.show(found)
+    with st.container():
+        st.subheader("Would more images change the choice?", anchor=False)
+        data_size_curves.show(found.comparison, runs, trainable=there)
+    with st.container():
+        st.subheader("Runs", anchor=False)
+        run_list.show(found, runs)
+    with st.container():
+        st.subheader("Take it home", anchor=False)
+        downloads.show(found)
+
+
+def _head(comparison_id: str, as_drawn: tuple, trainable: bool) -> None:
+    """Status and buttons; reruns the page once when something has ended, started or was changed in another tab."""
+    store = comparison_store()
+    try:
+        known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    except EngineError as error:  # deleted in another tab
+        st.info(text.md(str(error)))
+        return
+    progress.progress(runs)
+    progress.buttons(known, runs, trainable=trainable)
+    if (known, _state(runs)) != as_drawn:
+        st.rerun()
+
+
+def _curves(comparison_id: str) -> None:
+    store = comparison_store()
+    try:
+        known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    except EngineError:
+        return
+    learning_curves.show(known, [run for run in runs if not is_part(known, run)])
+
+
+def _state(runs: Sequence[Run]) -> tuple[tuple[object, ...], ...]:
+    return signature(workspace(), runs)
+
+
+def name_of(comparison: Comparison, runs: int) -> str:
+    """How a box calls it: `pets · 3 strategies, 9 runs`. A strategy on parts of the images is no other strategy."""
+    name = text.short(comparison.name) or ", ".join(dict.fromkeys(backbone for backbone, _ in comparison.backbones))
+    whole = sum(not is_part_arm(comparison, arm) for arm in comparison.strategies)
+    return f"{name} · {text.count(whole, 'strategy')}, {text.count(runs, 'run')}"

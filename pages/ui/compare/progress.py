@@ -1,0 +1,199 @@
+"""Course: how far a comparison is, and the buttons that act on all of it.
+
+Not here: what came out (the verdict and the table), single runs (live, controls).
+"""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from engine.comparisons.comparison import MOST_SEEDS, Comparison, arm
+from engine.comparisons.data_size import is_part_arm
+from engine.data.dataset import list_datasets
+from engine.errors import EngineError
+from engine.models.catalog import torchvision_version
+from engine.models.outline import Outline, load_outline, with_classes
+from engine.options import Value
+from engine.store.run import Run
+from engine.store.run_store import RESUMABLE
+from engine.training.freezing import STRATEGIES
+from pages.ui import epochs, status, text, time_left
+from pages.ui.resources import comparison_store, workspace
+from pages.ui.strategies import title
+
+_OWN: dict[str, tuple[str, Value]] = {"last_n": ("last_n", 2), "two_phase": ("last_n", 2), "named": ("patterns", "")}
+"""Strategy -> the option it asks for."""
+
+
+def progress(runs: Sequence[Run]) -> None:
+    """How many runs have ended, what runs now, and how long it will still take."""
+    ended = sum(run.status == "finished" for run in runs)
+    failed, waiting = sum(run.status == "failed" for run in runs), sum(run.status == "queued" for run in runs)
+    going = [run for run in runs if run.status == "running"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        status.badge(_whole(runs))
+        said = f"{ended} of {text.count(len(runs), 'run')} finished"
+        said += f", {failed} failed" if failed else ""
+        st.markdown(said + (f", {waiting} waiting" if waiting else ""))
+    if going or waiting:
+        st.progress(sum(_share(run) for run in runs) / len(runs), text=_now(going, seconds_left(runs)))
+
+
+def seconds_left(runs: Sequence[Run]) -> float | None:
+    """Seconds to the end of the last run, one after the other; None while one of them cannot be judged."""
+    known = {run.id: (run, epochs.of(run)) for run in runs if run.status in ("finished", "running")}
+    total = 0.0
+    for run in runs:
+        if run.status == "running":
+            left = time_left.seconds_left(run, known[run.id][1])
+        elif run.status == "queued":
+            left = time_left.seconds_of_queued(run, known)
+        else:
+            continue
+        if left is None:
+            return None
+        total += left
+    return total
+
+
+def buttons(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True) -> None:
+    """Stop, resume, grow, rename, delete: what is possible now. Not `trainable`: its images are gone, so nothing more can train."""
+    store, active = comparison_store(), any(run.status in status.ACTIVE for run in runs)
+    resumable = sum(run.status in RESUMABLE for run in runs)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        stopping = not any(run.status == "queued" for run in runs) and all(
+            run.requested == "stop" for run in runs if run.status == "running"
+        )
+        if active and st.button("Stop", icon=":material/stop:", disabled=stopping, help="Runs that have finished keep their results."):
+            act(comparison.id, lambda: store.stop(comparison.id))
+        if resumable and st.button(
+            f"Resume {text.count(resumable, 'run')}",
+            icon=":material/play_arrow:",
+            type="secondary" if active else "primary",
+            disabled=not trainable,
+        ):
+            act(comparison.id, lambda: store.resume(comparison.id))
+        _add_seeds(comparison, trainable)
+        _add_strategy(comparison, trainable)
+        _rename(comparison)
+        _delete(comparison, len(runs), active)
+    refusal(comparison.id)
+
+
+def outlines(backbones: Sequence[str], dataset: str) -> dict[str, Outline]:
+    """The outlines that are known already, with a head for the classes of the dataset: they put runs in order."""
+    classes = {about.id: about.classes for about in list_datasets(workspace())}.get(dataset)
+    found = {name: load_outline(workspace(), name, torchvision_version()) for name in backbones}
+    return {name: with_classes(outline, classes) for name, outline in found.items() if outline and classes}
+
+
+def _add_seeds(comparison: Comparison, trainable: bool) -> None:
+    with st.popover("Add seeds", icon=":material/casino:", disabled=not trainable):
+        st.caption("Another seed starts the head and the order of images anew. More of them show how much is luck.")
+        count = st.number_input("More seeds", 1, MOST_SEEDS, 2, key="more_seeds")
+        labels = {arm.strategy: title(arm.strategy) for arm in comparison.strategies}
+        options = ["", *labels] if len(labels) > 1 else [""]
+        chosen = st.selectbox("Of", options, format_func=lambda name: labels.get(name, "every strategy"), key="more_seeds_of")
+        st.caption(_growth(comparison, int(count), chosen or ""))
+        if st.button("Add them to the queue", type="primary", key="add_seeds"):
+            known = outlines_of(comparison)
+            act(comparison.id, lambda: comparison_store().add_seeds(comparison.id, int(count), strategy=chosen or "", outlines=known))
+
+
+def _growth(comparison: Comparison, seeds: int, strategy: str) -> str:
+    """How many runs so many more seeds are; parts of the images have seeds of their own."""
+    arms = [one for one in comparison.strategies if strategy in ("", one.strategy)]
+    parts = sum(is_part_arm(comparison, one) for one in arms)
+    said = f"That is {text.count(seeds * len(arms) * len(comparison.backbones), 'more run')}"
+    return f"{said}, {seeds * parts * len(comparison.backbones):,} of them on parts of the images." if parts else f"{said}."
+
+
+def _add_strategy(comparison: Comparison, trainable: bool) -> None:
+    with st.popover("Add a strategy", icon=":material/add:", disabled=not trainable):
+        st.caption("On the same images, with the options that the others share.")
+        name = st.selectbox("Strategy", list(STRATEGIES), format_func=title, key="more_strategy")
+        settings: dict[str, Value] = {}
+        if name in _OWN:
+            option, start = _OWN[name]
+            if isinstance(start, int):
+                settings[option] = int(st.number_input("Blocks to train", 1, 1000, start, key="more_blocks"))
+            else:
+                settings[option] = st.text_input("Names to train", placeholder="layer4*", key="more_names") or ""
+        seeds = st.number_input("Seeds", 1, MOST_SEEDS, None, placeholder="automatic", key="more_strategy_seeds")
+        if st.button("Add it to the queue", type="primary", key="add_strategy"):
+            known = outlines_of(comparison)
+            act(comparison.id, lambda: comparison_store().add_arm(comparison.id, arm(name, seeds=seeds, settings=settings), outlines=known))
+
+
+def _rename(comparison: Comparison) -> None:
+    with st.popover("Rename", icon=":material/edit:"):
+        name = st.text_input("Name", comparison.name, max_chars=120, key=f"rename_{comparison.id}")
+        if st.button("Rename it", type="primary", key="rename"):
+            act(comparison.id, lambda: comparison_store().rename(comparison.id, name or ""))
+
+
+def _delete(comparison: Comparison, runs: int, active: bool) -> None:
+    """Two steps; the second says what is lost."""
+    with st.popover("Delete", icon=":material/delete:", key=f"delete_box_{comparison.id}"):
+        if active:
+            st.markdown("Stop it first: runs of it are waiting or at work.")
+            return
+        too = bool(runs) and st.checkbox(
+            f"Delete its {text.count(runs, 'run')} with their weights and predictions too", key=f"delete_runs_{comparison.id}"
+        )
+        if runs:
+            st.markdown("This cannot be undone." if too else "Its runs stay in the list of runs.")
+        if st.button("Delete for good", icon=":material/delete_forever:", type="primary", key=f"delete_{comparison.id}"):
+            act(comparison.id, lambda: _gone(comparison.id, too))
+
+
+def _gone(comparison_id: str, runs: bool) -> None:
+    """Delete it, and let the address no longer ask for it."""
+    comparison_store().delete(comparison_id, runs=runs)
+    st.query_params.pop("comparison", None)
+
+
+def act(place: str, wish: Callable[[], object]) -> None:
+    """Do it and draw the page anew, or keep in words why not for `refusal` of the same place, which outlives the next tick."""
+    said = f"refused_{place}"
+    st.session_state.pop(said, None)
+    try:
+        wish()
+    except EngineError as error:  # a wish that cannot be, or another tab was faster
+        st.session_state[said] = str(error)
+        return
+    st.rerun()
+
+
+def refusal(place: str) -> None:
+    """Why the last wish at this place was refused, until the next one; nothing when it was not."""
+    if why := st.session_state.get(f"refused_{place}"):
+        st.error(text.md(why), icon=":material/error:")
+
+
+def outlines_of(comparison: Comparison) -> dict[str, Outline]:
+    """As `outlines`, for all backbones of a comparison."""
+    return outlines([backbone for backbone, _ in comparison.backbones], comparison.dataset)
+
+
+def _whole(runs: Sequence[Run]) -> str:
+    """One status for all."""
+    states = {run.status for run in runs}
+    return next((name for name in ("running", "queued", "interrupted", "stopped", "failed") if name in states), "finished")
+
+
+def _share(run: Run) -> float:
+    """How far a run is, for the bar."""
+    if run.status != "running":
+        return 0.0 if run.status == "queued" else 1.0
+    return min(time_left.epochs_done(run, epochs.of(run)) / max(time_left.epochs_planned(run), 1), 1.0)
+
+
+def _now(going: Sequence[Run], left: float | None) -> str:
+    if not going:
+        return "Waiting for its turn; you can close this page."
+    run = going[0]
+    done = min(int(time_left.epochs_done(run, epochs.of(run))) + 1, time_left.epochs_planned(run))
+    named = f"{title(run.config.strategy)}, seed {run.config.seed}" + (f" and {len(going) - 1} more" if len(going) > 1 else "")
+    said = f"{text.md(named)}: epoch {done} of {time_left.epochs_planned(run)}"
+    return said + (f" · about {text.duration(left)} left in all" if left else "")

@@ -1,0 +1,153 @@
+"""Phases: the phases of every ticked strategy in a small table, to be changed as one likes.
+
+A table that was changed goes into RunConfig.phases of its strategy; one that was not leaves the strategy its own.
+Not here: the notation (training.patterns) and what a phase does.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from engine.config import RunConfig
+from engine.errors import ConfigError
+from engine.models.outline import Outline
+from engine.training.freezing import Phase, matches, plan_for
+from engine.training.patterns import write_phases
+from pages.ui import strategies, text
+from pages.ui.section import section
+from pages.ui.strategies import Chosen
+
+OWN = "own_phases"
+"""In the session: (backbone, strategy) -> rows that a person changed; they outlive a visit to another page."""
+COLUMNS = ("names", "epochs", "rate", "decay")
+_TYPES = {"names": "object", "epochs": "Int64", "rate": "Float64", "decay": "Float64"}  # each can hold an empty cell
+Rows = list[dict[str, object]]
+
+
+def edit(chosen: Sequence[Chosen], outline: Outline) -> list[Chosen]:
+    """Draw the tables, folded; `chosen` with the phases that were changed, judged anew."""
+    if not any(one.plan for one in chosen):
+        return list(chosen)
+    with section("Phases: what trains when, and at which rate", icon=":material/view_timeline:", key="fold_phases") as seen:
+        if not seen:  # what was changed counts whether or not it can be seen
+            return [_with_own(one, outline) for one in chosen]
+        st.caption(
+            "Names are blocks (`layer4.1`), stages (`layer4`) or parameters (`*.bias`), separated by commas; the head always trains. "
+            "The decay is multiplied into the rate once for every block from the head down. Rows can be added and deleted."
+        )
+        return [_edited(one, outline) if one.plan else one for one in chosen]
+
+
+def suggested(config: RunConfig, outline: Outline) -> Rows:
+    """The strategy's own phases, as rows of the table."""
+    plan = plan_for(outline, replace(config, phases="", batch_norm="batch"))  # the BatchNorm option takes norms out again by itself
+    return [
+        {"names": names(outline, phase), "epochs": phase.epochs, "rate": float(f"{phase.lr:.3g}"), "decay": phase.lr_decay}
+        for phase in plan.phases
+    ]
+
+
+def with_rows(config: RunConfig, rows: Rows) -> RunConfig:
+    """`config` with these phases. ConfigError when a cell is empty."""
+    written = []
+    for number, row in enumerate(rows, start=1):
+        if any(row[column] is None or row[column] == "" for column in COLUMNS):
+            raise ConfigError(f"Phase {number} of {strategies.title(config.strategy)} has an empty cell: fill it, or delete the row.")
+        written.append((str(row["names"]), int(str(row["epochs"])), float(str(row["rate"])), float(str(row["decay"]))))
+    if not written:
+        raise ConfigError(f"{strategies.title(config.strategy)} has no phase left: add one, or go back to its own phases.")
+    return replace(config, phases=write_phases(written), epochs=sum(epochs for _, epochs, _, _ in written))
+
+
+def names(outline: Outline, phase: Phase) -> str:
+    """The shortest list of stages, blocks and patterns that selects exactly what `phase` trains."""
+    left = set(phase.parameters)
+    if left == {p.name for block in outline.blocks for p in block.parameters}:
+        return "all"
+    wholes = dict.fromkeys([block.stage for block in outline.blocks] + [block.name for block in outline.blocks])
+    endings = dict.fromkeys(f"*.{'.'.join(name.split('.')[-length:])}" for length in (1, 2, 3) for name in phase.parameters)
+    said: dict[str, int] = {}
+    for pattern in dict.fromkeys([*wholes, *endings, *phase.parameters]):
+        if not left:
+            break
+        selects = set(matches(outline, pattern)[pattern])
+        if selects & left and selects <= set(phase.parameters):
+            said[pattern] = phase.parameters.index(min(selects, key=phase.parameters.index))
+            left -= selects
+    return ", ".join(sorted(said, key=lambda pattern: said[pattern]))  # forward order, the head last
+
+
+def _edited(one: Chosen, outline: Outline) -> Chosen:
+    """The table of one strategy. What it is drawn from stays as it is while it stands: its changes count from there."""
+    own: dict[tuple[str, str], Rows] = st.session_state.setdefault(OWN, {})
+    mine = (one.config.backbone, one.config.strategy)
+    own_rows, suggestion = own.get(mine), suggested(one.config, outline)
+    turn = st.session_state.get(f"{OWN}_turn_{one.config.strategy}", 0)
+    key = f"phases_{one.config.strategy}_{one.config.backbone}_{turn}"
+    if own_rows is None:  # an untouched table follows the options above; every suggestion is a table of its own
+        key += f"_{_digest(suggestion)}"
+        st.session_state.pop(f"{OWN}_key_{mine}", None)
+    elif f"{OWN}_key_{mine}" in st.session_state:
+        key = st.session_state[f"{OWN}_key_{mine}"]
+    start = st.session_state[f"{key}_start"] if key in st.session_state else suggestion if own_rows is None else own_rows
+    st.session_state[f"{key}_start"] = start
+    _heading(one, changed=own_rows is not None)
+    rows = _table(start, key)
+    if own_rows is not None:
+        label, button = "Back to its own phases", f"phases_reset_{one.config.strategy}"
+        st.button(label, key=button, icon=":material/restart_alt:", on_click=_reset, args=(mine,))
+    if rows != start or own_rows is not None:
+        own[mine] = rows
+        st.session_state[f"{OWN}_key_{mine}"] = key
+    return _with_own(one, outline)
+
+
+def _with_own(one: Chosen, outline: Outline) -> Chosen:
+    """`one` with the phases that a person gave it, judged anew; as it is where nobody did."""
+    rows = st.session_state.get(OWN, {}).get((one.config.backbone, one.config.strategy))
+    if rows is None or one.plan is None:
+        return one
+    try:
+        return strategies.judge(with_rows(one.config, rows), outline)
+    except ConfigError as error:
+        return Chosen(config=one.config, plan=None, problem=str(error))
+
+
+def _heading(one: Chosen, *, changed: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{text.md(strategies.title(one.config.strategy))}**")
+        if changed:
+            st.badge("phases of your own", icon=":material/edit:", color="blue")
+            st.caption("They decide epochs and rates; the fields above do not.")
+
+
+def _table(start: Rows, key: str) -> Rows:
+    rate = float(str(start[-1]["rate"] or 1e-3)) if start else 1e-3
+    edited = st.data_editor(
+        pd.DataFrame(start, columns=list(COLUMNS)).astype(_TYPES),
+        num_rows="dynamic",
+        hide_index=True,
+        key=key,
+        column_config={
+            "names": st.column_config.TextColumn("Names to train", required=True, default="head", width="medium"),
+            "epochs": st.column_config.NumberColumn("Epochs", required=True, default=1, min_value=1, max_value=1000, step=1),
+            "rate": st.column_config.NumberColumn("Learning rate", required=True, default=rate, min_value=0.0, max_value=10.0, format="%g"),
+            "decay": st.column_config.NumberColumn("Decay", required=True, default=1.0, min_value=0.01, max_value=1.0, format="%g"),
+        },
+        alt="Phases of the strategy",
+    )
+    return [{str(name): None if pd.isna(value) else value for name, value in row.items()} for row in edited.to_dict("records")]
+
+
+def _reset(mine: tuple[str, str]) -> None:
+    st.session_state.get(OWN, {}).pop(mine, None)
+    st.session_state.pop(f"{OWN}_key_{mine}", None)
+    turn = f"{OWN}_turn_{mine[1]}"
+    st.session_state[turn] = st.session_state.get(turn, 0) + 1
+
+
+def _digest(rows: Rows) -> str:
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:8]

@@ -1,0 +1,74 @@
+"""Weights file: a file of the user's own, from the drop area to the sentence that says what in it fitted.
+
+Not here: reading the file, which a background job does in a process of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import streamlit as st
+
+from engine.models.weights_store import list_weights
+from engine.store.job_store import Job
+from pages.ui import status, text
+from pages.ui.configure import backbones
+from pages.ui.resources import job_store, workspace
+from pages.ui.upload import next_upload, upload_area
+
+_JOB = "weights_job"
+
+
+def names() -> dict[str, str]:
+    """Id -> file name of everything that was brought, newest first."""
+    return {entry.id: entry.name for entry in list_weights(workspace())}
+
+
+def bring(backbone: str) -> None:
+    """The drop area, folded; then the job at work; then what matched, was missing and was left over."""
+    job = _job(backbone)
+    with st.expander("Bring a weights file", icon=":material/upload_file:", expanded=job is not None):
+        if job is not None and not job.ended:
+            status.follow(job, "Reading the weights file")
+            return
+        if job is not None:
+            _outcome(job)
+        arrival = upload_area(
+            "Drop a weights file here", ".pth, .pt or .safetensors: a state dict, or a checkpoint that holds one", key="weights"
+        )
+        if arrival is not None:
+            arguments = {"upload": arrival.upload, "backbone": backbone}
+            st.session_state[_JOB] = job_store().submit("weights", arguments).id
+            next_upload("weights")
+            st.rerun()
+
+
+def match_in_words(match: Mapping[str, object]) -> list[str]:
+    """What matched, what was missing and what was left over, as sentences; the reasons that the engine gave follow."""
+    missing, unexpected = (len(cast(Sequence[str], match.get(key) or ())) for key in ("missing", "unexpected"))
+    said = [f"{text.count(int(str(match.get('matched') or 0)), 'tensor')} of the file fitted the backbone."]
+    said += [f"{text.count(missing, 'tensor')} of the backbone {_verb(missing)} not in the file: random values instead."] if missing else []
+    said += [f"{text.count(unexpected, 'tensor')} of the file {_verb(unexpected)} left over and not used."] if unexpected else []
+    return [*said, *(text.short(note, 400) for note in cast(Sequence[str], match.get("notes") or ()))]
+
+
+def _job(backbone: str) -> Job | None:
+    """The last file brought in this tab, if it was for this backbone."""
+    asked = st.session_state.get(_JOB)
+    job = next((job for job in job_store().list("weights") if job.id == asked), None)
+    return job if job is not None and job.arguments.get("backbone") == backbone else None
+
+
+def _outcome(job: Job) -> None:
+    if job.status != "finished" or not job.result:
+        st.error(text.md(job.error or "Reading the file was cancelled."), icon=":material/error:")
+        return
+    if st.session_state.get("weights_taken") != job.id:  # select it once; afterwards the person decides
+        st.session_state["weights_taken"] = job.id
+        st.session_state[backbones.PENDING] = f"file:{job.result['weights']}"
+        st.rerun()
+    told = match_in_words(cast(Mapping[str, object], job.result.get("match") or {}))
+    st.markdown("\n".join(f"- {text.md(sentence)}" for sentence in told))
+
+
+def _verb(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -1,0 +1,94 @@
+"""Embedding: what a background job found in the features of a run: asked for on a button, waited for, read once.
+
+Not here: what is drawn of it (doubts, twins, landscape).
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from engine.data.dataset import Dataset, open_dataset
+from engine.errors import DatasetError
+from engine.jobs import embedding_files
+from engine.jobs.embedding_files import KIND, Embedded
+from engine.store.run import Run
+from engine.workspace import Workspace
+from pages.ui import status, text
+from pages.ui.gallery import Card, gallery
+from pages.ui.resources import job_store, workspace
+from pages.ui.waiting import newest
+
+WHAT = (
+    "The model's features of all images of the dataset show which **labels look wrong**, which images of different splits are "
+    "**almost the same**, and which **lie close together**. Nothing is changed."
+)
+
+
+def found(run_id: str) -> Embedded | None:
+    """What the job found with the weights as they are now; None when nothing is there."""
+    root = str(workspace().root)
+    return _read(root, run_id, embedding_files.stamp(workspace(), run_id)) if embedding_files.ready(workspace(), run_id) else None
+
+
+def demanded(run: Run, *, key: str) -> tuple[Embedded, Dataset] | None:
+    """What the job found, with the dataset; otherwise the button that starts the job, its progress or why it failed are drawn."""
+    try:
+        dataset = open_dataset(workspace(), run.config.dataset)
+    except DatasetError:
+        st.info("The dataset of this run was deleted, so its images cannot be looked at any more.")
+        return None
+    made = found(run.id)
+    if made is not None and len(made.coordinates) == len(dataset.images):
+        return made, dataset
+    _ask(run, key)
+    return None
+
+
+def nearest(run_id: str, dataset_id: str, image: int) -> None:
+    """The training images closest to `image`, with their labels; nothing where the job has not run."""
+    made = found(run_id)
+    if made is None or not 0 <= image < len(made.nearest):
+        return
+    try:
+        dataset = open_dataset(workspace(), dataset_id)
+    except DatasetError:
+        return
+    places = [(int(place), float(close)) for place, close in zip(made.nearest[image], made.cosines[image], strict=True) if place >= 0]
+    if not places:
+        return
+    shown = [(dataset.images[place], close) for place, close in places]
+    labels = [text.short(dataset.classes[one.label], 24) for one, _ in shown]
+    cards = [
+        Card(
+            id=str(one.index),
+            src=f"/api/thumbnails/{dataset.id}/{one.index}",
+            title=label,
+            note=f"{close:.2f}",
+            alt=f"{one.name}, a training image of {label}, likeness {close:.2f}",
+        )
+        for (one, close), label in zip(shown, labels, strict=True)
+    ]
+    st.markdown("**Nearest training images**")
+    picked = gallery(cards, label="Nearest training images", key="nearest", side=96)
+    names = {str(one.index): one.name for one, _ in shown}
+    if picked in names:
+        st.text(names[picked])
+    st.caption("With their labels, and how alike their features are: 1 is the same. Pick one to see its file name.")
+
+
+def _ask(run: Run, key: str) -> None:
+    job = newest(KIND, {"run": run.id})
+    if job is not None and not job.ended:
+        status.follow(job, "Looking at all images of the dataset")
+        return
+    if job is not None and job.status == "failed":
+        st.error(text.md(job.error or "It ended without saying why."), icon=":material/error:")
+    st.markdown(WHAT)
+    if st.button("Look at all images", key=f"embed_{key}", icon=":material/hub:", type="primary"):
+        job_store().submit(KIND, {"run": run.id})
+        st.rerun()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _read(root: str, run_id: str, changed_ns: int) -> Embedded:
+    return embedding_files.read(Workspace(root=Path(root)), run_id)

@@ -1,0 +1,69 @@
+"""Filters: the widgets above a gallery of predictions, and how a cell of the confusion matrix sets them.
+
+Not here: applying them (shown).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from pages.ui import scores
+from pages.ui.predictions.row_selection import ORDERS, OUTCOMES, Wanted
+
+SPLITS = {"unseen": "Validation and test", "val": "Validation", "test": "Test", "train": "Training"}
+_UNSEEN = ("val", "test")
+
+
+def matrix(report: "dict", split: str, classes: Sequence[str], *, key: str) -> None:
+    """The confusion matrix of one split; a click on a cell shows its images in the gallery with the same `key`."""
+    figure = scores.confusion(report[split], classes)
+    st.plotly_chart(
+        figure,
+        key=f"{key}_cell_{split}",
+        on_select=partial(_show_cell, tuple(classes), split, key),
+        selection_mode="points",
+        config={"displayModeBar": False},
+        alt=f"Confusion matrix of the {scores.WORDS[split]} images; the most frequent mistakes are also listed as a table.",
+    )
+    st.caption("Click a cell to see its images below.")
+
+
+def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[Wanted, str]:
+    """What to show and in which order. New images have no split, and mostly nobody knows what they are."""
+    known = bool((table["label"] != "").any())
+    first, second = st.columns([1.8, 1.1, 1.1]) if known else st.columns([1, 1, 1]), st.columns(3)
+    splits = _splits(first[0], table, key)
+    outcome, truth = "All", None
+    if known:
+        # Not a default of the widget: a click on the matrix sets it, and a widget may not have both.
+        st.session_state.setdefault(f"{key}_outcome", "All")
+        outcome = first[1].segmented_control("Right or wrong", OUTCOMES, key=f"{key}_outcome", required=True) or "All"
+        truth = second[0].selectbox("True class", classes, index=None, placeholder="All", key=f"{key}_truth")
+    order = (first[2] if known else second[0]).selectbox("Order", ORDERS if known else ORDERS[1:], key=f"{key}_order")
+    guess = second[1].selectbox("Predicted class", classes, index=None, placeholder="All", key=f"{key}_guess")
+    low, high = second[2].slider("Confidence, in percent", 0, 100, (0, 100), key=f"{key}_confidence")
+    return Wanted(splits=splits, truth=truth, guess=guess, outcome=outcome, low=low / 100, high=high / 100), order
+
+
+def _splits(place: DeltaGenerator, table: pd.DataFrame, key: str) -> tuple[str, ...]:
+    """The splits to show; none to choose from means all rows. Training images only on request: the run has learnt from them."""
+    there = set(table["split"])
+    present = [name for name in SPLITS if name in there or (name == "unseen" and there.intersection(_UNSEEN))]
+    if not present:
+        return ()
+    st.session_state.setdefault(f"{key}_split", present[0])
+    part = place.segmented_control("Images", present, format_func=SPLITS.__getitem__, key=f"{key}_split", required=True)
+    return _UNSEEN if part in (None, "unseen") else (part,)
+
+
+def _show_cell(classes: tuple[str, ...], split: str, key: str) -> None:
+    """A cell was clicked: filter by it. A click beside the cells takes the filter away."""
+    points = st.session_state[f"{key}_cell_{split}"]["selection"]["points"]
+    truth, guess = points[0]["customdata"] if points else (None, None)
+    st.session_state[f"{key}_truth"] = None if truth is None else classes[truth]
+    st.session_state[f"{key}_guess"] = None if guess is None else classes[guess]
+    st.session_state[f"{key}_split"] = split if points else "unseen"
+    st.session_state[f"{key}_outcome"] = "All"

@@ -1,0 +1,62 @@
+"""Twins: images of different splits that look almost the same, in pairs, and what they do to the accuracy.
+
+Not here: finding them (engine).
+"""
+
+import streamlit as st
+
+from engine.data.dataset import Dataset
+from engine.evaluation.similarity import MOST_BITS
+from engine.jobs.embedding_files import Embedded, Facts, Twins
+from engine.store.run import Run
+from pages.ui import text
+from pages.ui.figures import Figure, Group, figures
+from pages.ui.gallery import page_of
+from pages.ui.scores import WORDS
+
+PAGE_SIZE = 12
+
+
+def twins(run: Run, made: Embedded, dataset: Dataset) -> None:
+    """The sentence about the accuracy, and the pairs, the closest first."""
+    facts = made.facts
+    st.subheader("Almost the same in two splits", anchor=False)
+    if not facts.twins:
+        st.success("No image looks almost like one of another split.", icon=":material/check:")
+        return
+    st.markdown(f"**{text.count(facts.twins_found, 'pair')}** found. {effect(facts)}")
+    here = page_of(len(facts.twins), PAGE_SIZE, key=f"twins_page_{run.id}")
+    figures([_group(pair, dataset) for pair in facts.twins[here]], label="Pairs of similar images", key=f"twins_{run.id}")
+    more = f" The {len(facts.twins):,} closest are shown." if facts.twins_found > len(facts.twins) else ""
+    st.caption(
+        f"A pair differs in at most {MOST_BITS} of the 64 bits of a difference hash, and its features are at least as alike as almost all "
+        f"images here are to their own mirror images (cosine {facts.least_cosine:.2f}).{more}"
+    )
+
+
+def effect(facts: Facts) -> str:
+    """The accuracy on the test images with and without those that have a twin elsewhere."""
+    (right, images), (right_alone, alone) = facts.accuracy, facts.accuracy_without
+    if not images:
+        return "There are no test images whose accuracy they could change."
+    if alone == images:
+        return "None of them is a test image, so the test accuracy stands."
+    with_them = f"With its {text.count(images - alone, 'twin')}, the test accuracy is **{text.percent(right / images)}**"
+    if not alone:
+        return f"{with_them}; without them no test image is left, so it says nothing of new images."
+    return f"{with_them}; without, it is **{text.percent(right_alone / alone)}** of {text.count(alone, 'image')}, the more honest number."
+
+
+def _group(pair: Twins, dataset: Dataset) -> Group:
+    both = [dataset.images[index] for index in (pair.first, pair.second)]
+    names = [text.short(dataset.classes[image.label], 24) for image in both]
+    title = names[0] if names[0] == names[1] else f"{names[0]} and {names[1]}: different labels"
+    pictures = tuple(
+        Figure(
+            src=f"/api/thumbnails/{dataset.id}/{image.index}",
+            alt=f"{image.name}, a {WORDS[image.split]} image of {name}",
+            note=f"{WORDS[image.split]}: {text.short(image.name, 32)}",
+        )
+        for image, name in zip(both, names, strict=True)
+    )
+    return Group(title=title, figures=pictures, words=f"{pair.bits} of 64 bits differ, cosine {pair.cosine:.2f}")

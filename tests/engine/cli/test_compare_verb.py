@@ -1,0 +1,165 @@
+"""`compare`, `comparisons` and `demo`: what they print, what they leave, and how a comparison is interrupted and gone on with."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from engine.cli import compare, demo
+from engine.cli.main import main
+from engine.comparisons.comparison_store import ComparisonStore
+from engine.data.sample import make_sample
+from engine.store.database import Json
+from engine.store.run import Run
+from engine.store.run_store import RunStore
+from engine.workspace import Workspace, open_workspace
+from tests.engine.said import last_json
+
+SMALL = ["--backbone", "resnet18", "--weights", "none", "--epochs", "1", "--set", "image_size=32", "--set", "batch_size=8"]
+TWO = ["--strategies", "last_block,linear_probe", "--seeds", "2"]
+
+
+pytestmark = pytest.mark.usefixtures("in_thread")
+
+
+def queued(capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    assert main(["compare", "--dataset", "colours", *SMALL, *TWO, "--queue", "--json", *more]) == 0
+    return str(last_json(capsys)["comparison"])
+
+
+def statuses(workspace: Workspace, comparison: str) -> list[str]:
+    return [run.status for run in ComparisonStore(workspace).runs_of(comparison)]
+
+
+def test_a_comparison_is_trained_judged_and_written(imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, out = "색 '비교' =1", tmp_path / "out"
+    assert main(["compare", "--dataset", "colours", *SMALL, *TWO, "--name", name, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    (made,) = ComparisonStore(imported).list()
+    assert made.name == name and f"[1/4] {name}: resnet18 linear_probe, seed 0" in said and "[4/4]" in said
+    assert statuses(imported, made.id) == ["finished"] * 4 and "2 of 2" in said
+    assert "Validation chose" in said and said.rstrip().endswith(f"Comparison: {made.id}")
+    assert len(pd.read_csv(out / "comparison.csv")) == 4 and len(pd.read_csv(out / "result.csv")) == 30
+    assert main(["compare", "--show", made.id, "--json"]) == 0
+    shown = last_json(capsys)
+    assert [row["label"] for row in shown["table"]] == ["last_block", "linear_probe"] and shown["comparison"] == made.id
+    assert shown["chosen"] in ("last_block", "linear_probe") and shown["sentences"]
+    assert shown["doubt"] in said and f"{shown['chosen']} is not shown to be better than guessing" in said, "six images show little"
+    assert main(["comparisons", "--json"]) == 0
+    listed = last_json(capsys)
+    assert (listed["name"], listed["runs"], listed["finished"], listed["left"]) == (name, 4, 4, 0)
+
+
+def test_more_seeds_and_strategies_train_only_what_is_new(imported: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    made = queued(capsys)
+    assert main(["compare", "--stop", made]) == 0 and statuses(imported, made) == ["stopped"] * 4
+    assert main(["compare", "--resume", made]) == 0
+    before = ComparisonStore(imported).runs_of(made)
+    assert main(["compare", "--add-seeds", made, "1"]) == 0
+    assert main(["compare", "--add-strategy", made, "last_n:last_n=3:lr=0.01", "--seeds", "1", "--json"]) == 0
+    after = ComparisonStore(imported).runs_of(made)
+    assert after[:4] == before and [run.status for run in after] == ["finished"] * 7
+    assert [(run.config.last_n, run.config.lr) for run in after[6:]] == [(3, 0.01)]
+    assert [row["runs"] for row in last_json(capsys)["table"]] == [3, 3, 1]
+
+
+def test_ctrl_c_stops_the_comparison_and_resume_goes_on(
+    imported: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Impatient:
+        def __init__(self, chosen: object) -> None:
+            pass
+
+        def __call__(self, event: Json) -> None:
+            if event["event"] == "epoch":
+                raise KeyboardInterrupt
+
+    made = queued(capsys, "--epochs", "2")
+    with monkeypatch.context() as patched:
+        patched.setattr(compare, "Progress", Impatient)
+        assert main(["compare", "--resume", made]) == 2
+    assert f"python -m engine compare --resume {made}" in capsys.readouterr().err
+    assert statuses(imported, made) == ["interrupted", "stopped", "stopped", "stopped"]
+    assert main(["compare", "--resume", made]) == 0
+    assert statuses(imported, made) == ["finished"] * 4
+
+
+def test_a_run_that_fails_does_not_keep_the_others_from_training(
+    imported: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.work.supervisor import Supervisor
+
+    made, do_run = queued(capsys), Supervisor.do_run
+
+    def do(self: Supervisor, claimed: Run, device: str, **options: Any) -> None:
+        if claimed.config.strategy == "linear_probe":
+            return RunStore(imported).finish(claimed.id, "failed", "The loss is not a number.")
+        return do_run(self, claimed, device, **options)
+
+    monkeypatch.setattr(Supervisor, "do_run", do)
+    assert main(["compare", "--resume", made]) == 2
+    said = capsys.readouterr()
+    assert "2 of 4 runs failed." in said.err and "The loss is not a number." in said.err and "Validation chose last_block" in said.out
+    assert statuses(imported, made) == ["failed", "failed", "finished", "finished"]
+
+
+def test_when_every_run_fails_that_is_what_is_told_and_the_table_is_written(
+    imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.work.supervisor import Supervisor
+
+    def fail(self: Supervisor, claimed: Run, device: str, **options: Any) -> None:
+        RunStore(imported).finish(claimed.id, "failed", "The loss is not a number.")
+
+    made = queued(capsys)
+    monkeypatch.setattr(Supervisor, "do_run", fail)
+    assert main(["compare", "--resume", made, "--out", str(tmp_path / "out")]) == 2
+    assert "4 of 4 runs failed." in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["comparison.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "compare takes one of --dataset"),
+        (["--dataset", "colours", "--show", "comparison-00000000"], "compare takes one of --dataset"),
+        (["--show", "comparison-00000000"], "There is no comparison 'comparison-00000000'"),
+        (["--dataset", "colours", *SMALL, "--strategies", "linear"], "There is no strategy 'linear'"),
+        (["--dataset", "colours", *SMALL, "--strategies", "linear_probe,linear_probe:dataset=x"], "There is no option 'dataset'"),
+        (["--dataset", "colours", *SMALL, "--strategies", "named:patterns=layer9"], "matches no block"),
+        (["--dataset", "colours", *SMALL, "--strategies", "linear_probe:data_seed=3"], "cannot have data_seed of its own"),
+        (["--dataset", "colours", *SMALL, "--seeds", "many"], "--seeds takes a whole number or auto, not 'many'"),
+        (["--dataset", "colours", *SMALL, "--set", "seed=3"], "choose how many with --seeds"),
+        (["--dataset", "colours", "--backbone", "resnet18,resnet19"], "There is no backbone 'resnet19'"),
+        (["--dataset", "colours", "--backbone", "resnet18,vgg11", "--weights", "none,none,none"], "one word for all backbones or one for"),
+        (["--add-seeds", "comparison-00000000", "1"], "There is no comparison"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_queued(
+    imported: Workspace, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert main(["compare", *arguments]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert sentence in said and "Traceback" not in said
+    assert RunStore(imported).list() == [] and ComparisonStore(imported).list() == []
+
+
+def test_the_demo_needs_nothing_but_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("SEEDS", 1), ("EPOCHS", 1), ("IMAGE_SIZE", 32)):
+        monkeypatch.setattr(demo, name, value)
+    monkeypatch.setattr("engine.jobs.tasks.make_sample", partial(make_sample, per_class=8))
+    monkeypatch.setenv("THAW_WORKSPACE", str(tmp_path / "untouched"))
+    monkeypatch.setattr("engine.models.published._open", refuse)
+    out = tmp_path / "새 폴더" / "demo"
+    assert main(["demo", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "full_finetune" in said and "Validation chose" in said and "Weights were random." in said
+    table = pd.read_csv(out / "result.csv")
+    assert len(table) == 48 and "linear_probe (1 seed)" in table.columns
+    assert len(RunStore(open_workspace(out / "workspace")).list()) == 3 and not (tmp_path / "untouched").exists()
+
+
+def refuse(url: str) -> object:
+    raise OSError("no network in this test")

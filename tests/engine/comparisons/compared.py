@@ -1,0 +1,78 @@
+"""Comparisons whose runs left what a run leaves, made without training, for tests of what is read from them."""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from engine.comparisons.comparison import Arm, Comparison, arm
+from engine.comparisons.comparison_store import ComparisonStore
+from engine.config import RunConfig
+from engine.evaluation import metrics, predictions
+from engine.store.database import Json
+from engine.store.process_identity import this_process
+from engine.store.run import Run
+from engine.store.run_store import RunStore
+from engine.workspace import Workspace
+
+CLASSES = ("고양이", "=dog|' /C calc'!A0", "@나비")
+
+
+def comparison(workspace: Workspace, *arms: Arm, name: str = "pets", **options: object) -> Comparison:
+    arms = arms or (arm("linear_probe", seeds=2), arm("last_block", seeds=2), arm("full_finetune", seeds=2))
+    shared = RunConfig(dataset="", backbone="", **{"epochs": 4, **options})  # type: ignore[arg-type]
+    wanted = Comparison(name=name, dataset="d", backbones=(("resnet18", "default"),), strategies=arms, shared=shared)
+    return ComparisonStore(workspace).create(wanted)
+
+
+def finish_all(workspace: Workspace, of: Comparison, right: Mapping[str, float], *, images: int = 200, test: bool = True) -> list[Run]:
+    """Let every queued run finish, right on this share of the images of each split; the images are hard for all in the same order."""
+    store = ComparisonStore(workspace)
+    while claimed := store.claim(of.id, this_process()):
+        finish(workspace, claimed, right[claimed.config.strategy], images=images, test=test)
+    return store.runs_of(of.id)
+
+
+def finish(workspace: Workspace, run: Run, right: float, *, images: int = 200, test: bool = True, start: Json | None = None) -> None:
+    """Write predictions.csv and metrics.json of one running run, and its ending."""
+    splits = ["val"] * images + ["test"] * images * test
+    labels = np.arange(len(splits)) % len(CLASSES)
+    table = _table(labels, splits, _right(run, right, images, len(splits)))
+    folder = workspace.run(run.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    predictions.write(folder / "predictions.csv", table)
+    report = metrics.report(table, CLASSES)
+    (folder / "metrics.json").write_text(json.dumps(report))
+    store = RunStore(workspace)
+    started = {"trainable_parameters": 1000, "dataset": {"fingerprint": "f"}, "phases": [{"epochs": 4}], **(start or {})}
+    store.record(run.id, {"event": "started", "device": "cpu", **started})
+    seconds = {"linear_probe": 1.0, "last_block": 10.0}.get(run.config.strategy, 100.0)
+    scores = {split: report["splits"][split]["accuracy"] for split in report["splits"]}
+    summary = {
+        "best_epoch": 3,
+        "epochs": 4,
+        "seconds": seconds,
+        "peak_memory_bytes": 5_000_000,
+        "cache": {"seconds": 4.0},
+        "val_accuracy": scores["val"],
+    }
+    store.record(run.id, {"event": "finished", "summary": {**summary, "test_accuracy": scores.get("test")}})
+    store.finish(run.id, "finished")
+
+
+def _right(run: Run, share: float, images: int, total: int) -> np.ndarray:
+    """Bool [total]: the easiest `share` of each split, a few of them turned around by the seed."""
+    right = np.arange(total) % images < round(share * images)
+    turned = np.random.default_rng(run.config.seed).choice(total, size=max(1, total // 100), replace=False)
+    right[turned] = ~right[turned]
+    return right
+
+
+def _table(labels: np.ndarray, splits: list[str], right: np.ndarray) -> pd.DataFrame:
+    chosen = np.where(right, labels, (labels + 1) % len(CLASSES))
+    odds = np.full((len(labels), len(CLASSES)), 0.1)
+    odds[np.arange(len(labels)), chosen] = 0.8
+    names = [f"{CLASSES[label]}/{number}.jpg" for number, label in enumerate(labels)]
+    table = predictions.build(names, splits, [CLASSES[label] for label in labels], odds, CLASSES)
+    return predictions.with_unreadable(predictions.numbered(table, range(len(labels))), [("=broken.jpg", "The file ends early.")])

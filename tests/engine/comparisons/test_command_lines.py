@@ -1,0 +1,69 @@
+"""The command lines of a comparison, read back by the command line itself: the same runs come out."""
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from engine.cli import compare, main
+from engine.comparisons.command_lines import command_lines
+from engine.comparisons.comparison import Arm, Comparison, arm, expand
+from engine.config import RunConfig, command_line
+
+
+def comparison(*arms: Arm, **shared: object) -> Comparison:
+    return Comparison(
+        name="고양이's $(dogs)",
+        dataset="dataset-0123456789",
+        backbones=(("resnet18", "none"), ("vgg11", "none")),
+        strategies=arms,
+        shared=RunConfig(dataset="", backbone="", **shared),  # type: ignore[arg-type]
+    )
+
+
+def read_back(line: str, known: Comparison, monkeypatch: pytest.MonkeyPatch) -> Comparison:
+    """The comparison that the command line would make."""
+    chosen = main.parser().parse_args(shlex.split(line)[3:])
+    monkeypatch.setattr(compare, "known_backbone", lambda *_: None)
+    monkeypatch.setattr(compare, "weights_of", lambda _chosen, _supervisor, words, _backbone: words)
+    monkeypatch.setattr(compare.datasets, "open_dataset", lambda *_: replace_dataset(known.dataset))
+
+    class Nowhere:
+        workspace = None
+
+    return compare._wanted(chosen, Nowhere())  # type: ignore[arg-type]
+
+
+def replace_dataset(id_: str):
+    class Known:
+        id, fingerprint = id_, ""
+
+    return Known
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        comparison(arm("linear_probe"), arm("full_finetune")),
+        comparison(arm("linear_probe", seeds=4), arm("last_n", seeds=4, settings={"last_n": 3, "lr": 0.01}), epochs=7, views=3),
+        comparison(arm("named", seeds=1, settings={"patterns": "layer4* *.bias"})),
+    ],
+)
+def test_one_command_makes_the_same_runs(known: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = command_lines(known)
+    again = read_back(line, known, monkeypatch)
+    assert again.name == known.name
+    assert expand(again) == expand(known)
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        (arm("linear_probe", seeds=2), arm("full_finetune", seeds=3)),
+        (replace(arm("full_finetune"), seeds=(7, 8)),),
+        (arm("named", seeds=2, settings={"patterns": "layer4*, *.bias"}),),
+    ],
+)
+def test_what_one_command_cannot_say_is_said_run_by_run(arms: tuple[Arm, ...]) -> None:
+    known = comparison(*arms)
+    assert command_lines(known) == tuple(command_line(config) for config in expand(known))

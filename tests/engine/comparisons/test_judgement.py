@@ -1,0 +1,144 @@
+"""What came out of a comparison: the table adds up, the verdict counts what is fair and finished, and says what it left out."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from engine.comparisons.comparison import arm
+from engine.comparisons.comparison_store import ComparisonStore
+from engine.comparisons.judgement import answers, judgement
+from engine.config import RunConfig
+from engine.store import database
+from engine.store.process_identity import this_process
+from engine.store.run import Run
+from engine.store.run_store import RunStore, add, take
+from engine.workspace import Workspace
+from tests.engine.comparisons.compared import comparison, finish, finish_all
+
+SHARES = {"linear_probe": 0.6, "last_block": 0.8, "full_finetune": 0.81}
+
+
+def extra(workspace: Workspace, of: str, **options: object) -> Run:
+    """A run that somebody put into the comparison by hand, at work."""
+    config = RunConfig(dataset="d", backbone="resnet18", **{"epochs": 4, **options})  # type: ignore[arg-type]
+    with database.write(workspace) as db:
+        run_id = add(db, config, comparison=of)
+        take(db, run_id, this_process(), "cpu")
+    return RunStore(workspace).get(run_id)
+
+
+def test_the_verdict_takes_the_cheapest_of_those_not_shown_worse(workspace: Workspace):
+    made = comparison(workspace)
+    judged = judgement(workspace, made, finish_all(workspace, made, SHARES))
+    assert judged.verdict is not None and judged.excluded == {}
+    assert judged.verdict.judged_on == "test" and judged.verdict.images == 200
+    assert "linear_probe" not in judged.verdict.not_worse and judged.verdict.cheapest == "last_block"
+    assert [entrant.correct_test.shape for entrant in judged.entrants if entrant.correct_test is not None] == [(2, 200)] * 3
+    assert any("linear_probe" in sentence and "better than" in sentence for sentence in judged.sentences)
+
+
+def test_a_row_holds_the_means_over_seeds(workspace: Workspace):
+    made = comparison(workspace)
+    runs = finish_all(workspace, made, SHARES)
+    table = judgement(workspace, made, runs).table.set_index("label")
+    assert list(table.index) == ["linear_probe", "last_block", "full_finetune"] and list(table["runs"]) == [2, 2, 2]
+    of = [run.summary["test_accuracy"] for run in runs if run.config.strategy == "last_block" and run.summary]
+    row = table.loc["last_block"]
+    assert row["test_accuracy"] == pytest.approx(sum(of) / 2) and len(set(of)) == 2
+    assert row["test_low"] < row["test_accuracy"] < row["test_high"] and 0 < row["f1_macro"] < 1 and row["log_loss"] > 0
+    assert (row["seconds"], row["trainable_parameters"], row["peak_memory_bytes"], row["best_epoch"]) == (10.0, 1000, 5_000_000, 3.0)
+    assert row["kept_out"] == "" and row["cache_seconds"] == 4.0
+
+
+def test_nothing_is_judged_before_something_has_finished(workspace: Workspace):
+    made = comparison(workspace)
+    judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
+    assert judged.verdict is None and "nothing to judge" in judged.sentences[0] and judged.sentences[-1].startswith("6 of 6 runs have not")
+    assert list(judged.table["planned"]) == [2, 2, 2] and list(judged.table["runs"]) == [0, 0, 0]
+
+
+def test_a_run_on_other_terms_is_shown_but_not_judged(workspace: Workspace):
+    made = comparison(workspace)
+    finish_all(workspace, made, SHARES)
+    odd = extra(workspace, made.id, strategy="bias_norm", image_size=64)
+    finish(workspace, odd, 0.99)
+    judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
+    assert set(judged.excluded) == {odd.id} and judged.verdict is not None
+    assert "bias_norm" not in judged.verdict.seconds
+    row = judged.table.set_index("label").loc["resnet18 bias_norm"]
+    assert row["runs"] == 0 and row["test_accuracy"] > 0.9 and "Image size is 64" in row["kept_out"]
+    assert "Not judged: resnet18 bias_norm (1 run). Image size is 64 here" in " ".join(judged.sentences)
+
+
+def test_other_data_under_the_same_name_is_not_judged(workspace: Workspace):
+    made = comparison(workspace)
+    finish_all(workspace, made, SHARES)
+    odd = extra(workspace, made.id, strategy="bias_norm")
+    finish(workspace, odd, 0.99, start={"dataset": {"fingerprint": "another"}})
+    judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
+    assert "images and split is another here" in judged.excluded[odd.id]
+
+
+def test_stopped_failed_and_emptied_runs_do_not_count(workspace: Workspace):
+    made, store, runs = comparison(workspace), ComparisonStore(workspace), RunStore(workspace)
+    stopped, failed, emptied = (store.claim(made.id, this_process()) for _ in range(3))
+    assert stopped is not None and failed is not None and emptied is not None
+    runs.finish(stopped.id, "stopped")
+    runs.finish(failed.id, "failed", "The loss is not a number.")
+    finish(workspace, emptied, 0.9)
+    (workspace.run(emptied.id) / "predictions.csv").unlink()
+    rest = finish_all(workspace, made, SHARES)
+    judged = judgement(workspace, made, rest)
+    assert set(judged.excluded) == {stopped.id, failed.id, emptied.id}
+    assert judged.excluded[failed.id] == "It failed: The loss is not a number."
+    assert judged.verdict is not None and set(judged.verdict.seconds) == {"last_block", "full_finetune"}
+
+
+def test_without_test_images_validation_judges(workspace: Workspace):
+    made = comparison(workspace)
+    judged = judgement(workspace, made, finish_all(workspace, made, SHARES, test=False))
+    assert judged.verdict is not None and judged.verdict.judged_on == "validation"
+    assert judged.table["test_accuracy"].isna().all() and judged.table["test_low"].isna().all()
+
+
+def test_without_validation_images_the_reason_and_the_remedy_are_told(workspace: Workspace):
+    made = comparison(workspace)
+    runs = finish_all(workspace, made, SHARES)
+    for run in runs:
+        path = workspace.run(run.id) / "predictions.csv"
+        path.write_text(path.read_text(encoding="utf-8").replace(",val,", ",test,"), encoding="utf-8")
+    judged = judgement(workspace, made, runs)
+    assert judged.verdict is None and judged.excluded == {}
+    assert "no validation images" in judged.sentences[0] and "70/15/15" in judged.sentences[0]
+    assert not any("has finished yet" in sentence for sentence in judged.sentences)
+
+
+def test_when_nothing_that_finished_counts_that_is_what_is_said(workspace: Workspace):
+    made = comparison(workspace)
+    runs = finish_all(workspace, made, SHARES)
+    for run in runs:
+        (workspace.run(run.id) / "predictions.csv").unlink()
+    judged = judgement(workspace, made, runs)
+    assert judged.verdict is None and judged.sentences[0].startswith("No run that has finished counts")
+
+
+@pytest.mark.parametrize(("tune", "epochs"), [(0, 4), (1, 4), (5, 20)])
+def test_every_learning_rate_tried_is_another_chance_to_be_lucky(workspace: Workspace, tune: int, epochs: int):
+    made = comparison(workspace, arm("linear_probe", seeds=2), arm("last_block", seeds=2), tune=tune)
+    judged = judgement(workspace, made, finish_all(workspace, made, SHARES, test=False))
+    assert judged.verdict is not None and judged.verdict.tried_epochs == epochs
+    assert {entrant.epochs for entrant in judged.entrants} == {epochs}
+
+
+def test_predictions_are_read_again_only_when_they_change(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    made = comparison(workspace, arm("linear_probe", seeds=1))
+    (run,) = finish_all(workspace, made, SHARES)
+    first = answers(workspace, run)
+    images, right = first["test"]
+    assert np.frombuffer(images, np.int32).tolist() == list(range(200, 400)) and right.mean() == pytest.approx(0.6, abs=0.05)
+    assert answers(workspace, run) is first
+    path = workspace.run(run.id) / "predictions.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.8", "0.85"), encoding="utf-8")
+    assert answers(workspace, run) is not first
+    assert answers(workspace, dataclasses.replace(run, id="run-00000000")) == {}

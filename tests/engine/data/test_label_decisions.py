@@ -1,0 +1,160 @@
+"""Decisions about labels: kept until they are applied or discarded, and never a reason for a page to fail."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.data import label_decisions
+from engine.data.dataset import Dataset, delete_dataset, open_dataset
+from engine.data.label_decisions import Decision, decide, decided, discard, withdraw
+from engine.data.records import Image
+from engine.data.versions import Change, Provenance, pictured, provenance
+from engine.errors import DatasetError
+from engine.workspace import Workspace
+from tests.pictures import make_dataset
+
+HOSTILE = '‮[x](http://evil.example) <b>고양이</b>\n../.. \ud83d "}]'
+
+
+@pytest.fixture
+def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
+    return make_dataset(workspace, tmp_path / "source", each=8)
+
+
+def other(dataset: Dataset, image: int) -> str:
+    return next(name for name in dataset.classes if name != dataset.classes[dataset.images[image].label])
+
+
+def raw(dataset: Dataset) -> Path:
+    return dataset.folder / "decisions.json"
+
+
+def test_what_was_decided_is_there_for_whoever_comes_next(workspace: Workspace, dataset: Dataset) -> None:
+    to = other(dataset, 4)
+    for one in (
+        Decision(image=4, what="exclude", why="blurred"),
+        Decision(image=1, what="keep"),
+        Decision(image=4, what="relabel", to=to, why=HOSTILE),
+    ):
+        decide(dataset, one)
+    found = decided(open_dataset(workspace, dataset.id))
+    assert list(found.by_image) == [1, 4] and found.lost == ""
+    assert found.by_image[4] == Decision(image=4, what="relabel", to=to, why=HOSTILE)
+    assert found.changes == 1  # keeping a label changes nothing
+    withdraw(dataset, [4])
+    assert list(decided(dataset).by_image) == [1]
+    discard(dataset)
+    assert not decided(dataset).by_image and not raw(dataset).exists()
+    discard(dataset)
+
+
+def test_hostile_names_come_back_letter_for_letter(workspace: Workspace, dataset: Dataset) -> None:
+    images = tuple(replace(image, name=f"{HOSTILE}/{image.index}") for image in dataset.images)
+    hostile = replace(dataset, classes=(HOSTILE, *dataset.classes[1:]), images=images)
+    image = next(image for image in hostile.images if image.label == 1)
+    decide(hostile, Decision(image=image.index, what="relabel", to=HOSTILE))
+    assert decided(hostile).by_image[image.index].to == HOSTILE
+    assert [path.name for path in hostile.folder.iterdir() if path.suffix == ".json" and "decisions" in path.name] == ["decisions.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"decisions": [3]}', b'{"decisions": [{"image": 0, "rm": "-rf"}]}'])
+def test_a_damaged_file_costs_a_sentence_and_nothing_else(workspace: Workspace, dataset: Dataset, content: bytes) -> None:
+    raw(dataset).write_bytes(content)
+    found = decided(dataset)
+    assert not found.by_image and "damaged" in found.lost
+    decide(dataset, Decision(image=0, what="exclude"))
+    assert list(decided(dataset).by_image) == [0] and decided(dataset).lost == ""
+
+
+def test_decisions_on_what_is_not_there_are_dropped(workspace: Workspace, dataset: Dataset) -> None:
+    for image in (0, 1, 2, 3):
+        decide(dataset, Decision(image=image, what="relabel", to=other(dataset, image)))
+    rows = json.loads(raw(dataset).read_text())["decisions"]
+    rows[0]["image"], rows[1]["file"], rows[2]["to"] = 999, "another.jpg", "no such class"
+    raw(dataset).write_text(json.dumps({"decisions": rows}))
+    found = decided(dataset)
+    assert list(found.by_image) == [3]
+    assert found.lost.startswith("3 earlier decisions were dropped")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Decision(image=-1, what="exclude"),
+        Decision(image=999, what="exclude"),
+        Decision(image=0, what="relabel", to=HOSTILE),
+        Decision(image=0, what="relabel"),
+        Decision(image=0, what="exclude", to="red"),
+        Decision(image=0, what="burn"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_does_not_fit_is_refused(workspace: Workspace, dataset: Dataset, wrong: Decision) -> None:
+    with pytest.raises(DatasetError, match="Reload the page"):
+        decide(dataset, wrong)
+    assert not raw(dataset).exists()
+
+
+def test_applying_makes_a_version_and_forgets_only_what_it_applied(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = other(dataset, 4)
+    decide(dataset, Decision(image=1, what="exclude", why=HOSTILE.encode("utf-8", "ignore").decode()))
+    decide(dataset, Decision(image=4, what="relabel", to=to, why="둘"))
+    decide(dataset, Decision(image=5, what="keep"))
+    make = label_decisions.make_version
+
+    def meanwhile(*arguments: object, **named: object) -> Dataset:
+        made = make(*arguments, **named)  # type: ignore[arg-type]
+        decide(dataset, Decision(image=6, what="exclude"))
+        return made
+
+    monkeypatch.setattr(label_decisions, "make_version", meanwhile)
+    made = label_decisions.apply(workspace, dataset)
+    origin = provenance(made)
+    assert origin is not None and [(change.to, change.file) for change in origin.changes] == [
+        ("", dataset.images[1].file),
+        (to, dataset.images[4].file),
+    ]
+    assert list(decided(dataset).by_image) == [6]
+    assert not decided(made).by_image
+
+
+def test_what_cannot_be_applied_stays(workspace: Workspace, dataset: Dataset) -> None:
+    decide(dataset, Decision(image=0, what="keep"))
+    with pytest.raises(DatasetError, match="Nothing would differ"):
+        label_decisions.apply(workspace, dataset)
+    assert list(decided(dataset).by_image) == [0]
+
+
+def test_a_deleted_dataset_is_not_made_anew(workspace: Workspace, dataset: Dataset) -> None:
+    delete_dataset(workspace, dataset.id)
+    with pytest.raises(DatasetError, match="was deleted"):
+        decide(dataset, Decision(image=0, what="exclude"))
+    assert not dataset.folder.exists()
+
+
+def test_a_full_disk_is_said_and_the_earlier_decisions_stay(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(dataset, Decision(image=0, what="exclude"))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(label_decisions, "atomic_write", full)
+    with pytest.raises(DatasetError, match="No space left"):
+        decide(dataset, Decision(image=1, what="exclude"))
+    assert list(decided(dataset).by_image) == [0]
+
+
+def test_images_of_one_name_are_told_apart(workspace: Workspace, dataset: Dataset) -> None:
+    """As `pictured` does it: by name and file."""
+    twins = tuple(replace(image, name="same.jpg") for image in dataset.images[:2])
+    alike: tuple[Image, ...] = (*twins, *dataset.images[2:])
+    named = replace(dataset, images=alike)
+    to = other(named, 1)
+    change = Change(image="same.jpg", was="x", to=to, why="", file=alike[1].file)
+    (found,) = pictured(workspace, named, Provenance(dataset=dataset.id, name="x", changes=(change,)))
+    assert (found.dataset, found.index) == (named.id, 1)

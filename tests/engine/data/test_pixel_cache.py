@@ -1,0 +1,300 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pictures import make_folder, many
+
+from engine.data import pixel_cache as wing
+from engine.data import row_file
+from engine.data.dataset import Dataset, commit
+from engine.data.importer import scan
+from engine.data.pixel_cache import Pixels, Plane, ensure
+from engine.data.preprocessing import Preprocessing, decode, eval_crop, view, view_key, view_side
+from engine.errors import TrainingError
+from engine.workspace import Workspace
+
+PRE = Preprocessing(resize=(20,), crop=16)
+PLANE_BYTES = 3 * 16 * 16
+
+
+@pytest.fixture
+def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
+    return commit(workspace, scan(workspace, make_folder(tmp_path / "set", many("ants", 12) | many("bees", 12, 100))))
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often an image was decoded, as a list of one number per call."""
+    calls: list[int] = []
+
+    def counting(source: bytes, *, side: int = 0) -> object:
+        calls.append(side)
+        return decode(source, side=side)
+
+    monkeypatch.setattr(wing, "decode", counting)
+    return calls
+
+
+def everything(dataset: Dataset) -> np.ndarray:
+    return np.arange(len(dataset.images))
+
+
+def expected(dataset: Dataset, index: int, number: int | None, seed: int = 0) -> np.ndarray:
+    image = dataset.images[index]
+    if number is None:
+        return eval_crop(decode(dataset.image_path(image)), PRE).transpose(2, 0, 1)
+    shown = decode(dataset.image_path(image), side=view_side(PRE))
+    return view(shown, PRE, key=view_key(image.sha256, number, seed)).transpose(2, 0, 1)
+
+
+def same(batch: torch.Tensor, dataset: Dataset, indices: np.ndarray, number: int | None, seed: int = 0) -> bool:
+    assert batch.dtype == torch.uint8 and batch.is_contiguous() and batch.shape == (len(indices), 3, 16, 16)
+    return np.array_equal(batch.numpy(), np.stack([expected(dataset, int(index), number, seed) for index in indices]))
+
+
+@pytest.mark.parametrize("views", [0, 3, 50])
+def test_batches_are_the_pure_functions_whether_kept_or_made(workspace: Workspace, dataset: Dataset, views: int) -> None:
+    indices = np.array([5, 0, 23, 5, 11])
+    with ensure(workspace, dataset, PRE, views, 9) as pixels:
+        assert same(pixels.batch(indices, None), dataset, indices, None)
+        for epoch in (0, 1, 4):
+            assert same(pixels.batch(indices, epoch), dataset, indices, epoch % views if views else None, 9)
+
+
+def show(pixels: Pixels, dataset: Dataset, epochs: int) -> None:
+    """What a run asks for: the training images epoch by epoch in small batches, the others every time."""
+    train = np.array([image.index for image in dataset.images_of("train")])
+    others = np.array([image.index for image in dataset.images if image.split != "train"])
+    for epoch in range(epochs):
+        for start in range(0, len(train), 5):
+            pixels.batch(train[start : start + 5], epoch)
+        pixels.batch(others, None)
+
+
+def cache(workspace: Workspace) -> list[Path]:
+    return sorted(path for path in workspace.pixels.glob("*/*") if path.suffix == ".rows")
+
+
+def test_nothing_is_decoded_before_it_is_asked_for(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
+    with ensure(workspace, dataset, PRE, 3, 0) as pixels:
+        assert decoded == [] and len(pixels.kept) == 5
+        pixels.batch(np.array([3]), 0)
+        assert len(decoded) == 1
+
+
+def test_what_a_run_asks_for_is_decoded_once_and_never_again(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
+    for _ in range(2):
+        with ensure(workspace, dataset, PRE, 3, 0) as pixels:
+            show(pixels, dataset, 6)
+        assert len(decoded) == len(dataset.images), "one decoding per image gives all three views"
+    assert len(cache(workspace)) == 5  # three views, val, test
+    with ensure(workspace, dataset, PRE, 2, 0) as pixels:
+        show(pixels, dataset, 2)
+    assert len(decoded) == len(dataset.images)
+
+
+def test_views_that_came_later_are_decoded_without_the_ones_that_are_there(
+    workspace: Workspace, dataset: Dataset, decoded: list[int]
+) -> None:
+    train = np.array([image.index for image in dataset.images_of("train")])
+    for views in (1, 3):
+        decoded.clear()
+        with ensure(workspace, dataset, PRE, views, 0) as pixels:
+            show(pixels, dataset, 4)
+            assert all(same(pixels.batch(train, epoch), dataset, train, epoch) for epoch in range(views))
+        assert len(decoded) == len(train if views == 3 else dataset.images)
+
+
+def test_training_crops_without_views_are_kept_too(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
+    for _ in range(2):
+        with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+            show(pixels, dataset, 3)
+            pixels.batch(everything(dataset), None)
+    assert len(decoded) == len(dataset.images)
+
+
+def test_as_many_views_as_epochs_are_not_kept(workspace: Workspace, dataset: Dataset) -> None:
+    with ensure(workspace, dataset, PRE, 4, 0, epochs=4) as pixels:
+        assert {plane.split for plane in pixels.kept} == {"val", "test"}
+        indices = everything(dataset)
+        assert same(pixels.batch(indices, 3), dataset, indices, 3)
+    with ensure(workspace, dataset, PRE, 4, 0, epochs=5) as pixels:
+        assert Plane(split="train", view=3) in pixels.kept
+
+
+def test_a_run_that_was_killed_half_way_leaves_nothing_that_is_trusted(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
+    killed = ensure(workspace, dataset, PRE, 0, 0)
+    killed.batch(everything(dataset)[:3], None)  # and never closed: what it has written so far stays behind
+    left = [path for path in workspace.pixels.glob("*/*")]
+    assert left and {path.suffix for path in left} == {".tmp"}
+    decoded.clear()
+    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+        assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+    assert len(decoded) == len(dataset.images)
+    for path in left:
+        os.utime(path, (1, 1))
+    ensure(workspace, dataset, PRE, 0, 0).close()
+    assert not any(path.exists() for path in left)
+    killed.close()
+
+
+def test_closing_half_way_keeps_nothing(workspace: Workspace, dataset: Dataset) -> None:
+    with ensure(workspace, dataset, PRE, 2, 0) as pixels:
+        pixels.batch(everything(dataset)[:3], 0)
+    assert list(workspace.pixels.glob("*/*")) == []
+
+
+@pytest.mark.parametrize("damage", [lambda size: size // 2, lambda size: 0, lambda size: size + 1])
+def test_a_file_of_the_wrong_size_is_made_again(workspace: Workspace, dataset: Dataset, decoded: list[int], damage: object) -> None:
+    filled(workspace, dataset)
+    for path in cache(workspace):
+        os.truncate(path, damage(path.stat().st_size))  # type: ignore[operator]
+    decoded.clear()
+    filled(workspace, dataset)
+    assert len(decoded) == len(dataset.images)
+    filled(workspace, dataset)
+    assert len(decoded) == len(dataset.images)
+
+
+def filled(workspace: Workspace, dataset: Dataset) -> None:
+    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+        assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+
+
+@pytest.mark.parametrize("position", [0, 2 * PLANE_BYTES + 7])
+def test_a_damaged_row_is_decoded_again_and_its_file_made_anew(
+    workspace: Workspace, dataset: Dataset, decoded: list[int], position: int
+) -> None:
+    filled(workspace, dataset)
+    (path,) = workspace.pixels.glob("*/train-eval.rows")
+    content = bytearray(path.read_bytes())
+    content[position] ^= 0x10
+    path.write_bytes(content)
+    decoded.clear()
+    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+        for times in (1, 2):
+            assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+            assert len(decoded) == times, "the one damaged row, and no other"
+    decoded.clear()
+    for _ in range(2):
+        filled(workspace, dataset)
+    assert len(decoded) == len(dataset.images_of("train"))
+
+
+def test_other_inputs_do_not_share_files(workspace: Workspace, dataset: Dataset) -> None:
+    indices = everything(dataset)
+    with ensure(workspace, dataset, PRE, 1, 0) as pixels:
+        show(pixels, dataset, 1)
+    bicubic = Preprocessing(resize=(20,), crop=16, interpolation="bicubic")
+    with (
+        ensure(workspace, dataset, PRE, 1, 5) as seeded,
+        ensure(workspace, dataset, bicubic, 0, 0) as other,
+        Pixels(dataset, bicubic, views=0, data_seed=0) as unkept,
+    ):
+        assert same(seeded.batch(indices, 0), dataset, indices, 0, 5)
+        assert torch.equal(other.batch(indices, None), unkept.batch(indices, None))
+
+
+def test_mean_and_deviation_change_no_pixels(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
+    filled(workspace, dataset)
+    decoded.clear()
+    with ensure(workspace, dataset, Preprocessing(resize=(20,), crop=16, mean=(0.5,) * 3, std=(0.5,) * 3), 0, 0) as pixels:
+        assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+    assert decoded == []
+
+
+def test_another_policy_of_augmentation_is_another_file(workspace: Workspace, dataset: Dataset) -> None:
+    train = np.array([image.index for image in dataset.images_of("train")])
+    seen = []
+    for policy in ("crop", "trivial", "crop"):
+        with ensure(workspace, dataset, PRE, 1, 0, augment=policy) as pixels:
+            seen.append(pixels.batch(train, 0))
+    assert torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
+
+
+def test_beyond_the_budget_images_are_decoded_on_the_way(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = len(dataset.images) - len(dataset.images_of("train"))
+    monkeypatch.setenv("THAW_PIXEL_CACHE_GB", str((held_out * PLANE_BYTES + 10) / 2**30))
+    indices = everything(dataset)
+    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+        assert {plane.split for plane in pixels.kept} == {"val", "test"}
+        assert same(pixels.batch(indices, None), dataset, indices, None)
+
+
+def test_a_budget_of_nothing_leaves_no_files(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THAW_PIXEL_CACHE_GB", "0")
+    indices = everything(dataset)
+    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+        assert pixels.kept == frozenset()
+        assert same(pixels.batch(indices, None), dataset, indices, None)
+    assert list(workspace.pixels.glob("*/*")) == []
+
+
+def test_the_least_recently_used_go_first(
+    workspace: Workspace, dataset: Dataset, decoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {size: Preprocessing(resize=(size,), crop=16) for size in (20, 21, 22)}
+
+    def seen(size: int) -> None:
+        with ensure(workspace, dataset, sizes[size], 0, 0) as pixels:
+            pixels.batch(everything(dataset), None)
+
+    for age, size in ((300, 20), (200, 21)):
+        seen(size)
+        for path in cache(workspace):
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - age))
+    seen(20)  # used again: now 21 is the oldest
+    budget = 2 * sum(path.stat().st_size for path in cache(workspace)) // 2 + 100
+    monkeypatch.setenv("THAW_PIXEL_CACHE_GB", str(budget / 2**30))
+    seen(22)
+    assert sum(path.stat().st_size for path in cache(workspace)) <= budget
+    decoded.clear()
+    seen(20)
+    seen(22)
+    assert decoded == [], "20 and 22 were used last and must still be there"
+    seen(21)
+    assert decoded != []
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged", "other"])
+@pytest.mark.parametrize("views", [0, 100])
+def test_an_image_that_changed_since_the_import_is_named(workspace: Workspace, dataset: Dataset, harm: str, views: int) -> None:
+    image = dataset.images_of("train")[3]
+    path = dataset.image_path(image)
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"broken" if harm == "damaged" else dataset.image_path(dataset.images_of("train")[4]).read_bytes())
+    with pytest.raises(TrainingError, match=image.name), ensure(workspace, dataset, PRE, views, 0) as pixels:
+        pixels.batch(np.array([image.index]), 0)
+
+
+@pytest.mark.parametrize("room", [0, 5, 24], ids=["at once", "half-way", "at the very end"])
+def test_a_full_disk_means_slower_and_not_stopped(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    written, real = [], os.pwrite
+
+    def filling(*arguments: object) -> int:
+        written.append(1)
+        if len(written) > room:
+            raise OSError(28, "No space left on device")
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "pwrite", filling)
+    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+        for _ in range(2):
+            assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+    assert len(written) > room and list(workspace.pixels.glob("*/*")) == []
+    monkeypatch.setattr(os, "pwrite", real)
+    filled(workspace, dataset)
+    assert len(cache(workspace)) == 3
+
+
+def test_a_disk_with_no_room_is_not_begun_on(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_file, "free_bytes", lambda folder: PLANE_BYTES)
+    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+        assert pixels.kept == frozenset()
+        assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)

@@ -1,0 +1,83 @@
+"""The model that is kept between runs: set back to the last bit, handed to one user, and never taken for another."""
+
+import gc
+
+import pytest
+import torch
+
+from engine.models import reuse
+from engine.models.chain import Chain, build_chain
+from engine.models.head import swap_head
+from engine.models.registry import build
+from engine.models.reuse import Warm
+
+
+def loaded(seed: int = 0) -> Chain:
+    model = build("mobilenet_v3_small", 64, 7)
+    swap_head(model, "mobilenet_v3_small", 3, seed)
+    return build_chain(model, "mobilenet_v3_small", 3, 64)
+
+
+def trained(chain: Chain) -> None:
+    chain.train_blocks(range(len(chain.blocks)))
+    chain(torch.rand(4, 3, 64, 64)).sum().backward()
+    with torch.no_grad():
+        for parameter in chain.model.parameters():
+            parameter.add_(1.0)
+    next(chain.model.parameters()).requires_grad_(False)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_kept_model_is_what_loading_it_with_this_seed_would_give(seed: int) -> None:
+    kept, chain = Warm(), loaded()
+    kept.lend(chain, ("key",), ("a note",), seed=0)
+    trained(chain)
+    kept.give_back(chain)
+    taken = kept.take(("key",), seed)
+    assert taken is not None and taken[0] is chain and taken[1] == ("a note",)
+    fresh = loaded(seed).model.state_dict()
+    assert all(torch.equal(tensor, fresh[name]) for name, tensor in chain.model.state_dict().items())
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in chain.model.parameters())
+    assert not any(module.training for module in chain.model.modules())
+
+
+def test_one_user_at_a_time_and_only_the_same_model() -> None:
+    kept, chain = Warm(), loaded()
+    kept.lend(chain, ("key",), (), seed=0)
+    assert kept.take(("key",), 0) is None, "it has not been given back"
+    kept.give_back(chain)
+    assert kept.take(("other",), 0) is None
+    assert kept.take(("key",), 0) is not None
+    assert kept.take(("key",), 0) is None, "it is in use again"
+
+
+def test_a_head_from_a_file_belongs_to_its_seed() -> None:
+    kept, chain = Warm(), loaded()
+    with torch.no_grad():
+        chain.model.get_submodule(chain.head).weight.fill_(0.5)  # type: ignore[union-attr, operator]
+    kept.lend(chain, ("key",), (), seed=0)
+    kept.give_back(chain)
+    assert kept.take(("key",), 1) is None
+    assert kept.take(("key",), 0) is not None
+
+
+def test_large_models_and_forgotten_ones_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, chain = Warm(), loaded()
+    kept.lend(chain, ("key",), (), seed=0)
+    del chain
+    gc.collect()
+    assert kept.take(("key",), 0) is None
+    monkeypatch.setattr(reuse, "LIMIT_BYTES", 1000)
+    large = loaded()
+    kept.lend(large, ("key",), (), seed=0)
+    kept.give_back(large)
+    assert kept.take(("key",), 0) is None
+
+
+def test_a_layer_below_the_head_that_no_file_had_belongs_to_its_seed() -> None:
+    kept, chain = Warm(), loaded()
+    chain.random = frozenset({"classifier.0.weight", "classifier.3.weight"})
+    kept.lend(chain, ("key",), (), seed=0)
+    kept.give_back(chain)
+    assert kept.take(("key",), 1) is None
+    assert kept.take(("key",), 0) is not None

@@ -1,0 +1,78 @@
+"""The file survives racing writers, and says what is wrong when it cannot be used."""
+
+import sqlite3
+import threading
+
+import pytest
+
+from engine.errors import EngineError
+from engine.store import database
+from engine.workspace import Workspace
+
+
+def test_read_modify_write_from_eight_threads_loses_nothing(workspace: Workspace):
+    with database.write(workspace) as db:
+        db.execute("CREATE TABLE counter (value INTEGER)")
+        db.execute("INSERT INTO counter VALUES (0)")
+    failures: list[Exception] = []
+
+    def count() -> None:
+        try:
+            for _ in range(25):
+                with database.write(workspace) as db:
+                    value = db.execute("SELECT value FROM counter").fetchone()[0]
+                    db.execute("UPDATE counter SET value = ?", (value + 1,))
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with database.read(workspace) as db:
+        assert db.execute("SELECT value FROM counter").fetchone()[0] == 8 * 25
+
+
+def test_the_schema_is_made_once_by_racing_threads(workspace: Workspace):
+    gate, failures = threading.Barrier(8), []
+
+    def first() -> None:
+        gate.wait()
+        try:
+            with database.read(workspace) as db:
+                db.execute("SELECT count(*) FROM runs").fetchone()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=first) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_failed_transaction_leaves_no_trace(workspace: Workspace):
+    with pytest.raises(ZeroDivisionError), database.write(workspace) as db:
+        db.execute("INSERT INTO devices VALUES (0, 'cpu', 'x', 1, '')")
+        raise ZeroDivisionError
+    with database.read(workspace) as db:
+        assert db.execute("SELECT count(*) FROM devices").fetchone()[0] == 0
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_alone(workspace: Workspace):
+    with database.read(workspace) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(EngineError, match="newer Thaw"), database.read(workspace):
+        pass
+    connection = sqlite3.connect(workspace.database)
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == 99
+    connection.close()
+
+
+def test_a_file_that_is_no_database_is_named_with_a_remedy(workspace: Workspace):
+    workspace.database.write_bytes(b"no database" * 100)
+    with pytest.raises(EngineError, match=r"thaw\.db cannot be used: file is not a database\. Restore"), database.read(workspace):
+        pass

@@ -1,0 +1,103 @@
+"""Jobs are done once, can be called off, and do not outlive their owner unnoticed."""
+
+import threading
+
+import pytest
+
+from engine.errors import RunError
+from engine.store.job_store import JobStore
+from engine.store.process_identity import this_process
+from engine.workspace import Workspace
+
+ME = this_process()
+PID, START, BOOT = ME.split(":")
+DEAD = f"{PID}:{int(START) - 1}:{BOOT}"
+
+
+@pytest.fixture
+def jobs(workspace: Workspace) -> JobStore:
+    return JobStore(workspace)
+
+
+def test_a_job_from_submission_to_result(jobs: JobStore):
+    job = jobs.submit("import", {"source": "upload-00000001", "name": "꽃"})
+    assert (job.status, job.progress, job.ended) == ("queued", {}, False)
+    claimed = jobs.claim(ME)
+    assert claimed is not None and (claimed.id, claimed.arguments) == (job.id, {"source": "upload-00000001", "name": "꽃"})
+    jobs.record(job.id, {"stage": "Reading", "done": 1, "total": 2})
+    assert jobs.get(job.id).progress == {"stage": "Reading", "done": 1, "total": 2}
+    jobs.finish(job.id, result={"draft": "draft-00000001"})
+    assert (jobs.get(job.id).status, jobs.get(job.id).result) == ("finished", {"draft": "draft-00000001"})
+
+
+def test_the_newest_is_the_latest_of_its_kind_with_these_arguments(jobs: JobStore):
+    arguments = {"run": "run-00000001", "class": "꽃"}
+    jobs.submit("explain", arguments)
+    wanted = jobs.submit("explain", dict(reversed(arguments.items())))
+    jobs.submit("explain", {**arguments, "class": "cat"})
+    jobs.submit("predict", arguments)
+    found = jobs.newest("explain", arguments)
+    assert found is not None and found.id == wanted.id
+    assert jobs.newest("explain", {}) is None
+
+
+def test_jobs_are_claimed_oldest_first_and_listed_newest_first(jobs: JobStore):
+    first, second, third = jobs.submit("import", {}), jobs.submit("predict", {}), jobs.submit("import", {})
+    assert [job.id for job in jobs.list()] == [third.id, second.id, first.id]
+    assert [job.id for job in jobs.list("import")] == [third.id, first.id]
+    assert [claimed.id for _ in range(3) if (claimed := jobs.claim(ME))] == [first.id, second.id, third.id]
+    assert jobs.claim(ME) is None
+
+
+def test_eight_threads_share_the_jobs_without_doing_one_twice(jobs: JobStore):
+    submitted = [jobs.submit("predict", {}).id for _ in range(16)]
+    claimed: list[str] = []
+
+    def work() -> None:
+        while job := jobs.claim(ME):
+            claimed.append(job.id)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == sorted(submitted)
+
+
+def test_cancel_ends_a_queued_job_and_asks_a_running_one(jobs: JobStore):
+    queued, running = jobs.submit("import", {}), jobs.submit("import", {})
+    jobs.cancel(queued.id)
+    assert jobs.get(queued.id).status == "cancelled"
+    claimed = jobs.claim(ME)
+    assert claimed is not None and claimed.id == running.id
+    jobs.cancel(running.id)
+    assert (jobs.get(running.id).status, jobs.get(running.id).requested) == ("running", "cancel")
+    jobs.finish(running.id, cancelled=True)
+    assert (jobs.get(running.id).status, jobs.get(running.id).requested) == ("cancelled", None)
+    jobs.cancel(running.id)
+    assert jobs.get(running.id).status == "cancelled"
+
+
+def test_an_ended_job_keeps_its_end(jobs: JobStore):
+    job = jobs.submit("import", {})
+    jobs.claim(ME)
+    jobs.finish(job.id, error="The zip is damaged.")
+    jobs.finish(job.id, result={})
+    jobs.record(job.id, {"stage": "late"})
+    ended = jobs.get(job.id)
+    assert (ended.status, ended.error, ended.result, ended.progress) == ("failed", "The zip is damaged.", None, {})
+
+
+def test_sweep_fails_the_jobs_of_the_dead(jobs: JobStore):
+    theirs, mine = jobs.submit("import", {}), jobs.submit("import", {})
+    jobs.claim(DEAD)
+    jobs.claim(ME)
+    assert jobs.sweep() == 1
+    assert (jobs.get(theirs.id).status, jobs.get(mine.id).status) == ("failed", "running")
+    assert "interrupted" in (jobs.get(theirs.id).error or "")
+
+
+def test_an_unknown_job_is_named(jobs: JobStore):
+    with pytest.raises(RunError, match="'job-x'"):
+        jobs.get("job-x")

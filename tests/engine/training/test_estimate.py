@@ -1,0 +1,40 @@
+"""What is foretold of a run: tries of learning rates count, a time budget holds for the whole run, what is there is not counted again."""
+
+import pytest
+
+from engine.config import RunConfig
+from engine.training.cuts import Cost
+from engine.training.estimate import Measured, Seconds, foresee, parts_needed, training_bytes
+from engine.training.freezing import plan_for
+from tests.engine.comparisons.outlines import outline
+
+MEASURED = Measured(costs={3: Cost(seconds=0.0, size_bytes=8)}, forward=0.1, decode=0.0, steps=(0.5,))
+IMAGES = {"train": 100, "val": 20, "test": 30}
+
+
+def foretold(images: dict[str, int] | None = None, **options: object) -> Seconds:
+    config = RunConfig(dataset="d", backbone="resnet18", epochs=6, **options)  # type: ignore[arg-type]
+    return foresee(outline(), plan_for(outline(), config), config, MEASURED, (), images or IMAGES)  # type: ignore[arg-type]
+
+
+def test_without_a_budget_every_try_is_a_whole_training() -> None:
+    one, four = foretold(), foretold(tune=3)
+    assert (one.epochs, one.validation, one.answers) == pytest.approx((300, 12, 15))
+    assert (four.epochs, four.validation, four.answers) == pytest.approx((1200, 48, 15))
+    assert foretold(tune=1) == one
+    assert foretold({**IMAGES, "val": 0}, tune=3).epochs == one.epochs, "nothing to choose by, so nothing is tried"
+
+
+@pytest.mark.parametrize(("tune", "share"), [(0, 0.5), (3, 0.125)])
+def test_a_budget_cuts_tries_and_training_together_and_their_validation_with_them(tune: int, share: float) -> None:
+    whole, cut = foretold(tune=tune), foretold(tune=tune, max_minutes=2.5)
+    assert cut.epochs == pytest.approx(150)
+    assert cut.validation == pytest.approx(share * whole.validation) and cut.answers == whole.answers
+    assert foretold(tune=tune, max_minutes=1000) == whole
+
+
+def test_a_model_that_is_there_leaves_room_for_what_training_adds() -> None:
+    assert training_bytes(100, "adamw") == 100 * 4 * 3 and training_bytes(100, "sgd") == 100 * 4 * 2
+    assert parts_needed(training_bytes(100, "adamw") + 80, training_bytes(100, "adamw"), 10, 8) == 1
+    assert parts_needed(training_bytes(100, "adamw") + 40, training_bytes(100, "adamw"), 10, 8) == 2
+    assert parts_needed(9, 0, 10, 8) == 0

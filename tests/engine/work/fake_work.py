@@ -1,0 +1,151 @@
+"""Work for the child to do in tests: what a run does is said in its dataset's name, and files tell what happened."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.errors import DatasetError
+from engine.store.run_store import Run
+from engine.workspace import Workspace
+
+Event = dict[str, Any]
+SESSIONS_SHARE = Path("/proc/self/autogroup")
+
+
+def available() -> list[Event]:
+    return [{"device": "cpu", "name": "Fake", "memory_bytes": 1, "why": "It is a fake."}]
+
+
+def set_threads() -> int:
+    return 1
+
+
+def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
+    yield {"event": "started", "device": device, "steps": 2}
+    yield {"event": "note", "text": f"pid {os.getpid()} nice {os.nice(0)}"}
+    if SESSIONS_SHARE.exists():  # Linux: how the session of this process ranks among the others
+        yield {"event": "note", "text": f"{SESSIONS_SHARE.read_text().strip()} among sessions"}
+    yield from _PARTS[run.config.dataset](run, workspace)
+
+
+def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
+    yield {"event": "progress", "stage": "Predicting", "done": 1, "total": 1}
+    yield {"event": "finished", "summary": {"best_epoch": 1, "concluded": True}}
+
+
+def import_task(workspace: Workspace, arguments: Event) -> Iterator[Event]:
+    yield {"event": "progress", "stage": "Reading", "done": 1, "total": 2}
+    yield {"event": "result", "draft": "draft-00000001", "name": arguments["name"], "pid": os.getpid()}
+
+
+def endless_task(workspace: Workspace, arguments: Event) -> Iterator[Event]:
+    done = 0
+    while True:
+        done += 1
+        yield {"event": "progress", "stage": "Reading", "done": done, "total": 0}
+        _breathe()
+
+
+def dying_task(workspace: Workspace, arguments: Event) -> Iterator[Event]:
+    yield {"event": "progress", "stage": "Reading", "done": 1, "total": 2}
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def refusing_task(workspace: Workspace, arguments: Event) -> Iterator[Event]:
+    yield {"event": "progress", "stage": "Reading", "done": 1, "total": 2}
+    raise DatasetError("The zip is damaged. Make it again.")
+
+
+TASKS = {"import": import_task, "endless": endless_task, "dying": dying_task, "refusing": refusing_task}
+
+
+def _short(run: Run, workspace: Workspace) -> Iterator[Event]:
+    for epoch in (1, 2):
+        yield _step(epoch)
+        os.write(1, b"a native library prints half a line")
+        yield {
+            "event": "epoch",
+            "epoch": epoch,
+            "epochs": 2,
+            "train_loss": 1 / epoch,
+            "val_loss": 1.0,
+            "val_accuracy": 0.5,
+            "best": epoch == 1,
+        }
+    yield {"event": "finished", "summary": {"best_epoch": 1}}
+
+
+def _endless(run: Run, workspace: Workspace) -> Iterator[Event]:
+    """Counts in a file how often it was pulled; saves the best weights first."""
+    (workspace.run(run.id) / "best.safetensors").write_bytes(b"best")
+    yield from _endless_without_best(run, workspace)
+
+
+def _endless_without_best(run: Run, workspace: Workspace) -> Iterator[Event]:
+    pulls = 0
+    while True:
+        pulls += 1
+        (workspace.run(run.id) / "pulls").write_text(str(pulls))
+        yield _step(1)
+        _breathe()
+
+
+def _deaf(run: Run, workspace: Workspace) -> Iterator[Event]:
+    yield _step(1)
+    threading.Event().wait()
+
+
+def _killed(run: Run, workspace: Workspace) -> Iterator[Event]:
+    yield _step(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _segfault(run: Run, workspace: Workspace) -> Iterator[Event]:
+    yield _step(1)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _exits(run: Run, workspace: Workspace) -> Iterator[Event]:
+    yield _step(1)
+    os._exit(7)
+
+
+def _refuses(run: Run, workspace: Workspace) -> Iterator[Event]:
+    yield _step(1)
+    raise DatasetError("The dataset has changed. Import it again.")
+
+
+def _defect(run: Run, workspace: Workspace) -> Iterator[Event]:
+    yield _step(1)
+    raise ZeroDivisionError("division\nby zero")
+
+
+def _no_memory(run: Run, workspace: Workspace) -> Iterator[Event]:
+    yield _step(1)
+    raise MemoryError
+
+
+def _step(epoch: int) -> Event:
+    return {"event": "step", "epoch": epoch, "epochs": 2, "step": 1, "steps": 2}
+
+
+def _breathe() -> None:
+    """Real steps take a while; a flood would only measure the machine."""
+    threading.Event().wait(0.005)
+
+
+_PARTS = {
+    "short": _short,
+    "endless": _endless,
+    "endless_without_best": _endless_without_best,
+    "deaf": _deaf,
+    "killed": _killed,
+    "segfault": _segfault,
+    "exits": _exits,
+    "refuses": _refuses,
+    "defect": _defect,
+    "no_memory": _no_memory,
+}

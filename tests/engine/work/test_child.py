@@ -1,0 +1,59 @@
+"""What people are told of an error names the cause and the remedy, and the log takes whatever it is given."""
+
+import errno
+import shutil
+from collections import namedtuple
+
+import pytest
+
+from engine.errors import TrainingError
+from engine.work.child import error_event, write_log
+from engine.workspace import Workspace
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except Exception as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "healthy"),
+    [
+        (TrainingError("The loss is not a number. Lower the rate."), "The loss is not a number. Lower the rate.", True),
+        (KeyError("x"), "Thaw hit a defect: KeyError: 'x'. The log has the details.", False),
+    ],
+)
+def test_errors_become_sentences(workspace: Workspace, error: Exception, message: str, healthy: bool):
+    event = error_event(raised(error), workspace)
+    assert (event["message"], event["healthy"]) == (message, healthy)
+    assert event["traceback"].startswith("Traceback") and type(error).__name__ in event["traceback"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input, output error"), RuntimeError("unexpected pos 576 vs 534")])
+def test_a_full_disk_is_called_one(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception):
+    assert "defect" in error_event(error, workspace)["message"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 1 << 40, 12 << 20))
+    assert error_event(error, workspace)["message"].startswith("The disk is full: 12 MB are free")
+
+
+def test_the_log_keeps_every_line_with_its_time(workspace: Workspace):
+    write_log(workspace, "run-0123456789", "하나\ntwo \udcff")
+    write_log(workspace, "run-0123456789", "three")
+    lines = (workspace.run("run-0123456789") / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert [line[20:] for line in lines] == ["하나", "two \\udcff", "three"]
+    assert all(line[4] == "-" and line[13] == ":" for line in lines)
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(workspace: Workspace, capsys: pytest.CaptureFixture[str]):
+    workspace.run("run-0123456789").write_text("a file where the folder should be")
+    write_log(workspace, "run-0123456789", "lost")
+    assert "log.txt of run-0123456789" in capsys.readouterr().err
+
+
+def test_a_full_quota_is_a_full_disk_however_much_the_disk_has(workspace: Workspace):
+    error = OSError(errno.EDQUOT, "Disk quota exceeded")
+    assert error_event(error, workspace)["message"].startswith("The disk is full")

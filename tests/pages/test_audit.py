@@ -1,0 +1,126 @@
+"""The proof says for every block and every tensor what the audit found: in words, in marks, and only then in colour."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.data.records import Dataset
+from engine.workspace import Workspace
+from pages.ui import audit
+from tests.pages import made, prepared
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return made.dataset(workspace)
+
+
+def audited(workspace: Workspace, dataset: Dataset, verdicts: dict[str, str], **about: object):
+    """Monitor, showing a finished run of gradual unfreezing with these verdicts."""
+    run = prepared.run(workspace, dataset, epochs=4, strategy="gradual_unfreeze")
+    prepared.audited(workspace, run, verdicts, **about)  # type: ignore[arg-type]
+    page = prepared.unfolded(prepared.page("monitor"), f"fold_tensors_{run.id}")
+    assert not page.exception
+    return page
+
+
+def test_all_as_promised_is_a_tick_with_the_sentence_of_the_run(workspace: Workspace, dataset: Dataset) -> None:
+    page = audited(workspace, dataset, {"fc": "trained"}, said="All 6 frozen tensors are *as they were*.")
+    assert r"All 6 frozen tensors are \*as they were\*\." in [element.value for element in page.success]
+    shown = prepared.html(page)
+    assert "fc moved most, by 2 % of what it was. 3 of 4 blocks stayed frozen." in shown
+    assert "title='conv1: frozen, byte for byte what it was'" in shown
+    assert "title='fc: moved, by 2 % of what it was'" in shown
+
+
+def test_something_frozen_that_moved_is_an_error_with_a_mark_and_words(workspace: Workspace, dataset: Dataset) -> None:
+    page = audited(workspace, dataset, {"fc": "trained", "layer1.0": "broken"}, said="2 frozen tensors moved.")
+    assert [element.value for element in page.error] == [r"2 frozen tensors moved\."]
+    shown = prepared.html(page)
+    assert "<i class='b said broken' title='layer1.0: frozen, yet it moved'>✗</i>" in shown
+    assert "1 block should have been frozen and moved." in shown
+    table = next(frame.value for frame in page.dataframe if "Outcome" in frame.value)
+    assert list(table["Tensor"][:2]) == ["layer1.0.weight", "layer1.0.bias"]  # what went wrong comes first
+    assert list(table["Moved by"][:2]) == ["not measured", "not measured"]
+
+
+def test_something_that_could_train_and_stood_still_is_a_warning(workspace: Workspace, dataset: Dataset) -> None:
+    page = audited(workspace, dataset, {"fc": "trained", "layer4.1": "idle"}, said="2 stood still.")
+    assert r"2 stood still\." in [element.value for element in page.warning]
+    assert "<i class='b said idle' title='layer4.1: could train, yet something in it stood still'>!</i>" in prepared.html(page)
+
+
+def test_blocks_released_after_the_epoch_that_was_kept_are_no_warning(workspace: Workspace, dataset: Dataset) -> None:
+    late = {"fc": "trained", "layer4.1": "trained", "layer1.0": "idle"}  # conv1: frozen, as far as the epoch that was kept knows
+    page = audited(workspace, dataset, late, best_epoch=2)
+    assert not page.warning
+    assert "epoch 2. conv1 and layer1.0 had not started to train" in prepared.drawn(page).replace("\\", "")
+    assert prepared.html(page).count("<i class='b waiting' title=") == 2
+    assert audited(workspace, dataset, late, best_epoch=4).warning  # with the last epoch kept there is no such excuse
+
+
+def test_a_run_under_way_has_no_proof_yet(workspace: Workspace, dataset: Dataset) -> None:
+    run = prepared.run(workspace, dataset)
+    (workspace.run(run.id) / "audit.csv").write_text("half")
+    page = prepared.page("monitor")
+    assert not page.exception
+    assert "What moved" not in [heading.value for heading in page.subheader]
+
+
+def test_predictions_folds_the_proof_and_links_to_its_file(workspace: Workspace, dataset: Dataset) -> None:
+    run = made.finished_run(workspace, dataset)
+    prepared.audited(workspace, run, {"fc": "trained"})
+    page = prepared.page("predictions")
+    assert "What moved and what stayed frozen" in [expander.label for expander in page.expander]
+    prepared.unfolded(page, f"fold_proof_{run.id}")
+    assert not page.exception
+    links = [element.proto.json for element in page.get("bidi_component") if element.proto.component_name == "thaw_download"]
+    assert any(f"/api/runs/{run.id}/audit.csv" in link for link in links)
+
+
+def test_a_block_moves_by_the_root_mean_square_of_what_can_be_compared(workspace: Workspace) -> None:
+    path = table(
+        workspace,
+        "a,b,s,300,True,True,0.1,trained",
+        "c,b,s,100,True,True,0.3,trained",
+        "d,b,s,9,True,True,5e+11,trained",
+        "e,b,s,9,True,True,1,trained",
+    )
+    (block,) = audit.blocks(audit.read(path))
+    assert block.movement == pytest.approx(((300 * 0.01 + 100 * 0.09) / 400) ** 0.5)
+    assert (block.values, block.state) == (418, "moved")
+
+
+def test_the_statistics_of_batchnorm_do_not_hide_the_weights(workspace: Workspace) -> None:
+    path = table(workspace, "w,b,s,10,True,True,0.01,trained", "bn.running_var,b,s,10,True,True,0.9,trained")
+    assert audit.blocks(audit.read(path))[0].movement == pytest.approx(0.01)
+
+
+def test_names_are_escaped_and_never_read_as_missing(workspace: Workspace) -> None:
+    moved = audit.blocks(audit.read(table(workspace, "w,NA,<b>&',10,False,False,0,frozen")))
+    assert [block.name for block in moved] == ["NA"]
+    assert "<b>" not in audit.draw(moved).replace("<b>1", "")
+
+
+@pytest.mark.parametrize(
+    ("movement", "said"),
+    [
+        (None, "not measured"),
+        (float("inf"), "not measured"),
+        (0.0, "0 %"),
+        (3e-6, "under 0.001 %"),
+        (0.0312, "3.1 %"),
+        (0.41, "41 %"),
+        (12.0, "12 times"),
+        (3e12, "from zero"),
+        (1.0, "from zero"),
+    ],
+)
+def test_movements_are_said_as_people_say_them(movement: float | None, said: str) -> None:
+    assert audit.amount(movement) == said
+
+
+def table(workspace: Workspace, *rows: str) -> Path:
+    path = workspace.root / "audit.csv"
+    path.write_text("\n".join(("tensor,block,stage,values,may_move,moved,movement,verdict", *rows)) + "\n")
+    return path

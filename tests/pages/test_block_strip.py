@@ -1,0 +1,94 @@
+"""The block strip says which part of which block trains, in words as well as in colour."""
+
+import pytest
+
+from engine.config import RunConfig
+from engine.models.outline import BlockOutline, Outline, ParameterOutline
+from engine.training.freezing import FreezePlan, Phase, plan_for
+from pages.ui import block_strip
+
+
+def block(name: str, stage: str, *sizes: int) -> BlockOutline:
+    kinds = ("weight", "bias", "norm")
+    return BlockOutline(
+        name=name,
+        stage=stage,
+        parameters=tuple(ParameterOutline(name=f"{name}.{kind}", size=size, kind=kind) for kind, size in zip(kinds, sizes, strict=False)),
+    )
+
+
+OUTLINE = Outline(
+    backbone="tiny",
+    classes=2,
+    input_size=32,
+    blocks=(
+        block("stem", "stem", 900),
+        block("layer1.0", "layer1", 60, 40),
+        block("layer1.1", "layer1", 60, 40),
+        block("fc", "head", 90, 10),
+    ),
+)
+
+
+def drawn(**options: object) -> str:
+    config = RunConfig(dataset="d", backbone="tiny", **options)  # type: ignore[arg-type]
+    return block_strip.draw(block_strip.of_plan(OUTLINE, plan_for(OUTLINE, config)))
+
+
+def test_the_sentence_counts_blocks_and_parameters_that_train():
+    made = block_strip.of_plan(OUTLINE, plan_for(OUTLINE, RunConfig(dataset="d", backbone="tiny", strategy="last_block")))
+    assert block_strip.sentence(made) == "Trains 2 of 4 blocks: 200 of 1.2 k parameters (17 %)."
+
+
+def test_training_everything_is_said_without_a_share():
+    assert "Trains all 4 blocks: 1.2 k parameters." in drawn(strategy="full_finetune")
+
+
+def test_frozen_and_training_blocks_differ_in_words_and_in_pattern():
+    page = drawn(strategy="linear_probe")
+    assert page.count("<i class='b on'") == 1
+    assert page.count("<i class='b'") == 3
+    assert "stem: 900 parameters, frozen" in page
+    assert "fc: 100 parameters, trains" in page
+
+
+def test_a_block_that_trains_in_part_shows_its_share():
+    page = drawn(strategy="named", patterns="layer1.0.bias")
+    assert "--share:40%" in page
+    assert "layer1.0: 100 parameters, 40 of them train" in page
+
+
+def test_every_phase_has_a_row_and_the_active_one_is_marked():
+    phases = tuple(Phase(parameters=names, epochs=2, lr=1e-3) for names in (("fc.weight",), ("fc.weight", "layer1.1.weight")))
+    page = block_strip.draw(block_strip.of_plan(OUTLINE, FreezePlan(strategy="x", phases=phases)), active=1)
+    assert page.count("class='r thin") == 2
+    assert "▶ 2" in page and "▶ 1" not in page
+    assert "Phase 1 (2 epochs)" in page
+
+
+def test_names_are_escaped():
+    hostile = Outline(backbone="x", classes=2, input_size=8, blocks=(block("<script>'a", "<b>&'", 4),))
+    page = block_strip.draw(
+        block_strip.of_plan(hostile, plan_for(hostile, RunConfig(dataset="d", backbone="x"))), title="<img src=x onerror=alert(1)>"
+    )
+    assert "<script" not in page and "<img" not in page and "'a:" not in page
+
+
+def test_a_run_that_started_draws_what_it_reported():
+    event = {
+        "blocks": [
+            {"name": "stem", "stage": "stem", "size": 900, "trains": [False]},
+            {"name": "fc", "stage": "head", "size": 100, "trains": [True]},
+        ],
+        "phases": [{"epochs": 3, "lr": 1e-3}],
+    }
+    made = block_strip.of_started(event)
+    assert block_strip.sentence(made) == "Trains 1 of 2 blocks: 100 of 1 k parameters (10 %)."
+    assert block_strip.draw(block_strip.of_started({})) == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(7, "7"), (999, "999"), (1000, "1 k"), (11_181_642, "11.2 M"), (86_567_656, "86.6 M"), (306_535_400, "307 M")]
+)
+def test_amounts_are_said_as_papers_do(number: int, said: str):
+    assert block_strip.amount(number) == said

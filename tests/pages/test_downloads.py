@@ -1,0 +1,94 @@
+"""The files of a comparison as a browser gets them: they parse, they say what the page says, and the report needs nobody."""
+
+import io
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from engine.comparisons.comparison import Comparison, arm
+from engine.comparisons.comparison_store import ComparisonStore
+from engine.comparisons.judgement import judgement
+from engine.data.records import Dataset
+from engine.workspace import Workspace
+from tests.pages import compared, made
+from tests.pages.test_routes import ask
+
+NAME = "</title><script>alert(1)</script> 고양이 & $(x)"
+RIGHT = {"linear_probe": 0.5, "full_finetune": 0.95}
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return made.dataset(workspace, classes=("고양이 </script><script>alert(2)</script>", "=cmd()", "나비"))
+
+
+@pytest.fixture
+def known(workspace: Workspace, dataset: Dataset) -> Comparison:
+    known = compared.comparison(workspace, dataset, *(arm(strategy, seeds=2) for strategy in RIGHT), name=NAME)
+    compared.finish_all(workspace, known, dataset, RIGHT)
+    return known
+
+
+class Reader(HTMLParser):
+    """What a browser would make of a file: its tags with attributes, and its text outside of scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.said, self._in = "", ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._in = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._in not in ("script", "style"):
+            self.said += data
+
+
+def test_the_sheets_parse_and_hold_a_row_a_run_and_a_row_an_image(known: Comparison, dataset: Dataset) -> None:
+    answer = ask(f"/api/comparisons/{known.id}/comparison.csv")
+    runs = pd.read_csv(io.BytesIO(answer.body), encoding="utf-8-sig")
+    assert answer.status == 200 and len(runs) == 4 and set(runs["row"]) == set(RIGHT)
+    images = pd.read_csv(io.BytesIO(ask(f"/api/comparisons/{known.id}/result.csv").body), encoding="utf-8-sig")
+    assert len(images) == len(dataset.images_of("val")) + len(dataset.images_of("test"))
+    assert "linear_probe (mean of 2 seeds)" in images.columns
+    assert images["label"].str.startswith("'=cmd").any()  # disarmed
+
+
+def test_the_report_says_what_was_judged_and_stands_alone(workspace: Workspace, known: Comparison) -> None:
+    answer = ask(f"/api/comparisons/{known.id}/report.html")
+    assert answer.status == 200 and "attachment" in answer.headers["content-disposition"]
+    read = Reader(answer.body.decode())
+    for sentence in judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id)).sentences:
+        assert sentence in read.said
+    assert NAME in read.said and "torch 2.0" in read.said and "--strategies linear_probe,full_finetune" in read.said
+    assert "고양이 </script><script>alert(2)</script>" in read.said
+    assert [(tag, about) for tag, about in read.tags if {"src", "href", "action", "srcset"} & about.keys()] == []
+    assert {tag for tag, _ in read.tags} & {"link", "iframe", "img", "object", "form", "base"} == set()
+    policy = next(about["content"] for tag, about in read.tags if about.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None and policy.startswith("default-src 'none'") and "http" not in policy
+    figures = sum(tag == "div" and str(about.get("id", "")).startswith("figure") for tag, about in read.tags)
+    assert figures == 6 == sum(tag == "script" for tag, _ in read.tags) - 1
+    ours = re.sub(r"<script>/\*.*?</script>", "", answer.body.decode(), count=1, flags=re.S)
+    assert "http" not in ours.replace("http-equiv", "")
+
+
+def test_before_anything_has_finished_there_is_a_report_but_no_result(workspace: Workspace, dataset: Dataset) -> None:
+    waiting = compared.comparison(workspace, dataset)
+    assert "nothing to judge" in ask(f"/api/comparisons/{waiting.id}/report.html").body.decode()
+    refused = ask(f"/api/comparisons/{waiting.id}/result.csv")
+    assert refused.status == 404 and "Let one finish" in refused.error
+
+
+def test_other_files_and_other_comparisons_are_refused(known: Comparison) -> None:
+    assert "no file of that name" in ask(f"/api/comparisons/{known.id}/thaw.sqlite").error
+    assert "There is no comparison" in ask("/api/comparisons/comparison-0000000000/report.html").error
+    assert ask("/api/comparisons/..%2F..%2Fx/report.html").status == 404

@@ -1,0 +1,227 @@
+"""What the model looked at, on the page: asked for once, followed, drawn, and its failures in one sentence."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from engine.evaluation import predictions
+from engine.jobs import heat_map_files
+from engine.jobs.heat_map_files import Explanation, Subject
+from engine.store.job_store import JobStore
+from engine.store.run import Run
+from engine.workspace import Workspace
+from pages.ui.predictions.image_gallery import Source, _classes
+from tests.pages import made
+from tests.pages.test_routes import ask
+
+CAT, DOG, _ = made.CLASSES
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> Run:
+    run = made.finished_run(workspace, made.dataset(workspace), seed=2)
+    (workspace.run(run.id) / "best.safetensors").write_bytes(b"weights")
+    return run
+
+
+def panel(run: Run, *classes: str, image: int = 0, new: str = "") -> AppTest:
+    """A page that shows nothing else."""
+
+    def script(run_id: str, image: int, new: str, classes: tuple[str, ...]) -> None:
+        from engine.jobs.heat_map_files import Subject
+        from pages.ui.heat_maps import attention
+
+        attention(run_id, Subject(image=image, predictions=new), classes, key="test")
+
+    args = {"run_id": run.id, "image": image, "new": new, "classes": classes}
+    return AppTest.from_function(script, kwargs=args, default_timeout=30).run()
+
+
+def kept(workspace: Workspace, run: Run, of: str, *, image: int = 0, silent: bool = False, probability: float = 0.75) -> Explanation:
+    """What an explain job leaves."""
+    subject = Subject(image=image)
+    name = heat_map_files.name_of(workspace, run.id, subject, of)
+    explanation = Explanation(name=name, of=of, probability=probability, silent=silent)
+    heat_map_files.keep(workspace, run.id, explanation, {picture: png(number) for number, picture in enumerate(heat_map_files.PICTURES)})
+    return explanation
+
+
+def png(shade: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 4, 3), shade, dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def groups(page: AppTest) -> list[dict]:
+    found = [json.loads(element.proto.json) for element in page.get("bidi_component") if element.proto.component_name == "thaw_figures"]
+    return found[0]["groups"] if found else []
+
+
+def asked(workspace: Workspace) -> list[tuple[str, dict]]:
+    return [(job.status, job.arguments) for job in JobStore(workspace).list("explain")]
+
+
+def test_what_is_missing_is_asked_for_once_and_followed(workspace: Workspace, run: Run) -> None:
+    page = panel(run, CAT, DOG, CAT)
+    expected = [("queued", {"run": run.id, "image": 0, "class": name}) for name in (DOG, CAT)]
+    assert asked(workspace) == expected
+    assert page.get("progress")[0].proto.text == "Waiting for its turn …"
+    page.run()
+    assert asked(workspace) == expected
+    jobs = JobStore(workspace)
+    job = jobs.claim("1:1")
+    assert job is not None
+    jobs.record(job.id, {"stage": "loading the model", "done": 1, "total": 4})
+    page.run()
+    assert page.get("progress")[0].proto.text == "Loading the model …"
+    assert page.get("progress")[0].proto.value == 25
+    assert groups(page) == []
+
+
+def test_the_maps_come_with_their_checks_and_one_sentence_about_them(workspace: Workspace, run: Run) -> None:
+    cat, dog = kept(workspace, run, CAT), kept(workspace, run, DOG, silent=True, probability=0.031)
+    page = panel(run, CAT, DOG)
+    assert not page.exception and asked(workspace) == [] and not page.get("progress")
+    seen, first, second = groups(page)
+    assert [figure["src"] for figure in seen["figures"]] == [f"/api/explanations/{run.id}/{cat.name}/crop.png"]
+    assert "random weights, which has learnt nothing" in seen["words"]
+    for group, explanation in ((first, cat), (second, dog)):
+        sources = [f"/api/explanations/{run.id}/{explanation.name}/{picture}.png" for picture in ("heat", "chance")]
+        assert [figure["src"] for figure in group["figures"]] == sources
+        assert explanation.of in group["title"] and explanation.of in group["figures"][0]["alt"]
+    assert first["title"].endswith("75.0 %") and second["title"].endswith("3.1 %")
+    assert (first["figures"][0]["note"], second["figures"][0]["note"]) == ("The trained model.", "Nothing here speaks for it.")
+    assert [ask(figure["src"]).status for group in (seen, first, second) for figure in group["figures"]] == [200] * 5
+
+
+def test_waiting_does_not_read_every_map_ever_asked_for(workspace: Workspace, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel(run, CAT)
+    monkeypatch.setattr(JobStore, "list", lambda *_: pytest.fail("all jobs were read"))
+    page = panel(run, CAT)
+    assert not page.exception and len(page.get("progress")) == 1
+
+
+def test_one_map_is_shown_while_the_other_is_made(workspace: Workspace, run: Run) -> None:
+    kept(workspace, run, CAT)
+    page = panel(run, CAT, DOG)
+    assert [job[1]["class"] for job in asked(workspace)] == [DOG]
+    assert len(groups(page)) == 2 and len(page.get("progress")) == 1
+
+
+def test_a_failure_is_one_harmless_sentence_and_can_be_tried_again(workspace: Workspace, run: Run) -> None:
+    panel(run, CAT)
+    jobs = JobStore(workspace)
+    job = jobs.claim("1:1")
+    assert job is not None
+    jobs.finish(job.id, error="The image '![x](http://evil.example)' is gone.")
+    page = panel(run, CAT)
+    assert [status for status, _ in asked(workspace)] == ["failed"]
+    assert "![" not in page.error[0].value and "gone" in page.error[0].value
+    page.button(key="again_explain_test").click().run()
+    assert [status for status, _ in asked(workspace)] == ["queued", "failed"]
+    assert not page.run().error
+
+
+def test_what_was_dropped_is_made_again(workspace: Workspace, run: Run) -> None:
+    panel(run, CAT)
+    jobs = JobStore(workspace)
+    job = jobs.claim("1:1")
+    assert job is not None
+    jobs.finish(job.id, result={"explanation": "gone"})
+    panel(run, CAT)
+    assert [status for status, _ in asked(workspace)] == ["queued", "finished"]
+
+
+def test_a_run_without_weights_says_so_and_asks_for_nothing(workspace: Workspace, run: Run) -> None:
+    assert "knows no class" in panel(run, "unheard of").error[0].value
+    (workspace.run(run.id) / "best.safetensors").unlink()
+    assert "no trained weights" in panel(run, CAT).error[0].value
+    assert asked(workspace) == []
+
+
+def test_new_images_are_shown_with_a_word_about_their_small_copy(workspace: Workspace, run: Run) -> None:
+    new = made.new_predictions(workspace, run, made.CLASSES)
+    panel(run, CAT, image=1, new=new)
+    assert asked(workspace) == [("queued", {"run": run.id, "image": 1, "class": CAT, "predictions": new})]
+    name = heat_map_files.name_of(workspace, run.id, Subject(image=1, predictions=new), CAT)
+    explanation = Explanation(name=name, of=CAT, probability=0.5, silent=False)
+    heat_map_files.keep(workspace, run.id, explanation, {picture: png(0) for picture in heat_map_files.PICTURES})
+    page = panel(run, CAT, image=1, new=new)
+    assert len(groups(page)) == 2
+    assert any("small copy" in element.value for element in page.caption)
+
+
+def dialog(run: Run, path: Path) -> AppTest:
+    """The detail view of the first image of the run's table."""
+
+    def script(run_id: str, dataset: str, path: str) -> None:
+        from pathlib import Path
+
+        import streamlit as st
+
+        from engine.evaluation import predictions
+        from pages.ui.predictions.image_gallery import Source, _large
+
+        st.session_state.setdefault("position", 0)
+        _large(predictions.read(Path(path)), Source(run=run_id, dataset=dataset))
+
+    args = {"run_id": run.id, "dataset": run.config.dataset, "path": str(path)}
+    return AppTest.from_function(script, kwargs=args, default_timeout=30).run()
+
+
+def test_the_button_asks_for_the_predicted_class_and_the_true_one(workspace: Workspace, run: Run) -> None:
+    path = workspace.run(run.id) / "predictions.csv"
+    table = predictions.read(path)
+    predictions.write(path, table.sort_values("correct", kind="stable"))  # mistakes first
+    row = predictions.read(path).iloc[0]
+    page = dialog(run, path)
+    assert asked(workspace) == []  # nothing is computed before somebody wants it
+    page.button(key="attention").click().run()
+    assert not page.exception
+    wanted = [{"run": run.id, "image": int(row["image"]), "class": name} for name in (row["label"], row["predict"])]
+    assert row["label"] != row["predict"]
+    assert [arguments for _, arguments in asked(workspace)] == wanted
+    page.session_state["position"] = 1
+    page.run()  # the next image is looked at in the same way
+    assert {arguments["image"] for _, arguments in asked(workspace)} == set(predictions.read(path)["image"][:2])
+    assert page.get("progress")
+    page.button(key="attention").click().run()
+    assert not page.get("progress")
+
+
+def test_classes_to_explain() -> None:
+    row = pd.Series({"predict": "a", "label": "b", "prob_a": 0.6, "prob_b": 0.4})
+    assert _classes(row) == ["a", "b"]
+    assert _classes(pd.Series({**row, "label": ""})) == ["a"]
+    assert _classes(pd.Series({**row, "label": "of another dataset"})) == ["a"]
+    table = pd.Series({**row, "image": 7})
+    assert Source(run="run-00000000", dataset="dataset-00000000").subject(table, 3) == Subject(image=7)
+    new = Source(run="run-00000000", dataset="", predictions="predict-00000000")
+    assert new.subject(table, 3) == Subject(image=3, predictions="predict-00000000")
+
+
+def test_the_route_serves_pictures_and_nothing_beside_them(workspace: Workspace, run: Run) -> None:
+    explanation = kept(workspace, run, CAT)
+    address = f"/api/explanations/{run.id}/{explanation.name}"
+    answer = ask(f"{address}/heat.png")
+    assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/png", png(1))
+    assert answer.headers["x-content-type-options"] == "nosniff" and "immutable" in answer.headers["cache-control"]
+    for path in (f"{address}/about.png", f"/api/explanations/{run.id}/../heat.png", f"/api/explanations/x/{explanation.name}/heat.png"):
+        assert ask(path).status == 404
+    other = explanation.name.replace("image-0", "image-1")
+    assert "not there" in ask(f"/api/explanations/{run.id}/{other}/heat.png").error
+
+
+def test_the_page_loads_without_torch_and_captum() -> None:
+    loads = "pages.ui.predictions.image_gallery, pages.routes"
+    code = f"import sys, {loads}; print([m for m in ('torch', 'captum', 'matplotlib', 'PIL.Image') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
