@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from engine.config import RunConfig, command_line
+from engine.config import command_line
 from engine.data.dataset import list_datasets
 from engine.errors import EngineError
 from engine.models.catalog import BackboneInfo, load_catalog, torchvision_version
 from engine.models.outline import load_outline, with_classes
+from engine.runconfig import RunConfig
 from pages.ui import block_strip, charts, forecast, forms, kept_figures, strategies, text
 from pages.ui.choice import choose
 from pages.ui.configure import backbones, phases, probe, queue, rate_test, weights_file

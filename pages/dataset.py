@@ -3,8 +3,8 @@
 import streamlit as st
 
 from engine.data import dataset as datasets
-from engine.data.dataset import SPLITS, Dataset, DatasetSummary
 from engine.data.label_decisions import decided
+from engine.data.records import SPLITS, Dataset, DatasetSummary
 from engine.data.versions import Provenance, provenance
 from engine.errors import DatasetError
 from pages.ui import status, text

@@ -16,7 +16,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.data import uploads
-from engine.data.dataset import Dataset, Image, open_dataset
+from engine.data.dataset import open_dataset
+from engine.data.records import Dataset, Image
 from engine.errors import DatasetError, EngineError, RunError
 from engine.jobs import heat_map_files
 from engine.workspace import checked_id, open_workspace

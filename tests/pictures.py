@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from engine.data.dataset import Dataset, commit
+from engine.data.dataset import commit
 from engine.data.importer import scan
+from engine.data.records import Dataset
 from engine.workspace import Workspace
 
 CLASSES = {"red": (200, 60, 60), "green": (60, 200, 60), "blue 파랑": (60, 60, 200)}

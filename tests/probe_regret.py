@@ -22,11 +22,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from PIL import Image, ImageDraw
 
-from engine.config import RunConfig, to_json, validate
-from engine.data.dataset import Dataset, commit
+from engine.config import to_json, validate
+from engine.data.dataset import commit
 from engine.data.importer import scan
 from engine.data.painting import PATTERNS, paint
+from engine.data.records import Dataset
 from engine.jobs.tasks import TASKS
+from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace

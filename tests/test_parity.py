@@ -10,11 +10,13 @@ import torch
 from safetensors.torch import load_file
 from torchvision.models import resnet18
 
-from engine.config import RunConfig, validate
-from engine.data.dataset import Dataset, commit, open_dataset
+from engine.config import validate
+from engine.data.dataset import commit, open_dataset
 from engine.data.importer import scan
+from engine.data.records import Dataset
 from engine.models import registry
 from engine.models.weights_reader import bring
+from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.database import Json
 from engine.store.run_store import RunStore

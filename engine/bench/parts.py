@@ -18,8 +18,8 @@ from engine.bench.measurements import Measurement, Measurements
 from engine.bench.rows import FEW_SEEDS, PART, SEEDS
 from engine.bench.runner import Say, key_of
 from engine.bench.setting import Recipe, Setting, prepare
-from engine.config import RunConfig
-from engine.models.loading import Warm
+from engine.models.reuse import Warm
+from engine.runconfig import RunConfig
 from engine.runs import checkpointing, pipeline, session, sharing
 from engine.training import activations
 from engine.training.numerics import Numerics, numerics

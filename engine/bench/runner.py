@@ -12,7 +12,7 @@ from engine.bench.measurements import Key, Measurement, Measurements
 from engine.bench.outcome import Outcome
 from engine.bench.rows import AGAIN, CONTENDERS, ROWS, Row
 from engine.bench.setting import Recipe, Setting, prepare
-from engine.config import RunConfig
+from engine.runconfig import RunConfig
 
 Say = Callable[[str], None]
 GROWTH_TRAININGS = ("linear_probe", "last_block")

@@ -18,15 +18,16 @@ import torch
 from engine import devices
 from engine.bench.photographs import link_or_copy, make_photographs, take_photographs
 from engine.bench.rows import ONE
-from engine.config import RunConfig
-from engine.data.dataset import Dataset, commit, open_dataset
+from engine.data.dataset import commit, open_dataset
 from engine.data.importer import scan
 from engine.data.preprocessing import Preprocessing
+from engine.data.records import Dataset
 from engine.models import registry
 from engine.models.catalog import checkpoints_folder
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone
 from engine.models.weights_reader import bring
+from engine.runconfig import RunConfig
 from engine.runs.session import preprocessing_of
 from engine.training.freezing import plan_for
 from engine.training.numerics import Numerics, choose

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from engine import devices
 from engine.bench.outcome import Outcome
 from engine.bench.setting import Setting
-from engine.config import RunConfig
+from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.database import Json
 from engine.store.process_identity import this_process

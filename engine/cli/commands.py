@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.cli.printing import Progress, columns, say, table
-from engine.config import RunConfig, Value, options, parse_settings, to_json, validate
+from engine.config import options, parse_settings, to_json, validate
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
 from engine.models.catalog import Catalog, load_catalog
+from engine.options import Value
+from engine.runconfig import RunConfig
 from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore

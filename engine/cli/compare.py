@@ -16,11 +16,11 @@ from engine.comparisons import tables
 from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import Judgement, doubt_of, judgement, not_judged
-from engine.config import RunConfig
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
 from engine.models.catalog import torchvision_version
 from engine.models.outline import Outline, load_outline, with_classes
+from engine.runconfig import RunConfig
 from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore

@@ -11,8 +11,8 @@ from engine.cli.commands import job
 from engine.cli.compare import execute, outlines_of, report
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.config import RunConfig
 from engine.data import dataset as datasets
+from engine.runconfig import RunConfig
 from engine.work.supervisor import Supervisor
 
 BACKBONE = "resnet18"

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.comparisons.fairness import guard
-from engine.config import RunConfig, Value, options, validate
+from engine.config import options, validate
 from engine.errors import ConfigError
-from engine.training.effort import STRATEGIES, Effort, Outlines, effort
+from engine.options import Value
+from engine.runconfig import RunConfig
+from engine.training.effort import Effort, Outlines, effort
+from engine.training.freezing import STRATEGIES
 from engine.workspace import new_id
 
 __all__ = [

@@ -9,7 +9,8 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from engine.config import RunConfig, options
+from engine.config import options
+from engine.runconfig import RunConfig
 from engine.store.database import Json
 
 Started = Mapping[str, Json | None]

@@ -14,7 +14,8 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 
-from engine.comparisons.comparison import Comparison, guard, label_of, labels, without_seed
+from engine.comparisons.comparison import Comparison, label_of, labels, without_seed
+from engine.comparisons.fairness import guard
 from engine.evaluation import majority_baseline, predictions
 from engine.evaluation.seed_interval import accuracy_interval
 from engine.evaluation.verdict import MARGIN_POINTS, Entrant, Verdict, judge

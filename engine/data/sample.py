@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.data.dataset import Dataset, commit, discard, list_datasets, open_dataset
+from engine.data.dataset import commit, discard, list_datasets, open_dataset
 from engine.data.importer import scan
 from engine.data.painting import PATTERNS, paint
 from engine.data.pool import ordered
+from engine.data.records import Dataset
 from engine.workspace import Workspace, new_id
 
 SOURCE = "sample"

@@ -11,10 +11,11 @@ import torch
 
 from engine import devices
 from engine.data import pixel_cache
-from engine.data.dataset import SPLITS, Dataset, open_dataset
+from engine.data.dataset import open_dataset
 from engine.data.decoder import decode
 from engine.data.pixel_cache import Pixels
 from engine.data.pool import ordered
+from engine.data.records import SPLITS, Dataset
 from engine.errors import DatasetError, ImageError, RunError
 from engine.evaluation import label_issues, predictions, similarity
 from engine.evaluation.similarity import Space

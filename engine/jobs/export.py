@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from engine.config import RunConfig, from_json
-from engine.data.preprocessing import Preprocessing, decode, eval_crop
+from engine.config import from_json
+from engine.data.decoder import decode
+from engine.data.preprocessing import Preprocessing, eval_crop
 from engine.errors import BackboneError, ConfigError, RunError
 from engine.evaluation import predictions
 from engine.jobs.bundle import check, onnx_file
@@ -29,6 +30,7 @@ from engine.models.chain import Chain
 from engine.models.loading import load_trained
 from engine.models.provenance import Provenance, provenance
 from engine.models.registry import trained_arguments
+from engine.runconfig import RunConfig
 from engine.runs.recorder import read_precision, read_preprocessing
 from engine.store.database import Json
 from engine.store.run import Run

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from engine import devices
-from engine.config import RunConfig, from_json, validate
+from engine.config import from_json, validate
 from engine.data.records import Split
 from engine.data.row_file import free_bytes
 from engine.errors import ConfigError, TrainingError
@@ -23,6 +23,7 @@ from engine.jobs import forecast_files
 from engine.jobs.forecast_files import Forecast
 from engine.models.loading import release
 from engine.models.outline import Outline
+from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.runs.siblings import start_of
 from engine.store.database import Json
@@ -30,9 +31,8 @@ from engine.training import estimate, feature_cache
 from engine.training.batches import Source, cut
 from engine.training.cuts import Cost, Slot, readings, worth_keeping
 from engine.training.estimate import Measured, Seconds
-from engine.training.freezing import FreezePlan, trainable_size
 from engine.training.loop import class_weights_of, enter_phase
-from engine.training.plan import prefix_length, untouched
+from engine.training.plan import FreezePlan, prefix_length, trainable_size, untouched
 from engine.training.prefix import CHUNK, through_frozen
 from engine.training.step import Batch, optimise
 from engine.workspace import Workspace, new_id

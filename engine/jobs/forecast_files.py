@@ -9,7 +9,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.config import RunConfig, to_json
+from engine.config import to_json
+from engine.runconfig import RunConfig
 from engine.workspace import Workspace, atomic_write
 
 

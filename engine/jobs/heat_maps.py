@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from engine.data.dataset import open_dataset
-from engine.data.preprocessing import Pixels, Preprocessing, decode, eval_crop
+from engine.data.decoder import decode
+from engine.data.preprocessing import Pixels, Preprocessing, eval_crop
 from engine.errors import DatasetError, ImageError, RunError
 from engine.evaluation.grad_cam import Site, find_site, heat_maps, random_maps
 from engine.evaluation.overlay import overlay, png

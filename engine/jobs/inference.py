@@ -15,11 +15,12 @@ import pandas as pd
 import torch
 
 from engine import devices
-from engine.data.archives import StagedFile, stage
+from engine.data.archives import stage
 from engine.data.decoder import decode, thumbnail
 from engine.data.file_names import system_file
 from engine.data.pool import ordered
 from engine.data.preprocessing import Preprocessing, eval_crop
+from engine.data.zips import StagedFile
 from engine.errors import DatasetError, ImageError, RunError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import write_result

@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import torch
 
-from engine.config import RunConfig, from_json, validate
+from engine.config import from_json, validate
 from engine.errors import DatasetError
 from engine.evaluation import separability
 from engine.evaluation.separability import Score
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone, release
+from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.store.database import Json
 from engine.training.batches import cut, filled

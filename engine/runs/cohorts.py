@@ -11,9 +11,9 @@ from functools import partial
 
 from torch import Tensor
 
-from engine.config import RunConfig
 from engine.models.chain import Chain
 from engine.models.head import is_new_head, new_head
+from engine.runconfig import RunConfig
 from engine.runs.sharing import Shared
 from engine.training.activations import FeatureSource
 from engine.training.batches import Source

@@ -14,10 +14,10 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from engine.config import RunConfig
-from engine.data.dataset import Dataset
 from engine.data.preprocessing import Preprocessing
+from engine.data.records import Dataset
 from engine.errors import RunError
+from engine.runconfig import RunConfig
 from engine.store.database import Json
 from engine.workspace import atomic_write
 

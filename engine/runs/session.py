@@ -11,15 +11,16 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from engine import devices
-from engine.config import RunConfig
-from engine.data.dataset import SPLITS, Dataset, Image, open_dataset
+from engine.data.dataset import open_dataset
 from engine.data.pixel_cache import Pixels, ensure
 from engine.data.preprocessing import Preprocessing
+from engine.data.records import SPLITS, Dataset, Image
 from engine.data.split import share_of
 from engine.errors import DatasetError
 from engine.models import registry
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone, prepare_weights
+from engine.runconfig import RunConfig
 from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, read_rate_factor, write_origin
 from engine.runs.siblings import siblings
 from engine.store.database import Json

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.config import RunConfig
 from engine.data.records import SPLITS, Image
 from engine.errors import EngineError
 from engine.models.outline import Outline
+from engine.runconfig import RunConfig
 from engine.runs.session import Session
 from engine.runs.siblings import siblings
 from engine.store.database import Json

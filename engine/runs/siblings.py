@@ -5,8 +5,8 @@ Not here: what they will read (sharing).
 
 from contextlib import suppress
 
-from engine.config import RunConfig
 from engine.errors import EngineError
+from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.training.freezing import starting_weights
 from engine.workspace import Workspace

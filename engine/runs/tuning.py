@@ -8,8 +8,8 @@ import json
 import math
 from collections.abc import Iterator
 
-from engine.config import RunConfig
 from engine.errors import TrainingError
+from engine.runconfig import RunConfig
 from engine.runs.recorder import TUNING
 from engine.runs.session import Session
 from engine.runs.sharing import Shared

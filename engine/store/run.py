@@ -8,8 +8,9 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
-from engine.config import RunConfig, from_json
+from engine.config import from_json
 from engine.errors import ConfigError
+from engine.runconfig import RunConfig
 from engine.store.database import Json
 
 STATUSES = ("queued", "running", "finished", "stopped", "failed", "interrupted")

@@ -9,8 +9,9 @@ import shutil
 import sqlite3
 import time
 
-from engine.config import RunConfig, from_json, to_json
+from engine.config import from_json, to_json
 from engine.errors import RunError
+from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.database import Json, Rows
 from engine.store.process_identity import alive

@@ -6,8 +6,8 @@ Not here: seconds and bytes, which only a measurement knows.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.config import RunConfig
 from engine.models.outline import Outline
+from engine.runconfig import RunConfig
 from engine.training.freezing import STRATEGIES, plan_for
 from engine.training.plan import prefix_length, trainable_size
 

@@ -5,9 +5,10 @@ Adding one needs no other change. Loads without torch. Not here: what follows fr
 
 from collections.abc import Callable, Iterable, Sequence
 
-from engine.config import RunConfig, start_problem
+from engine.config import start_problem
 from engine.errors import ConfigError
 from engine.models.outline import BlockOutline, Outline
+from engine.runconfig import RunConfig
 from engine.training.patterns import matches, parse_phases, selected
 from engine.training.plan import (
     FreezePlan,

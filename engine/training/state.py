@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from engine.config import RunConfig
 from engine.models.chain import Chain
 from engine.models.outline import Outline
+from engine.runconfig import RunConfig
 from engine.training.averaging import Average
 from engine.training.mixing import mixer
 from engine.training.plan import FreezePlan, Group, groups, phase_at, trainable_blocks

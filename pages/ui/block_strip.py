@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from engine.models.outline import BlockOutline, Outline
-from engine.training.freezing import FreezePlan, Phase
+from engine.training.plan import FreezePlan, Phase
 from pages.ui import palette
 
 STYLE = f"<style>{(Path(__file__).parent / 'block_strip.css').read_text()}</style>"

@@ -10,8 +10,9 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
-from engine.config import RunConfig, to_json
+from engine.config import to_json
 from engine.jobs.forecast_files import forecast_of
+from engine.runconfig import RunConfig
 from engine.store.job_store import Job
 from engine.store.run import Run
 from pages.ui import strategies, text

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine.config import SECTIONS, Option, Value, options
+from engine.config import options
+from engine.options import Option, Value
+from engine.runconfig import SECTIONS
 from pages.ui import text
 
 ELSEWHERE = frozenset({"weights", "last_n", "patterns", "phases"})

@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from engine.data import label_decisions
-from engine.data.dataset import Dataset
 from engine.data.label_decisions import Decided, Decision
+from engine.data.records import Dataset
 from engine.errors import DatasetError
 from pages.ui import text
 from pages.ui.resources import workspace

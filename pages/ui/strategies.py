@@ -11,10 +11,14 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from engine.config import RunConfig, Value, from_json, options, validate
+from engine.config import from_json, options, validate
 from engine.errors import ConfigError
 from engine.models.outline import Outline
-from engine.training.freezing import STRATEGIES, FreezePlan, matches, plan_for, trainable_size
+from engine.options import Value
+from engine.runconfig import RunConfig
+from engine.training.freezing import STRATEGIES, plan_for
+from engine.training.patterns import matches
+from engine.training.plan import FreezePlan, trainable_size
 from engine.training.schedule import curve
 from pages.ui import charts, forms, palette, text
 from pages.ui.block_strip import amount, of_plan

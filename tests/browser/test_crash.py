@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from engine.config import RunConfig
+from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from tests.browser.person import Person
 from tests.browser.server import Server

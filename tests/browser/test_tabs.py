@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from engine.config import RunConfig
+from engine.runconfig import RunConfig
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from tests.browser.person import Person

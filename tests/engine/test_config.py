@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from engine.config import RunConfig, validate
+from engine.config import validate
 from engine.errors import ConfigError
+from engine.runconfig import RunConfig
 
 CONTINUES = RunConfig(dataset="d", backbone="resnet18", strategy="from_run")
 

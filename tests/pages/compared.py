@@ -7,13 +7,14 @@ import numpy as np
 
 from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.config import RunConfig
 from engine.data.records import Dataset
 from engine.evaluation import metrics, predictions
+from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run import Run
 from engine.store.run_store import RunStore
-from engine.training.freezing import groups, plan_for
+from engine.training.freezing import plan_for
+from engine.training.plan import groups
 from engine.workspace import Workspace
 from tests.pages import prepared
 

@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw
 
-from engine.config import RunConfig
 from engine.data.dataset import commit
 from engine.data.drafts import Draft, draft_folder, save_draft
 from engine.data.health import examine
 from engine.data.records import Dataset, Image, Problem
 from engine.evaluation import metrics, predictions, result_csv
+from engine.runconfig import RunConfig
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, new_id

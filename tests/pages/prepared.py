@@ -6,14 +6,15 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from engine.config import RunConfig
 from engine.data.records import Dataset
 from engine.models.catalog import BackboneInfo, WeightsInfo, torchvision_version, write_catalog
 from engine.models.outline import BlockOutline, Outline, ParameterOutline, save_outline, with_classes
+from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run import Run
 from engine.store.run_store import RunStore
-from engine.training.freezing import groups, plan_for, trainable_blocks, trainable_size
+from engine.training.freezing import plan_for
+from engine.training.plan import groups, trainable_blocks, trainable_size
 from engine.workspace import Workspace
 
 ROUTER = Path(__file__).resolve().parents[2] / "pages" / "router.py"

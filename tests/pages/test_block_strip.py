@@ -2,9 +2,10 @@
 
 import pytest
 
-from engine.config import RunConfig
 from engine.models.outline import BlockOutline, Outline, ParameterOutline
-from engine.training.freezing import FreezePlan, Phase, plan_for
+from engine.runconfig import RunConfig
+from engine.training.freezing import plan_for
+from engine.training.plan import FreezePlan, Phase
 from pages.ui import block_strip
 
 

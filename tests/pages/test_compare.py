@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.config import RunConfig
 from engine.data.records import Dataset
+from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import text

@@ -4,10 +4,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.config import RunConfig
 from engine.data.records import Dataset
 from engine.models.catalog import checkpoints_folder
 from engine.models.weights_store import BroughtWeights, record_weights
+from engine.runconfig import RunConfig
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.data.dataset import Dataset, delete_dataset, list_datasets, open_dataset
+from engine.data.dataset import delete_dataset, list_datasets, open_dataset
 from engine.data.label_decisions import Decision, decide, decided
+from engine.data.records import Dataset
 from engine.data.versions import make_version
 from engine.store.job_store import JobStore
 from engine.workspace import Workspace

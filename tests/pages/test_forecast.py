@@ -2,9 +2,10 @@
 
 from streamlit.testing.v1 import AppTest
 
-from engine.config import RunConfig, from_json
+from engine.config import from_json
 from engine.jobs import forecast_files
 from engine.jobs.forecast_files import Forecast
+from engine.runconfig import RunConfig
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace

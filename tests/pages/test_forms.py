@@ -3,7 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.config import RunConfig, options, validate
+from engine.config import options, validate
+from engine.runconfig import RunConfig
 from pages.ui import forms, text
 
 
@@ -59,7 +60,7 @@ def test_a_new_option_needs_no_line_in_the_form():
     def alone() -> None:
         import streamlit as st
 
-        from engine.config import Option
+        from engine.options import Option
         from pages.ui import forms
 
         new = Option(name="new", kind=float, default=0.2, help="Why.", section="control", label="New", low=0, high=1)

@@ -5,8 +5,8 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.config import RunConfig
 from engine.data.records import Dataset
+from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace

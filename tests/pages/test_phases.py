@@ -3,8 +3,9 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.config import RunConfig, validate
+from engine.config import validate
 from engine.errors import ConfigError
+from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.training.freezing import STRATEGIES, plan_for
 from engine.training.patterns import selected

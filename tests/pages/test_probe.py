@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from streamlit.testing.v1 import AppTest
 
-from engine.config import RunConfig, from_json
+from engine.config import from_json
 from engine.jobs.probe import MOST_IMAGES
+from engine.runconfig import RunConfig
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace

@@ -9,7 +9,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.config import RunConfig, options
+from engine.config import options
+from engine.runconfig import RunConfig
 from engine.store.database import Json
 
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+!|~$^=&@:]|(?<=[wW]{3})\.)")

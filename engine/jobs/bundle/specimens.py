@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image as pillow
 
-from engine.data.dataset import Dataset, open_dataset
+from engine.data.dataset import open_dataset
+from engine.data.records import Dataset
 from engine.errors import DatasetError
 from engine.workspace import Workspace
 

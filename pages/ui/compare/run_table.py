@@ -14,7 +14,9 @@ import pandas as pd
 import streamlit as st
 
 from engine.comparisons.comparison import without_seed
-from engine.config import RunConfig, Value, differences, options
+from engine.config import differences, options
+from engine.options import Value
+from engine.runconfig import RunConfig
 from engine.store.run import Run
 from engine.workspace import Workspace
 from pages.ui import forms, status, text

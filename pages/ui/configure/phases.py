@@ -11,11 +11,12 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.models.outline import Outline
-from engine.training.freezing import Phase, matches, plan_for
-from engine.training.patterns import write_phases
+from engine.runconfig import RunConfig
+from engine.training.freezing import plan_for
+from engine.training.patterns import matches, write_phases
+from engine.training.plan import Phase
 from pages.ui import strategies, text
 from pages.ui.section import section
 from pages.ui.strategies import Chosen

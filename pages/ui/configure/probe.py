@@ -10,7 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.config import RunConfig, to_json
+from engine.config import to_json
+from engine.runconfig import RunConfig
 from engine.training.freezing import starting_weights
 from pages.ui import charts, palette, text
 from pages.ui.section import section

@@ -9,8 +9,10 @@ from dataclasses import replace
 import streamlit as st
 
 from engine.comparisons.comparison import MOST_SEEDS, SEEDS, SEEDS_OF, Arm, Comparison, default_seeds
-from engine.config import RunConfig, Value, options
+from engine.config import options
 from engine.models.outline import Outline
+from engine.options import Value
+from engine.runconfig import RunConfig
 from pages.ui import text
 from pages.ui.resources import comparison_store, run_store
 from pages.ui.strategies import title

@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from engine.data import dataset as datasets
-from engine.data.dataset import DEFAULT_RATIOS, SPLITS, HealthCard, Ratios, Split
+from engine.data.records import SPLITS, HealthCard, Split
+from engine.data.split import DEFAULT_RATIOS, Ratios
 from engine.errors import DatasetError
 from pages.ui import text
 from pages.ui.bars import Bar, bars

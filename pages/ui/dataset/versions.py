@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine.data.dataset import Dataset, DatasetSummary
+from engine.data.records import Dataset, DatasetSummary
 from engine.data.versions import Change, Pictured, Provenance, pictured
 from pages.ui import text
 from pages.ui.gallery import Card, gallery, page_of

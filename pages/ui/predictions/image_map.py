@@ -11,8 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.data.dataset import Dataset
-from engine.data.records import Image
+from engine.data.records import Dataset, Image
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded
 from engine.store.run import Run

@@ -6,8 +6,8 @@ Not here: finding them (engine), keeping the decisions (engine.data.label_decisi
 import streamlit as st
 
 from engine.data import label_decisions
-from engine.data.dataset import Dataset
 from engine.data.label_decisions import Decided, Decision
+from engine.data.records import Dataset
 from engine.errors import DatasetError
 from engine.jobs.embedding_files import Doubt, Embedded
 from engine.store.run import Run

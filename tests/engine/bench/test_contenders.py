@@ -16,8 +16,9 @@ from engine.bench.classic import classic_model, fixed_transform, loaders, train_
 from engine.bench.rows import ONE
 from engine.bench.setting import Setting, prepare
 from engine.bench.thaw import train_thaw
-from engine.config import RunConfig
-from engine.data.preprocessing import decode, eval_crop
+from engine.data.decoder import decode
+from engine.data.preprocessing import eval_crop
+from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run_store import RunStore
 

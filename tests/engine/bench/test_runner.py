@@ -14,8 +14,8 @@ from engine.bench.report import PAGES
 from engine.bench.rows import CONTENDERS, ROWS
 from engine.bench.setting import Recipe
 from engine.cli.main import main
-from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError
+from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine.cli.main import main, parser
-from engine.config import RunConfig, command_line
+from engine.config import command_line
 from engine.data.dataset import list_datasets
 from engine.evaluation.result_csv import read_result
+from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from tests.engine.said import last_json

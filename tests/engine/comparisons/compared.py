@@ -8,8 +8,8 @@ import pandas as pd
 
 from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.config import RunConfig
 from engine.evaluation import metrics, predictions
+from engine.runconfig import RunConfig
 from engine.store.database import Json
 from engine.store.process_identity import this_process
 from engine.store.run import Run

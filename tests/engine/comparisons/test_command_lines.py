@@ -8,7 +8,8 @@ import pytest
 from engine.cli import compare, main
 from engine.comparisons.command_lines import command_lines
 from engine.comparisons.comparison import Arm, Comparison, arm, expand
-from engine.config import RunConfig, command_line
+from engine.config import command_line
+from engine.runconfig import RunConfig
 
 
 def comparison(*arms: Arm, **shared: object) -> Comparison:

@@ -12,7 +12,6 @@ from engine.comparisons.comparison import (
     default_seeds,
     expand,
     from_json,
-    guard,
     label_of,
     labels,
     run_name,
@@ -20,8 +19,9 @@ from engine.comparisons.comparison import (
     with_arm,
     with_seeds,
 )
-from engine.config import RunConfig
+from engine.comparisons.fairness import guard
 from engine.errors import ConfigError
+from engine.runconfig import RunConfig
 from tests.engine.comparisons.outlines import outline
 
 SHARED = RunConfig(dataset="", backbone="", epochs=4, views=2, data_seed=7)

@@ -7,8 +7,8 @@ import pytest
 
 from engine.comparisons.comparison import Arm, Comparison, arm, expand
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.config import RunConfig
 from engine.errors import ConfigError, RunError
+from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
 from engine.store.run_store import RunStore

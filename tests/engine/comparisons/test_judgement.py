@@ -8,7 +8,7 @@ import pytest
 from engine.comparisons.comparison import arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import answers, judgement
-from engine.config import RunConfig
+from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
 from engine.store.run import Run

@@ -5,7 +5,8 @@ import pytest
 from pictures import make_folder, make_zip
 
 from engine.data import uploads
-from engine.data.archives import Limits, Staged, stage
+from engine.data.archives import Staged, stage
+from engine.data.zips import Limits
 from engine.errors import DatasetError
 from engine.workspace import Workspace
 

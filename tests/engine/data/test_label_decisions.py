@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.data import label_decisions
-from engine.data.dataset import Dataset, delete_dataset, open_dataset
+from engine.data.dataset import delete_dataset, open_dataset
 from engine.data.label_decisions import Decision, decide, decided, discard, withdraw
-from engine.data.records import Image
+from engine.data.records import Dataset, Image
 from engine.data.versions import Change, Provenance, pictured, provenance
 from engine.errors import DatasetError
 from engine.workspace import Workspace

@@ -10,7 +10,8 @@ from torchvision.models import Inception_V3_Weights, ResNet18_Weights, ResNet50_
 from torchvision.models import list_models as names
 from torchvision.transforms import functional
 
-from engine.data.preprocessing import Preprocessing, decode, eval_crop, view, view_key, view_side
+from engine.data.decoder import decode
+from engine.data.preprocessing import Preprocessing, eval_crop, view, view_key, view_side
 
 PRE = Preprocessing(resize=(256,), crop=224)
 SIZES = [(500, 375), (375, 500), (224, 224), (256, 256), (100, 80), (33, 57), (640, 641), (257, 256)]

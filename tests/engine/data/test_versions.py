@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.data import versions
-from engine.data.dataset import Dataset, card_of, delete_dataset, list_datasets, open_dataset
+from engine.data.dataset import card_of, delete_dataset, list_datasets, open_dataset
+from engine.data.records import Dataset
 from engine.data.versions import make_version
 from engine.errors import DatasetError
 from engine.workspace import Workspace

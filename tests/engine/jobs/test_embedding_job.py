@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from engine.config import RunConfig
-from engine.data.dataset import Dataset, commit
+from engine.data.dataset import commit
 from engine.data.importer import scan
+from engine.data.records import Dataset
 from engine.errors import EngineError
 from engine.jobs import embedding, embedding_files
 from engine.jobs.tasks import TASKS
+from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run import Run
 from engine.store.run_store import RunStore

@@ -17,9 +17,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
 
-from engine.config import RunConfig
-from engine.data.dataset import Dataset, commit, delete_dataset
+from engine.data.dataset import commit, delete_dataset
 from engine.data.importer import scan
+from engine.data.records import Dataset
 from engine.errors import EngineError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import read_result
@@ -29,6 +29,7 @@ from engine.jobs.export import _SCRIPT, Exported, export_run, export_zip
 from engine.jobs.inference import predict_new
 from engine.jobs.tasks import TASKS
 from engine.models.provenance import Provenance
+from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run import Run
 from engine.store.run_store import RunStore

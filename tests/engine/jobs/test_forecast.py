@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from engine import devices
-from engine.config import RunConfig, to_json
+from engine.config import to_json
 from engine.errors import ConfigError
 from engine.jobs import forecast, forecast_files
 from engine.jobs.tasks import TASKS
 from engine.models.chain import Chain
+from engine.runconfig import RunConfig
 from engine.runs.session import open_session
 from engine.store.run_store import RunStore
 from engine.training.cuts import Slot

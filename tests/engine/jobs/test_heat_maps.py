@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.config import RunConfig
-from engine.data.dataset import Dataset, open_dataset
+from engine.data.dataset import open_dataset
+from engine.data.records import Dataset
 from engine.errors import EngineError
 from engine.evaluation import predictions
 from engine.jobs import heat_map_files, heat_maps
@@ -19,6 +19,7 @@ from engine.jobs.heat_map_files import Subject
 from engine.jobs.inference import predict_new
 from engine.jobs.tasks import TASKS
 from engine.models import loading
+from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.database import Json
 from engine.store.run import Run

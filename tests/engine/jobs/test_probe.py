@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from engine.config import RunConfig, to_json
+from engine.config import to_json
 from engine.errors import DatasetError
 from engine.evaluation import separability as arithmetic
 from engine.jobs import probe
 from engine.jobs.tasks import TASKS
 from engine.models.chain import build_chain
+from engine.runconfig import RunConfig
 from engine.runs.session import Session
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace

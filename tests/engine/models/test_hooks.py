@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.config import RunConfig
 from engine.errors import BackboneError
 from engine.models.chain import Chain, build_chain
 from engine.models.head import find_head, swap_head
 from engine.models.hooks import CUT, UNCUT
+from engine.runconfig import RunConfig
 from engine.training.freezing import plan_for
-from engine.training.loop import Training, fit
+from engine.training.loop import fit
+from engine.training.state import Training
 from tests.engine.models.checks import chain_of
 from tests.engine.models.wanderers import CLASSES, SIDE, Choosy, Fork, Knot, Shortcut, Tokens, Twice, Wanderer
 

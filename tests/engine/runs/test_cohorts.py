@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.data.dataset import Dataset
+from engine.data.records import Dataset
 from engine.errors import TrainingError
 from engine.models.registry import build
 from engine.models.weights_reader import bring

@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from engine.config import RunConfig
-from engine.data.dataset import Dataset, commit, delete_dataset
+from engine.data.dataset import commit, delete_dataset
 from engine.data.importer import scan
+from engine.data.records import Dataset
 from engine.errors import EngineError, TrainingError
 from engine.evaluation.result_csv import read_result
 from engine.jobs.inference import predict_new
 from engine.models.registry import build
+from engine.runconfig import RunConfig
 from engine.runs.pipeline import conclude, execute
 from engine.store.database import Json
 from engine.store.run import Run

@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.config import RunConfig
-from engine.data.dataset import Dataset
+from engine.data.records import Dataset
+from engine.runconfig import RunConfig
 from engine.runs.pipeline import conclude, execute
 from engine.runs.siblings import siblings
 from engine.store.database import Json

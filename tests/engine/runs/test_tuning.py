@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.config import RunConfig
-from engine.data.dataset import Dataset
+from engine.data.records import Dataset
 from engine.errors import TrainingError
+from engine.runconfig import RunConfig
 from engine.runs import tuning
 from engine.runs.pipeline import conclude, execute
 from engine.runs.tuning import factors, sentence

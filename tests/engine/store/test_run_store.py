@@ -7,11 +7,12 @@ import threading
 
 import pytest
 
-from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError, RunError
+from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
-from engine.store.run_store import Run, RunStore
+from engine.store.run import Run
+from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 
 ME = this_process()

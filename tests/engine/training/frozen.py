@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.config import RunConfig
 from engine.data.pixel_cache import ensure as open_pixels
 from engine.data.preprocessing import Preprocessing
 from engine.data.records import SPLITS, Dataset
+from engine.runconfig import RunConfig
 from engine.training import feature_cache
 from engine.training.audit import digests
 from engine.training.batches import PixelSource, Source

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.config import RunConfig
+from engine.runconfig import RunConfig
 from engine.training.cuts import Cost
 from engine.training.estimate import Measured, Seconds, foresee, parts_needed, training_bytes
 from engine.training.freezing import plan_for

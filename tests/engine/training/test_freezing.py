@@ -2,23 +2,12 @@
 
 import pytest
 
-from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.models.outline import BlockOutline, Outline, ParameterOutline
-from engine.training.freezing import (
-    STRATEGIES,
-    FreezePlan,
-    Phase,
-    groups,
-    matches,
-    phase_at,
-    plan_for,
-    prefix_length,
-    starting_weights,
-    trainable_blocks,
-    trainable_size,
-)
-from engine.training.patterns import write_phases
+from engine.runconfig import RunConfig
+from engine.training.freezing import STRATEGIES, plan_for, starting_weights
+from engine.training.patterns import matches, write_phases
+from engine.training.plan import FreezePlan, Phase, groups, phase_at, prefix_length, trainable_blocks, trainable_size
 from engine.training.schedule import factor
 
 

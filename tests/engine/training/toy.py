@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from engine.config import RunConfig
 from engine.models.chain import Chain, build_chain
 from engine.models.head import swap_head
 from engine.models.registry import build
+from engine.runconfig import RunConfig
 from engine.training.freezing import plan_for
 from engine.training.state import Training
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DatasetError
-from engine.store.run_store import Run
+from engine.store.run import Run
 from engine.workspace import Workspace
 
 Event = dict[str, Any]

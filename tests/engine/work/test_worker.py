@@ -11,10 +11,11 @@ from typing import TypeVar
 
 import pytest
 
-from engine.config import RunConfig
+from engine.runconfig import RunConfig
 from engine.store.job_store import Job, JobStore
 from engine.store.process_identity import alive, this_process
-from engine.store.run_store import ENDED, Run, RunStore
+from engine.store.run import ENDED, Run
+from engine.store.run_store import RunStore
 from engine.work import conversation, worker
 from engine.work.child import Wiring
 from engine.work.worker import Workers
