@@ -1,4 +1,5 @@
-"""The dashboard: `streamlit run dashboard.py`. Says what the app is made of and what lives as long as the server. No state here."""
+"""The dashboard: `streamlit run dashboard.py`. Says what the app is made of and what lives as long as the server. No
+state here."""
 
 import asyncio
 import atexit
@@ -32,7 +33,8 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
 
 
 def _warm_up() -> None:
-    """Import what every page needs, then take it out of the collector's sight: pages redraw each second while training runs."""
+    """Import what every page needs, then take it out of the collector's sight: pages redraw each second while training
+    runs."""
     for name in ("pandas", "plotly.graph_objects"):
         import_module(name)
     gc.collect()

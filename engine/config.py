@@ -53,12 +53,16 @@ def parse_settings(settings: Mapping[str, str]) -> dict[str, Value]:
 def start_problem(config: RunConfig) -> str:
     """What is wrong with where the strategy is to start, in a sentence; "" when nothing is."""
     if config.strategy == "from_run" and not config.weights.startswith(("run:", "file:")):
-        return "The strategy from_run continues a checkpoint: choose an earlier run or a weights file of yours as its weights."
+        return (
+            "The strategy from_run continues a checkpoint: choose an earlier run or a weights file of yours as "
+            "its weights."
+        )
     return ""
 
 
 def validate(config: RunConfig) -> RunConfig:
-    """`config` itself when every option is within its bounds and fits the others; ConfigError with every problem otherwise."""
+    """`config` itself when every option is within its bounds and fits the others; ConfigError with every problem
+    otherwise."""
     problems = [problem for about in options() if (problem := problem_with(about, getattr(config, about.name)))]
     if config.strategy == "named" and not config.patterns.strip():
         problems.append("The strategy named needs names to train (patterns), such as 'layer4*'.")
@@ -85,7 +89,9 @@ def from_json(text: str) -> RunConfig:
 def differences(configs: list[RunConfig]) -> dict[str, list[Value]]:
     """Option name -> value per config, for the options in which the configs differ."""
     rows = [dataclasses.asdict(config) for config in configs]
-    return {name: [row[name] for row in rows] for name in rows[0] if len({row[name] for row in rows}) > 1} if rows else {}
+    return (
+        {name: [row[name] for row in rows] for name in rows[0] if len({row[name] for row in rows}) > 1} if rows else {}
+    )
 
 
 def command_line(config: RunConfig) -> str:
@@ -101,4 +107,8 @@ def command_line(config: RunConfig) -> str:
 
 def _argument(name: str, value: Value) -> str:
     """Quoted for a POSIX shell."""
-    return f"--{name} {shlex.quote(str(value))}" if name in ("weights", "epochs", "seed") else f"--set {shlex.quote(f'{name}={value}')}"
+    return (
+        f"--{name} {shlex.quote(str(value))}"
+        if name in ("weights", "epochs", "seed")
+        else f"--set {shlex.quote(f'{name}={value}')}"
+    )

@@ -46,7 +46,10 @@ def why_no_gpu() -> str:
     if not _driver_found():
         return "No NVIDIA driver was found on this machine, so training uses the CPU."
     if torch.version.cuda is None:
-        return f"The installed PyTorch ({torch.__version__}) is a CPU-only build. Install a CUDA build of torch to use the GPU."
+        return (
+            f"The installed PyTorch ({torch.__version__}) is a CPU-only build. Install a CUDA build of torch to "
+            f"use the GPU."
+        )
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return "The variable CUDA_VISIBLE_DEVICES hides every GPU. Unset it to use the GPU."
     try:
@@ -62,9 +65,16 @@ def pick(name: str) -> "torch.device":
 
     devices = available()
     names = [about["device"] for about in devices]
-    chosen = names[0] if name == "auto" else next((known for known in names if name in (known, known.partition(":")[0])), None)
+    chosen = (
+        names[0]
+        if name == "auto"
+        else next((known for known in names if name in (known, known.partition(":")[0])), None)
+    )
     if chosen is None:
-        raise DeviceError(f"There is no device {name[:40]!r} here. Choose auto or one of: {', '.join(names)}. {devices[-1]['why']}".strip())
+        raise DeviceError(
+            f"There is no device {name[:40]!r} here. Choose auto or one of: {', '.join(names)}. "
+            f"{devices[-1]['why']}".strip()
+        )
     return torch.device(chosen)
 
 
@@ -88,7 +98,9 @@ def precision(device: "torch.device", wanted: str) -> "tuple[torch.dtype | None,
     if wanted == "fp16" and not gpu:
         raise DeviceError("The CPU does not train in fp16. Choose precision auto, fp32 or bf16.")
     if wanted == "bf16" and not bf16:
-        raise DeviceError(f"{torch.cuda.get_device_name(device)} does not compute in bf16. Choose precision auto, fp32 or fp16.")
+        raise DeviceError(
+            f"{torch.cuda.get_device_name(device)} does not compute in bf16. Choose precision auto, fp32 or fp16."
+        )
     return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted], wanted
 
 
@@ -124,7 +136,8 @@ def memory_free(device: "torch.device") -> int:
 
 
 def release_memory() -> None:
-    """Give back what allocators keep for later, so that others can have it and what is measured next is not the past."""
+    """Give back what allocators keep for later, so that others can have it and what is measured next is not the
+    past."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
@@ -133,7 +146,8 @@ def release_memory() -> None:
 
 
 def seed(device: "torch.device", number: int) -> None:
-    """Seed what draws random numbers for `device`. torch.manual_seed seeds every backend there might be, which takes a millisecond."""
+    """Seed what draws random numbers for `device`. torch.manual_seed seeds every backend there might be, which takes a
+    millisecond."""
     import torch
 
     torch.default_generator.manual_seed(number)
@@ -142,7 +156,8 @@ def seed(device: "torch.device", number: int) -> None:
 
 
 def arrange(device: "torch.device", *, reproducible: bool) -> None:
-    """Let a GPU take its quickest kernels, or only such as give the same bits every time; nothing to arrange on a CPU."""
+    """Let a GPU take its quickest kernels, or only such as give the same bits every time; nothing to arrange on a
+    CPU."""
     if device.type != "cuda":
         return
     import torch
@@ -219,7 +234,9 @@ def _driver_found() -> bool:
 
 def _first_sentence(text: str) -> str:
     """torch's messages run to paragraphs and end in addresses; the first sentence is the cause."""
-    return text.strip().splitlines()[0].partition(". ")[0].rstrip(".") + "." if text.strip() else "PyTorch gave no reason."
+    return (
+        text.strip().splitlines()[0].partition(". ")[0].rstrip(".") + "." if text.strip() else "PyTorch gave no reason."
+    )
 
 
 def _cpu_name() -> str:
@@ -227,7 +244,10 @@ def _cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:
         lines = []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "") or platform.processor()
+    model = (
+        next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+        or platform.processor()
+    )
     return f"{model or 'CPU'}, {len(_cores())} cores"
 
 

@@ -60,6 +60,10 @@ def problem_with(about: Option, value: Value) -> str | None:
         return f"{about.label} ({about.name}) is {value!r}; choose one of {', '.join(about.choices)}."
     if isinstance(value, str):
         return None
-    if not math.isfinite(value) or (about.low is not None and value < about.low) or (about.high is not None and value > about.high):
+    if (
+        not math.isfinite(value)
+        or (about.low is not None and value < about.low)
+        or (about.high is not None and value > about.high)
+    ):
         return f"{about.label} ({about.name}) is {value}; it must lie between {about.low:g} and {about.high:g}."
     return None

@@ -1,7 +1,7 @@
 """RunConfig: everything that decides a run, each option said once.
 
-The Configure page, the command line (`--set key=value`), validation and docs/options.md derive from these fields. Not here:
-how a field carries its documentation (options), what is done with a configuration (config).
+The Configure page, the command line (`--set key=value`), validation and docs/options.md derive from these fields. Not
+here: how a field carries its documentation (options), what is done with a configuration (config).
 """
 
 from dataclasses import dataclass
@@ -50,23 +50,33 @@ class RunConfig:
     )
     phases: str = option(
         "",
-        "Phases of your own in place of the strategy's: 'names | epochs | rate | decay' for each, separated by semicolons, such as "
+        "Phases of your own in place of the strategy's: 'names | epochs | rate | decay' for each, separated by "
+        "semicolons, such as "
         "'head | 2 | 1e-3; layer4 | 3 | 1e-4 | 0.8'. The head always trains.",
         section="strategy",
         label="Phases",
     )
     batch_norm: str = option(
         "batch",
-        "What BatchNorm does in the blocks that train (in frozen ones it never changes): 'batch' normalises by each batch and "
+        "What BatchNorm does in the blocks that train (in frozen ones it never changes): 'batch' normalises by each "
+        "batch and "
         "learns, 'running' keeps the pretrained statistics, 'statistics' lets only the statistics follow the data.",
         section="strategy",
         label="BatchNorm in training blocks",
         choices=("batch", "running", "statistics"),
     )
     epochs: int = option(
-        5, "How many times training sees every image.", section="optimisation", label="Epochs", low=1, high=1000, basic=True
+        5,
+        "How many times training sees every image.",
+        section="optimisation",
+        label="Epochs",
+        low=1,
+        high=1000,
+        basic=True,
     )
-    batch_size: int = option(32, "Images per optimisation step.", section="optimisation", label="Batch size", low=1, high=4096, basic=True)
+    batch_size: int = option(
+        32, "Images per optimisation step.", section="optimisation", label="Batch size", low=1, high=4096, basic=True
+    )
     optimizer: str = option(
         "adamw",
         "The rule that turns gradients into steps. AdamW is forgiving; SGD is the classic.",
@@ -76,7 +86,8 @@ class RunConfig:
     )
     lr: float = option(
         0.0,
-        "Peak learning rate of the head. 0 takes the strategy's own: 1e-3 while most layers are frozen, 1e-4 when all train.",
+        "Peak learning rate of the head. 0 takes the strategy's own: 1e-3 while most layers are frozen, 1e-4 when "
+        "all train.",
         section="optimisation",
         label="Learning rate",
         low=0.0,
@@ -85,7 +96,8 @@ class RunConfig:
     )
     tune: int = option(
         0,
-        "Trains this many times with learning rates a factor of three apart, around the one above, and then once more with the one that "
+        "Trains this many times with learning rates a factor of three apart, around the one above, and then once "
+        "more with the one that "
         "validation likes best. In a comparison every strategy tries as many. 0 or 1 tries none.",
         section="optimisation",
         label="Learning rates tried",
@@ -100,7 +112,9 @@ class RunConfig:
         low=0.01,
         high=1.0,
     )
-    momentum: float = option(0.9, "Momentum of SGD; the others ignore it.", section="optimisation", label="Momentum", low=0.0, high=0.999)
+    momentum: float = option(
+        0.9, "Momentum of SGD; the others ignore it.", section="optimisation", label="Momentum", low=0.0, high=0.999
+    )
     weight_decay: float = option(
         1e-4,
         "Pulls weights towards zero; never applied to biases and norms.",
@@ -151,7 +165,8 @@ class RunConfig:
     )
     augment: str = option(
         "crop",
-        "What a view does: 'crop' a random crop and flip; 'trivial' adds one random distortion (TrivialAugment), 'rand' adds two "
+        "What a view does: 'crop' a random crop and flip; 'trivial' adds one random distortion (TrivialAugment), "
+        "'rand' adds two "
         "of medium strength (RandAugment). Has no effect while views is 0.",
         section="augmentation",
         label="Augmentation",
@@ -159,21 +174,24 @@ class RunConfig:
     )
     mix: str = option(
         "none",
-        "Blends pairs of images and their labels: 'mixup' overlays them, 'cutmix' pastes a rectangle of one into the other.",
+        "Blends pairs of images and their labels: 'mixup' overlays them, 'cutmix' pastes a rectangle of one into the "
+        "other.",
         section="augmentation",
         label="Mixing",
         choices=("none", "mixup", "cutmix"),
     )
     sampling: str = option(
         "shuffled",
-        "'shuffled' shows every image once an epoch; 'balanced' draws all classes equally often, so images of rare ones repeat.",
+        "'shuffled' shows every image once an epoch; 'balanced' draws all classes equally often, so images of rare "
+        "ones repeat.",
         section="augmentation",
         label="Sampling",
         choices=("shuffled", "balanced"),
     )
     preprocessing: str = option(
         "weights",
-        "'weights' prepares images as the pretrained weights expect; 'half' resizes to a square and uses mean 0.5 and deviation 0.5.",
+        "'weights' prepares images as the pretrained weights expect; 'half' resizes to a square and uses mean 0.5 "
+        "and deviation 0.5.",
         section="augmentation",
         label="Preprocessing",
         choices=("weights", "half"),
@@ -197,7 +215,8 @@ class RunConfig:
     )
     train_share: int = option(
         100,
-        "Percent of the training images that training uses, the same of every class; smaller shares lie within larger ones. "
+        "Percent of the training images that training uses, the same of every class; smaller shares lie within "
+        "larger ones. "
         "Shows what more images would bring.",
         section="control",
         label="Share of the training images",
@@ -222,7 +241,8 @@ class RunConfig:
     )
     max_minutes: float = option(
         0.0,
-        "Training ends after so many minutes, with the best epoch so far; learning rates that are tried share them evenly with it. "
+        "Training ends after so many minutes, with the best epoch so far; learning rates that are tried share them "
+        "evenly with it. "
         "0 sets no limit.",
         section="control",
         label="Time budget in minutes",
@@ -231,7 +251,8 @@ class RunConfig:
     )
     ema: float = option(
         0.0,
-        "Judges and keeps a moving average of the weights: the share of the average that stays at each step, such as 0.99; 0 is off.",
+        "Judges and keeps a moving average of the weights: the share of the average that stays at each step, such as "
+        "0.99; 0 is off.",
         section="control",
         label="Weight averaging",
         low=0.0,
@@ -246,14 +267,16 @@ class RunConfig:
     )
     precision: str = option(
         "auto",
-        "Number format of the computation; auto takes bf16 on a GPU that has it, and on a CPU measures whether it pays.",
+        "Number format of the computation; auto takes bf16 on a GPU that has it, and on a CPU measures whether it "
+        "pays.",
         section="control",
         label="Precision",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     arithmetic: str = option(
         "fast",
-        "'fast' lets a GPU measure and take its quickest kernels; 'reproducible' makes it repeat itself bit for bit, more slowly. "
+        "'fast' lets a GPU measure and take its quickest kernels; 'reproducible' makes it repeat itself bit for bit, "
+        "more slowly. "
         "A CPU repeats itself either way.",
         section="control",
         label="Arithmetic on a GPU",

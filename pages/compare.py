@@ -29,7 +29,9 @@ st.title("Compare", anchor=False)
 everything = run_store().list()
 comparisons = {one.id: one for one in comparison_store().list()}
 if not everything and not comparisons:
-    st.info("No run yet. Choose a backbone and several strategies on the page Configure, and start.", icon=":material/tune:")
+    st.info(
+        "No run yet. Choose a backbone and several strategies on the page Configure, and start.", icon=":material/tune:"
+    )
     st.page_link("configure.py", label="Go to Configure", icon=":material/arrow_forward:")
     st.stop()
 
@@ -37,11 +39,20 @@ possible = [mode for mode, there in (("comparison", comparisons), ("dataset", ev
 mode = chosen_mode(possible)
 asked = st.query_params.get("comparison")
 if asked and asked not in comparisons and mode != "comparison":  # there the choice says it
-    st.warning(text.md(f"There is no comparison {asked[:60]!r} in this workspace; it may have been deleted."), icon=":material/info:")
+    st.warning(
+        text.md(f"There is no comparison {asked[:60]!r} in this workspace; it may have been deleted."),
+        icon=":material/info:",
+    )
 if len(possible) > 1:
     st.session_state["compare_mode"] = mode
     st.segmented_control(
-        "Show", possible, format_func=MODES.__getitem__, key="compare_mode", on_change=switch, required=True, label_visibility="collapsed"
+        "Show",
+        possible,
+        format_func=MODES.__getitem__,
+        key="compare_mode",
+        on_change=switch,
+        required=True,
+        label_visibility="collapsed",
     )
 if mode == "comparison":
     st.query_params.pop("dataset", None)
@@ -57,4 +68,6 @@ else:
     for run in everything:  # newest first, so the first dataset is that of the latest run
         per_dataset[run.config.dataset] = per_dataset.get(run.config.dataset, 0) + 1
     captions = {id_: f"{names.get(id_, id_)} · {text.count(number, 'run')}" for id_, number in per_dataset.items()}
-    any_runs.show(everything, choose("Dataset", captions, key="dataset", help="Only runs on the same images can be compared."))
+    any_runs.show(
+        everything, choose("Dataset", captions, key="dataset", help="Only runs on the same images can be compared.")
+    )

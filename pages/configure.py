@@ -1,4 +1,5 @@
-"""Configure: choose data, backbone, strategies and options, and queue them as a comparison or as one run. Trains nothing."""
+"""Configure: choose data, backbone, strategies and options, and queue them as a comparison or as one run. Trains
+nothing."""
 
 import streamlit as st
 
@@ -31,7 +32,10 @@ def size_problem(side: int, info: BackboneInfo) -> str:
     if not side or (side >= info.min_size and side % info.size_step == 0):
         return ""
     steps = f" and be a multiple of {info.size_step}" if info.size_step > 1 else ""
-    return f"Image size is {side}, but {info.name} needs at least {info.min_size} pixels{steps}. Empty that field to take its own size."
+    return (
+        f"Image size is {side}, but {info.name} needs at least {info.min_size} pixels{steps}. Empty that field to "
+        f"take its own size."
+    )
 
 
 st.title("Configure", anchor=False)
@@ -47,7 +51,8 @@ if not datasets:
 
 st.subheader("Data and backbone", anchor=False)
 captions = {
-    id_: f"{about.name} · {text.count(about.images, 'image')}, {text.count(about.classes, 'class')}" for id_, about in datasets.items()
+    id_: f"{about.name} · {text.count(about.images, 'image')}, {text.count(about.classes, 'class')}"
+    for id_, about in datasets.items()
 }
 dataset = datasets[choose("Dataset", captions, key="dataset")]
 catalog = load_catalog(workspace())
@@ -110,7 +115,9 @@ if sound:
     with section("Files each run will write", icon=":material/folder:", key="fold_files") as seen:
         if seen:
             size = text.bytes_(4 * outline.size)
-            st.caption(f"Into a folder of its own under {text.md(str(workspace().runs))}, about {size} of weights each.")
+            st.caption(
+                f"Into a folder of its own under {text.md(str(workspace().runs))}, about {size} of weights each."
+            )
             st.markdown("\n".join(f"- `{name}`: {about}" for name, about in FILES.items()))
     with section("The same on the command line", icon=":material/terminal:", key="fold_command") as seen:
         for one in sound if seen else ():

@@ -1,4 +1,5 @@
-"""Dataset: bring images, check what arrived, and look at what is there. Imports run in the background; this page asks and watches."""
+"""Dataset: bring images, check what arrived, and look at what is there. Imports run in the background; this page asks
+and watches."""
 
 import streamlit as st
 
@@ -39,8 +40,13 @@ def alt_of(dataset: Dataset, index: int) -> str:
 def show_image(dataset: Dataset, index: int) -> None:
     image = dataset.images[index]
     address = f"{dataset.id}/{index}"
-    picture(f"/api/images/{address}", fallback=f"/api/thumbnails/{address}", alt=alt_of(dataset, index), key="large_image")
-    st.markdown(f"**{text.md(dataset.classes[image.label])}** · {SPLIT_WORDS[image.split]} · {image.width} × {image.height} pixels")
+    picture(
+        f"/api/images/{address}", fallback=f"/api/thumbnails/{address}", alt=alt_of(dataset, index), key="large_image"
+    )
+    st.markdown(
+        f"**{text.md(dataset.classes[image.label])}** · {SPLIT_WORDS[image.split]} · {image.width} × {image.height} "
+        f"pixels"
+    )
     st.text(image.name)
 
 
@@ -115,7 +121,9 @@ def failed_import() -> None:
 st.title("Dataset", anchor=False)
 for job in job_store().list():
     if job.kind in ("import", "sample") and job.status in status.ACTIVE:
-        status.follow(job, "Drawing the sample dataset" if job.kind == "sample" else f"Importing {job.arguments.get('name', '')}")
+        status.follow(
+            job, "Drawing the sample dataset" if job.kind == "sample" else f"Importing {job.arguments.get('name', '')}"
+        )
 failed_import()
 for draft in waiting_drafts():
     accepted = decide(draft)
@@ -129,7 +137,9 @@ bring_images()
 
 st.subheader("Your datasets", anchor=False)
 if not summaries:
-    st.info("Nothing here yet. Drop a zip of photographs above; the sample dataset appears here as soon as it is drawn.")
+    st.info(
+        "Nothing here yet. Drop a zip of photographs above; the sample dataset appears here as soon as it is drawn."
+    )
     st.stop()
 chosen = choose("Dataset", {summary.id: caption_of(summary) for summary in summaries}, key="dataset")
 try:

@@ -1,4 +1,5 @@
-"""Monitor: watch one run, and the queue behind it. Reads the store and leaves wishes there; never touches the training."""
+"""Monitor: watch one run, and the queue behind it. Reads the store and leaves wishes there; never touches the
+training."""
 
 import streamlit as st
 
@@ -44,10 +45,13 @@ def now() -> None:
 
 @st.fragment(run_every="2s" if active else None)
 def learning() -> None:
-    """Figures of the epochs and of nothing that ticks: equal figures keep zoom and legend clicks, so only a new epoch redraws them."""
+    """Figures of the epochs and of nothing that ticks: equal figures keep zoom and legend clicks, so only a new epoch
+    redraws them."""
     rows = store.epochs(run_id)
     planned, phases = time_left.epochs_planned(shown), changes(shown.started or {})
-    marks = [(change.epoch - 0.5, change.says) for change in phases]  # between the last epoch before and the first one after
+    marks = [
+        (change.epoch - 0.5, change.says) for change in phases
+    ]  # between the last epoch before and the first one after
     if not rows and not active:
         st.caption("No epoch has ended, so there are no curves.")
         return

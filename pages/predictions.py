@@ -1,4 +1,5 @@
-"""Predictions: how good a run is, which images it gets wrong, and what it says of new ones. Reads the run's folder; predicts nothing."""
+"""Predictions: how good a run is, which images it gets wrong, and what it says of new ones. Reads the run's folder;
+predicts nothing."""
 
 import streamlit as st
 
@@ -25,7 +26,9 @@ def caption_of(run: Run) -> str:
     summary = run.summary or {}
     accuracy = summary.get("test_accuracy") or summary.get("val_accuracy")
     words = [text.short(run.name)]
-    if run.config.backbone not in run.name or run.config.strategy not in run.name:  # as they are, unless a person named the run
+    if (
+        run.config.backbone not in run.name or run.config.strategy not in run.name
+    ):  # as they are, unless a person named the run
         words.append(f"{run.config.backbone}, {title(run.config.strategy).lower()}")
     split = "test" if summary.get("test_accuracy") else "validation"
     return " · ".join([*words, f"{text.percent(float(accuracy))} of {split} images right"] if accuracy else words)
@@ -71,7 +74,9 @@ def new_images(run: Run) -> None:
     hint = "Images, a folder or a zip. They are not added to any dataset."
     arrival = upload_area("Drop new images here to have them predicted", hint, key="new")
     if arrival:
-        job_store().submit("predict", {"run": run.id, "source": arrival.upload, "name": text.plain(arrival.name) or "New images"})
+        job_store().submit(
+            "predict", {"run": run.id, "source": arrival.upload, "name": text.plain(arrival.name) or "New images"}
+        )
         next_upload("new")
         st.rerun()
     jobs = [job for job in job_store().list("predict") if job.arguments.get("run") == run.id]
@@ -82,7 +87,9 @@ def new_images(run: Run) -> None:
         st.error(text.md(jobs[0].error or "The prediction ended without saying why."), icon=":material/error:")
     done = {str(job.result["predictions"]): job for job in jobs if job.status == "finished" and job.result}
     if done:
-        predicted(run, choose("Predicted images", {id_: job_caption(job) for id_, job in done.items()}, key="predictions"))
+        predicted(
+            run, choose("Predicted images", {id_: job_caption(job) for id_, job in done.items()}, key="predictions")
+        )
 
 
 def job_caption(job: Job) -> str:
@@ -93,13 +100,19 @@ def predicted(run: Run, predictions_id: str) -> None:
     table = read(workspace().run(run.id) / "predictions" / predictions_id / "predictions.csv")
     failed = unreadable(table)
     words, link = st.columns([3, 1], vertical_alignment="center")
-    words.markdown(f"**{text.count(len(table) - len(failed), 'image')}** predicted, {text.count(len(failed), 'file')} unreadable.")
+    words.markdown(
+        f"**{text.count(len(table) - len(failed), 'image')}** predicted, {text.count(len(failed), 'file')} unreadable."
+    )
     with link:
         download("Download result.csv", f"/api/predictions/{run.id}/{predictions_id}/result.csv", key="download_new")
     if len(failed):
         st.dataframe(failed, hide_index=True)
     wanted, order = filters(table, classes_of(table), key=predictions_id)
-    thumbnails(ordered(select(table, wanted), order), Source(run=run.id, dataset="", predictions=predictions_id), key=predictions_id)
+    thumbnails(
+        ordered(select(table, wanted), order),
+        Source(run=run.id, dataset="", predictions=predictions_id),
+        key=predictions_id,
+    )
 
 
 def data(run: Run) -> None:
@@ -118,7 +131,9 @@ def map_(run: Run) -> None:
 st.title("Predictions", anchor=False)
 runs = {run.id: run for run in run_store().list() if (workspace().run(run.id) / "predictions.csv").is_file()}
 if not runs:
-    st.info("No run has predictions yet. They appear here when the first run has finished.", icon=":material/grid_view:")
+    st.info(
+        "No run has predictions yet. They appear here when the first run has finished.", icon=":material/grid_view:"
+    )
     if st.button("Go to Configure", icon=":material/arrow_forward:"):
         st.switch_page("configure.py")
     st.stop()

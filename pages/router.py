@@ -1,4 +1,5 @@
-"""Router: the frame around every page; title, navigation and the device that trains. Decoration only: each page also runs alone."""
+"""Router: the frame around every page; title, navigation and the device that trains. Decoration only: each page also
+runs alone."""
 
 import streamlit as st
 
@@ -26,6 +27,8 @@ page = st.navigation(
     ],
     position="top",
 )
-st.html("<style>.stMainBlockContainer { padding-top: 4.5rem }</style>")  # otherwise an eighth of the first screen stays empty
+st.html(
+    "<style>.stMainBlockContainer { padding-top: 4.5rem }</style>"
+)  # otherwise an eighth of the first screen stays empty
 status.device_line(run_store().devices())
 page.run()

@@ -89,7 +89,11 @@ def prediction_result(request: Request) -> Response:
 def explanation(request: Request) -> Response:
     """One picture of what a run looked at."""
     names = request.path_params
-    return _file(heat_map_files.picture_path(open_workspace(), names["run"], names["name"], names["picture"]), "image/png", _LASTING)
+    return _file(
+        heat_map_files.picture_path(open_workspace(), names["run"], names["name"], names["picture"]),
+        "image/png",
+        _LASTING,
+    )
 
 
 def run_file(request: Request) -> Response:

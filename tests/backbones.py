@@ -1,4 +1,5 @@
-"""Every classifier of torchvision through every check of its chain, one at a time, and docs/backbones.md from the results.
+"""Every classifier of torchvision through every check of its chain, one at a time, and docs/backbones.md from the
+results.
 
 `python -m tests.backbones` takes minutes and a peak of 13 GB; with names it checks only those and writes nothing.
 """
@@ -31,13 +32,17 @@ Every classifier of torchvision that is installed with Thaw. For each, the chain
 
 {checks}
 
-Checked with torch {torch}, torchvision {torchvision} and Python {python} on {system}, {date}: {passed} of {count} passed.
+Checked with torch {torch}, torchvision {torchvision} and Python {python} on {system}, {date}: {passed} of {count}
+passed.
 The table is written by `{command}` (`make test-all` runs it after the other tests); edit the checks in
 `tests/engine/models/checks.py`, not this page.
 
-Parameters and input are those of the default weights, which come first in their column. A set of weights links to its training
-recipe, and to its licence where torchvision's metadata names one; for the other sets it names none, so ask torchvision before you
-pass them on. Memory is the peak of the checks, in GB: three training steps on images of 64 pixels or so, copies of all tensors included.
+Parameters and input are those of the default weights, which come first in their column. A set of weights links to its
+training
+recipe, and to its licence where torchvision's metadata names one; for the other sets it names none, so ask
+torchvision before you
+pass them on. Memory is the peak of the checks, in GB: three training steps on images of 64 pixels or so, copies of
+all tensors included.
 
 | Model | Family | Blocks | Parameters | Input | Weights | Memory | Passed |
 |---|---|--:|--:|--:|---|--:|---|
@@ -99,7 +104,9 @@ def check(name: str) -> Result:
             test(chain)
         failed = ""
     except Exception as error:
-        failed = f"{failed.replace('_', ' ')}: {type(error).__name__} {error}".replace("\n", " ").replace("|", "/")[:200]
+        failed = f"{failed.replace('_', ' ')}: {type(error).__name__} {error}".replace("\n", " ").replace("|", "/")[
+            :200
+        ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Result(name=name, blocks=blocks, peak_bytes=peak * (1 if sys.platform == "darwin" else 1024), failed=failed)
 

@@ -1,4 +1,5 @@
-"""How many images a second resnet18 trains on alone, and beside a process that keeps one core busy, by number of threads.
+"""How many images a second resnet18 trains on alone, and beside a process that keeps one core busy, by number of
+threads.
 
 `python -m tests.busy_core`: why one core is left free by default (docs/decisions.md). About a minute; not a test.
 """
@@ -56,7 +57,11 @@ def main() -> None:
             finally:
                 if other is not None:
                     other.kill()
-            print(f"{threads} of {cores} threads, {'one core busy' if busy else 'alone'}: {float(said):.1f} images a second", flush=True)
+            print(
+                f"{threads} of {cores} threads, {'one core busy' if busy else 'alone'}: {float(said):.1f} images a "
+                f"second",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

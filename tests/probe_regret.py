@@ -1,8 +1,10 @@
-"""What following the probe costs: its suggestion against the measured winner on several small datasets; writes docs/probe.md.
+"""What following the probe costs: its suggestion against the measured winner on several small datasets; writes
+docs/probe.md.
 
     python -m tests.probe_regret [--data photos.zip] [--out docs/probe.md]
 
-A backbone is trained on made pictures first, so that depth matters without any download. Not a test: pytest does not collect it.
+A backbone is trained on made pictures first, so that depth matters without any download. Not a test: pytest does not
+collect it.
 """
 
 import argparse
@@ -70,7 +72,9 @@ def colour(kind: int, random: np.random.Generator) -> Image.Image:
 def texture(kind: int, random: np.random.Generator) -> Image.Image:
     """Noise in random colours; the class is how coarse it is."""
     size = (6, 10, 17, 30)[kind] + int(random.integers(-1, 2))
-    grid = Image.fromarray(random.integers(0, 256, (size, size), dtype=np.uint8)).resize((96, 96), Image.Resampling.BICUBIC)
+    grid = Image.fromarray(random.integers(0, 256, (size, size), dtype=np.uint8)).resize(
+        (96, 96), Image.Resampling.BICUBIC
+    )
     share = np.asarray(grid, dtype=np.float64)[..., None] / 255
     first, second = random.integers(0, 256, (2, 3))
     noise = random.normal(0, 14, (96, 96, 3))
@@ -95,7 +99,9 @@ TASK_PICTURES: dict[str, tuple[Picture, int]] = {
 }
 
 
-def drawn(workspace: Workspace, name: str, picture: Picture, kinds: int, *, each: int, seed: int, ratios: tuple[float, ...]) -> Dataset:
+def drawn(
+    workspace: Workspace, name: str, picture: Picture, kinds: int, *, each: int, seed: int, ratios: tuple[float, ...]
+) -> Dataset:
     with tempfile.TemporaryDirectory() as at:
         for kind in range(kinds):
             folder = Path(at) / f"kind {kind}"
@@ -127,7 +133,14 @@ def judged(workspace: Workspace, of: Dataset, weights: str, *, seeds: int, epoch
     suggested = int(advice["last_n"])
     measured = {}
     for depth in sorted({*DEPTHS, suggested}):
-        about = {"dataset": of.id, "weights": weights, "strategy": "last_n", "last_n": depth, "epochs": epochs, "batch_size": 16}
+        about = {
+            "dataset": of.id,
+            "weights": weights,
+            "strategy": "last_n",
+            "last_n": depth,
+            "epochs": epochs,
+            "batch_size": 16,
+        }
         measured[depth] = fmean(trained(workspace, seed=seed, **about)[1] for seed in range(seeds))
         print(f"{of.name}: last {depth}: {measured[depth]:.1%}", file=sys.stderr, flush=True)
     counts = {split: len(of.images_of(split)) for split in ("train", "test")}
@@ -137,7 +150,9 @@ def judged(workspace: Workspace, of: Dataset, weights: str, *, seeds: int, epoch
 
 def rows(workspace: Workspace, data: Path | None, *, seeds: int, epochs: int) -> Iterator[Row]:
     source = drawn(workspace, "patterns", pattern, 6, each=60, seed=1, ratios=(0.8, 0.1, 0.1))
-    weights, accuracy = trained(workspace, dataset=source.id, weights="none", strategy="from_scratch", epochs=8, batch_size=16)
+    weights, accuracy = trained(
+        workspace, dataset=source.id, weights="none", strategy="from_scratch", epochs=8, batch_size=16
+    )
     print(f"first training: {accuracy:.1%} on patterns", file=sys.stderr, flush=True)
     for place, (name, (picture, kinds)) in enumerate(TASK_PICTURES.items()):
         yield judged(
@@ -148,13 +163,20 @@ def rows(workspace: Workspace, data: Path | None, *, seeds: int, epochs: int) ->
             epochs=epochs,
         )
         if place == 0 and data is not None:
-            yield judged(workspace, commit(workspace, scan(workspace, data, name=data.stem)), f"run:{weights}", seeds=seeds, epochs=epochs)
+            yield judged(
+                workspace,
+                commit(workspace, scan(workspace, data, name=data.stem)),
+                f"run:{weights}",
+                seeds=seeds,
+                epochs=epochs,
+            )
 
 
 def page(found: list[Row], command: str, *, seeds: int, seconds: float) -> str:
     """docs/probe.md."""
     lines = [
-        "| dataset | training / test images | the probe predicts | measured there | measured winner | regret, points | probe took |",
+        "| dataset | training / test images | the probe predicts | measured there | measured winner | regret, points "
+        "| probe took |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in found:
@@ -167,18 +189,32 @@ def page(found: list[Row], command: str, *, seeds: int, seconds: float) -> str:
         )
     rules = {
         "follow the probe": fmean(row.regret for row in found),
-        **{f"always train the last {depth}": fmean(max(row.measured.values()) - row.measured[depth] for row in found) for depth in DEPTHS},
+        **{
+            f"always train the last {depth}": fmean(max(row.measured.values()) - row.measured[depth] for row in found)
+            for depth in DEPTHS
+        },
         "a depth by lot": fmean(max(row.measured.values()) - fmean(row.measured.values()) for row in found),
     }
-    compared = ["| rule | mean regret, points |", "|---|---|", *(f"| {rule} | {100 * lost:.1f} |" for rule, lost in rules.items())]
-    measured = ["| dataset | " + " | ".join(f"last {depth}" for depth in DEPTHS) + " |", "|---" * (1 + len(DEPTHS)) + "|"]
-    measured += [f"| {row.name} | " + " | ".join(f"{row.measured[depth]:.1%}" for depth in DEPTHS) + " |" for row in found]
+    compared = [
+        "| rule | mean regret, points |",
+        "|---|---|",
+        *(f"| {rule} | {100 * lost:.1f} |" for rule, lost in rules.items()),
+    ]
+    measured = [
+        "| dataset | " + " | ".join(f"last {depth}" for depth in DEPTHS) + " |",
+        "|---" * (1 + len(DEPTHS)) + "|",
+    ]
+    measured += [
+        f"| {row.name} | " + " | ".join(f"{row.measured[depth]:.1%}" for depth in DEPTHS) + " |" for row in found
+    ]
     parts = {"TABLE": lines, "RULES": compared, "READING": [reading(rules)], "MEASURED": measured}
     text = TEXT
     for mark, made in parts.items():
         text = text.replace(mark, "\n".join(made))
     where = f"{os.cpu_count()} cores, no GPU, one thread, {platform.machine()}, Python {platform.python_version()}"
-    return text.format(command=command, date=time.strftime("%Y-%m-%d"), where=where, minutes=seconds / 60, seeds=seeds, side=SIDE)
+    return text.format(
+        command=command, date=time.strftime("%Y-%m-%d"), where=where, minutes=seconds / 60, seeds=seeds, side=SIDE
+    )
 
 
 def reading(rules: dict[str, float]) -> str:
@@ -192,21 +228,28 @@ def reading(rules: dict[str, float]) -> str:
 
 TEXT = """# What the probe predicts, and what following it costs
 
-The probe looks at up to 500 training images once, averages what every block answers over all positions, and asks how well the classes
-can be read from that: by a ridge classifier in closed form and by the five nearest neighbours, every image judged by the others. Three
-controls say what is not the backbone's merit: mean and deviation of the colours, the most frequent class, and the same backbone with
+The probe looks at up to 500 training images once, averages what every block answers over all positions, and asks how
+well the classes
+can be read from that: by a ridge classifier in closed form and by the five nearest neighbours, every image judged by
+the others. Three
+controls say what is not the backbone's merit: mean and deviation of the colours, the most frequent class, and the
+same backbone with
 random weights. It takes seconds, trains nothing, and looks at no validation or test image.
 
-It predicts how far up frozen features carry. It does not measure what training the blocks above would still gain, so it is a
-prediction about a depth and no verdict on a strategy: **it ranks nothing, chooses nothing and changes no default.** Blocks that it
+It predicts how far up frozen features carry. It does not measure what training the blocks above would still gain, so
+it is a
+prediction about a depth and no verdict on a strategy: **it ranks nothing, chooses nothing and changes no default.**
+Blocks that it
 cannot tell apart from the peak are named with it.
 
 ## Measured
 
-Regret is the test accuracy of the measured winner less the test accuracy at the depth the probe predicts, in points. The backbone is a
+Regret is the test accuracy of the measured winner less the test accuracy at the depth the probe predicts, in points.
+The backbone is a
 resnet18 trained at {side} px on painted patterns; every strategy trains the last blocks from there.
 Seeds per depth: {seeds}. The winner is the
-best of several noisy numbers, which overstates every regret a little; with this few test images a difference of some points is no news.
+best of several noisy numbers, which overstates every regret a little; with this few test images a difference of some
+points is no news.
 
 TABLE
 
@@ -214,9 +257,12 @@ RULES
 
 READING
 
-This is a small experiment and no more. A backbone trained for minutes is weak, the images are few, and where accuracies stay near that
-of guessing (one in the number of classes) regret is luck. The probe's own depth is measured beside the fixed ones, so its pick has one more
-chance to be the winner. Most of its peaks cannot be told apart from most other blocks, and then its suggestion says little.
+This is a small experiment and no more. A backbone trained for minutes is weak, the images are few, and where
+accuracies stay near that
+of guessing (one in the number of classes) regret is luck. The probe's own depth is measured beside the fixed ones, so
+its pick has one more
+chance to be the winner. Most of its peaks cannot be told apart from most other blocks, and then its suggestion says
+little.
 
 Test accuracy by how many of the last blocks train, the head included (9 is everything):
 

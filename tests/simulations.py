@@ -1,7 +1,9 @@
-"""How often the verdict errs: `python -m tests.simulations` draws comparisons whose truth is known and writes docs/verdict.md.
+"""How often the verdict errs: `python -m tests.simulations` draws comparisons whose truth is known and writes
+docs/verdict.md.
 
-A model is right on an image when a sum of normals is positive: the image's own difficulty, what strategy and image share, what this
-seed adds on this image, and the luck of the seed on all images. Not here: the text around the tables (verdict_page.md).
+A model is right on an image when a sum of normals is positive: the image's own difficulty, what strategy and image
+share, what this seed adds on this image, and the luck of the seed on all images. Not here: the text around the tables
+(verdict_page.md).
 """
 
 import argparse
@@ -22,7 +24,8 @@ from engine.evaluation.selection_bias import optimism
 from engine.evaluation.verdict import ERROR, Rival, compare
 
 SHARED, OWN, RUN = 0.7, 0.15, 0.15
-"""Shares of the variance: image, strategy with image, seed with image. Two runs at 90 % then disagree on about 10 % of the images."""
+"""Shares of the variance: image, strategy with image, seed with image. Two runs at 90 % then disagree on about 10 % of
+the images."""
 COMMAND = "python -m tests.simulations"
 PAGE = Path(__file__).with_name("verdict_page.md")
 
@@ -31,8 +34,9 @@ PAGE = Path(__file__).with_name("verdict_page.md")
 class Design:
     """Strategies of these accuracies, each with so many seeds, on so many images of test and as many of validation.
 
-    `seed_points` is how much the accuracy of a run varies from seed to seed (standard deviation in points); `uneven`: the first half of
-    the strategies does not vary at all, the others vary twice as much. `tested`: judged on test, not on the validation images.
+    `seed_points` is how much the accuracy of a run varies from seed to seed (standard deviation in points); `uneven`:
+    the first half of the strategies does not vary at all, the others vary twice as much. `tested`: judged on test, not
+    on the validation images.
     """
 
     accuracies: tuple[float, ...]
@@ -43,15 +47,33 @@ class Design:
     tested: bool = True
 
 
-def equal(strategies: int, seeds: int, images: int, seed_points: float = 0.0, uneven: bool = False, tested: bool = True) -> Design:
-    return Design(accuracies=(0.9,) * strategies, seeds=seeds, images=images, seed_points=seed_points, uneven=uneven, tested=tested)
+def equal(
+    strategies: int, seeds: int, images: int, seed_points: float = 0.0, uneven: bool = False, tested: bool = True
+) -> Design:
+    return Design(
+        accuracies=(0.9,) * strategies,
+        seeds=seeds,
+        images=images,
+        seed_points=seed_points,
+        uneven=uneven,
+        tested=tested,
+    )
 
 
 EQUAL = (
-    *(equal(strategies, 1, images) for strategies, images in ((2, 100), (2, 153), (2, 500), (5, 153), (8, 100), (8, 153), (8, 500))),
-    *(equal(strategies, 3, images, points) for strategies, images, points in ((2, 153, 0), (2, 153, 1), (2, 500, 2), (5, 500, 1))),
+    *(
+        equal(strategies, 1, images)
+        for strategies, images in ((2, 100), (2, 153), (2, 500), (5, 153), (8, 100), (8, 153), (8, 500))
+    ),
+    *(
+        equal(strategies, 3, images, points)
+        for strategies, images, points in ((2, 153, 0), (2, 153, 1), (2, 500, 2), (5, 500, 1))
+    ),
     *(equal(8, 3, images, points) for images, points in ((100, 0), (153, 1), (500, 2), (500, 4))),
-    *(equal(strategies, 5, images, points) for strategies, images, points in ((2, 153, 1), (5, 500, 2), (8, 500, 0), (8, 500, 3))),
+    *(
+        equal(strategies, 5, images, points)
+        for strategies, images, points in ((2, 153, 1), (5, 500, 2), (8, 500, 0), (8, 500, 3))
+    ),
     equal(2, 2, 500, 2),
     equal(8, 20, 500, 3),
     equal(2, 3, 500, 1, uneven=True),
@@ -93,7 +115,9 @@ def draw(design: Design, source: np.random.Generator) -> tuple[list[np.ndarray],
     scale = np.where(np.arange(k) < k / 2, 0.0, 2.0) if design.uneven else np.ones(k)
     luck = scale * design.seed_points / 100 / slope
     normal = source.standard_normal
-    latent = np.sqrt(SHARED) * normal(images, dtype=np.float32) + np.sqrt(OWN) * normal((k, 1, images), dtype=np.float32)
+    latent = np.sqrt(SHARED) * normal(images, dtype=np.float32) + np.sqrt(OWN) * normal(
+        (k, 1, images), dtype=np.float32
+    )
     latent = latent + np.sqrt(RUN) * normal((k, design.seeds, images), dtype=np.float32)
     latent += (luck[:, None] * normal((k, design.seeds)))[:, :, None]
     right = latent > -(level * np.sqrt(1 + luck * luck))[:, None, None]
@@ -101,8 +125,12 @@ def draw(design: Design, source: np.random.Generator) -> tuple[list[np.ndarray],
 
 
 def errors(design: Design, simulations: int) -> dict[str, float]:
-    """Shares of the simulations: any false "better" or "worse"; all intervals hold the truth; an interval does; a difference is shown."""
-    source, seen = np.random.default_rng([design.images, design.seeds, len(design.accuracies), simulations]), np.zeros(4)
+    """Shares of the simulations: any false "better" or "worse"; all intervals hold the truth; an interval does; a
+    difference is shown."""
+    source, seen = (
+        np.random.default_rng([design.images, design.seeds, len(design.accuracies), simulations]),
+        np.zeros(4),
+    )
     for _ in range(simulations):
         test, validation = draw(design, source)
         chosen = int(np.argmax([correct.mean() for correct in validation]))
@@ -116,7 +144,8 @@ def errors(design: Design, simulations: int) -> dict[str, float]:
 
 
 def plain_bootstrap(design: Design, simulations: int) -> float:
-    """How often a percentile interval of the hierarchical bootstrap, split evenly over the rivals, leaves out zero where all are equal."""
+    """How often a percentile interval of the hierarchical bootstrap, split evenly over the rivals, leaves out zero
+    where all are equal."""
     source, wrong, tail = np.random.default_rng(5), 0, ERROR / 2 / (len(design.accuracies) - 1)
     for number in range(simulations):
         test, validation = draw(design, source)
@@ -129,7 +158,10 @@ def plain_bootstrap(design: Design, simulations: int) -> float:
 
 def power(images: int, discordance: float, difference: float, simulations: int) -> float:
     """How often "better" is said of two single runs that differ so much and disagree so often."""
-    source, chances = np.random.default_rng(images), [(discordance + difference) / 2, (discordance - difference) / 2, 1 - discordance]
+    source, chances = (
+        np.random.default_rng(images),
+        [(discordance + difference) / 2, (discordance - difference) / 2, 1 - discordance],
+    )
     shown = 0
     for _ in range(simulations):
         kind = source.choice(3, size=(1, images), p=chances)
@@ -165,10 +197,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "power": _power_rows(list(pool.map(_power, POWER, repeat(n)))),
             "flattered": [
                 f"| {k} | {images} | {measured:.1f} | {said:.1f} |"
-                for (k, images), (measured, said) in zip(FLATTERED, pool.map(_flattered, FLATTERED, repeat(n)), strict=True)
+                for (k, images), (measured, said) in zip(
+                    FLATTERED, pool.map(_flattered, FLATTERED, repeat(n)), strict=True
+                )
             ],
             "plain": [
-                f"| {len(design.accuracies)} | {design.seeds} | {design.images} | {design.seed_points:g} | {100 * share:.1f} |"
+                f"| {len(design.accuracies)} | {design.seeds} | {design.images} | {design.seed_points:g} | "
+                f"{100 * share:.1f} |"
                 for design, share in zip(PLAIN, pool.map(plain_bootstrap, PLAIN, repeat(n // 4)), strict=True)
             ],
         }
@@ -177,7 +212,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen.out.write_text(text, encoding="utf-8")
 
 
-def _each(pool: ProcessPoolExecutor, designs: Sequence[Design], simulations: int) -> list[tuple[Design, dict[str, float]]]:
+def _each(
+    pool: ProcessPoolExecutor, designs: Sequence[Design], simulations: int
+) -> list[tuple[Design, dict[str, float]]]:
     return list(zip(designs, pool.map(errors, designs, repeat(simulations)), strict=True))
 
 
@@ -195,7 +232,12 @@ def _false(rival: Rival, truth: float) -> bool:
 
 def _row(design: Design, result: dict[str, float], shown: bool = False) -> str:
     luck = f"0 and {2 * design.seed_points:g}" if design.uneven else f"{design.seed_points:g}"
-    cells = [str(len(design.accuracies)), str(design.seeds), str(design.images), luck if design.seeds > 1 or design.seed_points else "-"]
+    cells = [
+        str(len(design.accuracies)),
+        str(design.seeds),
+        str(design.images),
+        luck if design.seeds > 1 or design.seed_points else "-",
+    ]
     parts = ("false", "together", "each", *(("shown",) if shown else ()))
     return f"| {' | '.join([*cells, *(f'{100 * result[part]:.1f}' for part in parts)])} |"
 
@@ -203,7 +245,8 @@ def _row(design: Design, result: dict[str, float], shown: bool = False) -> str:
 def _power_rows(simulated: Sequence[float]) -> list[str]:
     """Computed beside simulated."""
     return [
-        f"| {images} | {100 * discordance:g} | {100 * gap:.1f} | {100 * mcnemar_power(gap, discordance, images):.0f} | {100 * share:.0f} |"
+        f"| {images} | {100 * discordance:g} | {100 * gap:.1f} | {100 * mcnemar_power(gap, discordance, images):.0f} "
+        f"| {100 * share:.0f} |"
         for (images, discordance, gap), share in zip(POWER, simulated, strict=True)
     ]
 

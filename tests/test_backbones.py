@@ -1,4 +1,5 @@
-"""docs/backbones.md lists what is installed, as the checks left it; and a failing check is a failing row, not a lost one."""
+"""docs/backbones.md lists what is installed, as the checks left it; and a failing check is a failing row, not a lost
+one."""
 
 import re
 
@@ -10,7 +11,9 @@ from tests import backbones
 from tests.engine.models import checks
 
 ROWS = [
-    [cell.strip() for cell in line.strip("|\n ").split(" | ")] for line in backbones.PAGE.read_text().splitlines() if line.startswith("| `")
+    [cell.strip() for cell in line.strip("|\n ").split(" | ")]
+    for line in backbones.PAGE.read_text().splitlines()
+    if line.startswith("| `")
 ]
 
 
@@ -27,7 +30,9 @@ def test_the_page_names_the_weights_and_licences_of_the_registry() -> None:
         about = registry.describe(row[0].strip("`"))
         assert row[1:2] + row[3:5] == [about.family, f"{about.parameters:,}", str(about.input_size)]
         assert re.findall(r"\[(\w+_\w+)\]", row[5]) == [entry.name for entry in about.weights]
-        assert re.findall(r"\[licence\]\(([^)]+)\)", row[5]) == [entry.license for entry in about.weights if entry.license]
+        assert re.findall(r"\[licence\]\(([^)]+)\)", row[5]) == [
+            entry.license for entry in about.weights if entry.license
+        ]
 
 
 def test_a_failed_check_and_a_dead_process_are_results(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +43,9 @@ def test_a_failed_check_and_a_dead_process_are_results(monkeypatch: pytest.Monke
     result = backbones.check("squeezenet1_1")
     assert result.failed == "the sky is green: AssertionError blue / bluer " and result.blocks == 10
     page = backbones.page([result])
-    assert "0 of 1 passed" in page and page.splitlines()[-1].endswith("| the sky is green: AssertionError blue / bluer  |")
+    assert "0 of 1 passed" in page and page.splitlines()[-1].endswith(
+        "| the sky is green: AssertionError blue / bluer  |"
+    )
 
 
 def test_a_check_that_dies_does_not_take_the_others_along(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,9 @@ def test_the_options_page_is_what_the_program_prints(workspace: Workspace) -> No
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         assert main(["options"]) == 0
-    assert (ROOT / "docs" / "options.md").read_text() == printed.getvalue(), "run: python -m engine options > docs/options.md"
+    assert (ROOT / "docs" / "options.md").read_text() == printed.getvalue(), (
+        "run: python -m engine options > docs/options.md"
+    )
 
 
 def test_every_local_link_leads_somewhere() -> None:

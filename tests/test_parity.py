@@ -24,7 +24,15 @@ from engine.workspace import Workspace
 from tests.pictures import CLASSES, make_dataset, write_folders
 
 ROOT = Path(__file__).resolve().parent.parent
-CLASSIC = {"resnet18": 32, "resnet34": 32, "resnet50": 32, "vgg11": 32, "alexnet": 64, "squeezenet1_0": 32, "densenet121": 32}
+CLASSIC = {
+    "resnet18": 32,
+    "resnet34": 32,
+    "resnet50": 32,
+    "vgg11": 32,
+    "alexnet": 64,
+    "squeezenet1_0": 32,
+    "densenet121": 32,
+}
 
 
 @pytest.fixture
@@ -34,7 +42,14 @@ def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
 
 def train(workspace: Workspace, dataset: Dataset, **options: object) -> tuple[Path, list[Json]]:
     """Folder and events of one short run."""
-    fields: dict[str, object] = {"backbone": "resnet18", "weights": "none", "epochs": 1, "image_size": 32, "batch_size": 8, **options}
+    fields: dict[str, object] = {
+        "backbone": "resnet18",
+        "weights": "none",
+        "epochs": 1,
+        "image_size": 32,
+        "batch_size": 8,
+        **options,
+    }
     run = RunStore(workspace).enqueue(validate(RunConfig(dataset=dataset.id, **fields)), owner="tests")  # type: ignore[arg-type]
     return workspace.run(run.id), list(execute(run, workspace, device="cpu"))
 
@@ -49,7 +64,9 @@ def moved(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("backbone", CLASSIC)
-def test_classic_backbones_get_a_head_for_our_classes_and_train_it_alone(workspace: Workspace, dataset: Dataset, backbone: str) -> None:
+def test_classic_backbones_get_a_head_for_our_classes_and_train_it_alone(
+    workspace: Workspace, dataset: Dataset, backbone: str
+) -> None:
     folder, events = train(workspace, dataset, backbone=backbone, image_size=CLASSIC[backbone], strategy="linear_probe")
     head = started(events)["blocks"][-1]["name"]
     assert moved(folder) == {f"{head}.weight", f"{head}.bias"}
@@ -92,13 +109,19 @@ def test_classic_recipes_train(workspace: Workspace, dataset: Dataset, options: 
     assert (folder / "result.csv").is_file() and moved(folder) == {"fc.weight", "fc.bias"}
 
 
-def test_own_checkpoint_goes_on_with_everything_trainable_at_a_tiny_rate(workspace: Workspace, dataset: Dataset, tmp_path: Path) -> None:
+def test_own_checkpoint_goes_on_with_everything_trainable_at_a_tiny_rate(
+    workspace: Workspace, dataset: Dataset, tmp_path: Path
+) -> None:
     model = resnet18(num_classes=1000)
-    model.fc = torch.nn.Sequential(torch.nn.Linear(512, 64), torch.nn.ReLU(), torch.nn.Linear(64, 3))  # a head of the notebooks
+    model.fc = torch.nn.Sequential(
+        torch.nn.Linear(512, 64), torch.nn.ReLU(), torch.nn.Linear(64, 3)
+    )  # a head of the notebooks
     torch.save({"model_state_dict": model.state_dict()}, tmp_path / "own.pth")
     weights = f"file:{bring(workspace, tmp_path / 'own.pth', 'own.pth')}"
     folder, events = train(workspace, dataset, weights=weights, strategy="full_finetune", lr=5e-5)
-    assert any("head" in event["text"] for event in events if event["event"] == "note"), "what became of the head is said"
+    assert any("head" in event["text"] for event in events if event["event"] == "note"), (
+        "what became of the head is said"
+    )
     stem = load_file(folder / "best.safetensors")["conv1.weight"]
     assert torch.allclose(stem, model.conv1.weight, atol=1e-2) and not torch.equal(stem, model.conv1.weight)
 
@@ -106,7 +129,10 @@ def test_own_checkpoint_goes_on_with_everything_trainable_at_a_tiny_rate(workspa
 def test_the_classic_square_with_mean_and_deviation_one_half(workspace: Workspace, dataset: Dataset) -> None:
     _, events = train(workspace, dataset, preprocessing="half", image_size=64)
     preprocessing = started(events)["preprocessing"]
-    assert tuple(preprocessing["resize"]) == (64, 64) and tuple(preprocessing["mean"]) == tuple(preprocessing["std"]) == (0.5,) * 3
+    assert (
+        tuple(preprocessing["resize"]) == (64, 64)
+        and tuple(preprocessing["mean"]) == tuple(preprocessing["std"]) == (0.5,) * 3
+    )
 
 
 def test_train_validation_test_ratios(workspace: Workspace, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Arithmetic: from measurements to the lines of the table: sums, ratios within one repetition, medians, spreads. Loads without torch.
+"""Arithmetic: from measurements to the lines of the table: sums, ratios within one repetition, medians, spreads. Loads
+without torch.
 
 A ratio is only ever taken between measurements of the same repetition, so that a slow machine slows both sides.
 """
@@ -43,16 +44,21 @@ class Line:
 
 
 def line(row: Row, measurements: Measurements, like: Key, repetitions: Iterable[int]) -> Line:
-    """`row` from everything measured under the conditions of `like`, whose contender, what and repetition do not matter."""
+    """`row` from everything measured under the conditions of `like`, whose contender, what and repetition do not
+    matter."""
     found = {
         contender: {
-            number: made for number in repetitions if (made := of_row(row, contender, measurements, replace(like, repetition=number)))
+            number: made
+            for number in repetitions
+            if (made := of_row(row, contender, measurements, replace(like, repetition=number)))
         }
         for contender in (*CONTENDERS, AGAIN)
     }
     return Line(
         row=row,
-        seconds={contender: spread([made.seconds for made in numbers.values()]) for contender, numbers in found.items()},
+        seconds={
+            contender: spread([made.seconds for made in numbers.values()]) for contender, numbers in found.items()
+        },
         accuracy={
             contender: _mean([made.accuracy for made in numbers.values() if made.accuracy is not None])
             for contender, numbers in found.items()

@@ -1,7 +1,9 @@
-"""The bare computation: the mathematics of Thaw's runs on images that lie decoded in memory. No files, no pages, nothing kept on disk.
+"""The bare computation: the mathematics of Thaw's runs on images that lie decoded in memory. No files, no pages,
+nothing kept on disk.
 
-It is the limit of what Thaw can reach: one pass of the frozen blocks over every image, then the epochs on what came out, in the number
-format and layout that Thaw chooses. Order, rates and optimizer are Thaw's own pure functions, so the weights agree.
+It is the limit of what Thaw can reach: one pass of the frozen blocks over every image, then the epochs on what came
+out, in the number format and layout that Thaw chooses. Order, rates and optimizer are Thaw's own pure functions, so the
+weights agree.
 """
 
 import time
@@ -67,19 +69,32 @@ def train_bare(setting: Setting, configs: Sequence[RunConfig]) -> Outcome:
         devices.synchronise(setting.place)
         seconds += time.perf_counter() - started
         accuracies.append(accuracy)
-    return Outcome(seconds=seconds, accuracy=sum(accuracies) / len(accuracies), state=state, about={"precision": given.numerics.name})
+    return Outcome(
+        seconds=seconds,
+        accuracy=sum(accuracies) / len(accuracies),
+        state=state,
+        about={"precision": given.numerics.name},
+    )
 
 
 def _given(setting: Setting, configs: Sequence[RunConfig]) -> Given:
     numerics = setting.numerics(setting.chain(configs[0].seed))
     chain = _laid_out(setting, configs[0].seed, numerics)
     outline, views = chain.outline(), configs[0].views
-    images = {number: _pixels(setting, "train", number if views else None, configs[0].data_seed) for number in range(max(1, views))}
+    images = {
+        number: _pixels(setting, "train", number if views else None, configs[0].data_seed)
+        for number in range(max(1, views))
+    }
     images[_VAL] = _pixels(setting, "val", None, 0)
     splits: tuple[Split, ...] = ("train", "val")
-    targets = {split: torch.tensor([image.label for image in setting.dataset.images_of(split)]).to(setting.place) for split in splits}
+    targets = {
+        split: torch.tensor([image.label for image in setting.dataset.images_of(split)]).to(setting.place)
+        for split in splits
+    }
     plans = tuple(plan_for(outline, config) for config in configs)
-    return Given(images=images, targets=targets, chain=chain, numerics=numerics, setting=setting, plans=plans, views=views)
+    return Given(
+        images=images, targets=targets, chain=chain, numerics=numerics, setting=setting, plans=plans, views=views
+    )
 
 
 def _laid_out(setting: Setting, seed: int, numerics: Numerics) -> Chain:
@@ -109,7 +124,8 @@ def _cuts(given: Given) -> list[int]:
 
 @torch.no_grad()
 def _pass(given: Given) -> Kept:
-    """Every image once through the frozen blocks; what comes out at every cut that is wanted. A cut of 0 keeps nothing."""
+    """Every image once through the frozen blocks; what comes out at every cut that is wanted. A cut of 0 keeps
+    nothing."""
     cuts, size = [cut for cut in _cuts(given) if cut], given.setting.recipe.batch_size
     parts: dict[tuple[int, int], list[Tensor]] = {(number, cut): [] for number in given.images for cut in cuts}
     given.chain.train_blocks(())

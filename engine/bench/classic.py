@@ -1,7 +1,8 @@
-"""The classic loop of the notebooks: an image folder decoded anew every epoch, frozen layers that are merely not optimised.
+"""The classic loop of the notebooks: an image folder decoded anew every epoch, frozen layers that are merely not
+optimised.
 
-Written as docs/parity.md describes them, with nothing done wrong on purpose: the same crop, batch size and rate as Thaw, single
-precision, the best epoch kept. Not here: anything of Thaw's training.
+Written as docs/parity.md describes them, with nothing done wrong on purpose: the same crop, batch size and rate as
+Thaw, single precision, the best epoch kept. Not here: anything of Thaw's training.
 """
 
 import copy
@@ -24,7 +25,8 @@ LOADER_WORKERS = (0, 2)
 
 
 def train_classic(setting: Setting, training: str, seed: int, *, workers: int, fixed: bool = False) -> Outcome:
-    """One of rows.ONE from reading the first file to the last validation; `fixed`: frozen BatchNorm keeps its statistics."""
+    """One of rows.ONE from reading the first file to the last validation; `fixed`: frozen BatchNorm keeps its
+    statistics."""
     recipe, start, phase = setting.recipe, setting.start(seed), setting.phase(training, seed)
     epochs, names, rate = recipe.epochs, frozenset(phase.parameters), phase.lr
     started = time.perf_counter()
@@ -61,7 +63,9 @@ def loaders(setting: Setting, *, workers: int, augmented: bool = False) -> tuple
     train = torchvision.datasets.ImageFolder(str(setting.tree / "train"), seen, allow_empty=True)
     val = torchvision.datasets.ImageFolder(str(setting.tree / "val"), fixed, allow_empty=True)
     size = setting.recipe.batch_size
-    return DataLoader(train, batch_size=size, shuffle=True, num_workers=workers), DataLoader(val, batch_size=size, num_workers=workers)
+    return DataLoader(train, batch_size=size, shuffle=True, num_workers=workers), DataLoader(
+        val, batch_size=size, num_workers=workers
+    )
 
 
 def faster_workers(setting: Setting) -> int:
@@ -79,7 +83,9 @@ def faster_workers(setting: Setting) -> int:
 def fixed_transform(preprocessing: Preprocessing) -> transforms.Compose:
     return transforms.Compose(
         [
-            transforms.Resize(list(preprocessing.resize) if len(preprocessing.resize) == 2 else preprocessing.resize[0]),
+            transforms.Resize(
+                list(preprocessing.resize) if len(preprocessing.resize) == 2 else preprocessing.resize[0]
+            ),
             transforms.CenterCrop(preprocessing.crop),
             transforms.ToTensor(),
             transforms.Normalize(preprocessing.mean, preprocessing.std),

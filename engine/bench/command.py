@@ -1,4 +1,5 @@
-"""Command: what `bench` does with its options: measure what is missing, then write the results anew from everything measured.
+"""Command: what `bench` does with its options: measure what is missing, then write the results anew from everything
+measured.
 
 Not here: the options (options), which load without torch.
 """
@@ -31,14 +32,19 @@ def run(chosen: argparse.Namespace, recipe: Recipe, rows: list[Row], without: tu
         return _profile(folder, recipe, chosen.profile)
     contenders = runner.contenders_here(without)
     if "fastai" not in (*contenders, *without):
-        print("fastai is not installed, so it is left out. Install it with pip install -r requirements-bench.txt.", flush=True)
+        print(
+            "fastai is not installed, so it is left out. Install it with pip install -r requirements-bench.txt.",
+            flush=True,
+        )
     if rows or not (folder / ABOUT).is_file():
         atomic_write(folder / ABOUT, json.dumps(_about(chosen, recipe), indent=1, ensure_ascii=False))
     if rows:
         runner.measure(folder, recipe, rows, chosen.repetitions, contenders, _say)
     if chosen.growth:
         grown = tuple(row.name for row in rows if row.name in runner.GROWTH_TRAININGS) or runner.GROWTH_TRAININGS
-        runner.measure_growth(folder, recipe, _say, trainings=grown, images=runner.GROWTH_IMAGES, epochs=runner.GROWTH_EPOCHS)
+        runner.measure_growth(
+            folder, recipe, _say, trainings=grown, images=runner.GROWTH_IMAGES, epochs=runner.GROWTH_EPOCHS
+        )
     if chosen.parts:
         parts.measure_parts(folder, recipe, chosen.repetitions, _say)
     if chosen.operations:

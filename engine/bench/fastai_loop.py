@@ -1,7 +1,8 @@
 """The fastai loop: `vision_learner` with `freeze` and `unfreeze`, as its documentation shows them.
 
-The crop, the batch size, the rate, the head and the starting weights are those of the others; everything else is fastai's default, so
-norms of frozen layers train. fastai is optional (requirements-bench.txt) and imported when it is measured.
+The crop, the batch size, the rate, the head and the starting weights are those of the others; everything else is
+fastai's default, so norms of frozen layers train. fastai is optional (requirements-bench.txt) and imported when it is
+measured.
 """
 
 import importlib.util
@@ -46,7 +47,9 @@ def make_learner(setting: Setting, training: str, seed: int, *, names: tuple[str
     model = classic_model(setting.recipe.backbone, classes, setting.start(seed))
     head = list(model.named_children())[-1][1]
     if not isinstance(head, nn.Linear):
-        raise EngineError(f"fastai is measured with ResNets only, not {setting.recipe.backbone}. Leave it out with --without fastai.")
+        raise EngineError(
+            f"fastai is measured with ResNets only, not {setting.recipe.backbone}. Leave it out with --without fastai."
+        )
     state, parameters = list(model.state_dict().values()), [name for name, _ in model.named_parameters()]
     learner = vision.vision_learner(
         _batches(vision, setting, training, workers),

@@ -1,4 +1,5 @@
-"""Operations: which kernels the bare computation spends its time in: what they take, nobody who computes the same can save.
+"""Operations: which kernels the bare computation spends its time in: what they take, nobody who computes the same can
+save.
 
 Not here: the table (report).
 """
@@ -15,7 +16,8 @@ from engine.bench.setting import Recipe, prepare
 
 
 def measure_operations(folder: Path, recipe: Recipe, say: Say) -> Measurements:
-    """Seconds of every kind of operation in the rows of PROFILED, and `all` of the row, where that is missing in `folder`."""
+    """Seconds of every kind of operation in the rows of PROFILED, and `all` of the row, where that is missing in
+    `folder`."""
     measurements, setting = Measurements(folder), prepare(folder, recipe)
     on_cpu = setting.place.type == "cpu"
     for name in PROFILED:
@@ -23,7 +25,9 @@ def measure_operations(folder: Path, recipe: Recipe, say: Say) -> Measurements:
             continue
         configs = configs_of(setting, ROWS[name], 0)
         bare.train_bare(setting, configs[:1])  # the first of all pays for loading kernels
-        with profile(activities=[ProfilerActivity.CPU] if on_cpu else [ProfilerActivity.CPU, ProfilerActivity.CUDA]) as recorded:
+        with profile(
+            activities=[ProfilerActivity.CPU] if on_cpu else [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+        ) as recorded:
             outcome = bare.train_bare(setting, configs)
         seconds = dict.fromkeys(OPERATIONS, 0.0)
         for operation in recorded.key_averages():
@@ -33,5 +37,8 @@ def measure_operations(folder: Path, recipe: Recipe, say: Say) -> Measurements:
                 seconds[kind] += spent / 1e6
         for kind, spent in {**seconds, "all": outcome.seconds}.items():
             measurements.add(Measurement(key=key_of(recipe, OPERATION, f"{name}, {kind}", 0), seconds=spent))
-        say(f"operations of {name}: {', '.join(f'{kind} {spent:.2f} s' for kind, spent in seconds.items())}, all {outcome.seconds:.2f} s")
+        say(
+            f"operations of {name}: {', '.join(f'{kind} {spent:.2f} s' for kind, spent in seconds.items())}, all "
+            f"{outcome.seconds:.2f} s"
+        )
     return measurements

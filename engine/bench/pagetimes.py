@@ -1,6 +1,8 @@
-"""Page times: how fast the dashboard answers while it trains, and what training loses when somebody looks. Needs playwright and Chromium.
+"""Page times: how fast the dashboard answers while it trains, and what training loses when somebody looks. Needs
+playwright and Chromium.
 
-The dashboard runs as a person starts it, with a workspace of its own; a run that does not end by itself trains in its child.
+The dashboard runs as a person starts it, with a workspace of its own; a run that does not end by itself trains in its
+child.
 """
 
 import os
@@ -52,7 +54,9 @@ Found = dict[str, dict[str, dict[str, float]]]
 def measure(folder: Path, recipe: Recipe, say: Say) -> Found:
     """{"reruns": {page: {"idle", "training"}} in ms, "throughput": {"images_per_second": {who looks: speed}}}"""
     if find_spec("playwright") is None:
-        raise EngineError("Measuring pages needs a browser driver. Install it with pip install -r requirements-dev.txt.")
+        raise EngineError(
+            "Measuring pages needs a browser driver. Install it with pip install -r requirements-dev.txt."
+        )
     setting = prepare(folder, recipe)
     with ExitStack() as stack:
         workspace = stack.enter_context(setting.fresh_workspace())
@@ -93,7 +97,9 @@ def _speed(workspace: Workspace, run: Run, recipe: Recipe) -> float:
         now = RunStore(workspace).get(run.id)
         if now.status != "running" or time.monotonic() > until + _PATIENCE_SECONDS:
             why = now.error or f"it is {now.status}"
-            raise EngineError(f"The run that was to train while pages are measured does not go on: {why}. Start the bench again.")
+            raise EngineError(
+                f"The run that was to train while pages are measured does not go on: {why}. Start the bench again."
+            )
         about = now.progress
         if "step" in about:
             images = (about["epoch"] - 1) * recipe.images + min(about["step"] * recipe.batch_size, recipe.images)
@@ -144,11 +150,25 @@ def _serving(workspace: Workspace, threads: int) -> Iterator[str]:
     with socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.address", "127.0.0.1", "--server.port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "dashboard.py",
+        "--server.address",
+        "127.0.0.1",
+        "--server.port",
+        str(port),
+    ]
     environment = {**os.environ, "THAW_WORKSPACE": str(workspace.root), "THAW_THREADS": str(threads)}
     with open(workspace.root / "dashboard.txt", "wb") as said:
         process = subprocess.Popen(
-            [*command, "--server.headless", "true"], cwd=_PROJECT, env=environment, stdout=said, stderr=subprocess.STDOUT
+            [*command, "--server.headless", "true"],
+            cwd=_PROJECT,
+            env=environment,
+            stdout=said,
+            stderr=subprocess.STDOUT,
         )
         try:
             _until(lambda: _answers(port), "the dashboard answers")
@@ -171,5 +191,7 @@ def _until(happens: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not happens():
         if time.monotonic() > deadline:
-            raise EngineError(f"The bench waited {_PATIENCE_SECONDS:g} seconds until {what}, in vain. Try again on a quieter machine.")
+            raise EngineError(
+                f"The bench waited {_PATIENCE_SECONDS:g} seconds until {what}, in vain. Try again on a quieter machine."
+            )
         time.sleep(0.1)

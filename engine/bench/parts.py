@@ -118,7 +118,8 @@ PARTS: tuple[Part, ...] = (
 
 
 def measure_parts(folder: Path, recipe: Recipe, repetitions: int, say: Say) -> Measurements:
-    """Everything that is missing in `folder`: every part on and off, who begins changing from repetition to repetition."""
+    """Everything that is missing in `folder`: every part on and off, who begins changing from repetition to
+    repetition."""
     measurements, setting = Measurements(folder), prepare(folder, recipe)
     for repetition in range(repetitions):
         for part in PARTS:
@@ -133,7 +134,9 @@ def measure_parts(folder: Path, recipe: Recipe, repetitions: int, say: Say) -> M
 
 def _seconds(setting: Setting, part: Part, off: bool, repetition: int) -> float:
     configs: list[RunConfig] = [
-        setting.config(training, part.seeds * repetition + seed) for training in part.trainings for seed in range(part.seeds)
+        setting.config(training, part.seeds * repetition + seed)
+        for training in part.trainings
+        for seed in range(part.seeds)
     ]
     with setting.fresh_workspace() as workspace, ExitStack() as stack:
         if part.one_by_one:

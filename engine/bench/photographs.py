@@ -1,4 +1,5 @@
-"""Photographs: pictures that cost what photographs cost to decode, made from a seed, or taken from a folder of real ones.
+"""Photographs: pictures that cost what photographs cost to decode, made from a seed, or taken from a folder of real
+ones.
 
 Both come as train/ and val/ with a folder a class. Not here: importing them (setting), what is trained on them.
 """
@@ -28,7 +29,8 @@ _SPLITS = ("train", "val")
 
 
 def make_photographs(folder: Path, *, train: int, val: int, seed: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
-    """`folder`/{train,val}/class N/*.jpg, a pure function of the arguments. Nothing happens when it is there already."""
+    """`folder`/{train,val}/class N/*.jpg, a pure function of the arguments. Nothing happens when it is there
+    already."""
     if folder.is_dir():
         return folder
     building = _fresh(folder)
@@ -44,7 +46,8 @@ def make_photographs(folder: Path, *, train: int, val: int, seed: int, size: tup
 
 
 def photograph(label: int, random: np.random.Generator, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Image.Image:
-    """Patches of all sizes with grain, a tint of the class, and stripes in its direction, of random place, width and colour."""
+    """Patches of all sizes with grain, a tint of the class, and stripes in its direction, of random place, width and
+    colour."""
     width, height = size
     tint = _TINT * np.cos(2 * np.pi * (label / CLASSES - np.arange(3) / 3))
     canvas = np.tile((128 + tint).astype(np.float32), (height, width, 1))
@@ -56,9 +59,11 @@ def photograph(label: int, random: np.random.Generator, size: tuple[int, int] = 
 
 
 def take_photographs(source: Path, folder: Path, *, train: int, val: int, seed: int) -> Path:
-    """The same layout from real pictures: `source` has a folder a class, or train/ and val/ with such folders, which are pooled.
+    """The same layout from real pictures: `source` has a folder a class, or train/ and val/ with such folders, which
+    are pooled.
 
-    Takes equally many of every class as far as there are enough. DatasetError when there are fewer than two classes or too few images.
+    Takes equally many of every class as far as there are enough. DatasetError when there are fewer than two classes or
+    too few images.
     """
     if folder.is_dir():
         return folder
@@ -67,7 +72,9 @@ def take_photographs(source: Path, folder: Path, *, train: int, val: int, seed: 
         counted = f"{sum(map(len, classes.values()))} images in {len(classes)} classes"
         raise DatasetError(f"{source} has {counted}; {train + val} in at least two classes are needed. Lower --images.")
     random = np.random.default_rng(seed)
-    turns = [(place, label, path) for label, paths in classes.items() for place, path in enumerate(_shuffled(paths, random))]
+    turns = [
+        (place, label, path) for label, paths in classes.items() for place, path in enumerate(_shuffled(paths, random))
+    ]
     chosen = sorted(turns, key=lambda turn: turn[:2])[: train + val]  # one of every class in turn
     building = _fresh(folder)
     for number, (_, label, path) in enumerate(chosen):
@@ -108,7 +115,9 @@ def _shuffled(paths: list[Path], random: np.random.Generator) -> list[Path]:
     return [paths[place] for place in random.permutation(len(paths))]
 
 
-def _patches(random: np.random.Generator, cells: int, deviation: float, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def _patches(
+    random: np.random.Generator, cells: int, deviation: float, size: tuple[int, int]
+) -> npt.NDArray[np.float32]:
     """[height, width, 3] soft patches around zero."""
     small = random.normal(0, deviation, (3, cells * 3 // 4 + 1, cells)).astype(np.float32)
     grown = [np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC)) for plane in small]
@@ -121,5 +130,7 @@ def _stripes(label: int, random: np.random.Generator, size: tuple[int, int]) -> 
     wave = random.uniform(9, 22) * size[0] / WIDTH
     across, down = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
     phase = random.uniform(0, 2 * np.pi)
-    waves: npt.NDArray[np.float32] = _STRIPES * np.sin(2 * np.pi * (across * np.cos(angle) + down * np.sin(angle)) / wave + phase)
+    waves: npt.NDArray[np.float32] = _STRIPES * np.sin(
+        2 * np.pi * (across * np.cos(angle) + down * np.sin(angle)) / wave + phase
+    )
     return waves.astype(np.float32)

@@ -24,13 +24,17 @@ def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str
     for step in range(5):
         value = top * step / 4
         y = frame.y(value)
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_GREY}" stroke-opacity="0.3"/>')
+        parts.append(
+            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_GREY}" '
+            f'stroke-opacity="0.3"/>'
+        )
         parts.append(_text(_LEFT - 8, y + 4, f"{value:g}", anchor="end"))
     parts += [_text(frame.x(x), _HEIGHT - _BOTTOM + 18, f"{x:,g}", anchor="middle") for x in xs]
     for colour, (name, points) in zip(_COLOURS, series.items(), strict=False):
         parts += _line(frame, name, points, colour)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
+        f'height="{_HEIGHT}" role="img" '
         f'font-family="system-ui, sans-serif" font-size="12"><title>{escape(title)}</title>{"".join(parts)}</svg>\n'
     )
 
@@ -56,9 +60,12 @@ def _line(frame: _Frame, name: str, points: Points, colour: str) -> list[str]:
     return [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>', *dots, label]
 
 
-def _text(x: float, y: float, words: str, *, size: int = 12, weight: int = 400, anchor: str = "start", colour: str = _GREY) -> str:
+def _text(
+    x: float, y: float, words: str, *, size: int = 12, weight: int = 400, anchor: str = "start", colour: str = _GREY
+) -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}">'
+        f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" font-size="{size}" font-weight="{weight}" '
+        f'text-anchor="{anchor}">'
         f"{escape(words)}</text>"
     )
 

@@ -20,38 +20,50 @@ from engine.workspace import atomic_write
 ABOUT, PAGES = "about.json", "pages.json"
 GROWTH = "growth of "
 _NO_GPU_NAMED = re.compile(r"\d+ cores, (\d+ GiB|unknown memory)")
-"""In `machine`, where a GPU would stand between. Measurements of earlier versions say `auto` for the device that was taken."""
+"""In `machine`, where a GPU would stand between. Measurements of earlier versions say `auto` for the device that was
+taken."""
 
 _HEAD = """# Performance
 
-Written by `python -m engine bench`; nothing on this page is typed by hand. Ratios are taken within a repetition, in which everyone has
+Written by `python -m engine bench`; nothing on this page is typed by hand. Ratios are taken within a repetition, in
+which everyone has
 a turn and the order changes; tables show the median, and in brackets the smallest and the largest.
 
-- **classic**: the loop of the notebooks: an image folder, decoded and cropped anew every epoch by the faster of 0 and 2 workers, frozen
-  layers that are merely not optimised, single precision, Adam at the same rate, validation every epoch, the best epoch kept. The
-  BatchNorm statistics of its frozen layers drift, as they do there; Thaw fixes them. **classic, statistics fixed**, in the table of
+- **classic**: the loop of the notebooks: an image folder, decoded and cropped anew every epoch by the faster of 0 and
+  2 workers, frozen
+  layers that are merely not optimised, single precision, Adam at the same rate, validation every epoch, the best
+  epoch kept. The
+  BatchNorm statistics of its frozen layers drift, as they do there; Thaw fixes them. **classic, statistics fixed**,
+  in the table of
   accuracies, is the same loop with that one thing put right.
-- **fastai**: `vision_learner` with `freeze` or `unfreeze`, the same crop, head and starting weights, its other defaults untouched.
-- **bare**: the mathematics of Thaw on images that lie decoded in memory: no files, no predictions, nothing kept on disk. The limit.
-- **Thaw**: runs through the pipeline on a fresh workspace: decoding, training, checkpoints, audit, predictions, `result.csv`.
-  **again**: the same once more on that workspace. The number format is measured once a machine, and importing the dataset checks every
+- **fastai**: `vision_learner` with `freeze` or `unfreeze`, the same crop, head and starting weights, its other
+  defaults untouched.
+- **bare**: the mathematics of Thaw on images that lie decoded in memory: no files, no predictions, nothing kept on
+  disk. The limit.
+- **Thaw**: runs through the pipeline on a fresh workspace: decoding, training, checkpoints, audit, predictions,
+  `result.csv`.
+  **again**: the same once more on that workspace. The number format is measured once a machine, and importing the
+  dataset checks every
   image; neither is counted.
 
 """
 _RATES = """
-Thaw and bare warm the learning rate up and let it fall along a cosine, the classic loop keeps it: where a probe has only a few dozen
+Thaw and bare warm the learning rate up and let it fall along a cosine, the classic loop keeps it: where a probe has
+only a few dozen
 steps, a rate that falls learns less in them.
 """
 _CONDITIONS = """## {images} training images, {epochs} epochs
 
-`{command}`, {date}. {machine}. {threads} CPU thread(s) for everyone; {images} training and {validation} validation images of {data},
+`{command}`, {date}. {machine}. {threads} CPU thread(s) for everyone; {images} training and {validation} validation
+images of {data},
 {backbone} at {side}, {epochs} epochs, batches of {batch_size}, {repetitions} repetitions with a seed each.
 
 """
 
 
 def write_report(folders: Sequence[Path], page: Path) -> Path:
-    """Write `page` from what was measured in `folders`, its plots into a folder of its name beside it; returns the page."""
+    """Write `page` from what was measured in `folders`, its plots into a folder of its name beside it; returns the
+    page."""
     parts = [_HEAD]
     for folder in folders:
         about, measurements = json.loads((folder / ABOUT).read_text()), Measurements(folder)
@@ -85,9 +97,20 @@ def _stages(measurements: Measurements, like: Key, repetitions: int) -> str:
     if not found:
         return ""
     names = list(dict.fromkeys(stage for stages in found.values() for stage in stages))
-    head = "### Where the time of Thaw goes, in seconds\n\n| | " + " | ".join(names) + " |\n|---|" + "--:|" * len(names) + "\n"
-    rows = [f"| {title} | {' | '.join(_median(stages.get(name)) for name in names)} |\n" for title, stages in found.items()]
-    told = "\nThe frozen part includes decoding its images for the first time, opening and loading the weights come before it.\n"
+    head = (
+        "### Where the time of Thaw goes, in seconds\n\n| | "
+        + " | ".join(names)
+        + " |\n|---|"
+        + "--:|" * len(names)
+        + "\n"
+    )
+    rows = [
+        f"| {title} | {' | '.join(_median(stages.get(name)) for name in names)} |\n" for title, stages in found.items()
+    ]
+    told = (
+        "\nThe frozen part includes decoding its images for the first time, opening and loading the weights come "
+        "before it.\n"
+    )
     return head + "".join(rows) + told
 
 
@@ -115,13 +138,19 @@ def _operations(measurements: Measurements, like: Key) -> str:
     """The section on what the bare computation is made of; empty where that was not measured."""
     rows = []
     for name in PROFILED:
-        found = {kind: measurements.find(replace(like, contender=OPERATION, what=f"{name}, {kind}")) for kind in (*OPERATIONS, "all")}
+        found = {
+            kind: measurements.find(replace(like, contender=OPERATION, what=f"{name}, {kind}"))
+            for kind in (*OPERATIONS, "all")
+        }
         seconds = {kind: made.seconds for kind, made in found.items() if made is not None}
         if whole := seconds.get("all"):
             rest = whole - sum(seconds[kind] for kind in OPERATIONS)
             shares = [f"{100 * spent / whole:.0f} %" for spent in (*(seconds[kind] for kind in OPERATIONS), rest)]
             rows.append(f"| {ROWS[name].title} | {whole:.2f} | {' | '.join(shares)} |")
-    told = "Shares of the bare computation by kernel, from torch's profiler: only other kernels, or other mathematics, could save them."
+    told = (
+        "Shares of the bare computation by kernel, from torch's profiler: only other kernels, or other "
+        "mathematics, could save them."
+    )
     head = f"### What the limit is made of\n\n{told}\n\n| | seconds | {' | '.join(OPERATIONS)} | the rest |\n"
     return head + "|---|--:|" + "--:|" * (len(OPERATIONS) + 1) + "\n" + "\n".join(rows) + "\n" if rows else ""
 
@@ -140,7 +169,9 @@ def growth_plots(measurements: Measurements, like: Key) -> dict[str, str]:
         for made in grown:
             if made.key in keys:
                 x = float(getattr(made.key, name))
-                series.setdefault(made.key.what.removeprefix(GROWTH), []).append((x, 1000 * made.seconds / made.key.images))
+                series.setdefault(made.key.what.removeprefix(GROWTH), []).append(
+                    (x, 1000 * made.seconds / made.key.images)
+                )
         figures[name] = plots.lines(f"Milliseconds an image, all epochs, by {across}", across, "ms", series)
     return figures
 
@@ -182,7 +213,9 @@ def _conditions(about: dict[str, str], like: Key, repetitions: int) -> str:
         threads=like.threads,
         images=like.images,
         validation=about["validation_images"],
-        data=f"generated photographs ({WIDTH} by {HEIGHT} pixels)" if like.data == "generated" else f"the folder `{like.data}`",
+        data=f"generated photographs ({WIDTH} by {HEIGHT} pixels)"
+        if like.data == "generated"
+        else f"the folder `{like.data}`",
         backbone=like.backbone,
         side=f"{about['side']} pixels",
         epochs=like.epochs,
@@ -197,13 +230,16 @@ def _ratios(lines: list[Line]) -> str:
         "|---|--:|--:|--:|--:|--:|--:|--:|\n"
     )
     rows = [
-        f"| {made.row.title} | {_times(made.classic)} | {_bound('≥', made.row.target, made.classic)} | {_times(made.possible)} "
-        f"| {_times(made.fastai)} | {_times(made.bare)} | {_bound('≤', made.row.limit, made.bare)} | {_times(made.again)} |\n"
+        f"| {made.row.title} | {_times(made.classic)} | {_bound('≥', made.row.target, made.classic)} | "
+        f"{_times(made.possible)} "
+        f"| {_times(made.fastai)} | {_times(made.bare)} | {_bound('≤', made.row.limit, made.bare)} | "
+        f"{_times(made.again)} |\n"
         for made in lines
     ]
     note = "\nClassic / bare is what a Thaw that takes no time for anything but the mathematics would reach.\n"
     note += (
-        f"\nThe classic loop and fastai do several trainings one by one: their times add up, and {SEEDS} seeds take {SEEDS} times one.\n"
+        f"\nThe classic loop and fastai do several trainings one by one: their times add up, and {SEEDS} seeds "
+        f"take {SEEDS} times one.\n"
     )
     return "### How many times as fast\n\n" + head + "".join(rows) + note
 
@@ -211,20 +247,27 @@ def _ratios(lines: list[Line]) -> str:
 def _seconds(lines: list[Line]) -> str:
     names = ("classic", "fastai", "bare", "thaw", AGAIN)
     head = "### Seconds\n\n| | classic | fastai | bare | Thaw | again |\n|---|--:|--:|--:|--:|--:|\n"
-    return head + "".join(f"| {made.row.title} | {' | '.join(_plain(made.seconds[name], '.2f') for name in names)} |\n" for made in lines)
+    return head + "".join(
+        f"| {made.row.title} | {' | '.join(_plain(made.seconds[name], '.2f') for name in names)} |\n" for made in lines
+    )
 
 
 def _accuracies(lines: list[Line]) -> str:
     names = ("classic", "fixed", "fastai", "bare", "thaw")
     title = "### Validation accuracy, the mean over seeds, in brackets their range\n\n"
     head = f"{title}| | classic | classic, statistics fixed | fastai | bare | Thaw |\n|---|--:|--:|--:|--:|--:|\n"
-    rows = [f"| {made.row.title} | {' | '.join(_plain(made.accuracy[name], '.3f') for name in names)} |\n" for made in lines]
+    rows = [
+        f"| {made.row.title} | {' | '.join(_plain(made.accuracy[name], '.3f') for name in names)} |\n" for made in lines
+    ]
     return head + "".join(rows) + _RATES
 
 
 def _growth(figures: Iterable[str], folder: str) -> str:
     shown = "\n\n".join(f"![Milliseconds an image by {name}]({folder}/{name}.svg)" for name in figures)
-    told = "Thaw alone, fresh workspaces, whole runs: a flat line by images means that twice the images take twice the time."
+    told = (
+        "Thaw alone, fresh workspaces, whole runs: a flat line by images means that twice the images take twice "
+        "the time."
+    )
     return f"### How the cost grows\n\n{told}\n\n{shown}\n"
 
 
@@ -239,7 +282,13 @@ def _plain(found: Spread | None, form: str) -> str:
 def _bound(sign: str, bound: float | None, found: Spread | None) -> str:
     if bound is None:
         return "–"
-    kept = "" if found is None else " met" if (found.middle >= bound if sign == "≥" else found.middle <= bound) else " missed"
+    kept = (
+        ""
+        if found is None
+        else " met"
+        if (found.middle >= bound if sign == "≥" else found.middle <= bound)
+        else " missed"
+    )
     return f"{sign} {bound:g}{kept}"
 
 
@@ -249,5 +298,9 @@ def _measured(made: Line) -> bool:
 
 def _repetitions(measurements: Measurements, like: Key) -> int:
     same = ("images", "epochs", "backbone", "image_size", "threads", "batch_size", "device", "data")
-    numbers = [made.key.repetition for made in measurements if all(getattr(made.key, name) == getattr(like, name) for name in same)]
+    numbers = [
+        made.key.repetition
+        for made in measurements
+        if all(getattr(made.key, name) == getattr(like, name) for name in same)
+    ]
     return 1 + max(numbers, default=0)

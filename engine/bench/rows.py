@@ -10,7 +10,8 @@ Settings = Mapping[str, str | int]
 """Fields of a RunConfig."""
 
 CONTENDERS = ("classic", "fixed", "fastai", "bare", "thaw")
-"""`fixed` is the classic loop with the BatchNorm statistics of its frozen layers fixed: for the accuracy, where anything is frozen."""
+"""`fixed` is the classic loop with the BatchNorm statistics of its frozen layers fixed: for the accuracy, where
+anything is frozen."""
 AGAIN = "thaw again"
 """The second run on the same workspace: what the first one kept is there."""
 PART = "part"

@@ -1,4 +1,5 @@
-"""Runner: every contender of every row in every repetition, in turns; what has been measured already is not measured again.
+"""Runner: every contender of every row in every repetition, in turns; what has been measured already is not measured
+again.
 
 Not here: what the contenders do, the table.
 """
@@ -46,7 +47,8 @@ def key_of(recipe: Recipe, contender: str, what: str, repetition: int) -> Key:
 
 
 def jobs(rows: list[Row], repetitions: int, contenders: tuple[str, ...]) -> Iterator[Job]:
-    """Row by row, so that what is compared is measured close together; who begins changes from repetition to repetition."""
+    """Row by row, so that what is compared is measured close together; who begins changes from repetition to
+    repetition."""
     for repetition in range(repetitions):
         turn = repetition % len(contenders)
         order = (*contenders[turn:], *contenders[:turn])
@@ -65,11 +67,15 @@ def contenders_here(without: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in CONTENDERS if name not in without and (name != "fastai" or fastai_loop.installed()))
 
 
-def measure(folder: Path, recipe: Recipe, rows: list[Row], repetitions: int, contenders: tuple[str, ...], say: Say) -> Measurements:
+def measure(
+    folder: Path, recipe: Recipe, rows: list[Row], repetitions: int, contenders: tuple[str, ...], say: Say
+) -> Measurements:
     """Everything that is missing in `folder`."""
     measurements = Measurements(folder)
     wanted = list(jobs(rows, repetitions, contenders))
-    missing = [job for job in wanted if measurements.find(key_of(recipe, job.contender, job.what, job.repetition)) is None]
+    missing = [
+        job for job in wanted if measurements.find(key_of(recipe, job.contender, job.what, job.repetition)) is None
+    ]
     if not missing:
         return measurements
     setting = prepare(folder, recipe)
@@ -91,12 +97,22 @@ def measure(folder: Path, recipe: Recipe, rows: list[Row], repetitions: int, con
 
 def configs_of(setting: Setting, row: Row, repetition: int) -> list[RunConfig]:
     """The runs of a row, the cheapest first."""
-    seeds = range(repetition, repetition + 1) if row.seeds == 1 else range(row.seeds * repetition, row.seeds * (repetition + 1))
+    seeds = (
+        range(repetition, repetition + 1)
+        if row.seeds == 1
+        else range(row.seeds * repetition, row.seeds * (repetition + 1))
+    )
     return [setting.config(training, seed) for training in row.trainings for seed in seeds]
 
 
 def measure_growth(
-    folder: Path, recipe: Recipe, say: Say, *, trainings: tuple[str, ...], images: tuple[int, ...], epochs: tuple[int, ...]
+    folder: Path,
+    recipe: Recipe,
+    say: Say,
+    *,
+    trainings: tuple[str, ...],
+    images: tuple[int, ...],
+    epochs: tuple[int, ...],
 ) -> Measurements:
     """Thaw alone, as images and as epochs become more; everything else stays as in `recipe`."""
     measurements = Measurements(folder)
@@ -109,7 +125,9 @@ def measure_growth(
                 setting = prepare(folder, step)
                 with setting.fresh_workspace() as workspace:
                     outcome = thaw.run_queue(setting, workspace, [setting.config(training, 0)])
-                measurements.add(Measurement(key=key, seconds=outcome.seconds, accuracy=outcome.accuracy, about=outcome.about))
+                measurements.add(
+                    Measurement(key=key, seconds=outcome.seconds, accuracy=outcome.accuracy, about=outcome.about)
+                )
                 say(f"{training}, {step.images} images, {step.epochs} epochs: {outcome.seconds:.2f} s")
     return measurements
 

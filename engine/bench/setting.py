@@ -1,6 +1,7 @@
 """Setting: what every contender is given: the same images, the same starting weights, the same recipe.
 
-Nothing here is measured: importing images, measuring the number format of the machine and writing starting weights come before the clock.
+Nothing here is measured: importing images, measuring the number format of the machine and writing starting weights come
+before the clock.
 """
 
 import json
@@ -67,7 +68,8 @@ class Setting:
     recipe: Recipe
     folder: Path
     workspace: Workspace
-    """The workspace that every run of Thaw gets a copy of: it holds the dataset and the weights, and nothing that is kept by running."""
+    """The workspace that every run of Thaw gets a copy of: it holds the dataset and the weights, and nothing that is
+    kept by running."""
     dataset: Dataset
     tree: Path
     """The same images as train/ and val/ with a folder a class, the way an image folder is read."""
@@ -76,7 +78,11 @@ class Setting:
     def config(self, training: str, seed: int) -> RunConfig:
         """The RunConfig of one of rows.ONE."""
         recipe = self.recipe
-        common: dict[str, object] = {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "image_size": recipe.image_size}
+        common: dict[str, object] = {
+            "epochs": recipe.epochs,
+            "batch_size": recipe.batch_size,
+            "image_size": recipe.image_size,
+        }
         fields: dict[str, object] = {**common, "weights": self.weights, "seed": seed, **ONE[training]}
         return RunConfig(dataset=self.dataset.id, backbone=recipe.backbone, **fields)  # type: ignore[arg-type]
 
@@ -91,14 +97,23 @@ class Setting:
     def chain(self, seed: int) -> Chain:
         """A fresh model as Thaw starts it, on the device, its layout not yet chosen."""
         loaded, _ = load_backbone(
-            self.workspace, self.recipe.backbone, self.weights, self.dataset.classes, seed, image_size=self.preprocessing.crop
+            self.workspace,
+            self.recipe.backbone,
+            self.weights,
+            self.dataset.classes,
+            seed,
+            image_size=self.preprocessing.crop,
         )
         loaded.model.to(self.place)
         return loaded
 
     def start(self, seed: int) -> Path:
         """A state dict on disk with which everybody begins, the new head of `seed` included."""
-        path = self.folder / "starts" / f"{self.recipe.backbone}-{self.recipe.image_size}-{len(self.dataset.classes)}-{seed}.pt"
+        path = (
+            self.folder
+            / "starts"
+            / f"{self.recipe.backbone}-{self.recipe.image_size}-{len(self.dataset.classes)}-{seed}.pt"
+        )
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             state = {name: tensor.cpu() for name, tensor in self.chain(seed).model.state_dict().items()}
@@ -166,12 +181,15 @@ def _make(home: Path, about: Path, recipe: Recipe) -> None:
 
 
 def _weights(workspace: Workspace, backbone: str) -> str:
-    """The published weights if they are on this disk, else random ones as a file, so that all begin alike and nobody downloads."""
+    """The published weights if they are on this disk, else random ones as a file, so that all begin alike and nobody
+    downloads."""
     entry = registry.weights_entry(backbone)
     if (checkpoints_folder() / entry.url.rpartition("/")[2]).is_file():
         return "default"
     with atomic_path(workspace.root / "random.pt") as temporary:
-        torch.save(registry.build(backbone, registry.preprocessing_of(entry, backbone)["crop"], 0).state_dict(), temporary)
+        torch.save(
+            registry.build(backbone, registry.preprocessing_of(entry, backbone)["crop"], 0).state_dict(), temporary
+        )
     try:
         return f"file:{bring(workspace, workspace.root / 'random.pt', 'random.pt')}"
     finally:

@@ -1,6 +1,7 @@
 """Thaw itself, as the dashboard's child runs it: RunConfigs through the pipeline, from the queue to result.csv.
 
-Timed on a workspace in which nothing has been kept yet, then once more on the same one. Not here: the mathematics (bare).
+Timed on a workspace in which nothing has been kept yet, then once more on the same one. Not here: the mathematics
+(bare).
 """
 
 import cProfile
@@ -41,7 +42,8 @@ def train_thaw(setting: Setting, configs: Sequence[RunConfig]) -> tuple[Outcome,
 
 
 def run_queue(setting: Setting, workspace: Workspace, configs: Sequence[RunConfig]) -> Outcome:
-    """From the first run to the last event of the last one. All wait in the queue from the start, as a comparison leaves them there."""
+    """From the first run to the last event of the last one. All wait in the queue from the start, as a comparison
+    leaves them there."""
     stages: dict[str, float] = defaultdict(float)
     store, accuracies = RunStore(workspace), []
     started = time.perf_counter()

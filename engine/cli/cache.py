@@ -66,13 +66,20 @@ def cache(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
         ]
         table(chosen, rows, ("kind", "dataset", "what", "images", "size", "used"), "The caches are empty.")
         if rows and not chosen.json:
-            print(f"{_said(sum(int(row['size_bytes']) for row in rows))} in {len(rows)} files. Remove them: python -m engine cache --clear")
+            print(
+                f"{_said(sum(int(row['size_bytes']) for row in rows))} in {len(rows)} files. Remove them: python -m "
+                f"engine cache --clear"
+            )
         return
     if chosen.clear not in ("all", *KINDS):
         raise EngineError(f"There is no cache {chosen.clear[:40]!r}. Clear pixels, features or all.")
     kinds = KINDS if chosen.clear == "all" else (chosen.clear,)
     removed, left = clear(supervisor.workspace, kinds), len(files(supervisor.workspace, kinds))
-    stay = f" {left} {'file stays: a run may be filling it' if left == 1 else 'files stay: runs may be filling them'}." if left else ""
+    stay = (
+        f" {left} {'file stays: a run may be filling it' if left == 1 else 'files stay: runs may be filling them'}."
+        if left
+        else ""
+    )
     about = {"removed_bytes": removed, "files_left": left}
     say(chosen, about, f"{_said(removed)} removed. They are made again when they are needed.{stay}")
 
@@ -86,7 +93,13 @@ def _files(workspace: Workspace, kinds: Sequence[str]) -> Iterator[CacheFile]:
                 continue
             dataset, what, images = _described(path)
             yield CacheFile(
-                kind=kind, dataset=dataset, what=what, images=images, size_bytes=about.st_size, used_at=about.st_mtime, path=path
+                kind=kind,
+                dataset=dataset,
+                what=what,
+                images=images,
+                size_bytes=about.st_size,
+                used_at=about.st_mtime,
+                path=path,
             )
 
 

@@ -1,4 +1,5 @@
-"""Commands: what each verb of the command line does, and what it prints. The heavy work happens in a child, as for the dashboard.
+"""Commands: what each verb of the command line does, and what it prints. The heavy work happens in a child, as for the
+dashboard.
 
 Not here: parsing and exit codes (cli).
 """
@@ -48,28 +49,44 @@ def make_sample(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 
 def list_datasets(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     rows = [dataclasses.asdict(summary) for summary in datasets.list_datasets(supervisor.workspace)]
-    table(chosen, rows, ("id", "name", "images", "classes", "created_at"), "No dataset yet. Make one: python -m engine sample")
+    table(
+        chosen,
+        rows,
+        ("id", "name", "images", "classes", "created_at"),
+        "No dataset yet. Make one: python -m engine sample",
+    )
 
 
 def list_backbones(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     rows = [
-        {**dataclasses.asdict(info), "on_disk": any(entry.on_disk for entry in info.weights), "weights": len(info.weights)}
+        {
+            **dataclasses.asdict(info),
+            "on_disk": any(entry.on_disk for entry in info.weights),
+            "weights": len(info.weights),
+        }
         for info in _catalog(chosen, supervisor).backbones
         if chosen.name_part in info.name
     ]
-    table(chosen, rows, ("name", "parameters", "gflops", "input_size", "weights", "on_disk"), f"No backbone contains {chosen.name_part!r}.")
+    table(
+        chosen,
+        rows,
+        ("name", "parameters", "gflops", "input_size", "weights", "on_disk"),
+        f"No backbone contains {chosen.name_part!r}.",
+    )
 
 
 def list_options(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     """The text of docs/options.md; a test holds the two equal."""
-    print("# Options\n\nEvery option of a run: `--set name=value` on the command line, a field on the Configure page.\n")
+    print(
+        "# Options\n\nEvery option of a run: `--set name=value` on the command line, a field on the Configure page.\n"
+    )
     print("| name | default | choices or bounds | what it does |\n|---|---|---|---|")
     for about in options():
         bounds = ", ".join(about.choices) or (f"{about.low:g} to {about.high:g}" if about.low is not None else "text")
         print(f"| `{about.name}` | `{about.default!r}` | {bounds} | {about.help} |")
     print("\n# Strategies\n\n| name | what it does |\n|---|---|")
     for name, strategy in STRATEGIES.items():
-        print(f"| `{name}` | {strategy.__doc__} |")
+        print(f"| `{name}` | {' '.join((strategy.__doc__ or '').split())} |")
 
 
 def list_runs(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
@@ -91,10 +108,15 @@ def learning_rates(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     result = job(chosen, supervisor, "learning_rates", {"config": to_json(config)})
     if chosen.json:
         return say(chosen, {name: result[name] for name in ("rates", "losses", "suggestion")}, "")
-    columns([{"rate": rate, "loss": loss} for rate, loss in zip(result["rates"], result["losses"], strict=True)][::4], ("rate", "loss"))
+    columns(
+        [{"rate": rate, "loss": loss} for rate, loss in zip(result["rates"], result["losses"], strict=True)][::4],
+        ("rate", "loss"),
+    )
     found = result["suggestion"]
     print(
-        f"Suggestion: --set lr={found:.2g}" if found else "No suggestion: the loss never fell clearly. Try more images or another strategy."
+        f"Suggestion: --set lr={found:.2g}"
+        if found
+        else "No suggestion: the loss never fell clearly. Try more images or another strategy."
     )
 
 
@@ -102,7 +124,9 @@ def probe(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     """How far up the features of a backbone carry, a row a block; the controls and a prediction below."""
     found = job(chosen, supervisor, "probe", {"config": to_json(config_of(chosen, supervisor))})
     if chosen.json:
-        return say(chosen, {name: found[name] for name in ("blocks", "random", "controls", "suggestion", "images", "of")}, "")
+        return say(
+            chosen, {name: found[name] for name in ("blocks", "random", "controls", "suggestion", "images", "of")}, ""
+        )
     random = [one["accuracy"] for one in found["random"]] or [None] * len(found["blocks"])
     kinds = ("accuracy", "low", "high")
     rows = [
@@ -116,12 +140,19 @@ def probe(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     ]
     columns(rows, ("block", *kinds, "neighbours", "random"))
     controls, advice = found["controls"], found["suggestion"]
-    print(f"Colours alone: {controls['colours']['accuracy']:.1%}. The most frequent class: {controls['majority']['accuracy']:.1%}.")
+    print(
+        f"Colours alone: {controls['colours']['accuracy']:.1%}. The most frequent class: "
+        f"{controls['majority']['accuracy']:.1%}."
+    )
     alike = [found["blocks"][place]["block"] for place in advice["alike"]]
     print(
         f"From {found['images']} training images the probe predicts that features carry furthest at {advice['name']} "
         f"(last_n={advice['last_n']} trains what lies above). "
-        + (f"It cannot tell it apart from {', '.join(alike)}." if alike else "It can tell it apart from every other block.")
+        + (
+            f"It cannot tell it apart from {', '.join(alike)}."
+            if alike
+            else "It can tell it apart from every other block."
+        )
     )
 
 
@@ -145,9 +176,20 @@ def audit(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
         blocks = list(dict.fromkeys(row["block"] for row in tensors)) if chosen.blocks else [""]
         for block in blocks:
             shown = [row for row in tensors if not block or row["block"] == block]
-            counts = {verdict: sum(row["verdict"] == verdict for row in shown) for verdict in ("frozen", "trained", "idle", "broken")}
+            counts = {
+                verdict: sum(row["verdict"] == verdict for row in shown)
+                for verdict in ("frozen", "trained", "idle", "broken")
+            }
             furthest = max(float(row["movement"]) for row in shown)
-            rows.append({**about, **({"block": block} if block else {}), **counts, "movement": furthest, "kept": not counts["broken"]})
+            rows.append(
+                {
+                    **about,
+                    **({"block": block} if block else {}),
+                    **counts,
+                    "movement": furthest,
+                    "kept": not counts["broken"],
+                }
+            )
         broken += [run.name] if any(row["verdict"] == "broken" for row in tensors) else []
     table(chosen, rows, tuple(rows[0]) if rows else (), "No run has an audit yet.")
     if broken:
@@ -170,12 +212,19 @@ def pause(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 
 def predict(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     run = RunStore(supervisor.workspace).get(chosen.run)
-    arguments = {"run": run.id, "source": str(Path(chosen.source).expanduser().resolve()), "device": chosen.device, "anywhere": True}
+    arguments = {
+        "run": run.id,
+        "source": str(Path(chosen.source).expanduser().resolve()),
+        "device": chosen.device,
+        "anywhere": True,
+    }
     made = str(job(chosen, supervisor, "predict", arguments)["predictions"])
     try:
         shutil.copyfile(supervisor.workspace.run(run.id) / "predictions" / made / "result.csv", chosen.out)
     except OSError as error:
-        raise EngineError(f"{chosen.out} cannot be written ({error.strerror}). Choose another file with --out.") from error
+        raise EngineError(
+            f"{chosen.out} cannot be written ({error.strerror}). Choose another file with --out."
+        ) from error
     say(chosen, {"run": run.id, "predictions": made, "out": chosen.out}, f"Predictions are in {chosen.out}.")
 
 
@@ -198,7 +247,9 @@ def work(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
 
 def config_of(chosen: argparse.Namespace, supervisor: Supervisor) -> RunConfig:
     """The validated configuration that the options of `train` describe."""
-    given: dict[str, Value] = {name: value for name in ("epochs", "seed") if (value := getattr(chosen, name)) is not None}
+    given: dict[str, Value] = {
+        name: value for name in ("epochs", "seed") if (value := getattr(chosen, name)) is not None
+    }
     settings = settings_of(chosen.settings)
     known_backbone(chosen, supervisor, chosen.backbone)
     dataset = datasets.open_dataset(supervisor.workspace, chosen.dataset)
@@ -274,7 +325,13 @@ def _ratios(text: str) -> tuple[float, float, float]:
 
 def _run_row(run: Run) -> Json:
     summary = run.summary or {}
-    about = {"run": run.id, "name": run.name, "status": run.status, "backbone": run.config.backbone, "strategy": run.config.strategy}
+    about = {
+        "run": run.id,
+        "name": run.name,
+        "status": run.status,
+        "backbone": run.config.backbone,
+        "strategy": run.config.strategy,
+    }
     return {
         **about,
         "epoch": run.progress.get("epoch", summary.get("epochs")),

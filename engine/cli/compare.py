@@ -28,24 +28,43 @@ from engine.work.conversation import PACE_SECONDS
 from engine.work.supervisor import Supervisor
 from engine.workspace import atomic_write
 
-_HEADINGS = ("strategy", "runs", "validation", "test (95 %)", "macro F1", "log loss", "best epoch", "trains", "seconds", "peak memory")
+_HEADINGS = (
+    "strategy",
+    "runs",
+    "validation",
+    "test (95 %)",
+    "macro F1",
+    "log loss",
+    "best epoch",
+    "trains",
+    "seconds",
+    "peak memory",
+)
 
 
 def compare(chosen: argparse.Namespace, supervisor: Supervisor) -> None:
     """Make, extend, resume, stop or show a comparison; all but the last two execute what is queued of it afterwards."""
-    wanted = [name for name in ("dataset", "show", "stop", "resume", "add_seeds", "add_strategy") if getattr(chosen, name)]
+    wanted = [
+        name for name in ("dataset", "show", "stop", "resume", "add_seeds", "add_strategy") if getattr(chosen, name)
+    ]
     if len(wanted) != 1:
         raise ConfigError("compare takes one of --dataset, --show, --stop, --resume, --add-seeds and --add-strategy.")
     store = ComparisonStore(supervisor.workspace)
     if chosen.stop:
         stopped = store.stop(chosen.stop)
-        return say(chosen, {"comparison": chosen.stop, "stopped": stopped}, f"{chosen.stop}: {stopped} runs are asked to stop.")
+        return say(
+            chosen, {"comparison": chosen.stop, "stopped": stopped}, f"{chosen.stop}: {stopped} runs are asked to stop."
+        )
     known = _prepared(chosen, supervisor, store, wanted[0])
     if wanted[0] != "show":
         if chosen.queue:
             runs = store.runs_of(known.id)
             queued = sum(run.status == "queued" for run in runs)
-            return say(chosen, {"comparison": known.id, "queued": queued}, f"{known.id}: {queued} of {len(runs)} runs are in the queue.")
+            return say(
+                chosen,
+                {"comparison": known.id, "queued": queued},
+                f"{known.id}: {queued} of {len(runs)} runs are in the queue.",
+            )
         execute(chosen, supervisor, known)
     report(chosen, supervisor, known)
 
@@ -58,13 +77,18 @@ def list_comparisons(chosen: argparse.Namespace, supervisor: Supervisor) -> None
 
 
 def execute(chosen: argparse.Namespace, supervisor: Supervisor, known: Comparison) -> None:
-    """Train what is queued of a comparison, one run after the other; Ctrl+C stops the comparison. Other workers may help."""
+    """Train what is queued of a comparison, one run after the other; Ctrl+C stops the comparison. Other workers may
+    help."""
     store, runs = ComparisonStore(supervisor.workspace), RunStore(supervisor.workspace)
     try:
         while claimed := store.claim(known.id, supervisor.owner):
             of = store.runs_of(known.id)
             done = sum(run.status not in ("queued", "running") for run in of)
-            say(chosen, {"event": "run", "run": claimed.id, "number": done + 1, "of": len(of)}, f"[{done + 1}/{len(of)}] {claimed.name}")
+            say(
+                chosen,
+                {"event": "run", "run": claimed.id, "number": done + 1, "of": len(of)},
+                f"[{done + 1}/{len(of)}] {claimed.name}",
+            )
             supervisor.do_run(claimed, claimed.config.device, watch=Progress(chosen))
             ended = runs.get(claimed.id)
             if ended.status == "interrupted":
@@ -104,18 +128,27 @@ def write_files(supervisor: Supervisor, known: Comparison, runs: Sequence[Run], 
         if any(run.status == "finished" and run.id not in excluded for run in runs):
             atomic_write(folder.expanduser() / "result.csv", tables.result_csv(supervisor.workspace, known, runs))
     except OSError as error:
-        raise EngineError(f"{folder} cannot be written ({error.strerror}). Choose another folder with --out.") from error
+        raise EngineError(
+            f"{folder} cannot be written ({error.strerror}). Choose another folder with --out."
+        ) from error
 
 
 def as_json(judged: Judgement) -> Json:
     """The judgement as plain JSON: NaN, which JSON does not have, is null."""
     verdict = judged.verdict
-    about = {"chosen": verdict.chosen, "cheapest": verdict.cheapest, "not_worse": list(verdict.not_worse)} if verdict else {}
+    about = (
+        {"chosen": verdict.chosen, "cheapest": verdict.cheapest, "not_worse": list(verdict.not_worse)}
+        if verdict
+        else {}
+    )
     return {"table": _rows(judged), "sentences": list(judged.sentences), "excluded": judged.excluded, **about}
 
 
-def outlines_of(chosen: argparse.Namespace, supervisor: Supervisor, backbones: Sequence[str], dataset: str) -> dict[str, Outline]:
-    """The outline of every backbone, opened now where nobody has opened it yet, with a head for the classes of the dataset."""
+def outlines_of(
+    chosen: argparse.Namespace, supervisor: Supervisor, backbones: Sequence[str], dataset: str
+) -> dict[str, Outline]:
+    """The outline of every backbone, opened now where nobody has opened it yet, with a head for the classes of the
+    dataset."""
     classes, found = len(datasets.open_dataset(supervisor.workspace, dataset).classes), {}
     for backbone in backbones:
         if load_outline(supervisor.workspace, backbone, torchvision_version()) is None:
@@ -154,7 +187,9 @@ def _wanted(chosen: argparse.Namespace, supervisor: Supervisor) -> Comparison:
     backbones = [name.strip() for name in chosen.backbone.split(",") if name.strip()]
     weights = [words.strip() for words in chosen.weights.split(",")]
     if len(weights) not in (1, len(backbones)):
-        raise ConfigError(f"--weights takes one word for all backbones or one for each: {len(backbones)}, not {len(weights)}.")
+        raise ConfigError(
+            f"--weights takes one word for all backbones or one for each: {len(backbones)}, not {len(weights)}."
+        )
     settings = settings_of(chosen.settings)
     if "seed" in settings:
         raise ConfigError("A comparison has several seeds: choose how many with --seeds instead of --set seed=...")

@@ -1,7 +1,7 @@
 """Demo: the verb `demo`: the sample dataset, three strategies, table, verdict and result.csv, without any network.
 
-Weights are random, so the figures say nothing of transfer learning; they show that everything works here. Not here: how a
-comparison is executed (comparing).
+Weights are random, so the figures say nothing of transfer learning; they show that everything works here. Not here: how
+a comparison is executed (comparing).
 """
 
 import argparse

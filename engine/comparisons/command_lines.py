@@ -13,7 +13,8 @@ _SEPARATORS = (",", ":")
 
 
 def command_lines(comparison: Comparison) -> tuple[str, ...]:
-    """One `python -m engine compare`, or, where one cannot say it (seeds or settings of a special kind), one `train` for each run."""
+    """One `python -m engine compare`, or, where one cannot say it (seeds or settings of a special kind), one `train`
+    for each run."""
     seeds = _seeds(comparison.strategies)
     arms = [_arm(arm) for arm in comparison.strategies]
     if seeds is None or None in arms:
@@ -50,5 +51,9 @@ def _arm(arm: Arm) -> str | None:
 
 
 def _changed(comparison: Comparison) -> list[tuple[str, object]]:
-    values = [(about.name, getattr(comparison.shared, about.name), about.default) for about in options() if about.name not in _ELSEWHERE]
+    values = [
+        (about.name, getattr(comparison.shared, about.name), about.default)
+        for about in options()
+        if about.name not in _ELSEWHERE
+    ]
     return [(name, value) for name, value, default in values if value != default]

@@ -1,4 +1,5 @@
-"""Comparison: backbones x strategies x seeds on the same images, as plain data; the runs it means, their order, and who may be judged.
+"""Comparison: backbones x strategies x seeds on the same images, as plain data; the runs it means, their order, and who
+may be judged.
 
 Not here: the database (comparisons), what came out (judgement).
 """
@@ -61,7 +62,8 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What is to be compared. Every run shares the dataset with its split, the view seed and the options of `shared`."""
+    """What is to be compared. Every run shares the dataset with its split, the view seed and the options of
+    `shared`."""
 
     name: str
     dataset: str
@@ -82,21 +84,28 @@ def default_seeds(strategy: str) -> tuple[int, ...]:
 
 
 def arm(strategy: str, *, seeds: int | None = None, settings: Mapping[str, Value] | None = None) -> Arm:
-    """An arm with `seeds` seeds from 0 on, or as many as its strategy gets by default. ConfigError when there is no such strategy."""
+    """An arm with `seeds` seeds from 0 on, or as many as its strategy gets by default. ConfigError when there is no
+    such strategy."""
     if strategy not in STRATEGIES:
         raise ConfigError(f"There is no strategy {strategy!r}. Known strategies: {', '.join(STRATEGIES)}.")
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         raise ConfigError(f"A strategy takes 1 to {MOST_SEEDS} seeds, not {seeds}.")
-    return Arm(strategy=strategy, seeds=default_seeds(strategy) if seeds is None else tuple(range(seeds)), settings=dict(settings or {}))
+    return Arm(
+        strategy=strategy,
+        seeds=default_seeds(strategy) if seeds is None else tuple(range(seeds)),
+        settings=dict(settings or {}),
+    )
 
 
 def expand(comparison: Comparison) -> tuple[RunConfig, ...]:
-    """Every run of the comparison, each once, in the order of backbones, strategies and seeds. ConfigError when one is not valid."""
+    """Every run of the comparison, each once, in the order of backbones, strategies and seeds. ConfigError when one is
+    not valid."""
     if not comparison.backbones or not comparison.strategies:
         raise ConfigError("A comparison needs at least one backbone and one strategy.")
     if comparison.shared.phases.strip() and len(comparison.strategies) > 1:
         raise ConfigError(
-            "Phases shared by all strategies would make them all the same. Give phases to one strategy as a setting of its own."
+            "Phases shared by all strategies would make them all the same. Give phases to one strategy as a setting "
+            "of its own."
         )
     configs = [
         config_of(comparison, backbone, weights, arm, seed)
@@ -116,17 +125,27 @@ def _placed(comparison: Comparison, backbone: str, weights: str, arm: Arm, seed:
     """The run unchecked: one that an earlier version has kept needs its name, too."""
     known = {about.name for about in options()} - set(_SHARED)
     if wrong := [name for name in arm.settings if name not in known]:
-        raise ConfigError(f"{arm.strategy} cannot have {wrong[0]} of its own in a comparison. It can have: {', '.join(sorted(known))}.")
+        raise ConfigError(
+            f"{arm.strategy} cannot have {wrong[0]} of its own in a comparison. It can have: "
+            f"{', '.join(sorted(known))}."
+        )
     weights = "none" if arm.strategy == "from_scratch" else weights  # so that two sets of weights make one run
-    places: dict[str, Any] = {"dataset": comparison.dataset, "backbone": backbone, "strategy": arm.strategy, "seed": seed}
+    places: dict[str, Any] = {
+        "dataset": comparison.dataset,
+        "backbone": backbone,
+        "strategy": arm.strategy,
+        "seed": seed,
+    }
     return dataclasses.replace(comparison.shared, **{**places, "weights": weights, **arm.settings})
 
 
 def cheapest_first(configs: Sequence[RunConfig], outlines: Outlines) -> tuple[RunConfig, ...]:
-    """The order in which to train: little work first, so that there is a first answer soon and frozen prefixes get filled early.
+    """The order in which to train: little work first, so that there is a first answer soon and frozen prefixes get
+    filled early.
 
-    Runs of one cut stay together (they share what the frozen blocks compute), and so do the seeds of one arm. A backbone
-    without an outline keeps to the order of the strategies. ConfigError when a run makes no plan on its backbone.
+    Runs of one cut stay together (they share what the frozen blocks compute), and so do the seeds of one arm. A
+    backbone without an outline keeps to the order of the strategies. ConfigError when a run makes no plan on its
+    backbone.
     """
     guessed = {config: _effort(config, outlines) for config in configs}
     arms = list(dict.fromkeys(without_seed(config) for config in configs))
@@ -149,13 +168,18 @@ def without_seed(config: RunConfig) -> RunConfig:
 
 
 def labels(comparison: Comparison) -> dict[RunConfig, str]:
-    """Config without its seed -> what its row is called: the arm, after backbone and weights where the comparison has several."""
+    """Config without its seed -> what its row is called: the arm, after backbone and weights where the comparison has
+    several."""
     named: dict[RunConfig, str] = {}
     for backbone, weights in comparison.backbones:
         twins = sum(other == backbone for other, _ in comparison.backbones)
         for arm in comparison.strategies:
-            places = [backbone] * (len(comparison.backbones) > 1) + [weights] * (twins > 1 and arm.strategy != "from_scratch")
-            named.setdefault(without_seed(_placed(comparison, backbone, weights, arm, 0)), " ".join([*places, arm.label]))
+            places = [backbone] * (len(comparison.backbones) > 1) + [weights] * (
+                twins > 1 and arm.strategy != "from_scratch"
+            )
+            named.setdefault(
+                without_seed(_placed(comparison, backbone, weights, arm, 0)), " ".join([*places, arm.label])
+            )
     return named
 
 
@@ -184,7 +208,9 @@ def with_seeds(comparison: Comparison, count: int, *, strategy: str = "") -> Com
 def with_arm(comparison: Comparison, arm: Arm) -> Comparison:
     """The comparison with one more arm; ConfigError when it has the very same one already."""
     if any(arm.label == other.label for other in comparison.strategies):
-        raise ConfigError(f"{arm.label} is part of this comparison already. Add seeds to it, or give it another setting.")
+        raise ConfigError(
+            f"{arm.label} is part of this comparison already. Add seeds to it, or give it another setting."
+        )
     return dataclasses.replace(comparison, strategies=(*comparison.strategies, arm))
 
 
@@ -200,7 +226,9 @@ def from_json(text: str) -> Comparison:
         backbones = tuple((backbone, weights) for backbone, weights in raw["backbones"])
         return Comparison(**{**raw, "strategies": arms, "backbones": backbones, "shared": RunConfig(**raw["shared"])})
     except (ValueError, TypeError, KeyError) as error:
-        raise ConfigError(f"This comparison cannot be read: {error}. It was made by another version of Thaw; make it again.") from error
+        raise ConfigError(
+            f"This comparison cannot be read: {error}. It was made by another version of Thaw; make it again."
+        ) from error
 
 
 def _grown(arm: Arm, count: int) -> Arm:

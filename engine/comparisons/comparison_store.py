@@ -1,7 +1,7 @@
 """ComparisonStore: every comparison of a workspace and the runs that belong to it.
 
-Every change is one transaction, so that nobody sees half a comparison. Not here: what a comparison means (comparison), single
-runs (store), what came out (judgement).
+Every change is one transaction, so that nobody sees half a comparison. Not here: what a comparison means (comparison),
+single runs (store), what came out (judgement).
 """
 
 import dataclasses
@@ -32,7 +32,8 @@ class ComparisonStore:
         self._workspace = workspace
 
     def create(self, wanted: Comparison, outlines: Outlines | None = None) -> Comparison:
-        """Keep the comparison and queue all its runs, cheapest first. ConfigError before anything is kept when one cannot be."""
+        """Keep the comparison and queue all its runs, cheapest first. ConfigError before anything is kept when one
+        cannot be."""
         name = run_store.one_line(wanted.name)
         made = dataclasses.replace(wanted, name=name, created_at=time.time())
         queue = comparisons.cheapest_first(comparisons.expand(made), outlines or {})
@@ -64,19 +65,25 @@ class ComparisonStore:
         with database.read(self._workspace) as db:
             return [from_row(row) for row in _runs(db, comparison_id)]
 
-    def add_seeds(self, comparison_id: str, count: int, *, strategy: str = "", outlines: Outlines | None = None) -> Runs:
+    def add_seeds(
+        self, comparison_id: str, count: int, *, strategy: str = "", outlines: Outlines | None = None
+    ) -> Runs:
         """Queue `count` more seeds for every arm, or for those of one strategy; the new runs."""
-        return self._extend(comparison_id, lambda known: comparisons.with_seeds(known, count, strategy=strategy), outlines)
+        return self._extend(
+            comparison_id, lambda known: comparisons.with_seeds(known, count, strategy=strategy), outlines
+        )
 
     def add_arm(self, comparison_id: str, arm: Arm, *, outlines: Outlines | None = None) -> Runs:
         """Queue one more strategy on every backbone; the new runs."""
         return self._extend(comparison_id, lambda known: comparisons.with_arm(known, arm), outlines)
 
     def claim(self, comparison_id: str, owner: str) -> Run | None:
-        """The next queued run of the comparison, now owned by a command line that trains by itself; None when there is none."""
+        """The next queued run of the comparison, now owned by a command line that trains by itself; None when there is
+        none."""
         with database.write(self._workspace) as db:
             row = db.execute(
-                "SELECT id, wanted FROM runs WHERE comparison = ? AND status = 'queued' ORDER BY turn LIMIT 1", (comparison_id,)
+                "SELECT id, wanted FROM runs WHERE comparison = ? AND status = 'queued' ORDER BY turn LIMIT 1",
+                (comparison_id,),
             ).fetchone()
             if row is None:
                 return None
@@ -97,7 +104,8 @@ class ComparisonStore:
             self._keep(db, dataclasses.replace(_from_row(_row(db, comparison_id)), name=run_store.one_line(name)))
 
     def delete(self, comparison_id: str, *, runs: bool = False) -> None:
-        """Forget the comparison; its runs stay in the list of runs, or go with their folders. RunError while one to go is running."""
+        """Forget the comparison; its runs stay in the list of runs, or go with their folders. RunError while one to go
+        is running."""
         with database.write(self._workspace) as db:
             _row(db, comparison_id)
             gone = [row["id"] for row in _runs(db, comparison_id)] if runs else []
@@ -115,14 +123,22 @@ class ComparisonStore:
             there = set(comparisons.expand(known))
             fresh = [config for config in comparisons.expand(grown) if config not in there]
             queue = comparisons.cheapest_first(fresh, outlines or {})
-            made = [run_store.add(db, config, name=comparisons.run_name(grown, config), comparison=known.id) for config in queue]
+            made = [
+                run_store.add(db, config, name=comparisons.run_name(grown, config), comparison=known.id)
+                for config in queue
+            ]
             self._keep(db, grown)
             return [from_row(row) for row in _runs(db, comparison_id) if row["id"] in made]
 
     def _keep(self, db: sqlite3.Connection, changed: Comparison) -> None:
-        db.execute("UPDATE comparisons SET name = ?, body = ? WHERE id = ?", (changed.name, comparisons.to_json(changed), changed.id))
+        db.execute(
+            "UPDATE comparisons SET name = ?, body = ? WHERE id = ?",
+            (changed.name, comparisons.to_json(changed), changed.id),
+        )
 
-    def _each(self, comparison_id: str, statuses: Collection[str], act: Callable[[sqlite3.Connection, str], None]) -> int:
+    def _each(
+        self, comparison_id: str, statuses: Collection[str], act: Callable[[sqlite3.Connection, str], None]
+    ) -> int:
         with database.write(self._workspace) as db:
             _row(db, comparison_id)
             chosen = [row["id"] for row in sorted(_runs(db, comparison_id), key=_turn) if row["status"] in statuses]

@@ -1,4 +1,5 @@
-"""Data sizes: the strategies of a comparison trained on nested shares of the training images: would more data change the choice?
+"""Data sizes: the strategies of a comparison trained on nested shares of the training images: would more data change
+the choice?
 
 These runs are shown as curves and never judged beside those that saw everything. Not here: drawing them (pages).
 """
@@ -48,7 +49,9 @@ def is_part_arm(comparison: Comparison, arm: Arm) -> bool:
 
 def whole_labels(comparison: Comparison) -> list[str]:
     """What the rows of the table are called: those of runs that are not parts, also before one has started."""
-    return [label for config, label in labels(comparison).items() if config.train_share == comparison.shared.train_share]
+    return [
+        label for config, label in labels(comparison).items() if config.train_share == comparison.shared.train_share
+    ]
 
 
 def arms(comparison: Comparison) -> tuple[Arm, ...]:
@@ -65,7 +68,8 @@ def arms(comparison: Comparison) -> tuple[Arm, ...]:
 
 
 def points(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> tuple[Point, ...]:
-    """What has finished, by strategy in the order of the comparison and by size; empty before a run on a smaller share has."""
+    """What has finished, by strategy in the order of the comparison and by size; empty before a run on a smaller share
+    has."""
     if not any(is_part(comparison, run) for run in runs):
         return ()
     groups: dict[tuple[str, int], list[Run]] = {}
@@ -87,7 +91,10 @@ def sentence(found: Sequence[Point]) -> str:
     if not found:
         return ""
     shares = sorted({point.share for point in found})
-    leaders = {share: max((point for point in found if point.share == share), key=lambda point: point.accuracy) for share in shares}
+    leaders = {
+        share: max((point for point in found if point.share == share), key=lambda point: point.accuracy)
+        for share in shares
+    }
     first, last = leaders[shares[0]], leaders[shares[-1]]
     if len({point.label for point in leaders.values()}) == 1:
         said = f"{last.label} is ahead with every number of images, from {first.images:,} to {last.images:,}."
@@ -99,7 +106,8 @@ def sentence(found: Sequence[Point]) -> str:
     rising, gain = max(gains.items(), key=lambda pair: pair[1])
     return (
         f"{said} From {shares[-2]} % to {shares[-1]} % of the images {rising} gained most: {100 * gain:+.1f} points. "
-        "Curves that still rise say that more images would help; intervals that overlap say that the order may be chance."
+        "Curves that still rise say that more images would help; intervals that overlap say that the order may be "
+        "chance."
     )
 
 
@@ -110,7 +118,9 @@ def _gains(found: Sequence[Point], shares: Sequence[int]) -> dict[str, float]:
     at = {(point.label, point.share): point.accuracy for point in found}
     labels = dict.fromkeys(point.label for point in found)
     return {
-        label: at[label, shares[-1]] - at[label, shares[-2]] for label in labels if {(label, shares[-1]), (label, shares[-2])} <= set(at)
+        label: at[label, shares[-1]] - at[label, shares[-2]]
+        for label in labels
+        if {(label, shares[-1]), (label, shares[-2])} <= set(at)
     }
 
 
@@ -123,4 +133,13 @@ def _point(workspace: Workspace, label: str, share: int, runs: Sequence[Run]) ->
     correct = np.stack([right for _, right in answered])
     low, high = accuracy_interval(correct)
     images = int(str((runs[0].started or {}).get("train_images") or 0))
-    return Point(label=label, share=share, images=images, accuracy=float(correct.mean()), low=low, high=high, runs=len(runs), split=split)
+    return Point(
+        label=label,
+        share=share,
+        images=images,
+        accuracy=float(correct.mean()),
+        low=low,
+        high=high,
+        runs=len(runs),
+        split=split,
+    )

@@ -1,4 +1,5 @@
-"""Fairness: which runs of a comparison differ from the others in something that no strategy should win by, and the reason in words.
+"""Fairness: which runs of a comparison differ from the others in something that no strategy should win by, and the
+reason in words.
 
 Not here: what came out of the runs (judgement).
 """
@@ -15,7 +16,18 @@ from engine.store.database import Json
 
 Started = Mapping[str, Json | None]
 """Run id -> the event with which it started, or None before."""
-_OPTIONS = ("preprocessing", "image_size", "views", "augment", "data_seed", "select", "patience", "max_minutes", "train_share", "tune")
+_OPTIONS = (
+    "preprocessing",
+    "image_size",
+    "views",
+    "augment",
+    "data_seed",
+    "select",
+    "patience",
+    "max_minutes",
+    "train_share",
+    "tune",
+)
 _UNLESS_AUGMENTED = ("augment", "data_seed")
 _DECIDE_PREPARATION = ("preprocessing", "image_size")
 _PREPARED = "The preparation of images"
@@ -35,9 +47,9 @@ class _Trait:
 def guard(configs: Mapping[str, RunConfig], started: Started) -> dict[str, str]:
     """Run id -> why it cannot be judged beside the others; runs that can be are not named.
 
-    The majority decides, one voice for each arm however many seeds it has; of two equal halves, the first. Data, split and
-    actual preprocessing are known once a run has started. Preprocessing belongs to the weights, so it is held against runs
-    of the same backbone and weights only.
+    The majority decides, one voice for each arm however many seeds it has; of two equal halves, the first. Data, split
+    and actual preprocessing are known once a run has started. Preprocessing belongs to the weights, so it is held
+    against runs of the same backbone and weights only.
     """
     traits = {run: _traits(config, started.get(run)) for run, config in configs.items()}
     voices: dict[tuple[str, Hashable], dict[tuple[RunConfig, Hashable], str]] = {}
@@ -57,7 +69,9 @@ def _majority(heard: Mapping[tuple[RunConfig, Hashable], str]) -> tuple[Hashable
 
 def _reason(traits: list[_Trait], usual: Mapping[tuple[str, Hashable], tuple[Hashable, str]]) -> str:
     odd = [trait for trait in traits if trait.value != usual[trait.name, trait.among][0]]
-    if {_label(name) for name in _DECIDE_PREPARATION} & {trait.name for trait in odd}:  # what was chosen explains what was done
+    if {_label(name) for name in _DECIDE_PREPARATION} & {
+        trait.name for trait in odd
+    }:  # what was chosen explains what was done
         odd = [trait for trait in odd if not trait.name.startswith(_PREPARED)]
     words = [(trait.name, trait.words, usual[trait.name, trait.among][1]) for trait in odd]
     return " ".join(f"{name} is {mine} here and {theirs} in most of the others." for name, mine, theirs in words)
@@ -78,7 +92,9 @@ def _data_traits(config: RunConfig, started: Json | None) -> list[_Trait]:
     found = [_Trait(name="Dataset", among="", value=config.dataset, words=config.dataset)]
     fingerprint = ((started or {}).get("dataset") or {}).get("fingerprint")
     if fingerprint:
-        found.append(_Trait(name="The fingerprint of images and split", among="", value=fingerprint, words=str(fingerprint)[:8]))
+        found.append(
+            _Trait(name="The fingerprint of images and split", among="", value=fingerprint, words=str(fingerprint)[:8])
+        )
     for name, value in ((started or {}).get("preprocessing") or {}).items():
         of = (config.backbone, config.weights)
         found.append(_Trait(name=f"{_PREPARED} ({name})", among=of, value=str(value), words=str(value)))
@@ -98,4 +114,8 @@ def _epochs(config: RunConfig, started: Json | None) -> int:
         return sum(int(phase["epochs"]) for phase in phases)
     rows = [row for row in config.phases.replace("\n", ";").split(";") if row.strip()]
     lengths = [row.split("|")[1].strip() if "|" in row else "" for row in rows]
-    return sum(int(length) for length in lengths) if lengths and all(length.isdigit() for length in lengths) else config.epochs
+    return (
+        sum(int(length) for length in lengths)
+        if lengths and all(length.isdigit() for length in lengths)
+        else config.epochs
+    )

@@ -1,6 +1,8 @@
-"""Judgement: what came out of a comparison, read from the folders of its runs: a table, a verdict, and what was kept out of it.
+"""Judgement: what came out of a comparison, read from the folders of its runs: a table, a verdict, and what was kept
+out of it.
 
-Pure reading, without torch; pages and command line show the same. Not here: the statistics (evaluation.verdict), what is fair (fairness).
+Pure reading, without torch; pages and command line show the same. Not here: the statistics (evaluation.verdict), what
+is fair (fairness).
 """
 
 import json
@@ -44,12 +46,17 @@ class Judgement:
     entrants: tuple[Entrant, ...]
 
 
-def judgement(workspace: Workspace, comparison: Comparison, runs: Sequence[Run], *, margin: float = MARGIN_POINTS) -> Judgement:
-    """Judge what has finished; `margin` in points, see evaluation.verdict. Runs on a smaller share of the images are left to datasizes."""
+def judgement(
+    workspace: Workspace, comparison: Comparison, runs: Sequence[Run], *, margin: float = MARGIN_POINTS
+) -> Judgement:
+    """Judge what has finished; `margin` in points, see evaluation.verdict. Runs on a smaller share of the images are
+    left to datasizes."""
     runs = [run for run in runs if run.config.train_share == comparison.shared.train_share]
     excluded = not_judged(workspace, runs)
     arms = by_label(comparison, runs)
-    rows = [row_of(workspace, label, arms.get(label, []), excluded) for label in dict.fromkeys([*_rows(comparison), *arms])]
+    rows = [
+        row_of(workspace, label, arms.get(label, []), excluded) for label in dict.fromkeys([*_rows(comparison), *arms])
+    ]
     entrants = [entrant for label, found in arms.items() if (entrant := _entrant(workspace, label, found, excluded))]
     entrants = _with_same_images(entrants)
     verdict = judge(entrants, margin) if entrants else None
@@ -70,21 +77,28 @@ def _nothing_to_judge(workspace: Workspace, runs: Sequence[Run], excluded: dict[
     if not finished:
         return "No run of this comparison has finished yet, so there is nothing to judge."
     if any("val" in answers(workspace, run) for run in counted):
-        return "The runs of each strategy saw different validation images, so there is nothing to judge. Compare on one dataset again."
+        return (
+            "The runs of each strategy saw different validation images, so there is nothing to judge. Compare on "
+            "one dataset again."
+        )
     if not counted:
         return "No run that has finished counts, so there is nothing to judge; the reasons follow."
     return (
-        "Runs have finished, but validation is what chooses among strategies and the dataset has no validation images with labels. "
+        "Runs have finished, but validation is what chooses among strategies and the dataset has no validation "
+        "images with labels. "
         "Import it again with a share for validation, such as 70/15/15, and compare on that."
     )
 
 
 def _rows(comparison: Comparison) -> list[str]:
-    return [label for config, label in labels(comparison).items() if config.train_share == comparison.shared.train_share]
+    return [
+        label for config, label in labels(comparison).items() if config.train_share == comparison.shared.train_share
+    ]
 
 
 def not_judged(workspace: Workspace, runs: Sequence[Run]) -> dict[str, str]:
-    """Run id -> why it does not count beside the others. Runs that are still to come are only named when they would not be fair."""
+    """Run id -> why it does not count beside the others. Runs that are still to come are only named when they would not
+    be fair."""
     reasons = guard({run.id: run.config for run in runs}, {run.id: run.started for run in runs})
     for run in runs:
         if run.status == "failed":
@@ -106,11 +120,12 @@ def by_label(comparison: Comparison, runs: Sequence[Run]) -> dict[str, list[Run]
 
 
 def row_of(workspace: Workspace, label: str, runs: Sequence[Run], excluded: dict[str, str]) -> Json:
-    """One row: means over the finished runs of an arm. Shares for accuracies, nats for log loss; None where nothing is known yet.
+    """One row: means over the finished runs of an arm. Shares for accuracies, nats for log loss; None where nothing is
+    known yet.
 
-    `runs` of `planned` have finished and count. The interval (95 %) is of the mean test accuracy, over images and seeds. `seconds` are of
-    training; `cache_seconds` went into what frozen blocks compute, which the first of several runs pays for all. An arm of which no
-    run counts shows what its runs have, and why they do not count, in `kept_out`.
+    `runs` of `planned` have finished and count. The interval (95 %) is of the mean test accuracy, over images and
+    seeds. `seconds` are of training; `cache_seconds` went into what frozen blocks compute, which the first of several
+    runs pays for all. An arm of which no run counts shows what its runs have, and why they do not count, in `kept_out`.
     """
     counted = [run for run in runs if run.status == "finished" and run.id not in excluded]
     shown = counted or [run for run in runs if run.summary]
@@ -132,27 +147,38 @@ def row_of(workspace: Workspace, label: str, runs: Sequence[Run], excluded: dict
         "f1_macro": _mean([scores.get("f1_macro") for scores in tests]),
         "log_loss": _mean([scores.get("log_loss") for scores in tests]),
         "best_epoch": _mean([summary.get("best_epoch") for summary in summaries]),
-        "trainable_parameters": max((int((run.started or {}).get("trainable_parameters") or 0) for run in shown), default=0) or None,
+        "trainable_parameters": max(
+            (int((run.started or {}).get("trainable_parameters") or 0) for run in shown), default=0
+        )
+        or None,
         "seconds": _mean([summary.get("seconds") for summary in summaries]),
         "cache_seconds": _mean([(summary.get("cache") or {}).get("seconds") for summary in summaries]),
-        "peak_memory_bytes": max((int(summary.get("peak_memory_bytes") or 0) for summary in summaries), default=0) or None,
+        "peak_memory_bytes": max((int(summary.get("peak_memory_bytes") or 0) for summary in summaries), default=0)
+        or None,
         "kept_out": " ".join(kept_out),
     }
 
 
 def doubt_of(workspace: Workspace, comparison: Comparison, runs: Sequence[Run], found: Judgement) -> str:
-    """Why the strategy that validation chose may have learned nothing, as a sentence; "" when it is shown to do better than guessing."""
+    """Why the strategy that validation chose may have learned nothing, as a sentence; "" when it is shown to do better
+    than guessing."""
     verdict = found.verdict
     if verdict is None:
         return ""
     (chosen,) = [entrant for entrant in found.entrants if entrant.name == verdict.chosen]
     split, correct = ("val", chosen.correct_val) if verdict.judged_on == "validation" else ("test", chosen.correct_test)
     assert correct is not None  # of every entrant, or the verdict would not be judged on it
-    run = next(run for run in by_label(comparison, runs)[chosen.name] if run.status == "finished" and run.id not in found.excluded)
+    run = next(
+        run
+        for run in by_label(comparison, runs)[chosen.name]
+        if run.status == "finished" and run.id not in found.excluded
+    )
     table = predictions.read(workspace.run(run.id) / "predictions.csv")
     judging = table[(table["split"] == split) & (table["label"] != "") & (table["error"] == "")]
     guessed = majority_baseline.guess(Counter(judging["label"]))
-    return majority_baseline.doubt(guessed, chosen.name, accuracy_interval(correct), verdict.optimism) if guessed else ""
+    return (
+        majority_baseline.doubt(guessed, chosen.name, accuracy_interval(correct), verdict.optimism) if guessed else ""
+    )
 
 
 def answers(workspace: Workspace, run: Run) -> Answers:
@@ -196,7 +222,8 @@ def _entrant(workspace: Workspace, label: str, runs: Sequence[Run], excluded: di
 
 
 def _chosen_among(run: Run) -> int:
-    """Among how many epochs validation had the choice. Each learning rate tried had all of them; the last training repeats the best try."""
+    """Among how many epochs validation had the choice. Each learning rate tried had all of them; the last training
+    repeats the best try."""
     epochs = int((run.summary or {}).get("epochs") or 1)
     if run.config.tune < 2:
         return epochs
@@ -214,7 +241,8 @@ def _correct(workspace: Workspace, runs: Sequence[Run], split: str) -> np.ndarra
 
 
 def _with_same_images(entrants: list[Entrant]) -> list[Entrant]:
-    """Those measured on as many validation images as the first: where fingerprints are unknown, at least shapes must fit."""
+    """Those measured on as many validation images as the first: where fingerprints are unknown, at least shapes must
+    fit."""
     return [one for one in entrants if one.correct_val.shape[1] == entrants[0].correct_val.shape[1]]
 
 
@@ -237,7 +265,10 @@ def _split(workspace: Workspace, run: Run, split: str) -> Json:
 def _metrics(path: Path, modified_ns: int, size: int) -> dict[str, Json]:
     """Split -> its plain numbers."""
     splits: dict[str, Json] = json.loads(path.read_text())["splits"]
-    return {split: {name: value for name, value in scores.items() if not isinstance(value, list)} for split, scores in splits.items()}
+    return {
+        split: {name: value for name, value in scores.items() if not isinstance(value, list)}
+        for split, scores in splits.items()
+    }
 
 
 def _mean(values: Sequence[object]) -> float | None:
@@ -252,9 +283,16 @@ def _kept_out(comparison: Comparison, runs: Sequence[Run], excluded: dict[str, s
         for run in of:
             if run.id in excluded:
                 found[label, excluded[run.id]] = found.get((label, excluded[run.id]), 0) + 1
-    return [f"Not judged: {label} ({count} {'run' if count == 1 else 'runs'}). {reason}" for (label, reason), count in found.items()]
+    return [
+        f"Not judged: {label} ({count} {'run' if count == 1 else 'runs'}). {reason}"
+        for (label, reason), count in found.items()
+    ]
 
 
 def _to_come(runs: Sequence[Run]) -> list[str]:
     left = sum(run.status in ("queued", "running") for run in runs)
-    return [f"{left} of {len(runs)} runs {'has' if left == 1 else 'have'} not finished yet; the verdict may change."] if left else []
+    return (
+        [f"{left} of {len(runs)} runs {'has' if left == 1 else 'have'} not finished yet; the verdict may change."]
+        if left
+        else []
+    )

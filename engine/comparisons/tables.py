@@ -1,4 +1,5 @@
-"""Takeaway: a comparison as files for a spreadsheet: one row a run, and one row an image with what each strategy says of it.
+"""Takeaway: a comparison as files for a spreadsheet: one row a run, and one row an image with what each strategy says
+of it.
 
 Not here: the table and verdict (judgement).
 """
@@ -22,7 +23,8 @@ _SCORES = (
 
 
 def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> bytes:
-    """One row a run: which, what came out, every option in which the runs differ, and why it is not judged, if it is not."""
+    """One row a run: which, what came out, every option in which the runs differ, and why it is not judged, if it is
+    not."""
     excluded = not_judged(workspace, runs)
     differing = differences([run.config for run in runs])
     rows = []
@@ -31,7 +33,9 @@ def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[
         scores = row_of(workspace, label, [run], {})
         about = {"run": run.id, "name": run.name, "row": label, "status": run.status, "backbone": run.config.backbone}
         options = {name: values[position] for name, values in differing.items() if name != "backbone"}
-        rows.append({**about, **options, **{name: scores[name] for name in _SCORES}, "not_judged": excluded.get(run.id, "")})
+        rows.append(
+            {**about, **options, **{name: scores[name] for name in _SCORES}, "not_judged": excluded.get(run.id, "")}
+        )
     return sheet(pd.DataFrame(rows))
 
 

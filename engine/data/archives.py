@@ -29,10 +29,14 @@ class Staged:
     problems: tuple[Problem, ...]
 
 
-def stage(source: Path, into: Path, limits: Limits = DEFAULT_LIMITS, progress: Progress = lambda stage, done, total: None) -> Staged:
-    """The files of `source`. Zip members are written to `into`, which the caller removes; files of folders stay where they are.
+def stage(
+    source: Path, into: Path, limits: Limits = DEFAULT_LIMITS, progress: Progress = lambda stage, done, total: None
+) -> Staged:
+    """The files of `source`. Zip members are written to `into`, which the caller removes; files of folders stay where
+    they are.
 
-    `source` is a zip, a folder (zips directly inside are opened too), a CSV that lists files beside it, one image, or an upload.
+    `source` is a zip, a folder (zips directly inside are opened too), a CSV that lists files beside it, one image, or
+    an upload.
     """
     if not source.exists():
         raise DatasetError(f"There is nothing at {source}. Check the path.")
@@ -46,7 +50,9 @@ def stage(source: Path, into: Path, limits: Limits = DEFAULT_LIMITS, progress: P
         alone = len(zips) == 1 and not files
         prefix = "" if alone else file.name.rpartition(".")[0]
         try:
-            files += extract(file, into / str(number), limits=limits, prefix=prefix, problems=problems, progress=progress)
+            files += extract(
+                file, into / str(number), limits=limits, prefix=prefix, problems=problems, progress=progress
+            )
         except DatasetError as error:
             if alone:
                 raise

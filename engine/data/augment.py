@@ -1,7 +1,7 @@
 """Augment: random distortions of a view (TrivialAugment, RandAugment) as pure functions of a key.
 
-The operations and ranges are those of the papers, done by Pillow; torchvision's own versions draw from a global generator,
-which decoding threads share. Not here: crops and flips (images).
+The operations and ranges are those of the papers, done by Pillow; torchvision's own versions draw from a global
+generator, which decoding threads share. Not here: crops and flips (images).
 """
 
 import hashlib
@@ -21,8 +21,8 @@ Operation = Callable[[pillow.Image, float], pillow.Image]
 def distort(crop: npt.NDArray[np.uint8], policy: str, key: bytes) -> npt.NDArray[np.uint8]:
     """[H, W, 3] uint8, distorted as `policy` says and `key` decides.
 
-    trivial: one operation of uniform strength (Mueller and Hutter 2021, wide ranges). rand: two of 9/31 of the full strength
-    (Cubuk et al. 2020). crop: none.
+    trivial: one operation of uniform strength (Mueller and Hutter 2021, wide ranges). rand: two of 9/31 of the full
+    strength (Cubuk et al. 2020). crop: none.
     """
     if policy == "crop":
         return crop
@@ -35,8 +35,12 @@ def distort(crop: npt.NDArray[np.uint8], policy: str, key: bytes) -> npt.NDArray
     return np.array(image)
 
 
-def _affine(image: pillow.Image, a: float = 1, b: float = 0, c: float = 0, d: float = 0, e: float = 1, f: float = 0) -> pillow.Image:
-    return image.transform(image.size, pillow.Transform.AFFINE, (a, b, c, d, e, f), pillow.Resampling.BILINEAR, fillcolor=_GREY)
+def _affine(
+    image: pillow.Image, a: float = 1, b: float = 0, c: float = 0, d: float = 0, e: float = 1, f: float = 0
+) -> pillow.Image:
+    return image.transform(
+        image.size, pillow.Transform.AFFINE, (a, b, c, d, e, f), pillow.Resampling.BILINEAR, fillcolor=_GREY
+    )
 
 
 def _enhance(kind: type, image: pillow.Image, amount: float) -> pillow.Image:

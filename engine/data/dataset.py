@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from engine.data.drafts import DRAFT_FILE, Draft, draft_folder, images_from, load_draft, rows_of, sync_folder, without_problems
+from engine.data.drafts import (
+    DRAFT_FILE,
+    Draft,
+    draft_folder,
+    images_from,
+    load_draft,
+    rows_of,
+    sync_folder,
+    without_problems,
+)
 from engine.data.health import examine
 from engine.data.records import (
     SPLITS,
@@ -158,10 +167,14 @@ def _claimed(workspace: Workspace, draft_id: str) -> Iterator[Path]:
 def _split(draft: Draft, ratios: Ratios, seed: int) -> tuple[Image, ...]:
     """The draft's images with final index and split."""
     candidates = [
-        Candidate(sha256=image.sha256, label=image.label, given=given) for image, given in zip(draft.images, draft.given, strict=True)
+        Candidate(sha256=image.sha256, label=image.label, given=given)
+        for image, given in zip(draft.images, draft.given, strict=True)
     ]
     splits = assign(candidates, ratios=ratios, seed=seed)
-    return tuple(replace(image, index=index, split=split) for index, (image, split) in enumerate(zip(draft.images, splits, strict=True)))
+    return tuple(
+        replace(image, index=index, split=split)
+        for index, (image, split) in enumerate(zip(draft.images, splits, strict=True))
+    )
 
 
 def _about(workspace: Workspace, draft: Draft, images: tuple[Image, ...], name: str) -> dict[str, object]:
@@ -201,7 +214,9 @@ def _read(folder: Path, modified_ns: int) -> Dataset:
     """Datasets never change, so a page that asks for one thumbnail after another reads the list once."""
     about = _read_about(folder / _ABOUT)
     if about is None:
-        raise DatasetError(f"The dataset {folder.name} is damaged: {_ABOUT} cannot be read. Delete it and import it again.")
+        raise DatasetError(
+            f"The dataset {folder.name} is damaged: {_ABOUT} cannot be read. Delete it and import it again."
+        )
     return Dataset(
         id=checked_id(about["id"]),
         name=about["name"],

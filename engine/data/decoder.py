@@ -37,7 +37,8 @@ class Decoded:
 def decode(source: Path | bytes, *, side: int = 0) -> pillow.Image:
     """The image as upright 8-bit RGB. `side` lets a JPEG be decoded smaller, its shorter side not below `side` pixels.
 
-    Transparency lies on white, 16-bit values are scaled to 8, CMYK and palettes converted. Raises ImageError with the reason.
+    Transparency lies on white, 16-bit values are scaled to 8, CMYK and palettes converted. Raises ImageError with the
+    reason.
     """
     return decode_as(source, side=side).image
 
@@ -48,7 +49,9 @@ def decode_as(source: Path | bytes, *, side: int = 0) -> Decoded:
     with opened:
         pixels = opened.width * opened.height
         if pixels > MAX_PIXELS:
-            raise ImageError(f"It has {pixels / 1e6:.0f} megapixels; the limit is {MAX_PIXELS // 1_000_000}. Save it smaller.")
+            raise ImageError(
+                f"It has {pixels / 1e6:.0f} megapixels; the limit is {MAX_PIXELS // 1_000_000}. Save it smaller."
+            )
         suffix = FORMATS[opened.format or ""]
         if side and suffix == "jpg":
             shrink = min(opened.size) / side

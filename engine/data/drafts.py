@@ -1,6 +1,7 @@
 """Draft: a scanned import that nobody has accepted yet, in a folder of `incoming`.
 
-A draft already holds images and thumbnails in their final form; accepting it writes two JSON files and renames the folder.
+A draft already holds images and thumbnails in their final form; accepting it writes two JSON files and renames the
+folder.
 """
 
 import json
@@ -69,7 +70,9 @@ def load_draft(workspace: Workspace, draft_id: str) -> Draft:
     try:
         raw = json.loads((draft_folder(workspace, draft_id) / DRAFT_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DatasetError("This import is no longer waiting: it was accepted or discarded. Import the files again.") from None
+        raise DatasetError(
+            "This import is no longer waiting: it was accepted or discarded. Import the files again."
+        ) from None
     return Draft(
         name=raw["name"],
         source=raw["source"],
@@ -100,17 +103,22 @@ def without_problems(draft: Draft) -> Draft:
             kept = max(group, key=lambda image: (("train", "val", "test").index(image.split), -image.index))
             keep.add(position_of[kept.index])
     totals = Counter(draft.images[position].label for position in keep)
-    large = {label: number for number, label in enumerate(sorted(label for label in totals if totals[label] >= SMALL_CLASS))}
+    large = {
+        label: number for number, label in enumerate(sorted(label for label in totals if totals[label] >= SMALL_CLASS))
+    }
     if len(large) < 2:
         raise DatasetError(
-            f"Without its problems this dataset has {len(large)} classes of at least {SMALL_CLASS} images; it takes two. "
+            f"Without its problems this dataset has {len(large)} classes of at least {SMALL_CLASS} images; it takes "
+            f"two. "
             "Continue with everything, or add images."
         )
     positions = [position for position in sorted(keep) if draft.images[position].label in large]
     return replace(
         draft,
         classes=tuple(draft.classes[label] for label in large),
-        images=tuple(replace(draft.images[position], label=large[draft.images[position].label]) for position in positions),
+        images=tuple(
+            replace(draft.images[position], label=large[draft.images[position].label]) for position in positions
+        ),
         given=tuple(draft.given[position] for position in positions),
     )
 

@@ -6,12 +6,15 @@ A cleaned name is shown and compared, never opened: it may still read like anyth
 import os
 import unicodedata
 
-SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r", ".localized", ".gitkeep", ".gitignore"})
+SYSTEM_FILES = frozenset(
+    {".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r", ".localized", ".gitkeep", ".gitignore"}
+)
 SYSTEM_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information", "__pycache__"})
 
 
 def clean_name(name: str) -> str | None:
-    """`name` in NFC with forward slashes and without control characters; None when it leads out of its source or is empty.
+    """`name` in NFC with forward slashes and without control characters; None when it leads out of its source or is
+    empty.
 
     Macs write decomposed Hangul (NFD); only composed names compare equal to typed ones.
     """
@@ -31,7 +34,8 @@ def clean_text(part: str) -> str:
 
 
 def decode_names(raw: list[bytes]) -> list[str]:
-    """Zip names without the Unicode flag: UTF-8 if all are, else cp949 (Korean Windows) if all are, else the zip standard's cp437."""
+    """Zip names without the Unicode flag: UTF-8 if all are, else cp949 (Korean Windows) if all are, else the zip
+    standard's cp437."""
     for encoding in ("utf-8", "cp949"):
         try:
             return [name.decode(encoding) for name in raw]

@@ -59,8 +59,14 @@ def copies(images: Sequence[Image]) -> dict[str, list[Image]]:
 
 def _count(classes: Sequence[str], images: Sequence[Image]) -> list[ClassHealth]:
     counts = Counter((image.label, image.split) for image in images)
-    rows = [(name, counts[label, "train"], counts[label, "val"], counts[label, "test"]) for label, name in enumerate(classes)]
-    return [ClassHealth(name=name, train=train, val=val, test=test, total=train + val + test) for name, train, val, test in rows]
+    rows = [
+        (name, counts[label, "train"], counts[label, "val"], counts[label, "test"])
+        for label, name in enumerate(classes)
+    ]
+    return [
+        ClassHealth(name=name, train=train, val=val, test=test, total=train + val + test)
+        for name, train, val, test in rows
+    ]
 
 
 def _repeated_across_splits(group: Sequence[Image]) -> int:
@@ -82,20 +88,26 @@ def _warnings_about_classes(card: HealthCard) -> list[str]:
     warnings = []
     if card.small_classes:
         names = ", ".join(card.small_classes[:8]) + (" and others" if len(card.small_classes) > 8 else "")
-        warnings.append(f"Fewer than {SMALL_CLASS} images: {names}. Such a class can hardly be learnt; add images or leave it out.")
+        warnings.append(
+            f"Fewer than {SMALL_CLASS} images: {names}. Such a class can hardly be learnt; add images or leave it out."
+        )
     if card.imbalance >= IMBALANCED:
         warnings.append(
             f"The largest class has {card.imbalance:.0f} times the images of the smallest. "
             "Look at the scores per class, and consider balanced class weights."
         )
     twins = [names for names in _by_casefold(card.classes).values() if len(names) > 1]
-    warnings += [f"Classes that differ only in capital letters: {', '.join(names)}. Are they one class?" for names in twins]
+    warnings += [
+        f"Classes that differ only in capital letters: {', '.join(names)}. Are they one class?" for names in twins
+    ]
     for split, word in (("val", "validation"), ("test", "test")):
         missing = [entry.name for entry in card.classes if not getattr(entry, split)]
         if len(missing) == len(card.classes):
             warnings.append(f"No image is left for {word}: no score can be measured there.")
         elif missing:
-            warnings.append(f"Without a {word} image: {', '.join(missing[:8])}{' and others' if len(missing) > 8 else ''}.")
+            warnings.append(
+                f"Without a {word} image: {', '.join(missing[:8])}{' and others' if len(missing) > 8 else ''}."
+            )
     return warnings
 
 
@@ -112,11 +124,16 @@ def _warnings_about_images(card: HealthCard) -> list[str]:
             "so scores will look better than they are. Excluding problems removes the extra copies."
         )
     if card.label_conflicts:
-        warnings.append(f"{len(card.label_conflicts)} groups of identical images carry different classes: at least one label is wrong.")
+        warnings.append(
+            f"{len(card.label_conflicts)} groups of identical images carry different classes: at least one label is "
+            f"wrong."
+        )
     if len({name for group in card.duplicates for name in group}) == card.images and len(card.duplicates) == 1:
         warnings.append("All images are identical: nothing can be learnt from them.")
     if card.images and min(card.width_range[1], card.height_range[1]) < SMALL_PIXELS:
-        warnings.append(f"Half of the images are smaller than {SMALL_PIXELS} pixels; enlarged, they show a backbone very little.")
+        warnings.append(
+            f"Half of the images are smaller than {SMALL_PIXELS} pixels; enlarged, they show a backbone very little."
+        )
     return warnings
 
 

@@ -41,8 +41,8 @@ def scan(
 ) -> str:
     """Read everything at `source` and keep it as a draft, whose id is returned; the sources of drafts are not changed.
 
-    `progress(stage, done, total)` may raise to cancel: then, as after any error, nothing is left behind. An upload is used up by a
-    scan that succeeds or is cancelled, and kept when it is refused, so that files can be added to it.
+    `progress(stage, done, total)` may raise to cancel: then, as after any error, nothing is left behind. An upload is
+    used up by a scan that succeeds or is cancelled, and kept when it is refused, so that files can be added to it.
     """
     draft_id = new_id("draft")
     folder = draft_folder(workspace, draft_id)
@@ -68,14 +68,17 @@ def scan(
 def find_source(workspace: Workspace, source: str, *, anywhere: bool = False) -> Path:
     """The path that `source` means: an upload's id, or a path on this computer.
 
-    Unless `anywhere` (the command line), a path must lie inside $THAW_DATA_ROOT, or the home folder when that is not set.
+    Unless `anywhere` (the command line), a path must lie inside $THAW_DATA_ROOT, or the home folder when that is not
+    set.
     """
     if source.startswith("upload-") and workspace.upload(source).is_dir():
         return workspace.upload(source)
     path = Path(source).expanduser().resolve()
     root = Path(os.environ.get("THAW_DATA_ROOT") or Path.home()).expanduser().resolve()
     if not anywhere and not path.is_relative_to(root):
-        raise DatasetError(f"{path} lies outside {root}. Choose a folder inside it, or start Thaw with THAW_DATA_ROOT set to another.")
+        raise DatasetError(
+            f"{path} lies outside {root}. Choose a folder inside it, or start Thaw with THAW_DATA_ROOT set to another."
+        )
     if not path.exists():
         raise DatasetError(f"There is nothing at {path}. Check the path.")
     return path
@@ -101,7 +104,9 @@ def _recognise(staged: Staged) -> Layout:
         elif file.name.lower().endswith((".csv", ".tsv")):
             rows = read_labels(file.path.read_bytes()) if file.path.stat().st_size <= MAX_TABLE_BYTES else None
             if rows is None:
-                problems.append(Problem(name=file.name, reason="It is a table without the columns file and label.", kind="note"))
+                problems.append(
+                    Problem(name=file.name, reason="It is a table without the columns file and label.", kind="note")
+                )
             else:
                 tables.append(Table(name=file.name, rows=rows))
         elif file.name.rpartition(".")[2].lower() in IMAGE_SUFFIXES or (reason := why_not(file.path)) is None:
@@ -147,16 +152,27 @@ def _take(entry: Labelled, folder: Path) -> _Found | Problem:
         _store(folder / "thumbs" / f"{sha256[:24]}.jpg", thumbnail(decoded.image))
     except OSError as error:
         free = shutil.disk_usage(folder).free >> 20
-        raise DatasetError(f"The import stopped ({error.strerror}): {free} MB are free on the disk of the workspace.") from error
+        raise DatasetError(
+            f"The import stopped ({error.strerror}): {free} MB are free on the disk of the workspace."
+        ) from error
     width, height = decoded.image.size
     image = Image(
-        index=0, name=entry.file.name, file=file, label=0, split="train", width=width, height=height, sha256=sha256, bytes=len(content)
+        index=0,
+        name=entry.file.name,
+        file=file,
+        label=0,
+        split="train",
+        width=width,
+        height=height,
+        sha256=sha256,
+        bytes=len(content),
     )
     return _Found(image=image, label=entry.label, given=entry.given)
 
 
 def _store(path: Path, content: bytes) -> None:
-    """Written to the disk itself: a dataset that is accepted must survive a power cut. Copies may write the same file at once."""
+    """Written to the disk itself: a dataset that is accepted must survive a power cut. Copies may write the same file
+    at once."""
     with open(path, "wb") as file:
         file.write(content)
         file.flush()
@@ -164,7 +180,9 @@ def _store(path: Path, content: bytes) -> None:
 
 
 def _draft(staged: Staged, layout: Layout, results: Sequence[_Found | Problem], *, name: str, source: str) -> Draft:
-    found = sorted((result for result in results if isinstance(result, _Found)), key=lambda one: (one.label, one.image.name))
+    found = sorted(
+        (result for result in results if isinstance(result, _Found)), key=lambda one: (one.label, one.image.name)
+    )
     classes = tuple(sorted({one.label for one in found}))
     problems = [*layout.problems, *(result for result in results if isinstance(result, Problem))]
     problems += [

@@ -1,6 +1,8 @@
-"""Decisions: what a person said of single labels and has not yet made a version of; a small file in the dataset's own folder.
+"""Decisions: what a person said of single labels and has not yet made a version of; a small file in the dataset's own
+folder.
 
-Survives tabs and restarts, and goes with its dataset. Not here: what looks wrong (runs.embedded), making the version (versions).
+Survives tabs and restarts, and goes with its dataset. Not here: what looks wrong (runs.embedded), making the version
+(versions).
 """
 
 import json
@@ -57,18 +59,26 @@ def decided(dataset: Dataset) -> Decided:
     except FileNotFoundError:
         return Decided(by_image={}, lost="")
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Decided(by_image={}, lost="Earlier decisions about labels could not be read: their file is damaged. Decide again.")
+        return Decided(
+            by_image={}, lost="Earlier decisions about labels could not be read: their file is damaged. Decide again."
+        )
     kept = {one.image: one for one in found if one is not None}
     gone = sum(one is None for one in found)
-    said = f"{gone} earlier {'decision was' if gone == 1 else 'decisions were'} dropped: no image or class here fits." if gone else ""
+    said = (
+        f"{gone} earlier {'decision was' if gone == 1 else 'decisions were'} dropped: no image or class here fits."
+        if gone
+        else ""
+    )
     return Decided(by_image=dict(sorted(kept.items())), lost=said)
 
 
 def decide(dataset: Dataset, decision: Decision) -> None:
-    """Remember `decision`, in place of an earlier one about the image. DatasetError when it does not fit, or cannot be written."""
+    """Remember `decision`, in place of an earlier one about the image. DatasetError when it does not fit, or cannot be
+    written."""
     if _misfit(dataset, decision):
         raise DatasetError(
-            f"The dataset {dataset.name} has no image {decision.image} that could become {decision.to[:80]!r}. Reload the page."
+            f"The dataset {dataset.name} has no image {decision.image} that could become {decision.to[:80]!r}. "
+            f"Reload the page."
         )
     with _one_at_a_time:
         _write(dataset, {**decided(dataset).by_image, decision.image: decision}.values())
@@ -88,7 +98,8 @@ def discard(dataset: Dataset) -> None:
 
 
 def apply(workspace: Workspace, dataset: Dataset) -> Dataset:
-    """The version that the decisions make; they are forgotten once it is there. DatasetError when nothing would change."""
+    """The version that the decisions make; they are forgotten once it is there. DatasetError when nothing would
+    change."""
     known = decided(dataset).by_image
     excluded = {image: one.why for image, one in known.items() if one.what == "exclude"}
     relabelled = {image: (one.to, one.why) for image, one in known.items() if one.what == "relabel"}
@@ -109,7 +120,9 @@ def _write(dataset: Dataset, all_: Iterable[Decision]) -> None:
         else:
             (dataset.folder / _FILE).unlink(missing_ok=True)
     except OSError as error:
-        raise DatasetError(f"Your decision cannot be kept ({error.strerror}). Make room on the disk and decide again.") from error
+        raise DatasetError(
+            f"Your decision cannot be kept ({error.strerror}). Make room on the disk and decide again."
+        ) from error
 
 
 def _decision(dataset: Dataset, row: Mapping[str, object]) -> Decision | None:

@@ -1,4 +1,5 @@
-"""Labels: a CSV of `file,label` rows, as spreadsheets and scripts write it, in whatever encoding and with whatever separator.
+"""Labels: a CSV of `file,label` rows, as spreadsheets and scripts write it, in whatever encoding and with whatever
+separator.
 
 Knows names only; whether a listed file exists is for the layout to find out.
 """
@@ -33,7 +34,8 @@ _LEADING = re.compile(r"^(?:[a-zA-Z]:)?(?:\.{0,2}/)+")
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRow:
-    """One line: a cleaned path relative to the CSV (or to whatever it was exported from), its class, and its split or ''."""
+    """One line: a cleaned path relative to the CSV (or to whatever it was exported from), its class, and its split or
+    ''."""
 
     file: str
     label: str
@@ -52,7 +54,9 @@ def read_labels(content: bytes) -> tuple[LabelRow, ...] | None:
     except csv.Error:
         return None
     header = [cell.strip().casefold().replace(" ", "_") for cell in table[0]]
-    file_column, label_column, split_column = (_column(header, names) for names in (FILE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
+    file_column, label_column, split_column = (
+        _column(header, names) for names in (FILE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS)
+    )
     if file_column is None or label_column is None:
         return None
     rows = []
@@ -61,7 +65,9 @@ def read_labels(content: bytes) -> tuple[LabelRow, ...] | None:
         file = clean_name(_LEADING.sub("", cells[file_column].strip().replace("\\", "/")))
         if file:
             label = clean_text(cells[label_column])
-            rows.append(LabelRow(file=file, label=label, split=cells[split_column].strip() if split_column is not None else ""))
+            rows.append(
+                LabelRow(file=file, label=label, split=cells[split_column].strip() if split_column is not None else "")
+            )
     return tuple(rows)
 
 

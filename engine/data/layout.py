@@ -77,8 +77,12 @@ def _from_folders(files: Sequence[StagedFile]) -> Layout:
     else:
         rule, arrangement = _class_only, "Class folders"
     labelled = {index: rule(path) for index, path in paths.items()}
-    entries = tuple(Labelled(file=files[index], label=found[0], given=found[1]) for index, found in labelled.items() if found)
-    problems = tuple(Problem(name=files[index].name, reason=_NO_CLASS) for index, found in labelled.items() if not found)
+    entries = tuple(
+        Labelled(file=files[index], label=found[0], given=found[1]) for index, found in labelled.items() if found
+    )
+    problems = tuple(
+        Problem(name=files[index].name, reason=_NO_CLASS) for index, found in labelled.items() if not found
+    )
     return _layout(entries, problems, arrangement + (f" inside {wrapper}" if wrapper else ""))
 
 
@@ -92,17 +96,23 @@ def _from_tables(files: Sequence[StagedFile], tables: Sequence[Table]) -> Layout
             file = finder.find(row.file, table.name.rpartition("/")[0])
             given = SPLIT_WORDS.get(row.split.casefold()) or (stem if "train" in by_stem else None)
             if file is None:
-                problems.append(Problem(name=row.file, reason=f"{table.name} lists it, but there is no such file, or several."))
+                problems.append(
+                    Problem(name=row.file, reason=f"{table.name} lists it, but there is no such file, or several.")
+                )
             elif not row.label:
                 problems.append(Problem(name=file.name, reason=f"{table.name} gives it no class."))
             elif file.name not in entries:
                 entries[file.name] = Labelled(file=file, label=row.label, given=given)
             elif entries[file.name].label != row.label:
-                reason = f"{table.name} also calls it {row.label!r}; {entries[file.name].label!r} came first and was kept."
+                reason = (
+                    f"{table.name} also calls it {row.label!r}; {entries[file.name].label!r} came first and was kept."
+                )
                 problems.append(Problem(name=file.name, reason=reason))
     named = entries.keys() | {problem.name for problem in problems}
     names = " and ".join(table.name for table in tables)
-    problems += [Problem(name=file.name, reason=f"{names} does not list it.") for file in files if file.name not in named]
+    problems += [
+        Problem(name=file.name, reason=f"{names} does not list it.") for file in files if file.name not in named
+    ]
     return _layout(tuple(entries.values()), tuple(problems), f"A table of labels, {names}")
 
 
@@ -118,7 +128,8 @@ class _Finder:
                 self._by_last.setdefault(key, []).append(file)
 
     def find(self, listed: str, folder: str) -> StagedFile | None:
-        """The file at `listed` beside the table, else at the top, else the only one whose path ends in the longest part of it."""
+        """The file at `listed` beside the table, else at the top, else the only one whose path ends in the longest part
+        of it."""
         for name in (f"{folder}/{listed}" if folder else listed, listed):
             if name in self._by_name:
                 return self._by_name[name]
@@ -126,7 +137,11 @@ class _Finder:
         near = self._by_last.get(parts[-1], [])
         for start in range(len(parts)):
             tail = "/" + "/".join(parts[start:])
-            found = [file for file in near if tail in (f"/{file.name}"[-len(tail) :], f"/{file.name.rpartition('.')[0]}"[-len(tail) :])]
+            found = [
+                file
+                for file in near
+                if tail in (f"/{file.name}"[-len(tail) :], f"/{file.name.rpartition('.')[0]}"[-len(tail) :])
+            ]
             if found:
                 return found[0] if len(found) == 1 else None
         return None
@@ -134,7 +149,9 @@ class _Finder:
 
 def _layout(entries: tuple[Labelled, ...], problems: tuple[Problem, ...], arrangement: str) -> Layout:
     found = {entry.given for entry in entries}
-    given: tuple[Split, ...] = tuple(split for split in SPLITS if split in found) if len(found - {None}) > 1 and "train" in found else ()
+    given: tuple[Split, ...] = (
+        tuple(split for split in SPLITS if split in found) if len(found - {None}) > 1 and "train" in found else ()
+    )
     if not given:
         entries = tuple(Labelled(file=entry.file, label=entry.label, given=None) for entry in entries)
     carved = [split for split in SPLITS if split not in given]

@@ -1,6 +1,8 @@
-"""Painting: one picture of the sample dataset, drawn from a random generator; a patterned thing in a cluttered meadow of colour.
+"""Painting: one picture of the sample dataset, drawn from a random generator; a patterned thing in a cluttered meadow
+of colour.
 
-Patterns share bodies and palettes, so that neither outline nor colour alone gives the class away. Files and labels are sample's.
+Patterns share bodies and palettes, so that neither outline nor colour alone gives the class away. Files and labels are
+sample's.
 """
 
 import math
@@ -46,7 +48,8 @@ class _Body:
 
 
 def paint(pattern: str, generator: np.random.Generator) -> pillow.Image:
-    """A 256 x 256 RGB picture whose main subject carries `pattern`, one of PATTERNS; the same generator state, the same picture."""
+    """A 256 x 256 RGB picture whose main subject carries `pattern`, one of PATTERNS; the same generator state, the same
+    picture."""
     ground, pair = _PALETTES[generator.integers(len(_PALETTES))]
     canvas = _ground(_colours(ground), generator)
     colours = _colours(pair) * generator.uniform(0.86, 1.06, (2, 1)) + generator.normal(0, 0.04, (2, 3))
@@ -55,7 +58,10 @@ def paint(pattern: str, generator: np.random.Generator) -> pillow.Image:
     others = [name for name in PATTERNS if name != pattern]
     if generator.random() < 0.45:  # something else in the distance, out of focus
         far = _Body(
-            x=_near_edge(generator), y=generator.uniform(0.1, 0.45) * _CANVAS, radius=generator.uniform(26, 44), angle=_turn(generator)
+            x=_near_edge(generator),
+            y=generator.uniform(0.1, 0.45) * _CANVAS,
+            radius=generator.uniform(26, 44),
+            angle=_turn(generator),
         )
         canvas = _place(canvas, str(generator.choice(others)), far, _jitter(colours, generator), generator)
         canvas = _blur(canvas, generator.uniform(1.5, 3.0))
@@ -80,22 +86,32 @@ def _group(generator: np.random.Generator) -> list[_Body]:
         way, radius = _turn(generator), main.radius * generator.uniform(0.4, 0.7)
         distance = main.radius * generator.uniform(1.0, 1.5)
         around.append(
-            _Body(x=main.x + math.cos(way) * distance, y=main.y + math.sin(way) * distance, radius=radius, angle=_turn(generator))
+            _Body(
+                x=main.x + math.cos(way) * distance,
+                y=main.y + math.sin(way) * distance,
+                radius=radius,
+                angle=_turn(generator),
+            )
         )
     return [*around, main]
 
 
 def _ground(colours: Field, generator: np.random.Generator) -> Field:
-    """A soft landscape: three colours laid over cloud-like noise, lighter towards the light, with discs of light out of focus.
+    """A soft landscape: three colours laid over cloud-like noise, lighter towards the light, with discs of light out of
+    focus.
 
     It has no sharp detail, so it is made at half the size and enlarged.
     """
     side = _CANVAS // 2
     across, down = (grid[::2, ::2] for grid in _grid())
     tilt = generator.uniform(-0.5, 0.5)
-    height = 0.75 * (down + tilt * (across - 0.5)) + 0.65 * (_clouds(generator, (3, 7, 15, 40), (side, side)) - 0.5) + 0.12
+    height = (
+        0.75 * (down + tilt * (across - 0.5)) + 0.65 * (_clouds(generator, (3, 7, 15, 40), (side, side)) - 0.5) + 0.12
+    )
     position = np.clip(height, 0, 1)[..., None] * 2
-    canvas = np.where(position < 1, _mix(colours[0], colours[1], position), _mix(colours[1], colours[2], position - 1)).astype(np.float32)
+    canvas = np.where(
+        position < 1, _mix(colours[0], colours[1], position), _mix(colours[1], colours[2], position - 1)
+    ).astype(np.float32)
     canvas *= (0.97 + 0.15 * _clouds(generator, (24, 90), (side, side)))[..., None]
     layer = pillow.new("L", (side, side))
     draw = ImageDraw.Draw(layer)
@@ -122,7 +138,9 @@ def _blades(canvas: Field, colours: Field, generator: np.random.Generator, *, co
         outline = [*zip(xs - thickness, ys, strict=True), *reversed([*zip(xs + thickness, ys, strict=True)])]
         draw.polygon([(float(x), float(y)) for x, y in outline], fill=(*(int(value * 255) for value in shade), 235))
     pixels = np.asarray(layer.convert("RGBa").filter(ImageFilter.BoxBlur(blur)), dtype=np.float32) / 255
-    return (canvas * (1 - pixels[..., 3:]) + pixels[..., :3]).astype(np.float32)  # colours already carry their opacity, so no dark fringe
+    return (canvas * (1 - pixels[..., 3:]) + pixels[..., :3]).astype(
+        np.float32
+    )  # colours already carry their opacity, so no dark fringe
 
 
 def _place(canvas: Field, pattern: str, body: _Body, colours: Field, generator: np.random.Generator) -> Field:
@@ -132,7 +150,10 @@ def _place(canvas: Field, pattern: str, body: _Body, colours: Field, generator: 
     patch = canvas[rows, columns]
     across, down = (grid[rows, columns] for grid in _grid())
     x, y = (across * _CANVAS - body.x) / body.radius, (down * _CANVAS - body.y) / body.radius
-    along, beside = x * math.cos(body.angle) + y * math.sin(body.angle), y * math.cos(body.angle) - x * math.sin(body.angle)
+    along, beside = (
+        x * math.cos(body.angle) + y * math.sin(body.angle),
+        y * math.cos(body.angle) - x * math.sin(body.angle),
+    )
     leafy = pattern == "leaves" or generator.random() < 0.15
     inside = _leaf_depth(along, beside) if leafy else _pebble_depth(along, beside, generator)
     mask = np.clip(inside * body.radius / 2.2, 0, 1)
@@ -170,7 +191,10 @@ def _leaf_depth(x: Field, y: Field) -> Field:
 
 def _rings(x: Field, y: Field, generator: np.random.Generator) -> Field:
     return np.sin(
-        2 * math.pi * generator.uniform(1.8, 3.2) * np.hypot(x - generator.normal(0, 0.15), y - generator.normal(0, 0.15))
+        2
+        * math.pi
+        * generator.uniform(1.8, 3.2)
+        * np.hypot(x - generator.normal(0, 0.15), y - generator.normal(0, 0.15))
         + _turn(generator)
     )
 
@@ -182,7 +206,8 @@ def _stripes(x: Field, y: Field, generator: np.random.Generator) -> Field:
 def _waves(x: Field, y: Field, generator: np.random.Generator) -> Field:
     height, length = generator.uniform(0.1, 0.2), generator.uniform(0.9, 1.6)
     return np.sin(
-        2 * math.pi * generator.uniform(1.5, 2.6) * (x + height * np.sin(2 * math.pi * length * y + _turn(generator))) + _turn(generator)
+        2 * math.pi * generator.uniform(1.5, 2.6) * (x + height * np.sin(2 * math.pi * length * y + _turn(generator)))
+        + _turn(generator)
     )
 
 
@@ -232,7 +257,9 @@ def _photograph(canvas: Field, generator: np.random.Generator) -> pillow.Image:
     return pillow.fromarray(np.clip(np.asarray(picture, dtype=np.float32) + grain, 0, 255).astype(np.uint8))
 
 
-def _clouds(generator: np.random.Generator, sizes: tuple[int, ...], shape: tuple[int, ...] = (_CANVAS, _CANVAS)) -> Field:
+def _clouds(
+    generator: np.random.Generator, sizes: tuple[int, ...], shape: tuple[int, ...] = (_CANVAS, _CANVAS)
+) -> Field:
     """Smooth noise in about 0..1: random grids of growing fineness and falling weight, enlarged and added."""
     total, weight, weights = np.zeros(shape, dtype=np.float32), 1.0, 0.0
     for size in sizes:
@@ -263,7 +290,9 @@ def _mix(first: npt.NDArray, second: npt.NDArray, share: npt.NDArray | float) ->
 
 
 def _colours(text: str) -> Field:
-    return np.array([[int(code[start : start + 2], 16) / 255 for start in (1, 3, 5)] for code in text.split()], dtype=np.float32)
+    return np.array(
+        [[int(code[start : start + 2], 16) / 255 for start in (1, 3, 5)] for code in text.split()], dtype=np.float32
+    )
 
 
 def _jitter(colours: npt.NDArray, generator: np.random.Generator) -> Field:
@@ -271,7 +300,9 @@ def _jitter(colours: npt.NDArray, generator: np.random.Generator) -> Field:
 
 
 def _near_edge(generator: np.random.Generator) -> float:
-    return float(_CANVAS * (generator.uniform(0.05, 0.25) if generator.random() < 0.5 else generator.uniform(0.75, 0.95)))
+    return float(
+        _CANVAS * (generator.uniform(0.05, 0.25) if generator.random() < 0.5 else generator.uniform(0.75, 0.95))
+    )
 
 
 def _turn(generator: np.random.Generator) -> float:

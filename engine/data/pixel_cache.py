@@ -1,7 +1,7 @@
 """Pixels: crops of a dataset, ready to become batches; each decoded once, when it is first asked for, and kept.
 
-Decoding therefore overlaps with whatever the crops are for. A kept file holds one split seen one way (the evaluation crop, or one
-view). What does not fit the budget, or would not be seen twice, is decoded whenever it is asked for.
+Decoding therefore overlaps with whatever the crops are for. A kept file holds one split seen one way (the evaluation
+crop, or one view). What does not fit the budget, or would not be seen twice, is decoded whenever it is asked for.
 """
 
 import hashlib
@@ -48,7 +48,9 @@ class Plane:
 class Pixels:
     """Batches of one dataset. Holds files and threads; close it, or use it as a context manager."""
 
-    def __init__(self, dataset: Dataset, preprocessing: Preprocessing, *, views: int, data_seed: int, augment: str = "crop") -> None:
+    def __init__(
+        self, dataset: Dataset, preprocessing: Preprocessing, *, views: int, data_seed: int, augment: str = "crop"
+    ) -> None:
         self.dataset, self.preprocessing, self.views, self.data_seed = dataset, preprocessing, views, data_seed
         self.augment = augment
         self.row = np.zeros(len(dataset.images), dtype=np.int64)
@@ -94,7 +96,8 @@ class Pixels:
         self._files[plane] = file
 
     def _make(self, image: Image, number: int | None, out: npt.NDArray[np.uint8]) -> None:
-        """Decode `image` into `out` [3, crop, crop], and for every file that is still to be filled with it, all views at once."""
+        """Decode `image` into `out` [3, crop, crop], and for every file that is still to be filled with it, all views
+        at once."""
         row = int(self.row[image.index])
         lacking = [plane.view for plane, file in self._filling() if plane.split == image.split and not file.has(row)]
         numbers = [number, *(other for other in lacking if other != number and (other is None) == (number is None))]
@@ -123,7 +126,9 @@ class Pixels:
         for plane, file in self._filling():
             if file.complete:
                 about = {"kind": "pixels", "split": plane.split, "view": plane.view, "dataset": self.dataset.name}
-                with suppress(OSError):  # the disk is full, or the file was removed meanwhile: this run reads on from what it has written
+                with suppress(
+                    OSError
+                ):  # the disk is full, or the file was removed meanwhile: this run reads on from what it has written
                     self._files[plane] = file.finish(about)
 
     def close(self) -> None:
@@ -152,20 +157,28 @@ def ensure(
 ) -> Pixels:
     """The pixels of a run with `views` views under the policy `augment`; nothing is decoded yet.
 
-    Evaluation crops and up to 32 views are kept on disk within the budget. More views than that, or at least as many views as
-    `epochs` (none would be seen twice), and whatever does not fit, are decoded whenever they are asked for.
+    Evaluation crops and up to 32 views are kept on disk within the budget. More views than that, or at least as many
+    views as `epochs` (none would be seen twice), and whatever does not fit, are decoded whenever they are asked for.
     """
     pixels = Pixels(dataset, preprocessing, views=views, data_seed=data_seed, augment=augment)
     try:
         folder = workspace.pixels / key(dataset, preprocessing)
         folder.mkdir(parents=True, exist_ok=True)
-        wanted = {plane: folder / f"{plane_name(plane, data_seed, augment)}.rows" for plane in _planes(dataset, views, epochs)}
+        wanted = {
+            plane: folder / f"{plane_name(plane, data_seed, augment)}.rows" for plane in _planes(dataset, views, epochs)
+        }
         for plane, path in wanted.items():
             if (file := _open(pixels, plane, path)) is not None:
                 pixels.keep(plane, file)
-        missing = _within_budget(pixels, {plane: path for plane, path in wanted.items() if plane not in pixels.kept}, workspace.pixels)
+        missing = _within_budget(
+            pixels, {plane: path for plane, path in wanted.items() if plane not in pixels.kept}, workspace.pixels
+        )
         spare = frozenset(wanted.values())
-        row_file.evict(workspace.pixels.glob("*/*"), budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in missing), spare=spare)
+        row_file.evict(
+            workspace.pixels.glob("*/*"),
+            budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in missing),
+            spare=spare,
+        )
         for plane, path in missing.items():
             count = len(dataset.images_of(plane.split))
             with suppress(OSError):  # no room for even a name, or too many open files: decoded every time instead
@@ -177,7 +190,8 @@ def ensure(
 
 
 def crops_of(pixels: Pixels, image: Image, numbers: Sequence[int | None]) -> list[Crop]:
-    """[crop, crop, 3] for every number: a view, or the evaluation crop for None. Decodes once; numbers are all views or all None.
+    """[crop, crop, 3] for every number: a view, or the evaluation crop for None. Decodes once; numbers are all views or
+    all None.
 
     Raises TrainingError naming an image that is gone, unreadable or no longer the one that was imported.
     """
@@ -189,8 +203,13 @@ def crops_of(pixels: Pixels, image: Image, numbers: Sequence[int | None]) -> lis
         decoded = decode(content, side=side)
     except (OSError, ImageError) as error:
         reason = str(error) if isinstance(error, ImageError) else "The file is gone or cannot be read."
-        raise TrainingError(f"The image {image.name!r} of dataset {pixels.dataset.name!r}: {reason} Import the dataset again.") from error
-    return [eval_crop(decoded, pixels.preprocessing) if number is None else _view(pixels, image, decoded, number) for number in numbers]
+        raise TrainingError(
+            f"The image {image.name!r} of dataset {pixels.dataset.name!r}: {reason} Import the dataset again."
+        ) from error
+    return [
+        eval_crop(decoded, pixels.preprocessing) if number is None else _view(pixels, image, decoded, number)
+        for number in numbers
+    ]
 
 
 def _view(pixels: Pixels, image: Image, decoded: Decoded, number: int) -> Crop:

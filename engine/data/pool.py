@@ -18,8 +18,11 @@ def threads() -> int:
     return max(2, min(8, os.cpu_count() or 1))
 
 
-def ordered(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None = None) -> Generator[Result]:
-    """`map(function, items)` computed by threads, in order, never more than two results per thread ahead of the consumer."""
+def ordered(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None = None
+) -> Generator[Result]:
+    """`map(function, items)` computed by threads, in order, never more than two results per thread ahead of the
+    consumer."""
     count = workers or threads()
     pending: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(count, thread_name_prefix="decode")

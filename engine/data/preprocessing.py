@@ -51,7 +51,8 @@ def view_key(sha256: str, number: int, data_seed: int) -> bytes:
 
 
 def view(image: pillow.Image, preprocessing: Preprocessing, *, key: bytes) -> Pixels:
-    """[crop, crop, 3] uint8: a random resized crop (Szegedy et al. 2015, area from 0.35) and a fair flip, decided by `key` alone."""
+    """[crop, crop, 3] uint8: a random resized crop (Szegedy et al. 2015, area from 0.35) and a fair flip, decided by
+    `key` alone."""
     left, top, width, height = _random_box(image.size, key)
     side = preprocessing.crop
     box = (left, top, left + width, top + height)

@@ -37,7 +37,8 @@ class Problem:
     name: str
     reason: str
     kind: Literal["input", "system", "note"] = "input"
-    """Whether a person meant it as an image, an operating system left it behind, or it is a remark: on several files, or on a decision."""
+    """Whether a person meant it as an image, an operating system left it behind, or it is a remark: on several files,
+    or on a decision."""
 
 
 @dataclass(frozen=True, kw_only=True)

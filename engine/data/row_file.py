@@ -1,7 +1,8 @@
-"""Rows: cache files of equally long rows, each with a checksum. A file appears in one rename, so it is complete or absent.
+"""Rows: cache files of equally long rows, each with a checksum. A file appears in one rename, so it is complete or
+absent.
 
-Read by position and not mapped: mapped pages count as memory of the process, and a file that is cut short under a map kills it.
-Not here: what the rows mean (pixels, activations).
+Read by position and not mapped: mapped pages count as memory of the process, and a file that is cut short under a map
+kills it. Not here: what the rows mean (pixels, activations).
 """
 
 import json
@@ -59,7 +60,8 @@ class Rows:
 
     @classmethod
     def of(cls, path: Path, header: Header, file: int, sums: npt.NDArray[np.uint32]) -> "Rows":
-        """The file at `path`, which is open as `file` and from now on closed by this; `sums` [rows] are its checksums."""
+        """The file at `path`, which is open as `file` and from now on closed by this; `sums` [rows] are its
+        checksums."""
         made = cls.__new__(cls)
         made._hold(path, header, file, sums)
         return made
@@ -70,7 +72,8 @@ class Rows:
         self._file = file
 
     def read(self, row: int, out: Bytes) -> bool:
-        """Fill `out`, contiguous uint8 [row_bytes], with a row; False if it is not what was written, and `out` is not to be used then."""
+        """Fill `out`, contiguous uint8 [row_bytes], with a row; False if it is not what was written, and `out` is not
+        to be used then."""
         if os.preadv(self._file, [out.data], row * self.header.row_bytes) != self.header.row_bytes:
             return False
         if not self._checked[row]:
@@ -132,9 +135,11 @@ class Building:
         return bool(self._have.all())
 
     def finish(self, about: Mapping[str, object]) -> Rows:
-        """Make the file complete and hand it over, open; then `close` does nothing. No fsync: after a power cut the checksums tell.
+        """Make the file complete and hand it over, open; then `close` does nothing. No fsync: after a power cut the
+        checksums tell.
 
-        OSError when the disk is full or somebody has removed the file: what was written can still be read, until `close`.
+        OSError when the disk is full or somebody has removed the file: what was written can still be read, until
+        `close`.
         """
         text = json.dumps(about).encode()
         end = self._sums.tobytes() + text + _TAIL.pack(self._rows, self._row_bytes, len(text), zlib.crc32(text), _MAGIC)
@@ -142,11 +147,14 @@ class Building:
             raise OSError("the disk took only a part")
         os.replace(self._temporary, self.path)
         header = Header(rows=self._rows, row_bytes=self._row_bytes, about=json.loads(text))
-        self._finished = Rows.of(self.path, header, self._file, self._sums)  # on the open file: opening it anew could fail
+        self._finished = Rows.of(
+            self.path, header, self._file, self._sums
+        )  # on the open file: opening it anew could fail
         return self._finished
 
     def abandon(self) -> None:
-        """Give the disk its room back, while other threads may still be writing or reading; `close` is still to come."""
+        """Give the disk its room back, while other threads may still be writing or reading; `close` is still to
+        come."""
         self._have[:] = False
         with suppress(OSError):
             self._temporary.unlink(missing_ok=True)
@@ -200,7 +208,8 @@ def free_bytes(folder: Path) -> int:
 def evict(files: Iterable[Path], budget: int, *, spare: frozenset[Path] = frozenset()) -> int:
     """Remove cache files, least recently used first, until they take at most `budget` bytes; how many bytes went.
 
-    Files in `spare` and those being filled stay, except what a crash left. A file that another process still reads stays readable to it.
+    Files in `spare` and those being filled stay, except what a crash left. A file that another process still reads
+    stays readable to it.
     """
     found = []
     for path in files:
@@ -217,7 +226,8 @@ def evict(files: Iterable[Path], budget: int, *, spare: frozenset[Path] = frozen
 
 
 def being_filled(path: Path) -> bool:
-    """Whether some process is still writing this file; what a crash left long ago is not, and neither is what is gone."""
+    """Whether some process is still writing this file; what a crash left long ago is not, and neither is what is
+    gone."""
     with suppress(OSError):
         return path.suffix == ".tmp" and not _crashed(path, time.time() - path.stat().st_mtime)
     return False
@@ -238,5 +248,7 @@ def budget_bytes(variable: str, default_gb: float) -> int:
     except ValueError:
         size = math.nan
     if not 0 <= size < math.inf:
-        raise ConfigError(f"{variable} must be a number of GB, such as {default_gb:g}, or 0 to keep nothing; it is {text[:40]!r}.")
+        raise ConfigError(
+            f"{variable} must be a number of GB, such as {default_gb:g}, or 0 to keep nothing; it is {text[:40]!r}."
+        )
     return int(size * 2**30)

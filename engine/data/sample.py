@@ -1,6 +1,7 @@
 """Sample: a dataset that the project draws itself, so that there is something to work on with no network at all.
 
-Six classes of shape and texture, 40 images each; it goes the way of every import. How a picture is drawn is painting's business.
+Six classes of shape and texture, 40 images each; it goes the way of every import. How a picture is drawn is painting's
+business.
 """
 
 import io
@@ -52,7 +53,8 @@ def _find(workspace: Workspace) -> Dataset | None:
 
 
 def _draw(folder: Path, per_class: int, progress: Callable[[str, int, int], None]) -> None:
-    """One JPEG per picture in a folder per class; every picture has a generator of its own and does not depend on the others."""
+    """One JPEG per picture in a folder per class; every picture has a generator of its own and does not depend on the
+    others."""
     pictures = [(pattern, kind, number) for kind, pattern in enumerate(PATTERNS) for number in range(per_class)]
     for pattern in PATTERNS:
         (folder / pattern).mkdir(parents=True)

@@ -25,9 +25,11 @@ class Candidate:
 
 
 def assign(candidates: Sequence[Candidate], *, ratios: Ratios = DEFAULT_RATIOS, seed: int = 0) -> list[Split]:
-    """One split per candidate: those given, and the missing ones carved class by class out of train (or out of everything).
+    """One split per candidate: those given, and the missing ones carved class by class out of train (or out of
+    everything).
 
-    Every class gives its first group to train, the next to validation, then test, so that rare classes can at least be learnt.
+    Every class gives its first group to train, the next to validation, then test, so that rare classes can at least be
+    learnt.
     """
     _check(ratios)
     given = {candidate.given for candidate in candidates if candidate.given}
@@ -53,7 +55,8 @@ def assign(candidates: Sequence[Candidate], *, ratios: Ratios = DEFAULT_RATIOS, 
 
 
 def share_of(images: Sequence[tuple[str, int]], percent: int) -> list[int]:
-    """Positions of `percent` of the images, given as (sha256, label), in their order: of every class the same share, at least one.
+    """Positions of `percent` of the images, given as (sha256, label), in their order: of every class the same share, at
+    least one.
 
     Who is taken depends on content alone, so that a smaller share lies within every larger one.
     """
@@ -73,7 +76,8 @@ def fingerprint(classes: Sequence[str], rows: Sequence[tuple[str, int, Split]]) 
 
 
 def _groups_by_label(candidates: Sequence[Candidate], seed: int) -> dict[int, list[list[int]]]:
-    """Positions that may be carved, as groups of identical files, in seeded order, under the label of their first member."""
+    """Positions that may be carved, as groups of identical files, in seeded order, under the label of their first
+    member."""
     copies: dict[str, list[int]] = {}
     for position, candidate in enumerate(candidates):
         copies.setdefault(candidate.sha256, []).append(position)
@@ -90,5 +94,6 @@ def _check(ratios: Ratios) -> None:
     fine = len(ratios) == 3 and all(math.isfinite(ratio) and ratio >= 0 for ratio in ratios)
     if not fine or ratios[0] <= 0 or abs(sum(ratios) - 1) > 1e-6:
         raise DatasetError(
-            f"The shares of train, validation and test are {ratios}; they must be positive and add up to 1, such as 0.7, 0.15, 0.15."
+            f"The shares of train, validation and test are {ratios}; they must be positive and add up to 1, such as "
+            f"0.7, 0.15, 0.15."
         )

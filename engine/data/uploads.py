@@ -46,7 +46,8 @@ class UploadedFile:
 
 
 def reserve() -> Upload:
-    """A place for files that comes into being with the first of them: most people who see an upload area send nothing."""
+    """A place for files that comes into being with the first of them: most people who see an upload area send
+    nothing."""
     upload = Upload(id=new_id("upload"), token=secrets.token_hex(16))
     _RESERVED[upload.id] = upload.token
     return upload
@@ -109,7 +110,8 @@ def sweep(workspace: Workspace, older_than_seconds: float = 24 * 3600) -> int:
 
 
 class Receiver:
-    """One file on its way in: write chunks, then close to keep it or abort to drop it. The file exists only when closed."""
+    """One file on its way in: write chunks, then close to keep it or abort to drop it. The file exists only when
+    closed."""
 
     def __init__(self, workspace: Workspace, upload_id: str, token: str, name: str) -> None:
         self._folder = check(workspace, upload_id, token)
@@ -120,7 +122,8 @@ class Receiver:
         self._part, self._file = _open_next(self._folder, self._ledger)
 
     def write(self, chunk: bytes) -> None:
-        """Append `chunk`; DatasetError, and nothing is kept, when the upload grows beyond its limit or the disk is full."""
+        """Append `chunk`; DatasetError, and nothing is kept, when the upload grows beyond its limit or the disk is
+        full."""
         self._bytes += len(chunk)
         if self._ledger.add(len(chunk)) > limit_bytes():
             self.abort()
@@ -161,7 +164,8 @@ class Receiver:
 
 
 class _Ledger:
-    """Bytes and file numbers of one upload, counted here so that the ten-thousandth file need not look at the others."""
+    """Bytes and file numbers of one upload, counted here so that the ten-thousandth file need not look at the
+    others."""
 
     def __init__(self, stored: int, number: int) -> None:
         self._stored, self._number, self._lock = stored, number, threading.Lock()
@@ -221,7 +225,9 @@ def _received(folder: Path) -> Iterator[UploadedFile]:
 def _clean(name: str) -> str:
     text = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode()).replace("\\", "/").strip("/")
     if not text or len(text) > _LONGEST_NAME:
-        raise DatasetError("A file without a name, or with an endless one, cannot be uploaded. Rename it and try again.")
+        raise DatasetError(
+            "A file without a name, or with an endless one, cannot be uploaded. Rename it and try again."
+        )
     return text
 
 
@@ -235,4 +241,6 @@ def _touched(folder: Path) -> float:
 
 def _full(folder: Path, error: OSError) -> DatasetError:
     free = shutil.disk_usage(folder).free // 1024**2
-    return DatasetError(f"The upload could not be written ({error.strerror}): {free} MB are free on the disk of the workspace.")
+    return DatasetError(
+        f"The upload could not be written ({error.strerror}): {free} MB are free on the disk of the workspace."
+    )

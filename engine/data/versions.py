@@ -1,6 +1,8 @@
-"""Versions: a new dataset from an old one, with some images left out or given another class; the old one stays as it is.
+"""Versions: a new dataset from an old one, with some images left out or given another class; the old one stays as it
+is.
 
-Images are hard links where the file system allows it. Not here: who decides which (pages), and finding what looks wrong.
+Images are hard links where the file system allows it. Not here: who decides which (pages), and finding what looks
+wrong.
 """
 
 import errno
@@ -47,11 +49,18 @@ class Provenance:
 
 
 def make_version(
-    workspace: Workspace, dataset_id: str, *, excluded: Mapping[int, str], relabelled: Mapping[int, tuple[str, str]], name: str = ""
+    workspace: Workspace,
+    dataset_id: str,
+    *,
+    excluded: Mapping[int, str],
+    relabelled: Mapping[int, tuple[str, str]],
+    name: str = "",
 ) -> Dataset:
-    """A new dataset: images (by index) in `excluded` (-> why) left out, those in `relabelled` (-> (class, why)) with another class.
+    """A new dataset: images (by index) in `excluded` (-> why) left out, those in `relabelled` (-> (class, why)) with
+    another class.
 
-    All others keep label and split. DatasetError when nothing changes, an image or class is unknown, or a class would be left empty.
+    All others keep label and split. DatasetError when nothing changes, an image or class is unknown, or a class would
+    be left empty.
     """
     old = open_dataset(workspace, dataset_id)
     changes = _changes(old, excluded, relabelled)
@@ -83,7 +92,8 @@ def provenance(dataset: Dataset) -> Provenance | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Pictured:
-    """A change and where its image can be seen: the id of a dataset, empty when that was deleted, and the index there."""
+    """A change and where its image can be seen: the id of a dataset, empty when that was deleted, and the index
+    there."""
 
     change: Change
     dataset: str
@@ -91,7 +101,8 @@ class Pictured:
 
 
 def pictured(workspace: Workspace, dataset: Dataset, of: Provenance) -> tuple[Pictured, ...]:
-    """Every change of `of`, the origin of `dataset`: what has another class is still here, what was left out is in the old one."""
+    """Every change of `of`, the origin of `dataset`: what has another class is still here, what was left out is in the
+    old one."""
     here = _places(dataset)
     try:
         there = _places(open_dataset(workspace, of.dataset))
@@ -101,7 +112,9 @@ def pictured(workspace: Workspace, dataset: Dataset, of: Provenance) -> tuple[Pi
     for change in of.changes:
         index = (here if change.to else there).get((change.image, change.file))
         known = dataset.id if change.to else of.dataset
-        found.append(Pictured(change=change, dataset=known if index is not None else "", index=-1 if index is None else index))
+        found.append(
+            Pictured(change=change, dataset=known if index is not None else "", index=-1 if index is None else index)
+        )
     return tuple(found)
 
 
@@ -110,7 +123,9 @@ def _places(dataset: Dataset) -> dict[tuple[str, str], int]:
     return {key: image.index for image in dataset.images for key in ((image.name, ""), (image.name, image.file))}
 
 
-def _changes(old: Dataset, excluded: Mapping[int, str], relabelled: Mapping[int, tuple[str, str]]) -> tuple[Change, ...]:
+def _changes(
+    old: Dataset, excluded: Mapping[int, str], relabelled: Mapping[int, tuple[str, str]]
+) -> tuple[Change, ...]:
     """The changes in the order of the images, checked."""
     made = []
     for index in sorted({*excluded, *relabelled}):
@@ -119,7 +134,9 @@ def _changes(old: Dataset, excluded: Mapping[int, str], relabelled: Mapping[int,
         image = old.images[index]
         to, why = ("", excluded[index]) if index in excluded else relabelled[index]
         if index in relabelled and (index in excluded or relabelled[index][0] not in old.classes):
-            raise DatasetError(f"The image {image.name!r} can have a class of {old.name} or be left out, not {relabelled[index][0]!r}.")
+            raise DatasetError(
+                f"The image {image.name!r} can have a class of {old.name} or be left out, not {relabelled[index][0]!r}."
+            )
         if to != old.classes[image.label]:
             made.append(Change(image=image.name, was=old.classes[image.label], to=to, why=why, file=image.file))
     if not made:
@@ -131,7 +148,8 @@ def _changed(old: Dataset, excluded: Mapping[int, str], to: Mapping[int, str]) -
     number = {name: label for label, name in enumerate(old.classes)}
     kept = [image for image in old.images if image.index not in excluded]
     images = [
-        replace(image, index=index, label=number[to[image.index]] if image.index in to else image.label) for index, image in enumerate(kept)
+        replace(image, index=index, label=number[to[image.index]] if image.index in to else image.label)
+        for index, image in enumerate(kept)
     ]
     counts = Counter(image.label for image in images)
     had = {image.label for image in old.images}
@@ -139,7 +157,9 @@ def _changed(old: Dataset, excluded: Mapping[int, str], to: Mapping[int, str]) -
     if empty:
         raise DatasetError(f"The class {empty[0]!r} would be left without images. Keep at least one of them.")
     learnt = {image.label for image in images if image.split == "train"}
-    lost = [old.classes[label] for label in sorted({image.label for image in old.images if image.split == "train"} - learnt)]
+    lost = [
+        old.classes[label] for label in sorted({image.label for image in old.images if image.split == "train"} - learnt)
+    ]
     if lost:
         raise DatasetError(f"The class {lost[0]!r} would be left without training images. Keep at least one of them.")
     return tuple(images)
@@ -152,7 +172,10 @@ def _link(old: Dataset, images: tuple[Image, ...], folder: Path) -> None:
     for image in {image.file: image for image in images}.values():
         for path in (old.image_path(image), old.thumbnail_path(image)):
             if not os.access(path, os.R_OK):
-                raise DatasetError(f"A file of the image {image.name!r} of {old.name} is gone or cannot be read. Import the dataset again.")
+                raise DatasetError(
+                    f"A file of the image {image.name!r} of {old.name} is gone or cannot be read. Import the dataset "
+                    f"again."
+                )
             target = folder / path.parent.name / path.name
             try:
                 os.link(path, target)
@@ -162,10 +185,14 @@ def _link(old: Dataset, images: tuple[Image, ...], folder: Path) -> None:
         sync_folder(folder / part)
 
 
-def _about(workspace: Workspace, old: Dataset, images: tuple[Image, ...], changes: tuple[Change, ...], name: str) -> dict[str, object]:
+def _about(
+    workspace: Workspace, old: Dataset, images: tuple[Image, ...], changes: tuple[Change, ...], name: str
+) -> dict[str, object]:
     unique = unique_name(workspace, name)
     left = [  # a decision, not a file that could not be read
-        Problem(name=change.image, reason=f"Left out of this version: {change.why}", kind="note") for change in changes if not change.to
+        Problem(name=change.image, reason=f"Left out of this version: {change.why}", kind="note")
+        for change in changes
+        if not change.to
     ]
     problems = (*old.problems, *left)
     layout = f"A version of {old.name}: {len(left)} images left out, {len(changes) - len(left)} with another class."

@@ -58,7 +58,8 @@ def extract(
     problems: list[Problem],
     progress: Callable[[str, int, int], None],
 ) -> list[StagedFile]:
-    """Write the members of `archive` to the new folder `into`; one that cannot be taken is added to `problems` and the rest goes on.
+    """Write the members of `archive` to the new folder `into`; one that cannot be taken is added to `problems` and the
+    rest goes on.
 
     `prefix` is put before every name. Raises DatasetError when the archive as a whole is damaged, locked or a bomb.
     """
@@ -97,17 +98,24 @@ def _open(archive: StagedFile) -> zipfile.ZipFile:
         head = file.read(8)
     for mark, kind in ((b"Rar!", "RAR"), (b"7z\xbc\xaf", "7z"), (b"\x1f\x8b", "gzip")):
         if head.startswith(mark):
-            raise DatasetError(f"{archive.name} is a {kind} archive. Unpack it and make a zip, or import the unpacked folder.")
+            raise DatasetError(
+                f"{archive.name} is a {kind} archive. Unpack it and make a zip, or import the unpacked folder."
+            )
     if _directory_bytes(archive.path) > MAX_DIRECTORY_BYTES:
         raise DatasetError(f"{archive.name} lists far too many files. Split it, or import an unpacked folder.")
     try:
         return zipfile.ZipFile(archive.path)
-    except Exception as error:  # BadZipFile, struct.error, UnicodeDecodeError, RecursionError and what else a hostile table brings up
-        raise DatasetError(f"{archive.name} is damaged or incomplete and cannot be opened as a zip. Download or make it again.") from error
+    except (
+        Exception
+    ) as error:  # BadZipFile, struct.error, UnicodeDecodeError, RecursionError and what else a hostile table brings up
+        raise DatasetError(
+            f"{archive.name} is damaged or incomplete and cannot be opened as a zip. Download or make it again."
+        ) from error
 
 
 def _directory_bytes(path: Path) -> int:
-    """The size of the table of contents as the archive states it, before Python builds an object for every line of it."""
+    """The size of the table of contents as the archive states it, before Python builds an object for every line of
+    it."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         file.seek(max(0, size - 66_000))
@@ -136,17 +144,24 @@ def _raw_name(info: zipfile.ZipInfo) -> bytes:
 
 
 def _unicode_path(info: zipfile.ZipInfo) -> str | None:
-    """The UTF-8 name in the extra field that Info-ZIP and some Korean archivers add; used when it belongs to this name."""
+    """The UTF-8 name in the extra field that Info-ZIP and some Korean archivers add; used when it belongs to this
+    name."""
     extra = info.extra
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         body, extra = extra[4 : 4 + length], extra[4 + length :]
-        if kind == _UNICODE_PATH and len(body) > 5 and struct.unpack_from("<I", body, 1)[0] == zlib.crc32(_raw_name(info)):
+        if (
+            kind == _UNICODE_PATH
+            and len(body) > 5
+            and struct.unpack_from("<I", body, 1)[0] == zlib.crc32(_raw_name(info))
+        ):
             return body[5:].decode("utf-8", "replace")
     return None
 
 
-def _check_whole(opened: zipfile.ZipFile, archive: StagedFile, infos: Sequence[zipfile.ZipInfo], limits: Limits) -> None:
+def _check_whole(
+    opened: zipfile.ZipFile, archive: StagedFile, infos: Sequence[zipfile.ZipInfo], limits: Limits
+) -> None:
     size = archive.path.stat().st_size
     total = sum(info.file_size for info in infos)
     if len(infos) > limits.files:
@@ -154,18 +169,30 @@ def _check_whole(opened: zipfile.ZipFile, archive: StagedFile, infos: Sequence[z
     if infos and all(info.flag_bits & _ENCRYPTED_FLAG for info in infos):
         raise DatasetError(f"{archive.name} is protected by a password. Make a zip without one.")
     if total > limits.total_bytes:
-        raise DatasetError(f"{archive.name} would unpack to {total >> 20} MB; the limit is {limits.total_bytes >> 20} MB. Split it.")
+        raise DatasetError(
+            f"{archive.name} would unpack to {total >> 20} MB; the limit is {limits.total_bytes >> 20} MB. Split it."
+        )
     if total > SUSPICIOUS_BYTES and total > limits.ratio * size:
-        raise DatasetError(f"{archive.name} would unpack to {total // max(1, size)} times its size. No archive of photographs does that.")
-    ranges = sorted((info.header_offset, info.header_offset + 30 + len(_raw_name(info)) + info.compress_size) for info in infos)
+        raise DatasetError(
+            f"{archive.name} would unpack to {total // max(1, size)} times its size. No archive of photographs does "
+            f"that."
+        )
+    ranges = sorted(
+        (info.header_offset, info.header_offset + 30 + len(_raw_name(info)) + info.compress_size) for info in infos
+    )
     if any(end > start for (_, end), (start, _) in pairwise(ranges)) or (ranges and ranges[-1][1] > opened.start_dir):
-        raise DatasetError(f"{archive.name} contains files that overlap, as a decompression bomb does. Make the zip again.")
+        raise DatasetError(
+            f"{archive.name} contains files that overlap, as a decompression bomb does. Make the zip again."
+        )
 
 
 def _check_space(into: Path, needed: int) -> None:
     free = shutil.disk_usage(into).free
     if needed * 1.05 > free:
-        raise DatasetError(f"The disk of the workspace is full: {free >> 20} MB free, {needed >> 20} MB needed. Make room and try again.")
+        raise DatasetError(
+            f"The disk of the workspace is full: {free >> 20} MB free, {needed >> 20} MB needed. Make room and try "
+            f"again."
+        )
 
 
 def _refusal(info: zipfile.ZipInfo, name: str | None, limits: Limits) -> str | None:
@@ -184,7 +211,8 @@ def _refusal(info: zipfile.ZipInfo, name: str | None, limits: Limits) -> str | N
 
 
 def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> str | None:
-    """Write one member in chunks; the reason when it is damaged. zipfile stops at the stated size and checks the sum."""
+    """Write one member in chunks; the reason when it is damaged. zipfile stops at the stated size and checks the
+    sum."""
     try:
         source = opened.open(info)
     except Exception:

@@ -1,8 +1,9 @@
 """Bootstrap over images and seeds: what the accuracies might have been on other images with other seeds.
 
-Images are drawn once for all strategies, so that differences stay paired; seeds are drawn within each strategy. A resample is
-a row of multinomial weights, so that all of them are one matrix product. Not here: tests (paired); the verdict uses this only to say
-how firm a choice was, because with few seeds its intervals are too narrow (docs/verdict.md has the figures).
+Images are drawn once for all strategies, so that differences stay paired; seeds are drawn within each strategy. A
+resample is a row of multinomial weights, so that all of them are one matrix product. Not here: tests (paired); the
+verdict uses this only to say how firm a choice was, because with few seeds its intervals are too narrow
+(docs/verdict.md has the figures).
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,8 @@ def chosen_shares(entrants: Sequence[Correct], resamples: int = 2000, seed: int 
 def _kinds(correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(the different columns of [runs, images] as float [runs, kinds], how many images are of each kind).
 
-    Images that the same runs get right are interchangeable; of thousands of images there are a few dozen kinds, so drawing kinds is quick.
+    Images that the same runs get right are interchangeable; of thousands of images there are a few dozen kinds, so
+    drawing kinds is quick.
     """
     packed = np.packbits(correct, axis=0).T
     _, first, counts = np.unique(packed, axis=0, return_index=True, return_counts=True)

@@ -1,6 +1,7 @@
 """Calibration: whether a confidence of 80 % is right 80 % of the time, and what so few images can say about it.
 
-`probabilities` are [images, classes] with rows that sum to one, `targets` [images] class indices. Not here: accuracy (metrics).
+`probabilities` are [images, classes] with rows that sum to one, `targets` [images] class indices. Not here: accuracy
+(metrics).
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ _NUMBERS_AT_ONCE = 1 << 19
 
 @dataclass(frozen=True, kw_only=True)
 class ReliabilityBin:
-    """Images of similar confidence: their mean confidence, their accuracy with its 95 % Wilson interval, and where they lie."""
+    """Images of similar confidence: their mean confidence, their accuracy with its 95 % Wilson interval, and where they
+    lie."""
 
     lowest: float
     highest: float
@@ -34,7 +36,8 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationError:
-    """The expected calibration error (a share) and the band in which 95 % of perfectly calibrated models would lie on so many images.
+    """The expected calibration error (a share) and the band in which 95 % of perfectly calibrated models would lie on
+    so many images.
 
     `expected` is what such a model shows on average. `miscalibrated` says that the error is above the band.
     """
@@ -47,7 +50,8 @@ class CalibrationError:
 
 
 def reliability(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
-    """The reliability diagram: bins of (nearly) as many images each, ordered by confidence; at most one bin an image."""
+    """The reliability diagram: bins of (nearly) as many images each, ordered by confidence; at most one bin an
+    image."""
     confidence, correct = _confidence(probabilities, targets)
     order = np.argsort(confidence, kind="stable")
     result = []
@@ -70,7 +74,8 @@ def reliability(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS
 def expected_calibration_error(
     probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS, *, draws: int = 2000, seed: int = 0
 ) -> CalibrationError:
-    """Mean distance of confidence and accuracy over bins of equal mass, with its null band; the same for the same `seed`.
+    """Mean distance of confidence and accuracy over bins of equal mass, with its null band; the same for the same
+    `seed`.
 
     The band comes from answers drawn from the model's own confidences: what it would show if they were exactly right.
     """
@@ -80,11 +85,14 @@ def expected_calibration_error(
     error = float(_binned_error(confidence, correct[None, :], bins)[0])
     null = _null_errors(confidence, bins, draws, np.random.default_rng(seed))
     low, high = np.quantile(null, [0.025, 0.975])
-    return CalibrationError(error=error, expected=float(null.mean()), low=float(low), high=float(high), miscalibrated=error > float(high))
+    return CalibrationError(
+        error=error, expected=float(null.mean()), low=float(low), high=float(high), miscalibrated=error > float(high)
+    )
 
 
 def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """The temperature that minimises the log loss (Guo et al. 2017); fit it on validation images. Above 1: the model was too sure.
+    """The temperature that minimises the log loss (Guo et al. 2017); fit it on validation images. Above 1: the model
+    was too sure.
 
     Lies within 0.02 and 50; a model that is right everywhere would ask for zero.
     """
@@ -99,10 +107,13 @@ def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 
 def _null_errors(confidence: np.ndarray, bins: int, draws: int, source: np.random.Generator) -> np.ndarray:
-    """Errors [draws] of answers drawn from the confidences; a few draws at a time, so that memory does not grow with their number."""
+    """Errors [draws] of answers drawn from the confidences; a few draws at a time, so that memory does not grow with
+    their number."""
     at_once = max(1, _NUMBERS_AT_ONCE // len(confidence))
     parts = [min(at_once, draws - done) for done in range(0, draws, at_once)]
-    return np.concatenate([_binned_error(confidence, source.random((part, len(confidence))) < confidence, bins) for part in parts])
+    return np.concatenate(
+        [_binned_error(confidence, source.random((part, len(confidence))) < confidence, bins) for part in parts]
+    )
 
 
 def _binned_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np.ndarray:
@@ -122,11 +133,14 @@ def _checked(probabilities: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray
     probabilities, targets = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
     if probabilities.ndim != 2 or not len(probabilities) or targets.shape != probabilities.shape[:1]:
         raise RunError(
-            f"Calibration needs probabilities [images, classes] and one target an image, not {probabilities.shape} and {targets.shape}."
+            f"Calibration needs probabilities [images, classes] and one target an image, not {probabilities.shape} "
+            f"and {targets.shape}."
         )
     sums = probabilities.sum(axis=1, keepdims=True)
     if not np.isfinite(probabilities).all() or (probabilities < 0).any() or (np.abs(sums - 1) > 0.02).any():
-        raise RunError("Calibration needs probabilities that are finite, not negative and sum to one; leave out unreadable images.")
+        raise RunError(
+            "Calibration needs probabilities that are finite, not negative and sum to one; leave out unreadable images."
+        )
     return probabilities / sums, targets.astype(np.int64)
 
 

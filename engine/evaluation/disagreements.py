@@ -1,7 +1,8 @@
-"""Flips: the images on which strategies disagree, what several seeds of one say together, and which classes gain or lose.
+"""Flips: the images on which strategies disagree, what several seeds of one say together, and which classes gain or
+lose.
 
-Guesses and labels are class indices, [seeds, images] and [images], the same images for all. Not here: whether the difference is
-more than chance (verdict).
+Guesses and labels are class indices, [seeds, images] and [images], the same images for all. Not here: whether the
+difference is more than chance (verdict).
 """
 
 from collections.abc import Sequence
@@ -30,14 +31,20 @@ class Votes:
 
 
 def vote(guesses: np.ndarray, confidences: np.ndarray, labels: np.ndarray) -> Votes:
-    """The majority of `guesses` [seeds, images] with their `confidences` of the same shape; RunError where shapes do not fit."""
+    """The majority of `guesses` [seeds, images] with their `confidences` of the same shape; RunError where shapes do
+    not fit."""
     guesses, confidences, labels = np.asarray(guesses), np.asarray(confidences, dtype=np.float64), np.asarray(labels)
     if guesses.ndim != 2 or not len(guesses) or confidences.shape != guesses.shape or labels.shape != guesses.shape[1:]:
-        raise RunError(f"Votes need guesses [seeds, images] and labels [images], not {list(guesses.shape)} and {list(labels.shape)}.")
-    # [speaker, seed, image]: whether the two say the same; so the weight of what a seed says needs no table of all classes
+        raise RunError(
+            f"Votes need guesses [seeds, images] and labels [images], not {list(guesses.shape)} and "
+            f"{list(labels.shape)}."
+        )
+    # [speaker, seed, image]: whether the two say the same; so the weight of what a seed says needs no table of all
+    # classes
     same = guesses[:, None, :] == guesses[None, :, :]
     agree, surety = same.sum(axis=1), (same * confidences[None]).sum(axis=1)
-    # Sureties of one class are summed in one order, so seeds that say the same tie exactly and the first of them speaks.
+    # Sureties of one class are summed in one order, so seeds that say the same tie exactly and the first of them
+    # speaks.
     most = agree == agree.max(axis=0)
     speaker = np.where(most, surety, -1.0).argmax(axis=0)
     images = np.arange(guesses.shape[1])
@@ -53,13 +60,15 @@ def vote(guesses: np.ndarray, confidences: np.ndarray, labels: np.ndarray) -> Vo
 
 
 def flips(right: Sequence[np.ndarray]) -> np.ndarray:
-    """Int [k, k]: images that the row gets right and the column wrong, from bool [images] of each of the k strategies."""
+    """Int [k, k]: images that the row gets right and the column wrong, from bool [images] of each of the k
+    strategies."""
     table = np.asarray(right, dtype=np.int64)
     return np.asarray(table @ (1 - table).T)
 
 
 def recall(guesses: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Float [classes]: the share of each class's images that are found, over all seeds; NaN for a class without images."""
+    """Float [classes]: the share of each class's images that are found, over all seeds; NaN for a class without
+    images."""
     counts = confusion(guesses, labels, classes)
     images = counts.sum(axis=1)
     return np.asarray(np.where(images > 0, counts.diagonal() / np.maximum(images, 1), np.nan))

@@ -1,7 +1,9 @@
-"""Explain: which parts of an image speak for a class, by Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391), as numbers.
+"""Explain: which parts of an image speak for a class, by Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391), as
+numbers.
 
-The map is taken where the forward pass last knows positions. The same map behind a random head is the check whether it shows
-what was learnt (Adebayo et al. 2018, arXiv:1810.03292). Not here: pictures (overlay), and where they are kept (runs).
+The map is taken where the forward pass last knows positions. The same map behind a random head is the check whether it
+shows what was learnt (Adebayo et al. 2018, arXiv:1810.03292). Not here: pictures (overlay), and where they are kept
+(runs).
 """
 
 import copy
@@ -21,12 +23,14 @@ from engine.models.trace import trace
 Layout = Literal["channels_first", "channels_last", "tokens", "class_token"]
 
 _AT_ONCE = 8
-"""So many values are asked for their gradient at a time, from the head back: mostly the last will do, in ViT the seventh from the end."""
+"""So many values are asked for their gradient at a time, from the head back: mostly the last will do, in ViT the
+seventh from the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """The last value of a forward pass in which neighbours in the image are neighbours, and on which the answer depends."""
+    """The last value of a forward pass in which neighbours in the image are neighbours, and on which the answer
+    depends."""
 
     chain: Chain
     graph: fx.Graph
@@ -40,7 +44,8 @@ class Site:
 
 
 def find_site(chain: Chain, image: Tensor) -> Site:
-    """Where to look, found by running `chain` on one square `image` [1, 3, S, S]. BackboneError when there is no such place.
+    """Where to look, found by running `chain` on one square `image` [1, 3, S, S]. BackboneError when there is no such
+    place.
 
     In ViT the answer hangs on the class token alone, so behind the last attention the other tokens are dead ends: those
     are passed over, because no gradient comes back to them.
@@ -51,7 +56,9 @@ def find_site(chain: Chain, image: Tensor) -> Site:
     values = _Recorded(chain.model, graph).follow(image)
     head = next(node for node in graph.nodes if node.target == chain.head)
     features = values[head.all_input_nodes[0]]
-    noise = torch.randn(features.shape, generator=torch.Generator().manual_seed(0)).to(features)  # ViT's features sum to a constant
+    noise = torch.randn(features.shape, generator=torch.Generator().manual_seed(0)).to(
+        features
+    )  # ViT's features sum to a constant
     candidates = _candidates(graph, head, values)
     for first in range(0, len(candidates), _AT_ONCE):
         some = candidates[first : first + _AT_ONCE]
@@ -67,9 +74,11 @@ def find_site(chain: Chain, image: Tensor) -> Site:
 
 
 def heat_maps(site: Site, images: Tensor, target: int, *, head: nn.Module | None = None) -> np.ndarray:
-    """float32 [N, S, S] in 0..1 for normalised images [N, 3, S, S]: how much each place speaks for the class with number `target`.
+    """float32 [N, S, S] in 0..1 for normalised images [N, 3, S, S]: how much each place speaks for the class with
+    number `target`.
 
-    The strongest place of each image is 1; all is 0 where nothing speaks for the class. `head` takes the place of the model's own.
+    The strongest place of each image is 1; all is 0 where nothing speaks for the class. `head` takes the place of the
+    model's own.
     """
     from captum.attr import LayerGradCam  # here, because it loads matplotlib, which no other job needs
 
@@ -81,7 +90,8 @@ def heat_maps(site: Site, images: Tensor, target: int, *, head: nn.Module | None
 
 
 def random_maps(site: Site, images: Tensor, target: int, *, seed: int) -> np.ndarray:
-    """As `heat_maps`, behind a head that has learnt nothing. Where such a head says nothing, its negative, just as random, speaks."""
+    """As `heat_maps`, behind a head that has learnt nothing. Where such a head says nothing, its negative, just as
+    random, speaks."""
     head = _random_head(site.chain.model.get_submodule(site.chain.head), seed)
     maps = heat_maps(site, images, target, head=head)
     if (silent := ~maps.any(axis=(1, 2))).any():
@@ -184,9 +194,14 @@ def _ungrid(grid: Tensor, value: Tensor, layout: Layout) -> Tensor:
 
 
 def _random_head(head: nn.Module, seed: int) -> nn.Module:
-    """A layer like `head` with normal weights and no bias; their scale does not matter, because maps are scaled to 1."""
+    """A layer like `head` with normal weights and no bias; their scale does not matter, because maps are scaled to
+    1."""
     made, generator = copy.deepcopy(head), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) if parameter.ndim > 1 else torch.zeros(parameter.shape))
+            parameter.copy_(
+                torch.randn(parameter.shape, generator=generator)
+                if parameter.ndim > 1
+                else torch.zeros(parameter.shape)
+            )
     return made

@@ -1,7 +1,8 @@
-"""Suspects: images whose label looks wrong, from the out-of-fold answers of a small classifier on features (confident learning).
+"""Suspects: images whose label looks wrong, from the out-of-fold answers of a small classifier on features (confident
+learning).
 
-The counting of Northcutt et al. (2021): a class is believed of an image from the mean confidence that its own images get.
-Not here: features, and what to do about a suspect; that is for people.
+The counting of Northcutt et al. (2021): a class is believed of an image from the mean confidence that its own images
+get. Not here: features, and what to do about a suspect; that is for people.
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,14 @@ LEAST = 20
 """Images in every class; with fewer a class is not known well enough to doubt its labels."""
 FOLDS = 5
 _SURE = 0.8
-"""No class needs more than this to be believed: where all are sure, half of the images lie below the mean of their class."""
+"""No class needs more than this to be believed: where all are sure, half of the images lie below the mean of their
+class."""
 _LIKELY = 0.5
 """Every class needs as much: what is less likely than not is no reason to doubt a label."""
 _MOST = 0.2
 _STRENGTH = 0.1
-"""Inverse of the regularisation, for features of unit variance on average. All are scaled by one number: giving each principal component
-a variance of its own would make much of directions that say little."""
+"""Inverse of the regularisation, for features of unit variance on average. All are scaled by one number: giving each
+principal component a variance of its own would make much of directions that say little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,10 @@ def too_few(labels: np.ndarray, classes: Sequence[str]) -> str:
     if not small:
         return ""
     named = ", ".join(small[:4]) + (" and others" if len(small) > 4 else "")
-    return f"Labels are checked when every class has at least {LEAST} images; too few have {named}. Add images of these classes."
+    return (
+        f"Labels are checked when every class has at least {LEAST} images; too few have {named}. Add images of "
+        f"these classes."
+    )
 
 
 def too_many(found: int, images: int) -> str:
@@ -54,13 +59,15 @@ def too_many(found: int, images: int) -> str:
     if found <= _MOST * images:
         return ""
     return (
-        f"This model's features suggest another class for {found:,} of {images:,} images: that says more of the features than of the "
+        f"This model's features suggest another class for {found:,} of {images:,} images: that says more of the "
+        f"features than of the "
         "labels. Choose a run whose model tells the classes apart better."
     )
 
 
 def out_of_fold(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Probabilities [images, classes] of a logistic regression that has not seen the image; features [images, d], labels 0 to classes - 1.
+    """Probabilities [images, classes] of a logistic regression that has not seen the image; features [images, d],
+    labels 0 to classes - 1.
 
     The same for the same input. Every class needs at least as many images as there are folds.
     """
@@ -73,7 +80,8 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def suspects(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Suspect, ...]:
-    """Images that are confidently another class, the widest margin first; `probabilities` [images, classes] must be out of sample."""
+    """Images that are confidently another class, the widest margin first; `probabilities` [images, classes] must be out
+    of sample."""
     rows = np.arange(len(labels))
     given = probabilities[rows, labels]
     usual = np.clip([given[labels == label].mean() for label in range(probabilities.shape[1])], _LIKELY, _SURE)
@@ -81,7 +89,12 @@ def suspects(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Suspect, ..
     best = believed.argmax(axis=1)
     doubtful = rows[(best != labels) & (believed[rows, best] > given)]
     found = [
-        Suspect(place=int(row), suggested=int(best[row]), confidence=float(probabilities[row, best[row]]), given=float(given[row]))
+        Suspect(
+            place=int(row),
+            suggested=int(best[row]),
+            confidence=float(probabilities[row, best[row]]),
+            given=float(given[row]),
+        )
         for row in doubtful
     ]
     return tuple(sorted(found, key=lambda one: (-one.margin, one.place)))

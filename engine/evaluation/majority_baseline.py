@@ -16,7 +16,8 @@ class Guess:
 
 
 def guess(images: Mapping[str, int]) -> Guess | None:
-    """From the number of images of every class; None where there are none. Of equally frequent classes the first by name."""
+    """From the number of images of every class; None where there are none. Of equally frequent classes the first by
+    name."""
     total = sum(images.values())
     if not total:
         return None
@@ -32,8 +33,8 @@ def baseline(found: Guess) -> str:
 def doubt(found: Guess, chosen: str, reach: tuple[float, float], optimism: float | None) -> str:
     """Why `chosen` may have learned nothing; "" when it is shown to do better than guessing.
 
-    Its 95 % interval `reach` has to lie above the share of the most frequent class, once what choosing can have flattered it by,
-    `optimism` in points, is taken off.
+    Its 95 % interval `reach` has to lie above the share of the most frequent class, once what choosing can have
+    flattered it by, `optimism` in points, is taken off.
     """
     low, high = reach
     if low - (optimism or 0.0) / 100 > found.share:

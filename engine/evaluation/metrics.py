@@ -21,7 +21,8 @@ ClassReport = TypedDict(
 
 
 class SplitReport(TypedDict):
-    """One split. Macro averages are over the classes that have images in it; accuracy_low and _high bound 95 % (Wilson)."""
+    """One split. Macro averages are over the classes that have images in it; accuracy_low and _high bound 95 %
+    (Wilson)."""
 
     images: int
     accuracy: float
@@ -49,7 +50,9 @@ def report(table: pd.DataFrame, classes: Sequence[str]) -> Report:
     """Scores of every split; rows without a label, without a split or with an error do not count."""
     known = table[(table["label"] != "") & (table["split"] != "") & (table["error"] == "")]
     with config_context(skip_parameter_validation=True, assume_finite=True):  # half of the time of a short report
-        return {"splits": {str(split): _split_report(rows, classes) for split, rows in known.groupby("split", sort=False)}}
+        return {
+            "splits": {str(split): _split_report(rows, classes) for split, rows in known.groupby("split", sort=False)}
+        }
 
 
 def accuracy_interval(correct: int, images: int) -> tuple[float, float]:
@@ -86,7 +89,8 @@ def _split_report(rows: pd.DataFrame, classes: Sequence[str]) -> SplitReport:
 
 
 def _log_loss(rows: pd.DataFrame, truth: np.ndarray, classes: Sequence[str]) -> float:
-    """Mean negative log-probability of the true class, in nats; probabilities of half precision are made to sum to one first."""
+    """Mean negative log-probability of the true class, in nats; probabilities of half precision are made to sum to one
+    first."""
     probabilities = rows[[PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     return float(log_loss(truth, probabilities, labels=range(len(classes))))

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-# Eleven even steps of cividis, which reads alike with and without colour vision deficiency (Nuñez, Anderton and Renslow 2018,
+# Eleven even steps of cividis, which reads alike with and without colour vision deficiency (Nuñez, Anderton and Renslow
+# 2018,
 # doi:10.1371/journal.pone.0199239): from dark blue to yellow, each lighter than the one before.
 COLOURS = np.array(
     (
@@ -32,7 +33,8 @@ _COLD, _HOT = 0.35, 0.75
 
 
 def overlay(picture: npt.NDArray[np.uint8], heat: np.ndarray) -> npt.NDArray[np.uint8]:
-    """uint8 [H, W, 3]: `picture` [H, W, 3] in grey, so that its own colours say nothing, under the colours of `heat` [H, W] in 0..1."""
+    """uint8 [H, W, 3]: `picture` [H, W, 3] in grey, so that its own colours say nothing, under the colours of `heat`
+    [H, W] in 0..1."""
     heat = np.clip(heat, 0.0, 1.0).astype(np.float64)
     steps = np.linspace(0.0, 1.0, len(COLOURS))
     colours = np.stack([np.interp(heat, steps, COLOURS[:, channel]) for channel in range(3)], axis=-1)

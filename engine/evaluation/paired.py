@@ -1,8 +1,8 @@
 """Paired differences: two strategies on the same images, how far apart they are and how sure that is.
 
-Correctness is a bool array [seeds, images]; the images are the same ones for both strategies, the seeds are each one's own.
-Where nobody ran twice: McNemar's mid-p. Otherwise: a t statistic over images and seeds (see `difference`). Not here: several rivals
-at once and the words for it (verdict), how many images it takes (power), resampling (bootstrap).
+Correctness is a bool array [seeds, images]; the images are the same ones for both strategies, the seeds are each one's
+own. Where nobody ran twice: McNemar's mid-p. Otherwise: a t statistic over images and seeds (see `difference`). Not
+here: several rivals at once and the words for it (verdict), how many images it takes (power), resampling (bootstrap).
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ Correct = np.ndarray
 class Difference:
     """Accuracy of the first minus that of the second, both as shares, and what it takes to judge it.
 
-    `image_variance` and `seed_variance` are of the mean difference; `seed_variance` is None where no strategy ran twice:
-    then only these trained models are compared, and `discordant` counts (only first right, only second right).
+    `image_variance` and `seed_variance` are of the mean difference; `seed_variance` is None where no strategy ran
+    twice: then only these trained models are compared, and `discordant` counts (only first right, only second right).
     """
 
     value: float
@@ -40,8 +40,8 @@ class Difference:
 class SeedLuck:
     """Variance of one run's accuracy from seed to seed.
 
-    `whole` is as observed; `alone` is without the disagreement on single images, which the variance over images counts already;
-    it can come out below zero. `freedom` is how many seeds beyond the first it rests on.
+    `whole` is as observed; `alone` is without the disagreement on single images, which the variance over images counts
+    already; it can come out below zero. `freedom` is how many seeds beyond the first it rests on.
     """
 
     alone: float
@@ -50,10 +50,13 @@ class SeedLuck:
 
 
 def checked(correct: np.ndarray, name: str) -> Correct:
-    """`correct` as bool [seeds, images]; RunError where it has another shape, nothing in it, or is not true or false."""
+    """`correct` as bool [seeds, images]; RunError where it has another shape, nothing in it, or is not true or
+    false."""
     array = np.asarray(correct)
     if array.ndim != 2 or 0 in array.shape:
-        raise RunError(f"{name}: correctness needs the shape [seeds, images] with at least one of each, not {list(array.shape)}.")
+        raise RunError(
+            f"{name}: correctness needs the shape [seeds, images] with at least one of each, not {list(array.shape)}."
+        )
     if array.dtype != np.bool_ and not np.isin(array, (0, 1)).all():
         raise RunError(f"{name}: correctness is true or false for every image; leave out images without a label.")
     return array.astype(np.bool_)
@@ -80,11 +83,13 @@ def seed_luck(entrants: Sequence[Correct]) -> SeedLuck | None:
 
 
 def difference(first: Correct, second: Correct, luck: SeedLuck | None = None) -> Difference:
-    """The paired difference of two strategies on the same images; `luck` is `seed_luck` of all that are compared (default: of the two).
+    """The paired difference of two strategies on the same images; `luck` is `seed_luck` of all that are compared
+    (default: of the two).
 
-    Images: the variance of each image's mean difference, with one image added that only the first gets right and one that only
-    the second does (Bonett and Price 2012), so that few disagreements do not pass for certainty. Seeds: each strategy's own
-    variance, but never less than `luck`, because two or three seeds often look alike by chance. Degrees of freedom by Satterthwaite.
+    Images: the variance of each image's mean difference, with one image added that only the first gets right and one
+    that only the second does (Bonett and Price 2012), so that few disagreements do not pass for certainty. Seeds: each
+    strategy's own variance, but never less than `luck`, because two or three seeds often look alike by chance. Degrees
+    of freedom by Satterthwaite.
     """
     if first.shape[1] != second.shape[1]:
         raise RunError(f"Paired comparison needs the same images: {first.shape[1]} and {second.shape[1]} do not match.")
@@ -143,7 +148,8 @@ def holm(p_values: np.ndarray, multiplicities: np.ndarray | None = None) -> np.n
 
 
 def _own_luck(correct: Correct) -> SeedLuck | None:
-    """Two-way layout, seeds by images: what of the variance between seeds their disagreement on single images does not explain."""
+    """Two-way layout, seeds by images: what of the variance between seeds their disagreement on single images does not
+    explain."""
     seeds, images = correct.shape
     if seeds < 2:
         return None
@@ -154,7 +160,8 @@ def _own_luck(correct: Correct) -> SeedLuck | None:
 
 
 def _seeds(first: Correct, second: Correct, luck: SeedLuck | None, image_variance: float) -> tuple[float | None, float]:
-    """(variance of the mean difference that seeds cause, degrees of freedom of the whole); None where nobody ran twice."""
+    """(variance of the mean difference that seeds cause, degrees of freedom of the whole); None where nobody ran
+    twice."""
     images = first.shape[1] + 2
     if luck is None:
         return None, float(images - 1)
@@ -170,7 +177,8 @@ def _seeds(first: Correct, second: Correct, luck: SeedLuck | None, image_varianc
 
 
 def _mid_p_interval(first_only: int, second_only: int, images: int, tail: float) -> tuple[float, float]:
-    """The difference for the shares of "first only" among the discordant that a mid-p test at `tail` on each side keeps."""
+    """The difference for the shares of "first only" among the discordant that a mid-p test at `tail` on each side
+    keeps."""
     total = first_only + second_only
     if not total:
         return 0.0, 0.0

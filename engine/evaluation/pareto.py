@@ -13,7 +13,8 @@ from engine.evaluation.verdict import ERROR, Verdict
 
 
 def shown_better(judged: Sequence[Correct]) -> np.ndarray:
-    """Bool [k, k]: row shown to be more accurate than column, Holm over all pairs. `judged` are bool [seeds, images]."""
+    """Bool [k, k]: row shown to be more accurate than column, Holm over all pairs. `judged` are bool [seeds,
+    images]."""
     better = np.zeros((len(judged), len(judged)), dtype=np.bool_)
     pairs = list(combinations(range(len(judged)), 2))
     luck = seed_luck(judged)
@@ -36,7 +37,8 @@ def with_verdict(better: np.ndarray, names: Sequence[str], verdict: Verdict) -> 
 
 
 def pareto_front(costs: Sequence[float], better: np.ndarray) -> np.ndarray:
-    """Bool [k]: not dominated. Dominated is what costs at least as much as another that is shown to be more accurate."""
+    """Bool [k]: not dominated. Dominated is what costs at least as much as another that is shown to be more
+    accurate."""
     price = np.asarray(costs, dtype=np.float64)
     dominated = (better & (price[:, None] <= price[None, :])).any(axis=0)
     return np.asarray(~dominated)

@@ -1,4 +1,5 @@
-"""Power: what so many images can show, and how many it takes to show so much. Planning only; nothing here judges a result.
+"""Power: what so many images can show, and how many it takes to show so much. Planning only; nothing here judges a
+result.
 
 `discordance` is the share of images that exactly one of the two models gets right. Not here: the test itself (paired).
 """
@@ -13,9 +14,12 @@ TARGET_POWER = 0.8
 
 
 def mcnemar_power(difference: float, discordance: float, images: int, alpha: float = 0.05) -> float:
-    """How often McNemar's mid-p test at `alpha` shows a true `difference` on so many images, summed over all outcomes."""
+    """How often McNemar's mid-p test at `alpha` shows a true `difference` on so many images, summed over all
+    outcomes."""
     if not 0 <= difference <= discordance <= 1:
-        raise ValueError(f"the difference {difference} lies between 0 and the discordance {discordance}, which is at most 1")
+        raise ValueError(
+            f"the difference {difference} lies between 0 and the discordance {discordance}, which is at most 1"
+        )
     if discordance == 0:
         return 0.0
     middle, reach = images * discordance, 8 * math.sqrt(images * discordance) + 8
@@ -23,14 +27,22 @@ def mcnemar_power(difference: float, discordance: float, images: int, alpha: flo
     chance = np.exp(_log_binomial(total, images, discordance))
     critical, share = _critical(total, alpha), (1 + difference / discordance) / 2
     few, many = critical, total - critical
-    rejected = np.where(critical < 0, 0.0, bdtr(np.maximum(few, 0), total, share) + bdtrc(np.maximum(many - 1, 0), total, share))
+    rejected = np.where(
+        critical < 0, 0.0, bdtr(np.maximum(few, 0), total, share) + bdtrc(np.maximum(many - 1, 0), total, share)
+    )
     return float((chance * np.where(many <= 0, 0.0, rejected)).sum())
 
 
 def images_needed(
-    difference: float, image_variance: float, seed_variance: float = 0.0, *, freedom: float = math.inf, alpha: float = 0.05
+    difference: float,
+    image_variance: float,
+    seed_variance: float = 0.0,
+    *,
+    freedom: float = math.inf,
+    alpha: float = 0.05,
 ) -> int | None:
-    """How many images show a true `difference` at `alpha` with TARGET_POWER; None where the seeds alone hide it from any number.
+    """How many images show a true `difference` at `alpha` with TARGET_POWER; None where the seeds alone hide it from
+    any number.
 
     `image_variance` is of one image's difference (for one seed: discordance - difference²), `seed_variance` of the mean
     difference, with its degrees of `freedom`. Normal approximation.

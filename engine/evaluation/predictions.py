@@ -19,9 +19,14 @@ _TRUTH = {"True": True, "False": False, "": None}
 
 
 def build(
-    names: Sequence[str], splits: Sequence[str], labels: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]
+    names: Sequence[str],
+    splits: Sequence[str],
+    labels: Sequence[str],
+    probabilities: np.ndarray,
+    classes: Sequence[str],
 ) -> pd.DataFrame:
-    """The table for probabilities [N, C]; a label is a class name, or "" when nobody knows. See `numbered` for the column image."""
+    """The table for probabilities [N, C]; a label is a class name, or "" when nobody knows. See `numbered` for the
+    column image."""
     probabilities = np.asarray(probabilities, dtype=np.float64).reshape(len(names), len(classes))
     best = probabilities.argmax(axis=1) if len(names) else np.zeros(0, dtype=np.int64)
     predicted = [classes[index] for index in best]
@@ -32,7 +37,9 @@ def build(
         "label": _text(labels),
         "predict": _text(predicted),
         "confidence": probabilities[np.arange(len(names)), best],
-        "correct": _objects([None if label == "" else label == guess for label, guess in zip(labels, predicted, strict=True)]),
+        "correct": _objects(
+            [None if label == "" else label == guess for label, guess in zip(labels, predicted, strict=True)]
+        ),
         "error": _text([""] * len(names)),
     }
     return pd.DataFrame(columns | {PREFIX + name: probabilities[:, index] for index, name in enumerate(classes)})
@@ -78,7 +85,9 @@ def read(path: Path) -> pd.DataFrame:
         na_values={column: [""] for column in numbers},
     )
     text = {column: _text(list(table[column])) for column in _TEXT}
-    return table.assign(correct=_objects([_TRUTH[word] for word in table["correct"]]), **text)[[*_COLUMNS, *header[len(_COLUMNS) :]]]
+    return table.assign(correct=_objects([_TRUTH[word] for word in table["correct"]]), **text)[
+        [*_COLUMNS, *header[len(_COLUMNS) :]]
+    ]
 
 
 def _text(values: Sequence[str]) -> pd.Series:

@@ -11,10 +11,11 @@ from engine.evaluation.paired import Correct, checked
 
 
 def accuracy_interval(correct: Correct, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of the mean of bool [seeds, images], for the number of images that would be as uncertain as these are.
+    """Wilson's interval of the mean of bool [seeds, images], for the number of images that would be as uncertain as
+    these are.
 
-    One seed gives Wilson's own interval. Of several, the variance over images of their mean is added to the variance of their
-    accuracies, which is on the careful side; the effective number of images is Korn and Graubard's (1998).
+    One seed gives Wilson's own interval. Of several, the variance over images of their mean is added to the variance of
+    their accuracies, which is on the careful side; the effective number of images is Korn and Graubard's (1998).
     """
     rows = checked(correct, "This strategy")
     right, seeds = rows.mean(axis=0), len(rows)

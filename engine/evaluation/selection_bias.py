@@ -14,13 +14,15 @@ _DRAWS = 4000
 
 
 def optimism(entrants: Sequence[Correct], epochs: int = 1, seed: int = 0) -> float:
-    """What the accuracy of the best exceeds the truth by, on average, had all of them been equally good: an upper estimate, a share.
+    """What the accuracy of the best exceeds the truth by, on average, had all of them been equally good: an upper
+    estimate, a share.
 
-    Each seed of each entrant kept the best of `epochs` epochs on these images, then the best entrant was kept. Accuracies on the same
-    images share the luck of the images, which is nobody's advantage; what is left differs as much as the entrants were
-    seen to disagree (a normal with the variance of the paired differences), and the best is the largest of so many draws.
-    Where learning rates were tried, `epochs` are those of every rate.
-    Epochs of one run are taken to disagree as two seeds do, or, where nothing ran twice, as two entrants do: in truth less.
+    Each seed of each entrant kept the best of `epochs` epochs on these images, then the best entrant was kept.
+    Accuracies on the same images share the luck of the images, which is nobody's advantage; what is left differs as
+    much as the entrants were seen to disagree (a normal with the variance of the paired differences), and the best is
+    the largest of so many draws. Where learning rates were tried, `epochs` are those of every rate.
+    Epochs of one run are taken to disagree as two seeds do, or, where nothing ran twice, as two entrants do: in truth
+    less.
     """
     images = entrants[0].shape[1]
     own, seeds = _own_variance(entrants), max(len(correct) for correct in entrants)
@@ -28,13 +30,16 @@ def optimism(entrants: Sequence[Correct], epochs: int = 1, seed: int = 0) -> flo
     each_run = own if single is None else single
     lasting = max(0.0, own - each_run / seeds)
     draw = np.random.default_rng(seed)
-    runs = ndtri(draw.random((_DRAWS, len(entrants), seeds)) ** (1 / epochs)).mean(axis=2)  # the largest of `epochs` normals
+    runs = ndtri(draw.random((_DRAWS, len(entrants), seeds)) ** (1 / epochs)).mean(
+        axis=2
+    )  # the largest of `epochs` normals
     luck = np.sqrt(lasting) * draw.standard_normal((_DRAWS, len(entrants))) + np.sqrt(each_run) * runs
     return max(0.0, float(luck.max(axis=1).mean()) / np.sqrt(images))
 
 
 def _own_variance(entrants: Sequence[Correct]) -> float:
-    """Variance, for one image, of what an entrant does not share with the others: half of that of the paired differences."""
+    """Variance, for one image, of what an entrant does not share with the others: half of that of the paired
+    differences."""
     right = np.stack([correct.mean(axis=0) for correct in entrants])
     if len(right) == 1:
         return float(right.mean() * (1 - right.mean()))  # nothing to share the images with

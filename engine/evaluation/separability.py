@@ -1,4 +1,5 @@
-"""Probing: how much of the classes can be read from features by a straight line or by their neighbours, each image judged by the others.
+"""Probing: how much of the classes can be read from features by a straight line or by their neighbours, each image
+judged by the others.
 
 Plain arithmetic on arrays. It predicts and ranks nothing by itself. Not here: where features come from (runs.probing).
 """
@@ -18,7 +19,8 @@ Labels = npt.NDArray[np.int64]
 Correct = npt.NDArray[np.bool_]
 
 PENALTIES = tuple(float(10.0**power) for power in range(-4, 4))
-"""Tried for every block; in units of the mean square of a direction of the features, so that their scale does not matter."""
+"""Tried for every block; in units of the mean square of a direction of the features, so that their scale does not
+matter."""
 DIMENSIONS = 512
 NEIGHBOURS = 5
 SURE = 0.05
@@ -51,8 +53,8 @@ def score_of(correct: Correct) -> Score:
 def ridge(features: Features, labels: Labels) -> Score:
     """A ridge classifier, one class against the rest, every image judged by a fit to all others; closed form.
 
-    Leaving an image out makes its class look rarer by one, so that features which say nothing would be wrong every time; how frequent
-    the classes are is therefore taken from all images.
+    Leaving an image out makes its class look rarer by one, so that features which say nothing would be wrong every
+    time; how frequent the classes are is therefore taken from all images.
     """
     shown, targets = reduced(features), _targets(labels)
     means = targets.mean(0)
@@ -68,7 +70,8 @@ def ridge(features: Features, labels: Labels) -> Score:
 
 
 def left_out(features: Features, targets: Features, penalty: float) -> Features:
-    """[n, classes]: what ridge regression with a free intercept, fitted to all rows but one, says of that one, for every row.
+    """[n, classes]: what ridge regression with a free intercept, fitted to all rows but one, says of that one, for
+    every row.
 
     `features` [n, d], `targets` [n, classes]. The eigenvalues of one decomposition give all n fits.
     """
@@ -82,7 +85,8 @@ def left_out(features: Features, targets: Features, penalty: float) -> Features:
 
 
 def neighbours(features: Features, labels: Labels, k: int = NEIGHBOURS) -> Score:
-    """The class that most of the `k` nearest other images have, by cosine; a tie goes to the class that is nearer in sum."""
+    """The class that most of the `k` nearest other images have, by cosine; a tie goes to the class that is nearer in
+    sum."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit = features / np.maximum(lengths, 1e-12)
     alike = unit @ unit.T
@@ -100,7 +104,8 @@ def majority(labels: Labels) -> Score:
 
 
 def reduced(features: Features) -> Features:
-    """The directions in which features [n, d] vary most, at most 512 of them: [n, k], centred. What is not finite counts as 0."""
+    """The directions in which features [n, d] vary most, at most 512 of them: [n, k], centred. What is not finite
+    counts as 0."""
     centred = np.nan_to_num(features, posinf=0.0, neginf=0.0)
     centred = centred - centred.mean(0)
     left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
@@ -109,7 +114,8 @@ def reduced(features: Features) -> Features:
 
 
 def stratified(labels: Labels, most: int, *, seed: int) -> npt.NDArray[np.int64]:
-    """Places of at most `most` of `labels` in rising order, each class with its share and at least one; decided by `seed`."""
+    """Places of at most `most` of `labels` in rising order, each class with its share and at least one; decided by
+    `seed`."""
     if len(labels) <= most:
         return np.arange(len(labels))
     random = np.random.default_rng([seed, len(labels)])
@@ -122,10 +128,12 @@ def stratified(labels: Labels, most: int, *, seed: int) -> npt.NDArray[np.int64]
 
 
 def suggest(scores: Sequence[Score]) -> Suggestion:
-    """The peak of a curve over depth, the deepest one of equals because it trains least, and what is not shown to be below it.
+    """The peak of a curve over depth, the deepest one of equals because it trains least, and what is not shown to be
+    below it.
 
-    Shown is what an exact test of the images on which two blocks disagree says (McNemar), corrected step by step (Holm). The images that
-    are judged made the peak, so that any two blocks could have become the ones looked at: the factors are all pairs among those left.
+    Shown is what an exact test of the images on which two blocks disagree says (McNemar), corrected step by step
+    (Holm). The images that are judged made the peak, so that any two blocks could have become the ones looked at: the
+    factors are all pairs among those left.
     """
     peak = max(range(len(scores)), key=lambda place: (scores[place].accuracy, place))
     others = [place for place in range(len(scores)) if place != peak]

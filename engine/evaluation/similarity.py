@@ -19,7 +19,8 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """Principal components of features: coordinates float32 [images, d], the share of the variance of each, and the way there."""
+    """Principal components of features: coordinates float32 [images, d], the share of the variance of each, and the way
+    there."""
 
     coordinates: np.ndarray
     explained: tuple[float, ...]
@@ -58,7 +59,8 @@ def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def nearest(coordinates: np.ndarray, among: np.ndarray, count: int = NEAREST) -> tuple[np.ndarray, np.ndarray]:
-    """Places int32 [images, count] of the closest of the images at places `among`, the image itself left out, and their cosines.
+    """Places int32 [images, count] of the closest of the images at places `among`, the image itself left out, and their
+    cosines.
 
     Where there are fewer than `count`, places are -1.
     """
@@ -70,7 +72,9 @@ def nearest(coordinates: np.ndarray, among: np.ndarray, count: int = NEAREST) ->
         close = unit[rows] @ unit[among].T
         close[rows[:, None] == among[None, :]] = -np.inf
         best = np.sort(np.argpartition(-close, take - 1, axis=1)[:, :take], axis=1)
-        order = np.take_along_axis(best, np.argsort(-np.take_along_axis(close, best, axis=1), axis=1, kind="stable"), axis=1)
+        order = np.take_along_axis(
+            best, np.argsort(-np.take_along_axis(close, best, axis=1), axis=1, kind="stable"), axis=1
+        )
         value = np.take_along_axis(close, order, axis=1)
         there = np.isfinite(value)
         places[rows, :take] = np.where(there, among[order], -1)
@@ -83,8 +87,11 @@ def hash_of(grey: np.ndarray) -> int:
     return int(np.packbits(grey[:, 1:] > grey[:, :-1]).view(">u8")[0])
 
 
-def look_alikes(hashes: Sequence[int], splits: Sequence[str], coordinates: np.ndarray, least: float) -> tuple[Pair, ...]:
-    """Pairs of images from different splits with nearly equal hashes and a cosine of at least `least`; the closest first."""
+def look_alikes(
+    hashes: Sequence[int], splits: Sequence[str], coordinates: np.ndarray, least: float
+) -> tuple[Pair, ...]:
+    """Pairs of images from different splits with nearly equal hashes and a cosine of at least `least`; the closest
+    first."""
     bits, unit = np.array(hashes, dtype=np.uint64), _unit(coordinates)
     names = sorted(set(splits))
     part = np.array([names.index(split) for split in splits])
@@ -99,7 +106,9 @@ def look_alikes(hashes: Sequence[int], splits: Sequence[str], coordinates: np.nd
                 first, second = start + int(row), start + int(column)
                 cosine = float(unit[first] @ unit[second])
                 if cosine >= least:
-                    found.append(Pair(first=first, second=second, bits=int(differ[row, column]), cosine=min(cosine, 1.0)))
+                    found.append(
+                        Pair(first=first, second=second, bits=int(differ[row, column]), cosine=min(cosine, 1.0))
+                    )
     return tuple(sorted(found, key=lambda pair: (pair.bits, -pair.cosine, pair.first, pair.second)))
 
 

@@ -1,4 +1,5 @@
-"""Sheets: any table as a CSV that is safe and legible in a spreadsheet, and the predictions of several strategies side by side.
+"""Sheets: any table as a CSV that is safe and legible in a spreadsheet, and the predictions of several strategies side
+by side.
 
 Not here: the predictions of one run (predictions, results).
 """
@@ -14,7 +15,8 @@ from engine.evaluation.result_csv import safe_text
 
 
 def sheet(table: pd.DataFrame) -> bytes:
-    """The table as CSV in UTF-8 with a byte-order mark; text that a spreadsheet would compute stands behind an apostrophe."""
+    """The table as CSV in UTF-8 with a byte-order mark; text that a spreadsheet would compute stands behind an
+    apostrophe."""
     safe = table.map(lambda value: safe_text(value) if isinstance(value, str) else value)
     safe.columns = pd.Index([safe_text(str(column)) for column in safe.columns])
     text = safe.to_csv(index=False, float_format="%.6g", lineterminator="\r\n")
@@ -22,10 +24,12 @@ def sheet(table: pd.DataFrame) -> bytes:
 
 
 def merged(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
-    """One row an image: file_dir, label, split, and for every strategy the class of the highest mean probability over its runs.
+    """One row an image: file_dir, label, split, and for every strategy the class of the highest mean probability over
+    its runs.
 
-    `tables` are predictions tables by strategy, all of one dataset. The heading of a strategy says over how many seeds the mean
-    is; the mean itself follows as its confidence. The error of unreadable files comes last. RunError when images differ.
+    `tables` are predictions tables by strategy, all of one dataset. The heading of a strategy says over how many seeds
+    the mean is; the mean itself follows as its confidence. The error of unreadable files comes last. RunError when
+    images differ.
     """
     columns: dict[str, object] = {}
     first: pd.DataFrame | None = None
@@ -34,7 +38,8 @@ def merged(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
             first = table if first is None else first
             if list(table["image"]) != list(first["image"]) or list(table["file_dir"]) != list(first["file_dir"]):
                 raise RunError(
-                    f"{name} predicted other images than the others, so there is no row for each image. Compare runs of one dataset."
+                    f"{name} predicted other images than the others, so there is no row for each image. Compare runs "
+                    f"of one dataset."
                 )
         guesses, confidence = _mean(runs)
         how = f"mean of {len(runs)} seeds" if len(runs) > 1 else "1 seed"

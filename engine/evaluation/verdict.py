@@ -1,7 +1,8 @@
 """Verdict: what a comparison of strategies shows, what it does not, and which strategy to take.
 
-The strategy that validation chose against each of the others, on test images that chose nothing. Every statement holds together
-with all others at 95 %. Not here: two strategies alone (paired), the words (wording), cost against accuracy (cost).
+The strategy that validation chose against each of the others, on test images that chose nothing. Every statement holds
+together with all others at 95 %. Not here: two strategies alone (paired), the words (wording), cost against accuracy
+(cost).
 """
 
 from collections.abc import Sequence
@@ -44,8 +45,8 @@ class Entrant:
 class Rival:
     """The chosen strategy against this one; `outcome` is the chosen one's, numbers are points (chosen minus rival).
 
-    `adjusted_p` counts all comparisons. `hidden` is the largest difference that the interval leaves open. `more_images` is how many more
-    images would show a difference of the margin with 80 % power; None where only more seeds can.
+    `adjusted_p` counts all comparisons. `hidden` is the largest difference that the interval leaves open. `more_images`
+    is how many more images would show a difference of the margin with 80 % power; None where only more seeds can.
     """
 
     name: str
@@ -64,8 +65,8 @@ class Verdict:
     """What the comparison shows. Accuracies are shares, `optimism` and `margin` points.
 
     `not_worse` are the strategies not shown to be worse than the chosen one (itself among them unless one is better);
-    `cheapest` is the quickest of them. `chosen_share` is how often validation would choose the same on images and seeds drawn again.
-    `optimism` is None when judged on test images.
+    `cheapest` is the quickest of them. `chosen_share` is how often validation would choose the same on images and seeds
+    drawn again. `optimism` is None when judged on test images.
     """
 
     chosen: str
@@ -94,8 +95,13 @@ def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict
     beaten = any(rival.outcome == "worse" for rival in rivals)
     fine = {rival.name for rival in rivals if rival.outcome != "better"} | (set() if beaten else {chosen.name})
     not_worse = [entrant for entrant in entrants if entrant.name in fine]
-    cheapest = min(not_worse, key=lambda entrant: (entrant.seconds, entrant.trainable_parameters, entrant.peak_memory_bytes))
-    validation, epochs = [checked(entrant.correct_val, entrant.name) for entrant in entrants], max(entrant.epochs for entrant in entrants)
+    cheapest = min(
+        not_worse, key=lambda entrant: (entrant.seconds, entrant.trainable_parameters, entrant.peak_memory_bytes)
+    )
+    validation, epochs = (
+        [checked(entrant.correct_val, entrant.name) for entrant in entrants],
+        max(entrant.epochs for entrant in entrants),
+    )
     return Verdict(
         chosen=chosen.name,
         accuracy_val=float(chosen.correct_val.mean()),
@@ -114,11 +120,15 @@ def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict
     )
 
 
-def compare(judged: dict[str, Correct], chosen: str, *, margin: float = MARGIN_POINTS, independent: bool) -> tuple[Rival, ...]:
-    """The chosen strategy against each of the others, with simultaneous intervals that agree with the adjusted p values.
+def compare(
+    judged: dict[str, Correct], chosen: str, *, margin: float = MARGIN_POINTS, independent: bool
+) -> tuple[Rival, ...]:
+    """The chosen strategy against each of the others, with simultaneous intervals that agree with the adjusted p
+    values.
 
-    `independent` says that other images made the choice: then Holm's factors are k-1, k-2, ..., 1. Otherwise the same luck that made
-    the choice is judged, any pair could have become the one looked at, and the factors are all pairs among those left.
+    `independent` says that other images made the choice: then Holm's factors are k-1, k-2, ..., 1. Otherwise the same
+    luck that made the choice is judged, any pair could have become the one looked at, and the factors are all pairs
+    among those left.
     """
     names = [name for name in judged if name != chosen]
     luck = seed_luck(list(judged.values()))
@@ -136,21 +146,26 @@ def compare(judged: dict[str, Correct], chosen: str, *, margin: float = MARGIN_P
 
 
 def _interval(gap: Difference, error: float, shown: bool) -> tuple[float, float]:
-    """The interval that belongs to a step of Holm's procedure: past a rejection only the sign is gained (Guilbaud 2008)."""
+    """The interval that belongs to a step of Holm's procedure: past a rejection only the sign is gained (Guilbaud
+    2008)."""
     low, high = interval(gap, 1 - error)
     if shown:
         return (max(low, 0.0), high) if gap.value > 0 else (low, min(high, 0.0))
     return min(low, 0.0), max(high, 0.0)
 
 
-def _rival(name: str, gap: Difference, adjusted: float, *, bounds: tuple[float, float], margin: float, error: float) -> Rival:
+def _rival(
+    name: str, gap: Difference, adjusted: float, *, bounds: tuple[float, float], margin: float, error: float
+) -> Rival:
     low, high = 100 * bounds[0], 100 * bounds[1]
     outcome: Outcome = "no difference shown"
     if adjusted <= ERROR:
         outcome = "better" if gap.value > 0 else "worse"
     elif max(-low, high) <= margin:
         outcome = "equivalent"
-    needed = images_needed(margin / 100, gap.image_variance * gap.images, gap.seed_variance or 0.0, freedom=gap.freedom, alpha=float(error))
+    needed = images_needed(
+        margin / 100, gap.image_variance * gap.images, gap.seed_variance or 0.0, freedom=gap.freedom, alpha=float(error)
+    )
     return Rival(
         name=name,
         difference=100 * gap.value,
@@ -176,7 +191,8 @@ def _checked(entrants: Sequence[Entrant]) -> list[Entrant]:
         ):
             if correct is not None and first is not None and checked(correct, entrant.name).shape[1] != first.shape[1]:
                 raise RunError(
-                    f"{entrant.name} was measured on {correct.shape[1]} {split} images and {entrants[0].name} on {first.shape[1]}; "
+                    f"{entrant.name} was measured on {correct.shape[1]} {split} images and {entrants[0].name} on "
+                    f"{first.shape[1]}; "
                     "compare runs of one split of one dataset."
                 )
     return list(entrants)
@@ -191,9 +207,14 @@ def _notes(entrants: list[Entrant], judged: dict[str, Correct]) -> tuple[str, ..
     notes = []
     once = [name for name, correct in judged.items() if len(correct) == 1]
     if len(once) == len(judged):
-        notes.append("Every strategy ran with one seed: this compares these trained models; another seed may change the order.")
+        notes.append(
+            "Every strategy ran with one seed: this compares these trained models; another seed may change the order."
+        )
     elif once:
-        notes.append(f"One seed only: {', '.join(once)}. How much another seed changes is taken from the strategies that ran more often.")
+        notes.append(
+            f"One seed only: {', '.join(once)}. How much another seed changes is taken from the strategies that ran "
+            f"more often."
+        )
     missing = [entrant.name for entrant in entrants if entrant.correct_test is None]
     if missing and len(missing) < len(entrants):
         notes.append(f"Judged on validation images, because there are no test predictions of: {', '.join(missing)}.")

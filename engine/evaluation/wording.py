@@ -1,4 +1,5 @@
-"""Wording: a verdict as sentences a person can act on. Every sentence follows from the numbers and says no more than they do.
+"""Wording: a verdict as sentences a person can act on. Every sentence follows from the numbers and says no more than
+they do.
 
 Names are printed as they come; whoever renders them escapes them. Not here: the numbers (verdict).
 """
@@ -35,14 +36,23 @@ def _choice(verdict: Verdict) -> str:
 def _firmness(verdict: Verdict) -> tuple[str, ...]:
     if not verdict.rivals:
         return ()
-    return (f"On validation images and seeds drawn again, {verdict.chosen} would be chosen {_percent(verdict.chosen_share)} of the time.",)
+    return (
+        f"On validation images and seeds drawn again, {verdict.chosen} would be chosen "
+        f"{_percent(verdict.chosen_share)} of the time.",
+    )
 
 
 def _against(verdict: Verdict, rival: Rival) -> str:
     if rival.outcome == "better":
-        return f"{verdict.chosen} is better than {rival.name} by {_points(rival.difference)} points ({_range(rival.low, rival.high)})."
+        return (
+            f"{verdict.chosen} is better than {rival.name} by {_points(rival.difference)} points "
+            f"({_range(rival.low, rival.high)})."
+        )
     if rival.outcome == "worse":
-        return f"{rival.name} is better than {verdict.chosen} by {_points(-rival.difference)} points ({_range(-rival.high, -rival.low)})."
+        return (
+            f"{rival.name} is better than {verdict.chosen} by {_points(-rival.difference)} points "
+            f"({_range(-rival.high, -rival.low)})."
+        )
     if rival.outcome == "equivalent":
         return (
             f"{verdict.chosen} and {rival.name} are equivalent: they differ by no more than {verdict.margin:g} points "
@@ -50,7 +60,8 @@ def _against(verdict: Verdict, rival: Rival) -> str:
         )
     hidden = math.ceil(10 * rival.hidden - 1e-9) / 10
     return (
-        f"No difference shown between {verdict.chosen} and {rival.name}; up to {hidden:.1f} points could be hidden{_more(verdict, rival)}."
+        f"No difference shown between {verdict.chosen} and {rival.name}; up to {hidden:.1f} points could be "
+        f"hidden{_more(verdict, rival)}."
     )
 
 
@@ -71,8 +82,13 @@ def _advice(verdict: Verdict) -> tuple[str, ...]:
         return (f"Take {verdict.chosen}: every other strategy is shown to be worse.",)
     cheapest = f"{verdict.cheapest}: {_seconds(verdict.seconds[verdict.cheapest])} of training"
     if verdict.cheapest == verdict.chosen:
-        return (f"The cheapest of those not shown to be worse is {cheapest}; it is also the one that validation chose.",)
-    return (f"The cheapest of those not shown to be worse is {cheapest} instead of {_seconds(verdict.seconds[verdict.chosen])}.",)
+        return (
+            f"The cheapest of those not shown to be worse is {cheapest}; it is also the one that validation chose.",
+        )
+    return (
+        f"The cheapest of those not shown to be worse is {cheapest} instead of "
+        f"{_seconds(verdict.seconds[verdict.chosen])}.",
+    )
 
 
 def _points(value: float) -> str:

@@ -1,6 +1,8 @@
-"""Embedding: the features that a finished run sees in all images of its dataset, and what they say of labels and copies.
+"""Embedding: the features that a finished run sees in all images of its dataset, and what they say of labels and
+copies.
 
-A composer: activations of the frozen part are read where they are kept. Not here: the methods (evaluation), the files (embedded).
+A composer: activations of the frozen part are read where they are kept. Not here: the methods (evaluation), the files
+(embedded).
 """
 
 from collections.abc import Generator, Iterator
@@ -42,7 +44,8 @@ LISTED = 500
 """Suspects and pairs that are kept at most, the clearest first."""
 _FLIPPED = 128
 _OWN_FLIPS = 0.05
-"""Two images count as the same picture when they are as close as all but this share of images are to their own mirror images."""
+"""Two images count as the same picture when they are as close as all but this share of images are to their own mirror
+images."""
 _LEAST_COSINE = 0.5
 """In any case, for a model to which mirror images are other pictures."""
 _BATCH = 4 * CHUNK
@@ -74,7 +77,12 @@ def embed(workspace: Workspace, run_id: str, *, device: str = "auto") -> Iterato
     yield {"event": "progress", "stage": "checking labels", "done": 0, "total": 1}
     made = _judged(workspace, model, room, hashes, least)
     embedding_files.keep(workspace, run.id, made)
-    yield {"event": "result", "images": len(dataset.images), "suspects": len(made.facts.doubts), "twins": made.facts.twins_found}
+    yield {
+        "event": "result",
+        "images": len(dataset.images),
+        "suspects": len(made.facts.doubts),
+        "twins": made.facts.twins_found,
+    }
 
 
 def _dataset(workspace: Workspace, run: Run) -> Dataset:
@@ -88,7 +96,8 @@ def _dataset(workspace: Workspace, run: Run) -> Dataset:
 
 
 def _load(workspace: Workspace, run: Run, dataset: Dataset, shown: Pixels, device: str) -> _Model:
-    """The weights of the best epoch. Blocks that never trained are bit for bit what they were, so what was kept of them is found."""
+    """The weights of the best epoch. Blocks that never trained are bit for bit what they were, so what was kept of them
+    is found."""
     place, folder = devices.pick(device), workspace.run(run.id)
     trained_in = read_precision(folder) or "fp32"
     chosen = numerics("fp32" if place.type == "cpu" and trained_in.startswith("fp16") else trained_in, place)
@@ -104,7 +113,9 @@ def _load(workspace: Workspace, run: Run, dataset: Dataset, shown: Pixels, devic
         images = dataset.images_of(split)
         rows, labels = np.array([image.index for image in images], dtype=np.int64), [image.label for image in images]
         layout = chosen.memory_format
-        sources[split] = PixelSource(shown, rows, labels, preprocessing=shown.preprocessing, device=place, memory_format=layout)
+        sources[split] = PixelSource(
+            shown, rows, labels, preprocessing=shown.preprocessing, device=place, memory_format=layout
+        )
     origin = Origin(
         workspace=workspace,
         pixels=shown,
@@ -118,7 +129,8 @@ def _load(workspace: Workspace, run: Run, dataset: Dataset, shown: Pixels, devic
 
 
 def _features(model: _Model) -> Generator[Json, None, np.ndarray]:
-    """float32 [images, d] in the order of the dataset: what the head is given, averaged over places if it is given a map."""
+    """float32 [images, d] in the order of the dataset: what the head is given, averaged over places if it is given a
+    map."""
     origin, dataset = model.origin, model.dataset
     rows: np.ndarray | None = None
     done, total = 0, len(dataset.images)
@@ -146,7 +158,11 @@ def _kept(origin: Origin, run: Run) -> Generator[Json, None, feature_cache.Featu
     if not training.chain.cacheable or feature_cache.budget_bytes() <= 0:
         return feature_cache.FeatureCache()
     reach = untouched(training.outline, training.plan, training.plan.epochs - 1)
-    wanted = {slot: 1 for slot in readings(training.outline, training.plan, run.config) if slot.view is None and slot.cut <= reach}
+    wanted = {
+        slot: 1
+        for slot in readings(training.outline, training.plan, run.config)
+        if slot.view is None and slot.cut <= reach
+    }
     if reach:
         wanted[Slot(split="train", view=None, cut=reach)] = 1
     filling = feature_cache.ensure(origin, wanted)
@@ -193,7 +209,9 @@ def _threshold(model: _Model, room: Space, seen: np.ndarray) -> float:
 def _hashes(dataset: Dataset) -> Generator[Json, None, list[int]]:
     """The difference hash of every image, from its thumbnail."""
     made: list[int] = []
-    for image, value in zip(dataset.images, ordered(lambda one: _hash(dataset, one.index), dataset.images), strict=True):
+    for image, value in zip(
+        dataset.images, ordered(lambda one: _hash(dataset, one.index), dataset.images), strict=True
+    ):
         made.append(value)
         if image.index % 500 == 0:
             yield {"event": "progress", "stage": "comparing images", "done": len(made), "total": len(dataset.images)}
@@ -235,7 +253,9 @@ def _judged(workspace: Workspace, model: _Model, room: Space, hashes: list[int],
             )
             for one in found[:LISTED]
         ),
-        twins=tuple(Twins(first=one.first, second=one.second, bits=one.bits, cosine=one.cosine) for one in pairs[:LISTED]),
+        twins=tuple(
+            Twins(first=one.first, second=one.second, bits=one.bits, cosine=one.cosine) for one in pairs[:LISTED]
+        ),
         twins_found=len(pairs),
         least_cosine=least,
         accuracy=right,

@@ -1,4 +1,5 @@
-"""Embedded: what the features of a run say of its dataset, as two files in the run's folder; written by a job, read by pages.
+"""Embedded: what the features of a run say of its dataset, as two files in the run's folder; written by a job, read by
+pages.
 
 Loads without torch, PIL and scikit-learn. Not here: computing any of it (embedding).
 """
@@ -18,7 +19,8 @@ _ARRAYS, _FACTS = "embedding.npz", "embedding.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Doubt:
-    """An image whose label looks wrong: its index, the given and the suggested class, and how probable each of them is."""
+    """An image whose label looks wrong: its index, the given and the suggested class, and how probable each of them
+    is."""
 
     image: int
     given: str
@@ -39,7 +41,8 @@ class Twins:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """All that is not an array. Accuracies are [right, images] of the test images: of all, and of those without a twin elsewhere."""
+    """All that is not an array. Accuracies are [right, images] of the test images: of all, and of those without a twin
+    elsewhere."""
 
     explained: tuple[float, float]
     frozen: bool
@@ -57,7 +60,8 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Embedded:
-    """`coordinates` float32 [images, d] in the order of the dataset; `nearest` int32 [images, 5] are training images, -1 for none."""
+    """`coordinates` float32 [images, d] in the order of the dataset; `nearest` int32 [images, 5] are training images,
+    -1 for none."""
 
     facts: Facts
     coordinates: np.ndarray
@@ -94,4 +98,6 @@ def read(workspace: Workspace, run_id: str) -> Embedded:
     doubts, twins = tuple(Doubt(**row) for row in raw.pop("doubts")), tuple(Twins(**row) for row in raw.pop("twins"))
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
     with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
-        return Embedded(facts=Facts(doubts=doubts, twins=twins, **plain), **{name: arrays[name] for name in arrays.files})
+        return Embedded(
+            facts=Facts(doubts=doubts, twins=twins, **plain), **{name: arrays[name] for name in arrays.files}
+        )

@@ -1,6 +1,8 @@
-"""Export: a trained run as a bundle that needs no Thaw, checked against the dashboard's own answers before anybody gets it.
+"""Export: a trained run as a bundle that needs no Thaw, checked against the dashboard's own answers before anybody gets
+it.
 
-Composes the wings, as the pipeline does. Not here: the script inside the bundle, its check, its card, its ONNX file (bundle/).
+Composes the wings, as the pipeline does. Not here: the script inside the bundle, its check, its card, its ONNX file
+(bundle/).
 """
 
 import json
@@ -97,10 +99,14 @@ def _open(workspace: Workspace, run_id: str) -> _Trained:
     if run.status == "running":
         raise RunError(f"{run.name} is still training. Export it when it has finished, or stop it first.")
     if not all((folder / name).is_file() for name in ("best.safetensors", "metrics.json", "predictions.csv")):
-        raise RunError(f"{run.name} has no trained weights to export: it is {run.status}. Let it finish at least one epoch.")
+        raise RunError(
+            f"{run.name} has no trained weights to export: it is {run.status}. Let it finish at least one epoch."
+        )
     table = predictions.read(folder / "predictions.csv")
     preprocessing, classes = read_preprocessing(folder), read_classes(folder)
-    return _Trained(workspace=workspace, run=run, folder=folder, classes=classes, preprocessing=preprocessing, table=table)
+    return _Trained(
+        workspace=workspace, run=run, folder=folder, classes=classes, preprocessing=preprocessing, table=table
+    )
 
 
 @contextmanager
@@ -170,14 +176,22 @@ def _compare(trained: _Trained, specimens: Specimens, given: np.ndarray, own: np
             f"probabilities differ by at most {difference:.1e} ({told})."
         )
     shown = specimens.rows[[predictions.PREFIX + name for name in trained.classes]].to_numpy(dtype=np.float64)
-    computed, device = read_precision(trained.folder) or "fp32", str((run.started or {}).get("device", "an unknown device"))
+    computed, device = (
+        read_precision(trained.folder) or "fp32",
+        str((run.started or {}).get("device", "an unknown device")),
+    )
     if (computed, device) == ("fp32", "cpu"):
         difference = check.demand_equal(given, shown, check.EXACT, "the dashboard does")
-        return f"predict.py answers as the dashboard does on {count} images: probabilities differ by at most {difference:.1e} ({told})."
+        return (
+            f"predict.py answers as the dashboard does on {count} images: probabilities differ by at most "
+            f"{difference:.1e} ({told})."
+        )
     coarse = check.demand_equal(given, shown, check.COARSE, "the dashboard does")
     return (
-        f"predict.py answers as Thaw does in fp32 on {count} images: probabilities differ by at most {difference:.1e} ({told}). The "
-        f"dashboard's own answers were computed in {computed} on {device} and differ by at most {coarse:.1e} (allowed {check.COARSE:g})."
+        f"predict.py answers as Thaw does in fp32 on {count} images: probabilities differ by at most "
+        f"{difference:.1e} ({told}). The "
+        f"dashboard's own answers were computed in {computed} on {device} and differ by at most {coarse:.1e} "
+        f"(allowed {check.COARSE:g})."
     )
 
 
@@ -198,17 +212,28 @@ def _onnx(chain: Chain, images: torch.Tensor, own: np.ndarray, path: Path) -> st
         for part in path.parent.glob("model.onnx*"):
             part.unlink()
         return f"model.onnx is left out: {error}"
-    difference = check.demand_equal(onnx_file.probabilities(path, images), own, check.ONNX, "this program does, in onnxruntime,")
+    difference = check.demand_equal(
+        onnx_file.probabilities(path, images), own, check.ONNX, "this program does, in onnxruntime,"
+    )
     return (
-        f"model.onnx answers the same in onnxruntime: probabilities differ by at most {difference:.1e} (allowed {check.ONNX:g}). It takes "
-        f"`images` [batch, 3, {images.shape[2]}, {images.shape[3]}] as predict.py prepares them and gives `probabilities` [batch, classes]."
+        f"model.onnx answers the same in onnxruntime: probabilities differ by at most {difference:.1e} (allowed "
+        f"{check.ONNX:g}). It takes "
+        f"`images` [batch, 3, {images.shape[2]}, {images.shape[3]}] as predict.py prepares them and gives "
+        f"`probabilities` [batch, classes]."
     )
 
 
 def _write_card(trained: _Trained, checks: tuple[str, ...], building: Path) -> None:
     origin = _origin(trained.workspace, trained.run.config)
     strategy = STRATEGIES[trained.run.config.strategy].__doc__ or ""
-    facts = facts_of(trained.run, trained.folder, trained.table, strategy=strategy, weights=(origin.text, origin.links), checks=checks)
+    facts = facts_of(
+        trained.run,
+        trained.folder,
+        trained.table,
+        strategy=strategy,
+        weights=(origin.text, origin.links),
+        checks=checks,
+    )
     (building / "MODEL_CARD.md").write_text(card(facts), encoding="utf-8")
     (building / "LICENSES.md").write_text(licences(facts), encoding="utf-8")
 
@@ -222,6 +247,12 @@ def _origin(workspace: Workspace, config: RunConfig) -> Provenance:
             config = from_json(json.dumps(read_json(workspace.run(passed[-1]) / "config.json")["config"]))
             weights = starting_weights(config)
         except (OSError, ValueError, KeyError, ConfigError):
-            return Provenance(text=f"The weights come from the earlier run {passed[-1]}, of which nothing is left that says more.")
+            return Provenance(
+                text=f"The weights come from the earlier run {passed[-1]}, of which nothing is left that says more."
+            )
     origin = provenance(workspace, config.backbone, weights)
-    return replace(origin, text=f"They come by way of the earlier run {', '.join(passed)}. {origin.text}") if passed else origin
+    return (
+        replace(origin, text=f"They come by way of the earlier run {', '.join(passed)}. {origin.text}")
+        if passed
+        else origin
+    )

@@ -1,7 +1,8 @@
-"""Forecasting: a few timed steps of every strategy, and what follows from them for the whole queue, before anything is started.
+"""Forecasting: a few timed steps of every strategy, and what follows from them for the whole queue, before anything is
+started.
 
-A job beside training: real images, the real batch size, a model that is thrown away. Not here: the arithmetic (training.foresight),
-what is kept of it (forecasts).
+A job beside training: real images, the real batch size, a model that is thrown away. Not here: the arithmetic
+(training.foresight), what is kept of it (forecasts).
 """
 
 import itertools
@@ -57,7 +58,8 @@ class Tried:
 
 
 def forecast(workspace: Workspace, arguments: Json) -> Iterator[Json]:
-    """{"configs": RunConfigs as JSON, in the order of the queue} -> {"strategies": a row each, "seconds", "cache_bytes", "problems"}."""
+    """{"configs": RunConfigs as JSON, in the order of the queue} -> {"strategies": a row each, "seconds",
+    "cache_bytes", "problems"}."""
     queue = [validate(from_json(text)) for text in arguments["configs"]]
     if not queue:
         raise ConfigError("There is no run to forecast. Tick at least one strategy.")
@@ -99,7 +101,10 @@ def _measure(session: Session) -> Tried:
         config=session.config,
         outline=training.outline,
         plan=training.plan,
-        images={"train": len(session.training_images), **{split: len(session.splits[split]) for split in ("val", "test")}},
+        images={
+            "train": len(session.training_images),
+            **{split: len(session.splits[split]) for split in ("val", "test")},
+        },
         measured=replace(measured, steps=steps, decode=decode),
         peak_bytes=peak,
         trainable=trainable,
@@ -110,7 +115,8 @@ def _measure(session: Session) -> Tried:
 
 @torch.no_grad()
 def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, float]:
-    """What the blocks before every cut take, timed on a chunk; one training batch of pixels; and the seconds an image took to decode."""
+    """What the blocks before every cut take, timed on a chunk; one training batch of pixels; and the seconds an image
+    took to decode."""
     training, config = session.training, session.config
     rows = cut(np.arange(len(source.targets)), config.batch_size)[0]
     began = time.perf_counter()
@@ -135,7 +141,8 @@ def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, f
 
 
 def images_computed(images: int, kind: str, *, cacheable: bool) -> int:
-    """How many images frozen blocks compute when they are given so many: a CPU fills up to a chunk, see training.prefix."""
+    """How many images frozen blocks compute when they are given so many: a CPU fills up to a chunk, see
+    training.prefix."""
     return max(images, CHUNK) if kind == "cpu" and cacheable else images
 
 
@@ -149,7 +156,9 @@ def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tupl
         start = 0 if training.mixer is not None else untouched(training.outline, training.plan, first)
         with torch.no_grad(), training.autocast():
             inputs = through_frozen(training.chain, images, 0, start)
-        batch = Batch(inputs=inputs, targets=targets, start=start, prefix=prefix_length(training.outline, phase), seed=0)
+        batch = Batch(
+            inputs=inputs, targets=targets, start=start, prefix=prefix_length(training.outline, phase), seed=0
+        )
         spent = []
         for number in range(WARM_UP + TIMED):
             began = time.perf_counter()
@@ -166,9 +175,14 @@ def _memory(session: Session, images: torch.Tensor, trainable: int) -> Iterator[
     """One sentence where a batch will not fit as a whole; then the steps are timed in parts."""
     training, config = session.training, session.config
     standing = estimate.training_bytes(trainable, config.optimizer)
-    parts = estimate.parts_needed(devices.memory_free(training.device), standing, _an_image(session, images), len(images))
+    parts = estimate.parts_needed(
+        devices.memory_free(training.device), standing, _an_image(session, images), len(images)
+    )
     if parts == 0:
-        yield f"{config.strategy} does not fit into memory: not even a single image does. Choose a smaller image size or backbone."
+        yield (
+            f"{config.strategy} does not fit into memory: not even a single image does. Choose a smaller image "
+            f"size or backbone."
+        )
     elif parts > 1:
         training.position.parts = parts
         yield (
@@ -202,7 +216,8 @@ def _an_image(session: Session, images: torch.Tensor) -> int:
 
 
 def _disk(session: Session, trainable: int) -> Iterator[str]:
-    """One sentence for the checkpoint, one for what would be kept of the frozen part, where the disk has no room for it."""
+    """One sentence for the checkpoint, one for what would be kept of the frozen part, where the disk has no room for
+    it."""
     config, outline = session.config, session.training.outline
     free = free_bytes(session.folder)
     if (needed := estimate.checkpoint_bytes(outline, trainable, config.optimizer)) > free:
@@ -226,20 +241,35 @@ def _foretold(workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[R
         of = [tried[replace(config, seed=0)] for config in members]
         kept, seconds, size = _shared(of, free)
         if kept is None:
-            problems.append(f"What could be kept of the frozen part does not fit on the disk beside what must stay free ({_mb(free)}).")
+            problems.append(
+                f"What could be kept of the frozen part does not fit on the disk beside what must stay free "
+                f"({_mb(free)})."
+            )
         cache, total = cache + size, total + seconds
         for place, (config, one) in enumerate(zip(members, of, strict=True)):
-            measured = replace(one.measured, costs={**_costs(of), **one.measured.costs})  # it may read at a cut that another wanted
+            measured = replace(
+                one.measured, costs={**_costs(of), **one.measured.costs}
+            )  # it may read at a cut that another wanted
             run = estimate.foresee(one.outline, one.plan, one.config, measured, kept or (), one.images)
             own = run.total + (seconds if place == 0 else 0.0)
             row = rows[replace(config, seed=0)]
             row.update(
-                runs=row["runs"] + 1, total=row["total"] + own, fill_shared=row["fill_shared"] + seconds / len(members), **asdict(run)
+                runs=row["runs"] + 1,
+                total=row["total"] + own,
+                fill_shared=row["fill_shared"] + seconds / len(members),
+                **asdict(run),
             )
             total += run.total
-            kept_forecast = Forecast(seconds=own, peak_memory_bytes=one.peak_bytes, trainable_parameters=one.trainable, cache_bytes=size)
+            kept_forecast = Forecast(
+                seconds=own, peak_memory_bytes=one.peak_bytes, trainable_parameters=one.trainable, cache_bytes=size
+            )
             forecast_files.keep(workspace, config, kept_forecast)
-    return {"strategies": list(rows.values()), "seconds": total, "cache_bytes": cache, "problems": list(dict.fromkeys(problems))}
+    return {
+        "strategies": list(rows.values()),
+        "seconds": total,
+        "cache_bytes": cache,
+        "problems": list(dict.fromkeys(problems)),
+    }
 
 
 def _row(one: Tried, free: int) -> Json:
@@ -248,7 +278,16 @@ def _row(one: Tried, free: int) -> Json:
     about = {"strategy": one.config.strategy, "backbone": one.config.backbone, "phases": len(one.plan.phases)}
     counts = {"peak_memory_bytes": one.peak_bytes, "trainable_parameters": one.trainable, "cache_bytes": size}
     zero = asdict(Seconds(epochs=0.0, validation=0.0, answers=0.0))
-    return {**about, **counts, **zero, "runs": 0, "total": 0.0, "fill_alone": seconds, "fill_shared": 0.0, "problems": list(one.problems)}
+    return {
+        **about,
+        **counts,
+        **zero,
+        "runs": 0,
+        "total": 0.0,
+        "fill_alone": seconds,
+        "fill_shared": 0.0,
+        "problems": list(one.problems),
+    }
 
 
 def _costs(of: Sequence[Tried]) -> dict[int, Cost]:
@@ -256,7 +295,8 @@ def _costs(of: Sequence[Tried]) -> dict[int, Cost]:
 
 
 def _shared(of: Sequence[Tried], free: int) -> tuple[tuple[Slot, ...] | None, float, int]:
-    """(what runs that start alike will keep, seconds of computing it, bytes); None for what is only left out because the disk is full."""
+    """(what runs that start alike will keep, seconds of computing it, bytes); None for what is only left out because
+    the disk is full."""
     budget, wanted = feature_cache.budget_bytes(), Counter[Slot]()
     for one in (one for one in of if one.cacheable):
         wanted.update(readings(one.outline, one.plan, one.config))

@@ -1,4 +1,5 @@
-"""Forecasts: what was foretold of a run, kept so that it can stand beside what was measured. Plain files; loads without torch.
+"""Forecasts: what was foretold of a run, kept so that it can stand beside what was measured. Plain files; loads without
+torch.
 
 Not here: foretelling (forecasting).
 """
@@ -38,5 +39,7 @@ def keep(workspace: Workspace, config: RunConfig, forecast: Forecast) -> None:
 
 
 def _path(workspace: Workspace, config: RunConfig) -> Path:
-    plain = dataclasses.replace(config, weights="none") if config.strategy == "from_scratch" else config  # as a comparison writes it
+    plain = (
+        dataclasses.replace(config, weights="none") if config.strategy == "from_scratch" else config
+    )  # as a comparison writes it
     return workspace.root / "forecasts" / f"{hashlib.sha256(to_json(plain).encode()).hexdigest()[:32]}.json"

@@ -1,7 +1,7 @@
 """Heat maps: where the pictures that explain a prediction are kept, and what is known of them; loads without torch.
 
-A folder for each (weights, image, class) below the run's `explanations/`; it appears in one rename, so it is complete or absent.
-Not here: making them (explanations).
+A folder for each (weights, image, class) below the run's `explanations/`; it appears in one rename, so it is complete
+or absent. Not here: making them (explanations).
 """
 
 import hashlib
@@ -45,7 +45,8 @@ class Explanation:
 
 
 def find(workspace: Workspace, run_id: str, subject: Subject, of: str) -> Explanation | None:
-    """The explanation of `subject` for the class `of` by the weights as they are now, or None when it has to be made first."""
+    """The explanation of `subject` for the class `of` by the weights as they are now, or None when it has to be made
+    first."""
     folder = workspace.run(run_id) / "explanations" / name_of(workspace, run_id, subject, of)
     try:
         return Explanation(**json.loads((folder / "about.json").read_text(encoding="utf-8")))
@@ -54,7 +55,8 @@ def find(workspace: Workspace, run_id: str, subject: Subject, of: str) -> Explan
 
 
 def keep(workspace: Workspace, run_id: str, explanation: Explanation, pictures: dict[str, bytes]) -> None:
-    """Write the PNGs under the names in PICTURES and what is known, all at once; drop what is too old or of other weights."""
+    """Write the PNGs under the names in PICTURES and what is known, all at once; drop what is too old or of other
+    weights."""
     building = workspace.incoming / new_id("explain")
     kept = workspace.run(run_id) / "explanations"
     try:
@@ -71,7 +73,8 @@ def keep(workspace: Workspace, run_id: str, explanation: Explanation, pictures: 
 
 
 def name_of(workspace: Workspace, run_id: str, subject: Subject, of: str) -> str:
-    """The folder name: a digest of which weights, which image, and the number of the class. RunError for what does not exist."""
+    """The folder name: a digest of which weights, which image, and the number of the class. RunError for what does not
+    exist."""
     folder = workspace.run(run_id)
     source = f"{checked_id(subject.predictions)}-{subject.image}" if subject.predictions else f"image-{subject.image}"
     return f"{_weights_digest(folder)}-{source}-{class_index(folder, of)}"
@@ -96,7 +99,8 @@ def picture_path(workspace: Workspace, run_id: str, name: str, picture: str) -> 
 
 
 def _weights_digest(folder: Path) -> str:
-    """Of size and time: a run that was resumed has other weights, and what was shown of the earlier ones is not true any more."""
+    """Of size and time: a run that was resumed has other weights, and what was shown of the earlier ones is not true
+    any more."""
     try:
         about = (folder / "best.safetensors").stat()
     except OSError as error:

@@ -52,7 +52,8 @@ class _Model:
 
 
 def explain(workspace: Workspace, run_id: str, subject: Subject, of: str | None) -> Iterator[Json]:
-    """{"explanation": name of a folder, "class", "pictures"} as its last event. `of` None: the class the model predicts.
+    """{"explanation": name of a folder, "class", "pictures"} as its last event. `of` None: the class the model
+    predicts.
 
     What was made before by the same weights is only named.
     """
@@ -86,7 +87,8 @@ def _made(workspace: Workspace, run: Run, subject: Subject, of: str | None, mode
 
 
 class _Models:
-    """Models that were asked lately, the least recently asked dropped first, within a bound; the last one stays in any case."""
+    """Models that were asked lately, the least recently asked dropped first, within a bound; the last one stays in any
+    case."""
 
     def __init__(self, most: int, limit_bytes: int) -> None:
         self.most, self.limit_bytes = most, limit_bytes
@@ -97,7 +99,9 @@ class _Models:
         """The model of `run` with the weights of its best epoch; a file that has changed is another model."""
         path = workspace.run(run.id) / "best.safetensors"
         if not path.is_file():
-            raise RunError(f"{run.name} has no trained weights yet: it is {run.status}. Let it finish at least one epoch.")
+            raise RunError(
+                f"{run.name} has no trained weights yet: it is {run.status}. Let it finish at least one epoch."
+            )
         key = (str(path), path.stat().st_size, path.stat().st_mtime_ns)
         with self._lock:
             model = self._kept.pop(key, None) or _load(workspace, run)
@@ -119,7 +123,9 @@ def _load(workspace: Workspace, run: Run) -> _Model:
     classes: tuple[str, ...] = tuple(json.loads((folder / "classes.json").read_text(encoding="utf-8")))
     chain = load_trained(folder, run.config.backbone, image_size=preprocessing.crop)
     grey = np.random.default_rng(0).integers(0, 256, (preprocessing.crop, preprocessing.crop, 3), dtype=np.uint8)
-    return _Model(chain=chain, site=find_site(chain, _images(grey, preprocessing)), preprocessing=preprocessing, classes=classes)
+    return _Model(
+        chain=chain, site=find_site(chain, _images(grey, preprocessing)), preprocessing=preprocessing, classes=classes
+    )
 
 
 def _images(crop: Pixels, preprocessing: Preprocessing) -> torch.Tensor:
@@ -130,12 +136,20 @@ def _images(crop: Pixels, preprocessing: Preprocessing) -> torch.Tensor:
 def _crop(workspace: Workspace, run: Run, subject: Subject, preprocessing: Preprocessing) -> Pixels:
     """The square that the model sees. Of a new image only its thumbnail is kept, so that has to do."""
     if subject.predictions:
-        path = workspace.run(run.id) / "predictions" / checked_id(subject.predictions) / "thumbs" / f"{int(subject.image)}.jpg"
+        path = (
+            workspace.run(run.id)
+            / "predictions"
+            / checked_id(subject.predictions)
+            / "thumbs"
+            / f"{int(subject.image)}.jpg"
+        )
         name = f"The new image {subject.image}"
     else:
         dataset = open_dataset(workspace, run.config.dataset)
         if read_fingerprint(workspace.run(run.id)) != dataset.fingerprint:
-            raise DatasetError(f"The dataset {dataset.name} has changed since this run was trained. Train a new run on it.")
+            raise DatasetError(
+                f"The dataset {dataset.name} has changed since this run was trained. Train a new run on it."
+            )
         if not 0 <= subject.image < len(dataset.images):
             raise DatasetError(f"The dataset {dataset.name} has no image {subject.image}. Choose one from the list.")
         image = dataset.images[subject.image]

@@ -49,7 +49,8 @@ class _Read:
 
 
 def predict_new(workspace: Workspace, run_id: str, source: Path, *, device: str = "auto") -> Generator[Json, None, str]:
-    """Classify everything at `source` (image, folder, zip, upload); returns the id under the run's folder `predictions/`."""
+    """Classify everything at `source` (image, folder, zip, upload); returns the id under the run's folder
+    `predictions/`."""
     run = RunStore(workspace).get(run_id)
     model = _Model(workspace, run, device)
     predictions_id = new_id("predict")
@@ -97,7 +98,9 @@ class _Model:
     def __init__(self, workspace: Workspace, run: Run, device: str) -> None:
         folder = workspace.run(run.id)
         if not (folder / "best.safetensors").is_file():
-            raise RunError(f"{run.name} has no trained weights yet: it is {run.status}. Let it finish at least one epoch.")
+            raise RunError(
+                f"{run.name} has no trained weights yet: it is {run.status}. Let it finish at least one epoch."
+            )
         self.preprocessing = read_preprocessing(folder)
         self.classes: tuple[str, ...] = tuple(json.loads((folder / "classes.json").read_text()))
         self._device = devices.pick(device)
@@ -110,7 +113,9 @@ class _Model:
     def probabilities(self, crops: np.ndarray) -> np.ndarray:
         """float32 [N, classes] for uint8 [N, H, W, 3]."""
         raw = torch.from_numpy(crops.transpose(0, 3, 1, 2).copy()).to(self._device)
-        images = normalise(raw, *moments(self.preprocessing, self._device)).contiguous(memory_format=self._numerics.memory_format)
+        images = normalise(raw, *moments(self.preprocessing, self._device)).contiguous(
+            memory_format=self._numerics.memory_format
+        )
         with autocast(self._device, self._numerics.dtype):
             logits = self._chain(images).float()
         return logits.softmax(1).cpu().numpy()

@@ -1,7 +1,7 @@
 """Probing a backbone: features of every block from one pass over some training images, and what can be read from them.
 
-A job beside training; no weight moves. Controls say what is not the backbone's merit: colours, the most frequent class, and the same
-backbone with random weights. Not here: the arithmetic (evaluation.probing).
+A job beside training; no weight moves. Controls say what is not the backbone's merit: colours, the most frequent class,
+and the same backbone with random weights. Not here: the arithmetic (evaluation.probing).
 """
 
 import shutil
@@ -66,7 +66,9 @@ def _of_session(session: Session) -> Generator[Json, None, Json]:
     images = session.training_images
     every = np.array([image.label for image in images], dtype=np.int64)
     if len(np.unique(every)) < 2 or len(every) < 4:
-        raise DatasetError(f"The dataset {session.dataset.name} has too few training images to probe: it takes 4, of 2 classes.")
+        raise DatasetError(
+            f"The dataset {session.dataset.name} has too few training images to probe: it takes 4, of 2 classes."
+        )
     taken = separability.stratified(every, MOST_IMAGES, seed=session.config.seed)
     labels = every[taken]
     pooled = yield from _pass(session, taken)
@@ -77,13 +79,22 @@ def _of_session(session: Session) -> Generator[Json, None, Json]:
     for block, features in zip(blocks, pooled.blocks, strict=True):
         found = separability.ridge(features, labels), separability.neighbours(features, labels)
         scores.append(found[0])
-        rows.append({"block": block.name, "stage": block.stage, **{kind: _plain(one) for kind, one in zip(kinds, found, strict=True)}})
+        rows.append(
+            {
+                "block": block.name,
+                "stage": block.stage,
+                **{kind: _plain(one) for kind, one in zip(kinds, found, strict=True)},
+            }
+        )
         yield {"event": "progress", "stage": "probing blocks", "done": len(rows), "total": len(blocks)}
     suggestion = separability.suggest(scores)
     return {
         "blocks": rows,
         "random": [_plain(separability.ridge(features, labels)) for features in pooled.random],
-        "controls": {"colours": _plain(separability.ridge(pooled.colours, labels)), "majority": _plain(separability.majority(labels))},
+        "controls": {
+            "colours": _plain(separability.ridge(pooled.colours, labels)),
+            "majority": _plain(separability.majority(labels)),
+        },
         "suggestion": {**asdict(suggestion), **_depth(session.training.chain, suggestion.block)},
         "images": len(labels),
         "of": len(every),
@@ -91,7 +102,8 @@ def _of_session(session: Session) -> Generator[Json, None, Json]:
 
 
 def _depth(chain: Chain, block: int) -> Json:
-    """The suggestion as a strategy: how many of the last blocks, counted as the strategy last_n counts them, lie above `block`."""
+    """The suggestion as a strategy: how many of the last blocks, counted as the strategy last_n counts them, lie above
+    `block`."""
     weighted = [any(p.kind == "weight" for p in about.parameters) for about in chain.outline().blocks]
     return {"name": chain.blocks[block].name, "last_n": max(1, sum(weighted[block + 1 :]))}
 
@@ -119,7 +131,12 @@ def _pass(session: Session, taken: np.ndarray) -> Generator[Json, None, Pooled]:
 def _random_twin(session: Session) -> Chain:
     config = session.config
     chain, _ = load_backbone(
-        session.workspace, config.backbone, "none", session.dataset.classes, config.seed, image_size=session.preprocessing.crop
+        session.workspace,
+        config.backbone,
+        "none",
+        session.dataset.classes,
+        config.seed,
+        image_size=session.preprocessing.crop,
     )
     chain.model.to(session.training.device)
     chain.model.to(memory_format=session.numerics.memory_format)
@@ -133,7 +150,8 @@ def _pooled_in(session: Session, chain: Chain, inputs: torch.Tensor) -> tuple[np
 
 @torch.no_grad()
 def pooled(chain: Chain, inputs: torch.Tensor) -> tuple[np.ndarray, ...]:
-    """Of every block but the head float64 [N, channels], the mean over positions, for images [N, 3, H, W]. Sets the chain to eval mode."""
+    """Of every block but the head float64 [N, channels], the mean over positions, for images [N, 3, H, W]. Sets the
+    chain to eval mode."""
     chain.train_blocks(())
     made, x = [], inputs
     for index in range(len(chain.blocks) - 1):
@@ -143,7 +161,8 @@ def pooled(chain: Chain, inputs: torch.Tensor) -> tuple[np.ndarray, ...]:
 
 
 def mean_of_positions(x: torch.Tensor) -> torch.Tensor:
-    """[N, channels] of [N, C, H, W], of [N, H, W, C] (Swin), [N, tokens, C] or [N, C]. Images are squares, which tells the two apart."""
+    """[N, channels] of [N, C, H, W], of [N, H, W, C] (Swin), [N, tokens, C] or [N, C]. Images are squares, which tells
+    the two apart."""
     if x.ndim == 4:
         last = x.shape[1] == x.shape[2] != x.shape[3]
         return x.float().mean((1, 2) if last else (2, 3))

@@ -77,7 +77,8 @@ def outline(workspace: Workspace, arguments: Json) -> Iterator[Json]:
 
 
 def weights(workspace: Workspace, arguments: Json) -> Iterator[Json]:
-    """{"upload" or "path", "backbone"} -> {"weights": id, "match"}. Parsed here, in the child, because files can crash parsers."""
+    """{"upload" or "path", "backbone"} -> {"weights": id, "match"}. Parsed here, in the child, because files can crash
+    parsers."""
     path, name = _weights_file(workspace, arguments)
     try:
         brought = bring(workspace, path, name)
@@ -106,22 +107,30 @@ def learning_rates(workspace: Workspace, arguments: Json) -> Iterator[Json]:
 
 
 def export(workspace: Workspace, arguments: Json) -> Iterator[Json]:
-    """{"run", "folder"?: path} -> {"file", "files", "checks", "check"}: its bundle as a zip in the folder of the run, or as files there."""
+    """{"run", "folder"?: path} -> {"file", "files", "checks", "check"}: its bundle as a zip in the folder of the run,
+    or as files there."""
     if "folder" in arguments:
         made = yield from export_run(workspace, arguments["run"], Path(arguments["folder"]))
     else:
         made = yield from export_zip(workspace, arguments["run"])
-    yield {"event": "result", "file": arguments.get("folder", ARCHIVE), **dataclasses.asdict(made), "check": " ".join(made.checks)}
+    yield {
+        "event": "result",
+        "file": arguments.get("folder", ARCHIVE),
+        **dataclasses.asdict(made),
+        "check": " ".join(made.checks),
+    }
 
 
 def explain(workspace: Workspace, arguments: Json) -> Iterator[Json]:
-    """{"run", "image": index, "predictions"?: id, "class"?: name} -> {"explanation", "class", "pictures"}: what speaks for that class."""
+    """{"run", "image": index, "predictions"?: id, "class"?: name} -> {"explanation", "class", "pictures"}: what speaks
+    for that class."""
     subject = Subject(image=int(arguments["image"]), predictions=str(arguments.get("predictions", "")))
     yield from explain_image(workspace, arguments["run"], subject, arguments.get("class"))
 
 
 def embedding(workspace: Workspace, arguments: Json) -> Iterator[Json]:
-    """{"run", "device"?} -> {"images", "suspects", "twins"}: features of all its images, and what they say of labels and copies."""
+    """{"run", "device"?} -> {"images", "suspects", "twins"}: features of all its images, and what they say of labels
+    and copies."""
     yield from embed(workspace, arguments["run"], device=arguments.get("device", "auto"))
 
 

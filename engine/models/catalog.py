@@ -83,7 +83,8 @@ def write_catalog(workspace: Workspace, backbones: tuple[BackboneInfo, ...], ver
 
 
 def load_catalog(workspace: Workspace) -> Catalog | None:
-    """The catalog of the installed torchvision, or None when it has to be written (anew); `on_disk` is looked up now."""
+    """The catalog of the installed torchvision, or None when it has to be written (anew); `on_disk` is looked up
+    now."""
     try:
         content = json.loads(_path(workspace).read_text())
         if content["version"] != torchvision_version():

@@ -42,7 +42,9 @@ class Chain:
     note: str = ""
     """What a person should know about these blocks; empty when they are exact and may be cached between."""
 
-    def __init__(self, model: nn.Module, backbone: str, *, blocks: tuple[Block, ...], classes: int, input_size: int) -> None:
+    def __init__(
+        self, model: nn.Module, backbone: str, *, blocks: tuple[Block, ...], classes: int, input_size: int
+    ) -> None:
         self.model, self.backbone, self.blocks = model, backbone, blocks
         self.classes, self.input_size = classes, input_size
         self.random: frozenset[str] = frozenset()
@@ -63,11 +65,13 @@ class Chain:
 
     @property
     def cacheable(self) -> bool:
-        """Whether an activation between blocks depends on its own image alone, so that it can stand for the blocks before it."""
+        """Whether an activation between blocks depends on its own image alone, so that it can stand for the blocks
+        before it."""
         return self.passage is None
 
     def __call__(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Blocks `start` to `stop` (exclusive; None: to the end). Images [N, 3, H, W] in; activations or logits [N, classes] out."""
+        """Blocks `start` to `stop` (exclusive; None: to the end). Images [N, 3, H, W] in; activations or logits [N,
+        classes] out."""
         if self.passage is not None:
             return self.passage(x, start, stop)
         for index, block in list(enumerate(self.blocks))[start:stop]:
@@ -75,7 +79,8 @@ class Chain:
         return x
 
     def train_blocks(self, trainable: Collection[int]) -> None:
-        """Put the blocks with these indexes in train mode and all others in eval mode: fixed norm statistics, no dropout.
+        """Put the blocks with these indexes in train mode and all others in eval mode: fixed norm statistics, no
+        dropout.
 
         What belongs to no block, such as the model itself, is in train mode when every block is.
         """
@@ -89,25 +94,39 @@ class Chain:
     def outline(self) -> Outline:
         """Names and sizes of the blocks as plain data."""
         blocks = tuple(
-            BlockOutline(name=block.name, stage=block.stage, parameters=tuple(_describe(self.model, name) for name in block.parameters))
+            BlockOutline(
+                name=block.name,
+                stage=block.stage,
+                parameters=tuple(_describe(self.model, name) for name in block.parameters),
+            )
             for block in self.blocks
         )
         return Outline(backbone=self.backbone, classes=self.classes, input_size=self.input_size, blocks=blocks)
 
     @torch.no_grad()
     def self_test(self, image_size: int) -> None:
-        """Compare the chain with the model on two random images, in eval mode. BackboneError if they differ or a block is unsafe."""
+        """Compare the chain with the model on two random images, in eval mode. BackboneError if they differ or a block
+        is unsafe."""
         weight = next(self.model.parameters())
-        images = torch.rand(2, 3, image_size, image_size, generator=torch.Generator().manual_seed(0)).to(weight.device, weight.dtype)
+        images = torch.rand(2, 3, image_size, image_size, generator=torch.Generator().manual_seed(0)).to(
+            weight.device, weight.dtype
+        )
         self.train_blocks(())
         expected, x = self.model(images), images
         for block in self.blocks:
             version, given = x._version, x
             x = block.evaluating(self.model, x)
             if self.cacheable and given._version != version:
-                raise BackboneError(f"The block {block.name} of {self.backbone} writes into its input. This is a defect; please report it.")
-        if x.shape != (2, self.classes) or not torch.allclose(x, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
-            raise BackboneError(f"The blocks of {self.backbone} do not add up to the model. This is a defect; please report it.")
+                raise BackboneError(
+                    f"The block {block.name} of {self.backbone} writes into its input. This is a defect; please "
+                    f"report it."
+                )
+        if x.shape != (2, self.classes) or not torch.allclose(
+            x, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
+        ):
+            raise BackboneError(
+                f"The blocks of {self.backbone} do not add up to the model. This is a defect; please report it."
+            )
 
 
 def build_chain(model: nn.Module, backbone: str, classes: int, input_size: int) -> Chain:
@@ -131,7 +150,9 @@ def _traced(model: nn.Module, backbone: str, head: str) -> tuple[Block, ...]:
     evaluating = segments(model, trace(model, training=False), head)
     training = segments(model, trace(model, training=True), head)
     if [s.unit for s in evaluating] != [s.unit for s in training] or evaluating[-1].unit != head:
-        raise BackboneError(f"{backbone} runs through other blocks in training than in evaluation. Choose another backbone.")
+        raise BackboneError(
+            f"{backbone} runs through other blocks in training than in evaluation. Choose another backbone."
+        )
     _unshare_input(model, training)
     stages = _stages([segment.unit for segment in evaluating])
     blocks = tuple(_block(model, e, t, stage) for e, t, stage in zip(evaluating, training, stages, strict=True))
@@ -140,8 +161,8 @@ def _traced(model: nn.Module, backbone: str, head: str) -> tuple[Block, ...]:
 
 
 def _hooked(model: nn.Module, passage: Passage, pieces: tuple[Piece, ...]) -> tuple[Block, ...]:
-    """A tensor that several blocks use belongs to the first of them, and one that is used between layers to the first of all:
-    where it trains, no block that uses it is then taken for frozen."""
+    """A tensor that several blocks use belongs to the first of them, and one that is used between layers to the first
+    of all: where it trains, no block that uses it is then taken for frozen."""
     owners: dict[Tensor, int] = {}
     for index, piece in enumerate(pieces):
         for module in piece.modules:
@@ -180,7 +201,8 @@ def _block(model: nn.Module, evaluating: Segment, training: Segment, stage: str)
 
 
 def _unshare_input(model: nn.Module, pieces: tuple[Segment, ...]) -> None:
-    """Stop layers at the start of a block from overwriting its input, which may be a cached activation that others read.
+    """Stop layers at the start of a block from overwriting its input, which may be a cached activation that others
+    read.
 
     EfficientNet, MobileNetV3 and MNASNet open their heads with Dropout(inplace=True).
     """
@@ -203,12 +225,16 @@ def _stages(units: list[str]) -> list[str]:
     """What to draw together: blocks of one container, unless that container holds whole stages itself."""
     parents = [unit.rpartition(".")[0] for unit in units]
     nested = {parent.rpartition(".")[0] for parent in parents} - {""}
-    stages = [_numbered(unit) if not parent or parent in nested else parent for unit, parent in zip(units, parents, strict=True)]
+    stages = [
+        _numbered(unit) if not parent or parent in nested else parent
+        for unit, parent in zip(units, parents, strict=True)
+    ]
     return [*stages[:-1], "head"]
 
 
 def _numbered(unit: str) -> str:
-    """`inception4` for `inception4a`, `Mixed_5` for `Mixed_5b`: the number by which the papers speak of these stages."""
+    """`inception4` for `inception4a`, `Mixed_5` for `Mixed_5b`: the number by which the papers speak of these
+    stages."""
     found = re.fullmatch(r"(.*\d)[a-z](_.*)?", unit)
     return found[1] if found else unit
 

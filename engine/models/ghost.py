@@ -20,12 +20,18 @@ class Ghost(Tensor):
 
     @classmethod
     def __torch_function__(  # type: ignore[no-untyped-def]
-        cls, func: Callable, types: Sequence[type], args: Sequence[object] = (), kwargs: Mapping[str, object] | None = None
+        cls,
+        func: Callable,
+        types: Sequence[type],
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
     ):
         given = dict(kwargs or {})
         place = next(leaf.place for leaf in leaves((args, given)) if isinstance(leaf, Ghost))
         if func == Tensor.device.__get__:
-            return place  # what is made on it must not land on the meta device, where nothing would tell it from a ghost
+            return (
+                place  # what is made on it must not land on the meta device, where nothing would tell it from a ghost
+            )
         if _writes_into_real(func, args, given):
             raise RuntimeError(f"{func.__name__} would write a value that is not computed")
         with torch._C.DisableTorchFunctionSubclass():
@@ -35,7 +41,10 @@ class Ghost(Tensor):
 
 def ghosts_of(tree: T) -> T:
     """`tree`, any nesting of tuples, lists and dictionaries, with a ghost in place of each tensor."""
-    return tree_map(lambda leaf: _ghost(torch.empty_like(leaf, device="meta"), leaf.device) if isinstance(leaf, Tensor) else leaf, tree)
+    return tree_map(
+        lambda leaf: _ghost(torch.empty_like(leaf, device="meta"), leaf.device) if isinstance(leaf, Tensor) else leaf,
+        tree,
+    )
 
 
 def leaves(tree: object) -> list[object]:
@@ -66,4 +75,6 @@ def _writes_into_real(func: Callable, args: Sequence[object], kwargs: Mapping[st
     name = getattr(func, "__name__", "")
     in_place = name == "__setitem__" or name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
     target = kwargs.get("out", args[0] if in_place and args else None)
-    return target is not None and any(isinstance(leaf, Tensor) and not isinstance(leaf, Ghost) for leaf in leaves(target))
+    return target is not None and any(
+        isinstance(leaf, Tensor) and not isinstance(leaf, Ghost) for leaf in leaves(target)
+    )

@@ -17,13 +17,15 @@ from engine.models.trace import output_chain, trace
 
 AUXILIARIES = ("aux1", "aux2", "AuxLogits")
 _PATHS: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
-"""Of every model that was asked for: tracing takes longer than all else there is to do to a new head, and the path stays."""
+"""Of every model that was asked for: tracing takes longer than all else there is to do to a new head, and the path
+stays."""
 
 
 def find_head(model: nn.Module, input_size: int = 0) -> str:
     """Path of the last Linear or Conv2d before the output: `fc`, `classifier.6`, `heads.head`.
 
-    A model that cannot be traced is run on images of `input_size` pixels, if that is given, to see which layer comes last.
+    A model that cannot be traced is run on images of `input_size` pixels, if that is given, to see which layer comes
+    last.
     """
     if model not in _PATHS:
         _PATHS[model] = _path_of_head(model, input_size)
@@ -41,12 +43,14 @@ def _path_of_head(model: nn.Module, input_size: int) -> str:
         if node.op == "call_module" and isinstance(model.get_submodule(str(node.target)), (nn.Linear, nn.Conv2d)):
             return str(node.target)
     raise BackboneError(
-        f"{type(model).__name__} ends in no linear layer, so it has no head to replace. Choose a classifier of torchvision."
+        f"{type(model).__name__} ends in no linear layer, so it has no head to replace. Choose a classifier of "
+        f"torchvision."
     )
 
 
 def swap_head(model: nn.Module, backbone: str, classes: int, seed: int, *, input_size: int = 0) -> str:
-    """Give `model` a new head for `classes` classes and return its path. Equal (seed, backbone, classes) give equal heads.
+    """Give `model` a new head for `classes` classes and return its path. Equal (seed, backbone, classes) give equal
+    heads.
 
     The global random state is neither read nor changed. Auxiliary heads (GoogLeNet, Inception) go: in training
     they would make the output a tuple and the pass impossible to cut. `input_size` as in find_head.
@@ -78,7 +82,8 @@ def is_new_head(model: nn.Module, path: str, backbone: str, seed: int) -> bool:
 
 
 def new_head(model: nn.Module, path: str, backbone: str, seed: int) -> nn.Linear | nn.Conv2d:
-    """A layer like the head at `path`, with the values that `swap_head` with this seed gives; the model is left as it is."""
+    """A layer like the head at `path`, with the values that `swap_head` with this seed gives; the model is left as it
+    is."""
     head = model.get_submodule(path)
     assert isinstance(head, (nn.Linear, nn.Conv2d))
     fresh = _like(head, head.weight.shape[0])
@@ -108,7 +113,8 @@ def _like(old: nn.Linear | nn.Conv2d, classes: int) -> nn.Linear | nn.Conv2d:
 
 @torch.no_grad()
 def _initialise(head: nn.Linear | nn.Conv2d, model: nn.Module, seed: int) -> None:
-    """As torchvision starts this kind of head: zeros for ViT, a narrow normal for SqueezeNet's convolution, else Linear's uniform."""
+    """As torchvision starts this kind of head: zeros for ViT, a narrow normal for SqueezeNet's convolution, else
+    Linear's uniform."""
     generator = torch.Generator().manual_seed(seed)
     weight = torch.empty(head.weight.shape)
     bias = torch.zeros(head.weight.shape[0])

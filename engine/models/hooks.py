@@ -17,8 +17,14 @@ from engine.models.trace import DROPOUTS, has_matrix, opens
 
 TOLERANCE = 1e-5
 _LOG = logging.getLogger("thaw.hooks")
-CUT = "This model cannot be traced, so it is cut at the calls of its layers: nothing is cached, frozen blocks run anew in every step."
-UNCUT = "This model cannot be traced or cut: all before its head is one block, nothing is cached, frozen layers run anew in every step."
+CUT = (
+    "This model cannot be traced, so it is cut at the calls of its layers: nothing is cached, frozen blocks run "
+    "anew in every step."
+)
+UNCUT = (
+    "This model cannot be traced or cut: all before its head is one block, nothing is cached, frozen layers run "
+    "anew in every step."
+)
 
 _Probes = list[tuple[Tensor, Tensor]]
 """Images and what the model answers."""
@@ -35,7 +41,8 @@ class Piece:
 def cut_by_hooks(model: nn.Module, head: str, side: int) -> tuple[Passage, tuple[Piece, ...]]:
     """The finest blocks that `model` allows on images of `side` pixels, the last of them `head`; puts it in eval mode.
 
-    A cut is kept when the rest of the model, given the activation there and ghosts of all before, gives the model's own answer.
+    A cut is kept when the rest of the model, given the activation there and ghosts of all before, gives the model's own
+    answer.
     """
     model.eval()
     units = {path: module for path, module in model.named_modules() if path and not _is_open(module, path, head)}
@@ -51,10 +58,13 @@ def cut_by_hooks(model: nn.Module, head: str, side: int) -> tuple[Passage, tuple
 
 
 def called_head(model: nn.Module, side: int) -> str | None:
-    """Path of the linear layer or convolution called last that has as many outputs as the model; None when there is none."""
+    """Path of the linear layer or convolution called last that has as many outputs as the model; None when there is
+    none."""
     called: list[str] = []
     layers = {path: module for path, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
-    handles = [layer.register_forward_pre_hook(lambda *_, path=path: called.append(path)) for path, layer in layers.items()]
+    handles = [
+        layer.register_forward_pre_hook(lambda *_, path=path: called.append(path)) for path, layer in layers.items()
+    ]
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -91,7 +101,8 @@ def _is_open(module: nn.Module, path: str, head: str) -> bool:
 
 
 def _calls(passage: Passage, images: Tensor) -> tuple[list[str], bool]:
-    """The outermost calls of units in one pass, and whether the model returns the very tensor that the last one answered."""
+    """The outermost calls of units in one pass, and whether the model returns the very tensor that the last one
+    answered."""
     run = Pass(trail=Trail(images=images, answers=()), x=images)
     with passage.diverted(run):
         out = passage.model(images)
@@ -129,14 +140,18 @@ def _accepts(passage: Passage, cut: Cut, probes: _Probes) -> bool:
             cut.kind != "head" or all(_calls(passage, images)[1] for images, _ in probes)
         ):
             return True
-    except Exception as error:  # whatever the model raises on a tensor without values: it needs more than this cut hands on
+    except (
+        Exception
+    ) as error:  # whatever the model raises on a tensor without values: it needs more than this cut hands on
         _LOG.debug("%s: no cut %s call %d: %s", passage.head, cut.kind, cut.call, error)
     passage.cuts = before
     return False
 
 
 def _same(found: Tensor, expected: Tensor) -> bool:
-    return found.shape == expected.shape and torch.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    return found.shape == expected.shape and torch.allclose(
+        found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
+    )
 
 
 def _before_dropout(passage: Passage, calls: list[str], number: int) -> int:
@@ -163,7 +178,9 @@ def _pieces(passage: Passage, blocks: list[list[str]]) -> tuple[Piece, ...]:
     for block in blocks:
         paths = [path for path in dict.fromkeys(block) if path not in placed]
         placed.update(paths)
-        pieces.append(Piece(name=_name(passage, block) or paths[0], modules=tuple(passage.units[path] for path in paths)))
+        pieces.append(
+            Piece(name=_name(passage, block) or paths[0], modules=tuple(passage.units[path] for path in paths))
+        )
     known = {module for piece in pieces for unit in piece.modules for module in unit.modules()}
     uncalled = tuple(module for module in passage.units.values() if module not in known)
     return (Piece(name=pieces[0].name, modules=(*pieces[0].modules, *uncalled)), *pieces[1:])

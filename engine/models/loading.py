@@ -35,7 +35,8 @@ def load_backbone(
 ) -> tuple[Chain, tuple[str, ...]]:
     """The chain of `backbone` with a head for `classes`, and notes for the person about its weights.
 
-    `weights` as in RunConfig: default, none, the name of an entry, file:ID or run:ID. Equal arguments give equal models.
+    `weights` as in RunConfig: default, none, the name of an entry, file:ID or run:ID. Equal arguments give equal
+    models.
     """
     kind, _, reference = weights.partition(":")
     size = _image_size(backbone, weights, image_size)
@@ -44,7 +45,10 @@ def load_backbone(
     if (kept := _WARM.take(key, seed)) is not None:
         return kept
     start = _Start(
-        model=registry.build(backbone, size, seed_of(f"backbone {backbone}", seed)), backbone=backbone, classes=tuple(classes), seed=seed
+        model=registry.build(backbone, size, seed_of(f"backbone {backbone}", seed)),
+        backbone=backbone,
+        classes=tuple(classes),
+        seed=seed,
     )
     if kind == "none":
         start.new_head()
@@ -62,7 +66,8 @@ def load_backbone(
 
 
 def release(chain: Chain) -> None:
-    """Whoever got `chain` from `load_backbone` needs it no more: the next run with the same weights may have it, set back."""
+    """Whoever got `chain` from `load_backbone` needs it no more: the next run with the same weights may have it, set
+    back."""
     _WARM.give_back(chain)
 
 
@@ -91,7 +96,8 @@ def outline_of(backbone: str, classes: int = 2, *, image_size: int = 0) -> Outli
 
 
 def match_brought(workspace: Workspace, weights_id: str, backbone: str, classes: int = 0) -> Match:
-    """How brought weights fit `backbone` with a head for `classes` (0: for as many as the file has). WeightsError if not at all."""
+    """How brought weights fit `backbone` with a head for `classes` (0: for as many as the file has). WeightsError if
+    not at all."""
     name = open_weights(workspace, weights_id).name
     state = _STATES.read(weights_path(workspace, weights_id), name)
     model = registry.build_weightless(backbone, _image_size(backbone, "default", 0))
@@ -146,20 +152,29 @@ _STATES = _States(KEPT_BYTES)
 _WARM = Warm()
 
 
-def _key(workspace: Workspace, backbone: str, weights: str, classes: Sequence[str], seed: int, size: int) -> tuple[object, ...]:
+def _key(
+    workspace: Workspace, backbone: str, weights: str, classes: Sequence[str], seed: int, size: int
+) -> tuple[object, ...]:
     """What decides a loaded model: the file of its weights, or the seed where there is none."""
     kind, _, reference = weights.partition(":")
     source: tuple[object, ...] = (kind, seed)
     if kind != "none":
         file = kind == "file"
-        path = weights_path(workspace, reference) if file else workspace.run(reference) / "best.safetensors" if kind == "run" else None
+        path = (
+            weights_path(workspace, reference)
+            if file
+            else workspace.run(reference) / "best.safetensors"
+            if kind == "run"
+            else None
+        )
         path = path or find_torchvision(registry.weights_entry(backbone, weights))
         source = (kind, str(path), path.stat().st_mtime_ns if path.is_file() else 0)
     return (backbone, source, tuple(classes), size)
 
 
 def _from_published(weights: str, start: _Start) -> tuple[str, ...]:
-    """Weights that torchvision publishes. Layers published as NaN (VGG16's features-only weights) keep their random start."""
+    """Weights that torchvision publishes. Layers published as NaN (VGG16's features-only weights) keep their random
+    start."""
     entry = registry.weights_entry(start.backbone, weights)
     drop_auxiliaries(start.model)
     head = find_head(start.model)
@@ -177,7 +192,10 @@ def _from_file(workspace: Workspace, weights_id: str, start: _Start) -> tuple[st
     match = start.fit(_STATES.read(weights_path(workspace, weights_id), name), name)
     if match.reinitialised_head:
         return match.notes
-    return (*match.notes, f"The head of {name} is kept: its outputs are taken as {', '.join(start.classes)}, in this order.")
+    return (
+        *match.notes,
+        f"The head of {name} is kept: its outputs are taken as {', '.join(start.classes)}, in this order.",
+    )
 
 
 def _from_run(folder: Path, start: _Start) -> tuple[str, ...]:
@@ -199,7 +217,8 @@ def _restore(folder: Path, start: _Start) -> None:
     path = folder / "best.safetensors"
     if not path.is_file():
         raise WeightsError(
-            f"The run {folder.name} has no weights yet: they are written after its first epoch. Choose a run that has finished."
+            f"The run {folder.name} has no weights yet: they are written after its first epoch. Choose a run that "
+            f"has finished."
         )
     match = start.fit(read_state(path, f"The run {folder.name}"), f"The run {folder.name}")
     if match.missing:
@@ -210,7 +229,9 @@ def _classes_of(folder: Path) -> tuple[str, ...]:
     try:
         return tuple(json.loads((folder / "classes.json").read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise WeightsError(f"The run {folder.name} does not say which classes it knows. Choose a run that has finished.") from error
+        raise WeightsError(
+            f"The run {folder.name} does not say which classes it knows. Choose a run that has finished."
+        ) from error
 
 
 def _listed(classes: Sequence[str]) -> str:

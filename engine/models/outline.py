@@ -18,7 +18,8 @@ class ParameterOutline:
     name: str
     size: int
     kind: str
-    """"weight" (of a layer that multiplies), "bias", "norm" (of a normalisation layer), or "other": tokens, position codes, scales."""
+    """"weight" (of a layer that multiplies), "bias", "norm" (of a normalisation layer), or "other": tokens, position
+    codes, scales."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,8 @@ class BlockOutline:
     """One block of the chain, in forward order."""
 
     name: str
-    """A name that a reader of torchvision knows: `layer3.1`, `features.5`, `encoder.layers.encoder_layer_7`; the last is the head, `fc`."""
+    """A name that a reader of torchvision knows: `layer3.1`, `features.5`, `encoder.layers.encoder_layer_7`; the last
+    is the head, `fc`."""
     stage: str
     """Blocks that are drawn together: `layer3`, `features.5`, `encoder.layers`, `head`."""
     parameters: tuple[ParameterOutline, ...]
@@ -87,6 +89,7 @@ def load_outline(workspace: Workspace, backbone: str, version: str) -> Outline |
 
 
 def _per_class(head: BlockOutline, parameter: ParameterOutline, outline: Outline) -> bool:
-    """The classifier's own tensors are the last ones of the head block; others (a pre-classifier norm) keep their size."""
+    """The classifier's own tensors are the last ones of the head block; others (a pre-classifier norm) keep their
+    size."""
     layer = head.parameters[-1].name.rpartition(".")[0]
     return parameter.name.rpartition(".")[0] == layer and parameter.size % outline.classes == 0

@@ -35,7 +35,8 @@ class Trail:
 
 
 class Passage:
-    """Runs any stretch of the blocks of one model, one pass at a time: while it runs, calls of the model are diverted."""
+    """Runs any stretch of the blocks of one model, one pass at a time: while it runs, calls of the model are
+    diverted."""
 
     def __init__(self, model: nn.Module, head: str, units: dict[str, nn.Module]) -> None:
         self.model, self.head, self.units = model, head, units
@@ -62,7 +63,9 @@ class Passage:
         if entry is None:
             return Trail(images=x, answers=())
         if (found := self._trails.get(_key(entry, x))) is None:
-            raise BackboneError(f"An activation of {tuple(x.shape)} is new before {entry.path}: compute the blocks before it first.")
+            raise BackboneError(
+                f"An activation of {tuple(x.shape)} is new before {entry.path}: compute the blocks before it first."
+            )
         return found
 
     def _stretch(self, run: "Pass") -> Tensor:
@@ -75,7 +78,10 @@ class Passage:
                 self._trails[_key(run.exit_at, run.reached)] = Trail(images=images, answers=tuple(run.answers))
                 return run.reached
         if run.exit_at is not None:
-            raise BackboneError(f"{type(self.model).__name__} did not call {run.exit_at.path} for these images, so it cannot be cut there.")
+            raise BackboneError(
+                f"{type(self.model).__name__} did not call {run.exit_at.path} for these images, so it cannot be cut "
+                f"there."
+            )
         return one_tensor(out)
 
     @contextmanager
@@ -137,7 +143,9 @@ class Pass:
         number = len(self.answers)
         expected, answer = self.trail.answers[number]
         if path != expected:
-            raise BackboneError(f"The model called {path} where it called {expected} before: it cannot be cut behind a random choice.")
+            raise BackboneError(
+                f"The model called {path} where it called {expected} before: it cannot be cut behind a random choice."
+            )
         self.answers.append((path, answer))
         assert self.entry is not None
         return self.x if self.entry.kind == "after" and number == self.entry.call else answer

@@ -1,4 +1,5 @@
-"""Provenance: where weights come from and under which licence, as far as anybody said. Sentences for people, no legal advice.
+"""Provenance: where weights come from and under which licence, as far as anybody said. Sentences for people, no legal
+advice.
 
 Not here: weights of an earlier run, which come from wherever that run started (runs.export follows them).
 """
@@ -11,7 +12,8 @@ from engine.models.weights_store import open_weights
 from engine.workspace import Workspace
 
 _UNSAID = (
-    "Their metadata names no licence; torchvision says that pretrained weights may have licences or terms of their own, derived "
+    "Their metadata names no licence; torchvision says that pretrained weights may have licences or terms of their "
+    "own, derived "
     "from the data they were trained on (here ImageNet), and that it is up to you to find out whether you may use them."
 )
 
@@ -30,7 +32,10 @@ def provenance(workspace: Workspace, backbone: str, weights: str) -> Provenance:
     if kind == "none":
         return Provenance(text="The weights started from random values, so nobody else's weights are in them.")
     if kind == "file":
-        return Provenance(text=f"The weights started from {_file_name(workspace, reference)}. Its licence is whatever its maker chose.")
+        return Provenance(
+            text=f"The weights started from {_file_name(workspace, reference)}. Its licence is whatever its maker "
+            f"chose."
+        )
     entry = registry.weights_entry(backbone, weights)
     info = next(info for info in registry.describe(backbone).weights if info.name == entry.name)
     licence = "Their licence stands at the first address below." if info.license else _UNSAID

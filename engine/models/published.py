@@ -32,7 +32,8 @@ Progress = Callable[[int, int], None]
 
 
 def find_torchvision(entry: WeightsEnum, progress: Progress | None = None) -> Path:
-    """The intact file of `entry`, downloaded when it is not there yet. WeightsError within seconds when it cannot be had."""
+    """The intact file of `entry`, downloaded when it is not there yet. WeightsError within seconds when it cannot be
+    had."""
     path = checkpoints_folder() / entry.url.rpartition("/")[2]
     if not path.is_file():
         _download(entry, path, progress)
@@ -50,13 +51,16 @@ def _download(entry: WeightsEnum, path: Path, progress: Progress | None) -> None
         with _open(entry.url) as response, atomic_path(path) as temporary:
             digest = _save(response, temporary, progress)
             if not digest.startswith(_expected(path)):
-                raise WeightsError(f"{path.name} arrived damaged from {_host(entry.url)}: its checksum is wrong. Try again.")
+                raise WeightsError(
+                    f"{path.name} arrived damaged from {_host(entry.url)}: its checksum is wrong. Try again."
+                )
     except (OSError, http.client.HTTPException) as error:  # URLError, HTTPError and TimeoutError are OSErrors
         raise WeightsError(_unavailable(entry, path, error)) from error
 
 
 def _open(url: str) -> http.client.HTTPResponse:
-    """The response of `url`, or TimeoutError. A thread waits for it: no time-out of a socket covers the look-up of the name."""
+    """The response of `url`, or TimeoutError. A thread waits for it: no time-out of a socket covers the look-up of the
+    name."""
     answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -96,7 +100,8 @@ def _unavailable(entry: WeightsEnum, path: Path, error: Exception) -> str:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     reason = getattr(cause, "strerror", None) or cause
     return (
-        f"The weights {entry} are not on this machine and could not be downloaded from {_host(entry.url)} ({reason}). Three ways on: "
+        f"The weights {entry} are not on this machine and could not be downloaded from {_host(entry.url)} "
+        f"({reason}). Three ways on: "
         f"bring a weights file of your own; or get {entry.url} elsewhere and put it into {path.parent}; "
         "or train from random weights (weights 'none')."
     )

@@ -56,7 +56,9 @@ def weights_entry(backbone: str, weights: str = "default") -> WeightsEnum:
     for entry in entries:
         if entry.name == weights:
             return entry
-    raise WeightsError(f"{backbone} has no weights named {weights!r}. Choose one of {', '.join(entry.name for entry in entries)}.")
+    raise WeightsError(
+        f"{backbone} has no weights named {weights!r}. Choose one of {', '.join(entry.name for entry in entries)}."
+    )
 
 
 def preprocessing_of(entry: WeightsEnum | None, backbone: str, image_size: int = 0, kind: str = "weights") -> dict:
@@ -83,7 +85,9 @@ def checked_size(backbone: str, image_size: int) -> int:
     smallest, step = _sizes(backbone)
     if image_size < smallest or image_size % step:
         multiple = f" that is a multiple of {step}" if step > 1 else ""
-        raise BackboneError(f"{backbone} cannot see images of {image_size} pixels. Choose a size of at least {smallest}{multiple}.")
+        raise BackboneError(
+            f"{backbone} cannot see images of {image_size} pixels. Choose a size of at least {smallest}{multiple}."
+        )
     return image_size
 
 
@@ -95,7 +99,8 @@ def build(backbone: str, image_size: int, seed: int) -> nn.Module:
 
 
 def trained_arguments(backbone: str, image_size: int, classes: int) -> dict[str, object]:
-    """What torchvision's own constructor takes so that its model fits the state dict of a trained one: no auxiliary heads."""
+    """What torchvision's own constructor takes so that its model fits the state dict of a trained one: no auxiliary
+    heads."""
     arguments = {**_arguments(backbone, image_size), "num_classes": classes}
     return arguments | {"init_weights": False, "aux_logits": False} if "init_weights" in arguments else arguments
 
@@ -134,13 +139,16 @@ def _arguments(backbone: str, image_size: int) -> dict[str, object]:
 def _entries(backbone: str) -> list[WeightsEnum]:
     """Every weights entry of `backbone`, the default first. An unknown name never reaches torchvision's importer."""
     if backbone not in names():
-        raise BackboneError(f"torchvision has no classifier named {backbone[:60]!r}. `python -m engine backbones` lists all of them.")
+        raise BackboneError(
+            f"torchvision has no classifier named {backbone[:60]!r}. `python -m engine backbones` lists all of them."
+        )
     entries = torchvision.models.get_model_weights(backbone)
     return [entries.DEFAULT, *(entry for entry in entries if entry != entries.DEFAULT)]
 
 
 def _sizes(backbone: str) -> tuple[int, int]:
-    """(smallest side, step) in pixels. Vision transformers take any number of whole patches, their position codes being resampled."""
+    """(smallest side, step) in pixels. Vision transformers take any number of whole patches, their position codes being
+    resampled."""
     meta_size = int(_entries(backbone)[0].meta["min_size"][0])
     if backbone.startswith("vit_"):
         patch = int(backbone.rpartition("_")[2])

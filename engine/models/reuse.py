@@ -1,6 +1,7 @@
 """Warm: the model of the run before, kept built and traced for the next one that starts from the same weights.
 
-It is handed out to one user at a time, and only after every tensor has been set back to what it was. Not here: loading (cache).
+It is handed out to one user at a time, and only after every tensor has been set back to what it was. Not here: loading
+(cache).
 """
 
 import threading
@@ -52,7 +53,11 @@ class Warm:
     def take(self, key: Key, seed: int) -> tuple[Chain, tuple[str, ...]] | None:
         """The kept model, as loading it with `seed` would make it; None when it is another one."""
         with self._lock:
-            if self._kept is None or self._kept[1].key != key or not (self._kept[1].new_head or self._kept[1].seed == seed):
+            if (
+                self._kept is None
+                or self._kept[1].key != key
+                or not (self._kept[1].new_head or self._kept[1].seed == seed)
+            ):
                 return None
             (chain, loaded), self._kept = self._kept, None
             self._lent[chain] = loaded

@@ -52,7 +52,9 @@ def fit_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, n
     return match
 
 
-def match_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, name: str) -> tuple[dict[str, Tensor], Match]:
+def match_state(
+    state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, name: str
+) -> tuple[dict[str, Tensor], Match]:
     """(the tensors that fit, under the model's names; the report). Reads shapes only, so a weightless model will do."""
     own = {key: tensor.shape for key, tensor in model.state_dict().items()}
     needed = [key for key in own if not key.endswith("num_batches_tracked")]  # older files have no such counters
@@ -63,7 +65,9 @@ def match_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str,
     differing = [key for key in (*needed, *known) if key not in known or own.get(key) != known[key].shape]
     _demand_backbone(differing, head, known, own, f"{name[:120]} does not fit {backbone}")
     anew = tuple(dict.fromkeys(_layer(key) for key in differing if key in own))
-    fitting = {key: tensor for key, tensor in known.items() if key in own and _layer(key) not in anew}  # a layer is taken whole or not
+    fitting = {
+        key: tensor for key, tensor in known.items() if key in own and _layer(key) not in anew
+    }  # a layer is taken whole or not
     unused = tuple(key for key in known if key not in fitting)
     return fitting, Match(
         matched=len(fitting),
@@ -91,36 +95,51 @@ def _modern(key: str) -> str:
 def _resampled(state: dict[str, Tensor], model: nn.Module, notes: list[str]) -> dict[str, Tensor]:
     """A vision transformer's position codes for the image size of `model`."""
     positions = state.get(_POSITIONS)
-    if not isinstance(model, VisionTransformer) or positions is None or positions.shape == model.encoder.pos_embedding.shape:
+    if (
+        not isinstance(model, VisionTransformer)
+        or positions is None
+        or positions.shape == model.encoder.pos_embedding.shape
+    ):
         return state
     try:
         resampled = interpolate_embeddings(model.image_size, model.patch_size, OrderedDict(state))
     except (ValueError, RuntimeError):  # not a square of positions; the shapes will be reported
         return state
     side = model.image_size // model.patch_size
-    notes.append(f"The position codes were resampled from {positions.shape[1] - 1} to {side * side} patches, for images of another size.")
+    notes.append(
+        f"The position codes were resampled from {positions.shape[1] - 1} to {side * side} patches, for images of "
+        f"another size."
+    )
     return dict(resampled)
 
 
 def _without_auxiliaries(state: dict[str, Tensor], own: Mapping[str, object], notes: list[str]) -> dict[str, Tensor]:
     kept = {key: tensor for key, tensor in state.items() if key in own or key.partition(".")[0] not in AUXILIARIES}
     if len(kept) < len(state):
-        notes.append(f"The file's auxiliary heads ({len(state) - len(kept)} tensors) are not used: they only serve training from scratch.")
+        notes.append(
+            f"The file's auxiliary heads ({len(state) - len(kept)} tensors) are not used: they only serve training "
+            f"from scratch."
+        )
     return kept
 
 
 def _adopted_head(state: dict[str, Tensor], own: Mapping[str, torch.Size], head: str) -> dict[str, Tensor]:
-    """With the only layer of a rebuilt head (`fc.1` in an nn.Sequential, `classifier` itself) under the name of `head`, if it fits."""
+    """With the only layer of a rebuilt head (`fc.1` in an nn.Sequential, `classifier` itself) under the name of `head`,
+    if it fits."""
     weight = f"{head}.weight"
     region = head.partition(".")[0]
     strange = [k for k, t in state.items() if k.startswith(f"{region}.") and t.ndim > 1 and own.get(k) != t.shape]
     if weight in state or len(strange) != 1 or state[strange[0]].shape != own[weight]:
         return state
     layer = _layer(strange[0])
-    return {(f"{head}.{key.rpartition('.')[2]}" if _layer(key) == layer else key): tensor for key, tensor in state.items()}
+    return {
+        (f"{head}.{key.rpartition('.')[2]}" if _layer(key) == layer else key): tensor for key, tensor in state.items()
+    }
 
 
-def _demand_backbone(differing: list[str], head: str, state: Mapping[str, Tensor], own: Mapping[str, torch.Size], complaint: str) -> None:
+def _demand_backbone(
+    differing: list[str], head: str, state: Mapping[str, Tensor], own: Mapping[str, torch.Size], complaint: str
+) -> None:
     region = head.partition(".")[0] + "."
     wrong = [key for key in dict.fromkeys(differing) if not key.startswith(region)]
     if not wrong:

@@ -36,7 +36,8 @@ class Segment:
 
 
 def trace(model: nn.Module, *, training: bool) -> fx.Graph:
-    """The forward pass of `model` in train or eval mode; functions that read `training` differ. Modes are left as they were."""
+    """The forward pass of `model` in train or eval mode; functions that read `training` differ. Modes are left as they
+    were."""
     modes = {module: module.training for module in model.modules()}
     model.train(training)
     try:
@@ -98,7 +99,11 @@ def modules_of(model: nn.Module, segment: Segment) -> tuple[nn.Module, ...]:
 
 def opens(module: nn.Module) -> bool:
     """Whether to look inside. A conv with its norm and activation is one unit, whatever container holds it."""
-    if not isinstance(module, _CONTAINERS) or isinstance(module, _LEAVES) or type(module).forward is not _own_forward(module):
+    if (
+        not isinstance(module, _CONTAINERS)
+        or isinstance(module, _LEAVES)
+        or type(module).forward is not _own_forward(module)
+    ):
         return False
     children = list(module.children())
     composite = any(list(child.children()) and not isinstance(child, _LEAVES) for child in children)
@@ -110,7 +115,8 @@ def has_matrix(module: nn.Module) -> bool:
 
 
 class _Tracer(fx.Tracer):
-    """Leaves whole what torch.nn and torchvision.ops define, so that their `training` is read when they run, not now."""
+    """Leaves whole what torch.nn and torchvision.ops define, so that their `training` is read when they run, not
+    now."""
 
     proxy_buffer_attributes = True  # else MaxViT's position index becomes a constant that `.to(device)` would not move
 
@@ -141,7 +147,8 @@ def _unit(model: nn.Module, path: str, head: str) -> str:
 
 
 def _own_forward(module: nn.Module) -> object:
-    """The forward of the container class that `module` is an instance of; a subclass with another is no mere container."""
+    """The forward of the container class that `module` is an instance of; a subclass with another is no mere
+    container."""
     return next(kind.forward for kind in _CONTAINERS if isinstance(module, kind))
 
 
@@ -166,16 +173,24 @@ def _is_dropout(model: nn.Module, node: fx.Node) -> bool:
 
 
 def _live_value(nodes: list[fx.Node], start: int) -> fx.Node | None:
-    """The only value that `nodes[start:]` need from before; None when they need several. Parameters can be read anywhere."""
+    """The only value that `nodes[start:]` need from before; None when they need several. Parameters can be read
+    anywhere."""
     later = set(nodes[start:])
-    needed = {source for node in nodes[start:] for source in node.all_input_nodes if source not in later and source.op != "get_attr"}
+    needed = {
+        source
+        for node in nodes[start:]
+        for source in node.all_input_nodes
+        if source not in later and source.op != "get_attr"
+    }
     return needed.pop() if len(needed) == 1 else None
 
 
 def _compiled(model: nn.Module, nodes: tuple[fx.Node, ...], entry: fx.Node | None, name: str) -> Forward:
     """`nodes` as a function of the model and the value `entry`."""
     if entry is None:
-        raise BackboneError(f"The block {name} of {type(model).__name__} needs more than one tensor. Choose another backbone.")
+        raise BackboneError(
+            f"The block {name} of {type(model).__name__} needs more than one tensor. Choose another backbone."
+        )
     graph = fx.Graph()
     copies = {entry: graph.placeholder("x")}
     for node in nodes:
@@ -186,7 +201,9 @@ def _compiled(model: nn.Module, nodes: tuple[fx.Node, ...], entry: fx.Node | Non
     graph.output(copies[nodes[-1]])
     code = graph.python_code("self")
     namespace = dict(code.globals)
-    exec(compile(code.src, f"<block {name}>", "exec", dont_inherit=True), namespace)  # as fx.GraphModule does, less its copy of the modules
+    exec(
+        compile(code.src, f"<block {name}>", "exec", dont_inherit=True), namespace
+    )  # as fx.GraphModule does, less its copy of the modules
     return namespace["forward"]
 
 

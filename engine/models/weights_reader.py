@@ -32,10 +32,14 @@ def bring(workspace: Workspace, path: Path, original_name: str) -> str:
     demand_finite(state, original_name)
     weights_id = new_id("weights")
     with atomic_path(weights_path(workspace, weights_id)) as temporary:
-        save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, temporary)  # clone: tied tensors
+        save_file(
+            {name: tensor.contiguous().clone() for name, tensor in state.items()}, temporary
+        )  # clone: tied tensors
     size = weights_path(workspace, weights_id).stat().st_size
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    record_weights(workspace, BroughtWeights(id=weights_id, name=original_name, tensors=len(state), bytes=size, created_at=now))
+    record_weights(
+        workspace, BroughtWeights(id=weights_id, name=original_name, tensors=len(state), bytes=size, created_at=now)
+    )
     return weights_id
 
 
@@ -55,7 +59,10 @@ def read_state(path: Path, name: str = "") -> dict[str, Tensor]:
         raise WeightsError(f"{shown} is cut short or damaged and cannot be read. Copy or download it again.") from error
     state = _unprefixed(_named_tensors(content, shown))
     _demand_honest(state, path.stat().st_size, shown)
-    return {name: tensor.detach().float() if tensor.is_floating_point() else tensor.detach() for name, tensor in state.items()}
+    return {
+        name: tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
+        for name, tensor in state.items()
+    }
 
 
 def demand_finite(state: Mapping[str, Tensor], name: str) -> None:
@@ -63,7 +70,8 @@ def demand_finite(state: Mapping[str, Tensor], name: str) -> None:
     broken = [key for key, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise WeightsError(
-            f"{name[:120]} holds values that are not finite numbers, in {len(broken)} of {len(state)} tensors, such as {broken[0][:80]}. "
+            f"{name[:120]} holds values that are not finite numbers, in {len(broken)} of {len(state)} tensors, such "
+            f"as {broken[0][:80]}. "
             "The training that made it diverged; bring a checkpoint from before that."
         )
 
@@ -86,7 +94,10 @@ def _what_instead(start: bytes, name: str) -> str:
     if not start:
         return f"{name} is empty. Copy or download it again."
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return f"{name} is a web page, not weights: the download link led to a page. Open the link in a browser and save the file itself."
+        return (
+            f"{name} is a web page, not weights: the download link led to a page. Open the link in a browser and "
+            f"save the file itself."
+        )
     if text.startswith(b"version https://git-lfs"):
         return f"{name} is a Git LFS pointer, not the weights it points to. Fetch the file itself with: git lfs pull."
     return f"{name} is not a weights file (.pth, .pt or .safetensors). {_REMEDY}"
@@ -102,7 +113,9 @@ def _demand_torch_archive(path: Path, name: str) -> None:
     if "constants.pkl" in leaves or "archive_format" in leaves:
         raise WeightsError(f"{name} is a compiled program (TorchScript or an export), not weights. {_REMEDY}")
     if "data.pkl" not in leaves:
-        raise WeightsError(f"{name} is a zip archive without weights. If it holds images, bring it on the Dataset page.")
+        raise WeightsError(
+            f"{name} is a zip archive without weights. If it holds images, bring it on the Dataset page."
+        )
     if sum(record.file_size for record in records) > _MAX_UNPACKED * path.stat().st_size:
         raise WeightsError(f"{name} would unpack to many times its size, which weights never do. {_REMEDY}")
 
@@ -111,7 +124,10 @@ def _unpickling(error: pickle.UnpicklingError, name: str) -> str:
     """torch's own message advises to trust the file; ours never does."""
     found = re.search(r"(?:GLOBAL|global:?|class) ([A-Za-z_][\w.]*\.\w+)", str(error))
     if found:
-        return f"{name} holds a whole Python object ({found[1][:80]}), which could run any program when opened, so it is refused. {_REMEDY}"
+        return (
+            f"{name} holds a whole Python object ({found[1][:80]}), which could run any program when opened, so "
+            f"it is refused. {_REMEDY}"
+        )
     return f"{name} is not a file of tensors as torch.save writes it, or it is damaged. {_REMEDY}"
 
 
@@ -139,13 +155,21 @@ def _unprefixed(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _demand_honest(state: Mapping[str, Tensor], file_bytes: int, name: str) -> None:
-    """Refuse, before anything touches their values, tensors that are no plain numbers or claim more of them than the file holds."""
+    """Refuse, before anything touches their values, tensors that are no plain numbers or claim more of them than the
+    file holds."""
     for key, tensor in state.items():
-        plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not (tensor.is_quantized or tensor.is_complex())
+        plain = (
+            tensor.layout == torch.strided
+            and tensor.device.type == "cpu"
+            and not (tensor.is_quantized or tensor.is_complex())
+        )
         if not plain:
             raise WeightsError(
-                f"{name} holds {key[:80]}, which is not a plain tensor of real numbers (sparse, quantised or empty). {_REMEDY}"
+                f"{name} holds {key[:80]}, which is not a plain tensor of real numbers (sparse, quantised or empty). "
+                f"{_REMEDY}"
             )
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     if claimed > _MAX_UNPACKED * file_bytes:
-        raise WeightsError(f"{name} claims tensors of {claimed} bytes in a file of {file_bytes}, which no weights do. {_REMEDY}")
+        raise WeightsError(
+            f"{name} claims tensors of {claimed} bytes in a file of {file_bytes}, which no weights do. {_REMEDY}"
+        )

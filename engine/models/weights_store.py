@@ -36,7 +36,9 @@ def open_weights(workspace: Workspace, weights_id: str) -> BroughtWeights:
     path = weights_path(workspace, weights_id).with_suffix(".json")
     if not path.is_file():
         known = ", ".join(f"{weights.id} ({weights.name})" for weights in list_weights(workspace)) or "none yet"
-        raise WeightsError(f"There are no brought weights {weights_id}. Bring the file again, or choose one of: {known}.")
+        raise WeightsError(
+            f"There are no brought weights {weights_id}. Bring the file again, or choose one of: {known}."
+        )
     return _read(path)
 
 
@@ -47,7 +49,10 @@ def weights_path(workspace: Workspace, weights_id: str) -> Path:
 
 def record_weights(workspace: Workspace, weights: BroughtWeights) -> None:
     """List `weights`; its tensors must be in place already, for this is what makes them exist."""
-    atomic_write(weights_path(workspace, weights.id).with_suffix(".json"), json.dumps(dataclasses.asdict(weights), ensure_ascii=False))
+    atomic_write(
+        weights_path(workspace, weights.id).with_suffix(".json"),
+        json.dumps(dataclasses.asdict(weights), ensure_ascii=False),
+    )
 
 
 def delete_weights(workspace: Workspace, weights_id: str) -> None:

@@ -1,4 +1,5 @@
-"""Saver: writes the checkpoint of a run as often as that is cheap beside training, and whenever it is left in good order.
+"""Saver: writes the checkpoint of a run as often as that is cheap beside training, and whenever it is left in good
+order.
 
 Not here: what a checkpoint holds (training.checkpoints).
 """
@@ -11,7 +12,8 @@ from engine.training.events import Epoch, Step
 
 CHECKPOINT_SECONDS = 60
 SHARE = 100
-"""Saving after an epoch may take one part in so many of the time: an epoch of a linear probe is shorter than saving it."""
+"""Saving after an epoch may take one part in so many of the time: an epoch of a linear probe is shorter than saving
+it."""
 _FIRST_COST_SECONDS = 0.02
 """Taken for the cost of saving until it has been measured: what two seconds made is sooner made again."""
 
@@ -34,7 +36,8 @@ class Saver:
             self._pending = self._pending or ended
 
     def close(self) -> None:
-        """Save the epochs that were not worth it one by one. Not after a fault: then the state is not one to go on from."""
+        """Save the epochs that were not worth it one by one. Not after a fault: then the state is not one to go on
+        from."""
         if self._pending:
             self._save()
 

@@ -54,7 +54,8 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
 
 
 def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
-    """Write what a stopped run leaves: the best epoch so far, its predictions and result.csv. Nothing before the first epoch."""
+    """Write what a stopped run leaves: the best epoch so far, its predictions and result.csv. Nothing before the first
+    epoch."""
     if not checkpoint_path(workspace.run(run.id)).is_file():
         return
     session = yield from open_session(run.config, workspace.run(run.id), workspace, device)
@@ -78,7 +79,9 @@ def _started(session: Session) -> Json:
         "trainable_parameters": max(trainable_size(training.outline, phase) for phase in training.plan.phases),
         "total_parameters": training.outline.size,
         "blocks": blocks,
-        "phases": [{"epochs": phase.epochs, "lr": phase.lr, "lr_decay": phase.lr_decay} for phase in training.plan.phases],
+        "phases": [
+            {"epochs": phase.epochs, "lr": phase.lr, "lr_decay": phase.lr_decay} for phase in training.plan.phases
+        ],
         **{f"{split}_images": len(images) for split, images in session.splits.items()},
         "train_images": len(session.training_images),
         "dataset": {"id": session.dataset.id, "name": session.dataset.name, "fingerprint": session.dataset.fingerprint},
@@ -88,7 +91,8 @@ def _started(session: Session) -> Json:
 
 
 def _learn_and_answer(shared: Shared) -> Iterator[Json]:
-    """Whatever ends this early, what has been learnt is not lost: in a checkpoint, or as the best weights where training broke."""
+    """Whatever ends this early, what has been learnt is not lost: in a checkpoint, or as the best weights where
+    training broke."""
     saver, training = Saver(shared.session), shared.session.training
     try:
         yield from _train(shared, saver)
@@ -169,8 +173,14 @@ def _write_answers(shared: Shared) -> Iterator[Json]:
 def _audited(session: Session) -> tuple[Tensor, ...]:
     """audit.csv, and its rows: what became of every tensor by the epoch that is kept."""
     training = session.training
-    places = {name: (block.name, block.stage) for block in training.chain.blocks for name in (*block.parameters, *block.buffers)}
-    rows = audit(session.before, training.chain.model.state_dict(), places, moved_by(training, training.position.best_epoch))
+    places = {
+        name: (block.name, block.stage)
+        for block in training.chain.blocks
+        for name in (*block.parameters, *block.buffers)
+    }
+    rows = audit(
+        session.before, training.chain.model.state_dict(), places, moved_by(training, training.position.best_epoch)
+    )
     atomic_write(session.folder / "audit.csv", to_csv(rows))
     prove(session, rows)
     return rows

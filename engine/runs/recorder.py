@@ -21,7 +21,17 @@ from engine.runconfig import RunConfig
 from engine.store.database import Json
 from engine.workspace import atomic_write
 
-HISTORY = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "best")
+HISTORY = (
+    "epoch",
+    "phase",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "seconds",
+    "images_per_second",
+    "best",
+)
 TUNING = "tuning.json"
 """Which learning rates were tried, and what came of them."""
 WRITE_SECONDS = 0.5
@@ -67,11 +77,18 @@ class Recorder:
         self._written = time.monotonic()
 
 
-def write_origin(folder: Path, config: RunConfig, dataset: Dataset, preprocessing: Preprocessing, precision: str) -> None:
+def write_origin(
+    folder: Path, config: RunConfig, dataset: Dataset, preprocessing: Preprocessing, precision: str
+) -> None:
     """config.json and classes.json: what decided the run, on which data, prepared how, with which versions."""
     origin = {
         "config": dataclasses.asdict(config),
-        "dataset": {"id": dataset.id, "name": dataset.name, "fingerprint": dataset.fingerprint, "images": len(dataset.images)},
+        "dataset": {
+            "id": dataset.id,
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "images": len(dataset.images),
+        },
         "precision": precision,
         "preprocessing": dataclasses.asdict(preprocessing),
         "versions": _versions(),
@@ -107,7 +124,9 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     """How the images of a run were prepared. RunError when the run has not started."""
     path = folder / "config.json"
     if not path.is_file():
-        raise RunError("That run has not started yet, so there is nothing to take from it. Choose one that has finished.")
+        raise RunError(
+            "That run has not started yet, so there is nothing to take from it. Choose one that has finished."
+        )
     fields: Json = json.loads(path.read_text())["preprocessing"]
     tuples = {name: tuple(fields[name]) for name in ("resize", "mean", "std")}
     return Preprocessing(**{**fields, **tuples})

@@ -1,4 +1,5 @@
-"""Session: one run with everything it needs in hand. Opening it is the same for a first start, a resume and a conclusion.
+"""Session: one run with everything it needs in hand. Opening it is the same for a first start, a resume and a
+conclusion.
 
 Part of the pipeline; here the wings meet. Not here: training, and what is written afterwards.
 """
@@ -63,7 +64,14 @@ class Session:
         rows = np.array([image.index for image in images], dtype=np.int64)
         labels = [image.label for image in images]
         layout = self.numerics.memory_format
-        return PixelSource(self.pixels, rows, labels, preprocessing=self.preprocessing, device=self.training.device, memory_format=layout)
+        return PixelSource(
+            self.pixels,
+            rows,
+            labels,
+            preprocessing=self.preprocessing,
+            device=self.training.device,
+            memory_format=layout,
+        )
 
     @property
     def training_images(self) -> tuple[Image, ...]:
@@ -71,7 +79,10 @@ class Session:
         images = self.dataset.images_of("train")
         if self.config.train_share == 100:
             return images
-        return tuple(images[place] for place in share_of([(image.sha256, image.label) for image in images], self.config.train_share))
+        return tuple(
+            images[place]
+            for place in share_of([(image.sha256, image.label) for image in images], self.config.train_share)
+        )
 
     @property
     def splits(self) -> dict[str, tuple[Image, ...]]:
@@ -83,7 +94,8 @@ _proved: WeakKeyDictionary[Chain, Mapping[str, str]] = WeakKeyDictionary()
 
 
 def prove(session: Session, rows: Sequence[Tensor]) -> None:
-    """Spare the next run with this model the digests of what `rows`, its audit, shows unmoved. The head is every run's own."""
+    """Spare the next run with this model the digests of what `rows`, its audit, shows unmoved. The head is every run's
+    own."""
     chain = session.training.chain
     still = [row.name for row in rows if row.verdict == "frozen" and row.name.rpartition(".")[0] != chain.head]
     _proved[chain] = {name: session.before.digests[name] for name in still}
@@ -95,7 +107,8 @@ def checkpoint_path(folder: Path) -> Path:
 
 
 def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: str) -> Generator[Json, None, Session]:
-    """Yields progress; returns the Session, standing where the checkpoint in the run's `folder` left it if there is one."""
+    """Yields progress; returns the Session, standing where the checkpoint in the run's `folder` left it if there is
+    one."""
     dataset = open_dataset(workspace, config.dataset)
     folder.mkdir(parents=True, exist_ok=True)
     _same_data(folder, dataset)
@@ -107,9 +120,15 @@ def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: 
     outline = chain.outline()
     plan = scaled(plan_for(outline, config), read_rate_factor(folder))
     recorded = read_precision(folder)
-    chosen = numerics(recorded, place) if recorded else choose(chain, config.precision, place, side=preprocessing.crop, workspace=workspace)
+    chosen = (
+        numerics(recorded, place)
+        if recorded
+        else choose(chain, config.precision, place, side=preprocessing.crop, workspace=workspace)
+    )
     write_origin(folder, config, dataset, preprocessing, chosen.name)
-    before = remember(chain.model.state_dict(), moving_names(chain, outline, plan, config), known=_proved.pop(chain, {}))
+    before = remember(
+        chain.model.state_dict(), moving_names(chain, outline, plan, config), known=_proved.pop(chain, {})
+    )
     chain.model.to(memory_format=chosen.memory_format)
     training = Training(chain, outline, plan, config, dtype=chosen.dtype)
     base = base_digest(before.digests)
@@ -136,16 +155,24 @@ def _load(
 ) -> Generator[Json, None, tuple[Chain, tuple[str, ...]]]:
     """The backbone with its new head, after a download that can be watched; and what is to be said of its weights."""
     weights = starting_weights(config)
-    yield from reported(lambda report: prepare_weights(config.backbone, weights, lambda done, total: report("download", done, total)))
-    chain, notes = load_backbone(workspace, config.backbone, weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop)
+    yield from reported(
+        lambda report: prepare_weights(config.backbone, weights, lambda done, total: report("download", done, total))
+    )
+    chain, notes = load_backbone(
+        workspace, config.backbone, weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop
+    )
     return chain, (*notes, chain.note) if chain.note else notes
 
 
-def _pixels(config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing, epochs: int) -> Pixels:
+def _pixels(
+    config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing, epochs: int
+) -> Pixels:
     """Views that this run sees only once are kept too when others wait that will see them again."""
     seen_again = bool(siblings(workspace, config))
     epochs = 0 if seen_again else epochs
-    return ensure(workspace, dataset, preprocessing, config.views, config.data_seed, epochs=epochs, augment=config.augment)
+    return ensure(
+        workspace, dataset, preprocessing, config.views, config.data_seed, epochs=epochs, augment=config.augment
+    )
 
 
 def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:
@@ -155,7 +182,9 @@ def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:
     if kind == "run" and not config.image_size and config.preprocessing == "weights":
         return read_preprocessing(workspace.run(earlier))
     published = None if kind in ("default", "none", "file", "run") else registry.weights_entry(config.backbone, weights)
-    return Preprocessing(**registry.preprocessing_of(published, config.backbone, config.image_size, config.preprocessing))
+    return Preprocessing(
+        **registry.preprocessing_of(published, config.backbone, config.image_size, config.preprocessing)
+    )
 
 
 def _same_data(folder: Path, dataset: Dataset) -> None:

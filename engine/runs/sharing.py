@@ -1,4 +1,5 @@
-"""Sharing: what a run and those that wait behind it will read of the frozen part, so that one pass computes it for all of them.
+"""Sharing: what a run and those that wait behind it will read of the frozen part, so that one pass computes it for all
+of them.
 
 Part of the pipeline. Not here: what is worth keeping (training.cuts), computing and keeping it (training.features).
 """
@@ -82,8 +83,15 @@ def _wanted(session: Session, others: Sequence[RunConfig]) -> Counter[Slot]:
     wanted = readings(training.outline, training.plan, config, epoch=training.position.epoch)
     for other, count in Counter(replace(other, seed=config.seed) for other in others).items():  # seeds read the same
         theirs = _readings(training.outline, other)
-        same_views = (other.views > 0) == (config.views > 0) and (other.augment, other.data_seed) == (config.augment, config.data_seed)
-        reads = {slot: times for slot, times in theirs.items() if slot.view is None or (same_views and slot.view < config.views)}
+        same_views = (other.views > 0) == (config.views > 0) and (other.augment, other.data_seed) == (
+            config.augment,
+            config.data_seed,
+        )
+        reads = {
+            slot: times
+            for slot, times in theirs.items()
+            if slot.view is None or (same_views and slot.view < config.views)
+        }
         wanted.update({slot: count * times for slot, times in reads.items()})
     if training.position.epoch or training.position.step:  # deeper blocks have moved since the start
         reach = untouched(training.outline, training.plan, min(training.position.epoch, training.plan.epochs - 1))

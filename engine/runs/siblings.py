@@ -1,4 +1,5 @@
-"""Siblings: waiting runs that see the same images through the same frozen weights, so that what is computed for one serves them all.
+"""Siblings: waiting runs that see the same images through the same frozen weights, so that what is computed for one
+serves them all.
 
 Not here: what they will read (sharing).
 """
@@ -15,7 +16,8 @@ _DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "
 
 
 def siblings(workspace: Workspace, config: RunConfig) -> tuple[RunConfig, ...]:
-    """Configurations of the queued runs that start where `config` starts. One that starts nowhere says so when its turn comes."""
+    """Configurations of the queued runs that start where `config` starts. One that starts nowhere says so when its turn
+    comes."""
     start, found = start_of(config), []
     for run in RunStore(workspace).queued():
         with suppress(EngineError):
@@ -25,6 +27,7 @@ def siblings(workspace: Workspace, config: RunConfig) -> tuple[RunConfig, ...]:
 
 
 def start_of(config: RunConfig) -> tuple[object, ...]:
-    """What decides the frozen part; the seed does where weights are random. ConfigError when the strategy cannot start there."""
+    """What decides the frozen part; the seed does where weights are random. ConfigError when the strategy cannot start
+    there."""
     weights = starting_weights(config)
     return (*(getattr(config, name) for name in _DECIDES), weights, config.seed if weights == "none" else None)

@@ -1,7 +1,7 @@
 """Tuning: a few learning rates tried on the same images before a run trains for good; validation chooses.
 
-Every run tries as many, so that no strategy wins because one shared rate happens to suit it. Part of the pipeline. Not here: the
-range test, which looks at the training loss only (training.lr_range).
+Every run tries as many, so that no strategy wins because one shared rate happens to suit it. Part of the pipeline. Not
+here: the range test, which looks at the training loss only (training.lr_range).
 """
 
 import json
@@ -25,10 +25,11 @@ RATIO = 3.0
 
 
 def tune(shared: Shared) -> Iterator[Json]:
-    """Try the rates, write what came of them, and leave the session at its start with the best one. Nothing for a run that goes on.
+    """Try the rates, write what came of them, and leave the session at its start with the best one. Nothing for a run
+    that goes on.
 
-    A time budget is one for tries and training: everyone may use an equal share, and training gets what the tries have left.
-    TrainingError when every rate breaks the loss, and whenever something else than the rate ends a try.
+    A time budget is one for tries and training: everyone may use an equal share, and training gets what the tries have
+    left. TrainingError when every rate breaks the loss, and whenever something else than the rate ends a try.
     """
     session = shared.session
     count, begun = session.config.tune, session.training.position.epoch or session.training.position.step
@@ -38,11 +39,21 @@ def tune(shared: Shared) -> Iterator[Json]:
         session.training.position.spent = _spent(json.loads((session.folder / TUNING).read_text())["tries"])
         return
     if not session.splits["val"]:
-        yield {"event": "note", "text": "There are no validation images to choose a learning rate by, so none was tried."}
+        yield {
+            "event": "note",
+            "text": "There are no validation images to choose a learning rate by, so none was tried.",
+        }
         return
     tries: list[Json] = []
     for number, factor in enumerate(factors(count), start=1):
-        tries.append({"factor": factor, "lr": factor * session.training.plan.phases[0].lr, "val_accuracy": None, "val_loss": None})
+        tries.append(
+            {
+                "factor": factor,
+                "lr": factor * session.training.plan.phases[0].lr,
+                "val_accuracy": None,
+                "val_loss": None,
+            }
+        )
         stage = {"stage": f"learning rate {number} of {count}", "total": session.training.plan.epochs}
         for done in _attempt(shared, factor, tries[-1]):
             yield {"event": "progress", **stage, "done": done}
@@ -59,7 +70,9 @@ def chosen(tries: list[Json], select: str) -> Json:
     if not whole:
         rates = ", ".join(f"{made['lr']:.3g}" for made in tries)
         lower = f"{min(made['lr'] for made in tries) / 10:.3g}"
-        raise TrainingError(f"The loss broke at every learning rate tried ({rates}). Start again with a learning rate of {lower}.")
+        raise TrainingError(
+            f"The loss broke at every learning rate tried ({rates}). Start again with a learning rate of {lower}."
+        )
     return max(whole, key=lambda made: _score(made, select))
 
 
@@ -72,7 +85,9 @@ def set_back(session: Session, factor: float) -> None:
     """The session at its very start, with all rates `factor` times what the strategy says."""
     training = session.training
     restore_tensors(training, session.before.tensors)
-    fresh = Training(training.chain, training.outline, scaled(training.plan, factor), training.config, dtype=training.dtype)
+    fresh = Training(
+        training.chain, training.outline, scaled(training.plan, factor), training.config, dtype=training.dtype
+    )
     session.training = fresh
 
 
@@ -80,7 +95,11 @@ def sentence(tries: list[Json], best: Json) -> str:
     """What was tried, in words."""
     said = ", ".join(f"{made['lr']:.3g} ({_said(made)})" for made in tries)
     edge = " It is the last one on its side: one further out may be better." if best in (tries[0], tries[-1]) else ""
-    how = "until its share of the time budget was used up" if any(made.get("cut_short") for made in tries) else "for the whole training"
+    how = (
+        "until its share of the time budget was used up"
+        if any(made.get("cut_short") for made in tries)
+        else "for the whole training"
+    )
     return f"Validation chose the learning rate {best['lr']:.3g}. Tried {how} each: {said}.{edge}"
 
 
@@ -101,13 +120,16 @@ def _attempt(shared: Shared, factor: float, made: Json) -> Iterator[int]:
             raise  # memory or the disk, which no other rate would mend
         made["error"] = str(error)  # this rate is too high: that is an answer too
     finally:
-        made.update(seconds=training.position.spent + training.position.seconds - before, cut_short=training.out_of_time)
+        made.update(
+            seconds=training.position.spent + training.position.seconds - before, cut_short=training.out_of_time
+        )
         restore_tensors(training, session.before.tensors)
         session.training = Training(training.chain, training.outline, own, training.config, dtype=training.dtype)
 
 
 def _all_but_a_share(config: RunConfig) -> float:
-    """Seconds that a try counts as spent before it begins, so that it ends when its share of the time budget is used up."""
+    """Seconds that a try counts as spent before it begins, so that it ends when its share of the time budget is used
+    up."""
     return 60 * config.max_minutes * config.tune / (config.tune + 1)
 
 

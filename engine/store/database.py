@@ -37,12 +37,14 @@ _MIGRATIONS = (
     );
     CREATE INDEX jobs_by_status ON jobs (status, number);
     CREATE TABLE devices (
-        position INTEGER PRIMARY KEY, device TEXT NOT NULL UNIQUE, name TEXT NOT NULL, memory_bytes INTEGER NOT NULL, why TEXT NOT NULL
+        position INTEGER PRIMARY KEY, device TEXT NOT NULL UNIQUE, name TEXT NOT NULL, memory_bytes INTEGER NOT NULL,
+        why TEXT NOT NULL
     );
     """,
     """
     CREATE TABLE comparisons (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, body TEXT NOT NULL, created_at REAL NOT NULL
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, body TEXT NOT NULL,
+        created_at REAL NOT NULL
     );
     ALTER TABLE runs ADD COLUMN comparison TEXT REFERENCES comparisons (id) ON DELETE SET NULL;
     CREATE INDEX runs_by_comparison ON runs (comparison, number);
@@ -63,7 +65,8 @@ def read(workspace: Workspace) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def write(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    """A transaction that holds the write lock from its first statement on, so that what it reads stays true until it ends."""
+    """A transaction that holds the write lock from its first statement on, so that what it reads stays true until it
+    ends."""
     with read(workspace) as connection:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -98,7 +101,8 @@ def _migrate(connection: sqlite3.Connection, workspace: Workspace) -> None:
         version = _version(connection)
         if version > len(_MIGRATIONS):
             raise EngineError(
-                f"{workspace.database} was written by a newer Thaw (format {version}, this one reads {len(_MIGRATIONS)}). "
+                f"{workspace.database} was written by a newer Thaw (format {version}, this one reads "
+                f"{len(_MIGRATIONS)}). "
                 "Update Thaw, or choose another workspace with --workspace DIR."
             )
         for step, script in enumerate(_MIGRATIONS[version:], start=version + 1):
@@ -127,6 +131,7 @@ def _sentences(workspace: Workspace) -> Iterator[None]:
             "malformed": "Restore it from a copy, or move it away to begin with an empty list of runs.",
         }
         remedy = next(
-            (text for word, text in remedies.items() if word in str(error)), "Check that the workspace folder exists and is writable."
+            (text for word, text in remedies.items() if word in str(error)),
+            "Check that the workspace folder exists and is writable.",
         )
         raise EngineError(f"The list of runs in {workspace.database} cannot be used: {error}. {remedy}") from error

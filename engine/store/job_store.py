@@ -1,6 +1,8 @@
-"""JobStore: the short jobs beside training (imports, predictions, what torchvision offers), asked for and watched by pages.
+"""JobStore: the short jobs beside training (imports, predictions, what torchvision offers), asked for and watched by
+pages.
 
-Not here: what a kind of job does (tasks) and who does it (worker). Rows are changed in short transactions like those of runs.
+Not here: what a kind of job does (tasks) and who does it (worker). Rows are changed in short transactions like those of
+runs.
 """
 
 import json
@@ -60,7 +62,10 @@ class JobStore:
     def list(self, kind: str | None = None) -> list[Job]:
         """All jobs, or all of a kind, the newest first."""
         with database.read(self._workspace) as db:
-            return [_job(row) for row in db.execute("SELECT * FROM jobs WHERE kind = coalesce(?, kind) ORDER BY number DESC", (kind,))]
+            return [
+                _job(row)
+                for row in db.execute("SELECT * FROM jobs WHERE kind = coalesce(?, kind) ORDER BY number DESC", (kind,))
+            ]
 
     def newest(self, kind: str, arguments: Json) -> Job | None:
         """The latest job of this kind with exactly these arguments; reads no further than it."""
@@ -83,9 +88,13 @@ class JobStore:
     def record(self, job_id: str, progress: Json) -> None:
         """Remember how far a running job is: {"stage", "done", "total"}."""
         with database.write(self._workspace) as db:
-            db.execute("UPDATE jobs SET progress = ? WHERE id = ? AND status = 'running'", (json.dumps(progress), job_id))
+            db.execute(
+                "UPDATE jobs SET progress = ? WHERE id = ? AND status = 'running'", (json.dumps(progress), job_id)
+            )
 
-    def finish(self, job_id: str, *, result: Json | None = None, error: str | None = None, cancelled: bool = False) -> None:
+    def finish(
+        self, job_id: str, *, result: Json | None = None, error: str | None = None, cancelled: bool = False
+    ) -> None:
         """End a running job: failed with an `error`, cancelled, or finished with its `result`."""
         status = "cancelled" if cancelled else "failed" if error is not None else "finished"
         with database.write(self._workspace) as db:
@@ -112,7 +121,9 @@ class JobStore:
             for job_id in orphans:
                 values = (INTERRUPTED, time.time(), job_id)
                 db.execute(
-                    "UPDATE jobs SET status = 'failed', error = ?, ended_at = ?, owner = NULL, requested = NULL WHERE id = ?", values
+                    "UPDATE jobs SET status = 'failed', error = ?, ended_at = ?, owner = NULL, requested = NULL "
+                    "WHERE id = ?",
+                    values,
                 )
             return len(orphans)
 

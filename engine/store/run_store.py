@@ -45,10 +45,13 @@ class RunStore:
     def queued(self) -> tuple[Run, ...]:
         """Those that wait, the next one first."""
         with database.read(self._workspace) as db:
-            return tuple(from_row(row) for row in db.execute("SELECT * FROM runs WHERE status = 'queued' ORDER BY turn"))
+            return tuple(
+                from_row(row) for row in db.execute("SELECT * FROM runs WHERE status = 'queued' ORDER BY turn")
+            )
 
     def claim(self, device: str, owner: str) -> Run | None:
-        """The next queued run that may use `device`, now running and owned by `owner`; None when there is none or the device is busy.
+        """The next queued run that may use `device`, now running and owned by `owner`; None when there is none or the
+        device is busy.
 
         Of everyone who asks, exactly one gets it. Runs that ask for a device nobody has fail here, with a sentence.
         """
@@ -65,7 +68,8 @@ class RunStore:
             if not announced or announced[0].partition(":")[0] == wants[1]:
                 wants.append("auto")  # the CPU leaves these to the GPU when there is one
             row = db.execute(
-                f"SELECT id FROM runs WHERE status = 'queued' AND wanted IN ({_marks(wants)}) ORDER BY turn LIMIT 1", wants
+                f"SELECT id FROM runs WHERE status = 'queued' AND wanted IN ({_marks(wants)}) ORDER BY turn LIMIT 1",
+                wants,
             ).fetchone()
             if row is None:
                 return None
@@ -84,12 +88,15 @@ class RunStore:
                 answered = "pause" if event["paused"] else "resume"
                 db.execute("UPDATE runs SET requested = NULL WHERE id = ? AND requested = ?", (run_id, answered))
             if event["event"] == "epoch":
-                db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", (run_id, event["epoch"], json.dumps(event)))
+                db.execute(
+                    "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", (run_id, event["epoch"], json.dumps(event))
+                )
             if event["event"] == "started" and "epochs_done" in event:
                 db.execute("DELETE FROM epochs WHERE run = ? AND epoch > ?", (run_id, event["epochs_done"]))
 
     def request(self, run_id: str, what: str) -> None:
-        """Ask a run to "stop", "pause" or "resume". A queued run stops at once; a stop is never taken back by a later pause."""
+        """Ask a run to "stop", "pause" or "resume". A queued run stops at once; a stop is never taken back by a later
+        pause."""
         if what not in ("stop", "pause", "resume"):
             raise RunError(f"A run cannot be asked to {what!r}; only to stop, pause or resume.")
         with database.write(self._workspace) as db:
@@ -129,7 +136,10 @@ class RunStore:
     def epochs(self, run_id: str) -> Rows:
         """The epoch events of a run, in order."""
         with database.read(self._workspace) as db:
-            return [json.loads(row["event"]) for row in db.execute("SELECT event FROM epochs WHERE run = ? ORDER BY epoch", (run_id,))]
+            return [
+                json.loads(row["event"])
+                for row in db.execute("SELECT event FROM epochs WHERE run = ? ORDER BY epoch", (run_id,))
+            ]
 
     def sweep(self) -> int:
         """Mark runs whose owner is dead as interrupted; how many there were."""
@@ -137,17 +147,22 @@ class RunStore:
             return _interrupt_orphans(db)
 
     def announce(self, devices: Rows) -> None:
-        """Replace the list of devices that can train: dicts with device, name, memory_bytes and why; the preferred one first."""
+        """Replace the list of devices that can train: dicts with device, name, memory_bytes and why; the preferred one
+        first."""
         with database.write(self._workspace) as db:
             db.execute("DELETE FROM devices")
             for position, about in enumerate(devices):
                 values = (position, about["device"], about["name"], about["memory_bytes"], about["why"])
-                db.execute("INSERT INTO devices (position, device, name, memory_bytes, why) VALUES (?, ?, ?, ?, ?)", values)
+                db.execute(
+                    "INSERT INTO devices (position, device, name, memory_bytes, why) VALUES (?, ?, ?, ?, ?)", values
+                )
 
     def devices(self) -> Rows:
         """What was announced last; empty until a worker has looked."""
         with database.read(self._workspace) as db:
-            return [dict(row) for row in db.execute("SELECT device, name, memory_bytes, why FROM devices ORDER BY position")]
+            return [
+                dict(row) for row in db.execute("SELECT device, name, memory_bytes, why FROM devices ORDER BY position")
+            ]
 
 
 RESUMABLE = ("stopped", "interrupted", "failed")
@@ -157,7 +172,14 @@ _NEXT_TURN = "(SELECT coalesce(max(turn), 0) + 1 FROM runs)"  # counted, not tim
 def add(db: sqlite3.Connection, config: RunConfig, *, name: str = "", comparison: str | None = None) -> str:
     """Queue a run within a transaction of the caller; its id."""
     run_id = new_id("run")
-    values = (run_id, one_line(name) or f"{config.backbone} {config.strategy}", to_json(config), config.device, time.time(), comparison)
+    values = (
+        run_id,
+        one_line(name) or f"{config.backbone} {config.strategy}",
+        to_json(config),
+        config.device,
+        time.time(),
+        comparison,
+    )
     columns = "id, name, config, wanted, created_at, comparison, status, turn"
     db.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, 'queued', {_NEXT_TURN})", values)
     return run_id
@@ -186,13 +208,16 @@ def revive(db: sqlite3.Connection, run_id: str) -> None:
     if row["status"] not in RESUMABLE:
         raise RunError(f"{row['name']} is {row['status']}. Only a stopped, interrupted or failed run can be resumed.")
     from_json(row["config"])  # a config of another version is refused by name, never half used
-    cleared = dict.fromkeys(("ended_at", "error", "requested", "summary", "device", "owner", "started_at", "heartbeat_at"))
+    cleared = dict.fromkeys(
+        ("ended_at", "error", "requested", "summary", "device", "owner", "started_at", "heartbeat_at")
+    )
     _set(db, run_id, {**cleared, "progress": "{}", "status": "queued"})
     db.execute(f"UPDATE runs SET turn = {_NEXT_TURN} WHERE id = ?", (run_id,))
 
 
 def drop(db: sqlite3.Connection, run_id: str) -> None:
-    """Forget a run within a transaction of the caller, who removes its folder afterwards; RunError while it is running."""
+    """Forget a run within a transaction of the caller, who removes its folder afterwards; RunError while it is
+    running."""
     row = _row(db, run_id)
     if row["status"] == "running":
         raise RunError(f"{row['name']} is running. Stop it first, then delete it.")
@@ -224,9 +249,13 @@ def _refuse_unplaceable(db: sqlite3.Connection, announced: list[str]) -> None:
     if not announced:
         return
     placeable = ["auto", *announced, *(device.partition(":")[0] for device in announced)]
-    rows = db.execute(f"SELECT id, wanted FROM runs WHERE status = 'queued' AND wanted NOT IN ({_marks(placeable)})", placeable)
+    rows = db.execute(
+        f"SELECT id, wanted FROM runs WHERE status = 'queued' AND wanted NOT IN ({_marks(placeable)})", placeable
+    )
     for row in rows.fetchall():
-        sentence = f"There is no device {row['wanted']!r} on this machine. Choose auto or one of: {', '.join(announced)}."
+        sentence = (
+            f"There is no device {row['wanted']!r} on this machine. Choose auto or one of: {', '.join(announced)}."
+        )
         _set(db, row["id"], {"status": "failed", "error": sentence, "ended_at": time.time()})
 
 

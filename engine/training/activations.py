@@ -1,4 +1,5 @@
-"""Kept: activations that lie in a file, as a source of batches. Small ones are held in memory, on a GPU also large ones that fit.
+"""Kept: activations that lie in a file, as a source of batches. Small ones are held in memory, on a GPU also large ones
+that fit.
 
 A batch is always a copy: nothing that trains can write into what is kept. Not here: computing them (features).
 """
@@ -19,7 +20,8 @@ MEMORY_BYTES = 64 << 20
 ALL_BYTES = 256 << 20
 """What all files of one run that are read whole may take together: thirty-two views have as many files."""
 _DEVICE_SHARE = 0.5
-"""Of the memory of a GPU that was free before the first of them, what all files of one run that lie there may take together."""
+"""Of the memory of a GPU that was free before the first of them, what all files of one run that lie there may take
+together."""
 _PIECE_BYTES = 16 << 20
 """What of a file is in the machine's memory at a time on its way to a GPU."""
 
@@ -103,7 +105,11 @@ class Activations:
         try:
             for start in range(0, self.count, step):
                 piece = self._read(np.arange(start, min(start + step, self.count)))
-                held = torch.empty((self.count, *piece.shape[1:]), dtype=piece.dtype, device=self._device) if held is None else held
+                held = (
+                    torch.empty((self.count, *piece.shape[1:]), dtype=piece.dtype, device=self._device)
+                    if held is None
+                    else held
+                )
                 held[start : start + step] = piece
         except RuntimeError as error:
             if not devices.is_out_of_memory(error):
@@ -115,7 +121,9 @@ class Activations:
         buffer = np.empty((len(places), self.row_bytes), dtype=np.uint8)
         for at, place in enumerate(places):
             if not self._file.read(int(place), buffer[at]):
-                raise TrainingError("A file in the cache of frozen activations was damaged while it was in use. Resume the run.")
+                raise TrainingError(
+                    "A file in the cache of frozen activations was damaged while it was in use. Resume the run."
+                )
         height_width_channels = (*self._shape[1:], self._shape[0]) if self.about["channels_last"] else self._shape
         return torch.from_numpy(buffer).view(self._dtype).view(len(places), *height_width_channels)
 
@@ -160,5 +168,6 @@ class FeatureSource:
         return self._kept[self._view_of(epoch), start].row_bytes
 
     def credit(self, images: int, epoch: int | None, start: int) -> None:
-        """Count so many images more, or less, as served: batches may be read for another run than the one that uses them."""
+        """Count so many images more, or less, as served: batches may be read for another run than the one that uses
+        them."""
         self._kept[self._view_of(epoch), start].rows_served += images

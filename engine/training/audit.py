@@ -30,11 +30,13 @@ class Tensor:
     may_move: bool
     moved: bool
     movement: float
-    """L2 norm of the change over the L2 norm at the start, 1 where that was zero; exactly 0 for a tensor that did not move."""
+    """L2 norm of the change over the L2 norm at the start, 1 where that was zero; exactly 0 for a tensor that did not
+    move."""
 
     @property
     def verdict(self) -> Verdict:
-        """trained and frozen are as promised; broken: frozen, yet it moved; idle: it could train, yet it stood still."""
+        """trained and frozen are as promised; broken: frozen, yet it moved; idle: it could train, yet it stood
+        still."""
         if self.may_move:
             return "trained" if self.moved else "idle"
         return "broken" if self.moved else "frozen"
@@ -80,11 +82,17 @@ def audit(
 
 def sentence(rows: Sequence[Tensor]) -> str:
     """The audit in one sentence for a person."""
-    count = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("trained", "frozen", "broken", "idle")}
+    count = {
+        verdict: sum(row.verdict == verdict for row in rows) for verdict in ("trained", "frozen", "broken", "idle")
+    }
     if count["broken"]:
         first = next(row.name for row in rows if row.verdict == "broken")
         return f"{count['broken']} frozen tensors moved, {first} first. This is a defect of Thaw; please report it."
-    frozen = f"All {count['frozen']} frozen tensors are byte for byte what they were" if count["frozen"] else "Nothing was frozen"
+    frozen = (
+        f"All {count['frozen']} frozen tensors are byte for byte what they were"
+        if count["frozen"]
+        else "Nothing was frozen"
+    )
     idle = f", {count['idle']} that could train stood still" if count["idle"] else ""
     return f"{frozen}; {count['trained']} trained tensors moved{idle}."
 
@@ -95,7 +103,9 @@ def to_csv(rows: Sequence[Tensor]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow((row.name, row.block, row.stage, row.values, row.may_move, row.moved, f"{row.movement:.6g}", row.verdict))
+        writer.writerow(
+            (row.name, row.block, row.stage, row.values, row.may_move, row.moved, f"{row.movement:.6g}", row.verdict)
+        )
     return text.getvalue()
 
 

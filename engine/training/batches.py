@@ -67,19 +67,24 @@ class PixelSource:
             raw = self._pixels.batch(self._images[rows], epoch)
         else:
             raw = self._resident.batch(
-                rows, self._pixels.view_of(epoch), lambda asked: self._pixels.batch(self._images[asked], epoch).pin_memory()
+                rows,
+                self._pixels.view_of(epoch),
+                lambda asked: self._pixels.batch(self._images[asked], epoch).pin_memory(),
             )
         return normalise(raw, *self._moments).contiguous(memory_format=self._format)
 
 
 def moments(preprocessing: Preprocessing, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation, each [1, 3, 1, 1], that the backbone expects its input to be normalised by."""
-    mean, deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    mean, deviation = (
+        torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std)
+    )
     return mean, deviation
 
 
 def normalise(raw: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
-    """float32 [N, 3, H, W] from uint8: the operations of torchvision's convert_image_dtype and normalize, in their order."""
+    """float32 [N, 3, H, W] from uint8: the operations of torchvision's convert_image_dtype and normalize, in their
+    order."""
     return raw.to(torch.float32).div_(255).sub_(mean).div_(deviation)
 
 
@@ -108,7 +113,9 @@ def cut(order: np.ndarray, size: int) -> list[np.ndarray]:
     return [order[start:stop] for start, stop in pairwise([*starts, len(order)])]
 
 
-def filled(source: Source, batches: Sequence[np.ndarray], epoch: int | None, start: int = 0) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+def filled(
+    source: Source, batches: Sequence[np.ndarray], epoch: int | None, start: int = 0
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
     """(rows, inputs of block `start`) of every batch; the next ones are made in a thread while the caller computes.
 
     Not where that thread would only take cores from the computation, whose threads wait for each other.

@@ -30,7 +30,9 @@ def save_checkpoint(training: Training, path: Path, *, base: str) -> None:
         "groups": [list(group.parameters) for group in training.groups],
         "scaler": training.scaler.state_dict(),
         "sums": training.sums.cpu(),
-        "average": {"tensors": training.average.tensors, "updates": training.average.updates} if training.average else None,
+        "average": {"tensors": training.average.tensors, "updates": training.average.updates}
+        if training.average
+        else None,
         "position": dataclasses.asdict(training.position),
     }
     with _saving(path), atomic_path(path) as temporary:
@@ -38,17 +40,23 @@ def save_checkpoint(training: Training, path: Path, *, base: str) -> None:
 
 
 def load_checkpoint(training: Training, path: Path, *, base: str) -> None:
-    """Put `training` exactly where `save_checkpoint` left it. TrainingError when the file does not belong to this run."""
+    """Put `training` exactly where `save_checkpoint` left it. TrainingError when the file does not belong to this
+    run."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises ten kinds here, and their texts advise unsafe loading
         raise TrainingError("The checkpoint of this run is damaged. Delete the run and start it again.") from error
     moving = training.moving()
     if content["format"] != FORMAT or content["base"] != base or set(content["moving"]) != set(moving):
-        raise TrainingError("The checkpoint belongs to other weights or another plan than this run. Delete the run and start it again.")
+        raise TrainingError(
+            "The checkpoint belongs to other weights or another plan than this run. Delete the run and start it again."
+        )
     if content["groups"] != [list(group.parameters) for group in training.groups]:
         # equal counts in another order would attach momenta to the wrong tensors without a word
-        raise TrainingError("The optimizer groups of the checkpoint stand in another order than this version makes. Start the run again.")
+        raise TrainingError(
+            "The optimizer groups of the checkpoint stand in another order than this version makes. Start the run "
+            "again."
+        )
     restore_tensors(training, content["moving"])
     training.best = content["best"]
     training.optimizer.load_state_dict(content["optimizer"])
@@ -72,7 +80,11 @@ def restore_tensors(training: Training, tensors: Mapping[str, torch.Tensor]) -> 
 def save_weights(state: Mapping[str, torch.Tensor], path: Path, *, metadata: Mapping[str, str]) -> None:
     """A whole state dict as safetensors, under torchvision's own tensor names."""
     with _saving(path), atomic_path(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, temporary, metadata=dict(metadata))
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
+            temporary,
+            metadata=dict(metadata),
+        )
 
 
 class _saving:
@@ -90,5 +102,6 @@ class _saving:
         free = shutil.disk_usage(self.path.parent).free
         if free < 512 * 2**20:
             raise TrainingError(
-                f"The disk is full: {free // 2**20} MB are free where {self.path.name} should go. Free some space and resume the run."
+                f"The disk is full: {free // 2**20} MB are free where {self.path.name} should go. Free some space "
+                f"and resume the run."
             ) from error

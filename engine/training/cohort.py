@@ -1,8 +1,10 @@
-"""Cohort: runs that differ in nothing but the seed and train the head alone, on activations in memory: one step moves all of them.
+"""Cohort: runs that differ in nothing but the seed and train the head alone, on activations in memory: one step moves
+all of them.
 
-Every head goes forward on its own batch; one backward pass and one update serve all. The products stay those of a run on its own, each
-on memory of its own, so every run gets the bits that it would get alone, whoever else waits. An epoch is trained when the first of them
-asks for it; the others find theirs when their turn comes. Not here: who belongs together (runs.cohorts), judging an epoch (loop).
+Every head goes forward on its own batch; one backward pass and one update serve all. The products stay those of a run
+on its own, each on memory of its own, so every run gets the bits that it would get alone, whoever else waits. An epoch
+is trained when the first of them asks for it; the others find theirs when their turn comes. Not here: who belongs
+together (runs.cohorts), judging an epoch (loop).
 """
 
 import math
@@ -26,7 +28,8 @@ from engine.training.step import Batch, forward_loss, step_seed, weight_of
 MEMORY_BYTES = 128 << 20
 """What is kept of epochs that nobody has asked for yet may take this much, together with what one step holds."""
 _COPIES = 4
-"""Of a trained tensor: its values, its gradient and two moments of the optimizer. Of a batch: itself and what the head makes of it."""
+"""Of a trained tensor: its values, its gradient and two moments of the optimizer. Of a batch: itself and what the head
+makes of it."""
 
 Tensors = Mapping[str, Tensor]
 
@@ -55,7 +58,8 @@ class _Member:
 
 
 def suits(training: Training, train: object) -> bool:
-    """Whether `training`, which has not begun, could be one of a cohort: nothing but the head moves, and its inputs lie in memory."""
+    """Whether `training`, which has not begun, could be one of a cohort: nothing but the head moves, and its inputs lie
+    in memory."""
     plan, config, position, last = training.plan, training.config, training.position, _head(training)
     head = training.chain.blocks[last]
     return (
@@ -63,13 +67,16 @@ def suits(training: Training, train: object) -> bool:
         and not (position.epoch or position.step or head.buffers)
         and len(plan.phases) == 1
         and plan.phases[0].names == frozenset(head.parameters)
-        and not (training.mixer or training.average or training.scaler.is_enabled() or config.max_minutes or config.tune > 1)
+        and not (
+            training.mixer or training.average or training.scaler.is_enabled() or config.max_minutes or config.tune > 1
+        )
         and all(train.start(last, epoch) == last and train.instant(epoch, last) for epoch in range(plan.epochs))
     )
 
 
 def room_for(training: Training, train: FeatureSource) -> int:
-    """How many runs like `training` may be one cohort: so many that what they keep, and what one step holds, stays small."""
+    """How many runs like `training` may be one cohort: so many that what they keep, and what one step holds, stays
+    small."""
     size = sum(training.parameters[name].nbytes for name in training.plan.phases[0].parameters)
     inputs = train.row_bytes(0, _head(training)) * training.config.batch_size
     return MEMORY_BYTES // max(1, size * _COPIES * training.plan.epochs + inputs * _COPIES)
@@ -79,11 +86,16 @@ class Cohort:
     """Runs that train together; one asks at a time, from its first epoch to its last."""
 
     def __init__(self, training: Training, starts: Mapping[int, Tensors]) -> None:
-        """`starts`: seed -> what that run's trained tensors are before the first step. `training` stands for all but the seeds."""
+        """`starts`: seed -> what that run's trained tensors are before the first step. `training` stands for all but
+        the seeds."""
         self._members = {seed: _member(training, seed, start) for seed, start in starts.items()}
-        named = {_key(one, name): parameter for one in self._members.values() for name, parameter in one.parameters.items()}
+        named = {
+            _key(one, name): parameter for one in self._members.values() for name, parameter in one.parameters.items()
+        }
         self._groups = tuple(
-            replace(group, parameters=tuple(_key(one, name) for one in self._members.values() for name in group.parameters))
+            replace(
+                group, parameters=tuple(_key(one, name) for one in self._members.values() for name in group.parameters)
+            )
             for group in training.groups
         )
         self._optimizer = make_optimizer(self._groups, named, training.config)
@@ -99,21 +111,24 @@ class Cohort:
         return all(one.asked for one in self._members.values())
 
     def holds(self, training: Training) -> bool:
-        """Whether `training` is one of these, has its first epoch still to ask for, and starts where it was expected to."""
+        """Whether `training` is one of these, has its first epoch still to ask for, and starts where it was expected
+        to."""
         member = self._members.get(training.config.seed)
         if member is None or member.asked:
             return False
         return all(torch.equal(training.parameters[name], tensor) for name, tensor in member.start.items())
 
     def expect(self, seeds: Collection[int]) -> None:
-        """The run at work and those that wait have these seeds: nobody else takes another step, or is kept anything for."""
+        """The run at work and those that wait have these seeds: nobody else takes another step, or is kept anything
+        for."""
         for one in self._members.values():
             if one.seed not in seeds:
                 one.active, one.asked = False, True
                 one.stands.clear()
 
     def epoch(self, training: Training, train: FeatureSource) -> Generator[Step, None, bool]:
-        """Put `training` where the epoch under way ends, before it is judged; False where it has to train that epoch itself."""
+        """Put `training` where the epoch under way ends, before it is judged; False where it has to train that epoch
+        itself."""
         member, number, seen = self._members.get(training.config.seed), training.position.epoch, 0
         if member is None:
             return False
@@ -128,7 +143,8 @@ class Cohort:
         return stand is not None
 
     def _advance(self, training: Training, train: FeatureSource) -> Iterator[Step]:
-        """One epoch of everybody who may still need it. Whatever cuts it short ends the cohort: some would have moved, others not."""
+        """One epoch of everybody who may still need it. Whatever cuts it short ends the cohort: some would have moved,
+        others not."""
         members, whole = [one for one in self._members.values() if one.active], False
         try:
             yield from self._train(training, train, members)
@@ -183,7 +199,9 @@ class Cohort:
             return
         one.stands[self._done] = Stand(
             tensors={name: parameter.detach().clone() for name, parameter in one.parameters.items()},
-            gradients={name: parameter.grad.clone() for name, parameter in one.parameters.items() if parameter.grad is not None},
+            gradients={
+                name: parameter.grad.clone() for name, parameter in one.parameters.items() if parameter.grad is not None
+            },
             optimizer={name: _copied(self._optimizer.state[parameter]) for name, parameter in one.parameters.items()},
             sums=sums.clone(),
             seconds=seconds,
@@ -191,18 +209,25 @@ class Cohort:
 
 
 def _member(training: Training, seed: int, start: Tensors) -> _Member:
-    copies = {name: torch.empty_like(training.parameters[name]).detach().copy_(tensor) for name, tensor in start.items()}
+    copies = {
+        name: torch.empty_like(training.parameters[name]).detach().copy_(tensor) for name, tensor in start.items()
+    }
     parameters = {name: nn.Parameter(copy.clone()) for name, copy in copies.items()}
     return _Member(seed=seed, start=copies, parameters=parameters)
 
 
-def _forward(training: Training, train: FeatureSource, rows: np.ndarray, seed: int, number: int) -> tuple[Tensor, Tensor]:
-    """(mean loss of a batch under the parameters in place, with its graph; what the batch adds to the sums, float32 [4])"""
+def _forward(
+    training: Training, train: FeatureSource, rows: np.ndarray, seed: int, number: int
+) -> tuple[Tensor, Tensor]:
+    """(mean loss of a batch under the parameters in place, with its graph; what the batch adds to the sums, float32
+    [4])"""
     start = _head(training)
     inputs, targets = train.batch(rows, number, start), train.targets[torch.from_numpy(rows).to(training.device)]
     weight = weight_of(training, targets)
     devices.seed(training.device, seed)
-    total, right = forward_loss(training, inputs, targets, Batch(inputs=inputs, targets=targets, start=start, prefix=start, seed=seed))
+    total, right = forward_loss(
+        training, inputs, targets, Batch(inputs=inputs, targets=targets, start=start, prefix=start, seed=seed)
+    )
     return total / weight, torch.stack([total.detach(), weight, right, torch.full_like(weight, len(rows))])
 
 
@@ -212,7 +237,9 @@ def _head(training: Training) -> int:
 
 def _share(training: Training, done: int, steps: int) -> float:
     """Of the full learning rate, after `done` steps of an only phase whose epochs have `steps` each."""
-    return factor(training.config.schedule, step=done, steps=training.plan.epochs * steps, warmup=training.config.warmup)
+    return factor(
+        training.config.schedule, step=done, steps=training.plan.epochs * steps, warmup=training.config.warmup
+    )
 
 
 def _key(one: _Member, name: str) -> str:

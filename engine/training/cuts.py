@@ -38,7 +38,8 @@ class Cost:
 
 
 def readings(outline: Outline, plan: FreezePlan, config: RunConfig, *, epoch: int = 0) -> Counter[Slot]:
-    """How often a run will ask for the inputs of which block from `epoch` on, to train, to validate and for its last predictions.
+    """How often a run will ask for the inputs of which block from `epoch` on, to train, to validate and for its last
+    predictions.
 
     Of the first 32 views only: no more are kept.
     """
@@ -55,15 +56,22 @@ def readings(outline: Outline, plan: FreezePlan, config: RunConfig, *, epoch: in
 
 
 def worth_keeping(
-    wanted: Mapping[Slot, int], costs: Mapping[int, Cost], images: Mapping[Split, int], *, have: Iterable[Slot] = (), budget: int
+    wanted: Mapping[Slot, int],
+    costs: Mapping[int, Cost],
+    images: Mapping[Split, int],
+    *,
+    have: Iterable[Slot] = (),
+    budget: int,
 ) -> tuple[Slot, ...]:
     """The slots to compute and keep, given those that are kept already; the best bargains first, within `budget` bytes.
 
-    A slot is worth it when the seconds it saves are more than those of writing and reading its bytes. What it saves counts from
-    the deepest cut before it that is kept.
+    A slot is worth it when the seconds it saves are more than those of writing and reading its bytes. What it saves
+    counts from the deepest cut before it that is kept.
     """
     kept, reads, chosen = _cuts_of(have), _cuts_of(wanted), []
-    unknown = sorted((slot for slot in wanted if slot.cut not in kept[_pictures(slot)]), key=_order)  # of equal bargains the first
+    unknown = sorted(
+        (slot for slot in wanted if slot.cut not in kept[_pictures(slot)]), key=_order
+    )  # of equal bargains the first
     gains = {slot: _gain(slot, wanted, costs, reads[_pictures(slot)], kept[_pictures(slot)]) for slot in unknown}
     while gains:
         best = max(gains, key=lambda slot: gains[slot] / costs[slot.cut].size_bytes)
@@ -72,14 +80,19 @@ def worth_keeping(
             chosen.append(best)
             kept[pictures].add(best.cut)
             budget -= size
-            for other in (replace(best, cut=cut) for cut in reads[pictures]):  # what is kept of one plane says nothing of another
+            for other in (
+                replace(best, cut=cut) for cut in reads[pictures]
+            ):  # what is kept of one plane says nothing of another
                 if other in gains:
                     gains[other] = _gain(other, wanted, costs, reads[pictures], kept[pictures])
     return tuple(chosen)
 
 
-def _gain(slot: Slot, wanted: Mapping[Slot, int], costs: Mapping[int, Cost], reads: Iterable[int], kept: Iterable[int]) -> float:
-    """Seconds an image saved by keeping `slot` beside the cuts `kept` of the same pictures, of which the cuts `reads` are wanted."""
+def _gain(
+    slot: Slot, wanted: Mapping[Slot, int], costs: Mapping[int, Cost], reads: Iterable[int], kept: Iterable[int]
+) -> float:
+    """Seconds an image saved by keeping `slot` beside the cuts `kept` of the same pictures, of which the cuts `reads`
+    are wanted."""
     before = max((cut for cut in kept if cut < slot.cut), default=0)
     after = min((cut for cut in kept if cut > slot.cut), default=math.inf)
     uses = sum(wanted[replace(slot, cut=cut)] for cut in reads if slot.cut <= cut < after)

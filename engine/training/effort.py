@@ -22,10 +22,11 @@ class Effort:
     """What a run asks of the machine, good for sorting only."""
 
     cut: int
-    """Leading blocks that stay frozen in every phase: what they compute can be shared with other runs of the same cut."""
+    """Leading blocks that stay frozen in every phase: what they compute can be shared with other runs of the same
+    cut."""
     work: float
-    """Values of the backbone times epochs, less what is frozen: a block after the cut costs a pass forward and one back, a value
-    that trains a gradient of its own."""
+    """Values of the backbone times epochs, less what is frozen: a block after the cut costs a pass forward and one
+    back, a value that trains a gradient of its own."""
 
 
 def effort(outline: Outline, config: RunConfig) -> Effort:

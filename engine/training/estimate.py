@@ -43,9 +43,15 @@ class Seconds:
 
 
 def foresee(
-    outline: Outline, plan: FreezePlan, config: RunConfig, measured: Measured, kept: Collection[Slot], images: Mapping[Split, int]
+    outline: Outline,
+    plan: FreezePlan,
+    config: RunConfig,
+    measured: Measured,
+    kept: Collection[Slot],
+    images: Mapping[Split, int],
 ) -> Seconds:
-    """Seconds of a run that reads what is in `kept`; `images` counts each split. As if only a time budget cut training short.
+    """Seconds of a run that reads what is in `kept`; `images` counts each split. As if only a time budget cut training
+    short.
 
     The budget holds for training and the tries before it together, and with fewer epochs there is less to validate.
     """
@@ -57,9 +63,14 @@ def foresee(
         if config.mix == "none":  # mixing blends pixels, so its steps were measured from there
             step += _cost(measured, reach) - _read(measured, kept, Slot(split="train", view=view, cut=reach))
         epochs += images["train"] * step
-        validation += images["val"] * (measured.forward - _read(measured, kept, Slot(split="val", view=None, cut=reach)))
+        validation += images["val"] * (
+            measured.forward - _read(measured, kept, Slot(split="val", view=None, cut=reach))
+        )
     last = untouched(outline, plan, plan.epochs - 1)
-    answers = sum(images[split] * (measured.forward - _read(measured, kept, Slot(split=split, view=None, cut=last))) for split in SPLITS)
+    answers = sum(
+        images[split] * (measured.forward - _read(measured, kept, Slot(split=split, view=None, cut=last)))
+        for split in SPLITS
+    )
     trials = 1 + (config.tune if config.tune > 1 and images["val"] else 0)
     epochs += images["train"] * measured.decode * _planes(config, plan.epochs)
     whole, limit = epochs * trials, 60.0 * config.max_minutes
@@ -68,7 +79,8 @@ def foresee(
 
 
 def filling(kept: Collection[Slot], costs: Mapping[int, Cost], images: Mapping[Split, int]) -> tuple[float, int]:
-    """(seconds, bytes) of computing and keeping `kept` in one pass: of every plane of pictures only the deepest cut is paid for."""
+    """(seconds, bytes) of computing and keeping `kept` in one pass: of every plane of pictures only the deepest cut is
+    paid for."""
     deepest: dict[tuple[Split, int | None], int] = {}
     for slot in kept:
         deepest[slot.split, slot.view] = max(slot.cut, deepest.get((slot.split, slot.view), 0))
@@ -77,7 +89,8 @@ def filling(kept: Collection[Slot], costs: Mapping[int, Cost], images: Mapping[S
 
 
 def training_bytes(trainable: int, optimizer: str) -> int:
-    """What training takes before any image, beside the model itself: a gradient and the moments of the optimizer of what trains."""
+    """What training takes before any image, beside the model itself: a gradient and the moments of the optimizer of
+    what trains."""
     return VALUE_BYTES * trainable * (1 + _MOMENTS[optimizer])
 
 
@@ -88,7 +101,8 @@ def checkpoint_bytes(outline: Outline, trainable: int, optimizer: str) -> int:
 
 
 def parts_needed(free: int, standing: int, an_image: int, batch: int) -> int:
-    """In how many parts a batch has to be computed to fit into `free` bytes, the model there already; 0 when not even one image fits."""
+    """In how many parts a batch has to be computed to fit into `free` bytes, the model there already; 0 when not even
+    one image fits."""
     room = free - standing
     parts = 1
     while room < an_image * -(-batch // parts):
@@ -109,5 +123,7 @@ def _cost(measured: Measured, cut: int) -> float:
 
 def _read(measured: Measured, kept: Collection[Slot], wanted: Slot) -> float:
     """Seconds of one image that reading the deepest kept activation up to `wanted` saves."""
-    same = [slot.cut for slot in kept if (slot.split, slot.view) == (wanted.split, wanted.view) and slot.cut <= wanted.cut]
+    same = [
+        slot.cut for slot in kept if (slot.split, slot.view) == (wanted.split, wanted.view) and slot.cut <= wanted.cut
+    ]
     return _cost(measured, max(same, default=0))

@@ -1,4 +1,5 @@
-"""What training yields: a Step for every optimisation step, an Epoch for every pass, a Note when there is something to say."""
+"""What training yields: a Step for every optimisation step, an Epoch for every pass, a Note when there is something to
+say."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

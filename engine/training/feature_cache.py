@@ -1,7 +1,9 @@
-"""Features: activations of the frozen prefix, computed once and kept on disk for every run that starts from the same weights.
+"""Features: activations of the frozen prefix, computed once and kept on disk for every run that starts from the same
+weights.
 
-One pass over the images fills all cuts. A file is found by everything that decides its bits: images, preprocessing, view, weights of
-the blocks before the cut, number format, versions and machine. Not here: which cuts are worth it (cuts), the file format (rows).
+One pass over the images fills all cuts. A file is found by everything that decides its bits: images, preprocessing,
+view, weights of the blocks before the cut, number format, versions and machine. Not here: which cuts are worth it
+(cuts), the file format (rows).
 """
 
 import hashlib
@@ -72,7 +74,8 @@ class FeatureCache:
         return sum(kept.size_bytes for kept in self.kept.values() if kept.held)
 
     def report(self) -> list[dict[str, object]]:
-        """A row a file: split, view, cut, block, bytes, whether it was computed or found, and the seconds it has saved so far."""
+        """A row a file: split, view, cut, block, bytes, whether it was computed or found, and the seconds it has saved
+        so far."""
         return [
             {
                 **asdict(slot),
@@ -96,7 +99,8 @@ class FeatureCache:
 
 
 def ensure(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[tuple[int, int], None, FeatureCache]:
-    """Find or compute the activations that `wanted` (how often each will be read) makes worth keeping; yields (images done, of all).
+    """Find or compute the activations that `wanted` (how often each will be read) makes worth keeping; yields (images
+    done, of all).
 
     Closing the generator drops what is half done. Blocks before a wanted cut must be as they were before training.
     """
@@ -122,7 +126,9 @@ def budget_bytes() -> int:
 class _Filling:
     """One pass: pixels, or the deepest activations that are there, through the blocks, into one file a slot."""
 
-    def __init__(self, origin: Origin, cache: FeatureCache, wanted: Mapping[Slot, int], paths: Mapping[Slot, Path]) -> None:
+    def __init__(
+        self, origin: Origin, cache: FeatureCache, wanted: Mapping[Slot, int], paths: Mapping[Slot, Path]
+    ) -> None:
         self._origin, self._cache, self._wanted, self._paths = origin, cache, wanted, paths
         self._counts = {split: len(origin.sources[split].targets) for split in SPLITS}
         self._chosen: set[Slot] | None = None
@@ -160,19 +166,24 @@ class _Filling:
         start = source.start((self._every if self._chosen is None else cuts)[0], plane.view)
         batches, done = [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)], 0
         for part, inputs in filled(source, batches, plane.view, start):
-            chosen = self._every if self._chosen is None else [cut for cut in cuts if self._slot(plane, cut) in self._chosen]
+            chosen = (
+                self._every if self._chosen is None else [cut for cut in cuts if self._slot(plane, cut) in self._chosen]
+            )
             made = self._compute(inputs, start, chosen)
             for cut, (features, _) in made.items():
                 self._keep(self._slot(plane, cut), part, features)
             done += len(part)
             yield len(part)
-            if not any(self._slot(plane, cut) in (self._chosen or ()) for cut in cuts):  # it is not worth it, or the disk is full
+            if not any(
+                self._slot(plane, cut) in (self._chosen or ()) for cut in cuts
+            ):  # it is not worth it, or the disk is full
                 yield self._counts[split] - done
                 return
         self._finish()
 
     def _finish(self) -> None:
-        """Make what is filled readable; what cannot be (the disk is full, the file was removed) is computed whenever it is needed."""
+        """Make what is filled readable; what cannot be (the disk is full, the file was removed) is computed whenever it
+        is needed."""
         for slot in [slot for slot, file in self._files.items() if file.complete]:
             building = self._files.pop(slot)
             try:
@@ -184,7 +195,8 @@ class _Filling:
 
     @torch.no_grad()
     def _compute(self, inputs: torch.Tensor, start: int, cuts: Sequence[int]) -> dict[int, tuple[torch.Tensor, float]]:
-        """Cut -> (activations, seconds an image from `start` on). The first batch goes through all and decides which are worth keeping."""
+        """Cut -> (activations, seconds an image from `start` on). The first batch goes through all and decides which
+        are worth keeping."""
         training, made, began, at = self._origin.training, {}, time.monotonic(), start
         training.chain.train_blocks(set())
         with training.autocast():
@@ -193,14 +205,23 @@ class _Filling:
                 devices.synchronise(training.device)
                 made[cut], at = (inputs, (time.monotonic() - began) / len(inputs)), cut
         if self._chosen is None:
-            self._choose({cut: Cost(seconds=seconds, size_bytes=_row_bytes(features)) for cut, (features, seconds) in made.items()}, start)
+            self._choose(
+                {
+                    cut: Cost(seconds=seconds, size_bytes=_row_bytes(features))
+                    for cut, (features, seconds) in made.items()
+                },
+                start,
+            )
         return made
 
     def _choose(self, costs: dict[int, Cost], start: int) -> None:
         origin, kept = self._origin, self._cache.kept
         known = {slot.cut: Cost(seconds=one.seconds, size_bytes=one.row_bytes) for slot, one in kept.items()}
         base = known[start].seconds if start else 0.0
-        costs = {**{cut: Cost(seconds=base + one.seconds, size_bytes=one.size_bytes) for cut, one in costs.items()}, **known}
+        costs = {
+            **{cut: Cost(seconds=base + one.seconds, size_bytes=one.size_bytes) for cut, one in costs.items()},
+            **known,
+        }
         folder = origin.workspace.features
         folder.mkdir(exist_ok=True)
         room = min(budget_bytes() - sum(one.size_bytes for one in kept.values()), row_file.free_bytes(folder))
@@ -215,7 +236,9 @@ class _Filling:
             return
         try:
             if slot not in self._files:
-                self._files[slot] = Building(self._paths[slot], rows=self._counts[slot.split], row_bytes=_row_bytes(features))
+                self._files[slot] = Building(
+                    self._paths[slot], rows=self._counts[slot.split], row_bytes=_row_bytes(features)
+                )
                 self._about[slot] = {**_about(self._origin, slot, features), "seconds": self._costs[slot.cut].seconds}
             for place, row in zip(places, _as_bytes(features), strict=True):
                 self._files[slot].write(int(place), row)
@@ -234,7 +257,13 @@ def _folder(origin: Origin) -> Path:
     chain, shown = origin.training.chain, origin.pixels
     device = origin.training.device
     machine = [platform.machine(), devices.name(device), torch.get_num_threads() if device.type == "cpu" else 0]
-    about = [_VERSION, CHUNK, pixel_cache.key(shown.dataset, shown.preprocessing), shown.preprocessing.mean, shown.preprocessing.std]
+    about = [
+        _VERSION,
+        CHUNK,
+        pixel_cache.key(shown.dataset, shown.preprocessing),
+        shown.preprocessing.mean,
+        shown.preprocessing.std,
+    ]
     about += [chain.backbone, origin.numerics.name, device.type, *machine, *_versions()]
     if device.type != "cpu":  # which computes the same either way
         about.append(origin.training.config.arithmetic)

@@ -29,7 +29,8 @@ class Resident:
         _LIVING.add(self)
 
     def batch(self, rows: np.ndarray, view: int | None, fetch: Callable[[np.ndarray], torch.Tensor]) -> torch.Tensor:
-        """uint8 [len(rows), 3, side, side] on the device; `fetch(rows)` gives what is not there yet, from pinned memory."""
+        """uint8 [len(rows), 3, side, side] on the device; `fetch(rows)` gives what is not there yet, from pinned
+        memory."""
         have = self._have.get(view)
         if have is not None and have[rows].all():
             return self._images[view].index_select(0, torch.from_numpy(rows).to(self._device, non_blocking=True))
@@ -45,7 +46,8 @@ class Resident:
         self._have[view][rows] = True
 
     def _take(self, view: int | None, images: torch.Tensor) -> bool:
-        """Whether there is room for all pictures of `view`, which is taken now: others may have claimed it since the start."""
+        """Whether there is room for all pictures of `view`, which is taken now: others may have claimed it since the
+        start."""
         size = self._count * images[0].numel()
         if _taken(self._device) + size > self._room or size > _SHARE * devices.memory_free(self._device):
             return False

@@ -23,13 +23,16 @@ from engine.training.state import Training, set_rates
 from engine.training.step import Batch, optimise, step_seed
 
 Ahead = Callable[[], Generator[Step, None, bool]]
-"""Puts a training where the epoch under way ends, if somebody takes its steps for it; returns whether it stands there."""
+"""Puts a training where the epoch under way ends, if somebody takes its steps for it; returns whether it stands
+there."""
 
 FINITE_CHECK_STEPS = 50
 """On a GPU the loss is looked at this often: looking waits for the device."""
 
 
-def fit(training: Training, train: Source, val: Source | None, ahead: Ahead | None = None) -> Iterator[Step | Epoch | Note]:
+def fit(
+    training: Training, train: Source, val: Source | None, ahead: Ahead | None = None
+) -> Iterator[Step | Epoch | Note]:
     """Train to the end of the plan, or until patience or time runs out, from wherever `training` stands."""
     training.class_weights = class_weights_of(training, train)
     while not training.finished:
@@ -60,7 +63,9 @@ def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
     config, position = training.config, training.position
     index, first_epoch = phase_at(training.plan, position.epoch)
     phase = training.plan.phases[index]
-    order = feeding.epoch_order(train.targets, seed=config.seed, epoch=position.epoch, balanced=config.sampling == "balanced")
+    order = feeding.epoch_order(
+        train.targets, seed=config.seed, epoch=position.epoch, balanced=config.sampling == "balanced"
+    )
     batches = feeding.cut(order, config.batch_size)
     prefix = prefix_length(training.outline, phase)
     start = _start(training, train, position.epoch)
@@ -87,7 +92,8 @@ def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
 
 
 def evaluate(training: Training, source: Source) -> tuple[float, float]:
-    """(mean unweighted cross-entropy, accuracy) of the model as it stands in the epoch under way, on the deterministic crop."""
+    """(mean unweighted cross-entropy, accuracy) of the model as it stands in the epoch under way, on the deterministic
+    crop."""
     logits = torch.cat(list(infer(training, source, epoch=training.position.epoch)))
     targets = source.targets.to(logits.device)
     loss = nn.functional.cross_entropy(logits.double(), targets)
@@ -97,7 +103,8 @@ def evaluate(training: Training, source: Source) -> tuple[float, float]:
 def infer(training: Training, source: Source, *, epoch: int) -> Iterator[torch.Tensor]:
     """float32 logits [n, classes] batch by batch in the order of `source`, every block in eval mode.
 
-    The model must stand as it did at the end of `epoch` (0-based) or before: that decides which blocks are as they were at the start.
+    The model must stand as it did at the end of `epoch` (0-based) or before: that decides which blocks are as they were
+    at the start.
     """
     training.chain.train_blocks(set())
     reach = untouched(training.outline, training.plan, min(epoch, training.plan.epochs - 1))
@@ -126,12 +133,18 @@ def _finish_epoch(training: Training, val: Source | None) -> Epoch:
     norms = _gradient_norms(training)
     with training.best_tensors():
         val_loss, val_accuracy = evaluate(training, val) if val is not None and len(val.targets) else (None, None)
-        judged = (val_loss, val_accuracy) if val_loss is not None and val_accuracy is not None else (total / weight, correct / images)
+        judged = (
+            (val_loss, val_accuracy)
+            if val_loss is not None and val_accuracy is not None
+            else (total / weight, correct / images)
+        )
         score = (judged[1], -judged[0]) if config.select == "accuracy" else (-judged[0], judged[1])
         best = score > position.best_score
         if best:
             training.best = {name: tensor.cpu().clone() for name, tensor in training.moving().items()}
-    rates = {group.name: entry["lr"] for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True)}
+    rates = {
+        group.name: entry["lr"] for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True)
+    }
     epoch = Epoch(
         epoch=position.epoch + 1,
         phase=index,
@@ -161,12 +174,17 @@ def _gradient_norms(training: Training) -> dict[str, float]:
         gradients = [grad for name in block.parameters if (grad := training.parameters[name].grad) is not None]
         if gradients:
             norms[block.name] = torch.nn.utils.get_total_norm(gradients)
-    values = {name: norm.item() for name, norm in norms.items()}  # fused optimizers leave gradients without the loss scale
-    return {name: value for name, value in values.items() if math.isfinite(value)}  # half precision skips a step that overflows
+    values = {
+        name: norm.item() for name, norm in norms.items()
+    }  # fused optimizers leave gradients without the loss scale
+    return {
+        name: value for name, value in values.items() if math.isfinite(value)
+    }  # half precision skips a step that overflows
 
 
 def class_weights_of(training: Training, train: Source) -> torch.Tensor | None:
-    """float32 [classes], inversely proportional to the training counts, or None when the config weighs all images alike."""
+    """float32 [classes], inversely proportional to the training counts, or None when the config weighs all images
+    alike."""
     if training.config.class_weights == "none":
         return None
     counts = torch.bincount(train.targets, minlength=training.outline.classes).float()
@@ -180,6 +198,7 @@ def _demand_finite(training: Training, loss: torch.Tensor) -> None:
     position = training.position
     rate = max(entry["lr"] for entry in training.optimizer.param_groups)
     raise TrainingError(
-        f"The loss became {value} in epoch {position.epoch + 1}, step {position.step}, at a learning rate of {rate:.3g}. "
+        f"The loss became {value} in epoch {position.epoch + 1}, step {position.step}, at a learning rate of "
+        f"{rate:.3g}. "
         "Start again with a learning rate ten times lower; the best epoch before this one is kept."
     )

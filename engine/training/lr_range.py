@@ -1,4 +1,5 @@
-"""Learning-rate range test (Smith 2017): a short training in which the rate climbs, to see where the loss falls and where it breaks.
+"""Learning-rate range test (Smith 2017): a short training in which the rate climbs, to see where the loss falls and
+where it breaks.
 
 It works on a Training that is thrown away afterwards. Not here: training for good (loop), drawing (pages).
 """
@@ -32,7 +33,8 @@ class Point:
 
 
 def range_test(training: Training, train: Source, *, steps: int = STEPS) -> Iterator[Point]:
-    """Points at rates from 1e-6 to 1 in equal ratios, until the loss breaks; in the last phase of the plan, where most trains."""
+    """Points at rates from 1e-6 to 1 in equal ratios, until the loss breaks; in the last phase of the plan, where most
+    trains."""
     training.position.epoch = training.plan.epochs - 1
     training.class_weights = class_weights_of(training, train)
     enter_phase(training)
@@ -55,7 +57,8 @@ def range_test(training: Training, train: Source, *, steps: int = STEPS) -> Iter
 
 
 def suggestion(points: Sequence[Point]) -> float | None:
-    """The rate at which the loss falls fastest per factor of rate, before its lowest point; None when it never falls by 2 %."""
+    """The rate at which the loss falls fastest per factor of rate, before its lowest point; None when it never falls by
+    2 %."""
     if len(points) < 8:
         return None
     losses = np.array([point.loss for point in points])
@@ -69,5 +72,7 @@ def suggestion(points: Sequence[Point]) -> float | None:
 def _endless(train: Source, training: Training) -> Iterator[np.ndarray]:
     epoch = 0
     while True:
-        yield from feeding.cut(feeding.epoch_order(train.targets, seed=training.config.seed, epoch=epoch), training.config.batch_size)
+        yield from feeding.cut(
+            feeding.epoch_order(train.targets, seed=training.config.seed, epoch=epoch), training.config.batch_size
+        )
         epoch += 1

@@ -1,7 +1,8 @@
 """Numerics: the number format and memory layout a run computes in; on a CPU chosen by measuring the backbone itself.
 
-bf16 with channels last doubles the speed of dense networks on CPUs that have it and slows depthwise ones, so it is timed and
-never assumed; the answer is kept by backbone, image size and machine, so that runs that are compared compute alike.
+bf16 with channels last doubles the speed of dense networks on CPUs that have it and slows depthwise ones, so it is
+timed and never assumed; the answer is kept by backbone, image size and machine, so that runs that are compared compute
+alike.
 """
 
 import json
@@ -52,7 +53,10 @@ def choose(chain: Chain, wanted: str, place: torch.device, *, side: int, workspa
 
 def _measured(chain: Chain, place: torch.device, side: int, workspace: Workspace) -> str:
     path = workspace.catalog / "numerics.json"
-    key = f"{chain.backbone} {side} {devices.name(place)} {platform.machine()} {torch.__version__} {torch.get_num_threads()}"
+    key = (
+        f"{chain.backbone} {side} {devices.name(place)} {platform.machine()} {torch.__version__} "
+        f"{torch.get_num_threads()}"
+    )
     known = _read(path)
     if key not in known:
         seconds = time_formats(chain, place, side)

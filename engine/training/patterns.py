@@ -20,19 +20,23 @@ def matches(outline: Outline, patterns: str) -> dict[str, tuple[str, ...]]:
 
 
 def selected(outline: Outline, patterns: str) -> tuple[str, ...]:
-    """Every parameter that a pattern selects, and the head's, in forward order. ConfigError when a pattern selects nothing."""
+    """Every parameter that a pattern selects, and the head's, in forward order. ConfigError when a pattern selects
+    nothing."""
     found = matches(outline, patterns)
     missing = [pattern for pattern, names in found.items() if not names]
     if missing or not found:
         near = ", ".join(block.name for block in outline.blocks[-6:])
         what = ", ".join(repr(pattern) for pattern in missing) or "The list of names"
-        raise ConfigError(f"{what} matches no block and no parameter of {outline.backbone}. Its last blocks are {near}.")
+        raise ConfigError(
+            f"{what} matches no block and no parameter of {outline.backbone}. Its last blocks are {near}."
+        )
     chosen = {name for names in found.values() for name in names} | {p.name for p in outline.blocks[-1].parameters}
     return tuple(p.name for block in outline.blocks for p in block.parameters if p.name in chosen)
 
 
 def parse_phases(outline: Outline, text: str, *, rate: float) -> tuple[Phase, ...]:
-    """Phases from `names | epochs | rate | decay`, separated by `;`. Rate and decay may be left out; the head always trains.
+    """Phases from `names | epochs | rate | decay`, separated by `;`. Rate and decay may be left out; the head always
+    trains.
 
     `head | 2 | 1e-3; layer4, head | 3 | 1e-4 | 0.8` trains the head for two epochs, then layer4 too for three.
     """
@@ -66,7 +70,9 @@ def _phase(outline: Outline, row: str, number: int, rate: float) -> Phase:
 def _matching(outline: Outline, pattern: str) -> Iterator[str]:
     for block in outline.blocks:
         names = (block.name, block.stage)
-        whole = pattern in ("*", "all") or any(fnmatchcase(name, pattern) or name.startswith(f"{pattern}.") for name in names)
+        whole = pattern in ("*", "all") or any(
+            fnmatchcase(name, pattern) or name.startswith(f"{pattern}.") for name in names
+        )
         for parameter in block.parameters:
             if whole or fnmatchcase(parameter.name, pattern) or parameter.name.startswith(f"{pattern}."):
                 yield parameter.name

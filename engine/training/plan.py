@@ -1,4 +1,5 @@
-"""Plan: which parameters train, in which phase, at which rate, and what follows from that. Plain data; loads without torch.
+"""Plan: which parameters train, in which phase, at which rate, and what follows from that. Plain data; loads without
+torch.
 
 Everything a phase does not name is frozen: no gradient, and blocks in which nothing trains run in eval mode. Not here:
 which strategy makes which plan (freezing).
@@ -67,14 +68,17 @@ def scaled(plan: FreezePlan, factor: float) -> FreezePlan:
 
 
 def untouched(outline: Outline, plan: FreezePlan, epoch: int) -> int:
-    """How many leading blocks have never trained by the end of `epoch` (0-based): what was computed from them at the start still holds."""
+    """How many leading blocks have never trained by the end of `epoch` (0-based): what was computed from them at the
+    start still holds."""
     begun, _ = phase_at(plan, epoch)
     return min(prefix_length(outline, phase) for phase in plan.phases[: begun + 1])
 
 
 def trainable_size(outline: Outline, phase: Phase) -> int:
     """Number of values that train in `phase`."""
-    return sum(parameter.size for block in outline.blocks for parameter in block.parameters if parameter.name in phase.names)
+    return sum(
+        parameter.size for block in outline.blocks for parameter in block.parameters if parameter.name in phase.names
+    )
 
 
 def phase_at(plan: FreezePlan, epoch: int) -> tuple[int, int]:
@@ -101,7 +105,10 @@ def groups(outline: Outline, plan: FreezePlan) -> tuple[Group, ...]:
             if not any(trains):
                 continue
             decays = _decays(parameter.name, parameter.kind)
-            rates = tuple(phase.lr * phase.lr_decay**depth if active else 0.0 for phase, active in zip(plan.phases, trains, strict=True))
+            rates = tuple(
+                phase.lr * phase.lr_decay**depth if active else 0.0
+                for phase, active in zip(plan.phases, trains, strict=True)
+            )
             key = (block.name, decays, trains)
             names = (*(made[key].parameters if key in made else ()), parameter.name)
             label = block.name if decays else f"{block.name} (bias, norm)"

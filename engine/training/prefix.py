@@ -1,8 +1,8 @@
 """Prefix: frozen blocks, computed so that an image gives the same bits in whatever company and whenever it is computed.
 
-Kernels choose their order of summing by batch size and memory layout. On a CPU frozen blocks therefore see CHUNK images at once, laid
-out in one of two ways, and an activation that was kept stands for one that would be computed anew, bit for bit. On a GPU they see the
-batch as it comes. Not here: keeping activations (features).
+Kernels choose their order of summing by batch size and memory layout. On a CPU frozen blocks therefore see CHUNK images
+at once, laid out in one of two ways, and an activation that was kept stands for one that would be computed anew, bit
+for bit. On a GPU they see the batch as it comes. Not here: keeping activations (features).
 """
 
 import torch
@@ -20,7 +20,9 @@ def through_frozen(chain: Chain, x: Tensor, start: int, stop: int) -> Tensor:
     """
     if start >= stop:
         return x
-    if x.device.type != "cpu" or not chain.cacheable:  # blocks that pass more than one tensor on need the batch as a whole
+    if (
+        x.device.type != "cpu" or not chain.cacheable
+    ):  # blocks that pass more than one tensor on need the batch as a whole
         return chain(x, start, stop)
     made = [_chunk(chain, part, start, stop) for part in x.split(CHUNK)]
     return made[0] if len(made) == 1 else plain(torch.cat(made))
@@ -30,7 +32,9 @@ def plain(x: Tensor) -> Tensor:
     """`x` contiguous, or [N, C, H, W] with the channels last, and with the strides that usually go with it."""
     if is_channels_last(x):
         return x
-    return x.contiguous().view(-1).view(x.shape)  # where a size is 1 other strides are contiguous too, and kernels look at them
+    return (
+        x.contiguous().view(-1).view(x.shape)
+    )  # where a size is 1 other strides are contiguous too, and kernels look at them
 
 
 def is_channels_last(x: Tensor) -> bool:

@@ -1,4 +1,5 @@
-"""State: a model in training with all that a checkpoint must hold. Its parts are changed by loop and step, saved by checkpoints.
+"""State: a model in training with all that a checkpoint must hold. Its parts are changed by loop and step, saved by
+checkpoints.
 
 Not here: any training action.
 """
@@ -44,7 +45,9 @@ class Position:
 class Training:
     """A model in training: chain, optimizer, running sums and position. `fit` drives it, checkpoints save it."""
 
-    def __init__(self, chain: Chain, outline: Outline, plan: FreezePlan, config: RunConfig, *, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, chain: Chain, outline: Outline, plan: FreezePlan, config: RunConfig, *, dtype: torch.dtype | None = None
+    ) -> None:
         self.chain, self.outline, self.plan, self.config, self.dtype = chain, outline, plan, config, dtype
         self.groups: tuple[Group, ...] = groups(outline, plan)
         self.parameters: dict[str, nn.Parameter] = dict(chain.model.named_parameters())
@@ -52,7 +55,9 @@ class Training:
         self.optimizer = make_optimizer(self.groups, self.parameters, config)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype is torch.float16)
         self.moving_names = moving_names(chain, outline, plan, config)
-        self._moving = [(name, *owner_of(chain.model, name)) for name in chain.model.state_dict() if name in self.moving_names]
+        self._moving = [
+            (name, *owner_of(chain.model, name)) for name in chain.model.state_dict() if name in self.moving_names
+        ]
         self.position = Position()
         self.mixer = mixer(config.mix, outline.classes)
         self.class_weights: torch.Tensor | None = None
@@ -67,7 +72,8 @@ class Training:
         return autocast(self.device, self.dtype)
 
     def moving(self) -> dict[str, torch.Tensor]:
-        """The tensors that training may change: parameters of the plan, and buffers of blocks that train in some phase."""
+        """The tensors that training may change: parameters of the plan, and buffers of blocks that train in some
+        phase."""
         return {name: getattr(owner, leaf).detach() for name, owner, leaf in self._moving}
 
     @property
@@ -87,7 +93,8 @@ class Training:
 
 
 def owner_of(model: nn.Module, name: str) -> tuple[nn.Module, str]:
-    """The module that owns the tensor `name`, and what it calls it: a whole state dict takes a hundred times as long to make."""
+    """The module that owns the tensor `name`, and what it calls it: a whole state dict takes a hundred times as long to
+    make."""
     owner, _, leaf = name.rpartition(".")
     return model.get_submodule(owner), leaf
 
@@ -97,10 +104,17 @@ def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContext
     return torch.autocast(device.type, dtype=dtype) if dtype else nullcontext()
 
 
-def make_optimizer(made: tuple[Group, ...], parameters: Mapping[str, nn.Parameter], config: RunConfig) -> torch.optim.Optimizer:
-    """One optimizer with every group of the plan from step 0; frozen parameters have no gradient and so stay untouched."""
+def make_optimizer(
+    made: tuple[Group, ...], parameters: Mapping[str, nn.Parameter], config: RunConfig
+) -> torch.optim.Optimizer:
+    """One optimizer with every group of the plan from step 0; frozen parameters have no gradient and so stay
+    untouched."""
     described = [
-        {"params": [parameters[name] for name in group.parameters], "lr": 0.0, "weight_decay": config.weight_decay if group.decays else 0.0}
+        {
+            "params": [parameters[name] for name in group.parameters],
+            "lr": 0.0,
+            "weight_decay": config.weight_decay if group.decays else 0.0,
+        }
         for group in made
     ]
     if config.optimizer == "sgd":
@@ -115,14 +129,16 @@ def set_rates(optimizer: torch.optim.Optimizer, made: tuple[Group, ...], phase: 
 
 
 def moved_by(training: Training, epoch: int) -> frozenset[str]:
-    """Names of the tensors that had a chance to train by the end of `epoch` (from 1): those of the phases that had begun."""
+    """Names of the tensors that had a chance to train by the end of `epoch` (from 1): those of the phases that had
+    begun."""
     begun, _ = phase_at(training.plan, epoch - 1)
     plan = FreezePlan(strategy=training.plan.strategy, phases=training.plan.phases[: begun + 1])
     return moving_names(training.chain, training.outline, plan, training.config)
 
 
 def moving_names(chain: Chain, outline: Outline, plan: FreezePlan, config: RunConfig) -> frozenset[str]:
-    """Names of the tensors that training may change: parameters of the plan, and statistics of blocks that train in some phase."""
+    """Names of the tensors that training may change: parameters of the plan, and statistics of blocks that train in
+    some phase."""
     names = {name for phase in plan.phases for name in phase.parameters}
     if config.batch_norm != "running":
         trained = zip(*(trainable_blocks(outline, phase) for phase in plan.phases), strict=True)

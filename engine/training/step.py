@@ -1,4 +1,5 @@
-"""One optimisation step: forward through the frozen prefix and the rest, backward, update; in parts when memory is short.
+"""One optimisation step: forward through the frozen prefix and the rest, backward, update; in parts when memory is
+short.
 
 Not here: which batch, which learning rate, when a phase begins (loop).
 """
@@ -55,11 +56,13 @@ def optimise(training: Training, batch: Batch) -> torch.Tensor:
 def _back_off(training: Training, images: int, reason: str) -> None:
     if training.position.parts >= images:
         raise TrainingError(
-            f"A single image does not fit into memory ({reason.splitlines()[0][:120]}). Choose a smaller image size or backbone."
+            f"A single image does not fit into memory ({reason.splitlines()[0][:120]}). Choose a smaller image size "
+            f"or backbone."
         )
     parts = training.position.parts = min(2 * training.position.parts, images)
     training.notes.append(
-        f"Memory ran out, so every batch is computed in {parts} parts from now on. Batch size and learning rate stay what they were; "
+        f"Memory ran out, so every batch is computed in {parts} parts from now on. Batch size and learning rate stay "
+        f"what they were; "
         "BatchNorm in the training blocks sees the parts."
     )
 
@@ -78,12 +81,16 @@ def _attempt(training: Training, batch: Batch) -> torch.Tensor:
         sums += torch.stack([total.detach(), right]).double()
     training.scaler.step(training.optimizer)
     training.scaler.update()
-    seen = torch.full((), len(batch.targets), dtype=torch.float64, device=weight.device)  # filled there: no copy to wait for
+    seen = torch.full(
+        (), len(batch.targets), dtype=torch.float64, device=weight.device
+    )  # filled there: no copy to wait for
     training.sums += torch.stack([sums[0], weight.double(), sums[1], seen])
     return sums[0] / weight
 
 
-def forward_loss(training: Training, inputs: torch.Tensor, goal: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def forward_loss(
+    training: Training, inputs: torch.Tensor, goal: torch.Tensor, batch: Batch
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(summed loss of these inputs of the batch, with its graph; how many of them are answered rightly)"""
     logits = _forward(training, inputs, batch)
     total = nn.functional.cross_entropy(

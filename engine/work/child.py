@@ -1,7 +1,9 @@
-"""The child: does runs and jobs away from the server, told by commands, telling by events (both JSON objects, one a line).
+"""The child: does runs and jobs away from the server, told by commands, telling by events (both JSON objects, one a
+line).
 
-Commands: {"do": "run", "run", "device"} | {"do": "job", "kind", "arguments"} | {"do": "stop" | "pause" | "resume" | "cancel"}.
-Every piece of work ends with an event "done" or "error". Not here: the list of runs is only read, never written.
+Commands: {"do": "run", "run", "device"} | {"do": "job", "kind", "arguments"} | {"do": "stop" | "pause" | "resume" |
+"cancel"}. Every piece of work ends with an event "done" or "error". Not here: the list of runs is only read, never
+written.
 """
 
 import errno
@@ -62,8 +64,8 @@ def main(root: str, wiring: Wiring) -> None:
 def _give_way() -> None:
     """Pages stay quick while training takes what is left.
 
-    Linux may share cores between sessions first (sched_autogroup, man 7 sched): the child leads one, and its niceness alone would
-    only order its own threads.
+    Linux may share cores between sessions first (sched_autogroup, man 7 sched): the child leads one, and its niceness
+    alone would only order its own threads.
     """
     os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     if os.getsid(0) == os.getpid():
@@ -104,7 +106,8 @@ class _Valve:
         self.stopped = False
 
     def pass_on(self, events: Iterator[Json], seen: Emit) -> None:
-        """Pull `events` to their end, or to a stop. An event that is not pulled is work that is not done: that is the pause."""
+        """Pull `events` to their end, or to a stop. An event that is not pulled is work that is not done: that is the
+        pause."""
         with closing(events):  # type: ignore[type-var]  # work is a generator
             for event in events:
                 self.let_through(event, seen)
@@ -145,7 +148,9 @@ def _run(workspace: Workspace, command: Json, valve: _Valve, wiring: Wiring) -> 
         run = RunStore(workspace).get(run_id)
         write_log(workspace, run_id, f"{run.name} begins on {command['device']}.")
         valve.pass_on(work.execute(run, workspace, device=command["device"]), log)
-        if valve.stopped and any((workspace.run(run_id) / name).is_file() for name in ("best.safetensors", "checkpoint.pt")):
+        if valve.stopped and any(
+            (workspace.run(run_id) / name).is_file() for name in ("best.safetensors", "checkpoint.pt")
+        ):
             write_log(workspace, run_id, "Stopped. Predicting with the best weights so far.")
             for event in work.conclude(run, workspace, device=command["device"]):
                 valve.let_through(event, log)
@@ -179,17 +184,27 @@ def _job(workspace: Workspace, command: Json, valve: _Valve, wiring: Wiring) -> 
 def error_event(error: Exception, workspace: Workspace, details: str = "The log has the details.") -> Json:
     """What a person is told, what the log keeps, and whether the child may be trusted with more work (`healthy`)."""
     told = "".join(traceback.format_exception(error))
-    return {"event": "error", "message": _sentence(error, workspace, details), "traceback": told, "healthy": isinstance(error, EngineError)}
+    return {
+        "event": "error",
+        "message": _sentence(error, workspace, details),
+        "traceback": told,
+        "healthy": isinstance(error, EngineError),
+    }
 
 
 def _sentence(error: Exception, workspace: Workspace, details: str) -> str:
     if isinstance(error, EngineError):
         return str(error)
     if is_out_of_memory(error):
-        return "There was not enough memory. Choose a smaller batch size, a smaller image size or a smaller backbone, and start again."
+        return (
+            "There was not enough memory. Choose a smaller batch size, a smaller image size or a smaller "
+            "backbone, and start again."
+        )
     free = shutil.disk_usage(workspace.root).free
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or (isinstance(error, OSError | RuntimeError) and free < _DISK_FULL_BYTES):  # torch reports a full disk as "unexpected pos"
+    if full or (
+        isinstance(error, OSError | RuntimeError) and free < _DISK_FULL_BYTES
+    ):  # torch reports a full disk as "unexpected pos"
         return f"The disk is full: {free >> 20} MB are free in {workspace.root}. Make room and resume."
     summary = " ".join(str(error).split())[:300]
     return f"Thaw hit a defect: {type(error).__name__}: {summary}. {details}"
@@ -200,8 +215,15 @@ def _log_line(event: Json) -> str:
         case "note":
             return event["text"]
         case "epoch":
-            numbers = [f"{name} {event[name]:.4f}" for name in ("train_loss", "val_loss", "val_accuracy") if event.get(name) is not None]
-            return f"Epoch {event['epoch']} of {event['epochs']}: {', '.join(numbers)}{' (best so far)' if event.get('best') else ''}"
+            numbers = [
+                f"{name} {event[name]:.4f}"
+                for name in ("train_loss", "val_loss", "val_accuracy")
+                if event.get(name) is not None
+            ]
+            return (
+                f"Epoch {event['epoch']} of {event['epochs']}: "
+                f"{', '.join(numbers)}{' (best so far)' if event.get('best') else ''}"
+            )
     return ""
 
 

@@ -101,10 +101,13 @@ class Seat:
         """What the child said it can compute on."""
 
     def warm(self) -> None:
-        """Start a child if there is none, without waiting for it: loading the libraries takes seconds that a run need not wait."""
+        """Start a child if there is none, without waiting for it: loading the libraries takes seconds that a run need
+        not wait."""
         if self._child is None:
             self._child, self._greeted = start_child(self._workspace, self._wiring), False
-        with suppress(ChildDied):  # `child` tells whoever wants to use it; one that cannot start must not be started in a loop
+        with suppress(
+            ChildDied
+        ):  # `child` tells whoever wants to use it; one that cannot start must not be started in a loop
             self._greet(self._child, 0)
 
     def child(self) -> Child:

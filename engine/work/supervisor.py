@@ -27,9 +27,12 @@ def _ignore(event: Json) -> None:
 
 
 class Supervisor:
-    """Holds a seat for a child, which starts when there is something to do; leave the context, or dismiss the seat, to end it."""
+    """Holds a seat for a child, which starts when there is something to do; leave the context, or dismiss the seat, to
+    end it."""
 
-    def __init__(self, workspace: Workspace, wiring: Wiring | None = None, leaving: threading.Event | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, wiring: Wiring | None = None, leaving: threading.Event | None = None
+    ) -> None:
         self.workspace, self.owner = workspace, this_process()
         self._runs, self._jobs = run_store.RunStore(workspace), job_store.JobStore(workspace)
         self._leaving = leaving or threading.Event()
@@ -43,7 +46,8 @@ class Supervisor:
         self.seat.dismiss()
 
     def do_run(self, claimed: run.Run, device: str, watch: Watch = _ignore) -> None:
-        """Have a claimed run executed and its ending written down, whatever it is. `watch` hears every recorded event."""
+        """Have a claimed run executed and its ending written down, whatever it is. `watch` hears every recorded
+        event."""
 
         def record(event: Json) -> None:
             self._runs.record(claimed.id, event)
@@ -51,11 +55,15 @@ class Supervisor:
 
         if claimed.error:  # its configuration cannot be read by this version
             return self._surely(lambda: self._runs.finish(claimed.id, "failed", claimed.error))
-        errand = Errand({"do": "run", "run": claimed.id, "device": device}, record, lambda: self._runs.requested(claimed.id))
+        errand = Errand(
+            {"do": "run", "run": claimed.id, "device": device}, record, lambda: self._runs.requested(claimed.id)
+        )
         ending = self._drive(errand)
         if ending["event"] == "died":
             write_log(self.workspace, claimed.id, ending["message"])
-        status = {"left": "interrupted", "done": "stopped" if ending.get("stopped") else "finished"}.get(ending["event"], "failed")
+        status = {"left": "interrupted", "done": "stopped" if ending.get("stopped") else "finished"}.get(
+            ending["event"], "failed"
+        )
         error = run.INTERRUPTED if status == "interrupted" else ending.get("message")
         self._surely(lambda: self._runs.finish(claimed.id, status, error))
 
@@ -77,7 +85,8 @@ class Supervisor:
         self._surely(lambda: self._jobs.finish(job.id, result=results[-1], error=error, cancelled=cancelled))
 
     def do_job_here(self, kind: str, arguments: Json, watch: Watch = _ignore) -> Json:
-        """Have a job done that nobody else needs to know of, and return its result; EngineError with what went wrong."""
+        """Have a job done that nobody else needs to know of, and return its result; EngineError with what went
+        wrong."""
         results: list[Json] = []
 
         def record(event: Json) -> None:
@@ -98,15 +107,19 @@ class Supervisor:
             ending = self._converse(errand)
         except ChildDied as death:
             ending = {"event": "left"} if self._leaving.is_set() else {"event": "died", "message": str(death)}
-        except KeyboardInterrupt:  # only a command line meets it; what was under way is kept like a run whose server ends
+        except (
+            KeyboardInterrupt
+        ):  # only a command line meets it; what was under way is kept like a run whose server ends
             self._leaving.set()
             ending = {"event": "left"}
         except Exception as error:  # the list of runs cannot be written, or a fault of ours
             _LOG.exception("The worker gave up on %s", errand.command)
-            message = str(error) if isinstance(error, EngineError) else f"Thaw hit a defect: {type(error).__name__}: {error}."
+            message = (
+                str(error) if isinstance(error, EngineError) else f"Thaw hit a defect: {type(error).__name__}: {error}."
+            )
             ending = {"event": "error", "message": message, "healthy": False}
         if ending["event"] != "done" and not ending.get("healthy"):
-            self.seat.dismiss()  # a native library may be in any state after a fault; the next errand gets a fresh child
+            self.seat.dismiss()  # a native library may be in any state after a fault; the next work gets a fresh child
         return ending
 
     def _converse(self, errand: Errand) -> Json:
@@ -126,7 +139,8 @@ class Supervisor:
         return {"event": "left"}
 
     def _surely(self, finish: Callable[[], None]) -> None:
-        """Write an ending down, again and again while the disk is full: a run must not be left running with nobody at it."""
+        """Write an ending down, again and again while the disk is full: a run must not be left running with nobody at
+        it."""
         while True:
             try:
                 return finish()

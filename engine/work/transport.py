@@ -1,4 +1,5 @@
-"""The supervisor's end of a child: start it, tell it, hear it, know how it died. As a process, or as a thread for tests.
+"""The supervisor's end of a child: start it, tell it, hear it, know how it died. As a process, or as a thread for
+tests.
 
 Not here: what is told and what is made of the answers (worker), and the child's own side (child).
 """
@@ -20,7 +21,8 @@ from engine.workspace import Workspace
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _CAUSES = {
-    signal.SIGKILL: "was killed by the system (signal 9): probably out of memory. Close other programs or choose a smaller batch size",
+    signal.SIGKILL: "was killed by the system (signal 9): probably out of memory. Close other programs or choose a "
+    "smaller batch size",
     signal.SIGBUS: "was ended by signal 7 (SIGBUS): probably no room left on the disk or in shared memory. Make room",
     signal.SIGTERM: "was ended from outside (signal 15)",
 }
@@ -91,7 +93,7 @@ class ProcessChild:
         if code >= 0:
             return f"The process that did the work ended by itself (exit status {code}); its output says why."
         name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-        cause = _CAUSES.get(-code) or f"was ended by signal {-code} ({name}): a fault in native code"  # type: ignore[call-overload]
+        cause = _CAUSES.get(-code) or (f"was ended by signal {-code} ({name}): a fault in native code")  # type: ignore[call-overload]
         return f"The process that did the work {cause}. What was saved before is kept."
 
 

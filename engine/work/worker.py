@@ -36,7 +36,8 @@ def start(workspace: Workspace, wiring: Wiring | None = None) -> "Workers":
 
 
 class Workers:
-    """The threads of one workspace. Threads are daemons: they never keep a server from ending, and children notice that."""
+    """The threads of one workspace. Threads are daemons: they never keep a server from ending, and children notice
+    that."""
 
     def __init__(self, workspace: Workspace, wiring: Wiring) -> None:
         self._workspace, self._wiring = workspace, wiring
@@ -51,7 +52,8 @@ class Workers:
         return self._leaving.is_set()
 
     def stop(self, patience: float = 15.0) -> None:
-        """End all children; what they were at becomes interrupted and can be resumed. Waits until that is written down."""
+        """End all children; what they were at becomes interrupted and can be resumed. Waits until that is written
+        down."""
         self._leaving.set()
         deadline = time.monotonic() + patience
         for thread in self._threads:
@@ -114,7 +116,8 @@ class Workers:
         self._repeat(once, supervisor.seat)
 
     def _repeat(self, once: Callable[[], bool], seat: Seat) -> None:
-        """Do `once` until leaving, resting when there was nothing to do. A fault in it is logged and never ends the thread."""
+        """Do `once` until leaving, resting when there was nothing to do. A fault in it is logged and never ends the
+        thread."""
         try:
             while not self._leaving.is_set():
                 try:

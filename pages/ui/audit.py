@@ -1,6 +1,7 @@
 """Proof: what moved in a run and what did not, block by block and tensor by tensor, as its audit.csv says.
 
-Not here: measuring it (training.audit). A block's movement is the root mean square over its values of what each tensor moved.
+Not here: measuring it (training.audit). A block's movement is the root mean square over its values of what each tensor
+moved.
 """
 
 import math
@@ -22,7 +23,8 @@ from pages.ui.unfreezing import first_epochs
 
 State = Literal["moved", "frozen", "broken", "idle", "waiting"]
 NEW = 1.0
-"""What the audit says of a tensor that began at zero (a new bias, BatchNorm's counters): it has no length to compare with."""
+"""What the audit says of a tensor that began at zero (a new bias, BatchNorm's counters): it has no length to compare
+with."""
 FROM_ZERO = 1e6
 """Beyond it nothing is compared: the tensor has hardly any length to compare with."""
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -99,15 +101,20 @@ def blocks(table: pd.DataFrame, late: frozenset[str] = frozenset()) -> tuple[Mov
 def draw(moved: Sequence[Moved]) -> str:
     """HTML for st.html: the strip shaded by how far each block moved, with the number under each stage."""
     stages = block_strip.by_stage(moved)
-    bars = "".join(f"<div class='s' style='flex-grow:{block_strip.width(each)}'>{''.join(map(_bar, each))}</div>" for each in stages)
+    bars = "".join(
+        f"<div class='s' style='flex-grow:{block_strip.width(each)}'>{''.join(map(_bar, each))}</div>"
+        for each in stages
+    )
     names = "".join(
-        f"<div class='s' style='flex-grow:{block_strip.width(each)}'><span class='n' title='{escape(each[0].stage, quote=True)}'>"
+        f"<div class='s' style='flex-grow:{block_strip.width(each)}'><span class='n' "
+        f"title='{escape(each[0].stage, quote=True)}'>"
         f"{escape(each[0].stage.rpartition('.')[2])}<br><small>{escape(_stage_says(each))}</small></span></div>"
         for each in stages
     )
     said = in_words(moved)
     return (
-        f"{block_strip.STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(said, quote=True)}'>"
+        f"{block_strip.STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' "
+        f"aria-label='{escape(said, quote=True)}'>"
         f"<figcaption>{escape(said)}</figcaption><div class='r'>{bars}</div>"
         f"<div class='r names{' crowded' if len(stages) > 8 else ''}' aria-hidden='true'>{names}</div></figure>"
     )
@@ -116,20 +123,31 @@ def draw(moved: Sequence[Moved]) -> str:
 def legend(moved: Sequence[Moved]) -> str:
     """What the shades, the hatching and the marks mean; only those that occur."""
     there = {block.state for block in moved}
-    shades = "".join(f"<i class='b moved' style='--much:{_shade(share)}%;margin-right:1px'></i>" for share in (1e-4, 1e-2, 1.0))
+    shades = "".join(
+        f"<i class='b moved' style='--much:{_shade(share)}%;margin-right:1px'></i>" for share in (1e-4, 1e-2, 1.0)
+    )
     key = [f"<span>{shades} moved: 0.01 %, 1 %, 100 %</span>"] if "moved" in there else []
-    key += [f"<span><i class='b{_class(s)}'>{_MARKS.get(s, '')}</i>{_SAYS[s]}</span>" for s in _SAYS if s in there and s != "moved"]
+    key += [
+        f"<span><i class='b{_class(s)}'>{_MARKS.get(s, '')}</i>{_SAYS[s]}</span>"
+        for s in _SAYS
+        if s in there and s != "moved"
+    ]
     return f"{block_strip.STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'>{''.join(key)}</div>"
 
 
 def in_words(moved: Sequence[Moved]) -> str:
-    """`fc moved most: by 7.3 % of its length; then layer4.1, by 0.9 %. 8 blocks are frozen, byte for byte what they were.`"""
-    far = sorted((block for block in moved if block.state != "frozen" and block.movement), key=lambda b: -cast(float, b.movement))
+    """`fc moved most: by 7.3 % of its length; then layer4.1, by 0.9 %. 8 blocks are frozen, byte for byte what they
+    were.`"""
+    far = sorted(
+        (block for block in moved if block.state != "frozen" and block.movement), key=lambda b: -cast(float, b.movement)
+    )
     said = [f"{far[0].name} moved most, by {amount(far[0].movement)} of what it was"] if far else ["No block moved"]
     said += [f"then {far[1].name}, by {amount(far[1].movement)}"] if len(far) > 1 else []
     frozen, broken = (sum(block.state == state for block in moved) for state in ("frozen", "broken"))
     rest = f" {frozen} of {text.count(len(moved), 'block')} stayed frozen." if frozen else ""
-    return f"{'; '.join(said)}.{rest}" + (f" {text.count(broken, 'block')} should have been frozen and moved." if broken else "")
+    return f"{'; '.join(said)}.{rest}" + (
+        f" {text.count(broken, 'block')} should have been frozen and moved." if broken else ""
+    )
 
 
 def amount(movement: float | None) -> str:
@@ -150,7 +168,10 @@ def amount(movement: float | None) -> str:
 def tensors(table: pd.DataFrame) -> pd.DataFrame:
     """Every tensor for people, what went wrong first."""
     order = {verdict: turn for turn, verdict in enumerate(("broken", "idle"))}
-    movements = [amount(moved) if verdict != "frozen" else "–" for moved, verdict in zip(table["movement"], table["verdict"], strict=True)]
+    movements = [
+        amount(moved) if verdict != "frozen" else "–"
+        for moved, verdict in zip(table["movement"], table["verdict"], strict=True)
+    ]
     turns = [order.get(verdict, 2) for verdict in table["verdict"]]
     rows = table.assign(_moved=movements, _order=turns).sort_values("_order", kind="stable")
     return pd.DataFrame(
@@ -179,7 +200,8 @@ def _drawn(run: Run, table: pd.DataFrame) -> None:
     if "waiting" in states:
         names = text.listing([block.name for block in moved if block.state == "waiting"], 3)
         st.caption(
-            f"The best epoch is kept: epoch {kept}. {text.md(names)} had not started to train by then; what came later is not in it."
+            f"The best epoch is kept: epoch {kept}. {text.md(names)} had not started to train by then; what came "
+            f"later is not in it."
         )
     st.html(draw(moved))
     st.html(legend(moved))
@@ -237,10 +259,14 @@ def _stage_says(members: Sequence[Moved]) -> str:
     for state, word in (("broken", "✗ moved"), ("idle", "! still")):
         if any(block.state == state for block in members):
             return word
-    known = [(block.values, block.movement) for block in members if block.state == "moved" and block.movement is not None]
+    known = [
+        (block.values, block.movement) for block in members if block.state == "moved" and block.movement is not None
+    ]
     if not known:
         return "later" if any(block.state == "waiting" for block in members) else "frozen"
-    return amount(math.sqrt(sum(values * movement**2 for values, movement in known) / sum(values for values, _ in known)))
+    return amount(
+        math.sqrt(sum(values * movement**2 for values, movement in known) / sum(values for values, _ in known))
+    )
 
 
 def _path(run: Run) -> Path:
@@ -256,5 +282,8 @@ def _moved(path: str, modified_ns: int, late: frozenset[str]) -> tuple[Moved, ..
 def _read(path: str, modified_ns: int) -> pd.DataFrame:
     words = dict.fromkeys(("tensor", "block", "stage", "verdict"), "str")
     return pd.read_csv(
-        path, dtype={**words, "values": "int64", "movement": "float64"}, keep_default_na=False, na_values={"movement": ["nan"]}
+        path,
+        dtype={**words, "values": "int64", "movement": "float64"},
+        keep_default_na=False,
+        na_values={"movement": ["nan"]},
     )

@@ -1,6 +1,7 @@
 """The block strip: a backbone from image to head, and in which phase which part of every block trains.
 
-Plain HTML: training blocks are solid, frozen ones hatched, so that it reads without colour. Not here: what a strategy chooses.
+Plain HTML: training blocks are solid, frozen ones hatched, so that it reads without colour. Not here: what a strategy
+chooses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +70,10 @@ def of_started(event: Mapping[str, object]) -> Strip:
     phases = cast(Sequence[Mapping], event.get("phases") or ())
     blocks = tuple(
         StripBlock(
-            name=str(b["name"]), stage=str(b["stage"]), size=int(b["size"]), trained=tuple(b["size"] if on else 0 for on in b["trains"])
+            name=str(b["name"]),
+            stage=str(b["stage"]),
+            size=int(b["size"]),
+            trained=tuple(b["size"] if on else 0 for on in b["trains"]),
         )
         for b in raw
     )
@@ -85,7 +89,8 @@ def amount(number: int) -> str:
 
 
 def sentence(strip: Strip, phase: int = 0, total: int | None = None) -> str:
-    """`Trains 2 of 10 blocks: 8.4 M of 11.2 M parameters (75 %).` `total`: what trains when the run counted it itself."""
+    """`Trains 2 of 10 blocks: 8.4 M of 11.2 M parameters (75 %).` `total`: what trains when the run counted it
+    itself."""
     blocks = sum(1 for block in strip.blocks if block.trained[phase])
     trained = strip.trained(phase) if total is None else total
     share = f"{amount(trained)} of {amount(strip.size)} parameters ({_percent(trained, strip.size)})"
@@ -103,14 +108,16 @@ def draw(strip: Strip, *, title: str = "", active: int | None = None, total: int
     heading = f"<b>{escape(title)}.</b> " if title else ""
     return (
         f"{STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(said, quote=True)}'>"
-        f"<figcaption>{heading}{escape(said if len(strip.epochs) <= 3 else _many(strip))}</figcaption>{rows}{_names(strip)}</figure>"
+        f"<figcaption>{heading}{escape(said if len(strip.epochs) <= 3 else _many(strip))}</figcaption>"
+        f"{rows}{_names(strip)}</figure>"
     )
 
 
 def legend() -> str:
     """What solid and hatched mean; once on a page, beside the strips."""
     return (
-        f"{STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'><span><i class='b on'></i>trains</span>"
+        f"{STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'><span><i class='b "
+        f"on'></i>trains</span>"
         "<span><i class='b'></i>frozen</span><span>left: image side, right: head</span></div>"
     )
 
@@ -158,7 +165,9 @@ def _row(strip: Strip, phase: int, active: int | None) -> str:
     )
     several = len(strip.epochs) > 1
     mark = f"<span class='p'>{'▶ ' if phase == active else ''}{phase + 1}</span>" if several else ""
-    kind = ("thin " if several else "") + ("now" if phase == active else "later" if active is not None and several else "")
+    kind = ("thin " if several else "") + (
+        "now" if phase == active else "later" if active is not None and several else ""
+    )
     return f"<div class='r {kind}'>{mark}{stages}</div>"
 
 
@@ -173,8 +182,10 @@ def _block(block: StripBlock, phase: int) -> str:
 
 def _names(strip: Strip) -> str:
     cells = "".join(
-        f"<div class='s' style='flex-grow:{width(blocks)}'><span class='n' title='{escape(blocks[0].stage, quote=True)}'>"
-        f"{escape(blocks[0].stage.rpartition('.')[2])}<br><small>{amount(sum(block.size for block in blocks))}</small></span></div>"
+        f"<div class='s' style='flex-grow:{width(blocks)}'><span class='n' "
+        f"title='{escape(blocks[0].stage, quote=True)}'>"
+        f"{escape(blocks[0].stage.rpartition('.')[2])}<br>"
+        f"<small>{amount(sum(block.size for block in blocks))}</small></span></div>"
         for blocks in by_stage(strip.blocks)
     )
     spacer = "<span class='p'></span>" if len(strip.epochs) > 1 else ""

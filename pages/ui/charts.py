@@ -38,7 +38,8 @@ class Estimate:
 
 
 def learning_curves(rows: Rows, metric: Metric, *, epochs: int, marks: Sequence[tuple[float, str]] = ()) -> go.Figure:
-    """Training and validation `metric` per epoch; the epoch whose weights are kept carries a star. `marks`: (epoch, what happens)."""
+    """Training and validation `metric` per epoch; the epoch whose weights are kept carries a star. `marks`: (epoch,
+    what happens)."""
     colours = palette.categorical()
     figure = go.Figure()
     for name, key, colour, dash in (
@@ -75,7 +76,8 @@ def key(curves: Sequence[Curve]) -> str:
 
 
 def rates(curves: Sequence[Curve], epochs: int) -> go.Figure:
-    """The learning rate of the head that each strategy will use; rows of `epoch` and `rate`. `key` says which is whose."""
+    """The learning rate of the head that each strategy will use; rows of `epoch` and `rate`. `key` says which is
+    whose."""
     figure = go.Figure()
     for curve in curves:
         figure.add_trace(_line(curve.name, _points(curve.rows, "rate"), curve.colour, curve.dash, markers=False))
@@ -87,7 +89,12 @@ def intervals(estimates: Sequence[Estimate]) -> go.Figure:
     """Accuracies as points on a line with their 95 % intervals: bars that overlap may be the same."""
     figure = go.Figure()
     for row, estimate in enumerate(estimates):
-        reach = {"array": [estimate.high - estimate.value], "arrayminus": [estimate.value - estimate.low], "thickness": 2, "width": 6}
+        reach = {
+            "array": [estimate.high - estimate.value],
+            "arrayminus": [estimate.value - estimate.low],
+            "thickness": 2,
+            "width": 6,
+        }
         figure.add_trace(
             go.Scatter(
                 x=[estimate.value],
@@ -115,13 +122,16 @@ def intervals(estimates: Sequence[Estimate]) -> go.Figure:
 
 
 def range_test(points: Sequence[tuple[float, float]], suggestion: float | None) -> go.Figure:
-    """Loss while the learning rate climbs, on a logarithmic axis, with the suggested rate marked. Points are (rate, loss)."""
+    """Loss while the learning rate climbs, on a logarithmic axis, with the suggested rate marked. Points are (rate,
+    loss)."""
     colours = palette.categorical()
     figure = go.Figure(_line("loss", points, colours[0], "solid", markers=False))
     if suggestion is not None:
         loss = min(points, key=lambda point: abs(point[0] - suggestion))[1]
         mark = {"symbol": "diamond", "size": 12, "color": colours[1], "line": {"width": 1, "color": palette.page()}}
-        figure.add_trace(go.Scatter(x=[suggestion], y=[loss], name=f"suggested: {rate(suggestion)}", mode="markers", marker=mark))
+        figure.add_trace(
+            go.Scatter(x=[suggestion], y=[loss], name=f"suggested: {rate(suggestion)}", mode="markers", marker=mark)
+        )
     return figure.update_layout(
         height=260,
         margin={"l": 0, "r": 8, "t": 34, "b": 0},
@@ -142,7 +152,9 @@ def curves_in_words(rows: Rows, metric: Metric) -> str:
     if not rows:
         return f"No {metric} yet: no epoch has ended."
     last = rows[-1]
-    said = f"After epoch {last['epoch']} the {metric} is {_said(last.get(f'val_{metric}'), metric)} on validation images"
+    said = (
+        f"After epoch {last['epoch']} the {metric} is {_said(last.get(f'val_{metric}'), metric)} on validation images"
+    )
     said += f" and {_said(last.get(f'train_{metric}'), metric)} on training images."
     best = _best(rows)
     return said if best is None else f"{said} The best epoch is {best['epoch']}."
@@ -157,7 +169,9 @@ def _best(rows: Rows) -> Mapping[str, object] | None:
     return next((row for row in reversed(rows) if row.get("best")), None)
 
 
-def _line(name: str, points: Sequence[tuple[float, float]], colour: str, dash: str, *, markers: bool = True) -> go.Scatter:
+def _line(
+    name: str, points: Sequence[tuple[float, float]], colour: str, dash: str, *, markers: bool = True
+) -> go.Scatter:
     few = markers and len(points) <= 40
     return go.Scatter(
         x=[x for x, _ in points],
@@ -184,7 +198,13 @@ def _mark(figure: go.Figure, x: float, words: str) -> None:
     """A dashed line with words along it, so that several stand side by side on a narrow screen."""
     grey = palette.muted()
     figure.add_vline(x=x, line={"color": grey, "dash": "dash", "width": 1})
-    said = {"text": _label(words), "textangle": -90, "font": {"size": 11, "color": grey}, "showarrow": False, "xshift": -1}
+    said = {
+        "text": _label(words),
+        "textangle": -90,
+        "font": {"size": 11, "color": grey},
+        "showarrow": False,
+        "xshift": -1,
+    }
     figure.add_annotation(x=x, y=0.02, yref="paper", xanchor="right", yanchor="bottom", **said)
 
 
@@ -200,7 +220,12 @@ def _framed(figure: go.Figure, epochs: int, *, height: int, first: float) -> go.
     ticks = {"dtick": 1} if epochs <= 10 else {"nticks": 8}
     figure.update_layout(
         height=height,
-        margin={"l": 0, "r": 8, "t": 34, "b": 0},  # room for the legend, also when a window grows and plotly forgets to ask for it
+        margin={
+            "l": 0,
+            "r": 8,
+            "t": 34,
+            "b": 0,
+        },  # room for the legend, also when a window grows and plotly forgets to ask for it
         hovermode="x unified",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
         showlegend=True,

@@ -12,14 +12,19 @@ from pages.ui import text
 
 
 def choose(label: str, captions: Mapping[str, str], *, key: str, help: str | None = None) -> str:
-    """The id a person chose among `captions` (id -> caption, best first); `?key=` in the address decides the first time."""
+    """The id a person chose among `captions` (id -> caption, best first); `?key=` in the address decides the first
+    time."""
     ids = list(captions)
     asked, written = st.query_params.get(key), st.session_state.get(f"_{key}_written")
     # What we wrote ourselves and is gone now was deleted here, or belonged to something else that was shown: no news.
     if asked and asked != written and asked not in captions:
-        said = f"The address asks for {label.lower()} {asked[:60]!r}, which is not here; it may have been deleted. Another is shown."
+        said = (
+            f"The address asks for {label.lower()} {asked[:60]!r}, which is not here; it may have been deleted. "
+            f"Another is shown."
+        )
         st.warning(text.md(said), icon=":material/info:")
-    # An address that changed since we wrote it (a link, the back button) is a new question; otherwise the widget decides.
+    # An address that changed since we wrote it (a link, the back button) is a new question; otherwise the widget
+    # decides.
     if asked in captions and asked != written:
         st.session_state[f"_{key}"] = asked
     if st.session_state.get(f"_{key}") not in captions:

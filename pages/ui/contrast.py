@@ -7,10 +7,13 @@ from pages.ui import palette
 
 
 def on(surface: str, accent: str, share: float, theme: str = "") -> str:
-    """The colour of text on a cell whose colour lies `share` (0 to 1) of the way from `surface` to `accent`, both `#rrggbb`."""
+    """The colour of text on a cell whose colour lies `share` (0 to 1) of the way from `surface` to `accent`, both
+    `#rrggbb`."""
     start, end = (_channels(colour) for colour in (surface, accent))
     light = _luminance(tuple(a + (b - a) * share for a, b in zip(start, end, strict=True)))
-    return max((palette.ink(theme), palette.page(theme)), key=lambda colour: _ratio(_luminance(_channels(colour)), light))
+    return max(
+        (palette.ink(theme), palette.page(theme)), key=lambda colour: _ratio(_luminance(_channels(colour)), light)
+    )
 
 
 def _channels(colour: str) -> tuple[float, ...]:

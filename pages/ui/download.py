@@ -6,9 +6,11 @@ _component = st.components.v2.component(
     "thaw_download",
     html="<a download></a>\n",
     css="""
-a { display: block; box-sizing: border-box; text-align: center; padding: 0.5rem 1rem; min-height: 2.5rem; font-family: var(--st-font);
+a { display: block; box-sizing: border-box; text-align: center; padding: 0.5rem 1rem; min-height: 2.5rem; font-family:
+var(--st-font);
   font-size: 0.875rem; line-height: 1.45;
-  color: var(--st-text-color); border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); text-decoration: none; }
+  color: var(--st-text-color); border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
+  text-decoration: none; }
 a:hover { border-color: var(--st-primary-color); color: var(--st-primary-color); }
 a:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
 """,

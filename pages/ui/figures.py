@@ -1,4 +1,5 @@
-"""Figures: small pictures in pairs under a title, each with a line below; groups stand side by side, or below one another on a phone.
+"""Figures: small pictures in pairs under a title, each with a line below; groups stand side by side, or below one
+another on a phone.
 
 Not here: which pictures, and what they mean. Names travel as data only.
 """
@@ -12,10 +13,13 @@ _component = st.components.v2.component(
     "thaw_figures",
     html='<div role="list"></div>',
     css="""
-div[role=list] { display: grid; gap: 1.1rem 1.4rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17.5rem), 24rem));
+div[role=list] { display: grid; gap: 1.1rem 1.4rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17.5rem),
+24rem));
   font-family: var(--st-font); color: var(--st-text-color); }
-section { display: grid; gap: 0.4rem 0.7rem; grid-template-columns: 1fr 1fr; grid-template-rows: auto 1fr; min-width: 0; }
-h4 { grid-column: 1 / -1; margin: 0; font-size: 0.9rem; line-height: 1.3; font-weight: 600; white-space: nowrap; overflow: hidden;
+section { display: grid; gap: 0.4rem 0.7rem; grid-template-columns: 1fr 1fr; grid-template-rows: auto 1fr; min-width:
+0; }
+h4 { grid-column: 1 / -1; margin: 0; font-size: 0.9rem; line-height: 1.3; font-weight: 600; white-space: nowrap;
+overflow: hidden;
   text-overflow: ellipsis; }
 figure { margin: 0; display: flex; flex-direction: column; gap: 0.25rem; min-width: 0; }
 img { width: 100%; aspect-ratio: 1; object-fit: contain; display: block; border-radius: var(--st-base-radius);

@@ -1,6 +1,7 @@
 """Foretold: what a queue will take before it is started, and afterwards the forecast beside what was measured.
 
-A job times a few steps and throws the model away. Not here: what is left of a run under way (forecast), which it measures itself.
+A job times a few steps and throws the model away. Not here: what is left of a run under way (forecast), which it
+measures itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,12 +36,16 @@ Result = Mapping[str, Any]
 
 
 def show(configs: Sequence[RunConfig]) -> None:
-    """A folded section: ask, wait, and what all of `configs`, in the order of the queue, will take. Nothing without a config."""
+    """A folded section: ask, wait, and what all of `configs`, in the order of the queue, will take. Nothing without a
+    config."""
     if not configs:
         return
     with section("Forecast", icon=":material/schedule:", key="fold_forecast") as seen:
         if seen:
-            st.caption("Times a few steps of every strategy on your images and adds up what the whole queue will take. No weight moves.")
+            st.caption(
+                "Times a few steps of every strategy on your images and adds up what the whole queue will take. No "
+                "weight moves."
+            )
             offer(KIND, {"configs": [to_json(config) for config in configs]}, LABELS, _found)
 
 
@@ -54,16 +59,25 @@ def beside(run: Run) -> str:
 
 
 def took(run: Run) -> float | None:
-    """Seconds from its start to its end, what it computed once for others and pauses included. None unless it has finished, and for one
-    that was resumed, of which only the last part is known."""
-    if run.status != "finished" or run.started_at is None or run.ended_at is None or (run.started or {}).get("epochs_done"):
+    """Seconds from its start to its end, what it computed once for others and pauses included. None unless it has
+    finished, and for one that was resumed, of which only the last part is known."""
+    if (
+        run.status != "finished"
+        or run.started_at is None
+        or run.ended_at is None
+        or (run.started or {}).get("epochs_done")
+    ):
         return None
     return run.ended_at - run.started_at
 
 
 def expanded(chosen: Sequence[RunConfig], numbers: Sequence[int]) -> list[RunConfig]:
     """Every run that `numbers` of seeds make of the strategies `chosen`."""
-    return [replace(one, seed=one.seed + extra) for one, count in zip(chosen, numbers, strict=True) for extra in range(count)]
+    return [
+        replace(one, seed=one.seed + extra)
+        for one, count in zip(chosen, numbers, strict=True)
+        for extra in range(count)
+    ]
 
 
 def _found(job: Job) -> None:
@@ -71,10 +85,14 @@ def _found(job: Job) -> None:
     for problem in result["problems"]:
         st.warning(text.md(str(problem)), icon=":material/warning:")
     st.markdown(text.md(in_words(result)))
-    st.dataframe(table(result), hide_index=True, alt="Forecast of every strategy: seconds, memory, parameters and cache")
+    st.dataframe(
+        table(result), hide_index=True, alt="Forecast of every strategy: seconds, memory, parameters and cache"
+    )
     st.caption(
-        "All runs is the time of a strategy with every seed. Training, validation and predicting are of one run; the frozen part is "
-        "computed once for all: what it would take for this strategy alone, and its share in this queue. Kept on disk is what the strategy "
+        "All runs is the time of a strategy with every seed. Training, validation and predicting are of one run; the "
+        "frozen part is "
+        "computed once for all: what it would take for this strategy alone, and its share in this queue. Kept on "
+        "disk is what the strategy "
         "alone would keep of it. Starting, saving and other work on this machine come on top."
     )
 
@@ -83,7 +101,8 @@ def in_words(result: Result) -> str:
     """`8 runs: about 3 min 20 s, and 12.0 MB kept of the frozen part.`"""
     runs = sum(int(row["runs"]) for row in result["strategies"])
     return (
-        f"{text.count(runs, 'run')}: about {text.duration(result['seconds'])}, and {text.bytes_(result['cache_bytes'])} "
+        f"{text.count(runs, 'run')}: about {text.duration(result['seconds'])}, and "
+        f"{text.bytes_(result['cache_bytes'])} "
         "kept of the frozen part."
     )
 

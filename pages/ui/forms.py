@@ -18,7 +18,13 @@ ELSEWHERE = frozenset({"weights", "last_n", "patterns", "phases"})
 
 AUTOMATIC = {"lr": "automatic", "image_size": "automatic", "patience": "off"}
 """Options whose 0 means "take what fits": an empty field says so better than a zero."""
-_TITLES = {"data": "Data", "strategy": "Strategy", "optimisation": "Optimisation", "augmentation": "Images", "control": "Control"}
+_TITLES = {
+    "data": "Data",
+    "strategy": "Strategy",
+    "optimisation": "Optimisation",
+    "augmentation": "Images",
+    "control": "Control",
+}
 
 
 def basic(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value]:
@@ -39,7 +45,8 @@ def folded(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Valu
 
 
 def kept(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value]:
-    """What `folded` would answer, without drawing it: what was typed earlier in this session, otherwise the defaults."""
+    """What `folded` would answer, without drawing it: what was typed earlier in this session, otherwise the
+    defaults."""
     return {about.name: _typed(about, (choices or {}).get(about.name, ())) for about in _rest()}
 
 
@@ -64,11 +71,18 @@ def widget(about: Option, choices: Sequence[str] = ()) -> Value:
     offered = list(about.choices or choices)
     if offered:
         start = offered.index(str(about.default)) if about.default in offered else 0
-        picked = st.selectbox(about.label, offered, index=start, key=key_of(about.name), help=text.md(about.help), persist_state="session")
+        picked = st.selectbox(
+            about.label, offered, index=start, key=key_of(about.name), help=text.md(about.help), persist_state="session"
+        )
         return picked or str(about.default)
     if about.kind is str:
         typed = st.text_input(
-            about.label, str(about.default), live=True, key=key_of(about.name), help=text.md(about.help), persist_state="session"
+            about.label,
+            str(about.default),
+            live=True,
+            key=key_of(about.name),
+            help=text.md(about.help),
+            persist_state="session",
         )
         return typed or ""
     return _number(about)

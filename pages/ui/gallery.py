@@ -21,7 +21,8 @@ _picture = st.components.v2.component(
     "thaw_picture",
     html="<img>",
     css="""
-img { display: block; min-width: min(100%, 20rem); max-width: 100%; max-height: 62vh; margin: 0 auto; object-fit: contain;
+img { display: block; min-width: min(100%, 20rem); max-width: 100%; max-height: 62vh; margin: 0 auto; object-fit:
+contain;
   border-radius: var(--st-base-radius); background: var(--st-secondary-background-color); }
 """,
     js="""
@@ -49,7 +50,8 @@ class Card:
 
 
 def gallery(cards: Sequence[Card], *, label: str, key: str, side: int = 132) -> str | None:
-    """The grid; the id of a card in the one run after it was picked. `side` is the least width of a thumbnail in pixels."""
+    """The grid; the id of a card in the one run after it was picked. `side` is the least width of a thumbnail in
+    pixels."""
     data = {"items": [asdict(card) for card in cards], "label": label, "side": side}
     return _grid(key=key, data=data, on_picked_change=lambda: None).picked
 

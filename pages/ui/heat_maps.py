@@ -1,4 +1,5 @@
-"""Attention: what in one image speaks for a class, in the eyes of one run: heat maps, made by a job when they are not there yet.
+"""Attention: what in one image speaks for a class, in the eyes of one run: heat maps, made by a job when they are not
+there yet.
 
 Works in any column or dialog, several times on a page. Not here: the method, and where the pictures are kept.
 """
@@ -64,7 +65,11 @@ def _wait(run_id: str, subject: Subject, name: str, key: str) -> None:
             job_store().submit(KIND, _arguments(run_id, subject, name))
         return
     done, total = float(job.progress.get("done") or 0), float(job.progress.get("total") or 1)
-    stage = "Waiting for its turn" if job.status == "queued" else status.stage_words(str(job.progress.get("stage") or "Starting"))
+    stage = (
+        "Waiting for its turn"
+        if job.status == "queued"
+        else status.stage_words(str(job.progress.get("stage") or "Starting"))
+    )
     st.progress(min(done / total, 1.0), text=f"{stage} …")
 
 
@@ -77,7 +82,9 @@ def _say(reason: str) -> None:
 
 
 def _groups(run_id: str, found: Sequence[Explanation]) -> list[Group]:
-    seen = Figure(src=_src(run_id, found[0], "crop"), alt="The square that the model saw", note="Nothing beyond this square.")
+    seen = Figure(
+        src=_src(run_id, found[0], "crop"), alt="The square that the model saw", note="Nothing beyond this square."
+    )
     return [Group(title="What the model saw", figures=(seen,), words=SANITY), *(_group(run_id, one) for one in found)]
 
 
@@ -88,7 +95,11 @@ def _group(run_id: str, one: Explanation) -> Group:
         title=f"Speaks for {of}: {share}",
         figures=(
             Figure(src=_src(run_id, one, "heat"), alt=f"Heat map of what speaks for {of}", note=said),
-            Figure(src=_src(run_id, one, "chance"), alt=f"The same for {of} with a random head", note="Check: a random head."),
+            Figure(
+                src=_src(run_id, one, "chance"),
+                alt=f"The same for {of} with a random head",
+                note="Check: a random head.",
+            ),
         ),
     )
 

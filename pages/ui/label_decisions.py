@@ -1,4 +1,5 @@
-"""Decided: what people said of labels and nobody has applied yet, with the buttons that make a version of it or forget it.
+"""Decided: what people said of labels and nobody has applied yet, with the buttons that make a version of it or forget
+it.
 
 Not here: deciding (doubts), keeping and applying (engine.data.label_decisions).
 """
@@ -16,7 +17,11 @@ from pages.ui.resources import workspace
 
 def says(decision: Decision) -> str:
     """What becomes of the image, in words that a class called `leaves` does not garble."""
-    return f"relabelled to {text.plain(decision.to)}" if decision.to else {"keep": "label kept", "exclude": "left out"}[decision.what]
+    return (
+        f"relabelled to {text.plain(decision.to)}"
+        if decision.to
+        else {"keep": "label kept", "exclude": "left out"}[decision.what]
+    )
 
 
 def pending(dataset: Dataset, known: Decided, *, key: str) -> Dataset | None:
@@ -34,12 +39,15 @@ def pending(dataset: Dataset, known: Decided, *, key: str) -> Dataset | None:
             ]
             st.dataframe(pd.DataFrame(rows, columns=["Image", "Labelled", "Decision"]), hide_index=True)
         with st.container(horizontal=True):
-            wanted = st.button("Make a new version of the dataset", type="primary", disabled=not known.changes, key=f"make_{key}")
+            wanted = st.button(
+                "Make a new version of the dataset", type="primary", disabled=not known.changes, key=f"make_{key}"
+            )
             with st.popover("Discard …", key=f"forget_{key}"):
                 st.markdown("Forget all of them? The dataset is as it was either way.")
                 st.button("Discard for good", on_click=label_decisions.discard, args=(dataset,), key=f"discard_{key}")
         st.caption(
-            "Kept in the workspace until you apply or discard them. The old dataset stays as it is; all other images keep their label and "
+            "Kept in the workspace until you apply or discard them. The old dataset stays as it is; all other images "
+            "keep their label and "
             "their split, so runs on both can be compared."
             if known.changes
             else "A version needs at least one image that is left out or relabelled."

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-_FALLBACK = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2", "#7c3aed", "#65a30d", "#db2777", "#64748b")
+_FALLBACK = (
+    "#2563eb",
+    "#d97706",
+    "#059669",
+    "#c026d3",
+    "#dc2626",
+    "#0891b2",
+    "#7c3aed",
+    "#65a30d",
+    "#db2777",
+    "#64748b",
+)
 DASHES = ("solid", "dash", "dot")
 
 
@@ -20,7 +31,8 @@ def categorical(theme: str = "") -> tuple[str, ...]:
 def accent() -> str:
     """The accent as a CSS colour that follows a switch between light and dark by itself."""
     light, dark = (
-        st.get_option(f"theme.{theme}.primaryColor") or fallback for theme, fallback in (("light", "#1d4ed8"), ("dark", "#60a5fa"))
+        st.get_option(f"theme.{theme}.primaryColor") or fallback
+        for theme, fallback in (("light", "#1d4ed8"), ("dark", "#60a5fa"))
     )
     return f"light-dark({light}, {dark})"
 
@@ -33,7 +45,9 @@ def muted(theme: str = "") -> str:
 def surface(theme: str = "") -> str:
     """The colour of what stands a little apart from the page."""
     chosen = theme or _theme()
-    return str(st.get_option(f"theme.{chosen}.secondaryBackgroundColor") or ("#f2f6f9" if chosen == "light" else "#19252d"))
+    return str(
+        st.get_option(f"theme.{chosen}.secondaryBackgroundColor") or ("#f2f6f9" if chosen == "light" else "#19252d")
+    )
 
 
 def page(theme: str = "") -> str:
@@ -61,7 +75,9 @@ def styles(ids: Sequence[str], theme: str = "") -> dict[str, tuple[str, str]]:
     ten in a row never share one, and the next ten are dashed.
     """
     colours = categorical(theme)
-    return {key: (colours[turn % len(colours)], DASHES[turn // len(colours) % len(DASHES)]) for turn, key in enumerate(ids)}
+    return {
+        key: (colours[turn % len(colours)], DASHES[turn // len(colours) % len(DASHES)]) for turn, key in enumerate(ids)
+    }
 
 
 def _theme() -> str:

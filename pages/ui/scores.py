@@ -37,7 +37,8 @@ def accuracy_in_words(scores: "SplitReport", split: str) -> None:
             st.metric(f"{name.capitalize()}, mean of classes", text.percent(scores[f"{name}_macro"]))  # type: ignore[literal-required]
     low, high = (text.percent(scores[f"accuracy_{end}"], 0) for end in ("low", "high"))  # type: ignore[literal-required]
     st.markdown(
-        f"Right for **{right:,} of {text.count(images, 'image')}**. Judged by so many, the accuracy on images like these "
+        f"Right for **{right:,} of {text.count(images, 'image')}**. Judged by so many, the accuracy on images like "
+        f"these "
         f"is likely to lie between **{low}** and **{high}** (95 % Wilson interval)."
     )
 
@@ -55,7 +56,9 @@ def class_table(scores: "SplitReport") -> None:
     bar = st.column_config.ProgressColumn
     columns = {
         "Precision": bar(help="Of the images called this, how many are.", format="%.0f %%", min_value=0, max_value=100),
-        "Recall": bar(help="Of the images that are this, how many were found.", format="%.0f %%", min_value=0, max_value=100),
+        "Recall": bar(
+            help="Of the images that are this, how many were found.", format="%.0f %%", min_value=0, max_value=100
+        ),
         "F1": bar(help="The harmonic mean of the two.", format="%.0f %%", min_value=0, max_value=100),
     }
     st.dataframe(frame, hide_index=True, column_config=columns, height=min(38 + 35 * len(rows), 430))
@@ -75,12 +78,23 @@ def confusion(scores: "SplitReport", classes: Sequence[str]) -> go.Figure:
         colour = [[paper if share > 0.55 else ink for share in row] for row in shares]
         numbers = [(t, g, value) for t, row in enumerate(counts) for g, value in enumerate(row) if value]
         figure.update_layout(
-            annotations=[{"x": g, "y": t, "text": f"{n:,}", "showarrow": False, "font": {"color": colour[t][g]}} for t, g, n in numbers]
+            annotations=[
+                {"x": g, "y": t, "text": f"{n:,}", "showarrow": False, "font": {"color": colour[t][g]}}
+                for t, g, n in numbers
+            ]
         )
-    axis = {"tickvals": list(range(len(classes))), "ticktext": names, "showgrid": False, "zeroline": False, "fixedrange": True}
+    axis = {
+        "tickvals": list(range(len(classes))),
+        "ticktext": names,
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
+    }
     figure.update_xaxes(title="predicted class", side="top", **axis)
     figure.update_yaxes(title="true class", autorange="reversed", **axis)
-    figure.update_layout(height=130 + max(220, min(560, side * len(classes))), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
+    figure.update_layout(
+        height=130 + max(220, min(560, side * len(classes))), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False
+    )
     return figure
 
 
@@ -92,11 +106,14 @@ def confusions(scores: "SplitReport", classes: Sequence[str], limit: int = 50) -
         for guess, count in enumerate(row)
         if count and truth != guess
     ]
-    return pd.DataFrame(sorted(rows, key=lambda row: -row[0])[:limit], columns=["Images", "True class", "Predicted class"])
+    return pd.DataFrame(
+        sorted(rows, key=lambda row: -row[0])[:limit], columns=["Images", "True class", "Predicted class"]
+    )
 
 
 def _clickable(counts: list[list[int]], names: Sequence[str], side: int) -> go.Scatter:
-    """Invisible squares over the heatmap, which itself answers no clicks; customdata is [true class, predicted class]."""
+    """Invisible squares over the heatmap, which itself answers no clicks; customdata is [true class, predicted
+    class]."""
     cells = [(truth, guess) for truth in range(len(names)) for guess in range(len(names))]
     return go.Scatter(
         x=[guess for _, guess in cells],
@@ -104,7 +121,10 @@ def _clickable(counts: list[list[int]], names: Sequence[str], side: int) -> go.S
         mode="markers",
         marker={"symbol": "square", "size": side, "opacity": 0},
         customdata=[list(cell) for cell in cells],
-        hovertext=[f"{counts[t][g]:,} of {sum(counts[t]):,} images of<br><b>{names[t]}</b><br>called <b>{names[g]}</b>" for t, g in cells],
+        hovertext=[
+            f"{counts[t][g]:,} of {sum(counts[t]):,} images of<br><b>{names[t]}</b><br>called <b>{names[g]}</b>"
+            for t, g in cells
+        ],
         hovertemplate="%{hovertext}<extra></extra>",
         unselected={"marker": {"opacity": 0}},
         selected={"marker": {"opacity": 0}},
@@ -115,8 +135,15 @@ def _clickable(counts: list[list[int]], names: Sequence[str], side: int) -> go.S
 def _colours() -> tuple[str, str, str, str]:
     """Surface, accent, text and page of the reader's theme; the page is redrawn when the theme changes."""
     theme = st.context.theme.type or "light"
-    names = {"secondaryBackgroundColor": "#f2f6f9", "primaryColor": "#0f6fa8", "textColor": "#1c2a33", "backgroundColor": "#ffffff"}
-    surface, accent, ink, paper = (st.get_option(f"theme.{theme}.{name}") or fallback for name, fallback in names.items())
+    names = {
+        "secondaryBackgroundColor": "#f2f6f9",
+        "primaryColor": "#0f6fa8",
+        "textColor": "#1c2a33",
+        "backgroundColor": "#ffffff",
+    }
+    surface, accent, ink, paper = (
+        st.get_option(f"theme.{theme}.{name}") or fallback for name, fallback in names.items()
+    )
     return surface, accent, ink, paper
 
 

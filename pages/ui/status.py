@@ -63,7 +63,8 @@ def device_line(devices: Sequence[Mapping[str, object]]) -> None:
 
 
 def follow(job: Job, title: str) -> None:
-    """The job's progress with a cancel button, refreshed each second while it is active; the page reruns once when it ends."""
+    """The job's progress with a cancel button, refreshed each second while it is active; the page reruns once when it
+    ends."""
     st.fragment(_live, run_every="1s" if job.status in ACTIVE else None)(job.id, title)
 
 

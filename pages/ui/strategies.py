@@ -103,11 +103,17 @@ def with_values(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
 
 
 def table(outline: Outline, chosen: Sequence[Chosen]) -> pd.DataFrame:
-    """One row a block: its size, and under every strategy whether it trains (in which phases, when there are several)."""
-    rows: dict[str, list[object]] = {"block": [b.name for b in outline.blocks], "parameters": [f"{b.size:,}" for b in outline.blocks]}
+    """One row a block: its size, and under every strategy whether it trains (in which phases, when there are
+    several)."""
+    rows: dict[str, list[object]] = {
+        "block": [b.name for b in outline.blocks],
+        "parameters": [f"{b.size:,}" for b in outline.blocks],
+    }
     for one in chosen:
         if one.plan is not None:
-            rows[title(one.config.strategy)] = [_in_words(block.trained, block.size) for block in of_plan(outline, one.plan).blocks]
+            rows[title(one.config.strategy)] = [
+                _in_words(block.trained, block.size) for block in of_plan(outline, one.plan).blocks
+            ]
     return pd.DataFrame(rows)
 
 
@@ -136,7 +142,11 @@ def _tile(config: RunConfig, outline: Outline, asked: dict[str, Value]) -> RunCo
     about, more = describe(name)
     # No bold: the label is also what a screen reader says, asterisks included.
     ticked = st.checkbox(
-        text.md(title(name)), value=name == FIRST, key=f"strategy_{name}", help=text.md(more) or None, persist_state="session"
+        text.md(title(name)),
+        value=name == FIRST,
+        key=f"strategy_{name}",
+        help=text.md(more) or None,
+        persist_state="session",
     )
     st.caption(text.md(about))
     if not ticked:

@@ -17,14 +17,17 @@ _JOINER = "\u2060"
 
 
 def md(text: str) -> str:
-    """`text` as literal Markdown: whatever a class or file is called, it shows as it is written and nothing else happens."""
+    """`text` as literal Markdown: whatever a class or file is called, it shows as it is written and nothing else
+    happens."""
     return _PUNCTUATION.sub(r"\\\1", _LATE.sub(_JOINER, plain(text)))
 
 
 def plain(text: str) -> str:
     """`text` on one line, without control characters and without marks that reverse the reading direction."""
     flat = " ".join(text.split())
-    return "".join(letter for letter in flat if unicodedata.category(letter) not in ("Cc", "Cs") and letter not in _DIRECTION)
+    return "".join(
+        letter for letter in flat if unicodedata.category(letter) not in ("Cc", "Cs") and letter not in _DIRECTION
+    )
 
 
 def short(text: str, limit: int = 60) -> str:
@@ -37,7 +40,8 @@ def short(text: str, limit: int = 60) -> str:
 
 
 def distinct(names: Sequence[str], limit: int = 60) -> list[str]:
-    """Every name as `short` gives it, in the order of `names`; those that would look the same are numbered, so no two are equal."""
+    """Every name as `short` gives it, in the order of `names`; those that would look the same are numbered, so no two
+    are equal."""
     cut = [short(name, limit) for name in names]
     often = Counter(cut)
     taken = {one for one, times in often.items() if times == 1}
@@ -62,7 +66,9 @@ def count(number: int, noun: str) -> str:
     """`1 image`, `2,040 images`, `3 classes`."""
     if number == 1:
         return f"1 {noun}"
-    ending = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(("s", "x", "sh", "tch")) else "s")
+    ending = (
+        noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(("s", "x", "sh", "tch")) else "s")
+    )
     return f"{number:,} {ending}"
 
 

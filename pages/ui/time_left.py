@@ -1,4 +1,5 @@
-"""Forecast: how long a run and the queue will still take, from what was measured so far. Says nothing rather than guess."""
+"""Forecast: how long a run and the queue will still take, from what was measured so far. Says nothing rather than
+guess."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -40,7 +41,8 @@ def seconds_left(run: Run, rows: Rows) -> float | None:
 
 
 def seconds_of_queued(run: Run, others: Mapping[str, tuple[Run, Rows]]) -> float | None:
-    """What a queued run will take, judged by the closest run that was measured: same data, backbone and, if possible, strategy."""
+    """What a queued run will take, judged by the closest run that was measured: same data, backbone and, if possible,
+    strategy."""
     alike = [
         (other.config.strategy == run.config.strategy, pace)
         for other, rows in others.values()

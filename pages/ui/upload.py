@@ -16,7 +16,8 @@ _HERE = Path(__file__).parent
 _HTML = """
 <div class="area" data-part="area" role="group">
   <div data-part="idle">
-    <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" aria-hidden="true">
+    <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round"
+    aria-hidden="true">
       <path d="M12 15V4m0 0L8 8m4-4 4 4M4 15v3a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3"/>
     </svg>
     <p class="title" data-part="title"></p>
@@ -53,7 +54,8 @@ class Arrival:
 
 
 def upload_area(title: str, hint: str, *, key: str, prefix: str | None = None) -> Arrival | None:
-    """The area; an Arrival in the one run after everything has arrived. `prefix` is the class all files go into ("" = not typed yet)."""
+    """The area; an Arrival in the one run after everything has arrived. `prefix` is the class all files go into ("" =
+    not typed yet)."""
     target = _target(key)
     limit = uploads.limit_bytes()
     data = {

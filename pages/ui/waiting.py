@@ -43,7 +43,8 @@ def wait_for(kind: str, arguments: Mapping[str, object], title: str, *, height: 
 
 
 def offer(kind: str, arguments: Mapping[str, object], labels: Labels, show: Callable[[Job], None]) -> None:
-    """A job that is done only when somebody asks: how it goes, what came of it (drawn by `show`), and the button that asks."""
+    """A job that is done only when somebody asks: how it goes, what came of it (drawn by `show`), and the button that
+    asks."""
     job = newest(kind, arguments)
     if job is not None and not job.ended:
         status.follow(job, labels.going)

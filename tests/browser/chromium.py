@@ -14,7 +14,8 @@ from engine.bench.browsers import FLAGS, NAMES
 __all__ = ["FLAGS", "ensure", "executable"]
 
 ADVICE = (
-    "No browser for the tests: install Chromium (Debian and Ubuntu: apt-get install chromium) or run .venv/bin/playwright install chromium."
+    "No browser for the tests: install Chromium (Debian and Ubuntu: apt-get install chromium) or run "
+    ".venv/bin/playwright install chromium."
 )
 
 

@@ -30,7 +30,9 @@ class Person:
     @contextmanager
     def at(cls, browser: Browser, address: str, *, width: int = 1440) -> Iterator["Person"]:
         """A tab of a browser of its own, closed at the end."""
-        context = browser.new_context(viewport={"width": width, "height": 1000}, accept_downloads=True, color_scheme="light")
+        context = browser.new_context(
+            viewport={"width": width, "height": 1000}, accept_downloads=True, color_scheme="light"
+        )
         context.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
         someone = cls(page=context.new_page(), address=address)

@@ -19,7 +19,8 @@ _TALLEST = 5000
 
 
 def photograph(person: Person, name: str) -> None:
-    """`<name>-light-1440.png` and so on. The light ones at 1440 pixels show one screen, for README; the others the whole page."""
+    """`<name>-light-1440.png` and so on. The light ones at 1440 pixels show one screen, for README; the others the
+    whole page."""
     if not FOLDER:
         return
     Path(FOLDER).mkdir(parents=True, exist_ok=True)

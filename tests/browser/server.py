@@ -33,9 +33,25 @@ def serving(folder: Path) -> Iterator[Server]:
     port = _free_port()
     (folder / "torch_home").mkdir()
     environment = {**os.environ, "THAW_WORKSPACE": str(folder / "workspace"), "TORCH_HOME": str(folder / "torch_home")}
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(port), "--server.headless", "true"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "dashboard.py",
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+    ]
     process = subprocess.Popen(
-        command, cwd=_PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+        command,
+        cwd=_PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
     )
     assert process.stdout is not None
     said: list[str] = []

@@ -1,4 +1,5 @@
-"""A comparison by mouse and keyboard: two strategies with two seeds each, the verdict, one disagreement, and the three files."""
+"""A comparison by mouse and keyboard: two strategies with two seeds each, the verdict, one disagreement, and the three
+files."""
 
 import io
 import re
@@ -27,7 +28,9 @@ def test_from_two_strategies_to_a_report(person: Person, server: Server, browser
 
 def start_two_strategies(person: Person) -> None:
     person.open("/")
-    expect(person.page.get_by_role("list", name="Images of sample").get_by_role("button")).to_have_count(60, timeout=LONG_MS)
+    expect(person.page.get_by_role("list", name="Images of sample").get_by_role("button")).to_have_count(
+        60, timeout=LONG_MS
+    )
     person.press_button("Train on this dataset")
     person.sees_heading("Configure")
     person.choose("Weights", "Random weights")
@@ -46,11 +49,15 @@ def start_two_strategies(person: Person) -> None:
 def watch_until_it_is_finished(person: Person) -> None:
     """Without touching the page: it follows by itself."""
     person.sees_heading("Compare")
-    expect(person.page.get_by_role("combobox", name="Comparison")).to_have_value(re.compile(re.escape("샘플 :red[*x*]")))
+    expect(person.page.get_by_role("combobox", name="Comparison")).to_have_value(
+        re.compile(re.escape("샘플 :red[*x*]"))
+    )
     expect(person.page.get_by_role("button", name="Stop")).to_be_visible()
     expect(person.page.get_by_text("4 of 4 runs finished")).to_be_visible(timeout=LONG_MS)
     expect(person.page.get_by_role("button", name="Stop")).to_have_count(0)
-    expect(person.page.get_by_role("figure", name=re.compile("^Accuracy on validation images after the last epoch"))).to_be_visible()
+    expect(
+        person.page.get_by_role("figure", name=re.compile("^Accuracy on validation images after the last epoch"))
+    ).to_be_visible()
 
 
 def read_the_verdict(person: Person, server: Server) -> None:
@@ -84,21 +91,30 @@ def look_at_a_disagreement(person: Person) -> None:
 
 
 def take_the_files_home(person: Person, folder: Path) -> None:
-    for link, name in (("report.html", "report.html"), ("comparison.csv", "comparison.csv"), ("result.csv", "result.csv")):
+    for link, name in (
+        ("report.html", "report.html"),
+        ("comparison.csv", "comparison.csv"),
+        ("result.csv", "result.csv"),
+    ):
         person.download(f"Download {link}").save_as(folder / name)
     runs = pd.read_csv(io.BytesIO((folder / "comparison.csv").read_bytes()), encoding="utf-8-sig")
     assert len(runs) == 4 and set(runs["status"]) == {"finished"}
     images = pd.read_csv(io.BytesIO((folder / "result.csv").read_bytes()), encoding="utf-8-sig")
-    assert {"file_dir", "label", "split", "linear_probe (mean of 2 seeds)", "full_finetune (mean of 2 seeds)"} <= set(images.columns)
+    assert {"file_dir", "label", "split", "linear_probe (mean of 2 seeds)", "full_finetune (mean of 2 seeds)"} <= set(
+        images.columns
+    )
 
 
 def read_the_report_offline(browser: Browser, report: Path) -> None:
-    """Opened from the disk in a browser without a network: everything is drawn, nothing is asked for, nothing complains."""
+    """Opened from the disk in a browser without a network: everything is drawn, nothing is asked for, nothing
+    complains."""
     context = browser.new_context(offline=True)
     page = context.new_page()
     asked, complaints = [], []
     context.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(report.as_uri())
     expect(page.get_by_role("heading", level=1)).to_have_text("샘플 :red[*x*]")

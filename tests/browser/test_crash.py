@@ -18,8 +18,13 @@ def test_the_dashboard_survives_the_death_of_training(person: Person, server: Se
     store = RunStore(server.workspace)
     dataset = make_dataset(server.workspace, tmp_path / "photographs")
     doomed, next_one = (
-        store.enqueue(RunConfig(dataset=dataset.id, backbone="resnet18", weights="none", image_size=32, **options), name=name)  # type: ignore[arg-type]
-        for name, options in (("doomed", {"epochs": 1000, "strategy": "full_finetune"}), ("next in line", {"epochs": 1}))
+        store.enqueue(
+            RunConfig(dataset=dataset.id, backbone="resnet18", weights="none", image_size=32, **options), name=name
+        )  # type: ignore[arg-type]
+        for name, options in (
+            ("doomed", {"epochs": 1000, "strategy": "full_finetune"}),
+            ("next in line", {"epochs": 1}),
+        )
     )
     person.open(f"/monitor?run={doomed.id}")
     expect(person.page.get_by_test_id("stMetric").filter(has_text=re.compile(r"[1-9]\d* of 1000"))).to_be_visible()
@@ -37,4 +42,6 @@ def the_process_that_trains(server: Server) -> int:
     tasks = Path(f"/proc/{server.pid}/task").iterdir()
     children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
     pixels = str(server.workspace.pixels)
-    return next(pid for pid in children if any(pixels in str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()))
+    return next(
+        pid for pid in children if any(pixels in str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir())
+    )

@@ -1,4 +1,5 @@
-"""Every page full of real state, for README and for whoever looks for what is ugly. Made only on request: `make screenshots`."""
+"""Every page full of real state, for README and for whoever looks for what is ugly. Made only on request: `make
+screenshots`."""
 
 import re
 import zipfile
@@ -98,7 +99,9 @@ def went_wrong(person: Person, server: Server) -> None:
     store = RunStore(server.workspace)
     broken = store.enqueue(store.list()[0].config, name="a learning rate too high", owner=this_process())
     store.finish(
-        broken.id, "failed", error="The loss is not a number since step 12: the learning rate 10 is too high. Start again with 0.001."
+        broken.id,
+        "failed",
+        error="The loss is not a number since step 12: the learning rate 10 is too high. Start again with 0.001.",
     )
     person.open(f"/monitor?run={broken.id}")
     person.sees("The loss is not a number")

@@ -20,11 +20,15 @@ ENDLESS = 1000
 def run(server: Server, tmp_path: Path) -> Run:
     """A run that will not end by itself while the test looks on; queued as the command line queues."""
     dataset = make_dataset(server.workspace, tmp_path / "photographs", each=20)
-    config = RunConfig(dataset=dataset.id, backbone="resnet18", strategy="full_finetune", weights="none", epochs=ENDLESS, image_size=64)
+    config = RunConfig(
+        dataset=dataset.id, backbone="resnet18", strategy="full_finetune", weights="none", epochs=ENDLESS, image_size=64
+    )
     return RunStore(server.workspace).enqueue(config, name="endless 런")
 
 
-def test_a_run_goes_on_without_a_tab_and_obeys_every_tab(browser: Browser, person: Person, server: Server, run: Run) -> None:
+def test_a_run_goes_on_without_a_tab_and_obeys_every_tab(
+    browser: Browser, person: Person, server: Server, run: Run
+) -> None:
     address, store = f"/monitor?run={run.id}", RunStore(server.workspace)
     person.open(address)
     expect(epochs(person, 2)).to_be_visible()
@@ -59,7 +63,9 @@ def pauses_everywhere(second: Person, third: Person) -> None:
 
 
 def shows_the_same(second: Person, third: Person) -> None:
-    mine, theirs = (tab.page.get_by_role("figure", name=re.compile("After epoch .* accuracy")) for tab in (second, third))
+    mine, theirs = (
+        tab.page.get_by_role("figure", name=re.compile("After epoch .* accuracy")) for tab in (second, third)
+    )
     expect(theirs).to_have_attribute("aria-label", mine.get_attribute("aria-label") or "")
 
 

@@ -55,8 +55,12 @@ def bring_the_photographs(person: Person, tmp_path: Path) -> None:
         expect(counts.get_by_text(label, exact=True)).to_be_visible()
     photograph(person, "dataset-check")
     person.press_button("Continue")
-    expect(person.page.get_by_role("combobox", name="Dataset")).to_have_value(re.compile(re.escape("my ![flowers](https:evil.example)")))
-    expect(person.page.get_by_role("list", name="Images of my ![flowers](https:evil.example)").get_by_role("button")).to_have_count(IMAGES)
+    expect(person.page.get_by_role("combobox", name="Dataset")).to_have_value(
+        re.compile(re.escape("my ![flowers](https:evil.example)"))
+    )
+    expect(
+        person.page.get_by_role("list", name="Images of my ![flowers](https:evil.example)").get_by_role("button")
+    ).to_have_count(IMAGES)
 
 
 def configure_two_strategies(person: Person) -> None:
@@ -115,7 +119,9 @@ def take_the_result_home(person: Person, tmp_path: Path) -> None:
     person.download("Download result.csv").save_as(tmp_path / "result.csv")
     table = read_result(tmp_path / "result.csv")
     assert list(table.columns[:2]) == ["file_dir", "predict"]
-    assert {column for column in table.columns if column.startswith("prob_")} == {f"prob_{label}" for label in photographs.CLASSES}
+    assert {column for column in table.columns if column.startswith("prob_")} == {
+        f"prob_{label}" for label in photographs.CLASSES
+    }
     readable = table[table["error"] == ""]
     assert len(readable) == IMAGES
     assert set(readable["predict"]) <= set(photographs.CLASSES)

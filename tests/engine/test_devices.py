@@ -51,7 +51,10 @@ def raising(message: str) -> Callable[[], None]:
     return init
 
 
-OLD_DRIVER = "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver by downloading https://x"
+OLD_DRIVER = (
+    "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver by "
+    "downloading https://x"
+)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,13 @@ OLD_DRIVER = "The NVIDIA driver on your system is too old (found version 11040).
     ],
 )
 def test_each_cause_has_its_own_sentence(
-    no_gpu: None, monkeypatch: pytest.MonkeyPatch, driver: bool, build: str | None, visible: str, init: Callable[[], None], words: str
+    no_gpu: None,
+    monkeypatch: pytest.MonkeyPatch,
+    driver: bool,
+    build: str | None,
+    visible: str,
+    init: Callable[[], None],
+    words: str,
 ):
     monkeypatch.setattr(devices, "_driver_found", lambda: driver)
     monkeypatch.setattr(torch.version, "cuda", build)
@@ -88,7 +97,9 @@ def test_gpus_come_first_and_give_no_reason(two_gpus: None):
     assert (found[1]["name"], found[1]["memory_bytes"]) == ("Fast One", 8 << 30)
 
 
-@pytest.mark.parametrize(("name", "device"), [("auto", "cuda:0"), ("cuda", "cuda:0"), ("cuda:1", "cuda:1"), ("cpu", "cpu")])
+@pytest.mark.parametrize(
+    ("name", "device"), [("auto", "cuda:0"), ("cuda", "cuda:0"), ("cuda:1", "cuda:1"), ("cpu", "cpu")]
+)
 def test_pick_with_gpus(two_gpus: None, name: str, device: str):
     assert devices.pick(name) == torch.device(device)
 
@@ -170,7 +181,10 @@ def test_threads_are_set_and_said(monkeypatch: pytest.MonkeyPatch):
     [
         (MemoryError(), True),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            True,
+        ),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("out of memory"), False),

@@ -26,13 +26,16 @@ def comparison(workspace: Workspace, of: Dataset, *arms: Arm, name: str = "pets"
         dataset=of.id,
         fingerprint=of.fingerprint,
         backbones=(("resnet18", "default"),),
-        strategies=arms or tuple(arm(strategy, seeds=2) for strategy in ("linear_probe", "last_block", "full_finetune")),
+        strategies=arms
+        or tuple(arm(strategy, seeds=2) for strategy in ("linear_probe", "last_block", "full_finetune")),
         shared=RunConfig(dataset=of.id, backbone="", epochs=4),
     )
     return ComparisonStore(workspace).create(wanted)
 
 
-def finish_all(workspace: Workspace, known: Comparison, of: Dataset, right: Mapping[str, float], *, images: int = 0) -> list[Run]:
+def finish_all(
+    workspace: Workspace, known: Comparison, of: Dataset, right: Mapping[str, float], *, images: int = 0
+) -> list[Run]:
     """Let every queued run finish, right on this share of the images; see `finish`."""
     store = ComparisonStore(workspace)
     while claimed := store.claim(known.id, this_process()):
@@ -41,7 +44,8 @@ def finish_all(workspace: Workspace, known: Comparison, of: Dataset, right: Mapp
 
 
 def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images: int = 0, views: str = "same") -> None:
-    """End a running run: started, four epochs, predictions of validation and test images, metrics. `images`: so many a split, made up."""
+    """End a running run: started, four epochs, predictions of validation and test images, metrics. `images`: so many a
+    split, made up."""
     start(workspace, run, of, views=views)
     store, folder = RunStore(workspace), workspace.run(run.id)
     table = _table(run, of, right, images)
@@ -50,10 +54,19 @@ def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images:
     (folder / "metrics.json").write_text(json.dumps(report))
     (folder / "best.safetensors").write_bytes(b"weights" * 100)
     versions = {"torch": "2.0", "torchvision": "0.1"}
-    (folder / "config.json").write_text(json.dumps({"dataset": {"id": of.id, "name": "동물 *pets*"}, "versions": versions}))
+    (folder / "config.json").write_text(
+        json.dumps({"dataset": {"id": of.id, "name": "동물 *pets*"}, "versions": versions})
+    )
     seconds = {"linear_probe": 2.0, "last_block": 12.0}.get(run.config.strategy, 80.0)
     scores = {f"{split}_accuracy": report["splits"][split]["accuracy"] for split in ("val", "test")}
-    summary = {"best_epoch": 3, "epochs": 4, "seconds": seconds, "peak_memory_bytes": 5_000_000, "cache": {"seconds": 4.0}, **scores}
+    summary = {
+        "best_epoch": 3,
+        "epochs": 4,
+        "seconds": seconds,
+        "peak_memory_bytes": 5_000_000,
+        "cache": {"seconds": 4.0},
+        **scores,
+    }
     store.record(run.id, {"event": "finished", "summary": summary})
     store.finish(run.id, "finished")
 
@@ -62,7 +75,10 @@ def start(workspace: Workspace, run: Run, of: Dataset, *, epochs: int = 4, views
     """Let a running run start and end so many epochs. `views` is a preprocessing that others may not have."""
     store, sized = RunStore(workspace), prepared.OUTLINE
     workspace.run(run.id).mkdir(parents=True, exist_ok=True)
-    started = prepared._started(sized, run.config) | {"dataset": {"fingerprint": of.fingerprint}, "preprocessing": {"resize": views}}
+    started = prepared._started(sized, run.config) | {
+        "dataset": {"fingerprint": of.fingerprint},
+        "preprocessing": {"resize": views},
+    }
     store.record(run.id, started)
     rates = {group.name: group.rates[0] for group in groups(sized, plan_for(sized, run.config))}
     for number in range(1, epochs + 1):
@@ -86,5 +102,7 @@ def _table(run: Run, of: Dataset, share: float, images: int):
     odds = random.uniform(0.01, 0.1, (len(labels), len(of.classes)))
     odds[np.arange(len(labels)), guesses] = random.uniform(0.5, 0.9, len(labels))
     odds /= odds.sum(axis=1, keepdims=True)
-    table = predictions.build([row[0] for row in rows], [row[1] for row in rows], [of.classes[row[2]] for row in rows], odds, of.classes)
+    table = predictions.build(
+        [row[0] for row in rows], [row[1] for row in rows], [of.classes[row[2]] for row in rows], odds, of.classes
+    )
     return predictions.numbered(table, [row[3] for row in rows])

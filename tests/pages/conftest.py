@@ -9,7 +9,8 @@ from tests.pages import made, prepared
 
 @pytest.fixture
 def page(workspace: Workspace) -> AppTest:
-    """Configure with its sections unfolded, one dataset, and the catalogue and outline that a background job would have written."""
+    """Configure with its sections unfolded, one dataset, and the catalogue and outline that a background job would have
+    written."""
     prepared.catalog(workspace)
     prepared.outline(workspace)
     made.dataset(workspace)

@@ -20,22 +20,44 @@ from engine.store.run_store import RunStore
 from engine.workspace import Workspace, new_id
 
 CLASSES = ("고양이 [cat](http://evil.example)", "dog :red[*x*]", "나비 <b>butterfly</b>")
-PROBLEMS = (Problem(name="cat/._junk.gif", reason="This is not an image."), Problem(name=".DS_Store", reason="system file"))
+PROBLEMS = (
+    Problem(name="cat/._junk.gif", reason="This is not an image."),
+    Problem(name=".DS_Store", reason="system file"),
+)
 
 
 def draft(
-    workspace: Workspace, *, classes: tuple[str, ...] = CLASSES, each: int = 12, copies: int = 1, side: int = 160, name: str = "동물 *pets*"
+    workspace: Workspace,
+    *,
+    classes: tuple[str, ...] = CLASSES,
+    each: int = 12,
+    copies: int = 1,
+    side: int = 160,
+    name: str = "동물 *pets*",
 ) -> str:
     """The id of an import that waits: `each` images a class, and extra copies of the first."""
     draft_id = new_id("draft")
     folder = draft_folder(workspace, draft_id)
     (folder / "images").mkdir(parents=True)
     (folder / "thumbs").mkdir()
-    images = [_draw(workspace, draft_id, label, number, len(classes), side) for label in range(len(classes)) for number in range(each)]
+    images = [
+        _draw(workspace, draft_id, label, number, len(classes), side)
+        for label in range(len(classes))
+        for number in range(each)
+    ]
     images += [replace(images[0], name=f"copy {number} of the first.png") for number in range(copies)]
-    images = [replace(image, index=index, name=f"{classes[image.label]}/{image.name}") for index, image in enumerate(images)]
+    images = [
+        replace(image, index=index, name=f"{classes[image.label]}/{image.name}") for index, image in enumerate(images)
+    ]
     card = examine(name, classes, images, PROBLEMS, layout="One folder per class.", given_splits=())
-    about = {"name": name, "source": "pets.zip", "layout": card.layout, "classes": classes, "problems": PROBLEMS, "card": card}
+    about = {
+        "name": name,
+        "source": "pets.zip",
+        "layout": card.layout,
+        "classes": classes,
+        "problems": PROBLEMS,
+        "card": card,
+    }
     save_draft(folder, Draft(images=tuple(images), given=(None,) * len(images), **about))
     return draft_id
 
@@ -74,7 +96,9 @@ def new_predictions(workspace: Workspace, run: Run, classes: tuple[str, ...]) ->
     predictions_id = new_id("predict")
     folder = workspace.run(run.id) / "predictions" / predictions_id
     (folder / "thumbs").mkdir(parents=True)
-    table = predictions.build(["새 사진.png", "b.png"], ["new", "new"], ["", ""], _guesses([0, 1], len(classes), 3), classes)
+    table = predictions.build(
+        ["새 사진.png", "b.png"], ["new", "new"], ["", ""], _guesses([0, 1], len(classes), 3), classes
+    )
     table = predictions.with_unreadable(table, [("broken.jpg", "The file ends early.")])
     predictions.write(folder / "predictions.csv", table)
     result_csv.write_result(folder / "result.csv", table, classes, run.id)
@@ -100,7 +124,15 @@ def _draw(workspace: Workspace, draft_id: str, label: int, number: int, classes:
     picture.thumbnail((160, 160))
     (folder / "thumbs" / f"{digest[:24]}.jpg").write_bytes(_encode(picture, "JPEG"))
     return Image(
-        index=0, name=f"{number}.png", file=file, label=label, split="train", width=side, height=side, sha256=digest, bytes=len(content)
+        index=0,
+        name=f"{number}.png",
+        file=file,
+        label=label,
+        split="train",
+        width=side,
+        height=side,
+        sha256=digest,
+        bytes=len(content),
     )
 
 

@@ -1,4 +1,5 @@
-"""What the Configure, Monitor and Compare pages read, laid down as the worker would: a catalog, outlines, runs with epochs."""
+"""What the Configure, Monitor and Compare pages read, laid down as the worker would: a catalog, outlines, runs with
+epochs."""
 
 import json
 from collections.abc import Mapping
@@ -57,7 +58,11 @@ def unfolded(opened: AppTest, *keys: str) -> AppTest:
 
 
 def catalog(workspace: Workspace) -> None:
-    write_catalog(workspace, (_backbone("resnet18", 11_689_512, 69.758), _backbone("vgg11", 132_863_336, 69.02)), torchvision_version())
+    write_catalog(
+        workspace,
+        (_backbone("resnet18", 11_689_512, 69.758), _backbone("vgg11", 132_863_336, 69.02)),
+        torchvision_version(),
+    )
 
 
 def outline(workspace: Workspace) -> None:
@@ -83,7 +88,13 @@ def run(workspace: Workspace, of: Dataset, *, epochs: int = 2, status: str = "ru
 
 def epoch(number: int, rates: dict[str, float]) -> dict[str, object]:
     score = 0.5 + 0.1 * number
-    scores = {"train_loss": 1 - score, "train_accuracy": score, "val_loss": 1.1 - score, "val_accuracy": score - 0.05, "best": True}
+    scores = {
+        "train_loss": 1 - score,
+        "train_accuracy": score,
+        "val_loss": 1.1 - score,
+        "val_accuracy": score - 0.05,
+        "best": True,
+    }
     speed = {"seconds": 20.0, "images_per_second": 12.0, "memory_bytes": 500_000_000}
     return {"event": "epoch", "epoch": number, "epochs": 4, "phase": 0, "lr": rates, **scores, **speed}
 
@@ -96,22 +107,33 @@ def finished(workspace: Workspace, of: Dataset, *, correct: int, images: int = 4
     low, high = accuracy_interval(correct, images)
     scores = {"images": images, "accuracy": correct / images, "accuracy_low": low, "accuracy_high": high}
     (workspace.run(made.id) / "metrics.json").write_text(json.dumps({"splits": {"val": scores, "test": scores}}))
-    summary = {"best_epoch": 4, "val_accuracy": 0.85, "test_accuracy": correct / images, "seconds": 80.0, "frozen_unchanged": True}
+    summary = {
+        "best_epoch": 4,
+        "val_accuracy": 0.85,
+        "test_accuracy": correct / images,
+        "seconds": 80.0,
+        "frozen_unchanged": True,
+    }
     store = RunStore(workspace)
     store.record(made.id, {"event": "finished", "summary": summary})
     store.finish(made.id, "finished")
     return store.get(made.id)
 
 
-def audited(workspace: Workspace, run: Run, verdicts: Mapping[str, str], *, best_epoch: int = 4, said: str = "All is well.") -> Run:
-    """A finished run with an audit.csv: two tensors for every block of OUTLINE, with the verdict of `verdicts` (frozen by default)."""
+def audited(
+    workspace: Workspace, run: Run, verdicts: Mapping[str, str], *, best_epoch: int = 4, said: str = "All is well."
+) -> Run:
+    """A finished run with an audit.csv: two tensors for every block of OUTLINE, with the verdict of `verdicts` (frozen
+    by default)."""
     rows = ["tensor,block,stage,values,may_move,moved,movement,verdict"]
     for block in OUTLINE.blocks:
         verdict = verdicts.get(block.name, "frozen")
         may, moved = verdict in ("trained", "idle"), verdict in ("trained", "broken")
         for parameter, movement in zip(block.parameters, ("0.02", "3e+12"), strict=True):  # a bias that started at zero
             length = "inf" if verdict == "broken" else movement if moved else "0"
-            rows.append(f"{parameter.name},{block.name},{block.stage},{parameter.size},{may},{moved},{length},{verdict}")
+            rows.append(
+                f"{parameter.name},{block.name},{block.stage},{parameter.size},{may},{moved},{length},{verdict}"
+            )
     (workspace.run(run.id) / "audit.csv").write_text("\n".join(rows) + "\n")
     store = RunStore(workspace)
     store.record(run.id, {"event": "finished", "summary": {"best_epoch": best_epoch, "seconds": 80.0, "audit": said}})
@@ -166,5 +188,12 @@ def _backbone(name: str, parameters: int, accuracy: float) -> BackboneInfo:
         on_disk=False,
     )
     return BackboneInfo(
-        name=name, family=name, parameters=parameters, gflops=1.8, input_size=224, min_size=33, size_step=1, weights=(best,)
+        name=name,
+        family=name,
+        parameters=parameters,
+        gflops=1.8,
+        input_size=224,
+        min_size=33,
+        size_step=1,
+        weights=(best,),
     )

@@ -47,11 +47,18 @@ def test_something_frozen_that_moved_is_an_error_with_a_mark_and_words(workspace
 def test_something_that_could_train_and_stood_still_is_a_warning(workspace: Workspace, dataset: Dataset) -> None:
     page = audited(workspace, dataset, {"fc": "trained", "layer4.1": "idle"}, said="2 stood still.")
     assert r"2 stood still\." in [element.value for element in page.warning]
-    assert "<i class='b said idle' title='layer4.1: could train, yet something in it stood still'>!</i>" in prepared.html(page)
+    assert (
+        "<i class='b said idle' title='layer4.1: could train, yet something in it stood still'>!</i>"
+        in prepared.html(page)
+    )
 
 
 def test_blocks_released_after_the_epoch_that_was_kept_are_no_warning(workspace: Workspace, dataset: Dataset) -> None:
-    late = {"fc": "trained", "layer4.1": "trained", "layer1.0": "idle"}  # conv1: frozen, as far as the epoch that was kept knows
+    late = {
+        "fc": "trained",
+        "layer4.1": "trained",
+        "layer1.0": "idle",
+    }  # conv1: frozen, as far as the epoch that was kept knows
     page = audited(workspace, dataset, late, best_epoch=2)
     assert not page.warning
     assert "epoch 2. conv1 and layer1.0 had not started to train" in prepared.drawn(page).replace("\\", "")
@@ -74,7 +81,9 @@ def test_predictions_folds_the_proof_and_links_to_its_file(workspace: Workspace,
     assert "What moved and what stayed frozen" in [expander.label for expander in page.expander]
     prepared.unfolded(page, f"fold_proof_{run.id}")
     assert not page.exception
-    links = [element.proto.json for element in page.get("bidi_component") if element.proto.component_name == "thaw_download"]
+    links = [
+        element.proto.json for element in page.get("bidi_component") if element.proto.component_name == "thaw_download"
+    ]
     assert any(f"/api/runs/{run.id}/audit.csv" in link for link in links)
 
 

@@ -14,7 +14,10 @@ def block(name: str, stage: str, *sizes: int) -> BlockOutline:
     return BlockOutline(
         name=name,
         stage=stage,
-        parameters=tuple(ParameterOutline(name=f"{name}.{kind}", size=size, kind=kind) for kind, size in zip(kinds, sizes, strict=False)),
+        parameters=tuple(
+            ParameterOutline(name=f"{name}.{kind}", size=size, kind=kind)
+            for kind, size in zip(kinds, sizes, strict=False)
+        ),
     )
 
 
@@ -37,7 +40,9 @@ def drawn(**options: object) -> str:
 
 
 def test_the_sentence_counts_blocks_and_parameters_that_train():
-    made = block_strip.of_plan(OUTLINE, plan_for(OUTLINE, RunConfig(dataset="d", backbone="tiny", strategy="last_block")))
+    made = block_strip.of_plan(
+        OUTLINE, plan_for(OUTLINE, RunConfig(dataset="d", backbone="tiny", strategy="last_block"))
+    )
     assert block_strip.sentence(made) == "Trains 2 of 4 blocks: 200 of 1.2 k parameters (17 %)."
 
 
@@ -60,7 +65,9 @@ def test_a_block_that_trains_in_part_shows_its_share():
 
 
 def test_every_phase_has_a_row_and_the_active_one_is_marked():
-    phases = tuple(Phase(parameters=names, epochs=2, lr=1e-3) for names in (("fc.weight",), ("fc.weight", "layer1.1.weight")))
+    phases = tuple(
+        Phase(parameters=names, epochs=2, lr=1e-3) for names in (("fc.weight",), ("fc.weight", "layer1.1.weight"))
+    )
     page = block_strip.draw(block_strip.of_plan(OUTLINE, FreezePlan(strategy="x", phases=phases)), active=1)
     assert page.count("class='r thin") == 2
     assert "▶ 2" in page and "▶ 1" not in page
@@ -70,7 +77,8 @@ def test_every_phase_has_a_row_and_the_active_one_is_marked():
 def test_names_are_escaped():
     hostile = Outline(backbone="x", classes=2, input_size=8, blocks=(block("<script>'a", "<b>&'", 4),))
     page = block_strip.draw(
-        block_strip.of_plan(hostile, plan_for(hostile, RunConfig(dataset="d", backbone="x"))), title="<img src=x onerror=alert(1)>"
+        block_strip.of_plan(hostile, plan_for(hostile, RunConfig(dataset="d", backbone="x"))),
+        title="<img src=x onerror=alert(1)>",
     )
     assert "<script" not in page and "<img" not in page and "'a:" not in page
 
@@ -89,7 +97,8 @@ def test_a_run_that_started_draws_what_it_reported():
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(7, "7"), (999, "999"), (1000, "1 k"), (11_181_642, "11.2 M"), (86_567_656, "86.6 M"), (306_535_400, "307 M")]
+    ("number", "said"),
+    [(7, "7"), (999, "999"), (1000, "1 k"), (11_181_642, "11.2 M"), (86_567_656, "86.6 M"), (306_535_400, "307 M")],
 )
 def test_amounts_are_said_as_papers_do(number: int, said: str):
     assert block_strip.amount(number) == said

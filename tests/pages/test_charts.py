@@ -56,7 +56,10 @@ def test_intervals_reach_from_low_to_high():
 
 
 def test_every_interval_has_a_row_of_its_own_with_its_name():
-    estimates = [charts.Estimate(name=name, colour="#111111", value=0.8, low=0.7, high=0.85) for name in ("same", "same", "other")]
+    estimates = [
+        charts.Estimate(name=name, colour="#111111", value=0.8, low=0.7, high=0.85)
+        for name in ("same", "same", "other")
+    ]
     figure = charts.intervals(estimates)
     assert [trace.y[0] for trace in figure.data] == list(figure.layout.yaxis.tickvals) == [0, 1, 2]
     assert list(figure.layout.yaxis.ticktext) == ["same", "same", "other"]

@@ -24,7 +24,14 @@ def said(page: AppTest) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("monitor", "run"), ("predictions", "run"), ("dataset", "dataset"), ("configure", "dataset"), ("compare", "dataset")]
+    ("name", "key"),
+    [
+        ("monitor", "run"),
+        ("predictions", "run"),
+        ("dataset", "dataset"),
+        ("configure", "dataset"),
+        ("compare", "dataset"),
+    ],
 )
 def test_an_address_that_leads_nowhere_is_said(filled: Workspace, name: str, key: str) -> None:
     page = prepared.page(name, **{key: HOSTILE})

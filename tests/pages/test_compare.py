@@ -49,7 +49,9 @@ def test_only_options_that_differ_are_listed(workspace: Workspace, dataset: Data
 
 
 def test_a_small_difference_is_called_what_it_is(workspace: Workspace, dataset: Dataset) -> None:
-    runs = [prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))]
+    runs = [
+        prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))
+    ]
     scored = {run.id: run_table.scores(workspace, run) for run in runs}
     said = run_table.verdict(runs, scored)
     assert said.startswith("On 40 test images an accuracy is known to about ±13 percentage points")
@@ -57,7 +59,9 @@ def test_a_small_difference_is_called_what_it_is(workspace: Workspace, dataset: 
 
 
 def test_a_large_difference_is_called_what_it_is(workspace: Workspace, dataset: Dataset) -> None:
-    runs = [prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((10, "a"), (38, "b"))]
+    runs = [
+        prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((10, "a"), (38, "b"))
+    ]
     said = run_table.verdict(runs, {run.id: run_table.scores(workspace, run) for run in runs})
     assert said.endswith("their intervals do not overlap.")
 
@@ -103,7 +107,9 @@ def strings(value: object) -> Iterator[str]:
         yield from strings(inner)
 
 
-@pytest.mark.parametrize("damaged", ["{", "[]", '{"splits": [1]}', '{"splits": {"test": 3}}', '{"splits": {"test": {"accuracy": null}}}'])
+@pytest.mark.parametrize(
+    "damaged", ["{", "[]", '{"splits": [1]}', '{"splits": {"test": 3}}', '{"splits": {"test": {"accuracy": null}}}']
+)
 def test_damaged_metrics_do_not_hide_the_other_runs(workspace: Workspace, dataset: Dataset, damaged: str) -> None:
     broken = prepared.finished(workspace, dataset, correct=30)
     sound = prepared.finished(workspace, dataset, correct=33)
@@ -134,7 +140,10 @@ def test_a_run_may_be_called_like_the_first_column(workspace: Workspace, dataset
 
 
 def test_long_names_that_differ_in_the_middle_stay_two_rows(workspace: Workspace, dataset: Dataset) -> None:
-    runs = [prepared.finished(workspace, dataset, correct=30 + n, name=f"{'a' * 50}{n}{'b' * 50}", lr=(n + 1) / 100) for n in range(2)]
+    runs = [
+        prepared.finished(workspace, dataset, correct=30 + n, name=f"{'a' * 50}{n}{'b' * 50}", lr=(n + 1) / 100)
+        for n in range(2)
+    ]
     scored = {run.id: run_table.scores(workspace, run) for run in runs}
     assert run_table.table(runs, scored)["run"].is_unique
     assert run_table.differing(runs).columns.is_unique
@@ -143,7 +152,9 @@ def test_long_names_that_differ_in_the_middle_stay_two_rows(workspace: Workspace
 
 
 def test_the_split_is_called_validation_and_its_optimism_is_said(workspace: Workspace, dataset: Dataset) -> None:
-    runs = [prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))]
+    runs = [
+        prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))
+    ]
     scored = {run.id: run_table.scores(workspace, run) for run in runs}
     said = run_table.verdict(runs, scored, "val")
     assert said.startswith("On 40 validation images") and "chose the epoch" in said
@@ -154,7 +165,13 @@ def test_runs_that_differ_in_their_seed_alone_are_called_luck(workspace: Workspa
     for seed, correct in enumerate((31, 34)):
         prepared.finished(workspace, dataset, correct=correct, name=f"seed {seed}", seed=seed)
     drawn = prepared.drawn(prepared.page("compare"))
-    assert text.md("no difference shown, their intervals overlap. They differ in their seed alone: what is between them is luck") in drawn
+    assert (
+        text.md(
+            "no difference shown, their intervals overlap. They differ in their seed alone: what is between them is "
+            "luck"
+        )
+        in drawn
+    )
 
 
 def test_at_first_the_runs_that_have_begun_are_chosen(workspace: Workspace, dataset: Dataset) -> None:

@@ -1,4 +1,5 @@
-"""A comparison on the Compare page by AppTest: the verdict is the judgement's, every state is said, and names stay text."""
+"""A comparison on the Compare page by AppTest: the verdict is the judgement's, every state is said, and names stay
+text."""
 
 import json
 import re
@@ -63,7 +64,9 @@ def test_the_verdict_on_the_page_is_the_judgement_s(workspace: Workspace, known:
         assert text.md(sentence) in drawn
 
 
-def test_the_table_has_one_row_a_strategy_with_interval_calibration_and_cost(workspace: Workspace, known: Comparison) -> None:
+def test_the_table_has_one_row_a_strategy_with_interval_calibration_and_cost(
+    workspace: Workspace, known: Comparison
+) -> None:
     found = table(opened(known))
     assert set(found.index) == {"linear_probe", "last_block", "full_finetune"}
     verdict = judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id)).verdict
@@ -163,11 +166,15 @@ def test_the_disagreements_are_exactly_these_images(workspace: Workspace, known:
     if kind == "first":
         truth = made.CLASSES[1]
         page.selectbox(key="flip_truth").set_value(truth).run()
-        assert {int(card["id"]) for card in cards(page)} == {place for place in wanted if found.classes[found.labels[place]] == truth}
+        assert {int(card["id"]) for card in cards(page)} == {
+            place for place in wanted if found.classes[found.labels[place]] == truth
+        }
 
 
 def cards(page: AppTest) -> list[dict]:
-    found = [json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"]
+    found = [
+        json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"
+    ]
     return found[0]["items"] if found else []
 
 
@@ -293,7 +300,9 @@ def test_parts_of_the_images_are_trained_on_request_and_drawn_apart_from_the_ver
     assert "18 runs on a part of the images still to come" in prepared.drawn(page)
     with pytest.raises(KeyError):
         page.button(key="datasizes")
-    compared.finish_all(workspace, store.get(known.id), dataset, {name: value - 0.1 for name, value in RIGHT.items()}, images=IMAGES)
+    compared.finish_all(
+        workspace, store.get(known.id), dataset, {name: value - 0.1 for name, value in RIGHT.items()}, images=IMAGES
+    )
     page = opened(known)
     curves = chart(page, "datasize")["data"]
     assert {curve["name"] for curve in curves} == {"linear_probe", "last_block", "full_finetune"}
@@ -316,7 +325,9 @@ def test_forecasts_stand_beside_what_the_runs_took(workspace: Workspace, dataset
 
 
 def test_advice_is_not_green_before_every_run_has_ended(workspace: Workspace, dataset: Dataset) -> None:
-    known = compared.comparison(workspace, dataset, *(arm(name, seeds=1) for name in ("linear_probe", "last_block", "full_finetune")))
+    known = compared.comparison(
+        workspace, dataset, *(arm(name, seeds=1) for name in ("linear_probe", "last_block", "full_finetune"))
+    )
     store = ComparisonStore(workspace)
     for _ in range(2):
         claimed = store.claim(known.id, this_process())

@@ -83,7 +83,9 @@ def test_start_makes_a_comparison_of_the_ticked_strategies_and_opens_it(workspac
     queued = ComparisonStore(workspace).runs_of(made.id)
     wanted = [("linear_probe", seed) for seed in range(5)] + [("full_finetune", seed) for seed in range(3)]
     assert [(run.config.strategy, run.config.seed) for run in queued] == wanted
-    assert {(run.config.epochs, run.config.lr, run.config.dataset, run.status) for run in queued} == {(3, 0.01, dataset.id, "queued")}
+    assert {(run.config.epochs, run.config.lr, run.config.dataset, run.status) for run in queued} == {
+        (3, 0.01, dataset.id, "queued")
+    }
     assert (made.name, made.fingerprint) == ("동물 :red[*x*]", dataset.fingerprint)
     assert page.title[0].value == "Compare"
     assert page.query_params["comparison"] in (made.id, [made.id])
@@ -132,7 +134,9 @@ def test_two_strategies_that_read_one_option_ask_for_it_once(workspace: Workspac
     }
 
 
-def test_patterns_show_what_they_match_and_one_without_a_match_blocks_start(workspace: Workspace, dataset: Dataset) -> None:
+def test_patterns_show_what_they_match_and_one_without_a_match_blocks_start(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     page = tick(prepared.page("configure"), "named")
     page.text_input(key=forms.key_of("patterns")).set_value("*.bias, layer9").run()
     shown = prepared.drawn(page).replace("\\", "")
@@ -159,7 +163,9 @@ def test_an_image_size_the_backbone_cannot_take_blocks_start(workspace: Workspac
     assert "at least 33 pixels" in page.error[0].value
 
 
-def test_the_strips_say_what_every_strategy_trains_for_this_number_of_classes(workspace: Workspace, dataset: Dataset) -> None:
+def test_the_strips_say_what_every_strategy_trains_for_this_number_of_classes(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     page = tick(prepared.page("configure"), "full_finetune")
     assert "Trains 1 of 4 blocks: 1.54 k of 4.08 M parameters" in prepared.html(page)
     assert "Trains all 4 blocks" in prepared.html(page)
@@ -184,7 +190,10 @@ def test_weights_on_disk_need_no_word(workspace: Workspace, dataset: Dataset) ->
 
 
 def test_files_and_runs_are_offered_as_weights(workspace: Workspace, dataset: Dataset) -> None:
-    record_weights(workspace, BroughtWeights(id="weights-0123456789", name="내 모델 <b>.pth", tensors=4, bytes=1, created_at="2026-01-01"))
+    record_weights(
+        workspace,
+        BroughtWeights(id="weights-0123456789", name="내 모델 <b>.pth", tensors=4, bytes=1, created_at="2026-01-01"),
+    )
     earlier = prepared.finished(workspace, dataset, correct=30)
     page = prepared.page("configure")
     page.selectbox(key=backbones.WEIGHTS).set_value(f"run:{earlier.id}").run()
@@ -193,12 +202,20 @@ def test_files_and_runs_are_offered_as_weights(workspace: Workspace, dataset: Da
 
 
 def test_a_brought_file_says_what_fitted_and_is_chosen(workspace: Workspace, dataset: Dataset) -> None:
-    record_weights(workspace, BroughtWeights(id="weights-0123456789", name="mine.pth", tensors=4, bytes=1, created_at="2026-01-01"))
+    record_weights(
+        workspace, BroughtWeights(id="weights-0123456789", name="mine.pth", tensors=4, bytes=1, created_at="2026-01-01")
+    )
     jobs = JobStore(workspace)
     job = jobs.submit("weights", {"upload": "upload-0123456789", "backbone": "resnet18"})
     jobs.claim("1:1")
     note = "In the file but not used: *layer9*."
-    match = {"matched": 7, "missing": ["fc.weight"], "unexpected": ["*layer9*"], "reinitialised_head": True, "notes": [note]}
+    match = {
+        "matched": 7,
+        "missing": ["fc.weight"],
+        "unexpected": ["*layer9*"],
+        "reinitialised_head": True,
+        "notes": [note],
+    }
     jobs.finish(job.id, result={"weights": "weights-0123456789", "match": match})
     page = prepared.page("configure")
     page.session_state["weights_job"] = job.id
@@ -210,7 +227,11 @@ def test_a_brought_file_says_what_fitted_and_is_chosen(workspace: Workspace, dat
 
 def test_the_match_is_told_in_sentences() -> None:
     told = weights_file.match_in_words({"matched": 2, "missing": [], "unexpected": ["c"], "notes": ["A reason."]})
-    assert told == ["2 tensors of the file fitted the backbone.", "1 tensor of the file is left over and not used.", "A reason."]
+    assert told == [
+        "2 tensors of the file fitted the backbone.",
+        "1 tensor of the file is left over and not used.",
+        "A reason.",
+    ]
 
 
 def test_another_backbone_brings_its_own_outline(workspace: Workspace, dataset: Dataset) -> None:
@@ -222,7 +243,9 @@ def test_another_backbone_brings_its_own_outline(workspace: Workspace, dataset: 
     assert JobStore(workspace).list("outline")[0].arguments == {"backbone": "vgg11"}
 
 
-def test_options_that_are_folded_away_count_on_this_page_and_after_a_visit_to_another(workspace: Workspace, dataset: Dataset) -> None:
+def test_options_that_are_folded_away_count_on_this_page_and_after_a_visit_to_another(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     page = prepared.unfolded(prepared.page("configure"), "fold_options")
     page.number_input(key=forms.key_of("image_size")).set_value(64)
     page.selectbox(key=forms.key_of("schedule")).set_value("constant").run()
@@ -245,7 +268,9 @@ def test_the_command_repeats_the_run(workspace: Workspace, dataset: Dataset) -> 
     page = prepared.unfolded(prepared.page("configure"), "fold_command")
     page.number_input(key=forms.key_of("epochs")).set_value(9).run()
     commands = [code.value for code in page.code if code.value.startswith("python -m engine train")]
-    assert commands == [f"python -m engine train --dataset {dataset.id} --backbone resnet18 --strategy linear_probe --epochs 9"]
+    assert commands == [
+        f"python -m engine train --dataset {dataset.id} --backbone resnet18 --strategy linear_probe --epochs 9"
+    ]
 
 
 def test_names_of_people_stay_text(workspace: Workspace, dataset: Dataset) -> None:

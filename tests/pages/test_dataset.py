@@ -138,11 +138,15 @@ def test_delete_needs_a_second_click_and_removes_the_dataset(page: AppTest, work
 
 
 def version(workspace: Workspace, of: Dataset) -> Dataset:
-    return make_version(workspace, of.id, excluded={0: "blurred"}, relabelled={1: (of.classes[1], "seen"), 2: (of.classes[2], "seen")})
+    return make_version(
+        workspace, of.id, excluded={0: "blurred"}, relabelled={1: (of.classes[1], "seen"), 2: (of.classes[2], "seen")}
+    )
 
 
 def changed(page: AppTest) -> list[dict]:
-    found = [json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"]
+    found = [
+        json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"
+    ]
     return next(one["items"] for one in found if one["label"] == "Changed images")
 
 

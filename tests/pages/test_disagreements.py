@@ -1,4 +1,5 @@
-"""Strategies on the page of a comparison: however alike their names are when cut, each is itself, and names are text."""
+"""Strategies on the page of a comparison: however alike their names are when cut, each is itself, and names are
+text."""
 
 import json
 
@@ -32,7 +33,14 @@ def known(workspace: Workspace, dataset: Dataset) -> Comparison:
         arm(
             "last_n",
             seeds=1,
-            settings={"batch_size": 16, "last_n": 2, "lr": lr, "sampling": "balanced", "schedule": "cosine", "weight_decay": 0.0001},
+            settings={
+                "batch_size": 16,
+                "last_n": 2,
+                "lr": lr,
+                "sampling": "balanced",
+                "schedule": "cosine",
+                "weight_decay": 0.0001,
+            },
         )
         for lr in (0.001, 0.002)
     ]
@@ -92,7 +100,10 @@ def test_figures_show_names_as_they_are_written(workspace: Workspace, known: Com
     assert f"{cell['True class']} called {cell['Predicted class']}: {cell['Difference in images']:+.1f}" in said
     drawn = disagreements.figure(found, "light").data[1]
     counts = [int(said.split()[0]) for said in drawn.hovertext]
-    assert all(said.startswith(f"{text.count(number, 'image')}<br>") for number, said in zip(counts, drawn.hovertext, strict=True))
+    assert all(
+        said.startswith(f"{text.count(number, 'image')}<br>")
+        for number, said in zip(counts, drawn.hovertext, strict=True)
+    )
 
 
 def test_one_image_is_one_image(workspace: Workspace, known: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:

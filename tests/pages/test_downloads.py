@@ -1,4 +1,5 @@
-"""The files of a comparison as a browser gets them: they parse, they say what the page says, and the report needs nobody."""
+"""The files of a comparison as a browser gets them: they parse, they say what the page says, and the report needs
+nobody."""
 
 import io
 import re

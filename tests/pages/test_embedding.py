@@ -70,7 +70,10 @@ def facts(dataset: Dataset, **changed: object) -> Facts:
 def keep(workspace: Workspace, run: Run, dataset: Dataset, **changed: object) -> Embedded:
     random = np.random.default_rng(0)
     count = len(dataset.images)
-    nearest, cosines = random.integers(0, count, (count, 5)).astype(np.int32), random.random((count, 5)).astype(np.float32)
+    nearest, cosines = (
+        random.integers(0, count, (count, 5)).astype(np.int32),
+        random.random((count, 5)).astype(np.float32),
+    )
     coordinates = random.normal(size=(count, 8)).astype(np.float32)
     done = Embedded(facts=facts(dataset, **changed), coordinates=coordinates, nearest=nearest, cosines=cosines)
     embedding_files.keep(workspace, run.id, done)
@@ -122,7 +125,9 @@ def decide(dataset: Dataset) -> None:
     label_decisions.decide(dataset, Decision(image=2, what="keep"))
 
 
-def test_decisions_make_a_version_and_leave_the_old_dataset_alone(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+def test_decisions_make_a_version_and_leave_the_old_dataset_alone(
+    workspace: Workspace, run: Run, dataset: Dataset
+) -> None:
     keep(workspace, run, dataset)
     page = opened(DATA)
     cards = component(page, "thaw_gallery", "Labels to check")["items"]
@@ -134,7 +139,10 @@ def test_decisions_make_a_version_and_leave_the_old_dataset_alone(workspace: Wor
     page.button(key=f"make_{run.id}").click().run()
     assert not page.exception
     new = open_dataset(workspace, list_datasets(workspace)[0].id)
-    assert (len(new.images), len(open_dataset(workspace, dataset.id).images)) == (len(dataset.images) - 1, len(dataset.images))
+    assert (len(new.images), len(open_dataset(workspace, dataset.id).images)) == (
+        len(dataset.images) - 1,
+        len(dataset.images),
+    )
     found = provenance(new)
     assert found is not None and [change.to for change in found.changes] == ["", dataset.classes[2]]
     assert all("checked by a person" in change.why for change in found.changes)
@@ -192,7 +200,9 @@ def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
     assert "cannot be kept \\[here\\]" in texts(page) and page.session_state["doubt"] == 0
 
 
-def test_a_new_version_that_was_deleted_is_not_announced_any_more(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+def test_a_new_version_that_was_deleted_is_not_announced_any_more(
+    workspace: Workspace, run: Run, dataset: Dataset
+) -> None:
     keep(workspace, run, dataset)
     decide(dataset)
     page = opened(DATA)
@@ -212,7 +222,9 @@ def test_two_workspaces_never_share_what_was_found(
     shutil.copytree(workspace.root, other)
     stamp = embedding_files.stamp(workspace, run.id)
     keep(Workspace(root=other), run, dataset, doubts=())
-    changed = next(path for path in (other / "runs" / run.id).iterdir() if "doubts" in path.read_bytes().decode(errors="ignore"))
+    changed = next(
+        path for path in (other / "runs" / run.id).iterdir() if "doubts" in path.read_bytes().decode(errors="ignore")
+    )
     os.utime(changed, ns=(stamp, stamp))
     monkeypatch.setenv("THAW_WORKSPACE", str(other))
     there = embedding.found(run.id)
@@ -256,7 +268,9 @@ def test_the_accuracy_that_twins_change_is_said_in_every_case(dataset: Dataset) 
 
 def test_hostile_names_stay_text(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
-    drawn = image_map.figure(keep(workspace, run, dataset), dataset, image_map.points(len(dataset.images)), ["right"] * len(dataset.images))
+    drawn = image_map.figure(
+        keep(workspace, run, dataset), dataset, image_map.points(len(dataset.images)), ["right"] * len(dataset.images)
+    )
     words = [str(trace.name) for trace in drawn.data] + [word for trace in drawn.data for word in trace.hovertext or ()]
     assert any("butterfly" in word for word in words) and not any("<b>butterfly" in word for word in words)
 
@@ -272,7 +286,9 @@ def test_names_in_the_question_of_a_label_stay_text(workspace: Workspace, run: R
     assert not re.search(r"(?<!\\)\]\(", said) and not re.search(r"(?<!\\)<b", said)
 
 
-def test_every_image_is_a_point_that_knows_its_image_and_outcome(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+def test_every_image_is_a_point_that_knows_its_image_and_outcome(
+    workspace: Workspace, run: Run, dataset: Dataset
+) -> None:
     table = row_selection.read(workspace.run(run.id) / "predictions.csv")
     outcome = image_map.outcomes(table, len(dataset.images))
     assert outcome.count("wrong") == int((table["label"] != table["predict"]).sum())
@@ -289,11 +305,18 @@ def many(dataset: Dataset, classes: int) -> Dataset:
     return replace(dataset, images=images, classes=tuple(f"class {number}" for number in range(classes)))
 
 
-def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(
+    workspace: Workspace, run: Run, dataset: Dataset
+) -> None:
     wide = many(dataset, 13)
     places = image_map.points(len(wide.images))
     drawn = image_map.figure(keep(workspace, run, dataset), wide, places, ["right"] * len(wide.images))
-    coloured = {int(image): cloud.marker.color for cloud in drawn.data if cloud.customdata is not None for image in cloud.customdata}
+    coloured = {
+        int(image): cloud.marker.color
+        for cloud in drawn.data
+        if cloud.customdata is not None
+        for image in cloud.customdata
+    }
     assert sorted(coloured) == places.tolist()
     by_class = [{coloured[image.index] for image in wide.images if image.label == label} for label in range(13)]
     assert len({colour for colours in by_class[:10] for colour in colours}) == 10
@@ -341,7 +364,8 @@ def test_too_few_images_to_judge_confidence_are_said(workspace: Workspace, run: 
 
 
 @pytest.mark.parametrize(
-    ("sharpness", "said"), [(1.0, "nothing here speaks against taking it at its word"), (4.0, "cannot be taken at its word")]
+    ("sharpness", "said"),
+    [(1.0, "nothing here speaks against taking it at its word"), (4.0, "cannot be taken at its word")],
 )
 def test_the_verdict_tells_chance_from_overconfidence(sharpness: float, said: str) -> None:
     random = np.random.default_rng(0)

@@ -1,4 +1,5 @@
-"""What the page keeps of a comparison: nothing is computed twice, nothing stale is shown, and figures say what the numbers say."""
+"""What the page keeps of a comparison: nothing is computed twice, nothing stale is shown, and figures say what the
+numbers say."""
 
 import os
 from dataclasses import replace
@@ -16,7 +17,16 @@ from engine.evaluation import predictions
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import contrast, palette
-from pages.ui.compare import chance, classes, cost_chart, data_size_curves, disagreements, learning_curves, report, verdict
+from pages.ui.compare import (
+    chance,
+    classes,
+    cost_chart,
+    data_size_curves,
+    disagreements,
+    learning_curves,
+    report,
+    verdict,
+)
 from pages.ui.compare.disagreements import Wanted
 from pages.ui.compare.evidence import Judged, judged
 from pages.ui.unfreezing import Change
@@ -55,7 +65,9 @@ def test_a_judgement_is_kept_until_something_of_it_changes(workspace: Workspace,
     assert again.arms[label].votes.right.all()
 
 
-def test_a_run_that_is_resumed_does_not_count_until_it_has_finished_again(workspace: Workspace, known: Comparison) -> None:
+def test_a_run_that_is_resumed_does_not_count_until_it_has_finished_again(
+    workspace: Workspace, known: Comparison
+) -> None:
     assert now(workspace, known).unsettled == 0
     ComparisonStore(workspace).add_seeds(known.id, 1)
     grown = judged(workspace, ComparisonStore(workspace).get(known.id), ComparisonStore(workspace).runs_of(known.id))
@@ -65,11 +77,16 @@ def test_a_run_that_is_resumed_does_not_count_until_it_has_finished_again(worksp
 
 def test_what_costs_more_and_is_shown_to_be_worse_is_not_worth_it(workspace: Workspace, dataset: Dataset) -> None:
     known = compared.comparison(workspace, dataset, *(arm(strategy, seeds=1) for strategy in RIGHT))
-    compared.finish_all(workspace, known, dataset, {"linear_probe": 0.97, "last_block": 0.9, "full_finetune": 0.4}, images=60)
+    compared.finish_all(
+        workspace, known, dataset, {"linear_probe": 0.97, "last_block": 0.9, "full_finetune": 0.4}, images=60
+    )
     found = now(workspace, known)
     worth = {offer.name: offer.worth for offer in cost_chart.offers(found, "seconds")}
     assert worth["linear_probe"] and not worth["full_finetune"]
-    symbols = {trace.name: trace.marker.symbol for trace in cost_chart.figure(cost_chart.offers(found, "seconds"), "seconds", "light").data}
+    symbols = {
+        trace.name: trace.marker.symbol
+        for trace in cost_chart.figure(cost_chart.offers(found, "seconds"), "seconds", "light").data
+    }
     assert (symbols["linear_probe"], symbols["full_finetune"]) == ("circle", "circle-open")
     memory = cost_chart.offers(found, "peak_memory_bytes")
     assert {offer.cost for offer in memory} == {5.0}  # megabytes
@@ -82,11 +99,15 @@ def test_the_matrix_counts_the_images_of_the_gallery(workspace: Workspace, known
     for row, first in enumerate(labels):
         for column, second in enumerate(labels):
             if row != column:
-                assert heat.z[row][column] == len(disagreements.pick(found, Wanted(first=first, second=second, kind="first")))
+                assert heat.z[row][column] == len(
+                    disagreements.pick(found, Wanted(first=first, second=second, kind="first"))
+                )
     assert [heat.z[place][place] for place in range(len(labels))] == [0, 0, 0]
 
 
-def test_classes_are_compared_by_recall_and_the_difference_of_confusions_sums_to_nothing(workspace: Workspace, known: Comparison) -> None:
+def test_classes_are_compared_by_recall_and_the_difference_of_confusions_sums_to_nothing(
+    workspace: Workspace, known: Comparison
+) -> None:
     found = now(workspace, known)
     frame = classes.table(found)
     assert list(frame["Apart"]) == sorted(frame["Apart"], reverse=True)
@@ -111,11 +132,19 @@ def test_without_test_images_validation_judges_and_the_table_says_so(workspace: 
     rows = verdict.rows(found, workspace)
     assert rows["accuracy"].notna().all()
     low, high = found.reach["full_finetune"]
-    assert dict(zip(rows["strategy"], rows["interval"], strict=True))["full_finetune"] == f"{100 * low:.1f} to {100 * high:.1f}"
+    assert (
+        dict(zip(rows["strategy"], rows["interval"], strict=True))["full_finetune"]
+        == f"{100 * low:.1f} to {100 * high:.1f}"
+    )
     assert verdict.headings(found)["interval"] == "95 %, optimistic"
     said = verdict.flattery(found)
-    assert "optimistic" in said and "choosing among 3 strategies and 4 epochs on these 60 images can have flattered it by about" in said
-    assert {(offer.low, offer.high) for offer in cost_chart.offers(found, "seconds", "light")} == set(found.reach.values())
+    assert (
+        "optimistic" in said
+        and "choosing among 3 strategies and 4 epochs on these 60 images can have flattered it by about" in said
+    )
+    assert {(offer.low, offer.high) for offer in cost_chart.offers(found, "seconds", "light")} == set(
+        found.reach.values()
+    )
 
 
 def test_with_test_images_nothing_is_called_optimistic(workspace: Workspace, known: Comparison) -> None:
@@ -124,7 +153,9 @@ def test_with_test_images_nothing_is_called_optimistic(workspace: Workspace, kno
     assert verdict.flattery(found) == ""
 
 
-def test_a_strategy_no_better_than_guessing_is_called_so(workspace: Workspace, dataset: Dataset, known: Comparison) -> None:
+def test_a_strategy_no_better_than_guessing_is_called_so(
+    workspace: Workspace, dataset: Dataset, known: Comparison
+) -> None:
     right = now(workspace, known)
     assert chance.doubt(right) == "" == doubt_of(workspace, known, right.runs, right.judgement)
     hopeless = compared.comparison(workspace, dataset, arm("linear_probe", seeds=2), arm("full_finetune", seeds=2))
@@ -133,7 +164,9 @@ def test_a_strategy_no_better_than_guessing_is_called_so(workspace: Workspace, d
     share = np.bincount(found.labels).max() / len(found.labels)
     assert chance.doubt(found).startswith(f"{found.judgement.verdict.chosen} is not shown to be better than guessing")
     assert f"{100 * share:.1f} % of these images" in chance.baseline(found)
-    assert doubt_of(workspace, hopeless, found.runs, found.judgement) == chance.doubt(found), "the command line says the same"
+    assert doubt_of(workspace, hopeless, found.runs, found.judgement) == chance.doubt(found), (
+        "the command line says the same"
+    )
 
 
 def test_names_beside_equal_points_do_not_stand_on_each_other(workspace: Workspace, dataset: Dataset) -> None:
@@ -143,7 +176,9 @@ def test_names_beside_equal_points_do_not_stand_on_each_other(workspace: Workspa
     drawn = cost_chart.figure(cost_chart.offers(now(workspace, known), "seconds", "light"), "seconds", "light")
     low, high = drawn.layout.yaxis.range
     heights = sorted(
-        (name.y - low) / (high - low) * cost_chart.PLOT + name.yshift for name in drawn.layout.annotations if name.xanchor == "right"
+        (name.y - low) / (high - low) * cost_chart.PLOT + name.yshift
+        for name in drawn.layout.annotations
+        if name.xanchor == "right"
     )
     assert len(heights) == 3
     assert min(np.diff(heights)) >= cost_chart.LINE - 1e-6
@@ -160,15 +195,24 @@ def test_figures_in_cells_can_be_read_in_both_themes() -> None:
 
 
 def rows_of(*scores: float) -> list[dict[str, object]]:
-    return [{"epoch": turn, "seconds": 10.0 * turn, "val_accuracy": score} for turn, score in enumerate(scores, start=1)]
+    return [
+        {"epoch": turn, "seconds": 10.0 * turn, "val_accuracy": score} for turn, score in enumerate(scores, start=1)
+    ]
 
 
 def test_a_curve_is_the_mean_of_the_seeds_that_have_come_so_far() -> None:
     span = learning_curves.Span(
-        name="a", colour="#112233", dash="solid", runs=[rows_of(0.2, 0.6), rows_of(0.4)], phases=[Change(epoch=2, says="x")]
+        name="a",
+        colour="#112233",
+        dash="solid",
+        runs=[rows_of(0.2, 0.6), rows_of(0.4)],
+        phases=[Change(epoch=2, says="x")],
     )
     found = learning_curves.points(span, "val_accuracy", "epoch")
-    assert [(point.at, pytest.approx(point.mean), point.low, point.high) for point in found] == [(1, 0.3, 0.2, 0.4), (2, 0.6, 0.6, 0.6)]
+    assert [(point.at, pytest.approx(point.mean), point.low, point.high) for point in found] == [
+        (1, 0.3, 0.2, 0.4),
+        (2, 0.6, 0.6, 0.6),
+    ]
     assert [point.at for point in learning_curves.points(span, "val_accuracy", "seconds")] == [10, 30]
     drawn = learning_curves.figure([span], "accuracy", ["val"], "epoch", "light")
     assert [trace.marker.symbol for trace in drawn.data if trace.mode == "markers"] == ["diamond"]
@@ -185,19 +229,29 @@ def test_a_long_curve_reads_every_epoch_a_few_times() -> None:
             return super().get(key, default)
 
     runs = [[Counted(row) for row in rows_of(*[0.5] * 200)] for _ in range(2)]
-    found = learning_curves.points(learning_curves.Span(name="a", colour="#112233", dash="solid", runs=runs), "val_accuracy", "seconds")
+    found = learning_curves.points(
+        learning_curves.Span(name="a", colour="#112233", dash="solid", runs=runs), "val_accuracy", "seconds"
+    )
     assert len(found) == 200 and found[-1].at == sum(10.0 * turn for turn in range(1, 201))
     assert read <= 4 * 2 * 200
 
 
 def test_a_curve_says_that_its_end_is_of_the_seeds_that_came_so_far() -> None:
     span = learning_curves.Span(
-        name="a", colour="#112233", dash="solid", runs=[rows_of(0.2, 0.6), rows_of(0.4)], phases=[Change(epoch=2, says="x")]
+        name="a",
+        colour="#112233",
+        dash="solid",
+        runs=[rows_of(0.2, 0.6), rows_of(0.4)],
+        phases=[Change(epoch=2, says="x")],
     )
     said = learning_curves.in_words([span], "accuracy")
-    assert "the mean of the seeds that reached it: a 60.0 %" in said and "that reached the epoch" in learning_curves.SAID
+    assert (
+        "the mean of the seeds that reached it: a 60.0 %" in said and "that reached the epoch" in learning_curves.SAID
+    )
     alone = learning_curves.Span(name="a", colour="#112233", dash="solid", runs=[rows_of(0.2, 0.6)])
-    assert learning_curves.in_words([alone], "accuracy") == "Accuracy on validation images after the last epoch: a 60.0 %."
+    assert (
+        learning_curves.in_words([alone], "accuracy") == "Accuracy on validation images after the last epoch: a 60.0 %."
+    )
     for theme in ("light", "dark"):
         drawn = learning_curves.figure([span], "accuracy", ["val"], "epoch", theme)
         assert [trace.marker.line.color for trace in drawn.data if trace.mode == "markers"] == [palette.page(theme)]
@@ -214,7 +268,9 @@ def test_a_strategy_has_one_colour_in_every_figure(workspace: Workspace, known: 
     assert {span.name: span.colour for span in left} == {name: offers[name] for name in ("last_block", "full_finetune")}
 
 
-def test_the_report_writes_large_numbers_out_and_says_when_no_image_judged(workspace: Workspace, known: Comparison) -> None:
+def test_the_report_writes_large_numbers_out_and_says_when_no_image_judged(
+    workspace: Workspace, known: Comparison
+) -> None:
     said = report._table(pd.DataFrame({"number": [12345.6, 0.12345, -1234.5]}))
     assert ">12,346<" in said and ">0.1235<" in said and ">-1,234<" in said and "e+" not in said
     for run in ComparisonStore(workspace).runs_of(known.id):
@@ -233,17 +289,25 @@ def test_runs_without_a_folder_do_not_break_the_page(workspace: Workspace, known
     assert now(workspace, known).arms == {}
 
 
-def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(workspace: Workspace, dataset: Dataset) -> None:
+def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
     compared.finish_all(workspace, known, dataset, {"linear_probe": 0.9, "full_finetune": 0.92}, images=60)
     said = verdict.besides(now(workspace, known))  # 2 seconds of training, 4 of computing the frozen part
-    assert said.startswith("Not counted as training: computing the frozen part once for all, 4.0 s a run of linear_probe")
-    worse = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1, settings={"lr": 0.5}), arm("full_finetune", seeds=2))
+    assert said.startswith(
+        "Not counted as training: computing the frozen part once for all, 4.0 s a run of linear_probe"
+    )
+    worse = compared.comparison(
+        workspace, dataset, arm("linear_probe", seeds=1, settings={"lr": 0.5}), arm("full_finetune", seeds=2)
+    )
     compared.finish_all(workspace, worse, dataset, {"linear_probe": 0.3, "full_finetune": 0.97}, images=60)
     assert verdict.besides(now(workspace, worse)) == ""  # 80 seconds of training
 
 
-def test_a_run_that_does_not_say_what_it_computed_once_is_taken_to_have_computed_nothing(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_run_that_does_not_say_what_it_computed_once_is_taken_to_have_computed_nothing(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
     compared.finish_all(workspace, known, dataset, {"linear_probe": 0.8, "full_finetune": 0.99}, images=12)
     found = now(workspace, known)

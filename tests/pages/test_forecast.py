@@ -51,9 +51,14 @@ def test_total_table_and_what_does_not_fit_are_shown(page: AppTest, workspace: W
     assert not page.exception
     said = prepared.drawn(page)
     assert "1 run: about 12 s" in said.replace("\\", "").replace("\u2060", "")
-    assert "does not fit" in said.replace("\\", "") and "[y](http://evil.example)" not in said and ":red[*x*]" not in said
+    assert (
+        "does not fit" in said.replace("\\", "") and "[y](http://evil.example)" not in said and ":red[*x*]" not in said
+    )
     shown = next(frame.value for frame in page.dataframe if "Peak memory" in frame.value)
-    assert shown["Strategy"].tolist() == ["Linear probe", "The whole queue"] and shown["All runs"].tolist() == ["12 s", "12 s"]
+    assert shown["Strategy"].tolist() == ["Linear probe", "The whole queue"] and shown["All runs"].tolist() == [
+        "12 s",
+        "12 s",
+    ]
 
 
 def test_a_failed_forecast_says_why(page: AppTest, workspace: Workspace) -> None:
@@ -67,7 +72,9 @@ def test_forecast_and_measured_stand_side_by_side(workspace: Workspace) -> None:
     store = RunStore(workspace)
     config = RunConfig(dataset="dataset-00000000", backbone="resnet18")
     run = store.enqueue(config, owner="1:1")
-    forecast_files.keep(workspace, config, Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0))
+    forecast_files.keep(
+        workspace, config, Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0)
+    )
     assert forecast.beside(store.get(run.id)) == ""
     store.finish(run.id, "finished")
     assert forecast.beside(store.get(run.id)).startswith("forecast 42 s, took ")
@@ -83,6 +90,8 @@ def test_forecast_and_measured_stand_side_by_side(workspace: Workspace) -> None:
 def test_monitor_shows_both_when_the_run_has_finished(workspace: Workspace) -> None:
     run = prepared.finished(workspace, made.dataset(workspace), correct=30)
     assert "Foretold" not in prepared.drawn(prepared.page("monitor"))
-    forecast_files.keep(workspace, run.config, Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0))
+    forecast_files.keep(
+        workspace, run.config, Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0)
+    )
     page = prepared.page("monitor")
     assert not page.exception and "Foretold and measured: forecast 42 s, took " in prepared.drawn(page)

@@ -9,7 +9,15 @@ from pages.ui import text
 from pages.ui.monitor import frozen_part
 from tests.pages import made, prepared
 
-FILE = {"split": "train", "view": None, "cut": 5, "block": "fc", "bytes": 2_000_000, "state": "computed", "saved_seconds": 60.0}
+FILE = {
+    "split": "train",
+    "view": None,
+    "cut": 5,
+    "block": "fc",
+    "bytes": 2_000_000,
+    "state": "computed",
+    "saved_seconds": 60.0,
+}
 
 
 def about(*files: dict[str, object], **fields: object) -> dict[str, object]:
@@ -17,7 +25,10 @@ def about(*files: dict[str, object], **fields: object) -> dict[str, object]:
 
 
 def test_computed_found_and_not_worth_it_are_told_apart() -> None:
-    assert frozen_part.sentence(about(FILE)) == "The frozen part was computed once, in 6.0 s, and kept (2.0 MB). That saved about 54 s."
+    assert (
+        frozen_part.sentence(about(FILE))
+        == "The frozen part was computed once, in 6.0 s, and kept (2.0 MB). That saved about 54 s."
+    )
     assert "for this run and 3 waiting runs" in frozen_part.sentence(about(FILE, shared_with=3))
     found = frozen_part.sentence(about({**FILE, "state": "found"}, seconds=0.0))
     assert found == "The frozen part was found computed by an earlier run (2.0 MB). That saved about 1 min 00 s."
@@ -61,6 +72,8 @@ def test_monitor_shows_what_the_run_recorded(workspace: Workspace) -> None:
     started = {**(run.started or {}), "event": "started", "cache": about(FILE, shared_with=2, saved_seconds=0.0)}
     RunStore(workspace).record(run.id, started)
     assert "computed once for this run and 2 waiting runs" in prepared.drawn(prepared.page("monitor"))
-    RunStore(workspace).record(run.id, {"event": "finished", "summary": {"best_epoch": 2, "seconds": 9.0, "cache": about(FILE)}})
+    RunStore(workspace).record(
+        run.id, {"event": "finished", "summary": {"best_epoch": 2, "seconds": 9.0, "cache": about(FILE)}}
+    )
     page = prepared.page("monitor")
     assert not page.exception and text.md("That saved about 54 s.") in prepared.drawn(page)

@@ -45,12 +45,16 @@ def panel(run: Run, *classes: str, image: int = 0, new: str = "") -> AppTest:
     return AppTest.from_function(script, kwargs=args, default_timeout=30).run()
 
 
-def kept(workspace: Workspace, run: Run, of: str, *, image: int = 0, silent: bool = False, probability: float = 0.75) -> Explanation:
+def kept(
+    workspace: Workspace, run: Run, of: str, *, image: int = 0, silent: bool = False, probability: float = 0.75
+) -> Explanation:
     """What an explain job leaves."""
     subject = Subject(image=image)
     name = heat_map_files.name_of(workspace, run.id, subject, of)
     explanation = Explanation(name=name, of=of, probability=probability, silent=silent)
-    heat_map_files.keep(workspace, run.id, explanation, {picture: png(number) for number, picture in enumerate(heat_map_files.PICTURES)})
+    heat_map_files.keep(
+        workspace, run.id, explanation, {picture: png(number) for number, picture in enumerate(heat_map_files.PICTURES)}
+    )
     return explanation
 
 
@@ -61,7 +65,11 @@ def png(shade: int) -> bytes:
 
 
 def groups(page: AppTest) -> list[dict]:
-    found = [json.loads(element.proto.json) for element in page.get("bidi_component") if element.proto.component_name == "thaw_figures"]
+    found = [
+        json.loads(element.proto.json)
+        for element in page.get("bidi_component")
+        if element.proto.component_name == "thaw_figures"
+    ]
     return found[0]["groups"] if found else []
 
 
@@ -98,11 +106,16 @@ def test_the_maps_come_with_their_checks_and_one_sentence_about_them(workspace: 
         assert [figure["src"] for figure in group["figures"]] == sources
         assert explanation.of in group["title"] and explanation.of in group["figures"][0]["alt"]
     assert first["title"].endswith("75.0 %") and second["title"].endswith("3.1 %")
-    assert (first["figures"][0]["note"], second["figures"][0]["note"]) == ("The trained model.", "Nothing here speaks for it.")
+    assert (first["figures"][0]["note"], second["figures"][0]["note"]) == (
+        "The trained model.",
+        "Nothing here speaks for it.",
+    )
     assert [ask(figure["src"]).status for group in (seen, first, second) for figure in group["figures"]] == [200] * 5
 
 
-def test_waiting_does_not_read_every_map_ever_asked_for(workspace: Workspace, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_does_not_read_every_map_ever_asked_for(
+    workspace: Workspace, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     panel(run, CAT)
     monkeypatch.setattr(JobStore, "list", lambda *_: pytest.fail("all jobs were read"))
     page = panel(run, CAT)
@@ -214,7 +227,11 @@ def test_the_route_serves_pictures_and_nothing_beside_them(workspace: Workspace,
     answer = ask(f"{address}/heat.png")
     assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/png", png(1))
     assert answer.headers["x-content-type-options"] == "nosniff" and "immutable" in answer.headers["cache-control"]
-    for path in (f"{address}/about.png", f"/api/explanations/{run.id}/../heat.png", f"/api/explanations/x/{explanation.name}/heat.png"):
+    for path in (
+        f"{address}/about.png",
+        f"/api/explanations/{run.id}/../heat.png",
+        f"/api/explanations/x/{explanation.name}/heat.png",
+    ):
         assert ask(path).status == 404
     other = explanation.name.replace("image-0", "image-1")
     assert "not there" in ask(f"/api/explanations/{run.id}/{other}/heat.png").error
@@ -222,6 +239,14 @@ def test_the_route_serves_pictures_and_nothing_beside_them(workspace: Workspace,
 
 def test_the_page_loads_without_torch_and_captum() -> None:
     loads = "pages.ui.predictions.image_gallery, pages.routes"
-    code = f"import sys, {loads}; print([m for m in ('torch', 'captum', 'matplotlib', 'PIL.Image') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=True)
+    code = (
+        f"import sys, {loads}; print([m for m in ('torch', 'captum', 'matplotlib', 'PIL.Image') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "[]"

@@ -44,7 +44,15 @@ def test_without_a_run_the_page_says_where_to_go(workspace: Workspace) -> None:
 
 def test_a_running_run_shows_its_progress_and_its_time_left(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset, epochs=2)
-    step = {"event": "step", "epoch": 3, "epochs": 4, "step": 5, "steps": 10, "images_per_second": 11.0, "memory_bytes": 600_000_000}
+    step = {
+        "event": "step",
+        "epoch": 3,
+        "epochs": 4,
+        "step": 5,
+        "steps": 10,
+        "images_per_second": 11.0,
+        "memory_bytes": 600_000_000,
+    }
     RunStore(workspace).record(run.id, step)
     page = prepared.page("monitor")
     assert not page.exception
@@ -56,11 +64,16 @@ def test_a_running_run_shows_its_progress_and_its_time_left(workspace: Workspace
     assert metric(page, "Memory") == "600.0 MB"
 
 
-def test_before_the_last_phase_the_time_left_is_that_of_the_present_pace(workspace: Workspace, dataset: Dataset) -> None:
+def test_before_the_last_phase_the_time_left_is_that_of_the_present_pace(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     run = prepared.run(workspace, dataset, epochs=2, strategy="gradual_unfreeze")
     RunStore(workspace).record(run.id, {"event": "step", "epoch": 3, "epochs": 4, "step": 5, "steps": 10})
     page = prepared.page("monitor")
-    assert page.get("progress")[0].proto.text == "Epoch 3 of 4 · about 30 s left at the present pace, which phases to come may change"
+    assert (
+        page.get("progress")[0].proto.text
+        == "Epoch 3 of 4 · about 30 s left at the present pace, which phases to come may change"
+    )
 
 
 def test_the_curves_hold_the_epochs_of_the_store(workspace: Workspace, dataset: Dataset) -> None:
@@ -132,7 +145,9 @@ def test_a_failed_run_says_why(workspace: Workspace, dataset: Dataset) -> None:
     assert "The loss is not a number" in prepared.page("monitor").error[0].value
 
 
-def test_a_run_that_failed_before_its_first_epoch_shows_no_empty_figures(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_run_that_failed_before_its_first_epoch_shows_no_empty_figures(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     run = RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, backbone="resnet18"), owner=this_process())
     RunStore(workspace).finish(run.id, "failed", error="The weights do not fit.")
     page = prepared.page("monitor")
@@ -142,7 +157,9 @@ def test_a_run_that_failed_before_its_first_epoch_shows_no_empty_figures(workspa
     assert not page.metric and "auto" not in said
 
 
-def test_a_finished_run_says_what_it_reached_and_links_to_its_predictions(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_finished_run_says_what_it_reached_and_links_to_its_predictions(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     run = prepared.finished(workspace, dataset, correct=30)
     page = prepared.page("monitor")
     said = page.success[0].value.replace("\\", "")
@@ -209,7 +226,9 @@ def test_the_log_is_its_last_two_hundred_lines(workspace: Workspace) -> None:
 def test_before_the_first_epoch_the_time_left_comes_from_the_speed(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset, epochs=0)
     assert time_left.seconds_left(run, []) is None
-    RunStore(workspace).record(run.id, {"event": "step", "epoch": 1, "epochs": 4, "step": 5, "steps": 10, "images_per_second": 24.0})
+    RunStore(workspace).record(
+        run.id, {"event": "step", "epoch": 1, "epochs": 4, "step": 5, "steps": 10, "images_per_second": 24.0}
+    )
     assert time_left.seconds_left(RunStore(workspace).get(run.id), []) == pytest.approx(35)
 
 
@@ -250,7 +269,9 @@ def test_the_strip_follows_the_phase_of_the_epoch_under_way(workspace: Workspace
 
 def test_every_block_says_its_rate_and_its_gradient(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset, strategy="last_block", epochs=0)
-    row = prepared.epoch(1, {"layer4.1": 5e-4, "layer4.1 (bias, norm)": 5e-4, "fc": 1e-3}) | {"grad_norm": {"layer4.1": 0.5, "fc": 12.34}}
+    row = prepared.epoch(1, {"layer4.1": 5e-4, "layer4.1 (bias, norm)": 5e-4, "fc": 1e-3}) | {
+        "grad_norm": {"layer4.1": 0.5, "fc": 12.34}
+    }
     RunStore(workspace).record(run.id, row)
     page = prepared.unfolded(prepared.page("monitor"), f"fold_rates_{run.id}")
     table = next(frame.value for frame in page.dataframe if "Gradient norm" in frame.value)
@@ -263,7 +284,8 @@ def test_every_block_says_its_rate_and_its_gradient(workspace: Workspace, datase
 
 
 def test_the_page_has_the_same_places_whatever_the_run_is_doing(workspace: Workspace, dataset: Dataset) -> None:
-    """A fragment is redrawn by its place; a part that came and went before it would move it under the browser's feet."""
+    """A fragment is redrawn by its place; a part that came and went before it would move it under the browser's
+    feet."""
     store, run = RunStore(workspace), prepared.run(workspace, dataset, epochs=2)
     waiting = store.enqueue(run.config)
     places = [len(prepared.page("monitor", run=chosen.id).main.children) for chosen in (run, waiting)]

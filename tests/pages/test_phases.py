@@ -15,7 +15,10 @@ from pages.ui.configure import phases
 from tests.pages import prepared
 
 MINE = ("resnet18", "linear_probe")
-ROWS = [{"names": "head", "epochs": 2, "rate": 0.003, "decay": 1.0}, {"names": "layer4, head", "epochs": 4, "rate": 1e-4, "decay": 0.8}]
+ROWS = [
+    {"names": "head", "epochs": 2, "rate": 0.003, "decay": 1.0},
+    {"names": "layer4, head", "epochs": 4, "rate": 1e-4, "decay": 0.8},
+]
 
 
 def start(page: AppTest):
@@ -34,16 +37,26 @@ def config(**options: object) -> RunConfig:
 
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
 def test_the_table_starts_with_exactly_what_the_strategy_does(strategy: str) -> None:
-    base = config(strategy=strategy, patterns="layer1.0.bias, *.1.weight", epochs=7, weights="run:x" if strategy == "from_run" else "none")
+    base = config(
+        strategy=strategy,
+        patterns="layer1.0.bias, *.1.weight",
+        epochs=7,
+        weights="run:x" if strategy == "from_run" else "none",
+    )
     own = plan_for(prepared.OUTLINE, base)
     again = plan_for(prepared.OUTLINE, phases.with_rows(base, phases.suggested(base, prepared.OUTLINE)))
-    assert [(p.parameters, p.epochs, p.lr_decay) for p in again.phases] == [(p.parameters, p.epochs, p.lr_decay) for p in own.phases]
+    assert [(p.parameters, p.epochs, p.lr_decay) for p in again.phases] == [
+        (p.parameters, p.epochs, p.lr_decay) for p in own.phases
+    ]
     assert [p.lr for p in again.phases] == pytest.approx([p.lr for p in own.phases], rel=0.01)
 
 
 def test_names_are_as_short_as_they_can_be() -> None:
     outline = prepared.OUTLINE
-    said = {name: phases.names(outline, plan_for(outline, config(strategy=name)).phases[-1]) for name in ("last_block", "full_finetune")}
+    said = {
+        name: phases.names(outline, plan_for(outline, config(strategy=name)).phases[-1])
+        for name in ("last_block", "full_finetune")
+    }
     assert said == {"last_block": "layer4, head", "full_finetune": "all"}
     light = phases.names(outline, plan_for(outline, config(strategy="bias_norm")).phases[0])
     assert light == "*.bias, head"
@@ -109,7 +122,9 @@ def test_reset_brings_back_the_phases_of_the_strategy(workspace: Workspace, page
         ({"rate": 0.0}, "Phase 2, 'layer4, head | 4 | 0 | 0.8', is not of the form"),
     ],
 )
-def test_a_phase_that_cannot_be_is_one_sentence_and_blocks_start(page: AppTest, row: dict[str, object], said: str) -> None:
+def test_a_phase_that_cannot_be_is_one_sentence_and_blocks_start(
+    page: AppTest, row: dict[str, object], said: str
+) -> None:
     changed(page, [ROWS[0], ROWS[1] | row])
     assert not page.exception
     assert start(page).disabled

@@ -32,7 +32,11 @@ def run(workspace: Workspace) -> Run:
 
 def cards(page: AppTest, key: str) -> list[dict]:
     """What the gallery with this key was given."""
-    found = [json.loads(element.proto.json) for element in page.get("bidi_component") if element.proto.component_name == "thaw_gallery"]
+    found = [
+        json.loads(element.proto.json)
+        for element in page.get("bidi_component")
+        if element.proto.component_name == "thaw_gallery"
+    ]
     return found[0]["items"] if found else []
 
 
@@ -65,11 +69,18 @@ def test_the_filters_of_a_cell_leave_exactly_its_images(page: AppTest, workspace
     assert any(element.value.startswith(f"{len(expected)} image") for element in page.caption)
 
 
-def test_a_click_on_the_matrix_sets_the_filters_and_a_click_beside_it_clears_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_click_on_the_matrix_sets_the_filters_and_a_click_beside_it_clears_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     state: dict = {"k_cell_test": {"selection": {"points": [{"customdata": [0, 2]}]}}, "k_outcome": "Right"}
     monkeypatch.setattr(filters.st, "session_state", state)
     filters._show_cell(made.CLASSES, "test", "k")
-    assert (state["k_truth"], state["k_guess"], state["k_split"], state["k_outcome"]) == (made.CLASSES[0], made.CLASSES[2], "test", "All")
+    assert (state["k_truth"], state["k_guess"], state["k_split"], state["k_outcome"]) == (
+        made.CLASSES[0],
+        made.CLASSES[2],
+        "test",
+        "All",
+    )
     state["k_cell_test"] = {"selection": {"points": []}}
     filters._show_cell(made.CLASSES, "test", "k")
     assert (state["k_truth"], state["k_guess"], state["k_split"]) == (None, None, "unseen")
@@ -163,13 +174,17 @@ def test_the_address_chooses_the_run(page: AppTest, workspace: Workspace, run: R
 
 
 @pytest.mark.parametrize(("position", "said", "enabled"), [(999, "{n} of {n}", "Previous"), (-3, "1 of {n}", "Next")])
-def test_a_position_past_either_end_is_the_end(workspace: Workspace, run: Run, position: int, said: str, enabled: str) -> None:
+def test_a_position_past_either_end_is_the_end(
+    workspace: Workspace, run: Run, position: int, said: str, enabled: str
+) -> None:
     """Two clicks on Next that overtake the page."""
     page = large(workspace, run, position)
     assert not page.exception
     total = len(row_selection.read(workspace.run(run.id) / "predictions.csv"))
     assert said.format(n=total) in [element.value for element in page.caption]
-    assert [button.label for button in page.button if button.label in ("Previous", "Next") and not button.disabled] == [enabled]
+    assert [button.label for button in page.button if button.label in ("Previous", "Next") and not button.disabled] == [
+        enabled
+    ]
 
 
 def test_next_goes_to_the_place_beside_the_one_that_is_shown(workspace: Workspace, run: Run) -> None:
@@ -200,9 +215,16 @@ def large(workspace: Workspace, run: Run, position: int) -> AppTest:
         from pages.ui.predictions import image_gallery, row_selection
 
         st.session_state.setdefault("position", position)
-        image_gallery._large(row_selection.read(Path(folder) / "predictions.csv"), image_gallery.Source(run=run_id, dataset=dataset_id))
+        image_gallery._large(
+            row_selection.read(Path(folder) / "predictions.csv"), image_gallery.Source(run=run_id, dataset=dataset_id)
+        )
 
-    arguments = {"run_id": run.id, "dataset_id": run.config.dataset, "folder": str(workspace.run(run.id)), "position": position}
+    arguments = {
+        "run_id": run.id,
+        "dataset_id": run.config.dataset,
+        "folder": str(workspace.run(run.id)),
+        "position": position,
+    }
     return AppTest.from_function(script, kwargs=arguments, default_timeout=30).run()
 
 
@@ -241,7 +263,9 @@ def test_a_finished_export_is_a_link_with_its_own_check(page: AppTest, workspace
     job = jobs.submit("export", {"run": run.id})
     jobs.claim("1:1")
     bundle.write_bytes(b"x" * 2000)
-    jobs.finish(job.id, result={"file": str(bundle), "checks": ["On *ten* images the bundle says the same.", "No model.onnx."]})
+    jobs.finish(
+        job.id, result={"file": str(bundle), "checks": ["On *ten* images the bundle says the same.", "No model.onnx."]}
+    )
     page.run()
     assert exported(page) == ["Download the bundle (2.0 KB)"]
     assert r"No model\.onnx\." in [element.value for element in page.caption]

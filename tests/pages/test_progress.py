@@ -1,4 +1,5 @@
-"""The buttons of a comparison: they act on the one that is shown, say how much they start, and say why when they cannot."""
+"""The buttons of a comparison: they act on the one that is shown, say how much they start, and say why when they
+cannot."""
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -87,7 +88,9 @@ def test_parts_that_cannot_be_queued_say_why_and_are_ordered_by_what_they_cost(
     assert given == [progress.outlines(["resnet18"], dataset.id)] and given[0]
 
 
-def test_parts_of_the_images_are_no_strategies_and_more_seeds_name_their_runs(workspace: Workspace, dataset: Dataset) -> None:
+def test_parts_of_the_images_are_no_strategies_and_more_seeds_name_their_runs(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     known = finished(workspace, dataset, seeds=2)
     assert one_comparison.name_of(known, 4).endswith("2 strategies, 4 runs")
     for part in data_size.arms(known):
@@ -107,6 +110,9 @@ def test_nothing_grows_on_a_dataset_that_is_gone(workspace: Workspace, dataset: 
     delete_dataset(workspace, dataset.id)
     page = opened(known)
     assert [one.value for one in page.warning] == [one_comparison.GONE]
-    assert {one.proto.popover.label for one in page.get("popover") if one.proto.popover.disabled} == {"Add seeds", "Add a strategy"}
+    assert {one.proto.popover.label for one in page.get("popover") if one.proto.popover.disabled} == {
+        "Add seeds",
+        "Add a strategy",
+    }
     assert page.button(key="datasizes").disabled
     assert not [one for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"]

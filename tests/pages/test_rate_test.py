@@ -54,7 +54,9 @@ def test_the_suggestion_is_drawn_and_goes_into_the_field_and_the_run(page: AppTe
     JobStore(workspace).finish(job.id, result=FOUND)
     page.run()
     figure = next(
-        spec for chart in page.get("plotly_chart") if "log" in (spec := json.loads(chart.proto.spec))["layout"]["xaxis"].get("type", "")
+        spec
+        for chart in page.get("plotly_chart")
+        if "log" in (spec := json.loads(chart.proto.spec))["layout"]["xaxis"].get("type", "")
     )
     assert figure["data"][0]["x"] == FOUND["rates"] and figure["data"][0]["y"] == FOUND["losses"]
     assert figure["data"][1]["x"] == [FOUND["suggestion"]]

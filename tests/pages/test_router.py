@@ -20,7 +20,9 @@ ROUTER = ROOT / "pages" / "router.py"
 
 @pytest.mark.parametrize("page", ["dataset.py", "configure.py", "monitor.py", "compare.py", "predictions.py"])
 def test_every_page_opens_inside_the_frame(workspace: Workspace, page: str) -> None:
-    RunStore(workspace).announce([{"device": "cpu", "name": "two *cores*", "memory_bytes": 0, "why": "No driver :red[here]."}])
+    RunStore(workspace).announce(
+        [{"device": "cpu", "name": "two *cores*", "memory_bytes": 0, "why": "No driver :red[here]."}]
+    )
     made.dataset(workspace)
     app = AppTest.from_file(ROUTER, default_timeout=30).run()
     app.switch_page(page).run()
@@ -56,7 +58,9 @@ def test_each_theme_has_ten_colours_that_can_be_seen_on_its_page(theme: str) -> 
     assert contrast(about["textColor"], about["backgroundColor"]) >= 7
 
 
-def test_the_server_asks_once_for_what_is_missing_and_stops_its_workers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_asks_once_for_what_is_missing_and_stops_its_workers(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stopped = []
 
     class Workers:

@@ -27,7 +27,13 @@ class Answer:
 
 
 def ask(
-    path: str, query: str = "", *, method: str = "GET", body: tuple[bytes, ...] = (b"",), broken: bool = False, **headers: str
+    path: str,
+    query: str = "",
+    *,
+    method: str = "GET",
+    body: tuple[bytes, ...] = (b"",),
+    broken: bool = False,
+    **headers: str,
 ) -> Answer:
     """One request straight into the app. `broken`: the browser goes away before the body is complete."""
     sent: list[dict] = []
@@ -86,10 +92,14 @@ def test_an_upload_that_breaks_off_leaves_nothing(workspace: Workspace) -> None:
     assert [path.name for path in workspace.upload(upload.id).iterdir()] == ["token"]
 
 
-def test_an_upload_beyond_the_limit_is_refused_and_dropped(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_beyond_the_limit_is_refused_and_dropped(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("THAW_MAX_UPLOAD_MB", "1")
     upload = uploads.create(workspace)
-    answer = ask(f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"x" * 600_000,) * 3)
+    answer = ask(
+        f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"x" * 600_000,) * 3
+    )
     assert answer.status == 400
     assert "THAW_MAX_UPLOAD_MB" in answer.error
     assert not uploads.received(workspace.upload(upload.id))
@@ -108,7 +118,13 @@ def test_images_come_with_a_fixed_type_and_cannot_be_anything_else(workspace: Wo
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/thumbnails/dataset-00000000/0", "/api/thumbnails/../0", "/api/images/{id}/999", "/api/runs/run-00000000/result.csv"]
+    "path",
+    [
+        "/api/thumbnails/dataset-00000000/0",
+        "/api/thumbnails/../0",
+        "/api/images/{id}/999",
+        "/api/runs/run-00000000/result.csv",
+    ],
 )
 def test_what_is_not_there_is_a_sentence_and_not_a_defect(workspace: Workspace, path: str) -> None:
     dataset = made.dataset(workspace)
@@ -127,7 +143,9 @@ def test_result_csv_is_a_fresh_attachment(workspace: Workspace) -> None:
     assert answer.body.startswith(b"\xef\xbb\xbf")
 
 
-@pytest.mark.parametrize(("name", "type_"), [("audit.csv", "text/csv; charset=utf-8"), ("export.zip", "application/zip")])
+@pytest.mark.parametrize(
+    ("name", "type_"), [("audit.csv", "text/csv; charset=utf-8"), ("export.zip", "application/zip")]
+)
 def test_the_proof_and_the_bundle_of_a_run_are_attachments(workspace: Workspace, name: str, type_: str) -> None:
     run = made.finished_run(workspace, made.dataset(workspace))
     assert ask(f"/api/runs/{run.id}/{name}").status == 404

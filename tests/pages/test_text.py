@@ -28,7 +28,8 @@ def test_every_mark_of_markdown_is_escaped(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [":smile:", ":material/home:", "www.evil.example", "https://evil.example", "a->b", "x--y", "me@evil.example"]
+    "name",
+    [":smile:", ":material/home:", "www.evil.example", "https://evil.example", "a->b", "x--y", "me@evil.example"],
 )
 def test_what_streamlit_replaces_after_escapes_is_broken_up(name: str) -> None:
     """Escapes are gone by then, so the literal text itself must no longer match; nothing visible is lost."""
@@ -77,7 +78,8 @@ def test_duration(seconds: float, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (47_491_730, "47.5 MB"), (999_600, "1.0 MB"), (2e12, "2.0 TB")]
+    ("number", "said"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (47_491_730, "47.5 MB"), (999_600, "1.0 MB"), (2e12, "2.0 TB")],
 )
 def test_bytes(number: float, said: str) -> None:
     assert text.bytes_(number) == said

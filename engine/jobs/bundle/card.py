@@ -1,6 +1,7 @@
 """The model card: what a bundle is, where it comes from, how good it is and what it is not good for, as Markdown.
 
-A pure function of facts. Names that people chose are data here: escaped, whatever they hold. Not here: gathering the facts.
+A pure function of facts. Names that people chose are data here: escaped, whatever they hold. Not here: gathering the
+facts.
 """
 
 import json
@@ -58,14 +59,17 @@ def licences(facts: Facts) -> str:
         "`predict.py` is a part of Thaw, Apache-2.0 (<https://www.apache.org/licenses/LICENSE-2.0>).",
         "The code of the model is not in here: `predict.py` takes it from torchvision, BSD-3-Clause.",
         f"`model.safetensors` and, where there is one, `model.onnx` hold trained weights. {_weights(facts)}",
-        f"They were trained on images of {md(facts.origin['dataset']['name'])}. Whoever owns those knows whether it may be passed on.",
+        f"They were trained on images of {md(facts.origin['dataset']['name'])}. Whoever owns those knows whether it "
+        f"may be passed on.",
     ]
     return f"# Licences\n\n{_bullets(lines)}\n"
 
 
 def md(text: str) -> str:
     """`text` as literal Markdown within a line, of a table too: nothing in it links, loads, formats or ends a cell."""
-    flat = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cs") and c not in _DIRECTION)
+    flat = "".join(
+        c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cs") and c not in _DIRECTION
+    )
     return _PUNCTUATION.sub(r"\\\1", flat).replace("\\<", "&lt;")  # harmless to programs that know no backslashes, too
 
 
@@ -96,10 +100,13 @@ def _head(facts: Facts) -> str:
     return f"""
 # {md(facts.name)}
 
-A torchvision `{facts.config.backbone}` that tells {len(facts.classes)} classes apart: {", ".join(map(md, facts.classes))}.
+A torchvision `{facts.config.backbone}` that tells {len(facts.classes)} classes apart:
+{", ".join(map(md, facts.classes))}.
 
-`python predict.py photos/ --out result.csv` classifies images; it needs torch and torchvision only. `model.safetensors` has
-torchvision's own tensor names for the model that `model.json` describes, so `load_state_dict` takes it; `predict.py` shows how.
+`python predict.py photos/ --out result.csv` classifies images; it needs torch and torchvision only.
+`model.safetensors` has
+torchvision's own tensor names for the model that `model.json` describes, so `load_state_dict` takes it; `predict.py`
+shows how.
 
 ## Checked
 
@@ -109,7 +116,9 @@ torchvision's own tensor names for the model that `model.json` describes, so `lo
 
 def _data(facts: Facts) -> str:
     dataset, splits = facts.origin["dataset"], list(facts.counts)
-    rows = [[md(name), *(f"{facts.counts[split][index]:,}" for split in splits)] for index, name in enumerate(facts.classes)]
+    rows = [
+        [md(name), *(f"{facts.counts[split][index]:,}" for split in splits)] for index, name in enumerate(facts.classes)
+    ]
     total = ["all", *(f"{sum(facts.counts[split]):,}" for split in splits)]
     return f"""
 ## Data
@@ -128,7 +137,10 @@ def _scores(facts: Facts) -> str:
         for split, r in splits.items()
     ]
     columns = ["split", "images", "accuracy", "95 % interval", "precision", "recall", "F1", "log loss"]
-    text = f"## Scores\n\n{_table(columns, rows)}\n\nThe interval is Wilson's; precision, recall and F1 are averages over the classes.\n"
+    text = (
+        f"## Scores\n\n{_table(columns, rows)}\n\nThe interval is Wilson's; precision, recall and F1 are averages "
+        f"over the classes.\n"
+    )
     last = next(reversed(splits), None)
     if last is None:
         return "## Scores\n\nThere was no image to measure it on.\n"
@@ -147,8 +159,10 @@ def _training(facts: Facts) -> str:
     lines = [
         f"Strategy `{config.strategy}`: {facts.strategy}",
         *([f"Phases: {phases}; layer-wise rate decay {config.lr_decay:g}."] if phases else []),
-        f"Best epoch {facts.summary.get('best_epoch', '?')} of {facts.summary.get('epochs', '?')} trained, by validation {config.select}.",
-        f"Computed in {facts.origin.get('precision', config.precision)} on {md(str(started.get('device_name', 'an unknown device')))}.",
+        f"Best epoch {facts.summary.get('best_epoch', '?')} of {facts.summary.get('epochs', '?')} trained, by "
+        f"validation {config.select}.",
+        f"Computed in {facts.origin.get('precision', config.precision)} on "
+        f"{md(str(started.get('device_name', 'an unknown device')))}.",
         f"Versions: {versions}.",
     ]
     values = [[f"`{name}`", md(str(getattr(config, name)))] for name in chosen]
@@ -180,7 +194,8 @@ def _limits(facts: Facts) -> str:
     lines = [
         "It answers every image with one of its classes, also an image that shows none of them.",
         "Its confidence is the softmax of its scores; nobody has shown that 0.9 means right nine times in ten.",
-        f"It was measured on {scored:,} images from where its training images are from, and on no other cameras, places or people.",
+        f"It was measured on {scored:,} images from where its training images are from, and on no other cameras, "
+        f"places or people.",
         "The validation score chose the best epoch and is therefore a little too good; the test score chose nothing.",
         f"The smallest class had {fewest:,} training images.",
         "What the published images and labels behind pretrained weights left out or got wrong, it may have inherited.",

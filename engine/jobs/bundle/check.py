@@ -25,19 +25,27 @@ _POLL_SECONDS = 0.5
 
 
 def answers_of(folder: Path, images: Sequence[Path], classes: Sequence[str]) -> Generator[Json, None, np.ndarray]:
-    """float64 [images, classes] from the bundle in `folder`, in a process that knows nothing of Thaw. Closing ends it."""
+    """float64 [images, classes] from the bundle in `folder`, in a process that knows nothing of Thaw. Closing ends
+    it."""
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "result.csv"
         with open(Path(temporary) / "errors", "w+b") as errors:
-            code = yield from _finished([sys.executable, "-I", "predict.py", *map(str, images), "--out", str(out)], folder, errors.fileno())
+            code = yield from _finished(
+                [sys.executable, "-I", "predict.py", *map(str, images), "--out", str(out)], folder, errors.fileno()
+            )
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip()
         if code:
             reason = said.splitlines()[-1] if said else f"exit code {code}"
-            raise RunError(f"The bundle's predict.py does not run here ({reason[:300]}), so nothing was exported. Please report it.")
+            raise RunError(
+                f"The bundle's predict.py does not run here ({reason[:300]}), so nothing was exported. Please report "
+                f"it."
+            )
         table = read_result(out)
     if broken := [error for error in table["error"] if error]:
-        raise RunError(f"The bundle's predict.py cannot read an image of the dataset ({broken[0][:300]}), so nothing was exported.")
+        raise RunError(
+            f"The bundle's predict.py cannot read an image of the dataset ({broken[0][:300]}), so nothing was exported."
+        )
     return table[[PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
 
 
@@ -47,7 +55,8 @@ def demand_equal(given: np.ndarray, expected: np.ndarray, allowed: float, what: 
     if difference <= allowed:
         return difference
     raise RunError(
-        f"The exported model does not answer as {what}: a probability differs by {difference:.2g} where {allowed:g} is allowed. "
+        f"The exported model does not answer as {what}: a probability differs by {difference:.2g} where {allowed:g} "
+        f"is allowed. "
         "Nothing was exported. If no file of the run was changed by hand, this is a defect of Thaw; please report it."
     )
 

@@ -19,7 +19,13 @@ SPLITS = ("train", "val", "test")
 
 
 def facts_of(
-    run: Run, folder: Path, table: pd.DataFrame, *, strategy: str, weights: tuple[str, Sequence[str]], checks: Sequence[str]
+    run: Run,
+    folder: Path,
+    table: pd.DataFrame,
+    *,
+    strategy: str,
+    weights: tuple[str, Sequence[str]],
+    checks: Sequence[str],
 ) -> Facts:
     """`table`: the predictions of the run; `strategy`: what it does; `weights`: their origin and addresses about it."""
     classes = read_classes(folder)

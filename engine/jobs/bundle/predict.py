@@ -31,7 +31,9 @@ def load() -> torch.nn.Module:
     for name, entry in json.loads(raw[8:start]).items():
         if name != "__metadata__":
             kind, count = {"F32": torch.float32, "I64": torch.int64}[entry["dtype"]], math.prod(entry["shape"])
-            state[name] = torch.frombuffer(raw, dtype=kind, count=count, offset=start + entry["data_offsets"][0]).reshape(entry["shape"])
+            state[name] = torch.frombuffer(
+                raw, dtype=kind, count=count, offset=start + entry["data_offsets"][0]
+            ).reshape(entry["shape"])
     model.load_state_dict(state)
     return model.eval()
 
@@ -42,7 +44,11 @@ def read(path: Path) -> torch.Tensor:
         image = ImageOps.exif_transpose(opened)
     if image.mode[0] in "IF":  # 16 or 32 bits of grey
         grey = numpy.nan_to_num(numpy.asarray(image, dtype=numpy.float64), posinf=0.0, neginf=0.0)
-        top = 65535 if image.mode.startswith("I;16") else next((most for most in (1, 255, 65535) if grey.max() <= most), grey.max())
+        top = (
+            65535
+            if image.mode.startswith("I;16")
+            else next((most for most in (1, 255, 65535) if grey.max() <= most), grey.max())
+        )
         image = Image.fromarray(numpy.clip(numpy.rint(grey * (255 / top)), 0, 255).astype(numpy.uint8))
     elif "A" in image.mode.upper() or "transparency" in image.info:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
@@ -80,7 +86,9 @@ if __name__ == "__main__":
         open(chosen.out, "w", encoding="utf-8-sig", errors="backslashreplace", newline="") as table,
     ):
         csv.writer(screen, lineterminator="\n").writerow(["file", "predict", "confidence"])
-        csv.writer(table).writerow(["file_dir", "predict", "confidence", *(safe(f"prob_{name}") for name in CLASSES), "error"])
+        csv.writer(table).writerow(
+            ["file_dir", "predict", "confidence", *(safe(f"prob_{name}") for name in CLASSES), "error"]
+        )
         for path in paths:
             row = [safe(cell) for cell in classify(model, path, chosen.device)]
             csv.writer(screen, lineterminator="\n").writerow(row[:3])

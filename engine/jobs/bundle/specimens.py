@@ -42,12 +42,17 @@ def choose_specimens(workspace: Workspace, dataset_id: str, table: pd.DataFrame,
 
 
 def _fit(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
-    strips = {image.index for image in dataset.images if max(image.width, image.height) > _LONGEST * min(image.width, image.height)}
+    strips = {
+        image.index
+        for image in dataset.images
+        if max(image.width, image.height) > _LONGEST * min(image.width, image.height)
+    }
     return table[(table["error"] == "") & ~table["image"].isin([-1, *strips])]
 
 
 def _spread(rows: pd.DataFrame) -> pd.DataFrame:
-    """The first image of each class, then the second, until there are enough; of many classes, some from start to end."""
+    """The first image of each class, then the second, until there are enough; of many classes, some from start to
+    end."""
     turns = rows.groupby("label", sort=False).cumcount()
     first = rows[turns == 0]
     if len(first) > COUNT:

@@ -22,8 +22,13 @@ def show(everything: Sequence[Run], dataset: str) -> None:
     possible = {run.id: run for run in everything if run.config.dataset == dataset}
     labels = run_table.unique_names(list(possible.values()))
     # On the light accent of the dark theme the white that Streamlit writes cannot be read.
-    st.html(f"<style>[data-tag], [data-tag] * {{ color: light-dark({palette.page('light')}, {palette.page('dark')}) !important }}</style>")
-    picked = st.multiselect("Runs", list(possible), default=_first(possible), format_func=labels.__getitem__, key=f"runs_{dataset}")
+    st.html(
+        f"<style>[data-tag], [data-tag] * {{ color: light-dark({palette.page('light')}, {palette.page('dark')}) "
+        f"!important }}</style>"
+    )
+    picked = st.multiselect(
+        "Runs", list(possible), default=_first(possible), format_func=labels.__getitem__, key=f"runs_{dataset}"
+    )
     runs = [possible[id_] for id_ in picked]
     if not runs:
         st.info("Choose at least one run.")
@@ -53,10 +58,14 @@ def links(run: Run, name: str) -> None:
     with st.container(horizontal=True):
         st.page_link("monitor.py", label="Open in Monitor", icon=":material/monitoring:", query_params={"run": run.id})
         if run.summary:
-            st.page_link("predictions.py", label="Open in Predictions", icon=":material/grid_view:", query_params={"run": run.id})
+            st.page_link(
+                "predictions.py", label="Open in Predictions", icon=":material/grid_view:", query_params={"run": run.id}
+            )
 
 
-def _accuracy(runs: Sequence[Run], scored: Mapping[str, Scores], labels: Mapping[str, str], styles: Mapping[str, tuple[str, str]]) -> None:
+def _accuracy(
+    runs: Sequence[Run], scored: Mapping[str, Scores], labels: Mapping[str, str], styles: Mapping[str, tuple[str, str]]
+) -> None:
     split = "test" if any("test" in one for one in scored.values()) else "val"
     verdict = run_table.verdict(runs, scored, split)
     if verdict:
@@ -73,9 +82,15 @@ def _accuracy(runs: Sequence[Run], scored: Mapping[str, Scores], labels: Mapping
     ]
     st.caption(
         "With 95 % intervals: where the accuracy is likely to lie, given how few images measured it."
-        + (" Validation images chose the epoch of every run, so these figures are optimistic." if split == "val" and not verdict else "")
+        + (
+            " Validation images chose the epoch of every run, so these figures are optimistic."
+            if split == "val" and not verdict
+            else ""
+        )
     )
-    st.plotly_chart(charts.intervals(estimates), config=charts.CONFIG, alt=verdict or f"Accuracy of {text.count(len(known), 'run')}")
+    st.plotly_chart(
+        charts.intervals(estimates), config=charts.CONFIG, alt=verdict or f"Accuracy of {text.count(len(known), 'run')}"
+    )
 
 
 def _curves(runs: Sequence[Run], labels: Mapping[str, str], styles: Mapping[str, tuple[str, str]]) -> None:
@@ -87,9 +102,16 @@ def _curves(runs: Sequence[Run], labels: Mapping[str, str], styles: Mapping[str,
     st.html(charts.key(curves))
     left, right = st.columns(2)
     left.markdown("**Accuracy**")
-    left.plotly_chart(charts.overlay(curves, "accuracy"), key="accuracy", config=charts.CONFIG, alt="Validation accuracy per epoch and run")
+    left.plotly_chart(
+        charts.overlay(curves, "accuracy"),
+        key="accuracy",
+        config=charts.CONFIG,
+        alt="Validation accuracy per epoch and run",
+    )
     right.markdown("**Loss**")
-    right.plotly_chart(charts.overlay(curves, "loss"), key="loss", config=charts.CONFIG, alt="Validation loss per epoch and run")
+    right.plotly_chart(
+        charts.overlay(curves, "loss"), key="loss", config=charts.CONFIG, alt="Validation loss per epoch and run"
+    )
 
 
 def _differences(runs: Sequence[Run]) -> None:

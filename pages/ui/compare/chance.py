@@ -1,6 +1,8 @@
-"""Guessing: what always naming the most frequent class would reach, beside what the chosen strategy reaches, with names for a page.
+"""Guessing: what always naming the most frequent class would reach, beside what the chosen strategy reaches, with names
+for a page.
 
-Not here: the arithmetic and the sentences (engine.evaluation.majority_baseline), one strategy against another (the verdict).
+Not here: the arithmetic and the sentences (engine.evaluation.majority_baseline), one strategy against another (the
+verdict).
 """
 
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""Perclass: which classes a strategy finds and which it loses, beside the others, and where two of them confuse differently.
+"""Perclass: which classes a strategy finds and which it loses, beside the others, and where two of them confuse
+differently.
 
 Not here: the images themselves (flipping), the scores of one run (scores).
 """
@@ -20,7 +21,8 @@ WORDS = {"test": "test", "val": "validation"}
 
 
 def table(judged: Judged) -> pd.DataFrame:
-    """One row a class: its images, the recall of every strategy in percent, and how far they are apart; the furthest first."""
+    """One row a class: its images, the recall of every strategy in percent, and how far they are apart; the furthest
+    first."""
     images = np.bincount(judged.labels, minlength=len(judged.classes))
     values = np.stack([100 * arm.recall for arm in judged.arms.values()])
     shares = dict(zip(text.distinct(list(judged.arms)), values, strict=True))
@@ -30,7 +32,8 @@ def table(judged: Judged) -> pd.DataFrame:
 
 
 def difference(judged: Judged, first: str, second: str) -> np.ndarray:
-    """Float [classes, classes]: how many more images of the row's class the first strategy calls the column's than the second does."""
+    """Float [classes, classes]: how many more images of the row's class the first strategy calls the column's than the
+    second does."""
     classes = len(judged.classes)
     one, two = (confusion(judged.arms[label].guesses, judged.labels, classes) for label in (first, second))
     return np.asarray(one - two)
@@ -43,7 +46,10 @@ def figure(judged: Judged, first: str, second: str, theme: str = "") -> go.Figur
     most = float(np.abs(values).max()) or 1.0
     colours = palette.categorical(theme)
     hover = [
-        [text.plotly(f"{text.short(t, 30)} called {text.short(g, 30)}: {values[r, c]:+.1f}") for c, g in enumerate(judged.classes)]
+        [
+            text.plotly(f"{text.short(t, 30)} called {text.short(g, 30)}: {values[r, c]:+.1f}")
+            for c, g in enumerate(judged.classes)
+        ]
         for r, t in enumerate(judged.classes)
     ]
     heat = go.Heatmap(
@@ -58,7 +64,13 @@ def figure(judged: Judged, first: str, second: str, theme: str = "") -> go.Figur
         showscale=False,
     )
     drawn = go.Figure(heat)
-    ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "zeroline": False, "automargin": True}
+    ticks = {
+        "tickvals": list(range(len(names))),
+        "ticktext": names,
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+    }
     drawn.update_xaxes(title="predicted", tickangle=-35 if len(names) > 4 else 0, **ticks)
     drawn.update_yaxes(title="true", autorange="reversed", **ticks)
     if len(names) <= NUMBERED:
@@ -84,18 +96,33 @@ def _numbers(values: np.ndarray, most: float, theme: str) -> list[dict[str, obje
 
 
 def show(judged: Judged) -> None:
-    """Recall of every class and strategy, and the difference of two confusion matrices; the pair is the one chosen above."""
+    """Recall of every class and strategy, and the difference of two confusion matrices; the pair is the one chosen
+    above."""
     if not judged.arms:
         st.caption(waits(judged, "a strategy has finished"))
         return
     frame = table(judged)
     percent = {name: st.column_config.NumberColumn(format="%.0f %%") for name in frame.columns[2:-1]}
-    apart = st.column_config.NumberColumn("Apart, points", format="%.0f", help="Points between the best and the worst strategy.")
+    apart = st.column_config.NumberColumn(
+        "Apart, points", format="%.0f", help="Points between the best and the worst strategy."
+    )
     columns = {**percent, "Class": st.column_config.TextColumn(pinned=True), "Apart": apart}
     height = min(38 + 35 * len(frame), 430)
-    st.dataframe(frame, hide_index=True, column_config=columns, height=height, placeholder="–", alt="Recall of every class and strategy")
-    st.caption(f"Recall: of the {WORDS[judged.split]} images of a class, how many are found; the mean of the seeds. Furthest apart first.")
-    st.caption("With few images a class, the rows on top are mostly chance: of many differences the largest always look large.")
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config=columns,
+        height=height,
+        placeholder="–",
+        alt="Recall of every class and strategy",
+    )
+    st.caption(
+        f"Recall: of the {WORDS[judged.split]} images of a class, how many are found; the mean of the seeds. "
+        f"Furthest apart first."
+    )
+    st.caption(
+        "With few images a class, the rows on top are mostly chance: of many differences the largest always look large."
+    )
     first, second = st.session_state.get("flip_first"), st.session_state.get("flip_second")
     if first == second or first not in judged.arms or second not in judged.arms:
         return
@@ -113,21 +140,33 @@ def _pair(judged: Judged, first: str, second: str) -> None:
             drawn, said = figure(judged, first, second), in_words(judged, first, second)
             st.plotly_chart(drawn, key="confusion_difference", config={"displayModeBar": False}, alt=said)
     if len(judged.classes) > NUMBERED:
-        st.dataframe(largest(judged, first, second), hide_index=True, height=250, alt="The largest differences of two confusion matrices")
-    st.caption("Images, mean of the seeds. On the diagonal more is better, beside it less. The pair is the one chosen under Disagreements.")
+        st.dataframe(
+            largest(judged, first, second),
+            hide_index=True,
+            height=250,
+            alt="The largest differences of two confusion matrices",
+        )
+    st.caption(
+        "Images, mean of the seeds. On the diagonal more is better, beside it less. The pair is the one chosen under "
+        "Disagreements."
+    )
 
 
 def key(first: str, second: str) -> str:
     """HTML for st.html: which colour and sign is whose."""
     colours = palette.categorical()
     said = [f"{sign} more often {name}" for sign, name in zip("+−", text.distinct([first, second], 30), strict=True)]
-    return charts.key([charts.Curve(name=name, rows=(), colour=colour) for name, colour in zip(said, colours, strict=False)])
+    return charts.key(
+        [charts.Curve(name=name, rows=(), colour=colour) for name, colour in zip(said, colours, strict=False)]
+    )
 
 
 def in_words(judged: Judged, first: str, second: str) -> str:
     """The largest cells of `figure`, for readers who see no figure."""
     cells = largest(judged, first, second).head(SAID).itertuples(index=False)
-    said = "; ".join(f"{text.short(truth, 30)} called {text.short(guess, 30)}: {value:+.1f}" for truth, guess, value in cells)
+    said = "; ".join(
+        f"{text.short(truth, 30)} called {text.short(guess, 30)}: {value:+.1f}" for truth, guess, value in cells
+    )
     one, two = text.distinct([first, second])
     about = f"Difference of two confusion matrices. Plus: {one} says it more often; minus: {two} does."
     return f"{about} The largest: {said}." if said else f"{about} There is none."
@@ -138,5 +177,9 @@ def largest(judged: Judged, first: str, second: str) -> pd.DataFrame:
     values = difference(judged, first, second)
     order = np.argsort(-np.abs(values), axis=None, kind="stable")[:LISTED]
     cells = [np.unravel_index(place, values.shape) for place in order]
-    rows = [(judged.classes[row], judged.classes[column], float(values[row, column])) for row, column in cells if values[row, column]]
+    rows = [
+        (judged.classes[row], judged.classes[column], float(values[row, column]))
+        for row, column in cells
+        if values[row, column]
+    ]
     return pd.DataFrame(rows, columns=["True class", "Predicted class", "Difference in images"])

@@ -64,7 +64,12 @@ def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
     wide = _wide(found)
     lift = _lifted(found, wide)
     for offer in found:
-        reach = {"array": [offer.high - offer.value], "arrayminus": [offer.value - offer.low], "thickness": 1.5, "width": 5}
+        reach = {
+            "array": [offer.high - offer.value],
+            "arrayminus": [offer.value - offer.low],
+            "thickness": 1.5,
+            "width": 5,
+        }
         drawn.add_trace(
             go.Scatter(
                 x=[offer.cost],
@@ -72,14 +77,22 @@ def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
                 name=text.plotly(text.short(offer.name, 40)),
                 mode="markers",
                 cliponaxis=False,
-                marker={"size": 13, "symbol": "circle" if offer.worth else "circle-open", "color": offer.colour, "line": {"width": 2}},
+                marker={
+                    "size": 13,
+                    "symbol": "circle" if offer.worth else "circle-open",
+                    "color": offer.colour,
+                    "line": {"width": 2},
+                },
                 error_y={"type": "data", "symmetric": False, "color": palette.faint(offer.colour, 0.6), **reach},
-                hovertemplate=f"%{{y:.1%}} ({offer.low:.1%} to {offer.high:.1%})<br>%{{x:,.4s}}<extra>%{{fullData.name}}</extra>",
+                hovertemplate=f"%{{y:.1%}} ({offer.low:.1%} to "
+                f"{offer.high:.1%})<br>%{{x:,.4s}}<extra>%{{fullData.name}}</extra>",
             )
         )
         if len(found) <= NAMED:
             drawn.add_annotation(**_name(offer, found, wide, lift[offer.name], theme))
-    drawn.update_xaxes(title=words(cost), **({"type": "log", **_ticks(found)} if wide else {"rangemode": "tozero", "nticks": 6}))
+    drawn.update_xaxes(
+        title=words(cost), **({"type": "log", **_ticks(found)} if wide else {"rangemode": "tozero", "nticks": 6})
+    )
     low, high = _span(found)
     drawn.update_yaxes(title="accuracy", tickformat=".0%", nticks=6, range=[low, high])
     return drawn.update_layout(height=HEIGHT, margin={"l": 0, "r": 24, "t": 16, "b": 0}, showlegend=False)
@@ -120,7 +133,8 @@ def _cheap(offer: Offer, found: list[Offer], wide: bool) -> bool:
 
 
 def _lifted(found: list[Offer], wide: bool) -> dict[str, float]:
-    """Name -> pixels upwards, so that no two names stand on each other: in each half from the lowest up, a line above the last."""
+    """Name -> pixels upwards, so that no two names stand on each other: in each half from the lowest up, a line above
+    the last."""
     low, high = _span(found)
     at = {offer.name: (offer.value - low) / (high - low) * PLOT for offer in found}
     placed: dict[str, float] = {}
@@ -160,12 +174,15 @@ def show(judged: Judged) -> None:
     if not known:
         st.caption(waits(judged, "two strategies can be judged"))
         return
-    cost = st.segmented_control("Cost", list(known), format_func=COSTS.__getitem__, default=next(iter(known)), key="cost", required=True)
+    cost = st.segmented_control(
+        "Cost", list(known), format_func=COSTS.__getitem__, default=next(iter(known)), key="cost", required=True
+    )
     found = known[cost or next(iter(known))]
     st.plotly_chart(figure(found, cost or next(iter(known))), key="price", config=charts.CONFIG, alt=in_words(found))
     st.caption(
         "Filled points are worth their price: nothing that costs as little or less is shown to be more accurate. "
-        "Bars are 95 % intervals of each strategy alone; two may overlap and still be shown to differ, because both saw the same images."
+        "Bars are 95 % intervals of each strategy alone; two may overlap and still be shown to differ, because both "
+        "saw the same images."
         + (" They are of validation accuracy, which chose, and so optimistic." if judged.split == "val" else "")
     )
 

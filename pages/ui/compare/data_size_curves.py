@@ -1,4 +1,5 @@
-"""Data size: accuracy against the number of training images, a curve for each strategy of a comparison, trained on request.
+"""Data size: accuracy against the number of training images, a curve for each strategy of a comparison, trained on
+request.
 
 Not here: which runs that takes and what they say (engine.comparisons.data_size).
 """
@@ -23,12 +24,16 @@ def show(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True)
     waiting = sum(run.status in status.ACTIVE for run in runs if data_size.is_part(comparison, run))
     if found:
         st.plotly_chart(
-            figure(found, data_size.whole_labels(comparison)), key="datasize", config=charts.CONFIG, alt=data_size.sentence(found)
+            figure(found, data_size.whole_labels(comparison)),
+            key="datasize",
+            config=charts.CONFIG,
+            alt=data_size.sentence(found),
         )
         st.markdown(text.md(data_size.sentence(found)))
         word = "test" if found[-1].split == "test" else "validation"
         st.caption(
-            f"Accuracy on {word} images, the mean over seeds with its 95 % interval. Every smaller share lies within the larger ones."
+            f"Accuracy on {word} images, the mean over seeds with its 95 % interval. Every smaller share lies within "
+            f"the larger ones."
         )
     if waiting:
         st.caption(f"{text.count(waiting, 'run')} on a part of the images still to come.")
@@ -36,7 +41,9 @@ def show(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True)
         number = sum(len(arm.seeds) for arm in missing) * len(comparison.backbones)
         shares = ", ".join(f"{share} %" for share in data_size.SHARES)
         if not found and not waiting:
-            st.caption(f"Train every strategy on {shares} of the training images as well, and see who still gains from more.")
+            st.caption(
+                f"Train every strategy on {shares} of the training images as well, and see who still gains from more."
+            )
         if st.button(
             f"Train {text.count(number, 'more run')} on parts of the images",
             icon=":material/stacked_line_chart:",
@@ -68,11 +75,20 @@ def figure(found: Sequence[Point], rows: Sequence[str]) -> go.Figure:
                 name=text.plotly(name),
                 mode="lines+markers",
                 line={"color": colour, "dash": dash},
-                error_y={"type": "data", "symmetric": False, "color": palette.faint(colour, 0.6), "thickness": 1.5, "width": 5, **reach},
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "color": palette.faint(colour, 0.6),
+                    "thickness": 1.5,
+                    "width": 5,
+                    **reach,
+                },
                 customdata=[point.share for point in points],
                 hovertemplate="%{y:.1%} with %{x:,} images (%{customdata} %)<extra>%{fullData.name}</extra>",
             )
         )
     drawn.update_xaxes(title="training images", rangemode="tozero", nticks=6)
     drawn.update_yaxes(title="accuracy", tickformat=".0%", nticks=6)
-    return drawn.update_layout(height=360, margin={"l": 0, "r": 8, "t": 32, "b": 0}, legend={"orientation": "h", "y": 1.12, "x": 0})
+    return drawn.update_layout(
+        height=360, margin={"l": 0, "r": 8, "t": 32, "b": 0}, legend={"orientation": "h", "y": 1.12, "x": 0}
+    )

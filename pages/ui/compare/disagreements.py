@@ -1,6 +1,7 @@
 """Flipping: on which test images two strategies disagree: how many for every pair, and the images of one pair.
 
-Of several seeds, what most of them say counts. Not here: one image in large (twofold), whether a difference is chance (the verdict).
+Of several seeds, what most of them say counts. Not here: one image in large (twofold), whether a difference is chance
+(the verdict).
 """
 
 from collections.abc import Sequence
@@ -59,18 +60,27 @@ def figure(judged: Judged, theme: str = "") -> go.Figure:
     drawn = go.Figure([heat, _clickable(counts, names, labels, side)])
     # Columns go by number: names would need more room than a telephone has.
     ends = (-0.5, len(labels) - 0.5)  # said, or the squares for clicks would widen them
-    ticks = {"tickvals": list(range(len(labels))), "ticks": "", "showgrid": False, "zeroline": False, "automargin": True}
+    ticks = {
+        "tickvals": list(range(len(labels))),
+        "ticks": "",
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+    }
     numbers = [str(number) for number in range(1, len(labels) + 1)]
     drawn.update_xaxes(title="gets wrong", side="top", range=ends, tickangle=0, ticktext=numbers, **ticks)
     rows = [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
     drawn.update_yaxes(title="gets right", range=ends[::-1], ticktext=rows, **ticks)
     if len(labels) <= NUMBERED:
         drawn.update_layout(annotations=_numbers(counts, theme))
-    return drawn.update_layout(height=max(180, 80 + side * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
+    return drawn.update_layout(
+        height=max(180, 80 + side * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False
+    )
 
 
 def show(judged: Judged, *, pictures: bool = True) -> None:
-    """The matrix, the pair chosen by it or by the boxes beside it, and the gallery of that pair while there are `pictures`."""
+    """The matrix, the pair chosen by it or by the boxes beside it, and the gallery of that pair while there are
+    `pictures`."""
     if len(judged.arms) < 2:
         st.caption(waits(judged, "two strategies have finished"))
         return
@@ -84,7 +94,8 @@ def show(judged: Judged, *, pictures: bool = True) -> None:
             on_select=partial(_show_cell, labels),
             selection_mode="points",
             config={"displayModeBar": False},
-            alt="How many images the strategy of the row gets right and that of the column wrong; the boxes choose a pair, too.",
+            alt="How many images the strategy of the row gets right and that of the column wrong; the boxes choose a "
+            "pair, too.",
         )
         st.caption("Click a cell to see its images, or choose two strategies.")
     with right:
@@ -105,7 +116,10 @@ def show(judged: Judged, *, pictures: bool = True) -> None:
 def _pictures(judged: Judged, wanted: Wanted, places: np.ndarray) -> None:
     here = page_of(len(places), PAGE_SIZE, key="page_flips")
     picked = gallery(
-        [card(judged, wanted, place) for place in places[here]], label="Images they disagree on", key="gallery_flips", side=140
+        [card(judged, wanted, place) for place in places[here]],
+        label="Images they disagree on",
+        key="gallery_flips",
+        side=140,
     )
     if picked is not None:
         two_answers.show(judged, wanted.first, wanted.second, places.tolist(), places.tolist().index(int(picked)))
@@ -117,7 +131,8 @@ def card(judged: Judged, wanted: Wanted, place: int) -> Card:
     truth = judged.classes[judged.labels[place]]
     said = [f"{'✓' if votes.right[place] else '✗'} {judged.classes[votes.guesses[place]]}" for votes in (one, two)]
     words = " and ".join(
-        f"{name} says {judged.classes[votes.guesses[place]]}" for name, votes in ((wanted.first, one), (wanted.second, two))
+        f"{name} says {judged.classes[votes.guesses[place]]}"
+        for name, votes in ((wanted.first, one), (wanted.second, two))
     )
     return Card(
         id=str(place),
@@ -137,14 +152,19 @@ def _boxes(judged: Judged, labels: Sequence[str]) -> Wanted | None:
     if first == second or first is None or second is None:
         return None
     counts = {kind: len(pick(judged, Wanted(first=first, second=second, kind=kind))) for kind in KINDS}
-    kind = st.radio("Images", list(KINDS), format_func=lambda kind: f"{KINDS[kind]}: {counts[kind]}", key="flip_kind") or "first"
+    kind = (
+        st.radio("Images", list(KINDS), format_func=lambda kind: f"{KINDS[kind]}: {counts[kind]}", key="flip_kind")
+        or "first"
+    )
     places = pick(judged, Wanted(first=first, second=second, kind=kind))
     per_class = np.bincount(judged.labels[places], minlength=len(judged.classes))
     there = [name for name, count in zip(judged.classes, per_class, strict=True) if count]
     shown = {name: f"{text.plain(name)}: {per_class[judged.classes.index(name)]}" for name in there}
     if st.session_state.get("flip_truth") not in (None, *there):
         st.session_state["flip_truth"] = None
-    truth = st.selectbox("True class", there, index=None, placeholder="All", format_func=shown.__getitem__, key="flip_truth")
+    truth = st.selectbox(
+        "True class", there, index=None, placeholder="All", format_func=shown.__getitem__, key="flip_truth"
+    )
     return Wanted(first=first, second=second, kind=kind, truth=truth)
 
 
@@ -171,14 +191,15 @@ def _start(judged: Judged, labels: Sequence[str]) -> None:
         right = judged.arms[first].votes.right
         state["flip_first"] = first
         state["flip_second"] = max(
-            (label for label in labels if label != first), key=lambda label: (right != judged.arms[label].votes.right).sum()
+            (label for label in labels if label != first),
+            key=lambda label: (right != judged.arms[label].votes.right).sum(),
         )
     state.setdefault("flip_kind", "first")
 
 
 def _show_cell(labels: Sequence[str]) -> None:
-    """A cell was clicked: its row is right, its column wrong. A click on the cell of before takes plotly's selection away: it
-    means the same pair again, whatever the boxes have chosen since."""
+    """A cell was clicked: its row is right, its column wrong. A click on the cell of before takes plotly's selection
+    away: it means the same pair again, whatever the boxes have chosen since."""
     state = st.session_state
     if points := state["flips"]["selection"]["points"]:
         row, column = points[0]["customdata"]
@@ -197,7 +218,10 @@ def _clickable(counts: np.ndarray, names: Sequence[str], labels: Sequence[str], 
         mode="markers",
         marker={"symbol": "square", "size": side, "opacity": 0},
         customdata=[list(cell) for cell in cells],
-        hovertext=[f"{text.count(int(counts[r, c]), 'image')}<br><b>{names[r]}</b> right<br><b>{names[c]}</b> wrong" for r, c in cells],
+        hovertext=[
+            f"{text.count(int(counts[r, c]), 'image')}<br><b>{names[r]}</b> right<br><b>{names[c]}</b> wrong"
+            for r, c in cells
+        ],
         hovertemplate="%{hovertext}<extra></extra>",
         unselected={"marker": {"opacity": 0}},
         selected={"marker": {"opacity": 0}},

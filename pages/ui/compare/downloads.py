@@ -14,7 +14,11 @@ from pages.ui.compare.evidence import Judged, judged, waits
 from pages.ui.download import download
 
 FILES = {
-    "report.html": ("report.html", "text/html; charset=utf-8", "the verdict, tables and figures in one file that needs no network"),
+    "report.html": (
+        "report.html",
+        "text/html; charset=utf-8",
+        "the verdict, tables and figures in one file that needs no network",
+    ),
     "comparison.csv": ("comparison.csv", "text/csv; charset=utf-8", "one row a run, for a spreadsheet"),
     "result.csv": ("result.csv", "text/csv; charset=utf-8", "one row an image, with what each strategy says of it"),
 }
@@ -29,7 +33,11 @@ def show(found: Judged) -> None:
             with st.container(gap="xsmall"):
                 if some or name != "result.csv":
                     download(f"Download {label}", f"/api/comparisons/{found.comparison.id}/{name}", key=f"take_{name}")
-                st.caption(f"{label}: {about}." if some or name != "result.csv" else f"{label}: {waits(found, 'a run has finished')}")
+                st.caption(
+                    f"{label}: {about}."
+                    if some or name != "result.csv"
+                    else f"{label}: {waits(found, 'a run has finished')}"
+                )
     with st.expander("The same again on the command line", icon=":material/terminal:"):
         for line in command_lines(found.comparison):
             st.code(line, language="bash", wrap_lines=True)

@@ -23,7 +23,11 @@ from engine.evaluation.verdict import Entrant
 from engine.store.run import Run
 from engine.workspace import Workspace
 
-COSTS = {"seconds": "Training time, s", "trainable_parameters": "Parameters that train", "peak_memory_bytes": "Peak memory, MB"}
+COSTS = {
+    "seconds": "Training time, s",
+    "trainable_parameters": "Parameters that train",
+    "peak_memory_bytes": "Peak memory, MB",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +88,8 @@ def waits(judged: Judged, until: str) -> str:
 
 
 def judged(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> Judged:
-    """The comparison as it stands; computed anew only when a run has ended, started or was changed on disk. Runs on a part of the
-    images are left to datasize."""
+    """The comparison as it stands; computed anew only when a run has ended, started or was changed on disk. Runs on a
+    part of the images are left to datasize."""
     runs = [run for run in runs if not is_part(comparison, run)]
     return _judged(str(workspace.root), to_json(comparison), signature(workspace, runs), workspace, comparison, runs)
 
@@ -114,7 +118,9 @@ def answers(workspace: Workspace, run: Run, split: str) -> Answers | None:
 
 # Resources rather than data: they are read only, and a copy for every click would cost more than all else on the page.
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _judged(root: str, body: str, about: tuple, _workspace: Workspace, _comparison: Comparison, _runs: Sequence[Run]) -> Judged:
+def _judged(
+    root: str, body: str, about: tuple, _workspace: Workspace, _comparison: Comparison, _runs: Sequence[Run]
+) -> Judged:
     found = judgement(_workspace, _comparison, _runs)
     split = "val" if found.verdict and found.verdict.judged_on == "validation" else "test"
     counted = {entrant.name for entrant in found.entrants}
@@ -122,7 +128,9 @@ def _judged(root: str, body: str, about: tuple, _workspace: Workspace, _comparis
     first: Answers | None = None
     for label, of in by_label(_comparison, _runs).items():
         for run in of if label in counted else ():
-            said = answers(_workspace, run, split) if run.status == "finished" and run.id not in found.excluded else None
+            said = (
+                answers(_workspace, run, split) if run.status == "finished" and run.id not in found.excluded else None
+            )
             first = first or said
             if said is not None and first is not None and np.array_equal(said.images, first.images):
                 sheets.setdefault(label, []).append((run, said))
@@ -166,7 +174,10 @@ def _worth(found: Judgement) -> dict[str, dict[str, bool]]:
     names = [one.name for one in found.entrants]
     better = with_verdict(shown_better(correct), names, found.verdict)
     return {
-        cost: dict(zip(names, pareto_front([getattr(one, cost) for one in found.entrants], better).tolist(), strict=True)) for cost in COSTS
+        cost: dict(
+            zip(names, pareto_front([getattr(one, cost) for one in found.entrants], better).tolist(), strict=True)
+        )
+        for cost in COSTS
     }
 
 
@@ -175,7 +186,9 @@ def _answers(path: str, age: int, split: str) -> Answers | None:
     table = predictions.read(Path(path))
     classes = predictions.classes_of(table)
     place = {name: index for index, name in enumerate(classes)}
-    known = table[(table["split"] == split) & table["label"].isin(place) & (table["error"] == "")].sort_values("image", kind="stable")
+    known = table[(table["split"] == split) & table["label"].isin(place) & (table["error"] == "")].sort_values(
+        "image", kind="stable"
+    )
     if known.empty:
         return None
     labels = known["label"].map(place).to_numpy(dtype=np.int64)

@@ -1,4 +1,5 @@
-"""Spans: learning curves of several strategies over each other, the mean of their seeds with a band from the lowest to the highest.
+"""Spans: learning curves of several strategies over each other, the mean of their seeds with a band from the lowest to
+the highest.
 
 Not here: the curves of one run (charts).
 """
@@ -22,7 +23,9 @@ Rows = Sequence[Mapping[str, object]]
 PARTS = {"val": "Validation", "train": "Training"}
 METRICS = {"accuracy": "Accuracy", "loss": "Loss"}
 AXES = {"epoch": "Epochs", "seconds": "Training time"}
-SAID = "The line is the mean of the seeds that reached the epoch, the band reaches from the lowest of them to the highest."
+SAID = (
+    "The line is the mean of the seeds that reached the epoch, the band reaches from the lowest of them to the highest."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +65,13 @@ def spans(comparison: Comparison, runs: Sequence[Run], theme: str = "") -> list[
 
 
 def points(span: Span, key: str, axis: str) -> list[Point]:
-    """The mean of `key` over the seeds for every epoch; `axis` places it by epoch, or by the mean seconds until its end."""
-    spent = [list(accumulate(float(str(row.get("seconds") or 0)) for row in rows)) for rows in span.runs] if axis == "seconds" else []
+    """The mean of `key` over the seeds for every epoch; `axis` places it by epoch, or by the mean seconds until its
+    end."""
+    spent = (
+        [list(accumulate(float(str(row.get("seconds") or 0)) for row in rows)) for rows in span.runs]
+        if axis == "seconds"
+        else []
+    )
     found = []
     for turn in range(_longest(span)):
         values = dict(_values(span, key, turn))
@@ -81,7 +89,9 @@ def _longest(span: Span) -> int:
 def _values(span: Span, key: str, turn: int) -> list[tuple[int, float]]:
     """(run, value) of the runs that have ended this epoch, from 0."""
     return [
-        (run, float(str(rows[turn][key]))) for run, rows in enumerate(span.runs) if len(rows) > turn and rows[turn].get(key) is not None
+        (run, float(str(rows[turn][key])))
+        for run, rows in enumerate(span.runs)
+        if len(rows) > turn and rows[turn].get(key) is not None
     ]
 
 
@@ -106,7 +116,10 @@ def figure(found: Sequence[Span], metric: str, parts: Sequence[str], axis: str, 
                 drawn.add_trace(_marks(marks, span, palette.page(theme)))
     accuracy = metric == "accuracy"
     drawn.update_yaxes(
-        tickformat=".0%" if accuracy else None, hoverformat=".1%" if accuracy else ".3f", nticks=6, title=METRICS[metric].lower()
+        tickformat=".0%" if accuracy else None,
+        hoverformat=".1%" if accuracy else ".3f",
+        nticks=6,
+        title=METRICS[metric].lower(),
     )
     if axis == "seconds":
         drawn.update_xaxes(title="training time, s", rangemode="tozero")
@@ -123,14 +136,25 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
         metric = st.segmented_control(
             "Show", list(METRICS), format_func=METRICS.__getitem__, default="accuracy", key="curves_of", required=True
         )
-        parts = st.pills("Images", list(PARTS), format_func=PARTS.__getitem__, default=["val"], selection_mode="multi", key="curves_on")
-        axis = st.segmented_control("Against", list(AXES), format_func=AXES.__getitem__, default="epoch", key="curves_by", required=True)
+        parts = st.pills(
+            "Images",
+            list(PARTS),
+            format_func=PARTS.__getitem__,
+            default=["val"],
+            selection_mode="multi",
+            key="curves_on",
+        )
+        axis = st.segmented_control(
+            "Against", list(AXES), format_func=AXES.__getitem__, default="epoch", key="curves_by", required=True
+        )
     found = spans(comparison, runs)
     with st.container():
         if not found:
             st.caption("The first points appear when the first epoch has ended.")
             return
-        st.html(charts.key([charts.Curve(name=span.name, rows=(), colour=span.colour, dash=span.dash) for span in found]))
+        st.html(
+            charts.key([charts.Curve(name=span.name, rows=(), colour=span.colour, dash=span.dash) for span in found])
+        )
         shown = parts or ["val"]
         drawn = figure(found, metric or "accuracy", shown, axis or "epoch")
         st.plotly_chart(drawn, key="spans", config=charts.CONFIG, alt=in_words(found, metric or "accuracy"))
@@ -143,7 +167,11 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
 def in_words(found: Sequence[Span], metric: str) -> str:
     """Where every curve ends, for readers who see no figure."""
     ends = [(span.name, _end(span, f"val_{metric}")) for span in found]
-    said = [f"{text.plain(name)} {text.percent(end) if metric == 'accuracy' else f'{end:.3f}'}" for name, end in ends if end is not None]
+    said = [
+        f"{text.plain(name)} {text.percent(end) if metric == 'accuracy' else f'{end:.3f}'}"
+        for name, end in ends
+        if end is not None
+    ]
     if not said:
         return "No epoch has ended."
     of = ", the mean of the seeds that reached it" if _several(found) else ""

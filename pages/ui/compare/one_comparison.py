@@ -12,11 +12,24 @@ from engine.comparisons.data_size import is_part, is_part_arm
 from engine.errors import EngineError
 from engine.store.run import Run
 from pages.ui import status, text
-from pages.ui.compare import classes, cost_chart, data_size_curves, disagreements, downloads, learning_curves, progress, run_list, verdict
+from pages.ui.compare import (
+    classes,
+    cost_chart,
+    data_size_curves,
+    disagreements,
+    downloads,
+    learning_curves,
+    progress,
+    run_list,
+    verdict,
+)
 from pages.ui.compare.evidence import Judged, judged, signature
 from pages.ui.resources import comparison_store, workspace
 
-GONE = "The dataset of this comparison was deleted: its results stay, but nothing more can be trained and no image can be shown."
+GONE = (
+    "The dataset of this comparison was deleted: its results stay, but nothing more can be trained and no image "
+    "can be shown."
+)
 
 
 def show(comparison_id: str) -> None:
@@ -28,14 +41,18 @@ def show(comparison_id: str) -> None:
         if not there:
             st.warning(GONE, icon=":material/delete:")
     if not runs:
-        st.info("All runs of this comparison were deleted. Add seeds to train it again, or delete it.", icon=":material/info:")
+        st.info(
+            "All runs of this comparison were deleted. Add seeds to train it again, or delete it.",
+            icon=":material/info:",
+        )
         progress.buttons(known, runs, trainable=there)
         return
     active = any(run.status in status.ACTIVE for run in runs)
     as_drawn = (known, _state(runs))
     st.fragment(_head, run_every="1s" if active else None)(comparison_id, as_drawn, there)
     found = judged(workspace(), known, runs)
-    # Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it was.
+    # Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it
+    # was.
     st.subheader("Verdict", anchor=False)
     verdict.verdict(found)
     with st.container():

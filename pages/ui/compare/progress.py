@@ -57,14 +57,17 @@ def seconds_left(runs: Sequence[Run]) -> float | None:
 
 
 def buttons(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True) -> None:
-    """Stop, resume, grow, rename, delete: what is possible now. Not `trainable`: its images are gone, so nothing more can train."""
+    """Stop, resume, grow, rename, delete: what is possible now. Not `trainable`: its images are gone, so nothing more
+    can train."""
     store, active = comparison_store(), any(run.status in status.ACTIVE for run in runs)
     resumable = sum(run.status in RESUMABLE for run in runs)
     with st.container(horizontal=True, vertical_alignment="center"):
         stopping = not any(run.status == "queued" for run in runs) and all(
             run.requested == "stop" for run in runs if run.status == "running"
         )
-        if active and st.button("Stop", icon=":material/stop:", disabled=stopping, help="Runs that have finished keep their results."):
+        if active and st.button(
+            "Stop", icon=":material/stop:", disabled=stopping, help="Runs that have finished keep their results."
+        ):
             act(comparison.id, lambda: store.stop(comparison.id))
         if resumable and st.button(
             f"Resume {text.count(resumable, 'run')}",
@@ -93,11 +96,16 @@ def _add_seeds(comparison: Comparison, trainable: bool) -> None:
         count = st.number_input("More seeds", 1, MOST_SEEDS, 2, key="more_seeds")
         labels = {arm.strategy: title(arm.strategy) for arm in comparison.strategies}
         options = ["", *labels] if len(labels) > 1 else [""]
-        chosen = st.selectbox("Of", options, format_func=lambda name: labels.get(name, "every strategy"), key="more_seeds_of")
+        chosen = st.selectbox(
+            "Of", options, format_func=lambda name: labels.get(name, "every strategy"), key="more_seeds_of"
+        )
         st.caption(_growth(comparison, int(count), chosen or ""))
         if st.button("Add them to the queue", type="primary", key="add_seeds"):
             known = outlines_of(comparison)
-            act(comparison.id, lambda: comparison_store().add_seeds(comparison.id, int(count), strategy=chosen or "", outlines=known))
+            act(
+                comparison.id,
+                lambda: comparison_store().add_seeds(comparison.id, int(count), strategy=chosen or "", outlines=known),
+            )
 
 
 def _growth(comparison: Comparison, seeds: int, strategy: str) -> str:
@@ -105,7 +113,11 @@ def _growth(comparison: Comparison, seeds: int, strategy: str) -> str:
     arms = [one for one in comparison.strategies if strategy in ("", one.strategy)]
     parts = sum(is_part_arm(comparison, one) for one in arms)
     said = f"That is {text.count(seeds * len(arms) * len(comparison.backbones), 'more run')}"
-    return f"{said}, {seeds * parts * len(comparison.backbones):,} of them on parts of the images." if parts else f"{said}."
+    return (
+        f"{said}, {seeds * parts * len(comparison.backbones):,} of them on parts of the images."
+        if parts
+        else f"{said}."
+    )
 
 
 def _add_strategy(comparison: Comparison, trainable: bool) -> None:
@@ -122,7 +134,12 @@ def _add_strategy(comparison: Comparison, trainable: bool) -> None:
         seeds = st.number_input("Seeds", 1, MOST_SEEDS, None, placeholder="automatic", key="more_strategy_seeds")
         if st.button("Add it to the queue", type="primary", key="add_strategy"):
             known = outlines_of(comparison)
-            act(comparison.id, lambda: comparison_store().add_arm(comparison.id, arm(name, seeds=seeds, settings=settings), outlines=known))
+            act(
+                comparison.id,
+                lambda: comparison_store().add_arm(
+                    comparison.id, arm(name, seeds=seeds, settings=settings), outlines=known
+                ),
+            )
 
 
 def _rename(comparison: Comparison) -> None:
@@ -139,11 +156,14 @@ def _delete(comparison: Comparison, runs: int, active: bool) -> None:
             st.markdown("Stop it first: runs of it are waiting or at work.")
             return
         too = bool(runs) and st.checkbox(
-            f"Delete its {text.count(runs, 'run')} with their weights and predictions too", key=f"delete_runs_{comparison.id}"
+            f"Delete its {text.count(runs, 'run')} with their weights and predictions too",
+            key=f"delete_runs_{comparison.id}",
         )
         if runs:
             st.markdown("This cannot be undone." if too else "Its runs stay in the list of runs.")
-        if st.button("Delete for good", icon=":material/delete_forever:", type="primary", key=f"delete_{comparison.id}"):
+        if st.button(
+            "Delete for good", icon=":material/delete_forever:", type="primary", key=f"delete_{comparison.id}"
+        ):
             act(comparison.id, lambda: _gone(comparison.id, too))
 
 
@@ -154,7 +174,8 @@ def _gone(comparison_id: str, runs: bool) -> None:
 
 
 def act(place: str, wish: Callable[[], object]) -> None:
-    """Do it and draw the page anew, or keep in words why not for `refusal` of the same place, which outlives the next tick."""
+    """Do it and draw the page anew, or keep in words why not for `refusal` of the same place, which outlives the next
+    tick."""
     said = f"refused_{place}"
     st.session_state.pop(said, None)
     try:
@@ -179,7 +200,9 @@ def outlines_of(comparison: Comparison) -> dict[str, Outline]:
 def _whole(runs: Sequence[Run]) -> str:
     """One status for all."""
     states = {run.status for run in runs}
-    return next((name for name in ("running", "queued", "interrupted", "stopped", "failed") if name in states), "finished")
+    return next(
+        (name for name in ("running", "queued", "interrupted", "stopped", "failed") if name in states), "finished"
+    )
 
 
 def _share(run: Run) -> float:
@@ -194,6 +217,8 @@ def _now(going: Sequence[Run], left: float | None) -> str:
         return "Waiting for its turn; you can close this page."
     run = going[0]
     done = min(int(time_left.epochs_done(run, epochs.of(run))) + 1, time_left.epochs_planned(run))
-    named = f"{title(run.config.strategy)}, seed {run.config.seed}" + (f" and {len(going) - 1} more" if len(going) > 1 else "")
+    named = f"{title(run.config.strategy)}, seed {run.config.seed}" + (
+        f" and {len(going) - 1} more" if len(going) > 1 else ""
+    )
     said = f"{text.md(named)}: epoch {done} of {time_left.epochs_planned(run)}"
     return said + (f" · about {text.duration(left)} left in all" if left else "")

@@ -1,6 +1,8 @@
-"""Report: a comparison as one HTML file that says everything by itself: verdict, tables, figures, configuration, versions, commands.
+"""Report: a comparison as one HTML file that says everything by itself: verdict, tables, figures, configuration,
+versions, commands.
 
-It asks for nothing over a network, and its own policy forbids it to. Not here: what it says (judged, outcome), the spreadsheets.
+It asks for nothing over a network, and its own policy forbids it to. Not here: what it says (judged, outcome), the
+spreadsheets.
 """
 
 import json
@@ -25,14 +27,17 @@ THEME = "light"
 """Paper is white, whatever the screen of the reader."""
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 _STYLE = """
-body { font: 16px/1.5 'Noto Sans', 'Noto Sans KR', 'Malgun Gothic', 'Apple SD Gothic Neo', system-ui, sans-serif; color: #1c2a33;
+body { font: 16px/1.5 'Noto Sans', 'Noto Sans KR', 'Malgun Gothic', 'Apple SD Gothic Neo', system-ui, sans-serif;
+color: #1c2a33;
   background: #fff; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.25; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #d5dfe6; padding-bottom: .2rem; }
-.verdict { background: #f2f6f9; border-radius: 8px; padding: .6rem 1.2rem; } .verdict p:first-child { font-weight: 600; }
+.verdict { background: #f2f6f9; border-radius: 8px; padding: .6rem 1.2rem; } .verdict p:first-child { font-weight:
+600; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .8rem; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #d5dfe6; white-space: nowrap; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
-pre { background: #f2f6f9; border-radius: 8px; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
+pre { background: #f2f6f9; border-radius: 8px; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere;
+font-size: .85rem; }
 .note { color: #5a6872; font-size: .85rem; } @media print { body { margin: 0; } h2 { break-after: avoid; } }
 """
 
@@ -59,8 +64,14 @@ def report(workspace: Workspace, judged: Judged) -> str:
         "<h2>The same again on the command line</h2>",
         f"<pre>{escape(chr(10).join(command_lines(judged.comparison)))}</pre>",
     ]
-    head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{escape(name)}</title>'
-    head += f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style><script>{_plotly()}</script>'
+    head = (
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+        f'content="{_POLICY}"><title>{escape(name)}</title>'
+    )
+    head += (
+        f'<meta name="viewport" content="width=device-width, '
+        f'initial-scale=1"><style>{_STYLE}</style><script>{_plotly()}</script>'
+    )
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{chr(10).join(parts)}</body></html>\n'
 
 
@@ -68,12 +79,16 @@ def _about(workspace: Workspace, judged: Judged) -> str:
     known = judged.comparison
     origin = _origins(workspace, judged)[:1]
     dataset = str((origin[0].get("dataset") or {}).get("name") or known.dataset) if origin else known.dataset
-    made = datetime.fromtimestamp(known.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC") if known.created_at else "unknown"
+    made = (
+        datetime.fromtimestamp(known.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC") if known.created_at else "unknown"
+    )
     images = len(judged.images)
     facts = {
         "Dataset": f"{dataset} ({known.dataset}), fingerprint {known.fingerprint[:16] or 'unknown'}",
         "Backbones": ", ".join(f"{backbone} ({weights})" for backbone, weights in known.backbones),
-        "Judged on": f"{text.count(images, 'image')} of the {classes.WORDS[judged.split]} split" if images else "no image: see the verdict",
+        "Judged on": f"{text.count(images, 'image')} of the {classes.WORDS[judged.split]} split"
+        if images
+        else "no image: see the verdict",
         "Made": f"{made}; this file {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}",
         "Comparison": known.id,
     }
@@ -84,13 +99,17 @@ def _verdict(judged: Judged) -> str:
     lines = [*judged.judgement.sentences, *filter(None, [chance.doubt(judged)])]
     said = "".join(f"<p>{escape(sentence)}</p>" for sentence in lines)
     known = judged.judgement.verdict is not None and bool(sentences(judged.judgement.verdict))
-    return f"<div class='verdict'>{said}</div>" + (f"<p class='note'>{escape(verdict.HOW[judged.split])}</p>" if known else "")
+    return f"<div class='verdict'>{said}</div>" + (
+        f"<p class='note'>{escape(verdict.HOW[judged.split])}</p>" if known else ""
+    )
 
 
 def _notes(judged: Judged) -> list[str]:
     """What stands under the table on the page, and what its columns mean."""
     notes = [said for said in (verdict.flattery(judged), chance.baseline(judged)) if said]
-    columns = "; ".join(f"{verdict.headings(judged)[name]}: {about}" for name, (_, about) in verdict.COLUMNS.items() if about)
+    columns = "; ".join(
+        f"{verdict.headings(judged)[name]}: {about}" for name, (_, about) in verdict.COLUMNS.items() if about
+    )
     return [f"<p class='note'>{escape(said)}</p>" for said in (*notes, columns)]
 
 
@@ -109,14 +128,21 @@ def _figures(judged: Judged) -> list[str]:
     for cost in COSTS:
         if len(offers := cost_chart.offers(judged, cost, THEME)) > 1:
             drawn.append(
-                (f"Accuracy against {cost_chart.words(cost)}", cost_chart.in_words(offers), cost_chart.figure(offers, cost, THEME))
+                (
+                    f"Accuracy against {cost_chart.words(cost)}",
+                    cost_chart.in_words(offers),
+                    cost_chart.figure(offers, cost, THEME),
+                )
             )
     if len(judged.arms) > 1:
         said = "Images that the strategy of the row gets right and that of the column wrong."
         drawn.append(("Disagreements", said, disagreements.figure(judged, THEME)))
     parts = []
     for number, (title, said, figure) in enumerate(drawn):
-        parts.append(f"<h2>{escape(title)}</h2><p class='note'>{escape(said)}</p><div id='figure{number}'></div>{_script(number, figure)}")
+        parts.append(
+            f"<h2>{escape(title)}</h2><p class='note'>{escape(said)}</p><div "
+            f"id='figure{number}'></div>{_script(number, figure)}"
+        )
     return parts
 
 
@@ -125,7 +151,9 @@ def _script(number: int, figure: go.Figure) -> str:
     figure.update_layout(template="plotly_white", paper_bgcolor="#ffffff", font={"color": "#1c2a33", "size": 13})
     spec = figure.to_json()
     assert spec is not None
-    safe = spec.replace("<", "\\u003c").replace(">", "\\u003e").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    safe = (
+        spec.replace("<", "\\u003c").replace(">", "\\u003e").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )
     settings = json.dumps({"displaylogo": False, "responsive": True, "showSendToCloud": False})
     return f"<script>(f=>Plotly.newPlot('figure{number}',f.data,f.layout,{settings}))({safe})</script>"
 
@@ -137,7 +165,11 @@ def _classes(judged: Judged) -> list[str]:
 def _configuration(judged: Judged) -> list[str]:
     shared = judged.comparison.shared
     elsewhere = ("weights", "seed")
-    rows = [(about.label, run_table.said(about.name, getattr(shared, about.name))) for about in options() if about.name not in elsewhere]
+    rows = [
+        (about.label, run_table.said(about.name, getattr(shared, about.name)))
+        for about in options()
+        if about.name not in elsewhere
+    ]
     arms = [(arm.label, ", ".join(str(seed) for seed in arm.seeds)) for arm in judged.comparison.strategies]
     return [
         "<p>Strategies with the options in which they differ, and their seeds:</p>",
@@ -170,9 +202,12 @@ def _versions(workspace: Workspace, judged: Judged) -> str:
     for origin in _origins(workspace, judged):
         for package, version in (origin.get("versions") or {}).items():
             found.setdefault(str(package), {})[str(version)] = None
-    devices = dict.fromkeys(str((run.started or {}).get("device_name") or run.device or "") for run in judged.runs if run.started)
+    devices = dict.fromkeys(
+        str((run.started or {}).get("device_name") or run.device or "") for run in judged.runs if run.started
+    )
     said = [f"{package} {' and '.join(versions)}" for package, versions in found.items()]
-    return f"<p>{escape(', '.join([*said, *(device for device in devices if device)]) or 'Not known: nothing has started.')}</p>"
+    named = ", ".join([*said, *(device for device in devices if device)])
+    return f"<p>{escape(named or 'Not known: nothing has started.')}</p>"
 
 
 def _origins(workspace: Workspace, judged: Judged) -> list[Mapping]:
@@ -191,7 +226,9 @@ def _table(frame: pd.DataFrame) -> str:
     head = "".join(f"<th>{escape(str(name))}</th>" for name in frame.columns)
     rows: Sequence[Mapping] = frame.to_dict("records")
     body = "".join(
-        "<tr>" + "".join(f"<td{' class=n' if numeric[name] else ''}>{escape(_cell(row[name]))}</td>" for name in frame.columns) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{' class=n' if numeric[name] else ''}>{escape(_cell(row[name]))}</td>" for name in frame.columns)
+        + "</tr>"
         for row in rows
     )
     return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -38,9 +38,14 @@ def show(judged: Judged, runs: Sequence[Run]) -> None:
             for run in runs
         ]
     ).dropna(axis=1, how="all")
-    formats = {name: st.column_config.NumberColumn(format="%.1f") for name in ("Validation, %", "Test, %", "Forecast, s", "Took, s")}
+    formats = {
+        name: st.column_config.NumberColumn(format="%.1f")
+        for name in ("Validation, %", "Test, %", "Forecast, s", "Took, s")
+    }
     height = min(38 + 35 * len(frame), 360)
-    st.dataframe(frame, hide_index=True, column_config=formats, placeholder="–", height=height, alt="The runs of this comparison")
+    st.dataframe(
+        frame, hide_index=True, column_config=formats, placeholder="–", height=height, alt="The runs of this comparison"
+    )
     if said := beside(runs, foretold):
         st.caption(said)
     called = {run.id: f"{shown[labels[run.id]]}, seed {run.config.seed}" for run in runs}
@@ -52,12 +57,15 @@ def show(judged: Judged, runs: Sequence[Run]) -> None:
 
 def beside(runs: Sequence[Run], foretold: Mapping[str, Forecast]) -> str:
     """How far the forecast was from what the finished runs took, all together; nothing where nothing was foretold."""
-    both = [(foretold[run.id].seconds, spent) for run in runs if run.id in foretold and (spent := took(run)) is not None]
+    both = [
+        (foretold[run.id].seconds, spent) for run in runs if run.id in foretold and (spent := took(run)) is not None
+    ]
     if not both:
         return ""
     forecast, spent = (sum(column) for column in zip(*both, strict=True))
     said = (
-        f"{text.count(len(both), 'run')} that had a forecast and finished: forecast {text.duration(forecast)}, took {text.duration(spent)}"
+        f"{text.count(len(both), 'run')} that had a forecast and finished: forecast {text.duration(forecast)}, "
+        f"took {text.duration(spent)}"
     )
     return f"{said}, {spent / forecast:.1f} times the forecast, pauses included." if forecast > 0 else f"{said}."
 

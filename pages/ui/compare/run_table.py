@@ -78,7 +78,9 @@ def table(runs: Sequence[Run], scored: Mapping[str, Scores]) -> pd.DataFrame:
     """One row a run."""
     names = unique_names(runs)
     shown = text.distinct([names[run.id] for run in runs], NAME)
-    return pd.DataFrame([{"run": name, **_row(run, scored.get(run.id, {}))} for name, run in zip(shown, runs, strict=True)])
+    return pd.DataFrame(
+        [{"run": name, **_row(run, scored.get(run.id, {}))} for name, run in zip(shown, runs, strict=True)]
+    )
 
 
 def show(frame: pd.DataFrame) -> None:
@@ -112,7 +114,10 @@ def differing_table(configs: Mapping[str, RunConfig]) -> pd.DataFrame:
     """One row for each option in which these differ, one column each, under their names."""
     labels = {about.name: about.label for about in options()}
     found = differences(list(configs.values()))
-    rows = [[labels.get(name, name.capitalize()), *(said(name, value) for value in values)] for name, values in found.items()]
+    rows = [
+        [labels.get(name, name.capitalize()), *(said(name, value) for value in values)]
+        for name, values in found.items()
+    ]
     first = "option"
     while first in configs:  # a run may be called that, and a table shows no two columns of one name
         first += " "
@@ -122,7 +127,10 @@ def differing_table(configs: Mapping[str, RunConfig]) -> pd.DataFrame:
 def unique_names(runs: Sequence[Run]) -> dict[str, str]:
     """Run id -> a name that no other of these runs has."""
     names = [text.plain(run.name) for run in runs]
-    return {run.id: name if names.count(name) == 1 else f"{name} ({run.id[-4:]})" for run, name in zip(runs, names, strict=True)}
+    return {
+        run.id: name if names.count(name) == 1 else f"{name} ({run.id[-4:]})"
+        for run, name in zip(runs, names, strict=True)
+    }
 
 
 def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "test") -> str:
@@ -140,24 +148,40 @@ def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "tes
     (first, best), (second, next_best) = ranked[:2]
     reach = max((score.high - score.low) / 2 for score, _ in ranked)
     gap, images = first.value - second.value, text.count(first.images, f"{WORDS.get(split, split)} image")
-    known = f"On {images} an accuracy is known to about ±{100 * reach:.0f} percentage points; smaller differences are not shown to be real."
+    known = (
+        f"On {images} an accuracy is known to about ±{100 * reach:.0f} percentage points; smaller differences "
+        f"are not shown to be real."
+    )
     if split == "val":
         known += " They also chose the epoch of each run, so the accuracies flatter."
     if gap == 0:
-        return f"{known} {best} and {next_best} are level at {text.percent(first.value)}: no difference shown.{_luck(runs)}"
-    apart = "their intervals do not overlap" if first.low > second.high else "no difference shown, their intervals overlap"
+        return (
+            f"{known} {best} and {next_best} are level at {text.percent(first.value)}: no difference "
+            f"shown.{_luck(runs)}"
+        )
+    apart = (
+        "their intervals do not overlap" if first.low > second.high else "no difference shown, their intervals overlap"
+    )
     return f"{known} {best} leads {next_best} by {100 * gap:.1f} points: {apart}.{_luck(runs)}"
 
 
 def _luck(runs: Sequence[Run]) -> str:
     """What to think of runs that differ in nothing but their seed."""
     alike = len({without_seed(run.config) for run in runs}) == 1 < len({run.config.seed for run in runs})
-    return " They differ in their seed alone: what is between them is luck, not a reason to prefer one." if alike else ""
+    return (
+        " They differ in their seed alone: what is between them is luck, not a reason to prefer one." if alike else ""
+    )
 
 
 def said(name: str, value: Value) -> str:
     """The value of an option as the form says it."""
-    return forms.AUTOMATIC[name] if not value and name in forms.AUTOMATIC else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        forms.AUTOMATIC[name]
+        if not value and name in forms.AUTOMATIC
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _row(run: Run, scored: Scores) -> dict[str, object]:
@@ -169,7 +193,11 @@ def _row(run: Run, scored: Scores) -> dict[str, object]:
         "backbone": run.config.backbone,
         "status": status.word(run.status, paused=run.paused),
         "epoch": summary.get("best_epoch"),
-        "val": scored["val"].words if "val" in scored else text.percent(validation) if isinstance(validation, float) else "–",
+        "val": scored["val"].words
+        if "val" in scored
+        else text.percent(validation)
+        if isinstance(validation, float)
+        else "–",
         "test": scored["test"].words if "test" in scored else "–",
         "trains": f"{amount(cast(int, trains))} of {amount(cast(int, total))}" if trains and total else "–",
         "seconds": text.duration(float(str(summary["seconds"]))) if "seconds" in summary else "–",

@@ -51,7 +51,9 @@ def _attention(judged: Judged, labels: Sequence[str], place: int, index: int) ->
         run = arm.runs[int(arm.votes.speaker[place])]
         with column:
             st.markdown(f"**{text.md(names[turn])}**, seed {run.config.seed}")
-            attention(run.id, Subject(image=index), [judged.classes[arm.votes.guesses[place]], truth], key=f"twofold_{turn}")
+            attention(
+                run.id, Subject(image=index), [judged.classes[arm.votes.guesses[place]], truth], key=f"twofold_{turn}"
+            )
 
 
 def _said(judged: Judged, arm: Arm, place: int) -> str:
@@ -59,7 +61,10 @@ def _said(judged: Judged, arm: Arm, place: int) -> str:
     votes = arm.votes
     mark = ":green[:material/check_circle:]" if votes.right[place] else ":red[:material/cancel:]"
     seeds = f", {votes.agree[place]} of {votes.seeds} seeds" if votes.seeds > 1 else ""
-    return f"{mark} {text.md(judged.classes[votes.guesses[place]])}, {text.percent(float(votes.confidence[place]))} sure{seeds}"
+    return (
+        f"{mark} {text.md(judged.classes[votes.guesses[place]])}, {text.percent(float(votes.confidence[place]))} "
+        f"sure{seeds}"
+    )
 
 
 def _wants_attention() -> bool:
@@ -78,7 +83,13 @@ def _look_closer(wanted: bool) -> None:
 def _steps(position: int, total: int) -> None:
     back, words, forward = st.columns([1, 2, 1], vertical_alignment="center")
     back.button(
-        "Previous", on_click=_go, args=(max(position - 1, 0),), disabled=position == 0, shortcut="Left", width="stretch", key="twofold_back"
+        "Previous",
+        on_click=_go,
+        args=(max(position - 1, 0),),
+        disabled=position == 0,
+        shortcut="Left",
+        width="stretch",
+        key="twofold_back",
     )
     words.caption(f"{position + 1:,} of {total:,}", text_alignment="center")
     forward.button(
@@ -93,5 +104,6 @@ def _steps(position: int, total: int) -> None:
 
 
 def _go(position: int) -> None:
-    """A place rather than a step: a key that is pressed twice before the page is drawn goes on once, not past the end."""
+    """A place rather than a step: a key that is pressed twice before the page is drawn goes on once, not past the
+    end."""
     st.session_state[_STATE] = position

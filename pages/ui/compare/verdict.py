@@ -1,6 +1,7 @@
 """Outcome: the verdict of a comparison in words, and its table with one row a strategy.
 
-Not here: computing either (engine.comparisons.judgement), what guessing would reach (guessing), figures, and the files to take home.
+Not here: computing either (engine.comparisons.judgement), what guessing would reach (guessing), figures, and the files
+to take home.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,10 @@ from pages.ui.compare.run_table import differing_table
 from pages.ui.resources import workspace
 
 HOW = {
-    "test": "Validation images chose the best epoch of every run and the strategy. The test images chose nothing: they only judge.",
-    "val": "There are no test images: the images that chose also judge, so the figures flatter. The verdict takes that into account.",
+    "test": "Validation images chose the best epoch of every run and the strategy. The test images chose nothing: "
+    "they only judge.",
+    "val": "There are no test images: the images that chose also judge, so the figures flatter. The verdict takes "
+    "that into account.",
 }
 COLUMNS = {
     "strategy": ("Strategy", ""),
@@ -30,19 +33,35 @@ COLUMNS = {
     "runs": ("Runs", "Runs that count, of those planned."),
     "accuracy": ("Accuracy, %", "Share of the images it gets right, mean over the seeds."),
     "interval": ("95 % interval", "Where the accuracy would lie on other images like these and with other seeds."),
-    "f1": ("Macro F1", "Precision and recall in one number, every class counting the same however many images it has. 1 is perfect."),
+    "f1": (
+        "Macro F1",
+        "Precision and recall in one number, every class counting the same however many images it has. 1 is perfect.",
+    ),
     "log_loss": ("Log loss", "What wrong answers cost, most those that it was sure of. 0 is perfect."),
     "calibration": ("Calibration error, %", "How far its confidence and its accuracy are apart, mean of the seeds."),
-    "band": ("if calibrated", "What the calibration error would be by chance, on so many images, had it been perfectly calibrated."),
+    "band": (
+        "if calibrated",
+        "What the calibration error would be by chance, on so many images, had it been perfectly calibrated.",
+    ),
     "best_epoch": ("Best epoch", "The epoch whose weights were kept, mean of the seeds."),
     "trains": ("Trains", "Parameters that train, at most."),
     "seconds": ("Training time, s", "Mean of the seeds; without what is computed once for all (Cache)."),
-    "cache": ("Cache, s", "Seconds of computing the frozen part once, mean of the seeds; the first of several runs pays it for all."),
+    "cache": (
+        "Cache, s",
+        "Seconds of computing the frozen part once, mean of the seeds; the first of several runs pays it for all.",
+    ),
     "memory": ("Memory, MB", "The most memory that one of its runs took at once."),
     "checkpoint": ("Weights, MB", "What the trained weights take on disk."),
 }
 """Column of `rows` -> (heading, what it says)."""
-_DIGITS = {"accuracy": "%.1f", "f1": "%.3f", "log_loss": "%.3f", "calibration": "%.1f", "best_epoch": "%.1f", "trains": "compact"}
+_DIGITS = {
+    "accuracy": "%.1f",
+    "f1": "%.3f",
+    "log_loss": "%.3f",
+    "calibration": "%.1f",
+    "best_epoch": "%.1f",
+    "trains": "compact",
+}
 _DIGITS |= {"seconds": "%.1f", "cache": "%.1f", "memory": "%.0f", "checkpoint": "%.1f"}
 _WORDS = {"test": "Test", "val": "Validation"}
 _MANY = 7
@@ -70,7 +89,10 @@ def verdict(judged: Judged) -> None:
         rest = judged.judgement.sentences[len(said) :]
         rivals = len(found.rivals)
         choice, firmness = said[0], said[1 : 1 + bool(rivals)]
-        against, (advice, *notes) = said[1 + bool(rivals) : 1 + bool(rivals) + rivals], said[1 + bool(rivals) + rivals :]
+        against, (advice, *notes) = (
+            said[1 + bool(rivals) : 1 + bool(rivals) + rivals],
+            said[1 + bool(rivals) + rivals :],
+        )
         st.markdown(f"**{text.md(choice)}**")
         st.caption(HOW[judged.split])
         doubt = chance.doubt(judged)
@@ -116,7 +138,13 @@ def table(judged: Judged) -> None:
             shown[name] = st.column_config.NumberColumn(title, format=_DIGITS[name], help=help_)
         else:
             shown[name] = st.column_config.TextColumn(title, help=help_, pinned=name == "strategy")
-    st.dataframe(frame, hide_index=True, placeholder="–", column_config=shown, alt="Accuracy, calibration and cost of every strategy")
+    st.dataframe(
+        frame,
+        hide_index=True,
+        placeholder="–",
+        column_config=shown,
+        alt="Accuracy, calibration and cost of every strategy",
+    )
     for said in filter(None, (flattery(judged), chance.baseline(judged))):
         st.caption(text.md(said))
     legend(frame, named)
@@ -134,12 +162,16 @@ def besides(judged: Judged) -> str:
     found, records = judged.judgement.verdict, judged.judgement.table.to_dict("records")
     if found is None or not found.rivals:
         return ""
-    spent = {str(row["label"]): (_times(row["seconds"], 1) or 0.0, _times(row["cache_seconds"], 1) or 0.0) for row in records}
+    spent = {
+        str(row["label"]): (_times(row["seconds"], 1) or 0.0, _times(row["cache_seconds"], 1) or 0.0) for row in records
+    }
     seconds, shared = spent[found.cheapest]
     if not shared > seconds:
         return ""
     chosen = spent[found.chosen][1]
-    others = f" and {text.duration(chosen)} a run of {found.chosen}" if found.chosen != found.cheapest and chosen else ""
+    others = (
+        f" and {text.duration(chosen)} a run of {found.chosen}" if found.chosen != found.cheapest and chosen else ""
+    )
     mine = f"{text.duration(shared)} a run of {found.cheapest}"
     return f"Not counted as training: computing the frozen part once for all, {mine}{others} on average."
 
@@ -202,7 +234,11 @@ def rows(judged: Judged, workspace: Workspace) -> pd.DataFrame:
 
 
 def _beside(found: Verdict | None) -> dict[str, str]:
-    return {} if found is None else {found.chosen: "chosen", **{rival.name: _SHOWN[rival.outcome] for rival in found.rivals}}
+    return (
+        {}
+        if found is None
+        else {found.chosen: "chosen", **{rival.name: _SHOWN[rival.outcome] for rival in found.rivals}}
+    )
 
 
 def _calibration(arm: Arm | None) -> Mapping[str, object]:

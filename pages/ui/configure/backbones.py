@@ -59,7 +59,8 @@ def table(infos: Sequence[BackboneInfo]) -> pd.DataFrame:
 
 
 def choose_weights(info: BackboneInfo, brought: Mapping[str, str], runs: Sequence[Run]) -> str:
-    """The value of RunConfig.weights: a published entry, none, a file somebody brought (id -> name), or an earlier run."""
+    """The value of RunConfig.weights: a published entry, none, a file somebody brought (id -> name), or an earlier
+    run."""
     captions = weights_captions(info, brought, runs)
     if PENDING in st.session_state:
         st.session_state[WEIGHTS] = st.session_state.pop(PENDING)
@@ -82,19 +83,29 @@ def weights_captions(info: BackboneInfo, brought: Mapping[str, str], runs: Seque
     captions = {"default" if entry.is_default else entry.name: _entry_caption(entry) for entry in entries}
     captions["none"] = RANDOM
     captions |= {f"file:{id_}": f"Your file {text.short(name)}" for id_, name in brought.items()}
-    fitting = [run for run in runs if run.config.backbone == info.name and run.status in ("finished", "stopped") and run.summary]
+    fitting = [
+        run
+        for run in runs
+        if run.config.backbone == info.name and run.status in ("finished", "stopped") and run.summary
+    ]
     captions |= {f"run:{run.id}": f"Run {text.short(run.name)} ({run.id})" for run in fitting}
     return captions
 
 
 def entry_of(info: BackboneInfo, value: str) -> WeightsInfo | None:
     """The published entry that a value of RunConfig.weights means, if it means one."""
-    return next((entry for entry in info.weights if value in (entry.name, "default" if entry.is_default else entry.name)), None)
+    return next(
+        (entry for entry in info.weights if value in (entry.name, "default" if entry.is_default else entry.name)), None
+    )
 
 
 def facts(info: BackboneInfo, entry: WeightsInfo | None) -> None:
     """What this backbone with these weights costs and brings, as a row of badges."""
-    said = [f"{amount(info.parameters)} parameters", f"{info.gflops:.3g} GFLOPs an image", f"{_side(info, entry)} px input"]
+    said = [
+        f"{amount(info.parameters)} parameters",
+        f"{info.gflops:.3g} GFLOPs an image",
+        f"{_side(info, entry)} px input",
+    ]
     if entry is not None:
         said += [f"{entry.acc1:.1f} % top-1 on ImageNet"] if entry.acc1 else []
         said += [text.bytes_(entry.file_bytes)] if entry.file_bytes else []
@@ -114,7 +125,8 @@ def missing(info: BackboneInfo, entry: WeightsInfo) -> None:
     with st.container(border=True):
         size = f" ({text.bytes_(entry.file_bytes)})" if entry.file_bytes else ""
         st.markdown(
-            f":material/cloud_download: **{text.md(entry.name)}**{size} is not on this machine. Starting will download it once; "
+            f":material/cloud_download: **{text.md(entry.name)}**{size} is not on this machine. Starting will "
+            f"download it once; "
             "if there is no network, there are three ways on:"
         )
         upload, place, scratch = st.columns(3)
@@ -140,9 +152,13 @@ def _table(infos: Sequence[BackboneInfo], take: Callable[[], None]) -> None:
         selection_mode="single-row",
         column_config={
             "backbone": st.column_config.TextColumn("Backbone", pinned=True),
-            "top1": st.column_config.NumberColumn("Top-1", format="%.1f %%", help="Published accuracy on ImageNet of the best weights."),
+            "top1": st.column_config.NumberColumn(
+                "Top-1", format="%.1f %%", help="Published accuracy on ImageNet of the best weights."
+            ),
             "parameters": st.column_config.NumberColumn("Parameters", format="compact"),
-            "gflops": st.column_config.NumberColumn("GFLOPs", format="%.2f", help="Billions of multiply-adds an image."),
+            "gflops": st.column_config.NumberColumn(
+                "GFLOPs", format="%.2f", help="Billions of multiply-adds an image."
+            ),
             "file": st.column_config.NumberColumn("File", format="bytes"),
             "input": st.column_config.NumberColumn("Input", format="%d px"),
             "license": st.column_config.TextColumn("Licence"),
@@ -175,7 +191,9 @@ def _caption(info: BackboneInfo) -> str:
 def _entry_caption(entry: WeightsInfo) -> str:
     said = [f"{entry.name} (best published)" if entry.is_default else entry.name]
     said += [f"{entry.acc1:.1f} %"] if entry.acc1 else []
-    said.append("on disk" if entry.on_disk else f"download {text.bytes_(entry.file_bytes)}" if entry.file_bytes else "download")
+    said.append(
+        "on disk" if entry.on_disk else f"download {text.bytes_(entry.file_bytes)}" if entry.file_bytes else "download"
+    )
     return " · ".join(said)
 
 

@@ -32,21 +32,32 @@ def edit(chosen: Sequence[Chosen], outline: Outline) -> list[Chosen]:
     """Draw the tables, folded; `chosen` with the phases that were changed, judged anew."""
     if not any(one.plan for one in chosen):
         return list(chosen)
-    with section("Phases: what trains when, and at which rate", icon=":material/view_timeline:", key="fold_phases") as seen:
+    with section(
+        "Phases: what trains when, and at which rate", icon=":material/view_timeline:", key="fold_phases"
+    ) as seen:
         if not seen:  # what was changed counts whether or not it can be seen
             return [_with_own(one, outline) for one in chosen]
         st.caption(
-            "Names are blocks (`layer4.1`), stages (`layer4`) or parameters (`*.bias`), separated by commas; the head always trains. "
-            "The decay is multiplied into the rate once for every block from the head down. Rows can be added and deleted."
+            "Names are blocks (`layer4.1`), stages (`layer4`) or parameters (`*.bias`), separated by commas; the "
+            "head always trains. "
+            "The decay is multiplied into the rate once for every block from the head down. Rows can be added and "
+            "deleted."
         )
         return [_edited(one, outline) if one.plan else one for one in chosen]
 
 
 def suggested(config: RunConfig, outline: Outline) -> Rows:
     """The strategy's own phases, as rows of the table."""
-    plan = plan_for(outline, replace(config, phases="", batch_norm="batch"))  # the BatchNorm option takes norms out again by itself
+    plan = plan_for(
+        outline, replace(config, phases="", batch_norm="batch")
+    )  # the BatchNorm option takes norms out again by itself
     return [
-        {"names": names(outline, phase), "epochs": phase.epochs, "rate": float(f"{phase.lr:.3g}"), "decay": phase.lr_decay}
+        {
+            "names": names(outline, phase),
+            "epochs": phase.epochs,
+            "rate": float(f"{phase.lr:.3g}"),
+            "decay": phase.lr_decay,
+        }
         for phase in plan.phases
     ]
 
@@ -56,10 +67,14 @@ def with_rows(config: RunConfig, rows: Rows) -> RunConfig:
     written = []
     for number, row in enumerate(rows, start=1):
         if any(row[column] is None or row[column] == "" for column in COLUMNS):
-            raise ConfigError(f"Phase {number} of {strategies.title(config.strategy)} has an empty cell: fill it, or delete the row.")
+            raise ConfigError(
+                f"Phase {number} of {strategies.title(config.strategy)} has an empty cell: fill it, or delete the row."
+            )
         written.append((str(row["names"]), int(str(row["epochs"])), float(str(row["rate"])), float(str(row["decay"]))))
     if not written:
-        raise ConfigError(f"{strategies.title(config.strategy)} has no phase left: add one, or go back to its own phases.")
+        raise ConfigError(
+            f"{strategies.title(config.strategy)} has no phase left: add one, or go back to its own phases."
+        )
     return replace(config, phases=write_phases(written), epochs=sum(epochs for _, epochs, _, _ in written))
 
 
@@ -69,7 +84,9 @@ def names(outline: Outline, phase: Phase) -> str:
     if left == {p.name for block in outline.blocks for p in block.parameters}:
         return "all"
     wholes = dict.fromkeys([block.stage for block in outline.blocks] + [block.name for block in outline.blocks])
-    endings = dict.fromkeys(f"*.{'.'.join(name.split('.')[-length:])}" for length in (1, 2, 3) for name in phase.parameters)
+    endings = dict.fromkeys(
+        f"*.{'.'.join(name.split('.')[-length:])}" for length in (1, 2, 3) for name in phase.parameters
+    )
     said: dict[str, int] = {}
     for pattern in dict.fromkeys([*wholes, *endings, *phase.parameters]):
         if not left:
@@ -93,7 +110,9 @@ def _edited(one: Chosen, outline: Outline) -> Chosen:
         st.session_state.pop(f"{OWN}_key_{mine}", None)
     elif f"{OWN}_key_{mine}" in st.session_state:
         key = st.session_state[f"{OWN}_key_{mine}"]
-    start = st.session_state[f"{key}_start"] if key in st.session_state else suggestion if own_rows is None else own_rows
+    start = (
+        st.session_state[f"{key}_start"] if key in st.session_state else suggestion if own_rows is None else own_rows
+    )
     st.session_state[f"{key}_start"] = start
     _heading(one, changed=own_rows is not None)
     rows = _table(start, key)
@@ -134,13 +153,22 @@ def _table(start: Rows, key: str) -> Rows:
         key=key,
         column_config={
             "names": st.column_config.TextColumn("Names to train", required=True, default="head", width="medium"),
-            "epochs": st.column_config.NumberColumn("Epochs", required=True, default=1, min_value=1, max_value=1000, step=1),
-            "rate": st.column_config.NumberColumn("Learning rate", required=True, default=rate, min_value=0.0, max_value=10.0, format="%g"),
-            "decay": st.column_config.NumberColumn("Decay", required=True, default=1.0, min_value=0.01, max_value=1.0, format="%g"),
+            "epochs": st.column_config.NumberColumn(
+                "Epochs", required=True, default=1, min_value=1, max_value=1000, step=1
+            ),
+            "rate": st.column_config.NumberColumn(
+                "Learning rate", required=True, default=rate, min_value=0.0, max_value=10.0, format="%g"
+            ),
+            "decay": st.column_config.NumberColumn(
+                "Decay", required=True, default=1.0, min_value=0.01, max_value=1.0, format="%g"
+            ),
         },
         alt="Phases of the strategy",
     )
-    return [{str(name): None if pd.isna(value) else value for name, value in row.items()} for row in edited.to_dict("records")]
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in edited.to_dict("records")
+    ]
 
 
 def _reset(mine: tuple[str, str]) -> None:

@@ -1,4 +1,5 @@
-"""Probe: how far up a backbone's features carry on these images, asked for from the Configure page and drawn as a curve over depth.
+"""Probe: how far up a backbone's features carry on these images, asked for from the Configure page and drawn as a curve
+over depth.
 
 It predicts and chooses nothing. Not here: the probe itself, which a background job does without training.
 """
@@ -40,8 +41,10 @@ def ask(configs: Sequence[RunConfig]) -> None:
         if not seen:
             return
         st.caption(
-            "Looks at up to 500 training images once and asks after every block how well the classes can be read from its features, "
-            "each image judged by the others. A prediction from frozen features: it trains nothing and chooses nothing for you."
+            "Looks at up to 500 training images once and asks after every block how well the classes can be read "
+            "from its features, "
+            "each image judged by the others. A prediction from frozen features: it trains nothing and chooses "
+            "nothing for you."
         )
         offer(KIND, arguments_of(configs[0]), LABELS, lambda job: show(cast(Result, job.result), key=job.id))
 
@@ -58,7 +61,8 @@ def show(result: Result, *, key: str) -> None:
     st.plotly_chart(figure(result), key=f"probe_{key}", config=charts.CONFIG, alt=said)
     st.markdown(text.md(said))
     st.caption(
-        "Ridge is a linear classifier on what a block says of an image, with its 95 % band; nearest neighbours ask the most similar "
+        "Ridge is a linear classifier on what a block says of an image, with its 95 % band; nearest neighbours ask "
+        "the most similar "
         "images. Colours alone is a classifier that sees nothing but colours: a block whose band "
         "does not lie above it is not shown to add anything."
     )
@@ -66,7 +70,10 @@ def show(result: Result, *, key: str) -> None:
         st.caption("These weights are random already, so there is no backbone with random weights to compare with.")
     with st.expander("Every block as a table", icon=":material/table_rows:"):
         st.dataframe(table(result), hide_index=True, alt="Leave-one-out accuracy of every block, with its interval")
-        st.caption(f"{text.count(int(result['images']), 'training image')} of {int(result['of']):,}; intervals of 95 % (Wilson).")
+        st.caption(
+            f"{text.count(int(result['images']), 'training image')} of {int(result['of']):,}; intervals of 95 % "
+            f"(Wilson)."
+        )
 
 
 def in_words(result: Result) -> str:
@@ -76,10 +83,20 @@ def in_words(result: Result) -> str:
     alike = [str(blocks[place]["block"]) for place in advice["alike"]]
     reached = f"{text.percent(peak['accuracy'])} ({text.percent(peak['low'])} to {text.percent(peak['high'])})"
     if len(alike) == len(blocks) - 1 and alike:
-        said = f"The probe cannot tell the blocks apart: {advice['name']} reaches most, {reached}, and no other is shown to be lower."
+        said = (
+            f"The probe cannot tell the blocks apart: {advice['name']} reaches most, {reached}, and no other is "
+            f"shown to be lower."
+        )
     else:
-        said = f"The probe predicts that features carry furthest up to {advice['name']}: {reached} with everything up to there frozen"
-        said += f", which cannot be told apart from {text.listing(alike)}." if alike else "; every other block is shown to be lower."
+        said = (
+            f"The probe predicts that features carry furthest up to {advice['name']}: {reached} with everything "
+            f"up to there frozen"
+        )
+        said += (
+            f", which cannot be told apart from {text.listing(alike)}."
+            if alike
+            else "; every other block is shown to be lower."
+        )
     controls = result["controls"]
     said += (
         f" Colours alone reach {text.percent(controls['colours']['accuracy'])}, "
@@ -112,13 +129,20 @@ def table(result: Result) -> pd.DataFrame:
 
 
 def figure(result: Result) -> go.Figure:
-    """Accuracy over depth: ridge with its band, neighbours, the backbone with random weights; controls as level lines."""
+    """Accuracy over depth: ridge with its band, neighbours, the backbone with random weights; controls as level
+    lines."""
     colours, grey = palette.categorical(), palette.muted()
     names = [text.plotly(name) for name in text.distinct([str(row["block"]) for row in result["blocks"]], 24)]
     made = go.Figure()
     ridge = [row["ridge"] for row in result["blocks"]]
     band = [one["high"] for one in ridge] + [one["low"] for one in reversed(ridge)]
-    fill = {"fill": "toself", "fillcolor": palette.faint(colours[0]), "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    fill = {
+        "fill": "toself",
+        "fillcolor": palette.faint(colours[0]),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
     made.add_trace(go.Scatter(x=names + names[::-1], y=band, mode="lines", **fill))
     for label, values, colour, dash in (
         ("ridge", [one["accuracy"] for one in ridge], colours[0], "solid"),
@@ -127,10 +151,14 @@ def figure(result: Result) -> go.Figure:
     ):
         if values:
             line = {"color": colour, "dash": dash, "width": 2}
-            made.add_trace(go.Scatter(x=names, y=values, name=label, mode="lines+markers", line=line, marker={"size": 6}))
+            made.add_trace(
+                go.Scatter(x=names, y=values, name=label, mode="lines+markers", line=line, marker={"size": 6})
+            )
     for label, about, dash in (("colours alone", "colours", "dash"), ("most frequent class", "majority", "dot")):
         level = [result["controls"][about]["accuracy"]] * len(names)
-        made.add_trace(go.Scatter(x=names, y=level, name=label, mode="lines", line={"color": grey, "dash": dash, "width": 1.5}))
+        made.add_trace(
+            go.Scatter(x=names, y=level, name=label, mode="lines", line={"color": grey, "dash": dash, "width": 1.5})
+        )
     return made.update_layout(
         height=340,
         margin={"l": 0, "r": 8, "t": 8, "b": 0},

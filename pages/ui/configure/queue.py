@@ -30,14 +30,16 @@ def ask() -> int | None:
         placeholder="automatic",
         key="seeds",
         help="Runs of each strategy that differ by chance alone. Several show how much of a difference is luck. "
-        f"Automatic: one for a single strategy; to compare several, {SEEDS} each and {SEEDS_OF['linear_probe']} where only the head "
+        f"Automatic: one for a single strategy; to compare several, {SEEDS} each and {SEEDS_OF['linear_probe']} "
+        f"where only the head "
         "trains, which costs little.",
         persist_state="session",
     )
 
 
 def counts(chosen: Sequence[RunConfig], seeds: int | None) -> list[int]:
-    """Runs of each strategy: as many as asked for; else one of a single strategy, and of several as many as they are worth."""
+    """Runs of each strategy: as many as asked for; else one of a single strategy, and of several as many as they are
+    worth."""
     if seeds is not None:
         return [seeds] * len(chosen)
     return [1] if len(chosen) == 1 else [len(default_seeds(config.strategy)) for config in chosen]
@@ -50,7 +52,13 @@ def in_words(chosen: Sequence[RunConfig], numbers: Sequence[int]) -> str:
 
 
 def start(
-    chosen: Sequence[RunConfig], numbers: Sequence[int], *, name: str, values: Mapping[str, Value], outline: Outline, fingerprint: str
+    chosen: Sequence[RunConfig],
+    numbers: Sequence[int],
+    *,
+    name: str,
+    values: Mapping[str, Value],
+    outline: Outline,
+    fingerprint: str,
 ) -> None:
     """Queue everything and show the page that follows it: Monitor for one run, Compare for more."""
     if len(chosen) == 1 and numbers[0] == 1:
@@ -65,7 +73,8 @@ def start(
 def comparison_of(
     chosen: Sequence[RunConfig], numbers: Sequence[int], *, name: str, values: Mapping[str, Value], fingerprint: str
 ) -> Comparison:
-    """The comparison whose runs are exactly `chosen`, each with seeds from its own on; what all share is in `values`."""
+    """The comparison whose runs are exactly `chosen`, each with seeds from its own on; what all share is in
+    `values`."""
     first = chosen[0]
     known = {about.name for about in options()}
     given = {option: value for option, value in values.items() if option in known}

@@ -28,18 +28,23 @@ def find(sound: Sequence[Chosen]) -> None:
         if not seen:
             return
         st.caption(
-            "A short trial in which the rate climbs from 0.000001 to 1: too low and the loss stays, too high and it breaks. "
+            "A short trial in which the rate climbs from 0.000001 to 1: too low and the loss stays, too high and it "
+            "breaks. "
             "A good rate lies where it falls fastest. The trial is thrown away."
         )
         by_name = {one.config.strategy: one for one in sound}
         name = next(iter(by_name))
         if len(by_name) > 1:
-            name = st.selectbox("Strategy to try", list(by_name), format_func=strategies.title, key="rates_strategy") or name
+            name = (
+                st.selectbox("Strategy to try", list(by_name), format_func=strategies.title, key="rates_strategy")
+                or name
+            )
         _one(by_name[name])
 
 
 def arguments_of(chosen: Chosen) -> dict[str, object]:
-    """What the job is asked; without the rate, which the trial replaces, so that taking its suggestion asks nothing new."""
+    """What the job is asked; without the rate, which the trial replaces, so that taking its suggestion asks nothing
+    new."""
     return {"config": to_json(replace(chosen.config, lr=0.0))}
 
 
@@ -96,6 +101,9 @@ def rounded(suggestion: float) -> float:
 def in_words(points: Sequence[tuple[float, float]], suggestion: float | None) -> str:
     """What the figure shows, as a sentence."""
     if suggestion is None:
-        return "At no rate did the loss fall clearly, so there is nothing to suggest: keep the automatic rate, or bring more images."
+        return (
+            "At no rate did the loss fall clearly, so there is nothing to suggest: keep the automatic rate, or "
+            "bring more images."
+        )
     lowest = min(points, key=lambda point: point[1])
     return f"The loss falls fastest near {charts.rate(suggestion)} and is lowest at {charts.rate(lowest[0])}."

@@ -33,7 +33,9 @@ def bring(backbone: str) -> None:
         if job is not None:
             _outcome(job)
         arrival = upload_area(
-            "Drop a weights file here", ".pth, .pt or .safetensors: a state dict, or a checkpoint that holds one", key="weights"
+            "Drop a weights file here",
+            ".pth, .pt or .safetensors: a state dict, or a checkpoint that holds one",
+            key="weights",
         )
         if arrival is not None:
             arguments = {"upload": arrival.upload, "backbone": backbone}
@@ -46,8 +48,16 @@ def match_in_words(match: Mapping[str, object]) -> list[str]:
     """What matched, what was missing and what was left over, as sentences; the reasons that the engine gave follow."""
     missing, unexpected = (len(cast(Sequence[str], match.get(key) or ())) for key in ("missing", "unexpected"))
     said = [f"{text.count(int(str(match.get('matched') or 0)), 'tensor')} of the file fitted the backbone."]
-    said += [f"{text.count(missing, 'tensor')} of the backbone {_verb(missing)} not in the file: random values instead."] if missing else []
-    said += [f"{text.count(unexpected, 'tensor')} of the file {_verb(unexpected)} left over and not used."] if unexpected else []
+    said += (
+        [f"{text.count(missing, 'tensor')} of the backbone {_verb(missing)} not in the file: random values instead."]
+        if missing
+        else []
+    )
+    said += (
+        [f"{text.count(unexpected, 'tensor')} of the file {_verb(unexpected)} left over and not used."]
+        if unexpected
+        else []
+    )
     return [*said, *(text.short(note, 400) for note in cast(Sequence[str], match.get("notes") or ()))]
 
 

@@ -10,15 +10,22 @@ from pages.ui.resources import job_store
 from pages.ui.upload import next_upload, upload_area
 
 _WAYS = {
-    "Zip or folder": "One folder per class, or train/val/test folders with classes in them, or a CSV of file,label beside the images.",
+    "Zip or folder": "One folder per class, or train/val/test folders with classes in them, or a CSV of file,label "
+    "beside the images.",
     "Class by class": "Type a class, drop its images; repeat. Import when there are two or more.",
-    "Folder on the server": "For images that are already on the computer where Thaw runs; nothing is sent through the browser.",
+    "Folder on the server": "For images that are already on the computer where Thaw runs; nothing is sent through "
+    "the browser.",
 }
 
 
 def bring_images() -> None:
     way = st.segmented_control(
-        "How the images come", list(_WAYS), default="Zip or folder", key="way", label_visibility="collapsed", required=True
+        "How the images come",
+        list(_WAYS),
+        default="Zip or folder",
+        key="way",
+        label_visibility="collapsed",
+        required=True,
     )
     if way == "Class by class":
         _class_by_class()
@@ -35,8 +42,14 @@ def bring_images() -> None:
 def _class_by_class() -> None:
     st.caption(_WAYS["Class by class"])
     cleared = st.session_state.setdefault("classes_cleared", 0)  # a new key empties the field for the next class
-    name = st.text_input("Class", placeholder="such as rabbit", key=f"class_{cleared}", max_chars=100).replace("/", " ").strip()
-    arrival = upload_area("Drop images of this class here", "Several images, or a folder of them.", key="classes", prefix=name)
+    name = (
+        st.text_input("Class", placeholder="such as rabbit", key=f"class_{cleared}", max_chars=100)
+        .replace("/", " ")
+        .strip()
+    )
+    arrival = upload_area(
+        "Drop images of this class here", "Several images, or a folder of them.", key="classes", prefix=name
+    )
     gathered: dict[str, dict[str, int]] = st.session_state.setdefault("gathered", {})
     if arrival:
         counts = gathered.setdefault(arrival.upload, {})
@@ -46,7 +59,9 @@ def _class_by_class() -> None:
     upload = st.session_state["classes_target"].id
     counts = gathered.get(upload, {})
     if counts:
-        st.markdown("  \n".join(f"**{text.md(label)}**: {text.count(number, 'file')}" for label, number in counts.items()))
+        st.markdown(
+            "  \n".join(f"**{text.md(label)}**: {text.count(number, 'file')}" for label, number in counts.items())
+        )
     if st.button("Import these classes", type="primary", disabled=len(counts) < 2):
         _submit(upload, text.listing(list(counts)))
         next_upload("classes")
@@ -55,7 +70,9 @@ def _class_by_class() -> None:
 
 def _server_folder() -> None:
     with st.form("server_folder", border=False):
-        path = st.text_input("Folder or zip on the server", placeholder="/home/me/photographs", help=_WAYS["Folder on the server"])
+        path = st.text_input(
+            "Folder or zip on the server", placeholder="/home/me/photographs", help=_WAYS["Folder on the server"]
+        )
         sent = st.form_submit_button("Import", type="primary")
     if sent and path.strip():
         _submit(path.strip(), path.strip().replace("\\", "/").rstrip("/").rpartition("/")[2])

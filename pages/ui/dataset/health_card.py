@@ -26,16 +26,21 @@ def health_card(card: HealthCard, *, key: str) -> None:
         bullet = "- " if len(card.warnings) > 1 else ""
         st.warning("\n".join(bullet + text.md(warning) for warning in card.warnings))
     else:
-        st.success("No duplicates, no unreadable files, and enough images in every class.", icon=":material/check_circle:")
+        st.success(
+            "No duplicates, no unreadable files, and enough images in every class.", icon=":material/check_circle:"
+        )
     st.markdown("**Images per class**")
     rows = [Bar(name=c.name, values=(c.train, c.val, c.test), says=f"{c.total:,}") for c in card.classes]
-    totals = [f"{word} {sum(getattr(entry, split) for entry in card.classes):,}" for split, word in _SPLIT_WORDS.items()]
+    totals = [
+        f"{word} {sum(getattr(entry, split) for entry in card.classes):,}" for split, word in _SPLIT_WORDS.items()
+    ]
     bars(rows, label="Images per class", parts=totals, key=f"{key}_classes")
     _problems(card)
 
 
 def decide(draft_id: str) -> str | None:
-    """The card of a waiting import and the buttons that end the wait; the new dataset's id in the run that accepted it."""
+    """The card of a waiting import and the buttons that end the wait; the new dataset's id in the run that accepted
+    it."""
     card = datasets.load_card(workspace(), draft_id)
     with st.container(border=True):
         st.subheader("Check before it becomes a dataset", anchor=False)
@@ -50,7 +55,11 @@ def _facts(card: HealthCard) -> None:
     left_out = f"{text.count(len(card.problems), 'file')} left out" if card.problems else "nothing left out"
     facts = (
         ("Images", f"{card.images:,}", left_out),
-        ("Classes", f"{len(card.classes):,}", "of similar size" if card.imbalance < 1.5 else f"largest {card.imbalance:.1f} × smallest"),
+        (
+            "Classes",
+            f"{len(card.classes):,}",
+            "of similar size" if card.imbalance < 1.5 else f"largest {card.imbalance:.1f} × smallest",
+        ),
         ("Typical size", f"{card.width_range[1]} × {card.height_range[1]}", _size_range(card)),
         ("On disk", text.bytes_(card.bytes), f"{text.bytes_(card.bytes / max(card.images, 1))} an image"),
     )
@@ -77,7 +86,10 @@ def _problems(card: HealthCard) -> None:
 
 def _table(rows: Sequence[tuple[str, str]], columns: tuple[str, str]) -> None:
     height = 38 + 35 * min(max(len(rows), 1), 7)
-    widths = {columns[0]: st.column_config.TextColumn(width="medium"), columns[1]: st.column_config.TextColumn(width="large")}
+    widths = {
+        columns[0]: st.column_config.TextColumn(width="medium"),
+        columns[1]: st.column_config.TextColumn(width="large"),
+    }
     st.dataframe(pd.DataFrame(rows, columns=list(columns)), hide_index=True, height=height, column_config=widths)
 
 
@@ -90,7 +102,10 @@ def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
     with st.expander("Split", icon=":material/call_split:"):
         if card.given_splits:
             given = text.listing([word for split, word in _SPLIT_WORDS.items() if split in card.given_splits])
-            st.caption(f"The images came with their own division ({given}); only what is missing is taken out of the training images.")
+            st.caption(
+                f"The images came with their own division ({given}); only what is missing is taken out of the "
+                f"training images."
+            )
         columns = st.columns(3)
         shares = dict(zip(SPLITS, DEFAULT_RATIOS, strict=True))
         for column, split in zip(columns, free, strict=False):
@@ -100,7 +115,8 @@ def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
         seed = columns[2].number_input("Seed of the split", 0, 2**31 - 1, 0, key=f"seed_{draft_id}")
         shares["train"] = 1 - shares["val"] - shares["test"]
         st.caption(
-            f"{text.percent(shares['train'], 0)} are left for training. Every class is divided alike, and identical images stay together."
+            f"{text.percent(shares['train'], 0)} are left for training. Every class is divided alike, and identical "
+            f"images stay together."
         )
     return (shares["train"], shares["val"], shares["test"]), int(seed)
 
@@ -110,8 +126,12 @@ def _buttons(draft_id: str, card: HealthCard, name: str, ratios: Ratios, seed: i
     troubled = bool(extra or card.small_classes)
     st.caption(_consequence(card, extra))
     places = st.columns([2, 2, 1] if troubled else [4, 1])
-    accepted = places[0].button("Continue", key=f"keep_{draft_id}", type="secondary" if troubled else "primary", width="stretch")
-    without = troubled and places[1].button("Exclude problems", key=f"exclude_{draft_id}", type="primary", width="stretch")
+    accepted = places[0].button(
+        "Continue", key=f"keep_{draft_id}", type="secondary" if troubled else "primary", width="stretch"
+    )
+    without = troubled and places[1].button(
+        "Exclude problems", key=f"exclude_{draft_id}", type="primary", width="stretch"
+    )
     if places[-1].button("Discard", key=f"drop_{draft_id}", type="tertiary", width="stretch"):
         datasets.discard(workspace(), draft_id)
         st.rerun()

@@ -31,13 +31,17 @@ def family(dataset: Dataset, origin: Provenance | None, known: Mapping[str, Data
             else:
                 st.caption(f"**{text.md(text.short(origin.name))}**, which was deleted.", width="content")
         if children:
-            st.caption(":material/call_split: Versions made of it:" if origin is None else "Versions made of this one:", width="content")
+            st.caption(
+                ":material/call_split: Versions made of it:" if origin is None else "Versions made of this one:",
+                width="content",
+            )
             for child in children:
                 _link(child)
 
 
 def changes(dataset: Dataset, origin: Provenance) -> tuple[str, int] | None:
-    """What was left out and what has another class, in words and as thumbnails; (dataset, index) of the one that was picked."""
+    """What was left out and what has another class, in words and as thumbnails; (dataset, index) of the one that was
+    picked."""
     st.markdown(text.md(in_words(origin.changes)))
     for words, kinds in (
         ("Relabelled", Counter(f"{_name(change.was)} → {_name(change.to)}" for change in origin.changes if change.to)),
@@ -45,7 +49,8 @@ def changes(dataset: Dataset, origin: Provenance) -> tuple[str, int] | None:
     ):
         if kinds:
             more = f" · {len(kinds) - _MOST_KINDS:,} more" if len(kinds) > _MOST_KINDS else ""
-            st.caption(f"{words}: {' · '.join(f'{kind} **{number:,}**' for kind, number in kinds.most_common(_MOST_KINDS))}{more}")
+            counted = " · ".join(f"{kind} **{number:,}**" for kind, number in kinds.most_common(_MOST_KINDS))
+            st.caption(f"{words}: {counted}{more}")
     found = pictured(workspace(), dataset, origin)
     if any(not one.dataset for one in found):
         st.caption("Pictures of what was left out went with the dataset that it came from.")
@@ -83,4 +88,6 @@ def _card(place: int, one: Pictured) -> Card:
 
 
 def _link(summary: DatasetSummary) -> None:
-    st.page_link("dataset.py", label=text.md(text.short(summary.name)), query_params={"dataset": summary.id}, width="content")
+    st.page_link(
+        "dataset.py", label=text.md(text.short(summary.name)), query_params={"dataset": summary.id}, width="content"
+    )

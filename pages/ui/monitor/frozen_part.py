@@ -1,4 +1,5 @@
-"""Cached: what of a run was computed once, or found computed, instead of in every epoch; read from the record of the run.
+"""Cached: what of a run was computed once, or found computed, instead of in every epoch; read from the record of the
+run.
 
 Not here: emptying the caches (the command line does it).
 """
@@ -17,7 +18,8 @@ _PICTURES = {"train": "training", "val": "validation", "test": "test"}
 
 
 def show(run: Run) -> None:
-    """One sentence, and a table for whoever wants to know; nothing before the run has started or where nothing is frozen."""
+    """One sentence, and a table for whoever wants to know; nothing before the run has started or where nothing is
+    frozen."""
     about = record(run)
     if not about:
         return
@@ -25,10 +27,14 @@ def show(run: Run) -> None:
     files = cast(Sequence[Mapping[str, object]], about["files"])
     if files:
         with st.expander("What is kept of the frozen part", icon=":material/inventory_2:"):
-            st.dataframe(table(files), hide_index=True, alt="Kept activations: images, block, size, whether computed or found")
+            st.dataframe(
+                table(files), hide_index=True, alt="Kept activations: images, block, size, whether computed or found"
+            )
             st.caption(
-                "A frozen block gives the same answer for the same image every time, so it is asked once. The files are checked before "
-                "they are used, are shared by every run that starts from the same weights, and can be deleted at any time: "
+                "A frozen block gives the same answer for the same image every time, so it is asked once. The files "
+                "are checked before "
+                "they are used, are shared by every run that starts from the same weights, and can be deleted at any "
+                "time: "
                 "`python -m engine cache --clear`"
             )
 
@@ -44,11 +50,20 @@ def record(run: Run) -> Mapping[str, object]:
 def _sound(about: Mapping[str, object]) -> bool:
     """Whether the record has the shape that is read here; another version, or a damaged row, may have left another."""
     files = about.get("files")
-    return _numbers(about, "seconds", "saved_seconds", "shared_with") and isinstance(files, list) and all(map(_sound_file, files))
+    return (
+        _numbers(about, "seconds", "saved_seconds", "shared_with")
+        and isinstance(files, list)
+        and all(map(_sound_file, files))
+    )
 
 
 def _sound_file(file: object) -> bool:
-    return isinstance(file, dict) and file.keys() >= _FIELDS and file["bytes"] is not None and _numbers(file, "bytes", "saved_seconds")
+    return (
+        isinstance(file, dict)
+        and file.keys() >= _FIELDS
+        and file["bytes"] is not None
+        and _numbers(file, "bytes", "saved_seconds")
+    )
 
 
 def _numbers(about: Mapping[str, object], *names: str) -> bool:
@@ -59,12 +74,18 @@ def sentence(about: Mapping[str, object]) -> str:
     """The record in words."""
     files = cast(Sequence[Mapping[str, object]], about["files"])
     if not files:
-        return "Nothing of this run was worth computing once: all blocks train, every picture is new, or the cache is full."
+        return (
+            "Nothing of this run was worth computing once: all blocks train, every picture is new, or the cache "
+            "is full."
+        )
     size = text.bytes_(sum(int(str(file["bytes"])) for file in files))
     computed, others = any(file["state"] == "computed" for file in files), int(str(about.get("shared_with") or 0))
     if computed:
         shared = f" for this run and {text.count(others, 'waiting run')}" if others else ""
-        said = f"The frozen part was computed once{shared}, in {text.duration(float(str(about.get('seconds') or 0.0)))}, and kept ({size})."
+        said = (
+            f"The frozen part was computed once{shared}, in "
+            f"{text.duration(float(str(about.get('seconds') or 0.0)))}, and kept ({size})."
+        )
     else:
         said = f"The frozen part was found computed by an earlier run ({size})."
     saved = float(str(about.get("saved_seconds") or 0.0)) - float(str(about.get("seconds") or 0.0))

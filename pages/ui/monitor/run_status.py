@@ -52,7 +52,9 @@ def outcome(run: Run, rows: Rows) -> str:
     """`Best epoch 4 of 5. Accuracy: 91.2 % on validation images, 90.1 % on test images. Took 42 s.`"""
     summary = run.summary or {}
     scores = [(summary.get(f"{split}_accuracy"), words) for split, words in (("val", "validation"), ("test", "test"))]
-    said = [f"{text.percent(float(score))} on {words} images" for score, words in scores if isinstance(score, int | float)]
+    said = [
+        f"{text.percent(float(score))} on {words} images" for score, words in scores if isinstance(score, int | float)
+    ]
     parts = [f"Best epoch {summary.get('best_epoch', '?')} of {len(rows)}."]
     parts += [f"Accuracy: {', '.join(said)}."] if said else []
     if "seconds" in summary:
@@ -70,7 +72,9 @@ def numbers(run: Run, rows: Rows) -> None:
         return
     last = rows[-1] if rows else {}
     best = max((cast(float, row["val_accuracy"]) for row in rows if row.get("val_accuracy") is not None), default=None)
-    speed = (run.progress.get("images_per_second") if run.status == "running" else None) or last.get("images_per_second")
+    speed = (run.progress.get("images_per_second") if run.status == "running" else None) or last.get(
+        "images_per_second"
+    )
     memory = (run.progress.get("memory_bytes") if run.status == "running" else None) or last.get("memory_bytes")
     shown = {
         "Epoch": f"{len(rows)} of {time_left.epochs_planned(run)}",
@@ -85,7 +89,10 @@ def numbers(run: Run, rows: Rows) -> None:
     device = (run.started or {}).get("device_name")
     if device:
         precision = (run.started or {}).get("precision", "")
-        st.caption(f":material/memory: {text.md(f'{device}, {precision}')}", help="The device, and the number format it computes in.")
+        st.caption(
+            f":material/memory: {text.md(f'{device}, {precision}')}",
+            help="The device, and the number format it computes in.",
+        )
 
 
 def blocks(run: Run, rows: Rows) -> None:
@@ -93,14 +100,22 @@ def blocks(run: Run, rows: Rows) -> None:
     started = run.started or {}
     active = phase_of(started, len(rows) + 1) if run.status == "running" else None
     total = started.get("trainable_parameters")
-    st.html(block_strip.draw(block_strip.of_started(started), active=active, total=int(total) if isinstance(total, int) else None))
+    st.html(
+        block_strip.draw(
+            block_strip.of_started(started), active=active, total=int(total) if isinstance(total, int) else None
+        )
+    )
     if rows:
         label, key = "Learning rate and gradient of every block", f"fold_rates_{run.id}"
         with section(label, icon=":material/table_rows:", key=key) as seen:
             if seen:
                 said = f"In the last step of epoch {rows[-1]['epoch']}."
                 st.caption(f"{said} A block whose gradient is far smaller than the others' hardly learns.")
-                st.dataframe(block_table(started, rows[-1]), hide_index=True, alt="Learning rate and gradient norm of every block")
+                st.dataframe(
+                    block_table(started, rows[-1]),
+                    hide_index=True,
+                    alt="Learning rate and gradient norm of every block",
+                )
 
 
 def block_table(started: Mapping[str, object], row: Mapping[str, object]) -> pd.DataFrame:
@@ -125,7 +140,9 @@ def block_table(started: Mapping[str, object], row: Mapping[str, object]) -> pd.
 
 def queue(runs: Sequence[Run], shown: str) -> None:
     """What runs and what waits, first in line first, with the time until each is done."""
-    active = [run for run in runs if run.status == "running"] + sorted((r for r in runs if r.status == "queued"), key=lambda r: r.turn)
+    active = [run for run in runs if run.status == "running"] + sorted(
+        (r for r in runs if r.status == "queued"), key=lambda r: r.turn
+    )
     if not active or [run.id for run in active] == [shown]:
         return
     known_runs = [run for run in runs if run.status in ("running", "finished", "stopped")][:RECENT_RUNS]
@@ -145,7 +162,9 @@ def configuration(run: Run) -> None:
     values = asdict(run.config)
     set_here = {about.label: str(values[about.name]) for about in options() if values[about.name] != about.default}
     fixed = {"Dataset": run.config.dataset, "Backbone": run.config.backbone, "Strategy": run.config.strategy}
-    st.markdown("\n".join(f"- {text.md(label)}: **{text.md(value)}**" for label, value in {**fixed, **set_here}.items()))
+    st.markdown(
+        "\n".join(f"- {text.md(label)}: **{text.md(value)}**" for label, value in {**fixed, **set_here}.items())
+    )
     st.caption("Everything else is at its default. The same run on the command line:")
     st.code(command_line(run.config), language="bash", wrap_lines=True)
 
@@ -191,7 +210,9 @@ def _progress(run: Run, rows: Rows) -> None:
     if not steps or int(run.progress.get("epoch") or 0) <= len(rows):  # what is known is of an epoch that has ended
         st.progress(0.0, text="Next epoch …" if rows else "Getting ready …")
     else:
-        st.progress(min(step / steps, 1.0), text=f"Step {step:,} of {steps:,}" + (" · validating" if step == steps else ""))
+        st.progress(
+            min(step / steps, 1.0), text=f"Step {step:,} of {steps:,}" + (" · validating" if step == steps else "")
+        )
 
 
 def _time_left(run: Run, rows: Rows, seconds: float | None) -> str:

@@ -20,7 +20,8 @@ from pages.ui.resources import job_store, workspace
 from pages.ui.waiting import newest
 
 WHAT = (
-    "The model's features of all images of the dataset show which **labels look wrong**, which images of different splits are "
+    "The model's features of all images of the dataset show which **labels look wrong**, which images of different "
+    "splits are "
     "**almost the same**, and which **lie close together**. Nothing is changed."
 )
 
@@ -28,11 +29,16 @@ WHAT = (
 def found(run_id: str) -> Embedded | None:
     """What the job found with the weights as they are now; None when nothing is there."""
     root = str(workspace().root)
-    return _read(root, run_id, embedding_files.stamp(workspace(), run_id)) if embedding_files.ready(workspace(), run_id) else None
+    return (
+        _read(root, run_id, embedding_files.stamp(workspace(), run_id))
+        if embedding_files.ready(workspace(), run_id)
+        else None
+    )
 
 
 def demanded(run: Run, *, key: str) -> tuple[Embedded, Dataset] | None:
-    """What the job found, with the dataset; otherwise the button that starts the job, its progress or why it failed are drawn."""
+    """What the job found, with the dataset; otherwise the button that starts the job, its progress or why it failed are
+    drawn."""
     try:
         dataset = open_dataset(workspace(), run.config.dataset)
     except DatasetError:
@@ -54,7 +60,11 @@ def nearest(run_id: str, dataset_id: str, image: int) -> None:
         dataset = open_dataset(workspace(), dataset_id)
     except DatasetError:
         return
-    places = [(int(place), float(close)) for place, close in zip(made.nearest[image], made.cosines[image], strict=True) if place >= 0]
+    places = [
+        (int(place), float(close))
+        for place, close in zip(made.nearest[image], made.cosines[image], strict=True)
+        if place >= 0
+    ]
     if not places:
         return
     shown = [(dataset.images[place], close) for place, close in places]

@@ -25,8 +25,12 @@ CONTENTS = {
 def offer(run: Run) -> None:
     """A folded section: what the bundle holds, the button that makes it, and the link to it."""
     job = newest(KIND, {"run": run.id})
-    with st.expander("Export the model", icon=":material/package_2:", expanded=st.session_state.get("exported") == run.id):
-        st.markdown("One zip that works without Thaw:\n" + "\n".join(f"- `{name}`: {about}" for name, about in CONTENTS.items()))
+    with st.expander(
+        "Export the model", icon=":material/package_2:", expanded=st.session_state.get("exported") == run.id
+    ):
+        st.markdown(
+            "One zip that works without Thaw:\n" + "\n".join(f"- `{name}`: {about}" for name, about in CONTENTS.items())
+        )
         if job is not None and not job.ended:
             status.follow(job, "Exporting the model")
             return

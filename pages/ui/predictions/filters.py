@@ -26,7 +26,8 @@ def matrix(report: "dict", split: str, classes: Sequence[str], *, key: str) -> N
         on_select=partial(_show_cell, tuple(classes), split, key),
         selection_mode="points",
         config={"displayModeBar": False},
-        alt=f"Confusion matrix of the {scores.WORDS[split]} images; the most frequent mistakes are also listed as a table.",
+        alt=f"Confusion matrix of the {scores.WORDS[split]} images; the most frequent mistakes are also listed as a "
+        f"table.",
     )
     st.caption("Click a cell to see its images below.")
 
@@ -49,7 +50,8 @@ def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[W
 
 
 def _splits(place: DeltaGenerator, table: pd.DataFrame, key: str) -> tuple[str, ...]:
-    """The splits to show; none to choose from means all rows. Training images only on request: the run has learnt from them."""
+    """The splits to show; none to choose from means all rows. Training images only on request: the run has learnt from
+    them."""
     there = set(table["split"])
     present = [name for name in SPLITS if name in there or (name == "unseen" and there.intersection(_UNSEEN))]
     if not present:

@@ -1,4 +1,5 @@
-"""Look: the predicted images of one run or upload as a gallery, and each of them in large with its probabilities and heat maps.
+"""Look: the predicted images of one run or upload as a gallery, and each of them in large with its probabilities and
+heat maps.
 
 Not here: which of them (filters, shown).
 """
@@ -74,7 +75,12 @@ def _large(table: pd.DataFrame, source: Source) -> None:
         st.markdown(_verdict(row))
         marks = {str(row["label"]): " (true)"} if row["label"] else {}
         rows = [
-            Bar(name=name + marks.get(name, ""), values=(share,), says=text.percent(share), strong=name == row["predict"])
+            Bar(
+                name=name + marks.get(name, ""),
+                values=(share,),
+                says=text.percent(share),
+                strong=name == row["predict"],
+            )
             for name, share in top(row)
         ]
         bars(rows, label="Most probable classes", key="large_bars", most=1)
@@ -87,11 +93,16 @@ def _large(table: pd.DataFrame, source: Source) -> None:
 
 
 def _wants_attention() -> bool:
-    """Remembered from one image to the next and from one dialog to the next. A button, because a toggle keeps the arrow keys to itself."""
+    """Remembered from one image to the next and from one dialog to the next. A button, because a toggle keeps the arrow
+    keys to itself."""
     wanted = bool(st.session_state.get("looks_closer"))
     label = "Hide what the model looked at" if wanted else "What the model looked at"
     st.button(
-        label, icon=f":material/{'visibility_off' if wanted else 'visibility'}:", on_click=_look_closer, args=(not wanted,), key="attention"
+        label,
+        icon=f":material/{'visibility_off' if wanted else 'visibility'}:",
+        on_click=_look_closer,
+        args=(not wanted,),
+        key="attention",
     )
     return wanted
 
@@ -117,9 +128,13 @@ def _verdict(row: pd.Series) -> str:
 
 def _steps(position: int, total: int) -> None:
     back, words, forward = st.columns([1, 2, 1], vertical_alignment="center")
-    back.button("Previous", on_click=_go, args=(position - 1,), disabled=position == 0, shortcut="Left", width="stretch")
+    back.button(
+        "Previous", on_click=_go, args=(position - 1,), disabled=position == 0, shortcut="Left", width="stretch"
+    )
     words.caption(f"{position + 1:,} of {total:,}", text_alignment="center")
-    forward.button("Next", on_click=_go, args=(position + 1,), disabled=position + 1 == total, shortcut="Right", width="stretch")
+    forward.button(
+        "Next", on_click=_go, args=(position + 1,), disabled=position + 1 == total, shortcut="Right", width="stretch"
+    )
 
 
 def _go(position: int) -> None:

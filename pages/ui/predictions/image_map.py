@@ -1,4 +1,5 @@
-"""Landscape: all images as points, close together where the model sees likeness; a point, or a name that is typed, opens its image.
+"""Landscape: all images as points, close together where the model sees likeness; a point, or a name that is typed,
+opens its image.
 
 Not here: the coordinates (engine), and the view of a predicted image (look).
 """
@@ -32,7 +33,13 @@ def landscape(run: Run, made: Embedded, dataset: Dataset) -> None:
     """The map, and the way to its images without a mouse."""
     path = workspace().run(run.id) / "predictions.csv"
     table, places = row_selection.read(path), points(len(dataset.images))
-    changed = (str(path), path.stat().st_mtime_ns, embedding_files.stamp(workspace(), run.id), dataset.id, st.context.theme.type or "light")
+    changed = (
+        str(path),
+        path.stat().st_mtime_ns,
+        embedding_files.stamp(workspace(), run.id),
+        dataset.id,
+        st.context.theme.type or "light",
+    )
     key = f"map_{run.id}"
     st.plotly_chart(
         _drawn(made, dataset, table, changed),
@@ -43,8 +50,13 @@ def landscape(run: Run, made: Embedded, dataset: Dataset) -> None:
         alt=f"Map of {text.count(len(places), 'image')}; type part of a file name below to open one without the map.",
     )
     one, two = (text.percent(share, 0) for share in made.facts.explained)
-    drawn = "" if len(places) == len(dataset.images) else f" {len(places):,} of {len(dataset.images):,} images are drawn."
-    st.caption(f"Principal components of the features: across {one} of what varies, up {two}. Click a point to open its image.{drawn}")
+    drawn = (
+        "" if len(places) == len(dataset.images) else f" {len(places):,} of {len(dataset.images):,} images are drawn."
+    )
+    st.caption(
+        f"Principal components of the features: across {one} of what varies, up {two}. Click a point to open its "
+        f"image.{drawn}"
+    )
     if st.session_state.pop(f"{key}_wanted", False):
         _open(st.session_state[f"{key}_image"], run, dataset, table)
     _by_name(run, dataset, table)
@@ -64,8 +76,11 @@ def points(images: int) -> np.ndarray:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _drawn(_made: Embedded, _dataset: Dataset, _table: pd.DataFrame, changed: tuple[str, int, int, str, str]) -> go.Figure:
-    """`figure` of all points, kept as long as nothing of `changed` does: the files, the dataset and the theme. Not to be changed."""
+def _drawn(
+    _made: Embedded, _dataset: Dataset, _table: pd.DataFrame, changed: tuple[str, int, int, str, str]
+) -> go.Figure:
+    """`figure` of all points, kept as long as nothing of `changed` does: the files, the dataset and the theme. Not to
+    be changed."""
     return figure(_made, _dataset, points(len(_dataset.images)), outcomes(_table, len(_dataset.images)))
 
 
@@ -79,7 +94,8 @@ def outcomes(table: pd.DataFrame, images: int) -> list[str]:
 
 
 def figure(made: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray, outcome: Sequence[str]) -> go.Figure:
-    """Points coloured by true class, marked by whether the run is right; customdata is the image. Classes beyond COLOURED are grey."""
+    """Points coloured by true class, marked by whether the run is right; customdata is the image. Classes beyond
+    COLOURED are grey."""
     drawn = go.Figure()
     for coloured, word, mine in _groups(dataset, np.asarray(places), outcome):
         drawn.add_scattergl(**_cloud(made, dataset, mine, _colour(coloured), word))
@@ -92,7 +108,9 @@ def figure(made: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray,
     for word in sorted(set(outcome), key=list(_MARKS).index):
         drawn.add_scatter(**_key(word, palette.muted(), _MARKS[word]))
     legend = {"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "title": {"text": ""}}
-    drawn.update_layout(height=560, margin={"l": 0, "r": 0, "t": 8, "b": 0}, legend=legend, dragmode="pan", clickmode="event+select")
+    drawn.update_layout(
+        height=560, margin={"l": 0, "r": 0, "t": 8, "b": 0}, legend=legend, dragmode="pan", clickmode="event+select"
+    )
     return drawn
 
 
@@ -103,7 +121,9 @@ def _groups(dataset: Dataset, places: np.ndarray, outcome: Sequence[str]) -> lis
     groups = labels[places] * len(words) + np.array([words.index(word) for word in outcome])[places]
     known, starts = np.unique(np.sort(groups), return_index=True)
     parts = np.split(places[np.argsort(groups, kind="stable")], starts[1:])
-    return [(int(group) // len(words), words[group % len(words)], part) for group, part in zip(known, parts, strict=True)]
+    return [
+        (int(group) // len(words), words[group % len(words)], part) for group, part in zip(known, parts, strict=True)
+    ]
 
 
 def _colour(label: int) -> str:
@@ -119,9 +139,16 @@ def _cloud(made: Embedded, dataset: Dataset, mine: np.ndarray, colour: str, word
         "x": at[:, 0],
         "y": at[:, 1],
         "mode": "markers",
-        "marker": {"color": colour, "symbol": _MARKS[word], "size": 10 if wrong else 7, "opacity": 1 if wrong else 0.75},
+        "marker": {
+            "color": colour,
+            "symbol": _MARKS[word],
+            "size": 10 if wrong else 7,
+            "opacity": 1 if wrong else 0.75,
+        },
         "customdata": [int(place) for place in mine],
-        "hovertext": [f"<b>{titles[image.label]}</b>, {word}<br>{text.plotly(text.short(image.name, 48))}" for image in images],
+        "hovertext": [
+            f"<b>{titles[image.label]}</b>, {word}<br>{text.plotly(text.short(image.name, 48))}" for image in images
+        ],
         "hovertemplate": "%{hovertext}<extra></extra>",
         "unselected": {"marker": {"opacity": 0.75}},
         "showlegend": False,
@@ -130,12 +157,20 @@ def _cloud(made: Embedded, dataset: Dataset, mine: np.ndarray, colour: str, word
 
 def _key(name: str, colour: str, mark: str) -> dict[str, object]:
     """An entry of the legend, which stands for no point."""
-    return {"x": [None], "y": [None], "mode": "markers", "name": name, "marker": {"color": colour, "symbol": mark, "size": 9}}
+    return {
+        "x": [None],
+        "y": [None],
+        "mode": "markers",
+        "name": name,
+        "marker": {"color": colour, "symbol": mark, "size": 9},
+    }
 
 
 def _by_name(run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
     """Images by a part of their name, as buttons that a keyboard reaches."""
-    asked = st.text_input("Open an image by name", placeholder="part of a file name", key=f"named_{run.id}", max_chars=120)
+    asked = st.text_input(
+        "Open an image by name", placeholder="part of a file name", key=f"named_{run.id}", max_chars=120
+    )
     if not asked.strip():
         return
     hits = [image for image in dataset.images if asked.strip().casefold() in image.name.casefold()]
@@ -143,7 +178,9 @@ def _by_name(run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
         st.info("No image of this dataset has that in its name.", icon=":material/search_off:")
         return
     st.caption(f"{text.count(len(hits), 'image')}" + (f"; the first {FOUND} are shown." if len(hits) > FOUND else "."))
-    picked = gallery([_card(image, dataset) for image in hits[:FOUND]], label="Images with this name", key=f"hits_{run.id}", side=120)
+    picked = gallery(
+        [_card(image, dataset) for image in hits[:FOUND]], label="Images with this name", key=f"hits_{run.id}", side=120
+    )
     if picked is not None:
         _open(int(picked), run, dataset, table)
 
@@ -151,7 +188,11 @@ def _by_name(run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
 def _card(image: Image, dataset: Dataset) -> Card:
     name = dataset.classes[image.label]
     return Card(
-        id=str(image.index), src=f"/api/thumbnails/{dataset.id}/{image.index}", title=name, note=image.name, alt=f"{image.name}: {name}"
+        id=str(image.index),
+        src=f"/api/thumbnails/{dataset.id}/{image.index}",
+        title=name,
+        note=image.name,
+        alt=f"{image.name}: {name}",
     )
 
 

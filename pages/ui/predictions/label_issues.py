@@ -1,4 +1,5 @@
-"""Doubts: images whose label looks wrong, and one decision for each. Nothing is changed by itself, and the old dataset never.
+"""Doubts: images whose label looks wrong, and one decision for each. Nothing is changed by itself, and the old dataset
+never.
 
 Not here: finding them (engine), keeping the decisions (engine.data.label_decisions), what becomes of them (decided).
 """
@@ -28,15 +29,20 @@ def doubts(run: Run, made: Embedded, dataset: Dataset) -> None:
         return
     if not facts.doubts:
         st.success(
-            "No label looks wrong: a check that had not seen an image's label agrees with it, or is not sure.", icon=":material/check:"
+            "No label looks wrong: a check that had not seen an image's label agrees with it, or is not sure.",
+            icon=":material/check:",
         )
         return
     st.markdown(
-        f"**{text.count(len(facts.doubts), 'label')}** of {text.count(len(dataset.images), 'image')}: please check. A small classifier "
+        f"**{text.count(len(facts.doubts), 'label')}** of {text.count(len(dataset.images), 'image')}: please check. "
+        f"A small classifier "
         "that had not seen these labels is confident of another class. It may be wrong; you decide."
     )
     if not facts.frozen:
-        st.caption("This model was fine-tuned on these labels, so it may have learnt some wrong ones by heart. A linear probe sees more.")
+        st.caption(
+            "This model was fine-tuned on these labels, so it may have learnt some wrong ones by heart. A linear "
+            "probe sees more."
+        )
     known = label_decisions.decided(dataset)
     here = page_of(len(facts.doubts), PAGE_SIZE, key=f"doubts_page_{run.id}")
     cards = [_card(place, facts.doubts[place], dataset, known) for place in range(len(facts.doubts))[here]]
@@ -45,7 +51,10 @@ def doubts(run: Run, made: Embedded, dataset: Dataset) -> None:
         st.session_state["doubt"] = int(picked)
         _check(facts.doubts, dataset)
     if not known.by_image:
-        st.caption("Click an image to keep its label, give it another one, or leave the image out. Your decisions are collected here.")
+        st.caption(
+            "Click an image to keep its label, give it another one, or leave the image out. Your decisions are "
+            "collected here."
+        )
 
 
 def waiting(run: Run, dataset: Dataset) -> None:
@@ -57,7 +66,9 @@ def waiting(run: Run, dataset: Dataset) -> None:
         st.rerun()
     done = st.session_state.get(f"version_{dataset.id}")
     if done and workspace().dataset(done[0]).is_dir():
-        st.success(f"**{text.md(done[1])}** is a new dataset; the old one is as it was.", icon=":material/check_circle:")
+        st.success(
+            f"**{text.md(done[1])}** is a new dataset; the old one is as it was.", icon=":material/check_circle:"
+        )
         if st.button("See it on the Dataset page", icon=":material/arrow_forward:", key=f"see_{run.id}"):
             st.switch_page("dataset.py", query_params={"dataset": done[0]})
 
@@ -72,7 +83,8 @@ def _card(place: int, doubt: Doubt, dataset: Dataset, known: Decided) -> Card:
         tone="good" if said else "bad",
         title=f"{doubt.suggested}? {sure}",
         note=f"✓ {f'→ {said.to}' if said.to else says(said)}" if said else f"labelled {doubt.given}",
-        alt=f"{image.name}: labelled {doubt.given}, looks like {doubt.suggested} with {sure}" + (f"; {says(said)}" if said else ""),
+        alt=f"{image.name}: labelled {doubt.given}, looks like {doubt.suggested} with {sure}"
+        + (f"; {says(said)}" if said else ""),
     )
 
 
@@ -92,10 +104,20 @@ def _check(all_: tuple[Doubt, ...], dataset: Dataset) -> None:
         _choices(dataset, doubt, min(place + 1, len(all_) - 1))
         _said(dataset, doubt)
     back, words, forward = st.columns([1, 2, 1], vertical_alignment="center")
-    back.button("Previous", on_click=_go, args=(place - 1,), disabled=place == 0, shortcut="Left", width="stretch", key="doubt_back")
+    back.button(
+        "Previous",
+        on_click=_go,
+        args=(place - 1,),
+        disabled=place == 0,
+        shortcut="Left",
+        width="stretch",
+        key="doubt_back",
+    )
     words.caption(f"{place + 1:,} of {len(all_):,}", text_alignment="center")
     last = place + 1 == len(all_)
-    forward.button("Next", on_click=_go, args=(place + 1,), disabled=last, shortcut="Right", width="stretch", key="doubt_next")
+    forward.button(
+        "Next", on_click=_go, args=(place + 1,), disabled=last, shortcut="Right", width="stretch", key="doubt_next"
+    )
 
 
 def _choices(dataset: Dataset, doubt: Doubt, then: int) -> None:
@@ -123,7 +145,14 @@ def _said(dataset: Dataset, doubt: Doubt) -> None:
         st.caption("Not decided yet.")
         return
     st.caption(f"Decided: {text.md(says(said))}.")
-    st.button("Take it back", on_click=_take_back, args=(dataset, doubt.image), icon=":material/undo:", type="tertiary", key="decide_back")
+    st.button(
+        "Take it back",
+        on_click=_take_back,
+        args=(dataset, doubt.image),
+        icon=":material/undo:",
+        type="tertiary",
+        key="decide_back",
+    )
 
 
 def _decide(dataset: Dataset, decision: Decision, then: int) -> None:

@@ -26,10 +26,13 @@ def twins(run: Run, made: Embedded, dataset: Dataset) -> None:
         return
     st.markdown(f"**{text.count(facts.twins_found, 'pair')}** found. {effect(facts)}")
     here = page_of(len(facts.twins), PAGE_SIZE, key=f"twins_page_{run.id}")
-    figures([_group(pair, dataset) for pair in facts.twins[here]], label="Pairs of similar images", key=f"twins_{run.id}")
+    figures(
+        [_group(pair, dataset) for pair in facts.twins[here]], label="Pairs of similar images", key=f"twins_{run.id}"
+    )
     more = f" The {len(facts.twins):,} closest are shown." if facts.twins_found > len(facts.twins) else ""
     st.caption(
-        f"A pair differs in at most {MOST_BITS} of the 64 bits of a difference hash, and its features are at least as alike as almost all "
+        f"A pair differs in at most {MOST_BITS} of the 64 bits of a difference hash, and its features are at least "
+        f"as alike as almost all "
         f"images here are to their own mirror images (cosine {facts.least_cosine:.2f}).{more}"
     )
 
@@ -41,10 +44,15 @@ def effect(facts: Facts) -> str:
         return "There are no test images whose accuracy they could change."
     if alone == images:
         return "None of them is a test image, so the test accuracy stands."
-    with_them = f"With its {text.count(images - alone, 'twin')}, the test accuracy is **{text.percent(right / images)}**"
+    with_them = (
+        f"With its {text.count(images - alone, 'twin')}, the test accuracy is **{text.percent(right / images)}**"
+    )
     if not alone:
         return f"{with_them}; without them no test image is left, so it says nothing of new images."
-    return f"{with_them}; without, it is **{text.percent(right_alone / alone)}** of {text.count(alone, 'image')}, the more honest number."
+    return (
+        f"{with_them}; without, it is **{text.percent(right_alone / alone)}** of {text.count(alone, 'image')}, "
+        f"the more honest number."
+    )
 
 
 def _group(pair: Twins, dataset: Dataset) -> Group:

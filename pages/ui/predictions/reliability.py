@@ -1,4 +1,5 @@
-"""Certainty: whether a run's confidence can be taken at its word: the reliability diagram, its error, and one sentence on each.
+"""Certainty: whether a run's confidence can be taken at its word: the reliability diagram, its error, and one sentence
+on each.
 
 Not here: the counting (engine.evaluation.calibration), which is loaded when this is first looked at.
 """
@@ -28,22 +29,35 @@ _SPLITS = ("test", "val")
 
 
 def certainty(run: Run) -> None:
-    """The diagram of one split, its error beside what chance alone would show, and the temperature that would mend it."""
+    """The diagram of one split, its error beside what chance alone would show, and the temperature that would mend
+    it."""
     path = workspace().run(run.id) / "predictions.csv"
     table = row_selection.read(path)
-    known = {split: int(((table["split"] == split) & (table["error"] == "") & (table["label"] != "")).sum()) for split in _SPLITS}
+    known = {
+        split: int(((table["split"] == split) & (table["error"] == "") & (table["label"] != "")).sum())
+        for split in _SPLITS
+    }
     present = [split for split in _SPLITS if known[split] >= LEAST]
     if not present:
-        st.info(f"Whether confidence can be trusted is judged from at least {LEAST} validation or test images; this run has fewer.")
+        st.info(
+            f"Whether confidence can be trusted is judged from at least {LEAST} validation or test images; this run "
+            f"has fewer."
+        )
         return
     split = st.segmented_control(
-        "Judged on", present, format_func=lambda name: f"{WORDS[name].capitalize()} images", default=present[0], key=f"{run.id}_certainty"
+        "Judged on",
+        present,
+        format_func=lambda name: f"{WORDS[name].capitalize()} images",
+        default=present[0],
+        key=f"{run.id}_certainty",
     )
     bins, error, temperature = _measured(str(path), path.stat().st_mtime_ns, split or present[0])
     st.markdown(verdict(error, known[split or present[0]]))
     picture, words = st.columns([3, 2], gap="large")
     with picture:
-        st.plotly_chart(diagram(bins), key=f"{run.id}_reliability", config={"displayModeBar": False}, alt=in_words(bins))
+        st.plotly_chart(
+            diagram(bins), key=f"{run.id}_reliability", config={"displayModeBar": False}, alt=in_words(bins)
+        )
     with words:
         _table(bins)
         if temperature is not None:
@@ -54,8 +68,14 @@ def verdict(error: "CalibrationError", images: int) -> str:
     """How far confidence and accuracy lie apart, and whether that is more than chance."""
     off, low, high = text.percent(error.error), text.percent(error.low), text.percent(error.high)
     said = f"Confidence and accuracy differ by **{off}** on average (expected calibration error)."
-    judged = "this one **cannot be taken at its word**" if error.miscalibrated else "nothing here speaks against taking it at its word"
-    band = f"On {text.count(images, 'image')}, a model whose confidence is exactly right shows {low} to {high} by chance"
+    judged = (
+        "this one **cannot be taken at its word**"
+        if error.miscalibrated
+        else "nothing here speaks against taking it at its word"
+    )
+    band = (
+        f"On {text.count(images, 'image')}, a model whose confidence is exactly right shows {low} to {high} by chance"
+    )
     return f"{said} {band}, so {judged}."
 
 
@@ -65,7 +85,8 @@ def advice(temperature: float) -> str:
         return f"The validation images suggest a temperature of **{temperature:.2f}**: nothing to mend."
     if temperature >= HOPELESS:
         return (
-            "No temperature makes this confidence fit the validation images: the model says hardly more than chance about them. "
+            "No temperature makes this confidence fit the validation images: the model says hardly more than chance "
+            "about them. "
             "Train it longer, or from better weights, before its confidence is looked at."
         )
     way = "too sure" if temperature > 1 else "not sure enough"
@@ -85,13 +106,17 @@ def diagram(bins: "tuple[ReliabilityBin, ...]") -> go.Figure:
     """Accuracy with its 95 % Wilson interval over confidence; what is exactly right lies on the dashed line."""
     accent, grey = palette.categorical()[0], palette.muted()
     right, sure = [one.accuracy for one in bins], [one.confidence for one in bins]
-    reach = {"array": [one.accuracy_high - one.accuracy for one in bins], "arrayminus": [one.accuracy - one.accuracy_low for one in bins]}
+    reach = {
+        "array": [one.accuracy_high - one.accuracy for one in bins],
+        "arrayminus": [one.accuracy - one.accuracy_low for one in bins],
+    }
     figure = go.Figure()
     line = {"color": grey, "dash": "dash", "width": 1}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False)
     said = [
         f"{one.images:,} images, {text.percent(one.lowest, 0)} to {text.percent(one.highest, 0)} sure<br>"
-        f"{text.percent(one.accuracy)} right ({text.percent(one.accuracy_low, 0)} to {text.percent(one.accuracy_high, 0)})"
+        f"{text.percent(one.accuracy)} right ({text.percent(one.accuracy_low, 0)} to "
+        f"{text.percent(one.accuracy_high, 0)})"
         for one in bins
     ]
     figure.add_scatter(
@@ -125,7 +150,9 @@ def _table(bins: "tuple[ReliabilityBin, ...]") -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _measured(path: str, modified_ns: int, split: str) -> "tuple[tuple[ReliabilityBin, ...], CalibrationError, float | None]":
+def _measured(
+    path: str, modified_ns: int, split: str
+) -> "tuple[tuple[ReliabilityBin, ...], CalibrationError, float | None]":
     from engine.evaluation import calibration  # scipy: only for whoever looks
 
     table = row_selection.read(Path(path))
@@ -139,4 +166,6 @@ def _answers(table: pd.DataFrame, split: str) -> tuple[np.ndarray, np.ndarray]:
     rows = table[(table["split"] == split) & (table["error"] == "") & (table["label"] != "")]
     classes = classes_of(table)
     number = {name: place for place, name in enumerate(classes)}
-    return rows[[PREFIX + name for name in classes]].to_numpy(dtype=np.float64), np.array([number[name] for name in rows["label"]])
+    return rows[[PREFIX + name for name in classes]].to_numpy(dtype=np.float64), np.array(
+        [number[name] for name in rows["label"]]
+    )

@@ -55,7 +55,11 @@ def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
     if order == "Least certain":
         return table.sort_values("confidence", kind="stable")
     mistakes = table["correct"].map(lambda known: known is False)
-    return table.assign(_mistake=mistakes).sort_values(["_mistake", "confidence"], ascending=False, kind="stable").drop(columns="_mistake")
+    return (
+        table.assign(_mistake=mistakes)
+        .sort_values(["_mistake", "confidence"], ascending=False, kind="stable")
+        .drop(columns="_mistake")
+    )
 
 
 def card(row: pd.Series, number: int, thumbnail: str) -> Card:

@@ -51,7 +51,9 @@ def test_ratios_are_taken_within_a_repetition(measurements: Measurements) -> Non
     assert made.classic is not None and (made.classic.low, made.classic.middle, made.classic.high) == (20, 20, 20)
     assert made.bare is not None and made.bare.middle == pytest.approx(1.25)
     assert made.again is not None and made.again.middle == 40
-    assert made.possible is not None and made.possible.middle == pytest.approx(25), "what nothing but the mathematics would reach"
+    assert made.possible is not None and made.possible.middle == pytest.approx(25), (
+        "what nothing but the mathematics would reach"
+    )
     assert made.fastai is None
     seconds, accuracy = made.seconds["classic"], made.accuracy["classic"]
     assert seconds is not None and (seconds.low, seconds.middle, seconds.high) == (40, 80, 160)
@@ -83,7 +85,13 @@ def test_other_conditions_are_other_measurements(measurements: Measurements) -> 
 
 
 def test_the_page_shows_what_was_measured(measurements: Measurements, tmp_path: Path) -> None:
-    about = {"command": "python -m engine bench", "date": "2026-01-01", "machine": "A machine", "validation_images": 16, "side": 224}
+    about = {
+        "command": "python -m engine bench",
+        "date": "2026-01-01",
+        "machine": "A machine",
+        "validation_images": 16,
+        "side": 224,
+    }
     (tmp_path / ABOUT).write_text(json.dumps({**about, "like": asdict(LIKE)}))
     (tmp_path / PAGES).write_text(
         json.dumps(
@@ -102,8 +110,18 @@ def test_the_page_shows_what_was_measured(measurements: Measurements, tmp_path: 
             measurements.add(Measurement(key=key, seconds=seconds))
     page = write_report([tmp_path], tmp_path / "docs" / "performance.md")
     text = page.read_text()
-    assert "| frozen activations kept: linear probe | 10.00 (6.00–12.00) | 2.00 (2.00–4.00) | **3.00** (3.00–5.00) |" in text
-    ratios = ("**20.00** (20.00–20.00)", "≥ 20 met", "**25.00** (25.00–25.00)", "–", "**1.25** (1.25–1.25)", "≤ 1.15 missed")
+    assert (
+        "| frozen activations kept: linear probe | 10.00 (6.00–12.00) | 2.00 (2.00–4.00) | **3.00** (3.00–5.00) |"
+        in text
+    )
+    ratios = (
+        "**20.00** (20.00–20.00)",
+        "≥ 20 met",
+        "**25.00** (25.00–25.00)",
+        "–",
+        "**1.25** (1.25–1.25)",
+        "≤ 1.15 missed",
+    )
     assert f"| linear probe | {' | '.join(ratios)} | **40.00** (40.00–40.00) |" in text
     assert "| linear probe | 80.00 (40.00–160.00) | – | 3.20 (1.60–6.40) |" in text
     assert "3 repetitions" in text and "| monitor | 41 | 100 |" in text and "| one tab | 9.0 | 90 % |" in text
@@ -122,7 +140,9 @@ def test_the_page_shows_what_was_measured(measurements: Measurements, tmp_path: 
         ("cuda:0", "A processor, 8 cores, A GPU, 32 GiB, Linux", False),
     ],
 )
-def test_the_page_says_that_there_was_no_gpu_only_when_there_was_none(tmp_path: Path, device: str, machine: str, said: bool) -> None:
+def test_the_page_says_that_there_was_no_gpu_only_when_there_was_none(
+    tmp_path: Path, device: str, machine: str, said: bool
+) -> None:
     about = {"command": "c", "date": "d", "machine": machine, "validation_images": 16, "side": 224}
     like = replace(LIKE, device=device)
     (tmp_path / ABOUT).write_text(json.dumps({**about, "like": asdict(like)}))
@@ -133,7 +153,9 @@ def test_the_page_says_that_there_was_no_gpu_only_when_there_was_none(tmp_path: 
 
 def test_the_page_names_what_trained_while_pages_were_measured() -> None:
     found = {"reruns": {}, "throughput": {"images_per_second": {"nobody": 1.0}}}
-    assert "while vgg11 trains on 2 CPU thread(s):" in page_table({"backbone": "vgg11", "threads": 2, **found}, "resnet18")
+    assert "while vgg11 trains on 2 CPU thread(s):" in page_table(
+        {"backbone": "vgg11", "threads": 2, **found}, "resnet18"
+    )
     assert "while resnet50 trains" in page_table(found, "resnet50")
 
 

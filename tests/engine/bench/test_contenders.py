@@ -29,8 +29,13 @@ def test_everybody_starts_from_equal_weights(setting: Setting) -> None:
     theirs = classic_model("resnet18", 3, setting.start(3)).eval()
     with torch.no_grad():
         assert torch.equal(theirs(images), chain.model(images))
-        assert not torch.equal(classic_model("resnet18", 3, setting.start(4)).eval()(images), theirs(images)), "a seed has its own head"
-    bodies = [{name: value for name, value in setting.chain(seed).model.state_dict().items() if "fc" not in name} for seed in (3, 4)]
+        assert not torch.equal(classic_model("resnet18", 3, setting.start(4)).eval()(images), theirs(images)), (
+            "a seed has its own head"
+        )
+    bodies = [
+        {name: value for name, value in setting.chain(seed).model.state_dict().items() if "fc" not in name}
+        for seed in (3, 4)
+    ]
     assert all(torch.equal(bodies[0][name], bodies[1][name]) for name in bodies[0])
 
 
@@ -44,7 +49,11 @@ def test_fastai_starts_from_the_same_weights_and_trains_what_thaw_trains(setting
         assert torch.allclose(learner.model.eval()(images), setting.chain(3).model(images), atol=1e-5)
     norms = {id(p) for m in learner.model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()}
     trained = {id(p) for p in learner.model.parameters() if p.requires_grad} - norms
-    ours = [value for name, value in setting.chain(3).model.named_parameters() if name in names and (value.ndim > 1 or name == "fc.bias")]
+    ours = [
+        value
+        for name, value in setting.chain(3).model.named_parameters()
+        if name in names and (value.ndim > 1 or name == "fc.bias")
+    ]
     assert len(trained) == len(ours)
     assert fastai_loop.train_fastai(setting, "linear_probe", 0, workers=0).accuracy > 0.3
 
@@ -55,7 +64,9 @@ def test_the_classic_loop_sees_the_pixels_that_thaw_sees(setting: Setting) -> No
     assert [label for _, label in val.dataset.samples] == [image.label for image in images]  # type: ignore[attr-defined]
     assert len(train.dataset) == 24  # type: ignore[arg-type]
     decoded = decode(setting.dataset.image_path(images[0]).read_bytes())
-    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (setting.preprocessing.mean, setting.preprocessing.std))
+    mean, deviation = (
+        torch.tensor(values).view(3, 1, 1) for values in (setting.preprocessing.mean, setting.preprocessing.std)
+    )
     ours = (torch.from_numpy(eval_crop(decoded, setting.preprocessing)).permute(2, 0, 1) / 255 - mean) / deviation
     assert torch.allclose(transform(decoded), ours, atol=1e-6)
 
@@ -103,7 +114,9 @@ def test_the_bare_computation_waits_for_the_device_whenever_it_looks_at_the_cloc
 def test_bare_trains_several_at_once_as_it_trains_each(setting: Setting) -> None:
     configs = [setting.config(training, 0) for training in ("linear_probe", "last_stage")]
     alone, together = train_bare(setting, configs[1:]), train_bare(setting, configs)
-    assert all(torch.allclose(alone.state[name].float(), value.float(), atol=1e-5) for name, value in together.state.items())
+    assert all(
+        torch.allclose(alone.state[name].float(), value.float(), atol=1e-5) for name, value in together.state.items()
+    )
 
 
 def test_thaw_runs_a_row_on_a_fresh_workspace_and_again(setting: Setting) -> None:
@@ -111,14 +124,18 @@ def test_thaw_runs_a_row_on_a_fresh_workspace_and_again(setting: Setting) -> Non
     assert cold.accuracy == pytest.approx(again.accuracy)
     assert cold.seconds >= sum(cold.about["stages"].values()) - 0.01  # type: ignore[attr-defined]
     assert "opening" in cold.about["stages"]  # type: ignore[operator]
-    assert not list(setting.workspace.runs.iterdir()) and not setting.workspace.database.exists(), "the copy took it all"
+    assert not list(setting.workspace.runs.iterdir()) and not setting.workspace.database.exists(), (
+        "the copy took it all"
+    )
     assert not list(setting.folder.glob("workspace-*"))
 
 
 def test_a_copy_of_the_workspace_shares_images_but_not_what_is_kept(setting: Setting) -> None:
     with setting.fresh_workspace() as workspace:
         image = setting.dataset.images[0]
-        copy, original = (space.dataset(setting.dataset.id) / "images" / image.file for space in (workspace, setting.workspace))
+        copy, original = (
+            space.dataset(setting.dataset.id) / "images" / image.file for space in (workspace, setting.workspace)
+        )
         assert os.path.samefile(copy, original)
         assert not workspace.pixels.exists() or not list(workspace.pixels.iterdir())
 
@@ -126,10 +143,18 @@ def test_a_copy_of_the_workspace_shares_images_but_not_what_is_kept(setting: Set
 def test_a_setting_is_made_once(setting: Setting, tmp_path: Path) -> None:
     again = prepare(setting.folder.parent, setting.recipe)
     assert again.dataset.id == setting.dataset.id and again.weights == setting.weights
-    assert {split: len(setting.dataset.images_of(split)) for split in ("train", "val", "test")} == {"train": 24, "val": 6, "test": 0}
+    assert {split: len(setting.dataset.images_of(split)) for split in ("train", "val", "test")} == {
+        "train": 24,
+        "val": 6,
+        "test": 0,
+    }
 
 
 def test_every_training_has_one_phase_at_the_rate_of_its_strategy(setting: Setting) -> None:
     rates = {training: setting.phase(training, 0).lr for training in ONE}
     assert rates == {**dict.fromkeys(ONE, 1e-3), "full_finetune": 1e-4}
-    assert {name.partition(".")[0] for name in setting.phase("last_two_stages", 0).parameters} == {"layer3", "layer4", "fc"}
+    assert {name.partition(".")[0] for name in setting.phase("last_two_stages", 0).parameters} == {
+        "layer3",
+        "layer4",
+        "fc",
+    }

@@ -28,7 +28,8 @@ def test_made_photographs_are_as_large_as_photographs(tmp_path: Path) -> None:
 
 def test_made_photographs_are_a_pure_function_of_the_seed(tmp_path: Path) -> None:
     first, again, other = (
-        make_photographs(tmp_path / str(turn), train=5, val=5, seed=seed, size=(50, 40)) for turn, seed in enumerate((1, 1, 2))
+        make_photographs(tmp_path / str(turn), train=5, val=5, seed=seed, size=(50, 40))
+        for turn, seed in enumerate((1, 1, 2))
     )
     contents = [[path.read_bytes() for path in sorted(folder.rglob("*.jpg"))] for folder in (first, again, other)]
     assert contents[0] == contents[1]

@@ -31,10 +31,14 @@ def test_what_adds_up_is_measured_once_and_thaw_does_the_whole_row() -> None:
     assert [job.what for job in made if job.contender == "classic"].count("linear_probe") == 1
     assert [job.what for job in made if job.contender == "thaw"] == ["linear_probe", "five", "seeds"]
     assert len(made) == len(set(made))
-    assert [job.what for job in made if job.contender == "fixed"] == ["linear_probe"], "only where everything has frozen layers"
+    assert [job.what for job in made if job.contender == "fixed"] == ["linear_probe"], (
+        "only where everything has frozen layers"
+    )
 
 
-def test_a_second_start_goes_on_where_the_first_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_start_goes_on_where_the_first_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done: list[runner.Job] = []
 
     def do(setting: object, job: runner.Job, workers: int) -> list[tuple[str, Outcome]]:
@@ -43,7 +47,12 @@ def test_a_second_start_goes_on_where_the_first_was_interrupted(tmp_path: Path, 
         done.append(job)
         return [(job.contender, Outcome(seconds=1.0, accuracy=0.5))]
 
-    for name, fake in (("prepare", lambda *_: None), ("_workers", lambda *_: 0), ("_warm_up", lambda *_: None), ("_do", do)):
+    for name, fake in (
+        ("prepare", lambda *_: None),
+        ("_workers", lambda *_: 0),
+        ("_warm_up", lambda *_: None),
+        ("_do", do),
+    ):
         monkeypatch.setattr(runner, name, fake)
     recipe, rows = Recipe(images=16, epochs=2), [ROWS["linear_probe"], ROWS["last_block"]]
     with pytest.raises(KeyboardInterrupt):
@@ -76,7 +85,10 @@ def test_the_device_is_known_by_name_before_anything_is_measured(monkeypatch: py
     options.add_options(parser)
     monkeypatch.setattr(devices, "pick", {"auto": torch.device("cuda:1"), "cpu": torch.device("cpu")}.__getitem__)
     monkeypatch.setattr(devices, "set_threads", lambda threads: 1)
-    assert [options.recipe_of(parser.parse_args(words)).device for words in ([], ["--device", "cpu"])] == ["cuda:1", "cpu"]
+    assert [options.recipe_of(parser.parse_args(words)).device for words in ([], ["--device", "cpu"])] == [
+        "cuda:1",
+        "cpu",
+    ]
 
 
 def test_pages_are_kept_with_what_trained_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

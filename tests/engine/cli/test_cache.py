@@ -33,12 +33,16 @@ def test_a_run_tells_what_it_kept_and_the_verb_lists_it(trained: Workspace, caps
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {row["dataset"] for row in listed} == {"colours"}
     features = [row for row in listed if row["kind"] == "features"]
-    assert sorted(row["images"] for row in features) == sorted(run.started[f"{split}_images"] for split in ("train", "val", "test"))
+    assert sorted(row["images"] for row in features) == sorted(
+        run.started[f"{split}_images"] for split in ("train", "val", "test")
+    )
     assert all(row["what"].endswith("resnet18, inputs of fc") for row in features)
     assert {row["images"] for row in listed if row["kind"] == "pixels"} == {row["images"] for row in features}
 
 
-def test_what_is_cleared_is_gone_and_made_again_with_the_same_answers(trained: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_cleared_is_gone_and_made_again_with_the_same_answers(
+    trained: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = RunStore(trained).list()[0]
     assert main(["cache", "--clear", "features"]) == 0
     assert not cache.files(trained, ("features",)) and cache.files(trained, ("pixels",))

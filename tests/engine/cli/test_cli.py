@@ -17,13 +17,26 @@ from engine.workspace import Workspace
 from tests.engine.said import last_json
 from tests.pictures import write_folders
 
-SMALL = ["--backbone", "resnet18", "--weights", "none", "--epochs", "1", "--set", "image_size=32", "--set", "batch_size=8"]
+SMALL = [
+    "--backbone",
+    "resnet18",
+    "--weights",
+    "none",
+    "--epochs",
+    "1",
+    "--set",
+    "image_size=32",
+    "--set",
+    "batch_size=8",
+]
 
 
 pytestmark = pytest.mark.usefixtures("in_thread")
 
 
-def test_the_classic_pair_train_and_predict(imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_classic_pair_train_and_predict(
+    imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", "--dataset", "colours", *SMALL, "--freeze", "--json"]) == 0
     ended = last_json(capsys)
     assert ended["status"] == "finished" and RunStore(imported).get(str(ended["run"])).config.strategy == "linear_probe"
@@ -33,19 +46,26 @@ def test_the_classic_pair_train_and_predict(imported: Workspace, tmp_path: Path,
     assert out.read_bytes().startswith(b"\xef\xbb\xbffile_dir,predict,")
 
 
-def test_a_trained_run_is_exported_and_checked(imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_trained_run_is_exported_and_checked(
+    imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", "--dataset", "colours", *SMALL, "--set", "precision=fp32", "--json"]) == 0
     run, folder = str(last_json(capsys)["run"]), tmp_path / "bundle"
     assert main(["export", run, str(folder)]) == 0
     said = capsys.readouterr().out
-    assert f"{folder} holds LICENSES.md, MODEL_CARD.md, model.json" in said and "as the dashboard does on 10 images" in said
+    assert (
+        f"{folder} holds LICENSES.md, MODEL_CARD.md, model.json" in said
+        and "as the dashboard does on 10 images" in said
+    )
     assert main(["export", run, str(folder)]) == 2
     assert "not an empty folder" in capsys.readouterr().err
     assert main(["export", run, str(tmp_path / "second"), "--json"]) == 0
     assert "predict.py" in last_json(capsys)["files"] and (tmp_path / "second" / "predict.py").is_file()  # type: ignore[operator]
 
 
-def test_import_prints_the_health_card(workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_prints_the_health_card(
+    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = write_folders(tmp_path / "colours")
     (source / "red" / "broken.jpg").write_bytes(b"no")
     assert main(["import", str(source), "--json"]) == 0
@@ -64,7 +84,10 @@ def test_import_prints_the_health_card(workspace: Workspace, tmp_path: Path, cap
         (["train", "--dataset", "colours", *SMALL, "--set", "lr"], "--set takes KEY=VALUE"),
         (["train", "--dataset", "colours", *SMALL, "--set", "batch_size=0"], "must lie between 1 and 4096"),
         (["train", "--dataset", "colours", *SMALL, "--strategy", "named"], "needs names to train"),
-        (["train", "--dataset", "colours", *SMALL, "--strategy", "named", "--set", "patterns=layer9"], "matches no block"),
+        (
+            ["train", "--dataset", "colours", *SMALL, "--strategy", "named", "--set", "patterns=layer9"],
+            "matches no block",
+        ),
         (["train", "--dataset", "colours", "--backbone", "resnet19"], "There is no backbone 'resnet19'"),
         (["train", "--dataset", "colours", *SMALL, "--set", "device=cuda:7"], "There is no device 'cuda:7'"),
         (["predict", "run-00000000", "."], "run-00000000"),
@@ -95,13 +118,34 @@ def test_a_weights_file_of_ones_own(imported: Workspace, tmp_path: Path, capsys:
     from torchvision.models import resnet18
 
     path = tmp_path / "mine.pth"
-    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in resnet18(num_classes=7).state_dict().items()}}, path)
-    assert main(["train", "--dataset", "colours", "--backbone", "resnet18", "--epochs", "1", "--weights", str(path), *SMALL[6:]]) == 0
+    torch.save(
+        {"state_dict": {f"module.{name}": tensor for name, tensor in resnet18(num_classes=7).state_dict().items()}},
+        path,
+    )
+    assert (
+        main(
+            [
+                "train",
+                "--dataset",
+                "colours",
+                "--backbone",
+                "resnet18",
+                "--epochs",
+                "1",
+                "--weights",
+                str(path),
+                *SMALL[6:],
+            ]
+        )
+        == 0
+    )
     (run,) = RunStore(imported).list()
     assert run.config.weights.startswith("file:weights-") and run.status == "finished"
 
 
-def test_the_audit_names_a_broken_promise_and_exits_with_two(imported: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_audit_names_a_broken_promise_and_exits_with_two(
+    imported: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", "--dataset", "colours", *SMALL]) == 0
     (run,) = RunStore(imported).list()
     capsys.readouterr()
@@ -156,13 +200,20 @@ def test_the_command_of_a_configuration_makes_the_same_configuration(imported: W
     words = shlex.split(command_line(config))
     chosen = parser().parse_args(words[3:])
     assert chosen.strategy == "named" and chosen.epochs == 3 and chosen.seed == 7 and chosen.weights == "none"
-    assert dict(setting.split("=", 1) for setting in chosen.settings) == {"patterns": "layer4*, it's; $(x)", "lr": "0.0125"}
+    assert dict(setting.split("=", 1) for setting in chosen.settings) == {
+        "patterns": "layer4*, it's; $(x)",
+        "lr": "0.0125",
+    }
 
 
 def test_it_runs_as_a_program_and_loads_torch_only_in_its_child(imported: Workspace) -> None:
     environment = {**os.environ, "THAW_ISOLATION": "process"}
     listed = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "engine", "datasets"], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", "-m", "engine", "datasets"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "colours" in listed.stdout and "torchvision" not in listed.stderr
 

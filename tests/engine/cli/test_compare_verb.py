@@ -1,4 +1,5 @@
-"""`compare`, `comparisons` and `demo`: what they print, what they leave, and how a comparison is interrupted and gone on with."""
+"""`compare`, `comparisons` and `demo`: what they print, what they leave, and how a comparison is interrupted and gone
+on with."""
 
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,18 @@ from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
 from tests.engine.said import last_json
 
-SMALL = ["--backbone", "resnet18", "--weights", "none", "--epochs", "1", "--set", "image_size=32", "--set", "batch_size=8"]
+SMALL = [
+    "--backbone",
+    "resnet18",
+    "--weights",
+    "none",
+    "--epochs",
+    "1",
+    "--set",
+    "image_size=32",
+    "--set",
+    "batch_size=8",
+]
 TWO = ["--strategies", "last_block,linear_probe", "--seeds", "2"]
 
 
@@ -33,7 +45,9 @@ def statuses(workspace: Workspace, comparison: str) -> list[str]:
     return [run.status for run in ComparisonStore(workspace).runs_of(comparison)]
 
 
-def test_a_comparison_is_trained_judged_and_written(imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comparison_is_trained_judged_and_written(
+    imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     name, out = "색 '비교' =1", tmp_path / "out"
     assert main(["compare", "--dataset", "colours", *SMALL, *TWO, "--name", name, "--out", str(out)]) == 0
     said = capsys.readouterr().out
@@ -46,13 +60,17 @@ def test_a_comparison_is_trained_judged_and_written(imported: Workspace, tmp_pat
     shown = last_json(capsys)
     assert [row["label"] for row in shown["table"]] == ["last_block", "linear_probe"] and shown["comparison"] == made.id
     assert shown["chosen"] in ("last_block", "linear_probe") and shown["sentences"]
-    assert shown["doubt"] in said and f"{shown['chosen']} is not shown to be better than guessing" in said, "six images show little"
+    assert shown["doubt"] in said and f"{shown['chosen']} is not shown to be better than guessing" in said, (
+        "six images show little"
+    )
     assert main(["comparisons", "--json"]) == 0
     listed = last_json(capsys)
     assert (listed["name"], listed["runs"], listed["finished"], listed["left"]) == (name, 4, 4, 0)
 
 
-def test_more_seeds_and_strategies_train_only_what_is_new(imported: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_seeds_and_strategies_train_only_what_is_new(
+    imported: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = queued(capsys)
     assert main(["compare", "--stop", made]) == 0 and statuses(imported, made) == ["stopped"] * 4
     assert main(["compare", "--resume", made]) == 0
@@ -101,7 +119,11 @@ def test_a_run_that_fails_does_not_keep_the_others_from_training(
     monkeypatch.setattr(Supervisor, "do_run", do)
     assert main(["compare", "--resume", made]) == 2
     said = capsys.readouterr()
-    assert "2 of 4 runs failed." in said.err and "The loss is not a number." in said.err and "Validation chose last_block" in said.out
+    assert (
+        "2 of 4 runs failed." in said.err
+        and "The loss is not a number." in said.err
+        and "Validation chose last_block" in said.out
+    )
     assert statuses(imported, made) == ["failed", "failed", "finished", "finished"]
 
 
@@ -127,13 +149,22 @@ def test_when_every_run_fails_that_is_what_is_told_and_the_table_is_written(
         (["--dataset", "colours", "--show", "comparison-00000000"], "compare takes one of --dataset"),
         (["--show", "comparison-00000000"], "There is no comparison 'comparison-00000000'"),
         (["--dataset", "colours", *SMALL, "--strategies", "linear"], "There is no strategy 'linear'"),
-        (["--dataset", "colours", *SMALL, "--strategies", "linear_probe,linear_probe:dataset=x"], "There is no option 'dataset'"),
+        (
+            ["--dataset", "colours", *SMALL, "--strategies", "linear_probe,linear_probe:dataset=x"],
+            "There is no option 'dataset'",
+        ),
         (["--dataset", "colours", *SMALL, "--strategies", "named:patterns=layer9"], "matches no block"),
-        (["--dataset", "colours", *SMALL, "--strategies", "linear_probe:data_seed=3"], "cannot have data_seed of its own"),
+        (
+            ["--dataset", "colours", *SMALL, "--strategies", "linear_probe:data_seed=3"],
+            "cannot have data_seed of its own",
+        ),
         (["--dataset", "colours", *SMALL, "--seeds", "many"], "--seeds takes a whole number or auto, not 'many'"),
         (["--dataset", "colours", *SMALL, "--set", "seed=3"], "choose how many with --seeds"),
         (["--dataset", "colours", "--backbone", "resnet18,resnet19"], "There is no backbone 'resnet19'"),
-        (["--dataset", "colours", "--backbone", "resnet18,vgg11", "--weights", "none,none,none"], "one word for all backbones or one for"),
+        (
+            ["--dataset", "colours", "--backbone", "resnet18,vgg11", "--weights", "none,none,none"],
+            "one word for all backbones or one for",
+        ),
         (["--add-seeds", "comparison-00000000", "1"], "There is no comparison"),
     ],
 )
@@ -146,7 +177,9 @@ def test_mistakes_are_told_before_anything_is_queued(
     assert RunStore(imported).list() == [] and ComparisonStore(imported).list() == []
 
 
-def test_the_demo_needs_nothing_but_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_needs_nothing_but_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in (("SEEDS", 1), ("EPOCHS", 1), ("IMAGE_SIZE", 32)):
         monkeypatch.setattr(demo, name, value)
     monkeypatch.setattr("engine.jobs.tasks.make_sample", partial(make_sample, per_class=8))

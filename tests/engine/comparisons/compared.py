@@ -26,15 +26,20 @@ def comparison(workspace: Workspace, *arms: Arm, name: str = "pets", **options: 
     return ComparisonStore(workspace).create(wanted)
 
 
-def finish_all(workspace: Workspace, of: Comparison, right: Mapping[str, float], *, images: int = 200, test: bool = True) -> list[Run]:
-    """Let every queued run finish, right on this share of the images of each split; the images are hard for all in the same order."""
+def finish_all(
+    workspace: Workspace, of: Comparison, right: Mapping[str, float], *, images: int = 200, test: bool = True
+) -> list[Run]:
+    """Let every queued run finish, right on this share of the images of each split; the images are hard for all in the
+    same order."""
     store = ComparisonStore(workspace)
     while claimed := store.claim(of.id, this_process()):
         finish(workspace, claimed, right[claimed.config.strategy], images=images, test=test)
     return store.runs_of(of.id)
 
 
-def finish(workspace: Workspace, run: Run, right: float, *, images: int = 200, test: bool = True, start: Json | None = None) -> None:
+def finish(
+    workspace: Workspace, run: Run, right: float, *, images: int = 200, test: bool = True, start: Json | None = None
+) -> None:
     """Write predictions.csv and metrics.json of one running run, and its ending."""
     splits = ["val"] * images + ["test"] * images * test
     labels = np.arange(len(splits)) % len(CLASSES)
@@ -45,7 +50,12 @@ def finish(workspace: Workspace, run: Run, right: float, *, images: int = 200, t
     report = metrics.report(table, CLASSES)
     (folder / "metrics.json").write_text(json.dumps(report))
     store = RunStore(workspace)
-    started = {"trainable_parameters": 1000, "dataset": {"fingerprint": "f"}, "phases": [{"epochs": 4}], **(start or {})}
+    started = {
+        "trainable_parameters": 1000,
+        "dataset": {"fingerprint": "f"},
+        "phases": [{"epochs": 4}],
+        **(start or {}),
+    }
     store.record(run.id, {"event": "started", "device": "cpu", **started})
     seconds = {"linear_probe": 1.0, "last_block": 10.0}.get(run.config.strategy, 100.0)
     scores = {split: report["splits"][split]["accuracy"] for split in report["splits"]}
@@ -75,4 +85,6 @@ def _table(labels: np.ndarray, splits: list[str], right: np.ndarray) -> pd.DataF
     odds[np.arange(len(labels)), chosen] = 0.8
     names = [f"{CLASSES[label]}/{number}.jpg" for number, label in enumerate(labels)]
     table = predictions.build(names, splits, [CLASSES[label] for label in labels], odds, CLASSES)
-    return predictions.with_unreadable(predictions.numbered(table, range(len(labels))), [("=broken.jpg", "The file ends early.")])
+    return predictions.with_unreadable(
+        predictions.numbered(table, range(len(labels))), [("=broken.jpg", "The file ends early.")]
+    )

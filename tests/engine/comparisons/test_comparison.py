@@ -29,7 +29,12 @@ BOTH = (("resnet18", "default"), ("resnet50", "IMAGENET1K_V2"))
 
 
 def comparison(*arms: Arm, **options: object) -> Comparison:
-    values = {"name": "애완동물 =cmd|' /C calc'!A0", "dataset": "dataset-00000001", "backbones": (("resnet18", "default"),), **options}
+    values = {
+        "name": "애완동물 =cmd|' /C calc'!A0",
+        "dataset": "dataset-00000001",
+        "backbones": (("resnet18", "default"),),
+        **options,
+    }
     return Comparison(strategies=arms or (arm("linear_probe"), arm("last_block")), shared=SHARED, **values)  # type: ignore[arg-type]
 
 
@@ -51,7 +56,11 @@ def test_cheap_strategies_get_more_seeds_unless_a_number_is_given():
 
 
 def test_arms_differ_in_options_of_their_own_but_never_in_data_or_view_seed():
-    runs = expand(comparison(arm("last_n", seeds=1, settings={"last_n": 3}), arm("last_n", seeds=1, settings={"last_n": 4, "lr": 0.1})))
+    runs = expand(
+        comparison(
+            arm("last_n", seeds=1, settings={"last_n": 3}), arm("last_n", seeds=1, settings={"last_n": 4, "lr": 0.1})
+        )
+    )
     assert [(run.last_n, run.lr) for run in runs] == [(3, 0.0), (4, 0.1)]
     for name in ("data_seed", "seed", "dataset", "speed"):
         with pytest.raises(ConfigError, match=f"cannot have {name} of its own"):
@@ -93,7 +102,9 @@ def test_little_work_comes_first_and_runs_of_one_cut_stay_together():
 
 def test_a_larger_backbone_comes_later_and_more_epochs_are_more_work():
     outlines = {"resnet18": outline(), "resnet50": outline("resnet50", scale=10)}
-    runs = cheapest_first(expand(comparison(arm("full_finetune", seeds=1), arm("linear_probe", seeds=1), backbones=BOTH)), outlines)
+    runs = cheapest_first(
+        expand(comparison(arm("full_finetune", seeds=1), arm("linear_probe", seeds=1), backbones=BOTH)), outlines
+    )
     order = [(run.backbone, run.strategy) for run in runs]
     assert (order[0], order[-1]) == (("resnet18", "linear_probe"), ("resnet50", "full_finetune"))
     longer = arm("linear_probe", seeds=1, settings={"epochs": 400})
@@ -146,7 +157,9 @@ def test_more_seeds_go_on_counting_and_an_arm_comes_in_once():
 def configs(**differing: object) -> dict[str, RunConfig]:
     """Three runs alike, and one that differs."""
     usual = RunConfig(dataset="d", backbone="resnet18", epochs=4, views=2)
-    alike = {name: dataclasses.replace(usual, strategy=name) for name in ("linear_probe", "last_block", "full_finetune")}
+    alike = {
+        name: dataclasses.replace(usual, strategy=name) for name in ("linear_probe", "last_block", "full_finetune")
+    }
     return {**alike, "odd": dataclasses.replace(usual, strategy="bias_norm", **differing)}  # type: ignore[arg-type]
 
 
@@ -170,7 +183,9 @@ def test_what_no_strategy_should_win_by_is_named(differing: dict[str, object], w
     assert guard(configs(**differing), {}) == {"odd": words}
 
 
-@pytest.mark.parametrize("fair", [{"lr": 0.1}, {"seed": 3}, {"batch_norm": "running"}, {"phases": "head | 2; layer4 | 2"}, {"ema": 0.9}])
+@pytest.mark.parametrize(
+    "fair", [{"lr": 0.1}, {"seed": 3}, {"batch_norm": "running"}, {"phases": "head | 2; layer4 | 2"}, {"ema": 0.9}]
+)
 def test_what_belongs_to_a_strategy_is_fair(fair: dict[str, object]):
     assert guard(configs(**fair), {}) == {}
 
@@ -182,15 +197,22 @@ def test_views_that_nobody_sees_do_not_matter():
 
 def test_data_and_preparation_are_held_against_what_the_runs_really_had():
     runs = configs()
-    started = {run: {"dataset": {"fingerprint": "a" * 16}, "preprocessing": {"crop": 32}, "phases": [{"epochs": 4}]} for run in runs}
+    started = {
+        run: {"dataset": {"fingerprint": "a" * 16}, "preprocessing": {"crop": 32}, "phases": [{"epochs": 4}]}
+        for run in runs
+    }
     assert guard(runs, {**started, "odd": None}) == {}
     other = {**started["odd"], "dataset": {"fingerprint": "b" * 16}, "preprocessing": {"crop": 64}}
     reason = guard(runs, {**started, "odd": other})["odd"]
     assert "images and split is bbbbbbbb here and aaaaaaaa" in reason and "images (crop) is 64 here and 32" in reason
     resized = {**runs, "odd": dataclasses.replace(runs["odd"], image_size=64)}
-    assert guard(resized, {**started, "odd": {"preprocessing": {"crop": 64}}})["odd"].startswith("Image size is 64 here and the weights'")
+    assert guard(resized, {**started, "odd": {"preprocessing": {"crop": 64}}})["odd"].startswith(
+        "Image size is 64 here and the weights'"
+    )
     assert "(crop)" not in guard(resized, {**started, "odd": other})["odd"], "said once"
-    runs["odd"] = dataclasses.replace(runs["odd"], backbone="vit_b_16")  # a backbone of its own prepares images its own way
+    runs["odd"] = dataclasses.replace(
+        runs["odd"], backbone="vit_b_16"
+    )  # a backbone of its own prepares images its own way
     assert guard(runs, {**started, "odd": {"preprocessing": {"crop": 64}}}) == {}
 
 

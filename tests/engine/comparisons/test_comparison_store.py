@@ -39,7 +39,9 @@ def test_all_runs_are_queued_cheapest_first_and_come_back(comparisons: Compariso
     queued = comparisons.runs_of(made.id)
     assert [run.config.strategy for run in queued] == ["linear_probe"] * 2 + ["full_finetune"] * 2
     assert {run.config for run in queued} == set(expand(made)) and {run.comparison for run in queued} == {made.id}
-    assert [run.turn for run in queued] == sorted(run.turn for run in queued) and {run.status for run in queued} == {"queued"}
+    assert [run.turn for run in queued] == sorted(run.turn for run in queued) and {run.status for run in queued} == {
+        "queued"
+    }
     assert comparisons.get(made.id) == made == comparisons.list()[0] and made.created_at > 0
     assert runs.enqueue(RunConfig(dataset="flowers", backbone="resnet18")).comparison is None
     assert len(comparisons.runs_of(made.id)) == 4
@@ -57,7 +59,9 @@ def test_korean_and_hostile_names_come_back_as_they_are(comparisons: ComparisonS
 
 def test_nothing_is_kept_when_one_run_cannot_be(comparisons: ComparisonStore, runs: RunStore):
     with pytest.raises(ConfigError, match="layer9"):
-        comparisons.create(wanted(arm("linear_probe"), arm("named", settings={"patterns": "layer9"})), {"resnet18": outline()})
+        comparisons.create(
+            wanted(arm("linear_probe"), arm("named", settings={"patterns": "layer9"})), {"resnet18": outline()}
+        )
     assert comparisons.list() == [] and runs.list() == []
 
 
@@ -104,10 +108,14 @@ def test_resuming_puts_runs_back_in_the_order_of_their_turns(comparisons: Compar
     comparisons.stop(made.id)
     comparisons.resume(made.id)
     first = comparisons.claim(made.id, ME)
-    assert first is not None and first.config.seed == 1 and first.config.strategy == "linear_probe" and last.id != first.id
+    assert (
+        first is not None and first.config.seed == 1 and first.config.strategy == "linear_probe" and last.id != first.id
+    )
 
 
-def test_deleting_keeps_the_runs_or_takes_them_along(comparisons: ComparisonStore, runs: RunStore, workspace: Workspace):
+def test_deleting_keeps_the_runs_or_takes_them_along(
+    comparisons: ComparisonStore, runs: RunStore, workspace: Workspace
+):
     kept, gone = comparisons.create(wanted()), comparisons.create(wanted())
     folder = workspace.run(comparisons.runs_of(gone.id)[0].id)
     folder.mkdir(parents=True)
@@ -161,7 +169,9 @@ def test_a_comparison_of_another_version_hides_no_other(comparisons: ComparisonS
         comparisons.get(strange.id)
 
 
-def test_a_file_from_before_there_were_comparisons_keeps_its_runs(workspace: Workspace, comparisons: ComparisonStore, runs: RunStore):
+def test_a_file_from_before_there_were_comparisons_keeps_its_runs(
+    workspace: Workspace, comparisons: ComparisonStore, runs: RunStore
+):
     connection = sqlite3.connect(workspace.database, isolation_level=None)
     for statement in database._MIGRATIONS[0].split(";"):
         connection.execute(statement)

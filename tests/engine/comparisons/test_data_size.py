@@ -1,4 +1,5 @@
-"""Curves over the number of training images: nested shares, kept apart from the verdict, and told without overclaiming."""
+"""Curves over the number of training images: nested shares, kept apart from the verdict, and told without
+overclaiming."""
 
 import pytest
 
@@ -66,7 +67,9 @@ def test_runs_on_parts_of_the_images_never_enter_table_or_verdict(workspace: Wor
     assert not any("train_share" in said for said in judged.sentences)
 
 
-def test_labels_are_made_once_and_nothing_is_read_without_parts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_are_made_once_and_nothing_is_read_without_parts(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = compared.comparison(workspace, arm("linear_probe", seeds=2), arm("full_finetune", seeds=2))
     finish(workspace, made)
     read: list[str] = []
@@ -94,7 +97,9 @@ def points(**curves: tuple[float, ...]) -> list[Point]:
 
 def test_the_words_name_who_leads_where_and_who_still_gains() -> None:
     crossing = data_size.sentence(points(A=(0.7, 0.75, 0.76), B=(0.5, 0.7, 0.8)))
-    assert crossing.startswith("A is ahead with 100 images, B with 1,000.") and "B gained most: +10.0 points" in crossing
+    assert (
+        crossing.startswith("A is ahead with 100 images, B with 1,000.") and "B gained most: +10.0 points" in crossing
+    )
     same = data_size.sentence(points(A=(0.7, 0.8, 0.9), B=(0.5, 0.6, 0.65)))
     assert same.startswith("A is ahead with every number of images, from 100 to 1,000.")
     assert data_size.sentence([]) == ""

@@ -1,4 +1,5 @@
-"""What came out of a comparison: the table adds up, the verdict counts what is fair and finished, and says what it left out."""
+"""What came out of a comparison: the table adds up, the verdict counts what is fair and finished, and says what it left
+out."""
 
 import dataclasses
 
@@ -34,7 +35,9 @@ def test_the_verdict_takes_the_cheapest_of_those_not_shown_worse(workspace: Work
     assert judged.verdict is not None and judged.excluded == {}
     assert judged.verdict.judged_on == "test" and judged.verdict.images == 200
     assert "linear_probe" not in judged.verdict.not_worse and judged.verdict.cheapest == "last_block"
-    assert [entrant.correct_test.shape for entrant in judged.entrants if entrant.correct_test is not None] == [(2, 200)] * 3
+    assert [entrant.correct_test.shape for entrant in judged.entrants if entrant.correct_test is not None] == [
+        (2, 200)
+    ] * 3
     assert any("linear_probe" in sentence and "better than" in sentence for sentence in judged.sentences)
 
 
@@ -47,14 +50,23 @@ def test_a_row_holds_the_means_over_seeds(workspace: Workspace):
     row = table.loc["last_block"]
     assert row["test_accuracy"] == pytest.approx(sum(of) / 2) and len(set(of)) == 2
     assert row["test_low"] < row["test_accuracy"] < row["test_high"] and 0 < row["f1_macro"] < 1 and row["log_loss"] > 0
-    assert (row["seconds"], row["trainable_parameters"], row["peak_memory_bytes"], row["best_epoch"]) == (10.0, 1000, 5_000_000, 3.0)
+    assert (row["seconds"], row["trainable_parameters"], row["peak_memory_bytes"], row["best_epoch"]) == (
+        10.0,
+        1000,
+        5_000_000,
+        3.0,
+    )
     assert row["kept_out"] == "" and row["cache_seconds"] == 4.0
 
 
 def test_nothing_is_judged_before_something_has_finished(workspace: Workspace):
     made = comparison(workspace)
     judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
-    assert judged.verdict is None and "nothing to judge" in judged.sentences[0] and judged.sentences[-1].startswith("6 of 6 runs have not")
+    assert (
+        judged.verdict is None
+        and "nothing to judge" in judged.sentences[0]
+        and judged.sentences[-1].startswith("6 of 6 runs have not")
+    )
     assert list(judged.table["planned"]) == [2, 2, 2] and list(judged.table["runs"]) == [0, 0, 0]
 
 
@@ -136,7 +148,9 @@ def test_predictions_are_read_again_only_when_they_change(workspace: Workspace, 
     (run,) = finish_all(workspace, made, SHARES)
     first = answers(workspace, run)
     images, right = first["test"]
-    assert np.frombuffer(images, np.int32).tolist() == list(range(200, 400)) and right.mean() == pytest.approx(0.6, abs=0.05)
+    assert np.frombuffer(images, np.int32).tolist() == list(range(200, 400)) and right.mean() == pytest.approx(
+        0.6, abs=0.05
+    )
     assert answers(workspace, run) is first
     path = workspace.run(run.id) / "predictions.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("0.8", "0.85"), encoding="utf-8")

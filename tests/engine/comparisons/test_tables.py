@@ -1,4 +1,5 @@
-"""The files of a comparison: one row a run and one row an image, safe in a spreadsheet, with what is said of how seeds were merged."""
+"""The files of a comparison: one row a run and one row an image, safe in a spreadsheet, with what is said of how seeds
+were merged."""
 
 import io
 
@@ -22,11 +23,17 @@ def read(content: bytes) -> pd.DataFrame:
 
 
 def test_one_row_a_run_with_what_differs_and_hostile_names_disarmed(workspace: Workspace):
-    made = comparison(workspace, arm("linear_probe", seeds=2), arm("last_n", seeds=1, settings={"last_n": 3}), name="=1+1 꽃")
+    made = comparison(
+        workspace, arm("linear_probe", seeds=2), arm("last_n", seeds=1, settings={"last_n": 3}), name="=1+1 꽃"
+    )
     runs = finish_all(workspace, made, SHARES)
     table = read(comparison_csv(workspace, made, runs))
     assert list(table["run"]) == [run.id for run in runs] and list(table["seed"]) == ["0", "1", "0"]
-    assert list(table["row"]) == ["linear_probe", "linear_probe", "last_n last_n=3"] and list(table["last_n"]) == ["2", "2", "3"]
+    assert list(table["row"]) == ["linear_probe", "linear_probe", "last_n last_n=3"] and list(table["last_n"]) == [
+        "2",
+        "2",
+        "3",
+    ]
     assert all(name.startswith("'=1+1 꽃: resnet18") for name in table["name"])
     assert "epochs" not in table.columns, "all have the same"
     assert float(table["test_accuracy"][2]) > 0.7 and list(table["not_judged"]) == ["", "", ""]
@@ -44,11 +51,17 @@ def test_one_row_an_image_with_the_mean_over_seeds(workspace: Workspace):
     assert table["label"][1] == f"'{CLASSES[1]}" and table["file_dir"][2].startswith("'@나비/")
     broken = table.iloc[-1]
     assert (broken["file_dir"], broken[merged], broken["linear_probe (confidence)"]) == ("'=broken.jpg", "", "")
-    first, second = (predictions.read(workspace.run(run.id) / "predictions.csv") for run in runs if run.config.strategy == "linear_probe")
+    first, second = (
+        predictions.read(workspace.run(run.id) / "predictions.csv")
+        for run in runs
+        if run.config.strategy == "linear_probe"
+    )
     agreed = [one for one, other in zip(first["predict"], second["predict"], strict=True) if one == other and one]
     assert sum(first["predict"] != second["predict"]) > 0, "the seeds differ somewhere"
     found = [
-        guess.removeprefix("'") for guess, one, two in zip(table[merged], first["predict"], second["predict"], strict=True) if one == two
+        guess.removeprefix("'")
+        for guess, one, two in zip(table[merged], first["predict"], second["predict"], strict=True)
+        if one == two
     ]
     assert [guess for guess in found if guess] == agreed
     assert {row for row in table["linear_probe (confidence)"] if row} == {"0.8", "0.45"}

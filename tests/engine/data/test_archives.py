@@ -44,7 +44,11 @@ def test_a_zip_in_a_zip_stays_closed(tmp_path: Path) -> None:
 
 def test_a_csv_brings_only_what_it_lists_and_nothing_from_outside(tmp_path: Path) -> None:
     (tmp_path / "outside.jpg").write_bytes(b"no")
-    files = {"labels.csv": b"file,label\nimg/1.jpg,ant\n../outside.jpg,bee\nimg/1.jpg,ant\n", "img/1.jpg": b"x", "img/2.jpg": b"y"}
+    files = {
+        "labels.csv": b"file,label\nimg/1.jpg,ant\n../outside.jpg,bee\nimg/1.jpg,ant\n",
+        "img/1.jpg": b"x",
+        "img/2.jpg": b"y",
+    }
     source = make_folder(tmp_path / "set", files)
     assert names(stage(source / "labels.csv", tmp_path / "into")) == ["img/1.jpg", "labels.csv"]
 

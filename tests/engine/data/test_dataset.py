@@ -42,7 +42,11 @@ def test_names_are_unique_and_open_by_id_or_name(workspace: Workspace, tmp_path:
     assert (first.name, second.name) == ("개미와 벌", "개미와 벌 (2)")
     assert open_dataset(workspace, "개미와 벌") == open_dataset(workspace, first.id) == first
     assert [summary.id for summary in list_datasets(workspace)] == [second.id, first.id]
-    assert [(summary.images, summary.classes, summary.fingerprint) for summary in list_datasets(workspace)][1] == (40, 2, first.fingerprint)
+    assert [(summary.images, summary.classes, summary.fingerprint) for summary in list_datasets(workspace)][1] == (
+        40,
+        2,
+        first.fingerprint,
+    )
 
 
 @pytest.mark.parametrize("asked", ["wasps", "dataset-0000000000", "../../etc", "dataset-../x", ""])
@@ -73,7 +77,9 @@ def test_a_draft_is_accepted_once(workspace: Workspace, tmp_path: Path) -> None:
     assert sum(isinstance(outcome, datasets.Dataset) for outcome in outcomes) == 1 and len(outcomes) == 6
 
 
-def test_a_failure_while_accepting_gives_the_draft_back(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_while_accepting_gives_the_draft_back(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     draft_id = draft(workspace, tmp_path)
 
     def full(path: Path, content: str) -> None:

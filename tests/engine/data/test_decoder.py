@@ -24,7 +24,9 @@ def near(found: tuple[int, ...], expected: tuple[int, int, int]) -> bool:
     return all(abs(one - other) <= 6 for one, other in zip(found, expected, strict=True))
 
 
-@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("BMP", "bmp"), ("TIFF", "tif")])
+@pytest.mark.parametrize(
+    ("kind", "suffix"), [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("BMP", "bmp"), ("TIFF", "tif")]
+)
 def test_formats_are_known_by_content(tmp_path: Path, kind: str, suffix: str) -> None:
     path = tmp_path / "misnamed.txt"
     path.write_bytes(picture(kind=kind))
@@ -41,7 +43,9 @@ def test_every_colour_mode_keeps_its_colour(mode: str) -> None:
 
 
 def test_inverted_cmyk_jpeg() -> None:
-    assert near(centre(encoded(Image.new("RGB", (32, 32), (200, 40, 40)).convert("CMYK"), "JPEG", quality=95)), (200, 40, 40))
+    assert near(
+        centre(encoded(Image.new("RGB", (32, 32), (200, 40, 40)).convert("CMYK"), "JPEG", quality=95)), (200, 40, 40)
+    )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])

@@ -21,7 +21,9 @@ def image(index: int, label: int = 0, split: str = "train", content: str = "", s
     )
 
 
-def card(images: list[Image], classes: tuple[str, ...] = ("ants", "bees"), problems: tuple[Problem, ...] = ()) -> HealthCard:
+def card(
+    images: list[Image], classes: tuple[str, ...] = ("ants", "bees"), problems: tuple[Problem, ...] = ()
+) -> HealthCard:
     return examine("set", classes, images, problems, layout="Class folders.", given_splits=())
 
 

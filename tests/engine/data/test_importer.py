@@ -32,7 +32,9 @@ SOURCES: dict[str, Maker] = {
     "zip": lambda workspace, root, files: make_zip(root / "set.zip", files),
     "folder": lambda workspace, root, files: make_folder(root / "set", files),
     "upload": lambda workspace, root, files: upload_of(workspace, files),
-    "uploaded zip": lambda workspace, root, files: upload_of(workspace, {"set.zip": make_zip(root / "set.zip", files).read_bytes()}),
+    "uploaded zip": lambda workspace, root, files: upload_of(
+        workspace, {"set.zip": make_zip(root / "set.zip", files).read_bytes()}
+    ),
 }
 
 
@@ -50,7 +52,11 @@ def test_one_bad_file_never_blocks_the_rest(workspace: Workspace, tmp_path: Path
     reasons = {problem.name: problem.reason for problem in card.problems}
     assert reasons.keys() == bad.keys()
     assert reasons["bees/.DS_Store"] == "system file"
-    assert "GIF" in reasons["bees/junk.gif"] and "empty" in reasons["bees/empty.jpg"] and "not an image" in reasons["bees/notes.txt"]
+    assert (
+        "GIF" in reasons["bees/junk.gif"]
+        and "empty" in reasons["bees/empty.jpg"]
+        and "not an image" in reasons["bees/notes.txt"]
+    )
     assert card.given_splits == () and card.images == 20 and card.width_range == (40, 40, 40)
 
 
@@ -67,10 +73,18 @@ def test_images_and_thumbnails_lie_under_our_names(workspace: Workspace, tmp_pat
 
 
 def test_nested_split_folders_and_a_carved_test_split(workspace: Workspace, tmp_path: Path) -> None:
-    files = many("d/train/ants/sub", 20) | many("d/train/bees", 20, 100) | many("d/valid/ants", 6, 200) | many("d/valid/bees", 6, 300)
+    files = (
+        many("d/train/ants/sub", 20)
+        | many("d/train/bees", 20, 100)
+        | many("d/valid/ants", 6, 200)
+        | many("d/valid/bees", 6, 300)
+    )
     card = card_for(workspace, make_zip(tmp_path / "s.zip", files))
     assert card.given_splits == ("train", "val")
-    assert [(entry.name, entry.train, entry.val, entry.test) for entry in card.classes] == [("ants", 16, 6, 4), ("bees", 16, 6, 4)]
+    assert [(entry.name, entry.train, entry.val, entry.test) for entry in card.classes] == [
+        ("ants", 16, 6, 4),
+        ("bees", 16, 6, 4),
+    ]
 
 
 def test_leak_across_given_splits_is_reported_and_excluded_from_train(workspace: Workspace, tmp_path: Path) -> None:
@@ -101,7 +115,8 @@ def test_a_lone_table_with_a_zip_of_images(workspace: Workspace, tmp_path: Path)
     for source in (
         upload_of(workspace, {"labels.csv": rows, "images.zip": archive}),
         make_folder(tmp_path / "beside", {"labels.csv": rows, "images.zip": archive}) / "labels.csv",
-        make_folder(tmp_path / "plain", {"labels.csv": rows} | {f"images/{n:02d}.png": picture(n) for n in range(10)}) / "labels.csv",
+        make_folder(tmp_path / "plain", {"labels.csv": rows} | {f"images/{n:02d}.png": picture(n) for n in range(10)})
+        / "labels.csv",
     ):
         card = card_for(workspace, source)
         assert [(entry.name, entry.total) for entry in card.classes] == [("a", 5), ("b", 5)] and not card.problems
@@ -140,7 +155,9 @@ class Cancelled(BaseException):
 
 @pytest.mark.parametrize("when", [("unpack", 3), ("read", 5)])
 @pytest.mark.parametrize("uploaded", [False, True])
-def test_cancelling_leaves_nothing_behind(workspace: Workspace, tmp_path: Path, when: tuple[str, int], uploaded: bool) -> None:
+def test_cancelling_leaves_nothing_behind(
+    workspace: Workspace, tmp_path: Path, when: tuple[str, int], uploaded: bool
+) -> None:
     archive = make_zip(tmp_path / "set.zip", two_classes())
     source = upload_of(workspace, {"set.zip": archive.read_bytes()}) if uploaded else archive
 
@@ -166,7 +183,9 @@ def test_a_folder_is_not_changed(workspace: Workspace, tmp_path: Path) -> None:
     source = make_folder(tmp_path / "set", two_classes())
     before = {path: path.stat() for path in source.rglob("*") if path.is_file()}
     scan(workspace, source)
-    assert {path: path.stat().st_mtime_ns for path in before} == {path: about.st_mtime_ns for path, about in before.items()}
+    assert {path: path.stat().st_mtime_ns for path in before} == {
+        path: about.st_mtime_ns for path, about in before.items()
+    }
     assert {path for path in source.rglob("*") if path.is_file()} == before.keys()
 
 
@@ -181,12 +200,16 @@ def test_upright_size_is_recorded(workspace: Workspace, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = encoded(Image.new("RGB", (50, 20)), "JPEG", exif=exif)
-    dataset = commit(workspace, scan(workspace, make_folder(tmp_path / "set", two_classes() | {"ants/turned.jpg": turned})))
+    dataset = commit(
+        workspace, scan(workspace, make_folder(tmp_path / "set", two_classes() | {"ants/turned.jpg": turned}))
+    )
     image = next(image for image in dataset.images if image.name.endswith("turned.jpg"))
     assert (image.width, image.height) == (20, 50)
 
 
-def test_paths_outside_the_allowed_root_are_refused(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_outside_the_allowed_root_are_refused(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     allowed, other = tmp_path / "allowed", tmp_path / "other"
     for folder in (allowed, other):
         folder.mkdir()

@@ -56,11 +56,17 @@ def test_hostile_names_come_back_letter_for_letter(workspace: Workspace, dataset
     image = next(image for image in hostile.images if image.label == 1)
     decide(hostile, Decision(image=image.index, what="relabel", to=HOSTILE))
     assert decided(hostile).by_image[image.index].to == HOSTILE
-    assert [path.name for path in hostile.folder.iterdir() if path.suffix == ".json" and "decisions" in path.name] == ["decisions.json"]
+    assert [path.name for path in hostile.folder.iterdir() if path.suffix == ".json" and "decisions" in path.name] == [
+        "decisions.json"
+    ]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"decisions": [3]}', b'{"decisions": [{"image": 0, "rm": "-rf"}]}'])
-def test_a_damaged_file_costs_a_sentence_and_nothing_else(workspace: Workspace, dataset: Dataset, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff\xfe", b'{"decisions": [3]}', b'{"decisions": [{"image": 0, "rm": "-rf"}]}']
+)
+def test_a_damaged_file_costs_a_sentence_and_nothing_else(
+    workspace: Workspace, dataset: Dataset, content: bytes
+) -> None:
     raw(dataset).write_bytes(content)
     found = decided(dataset)
     assert not found.by_image and "damaged" in found.lost

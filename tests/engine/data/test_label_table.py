@@ -27,7 +27,9 @@ def test_split_column_and_short_lines_and_quotes() -> None:
     assert rows == (LabelRow(file="a,1.jpg", label="ant", split="Train"), LabelRow(file="b.jpg", label="", split=""))
 
 
-@pytest.mark.parametrize("written", ["./x/1.jpg", "../x/1.jpg", "/x/1.jpg", "C:\\x\\1.jpg", "x\\1.jpg", "../../x/1.jpg"])
+@pytest.mark.parametrize(
+    "written", ["./x/1.jpg", "../x/1.jpg", "/x/1.jpg", "C:\\x\\1.jpg", "x\\1.jpg", "../../x/1.jpg"]
+)
 def test_paths_from_elsewhere_lose_their_beginning(written: str) -> None:
     rows = read_labels(f"file,label\n{written},ant\n".encode())
     assert rows is not None and rows[0].file == "x/1.jpg"

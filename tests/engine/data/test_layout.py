@@ -16,7 +16,9 @@ def found(result: Layout) -> dict[str, tuple[str, str | None]]:
 
 
 def table(name: str, *rows: tuple[str, str] | tuple[str, str, str]) -> Table:
-    return Table(name=name, rows=tuple(LabelRow(file=row[0], label=row[1], split=row[2] if len(row) > 2 else "") for row in rows))
+    return Table(
+        name=name, rows=tuple(LabelRow(file=row[0], label=row[1], split=row[2] if len(row) > 2 else "") for row in rows)
+    )
 
 
 @pytest.mark.parametrize("wrapper", ["", "data/", "my/data/"])
@@ -30,7 +32,8 @@ def test_class_folders_with_and_without_wrapping(wrapper: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("train", "val", "test"), [("train", "val", "test"), ("Training", "VALID", "testing"), ("train", "validation", "test")]
+    ("train", "val", "test"),
+    [("train", "val", "test"), ("Training", "VALID", "testing"), ("train", "validation", "test")],
 )
 def test_split_folders_are_respected(train: str, val: str, test: str) -> None:
     result = layout(f"d/{train}/ants/sub/x.jpg", f"d/{train}/bees/x.jpg", f"d/{val}/ants/x.jpg", f"d/{test}/bees/x.jpg")
@@ -77,10 +80,19 @@ def test_other_folders_beside_splits_are_problems() -> None:
 
 def test_a_table_wins_over_folders_and_finds_files_however_written() -> None:
     rows = table(
-        "d/labels.csv", ("img/1.jpg", "ant"), ("home/me/img/2.jpg", "bee"), ("3", "ant"), ("nowhere.jpg", "bee"), ("img/4.jpg", "")
+        "d/labels.csv",
+        ("img/1.jpg", "ant"),
+        ("home/me/img/2.jpg", "bee"),
+        ("3", "ant"),
+        ("nowhere.jpg", "bee"),
+        ("img/4.jpg", ""),
     )
     result = layout("d/img/1.jpg", "d/img/2.jpg", "d/img/3.jpg", "d/img/4.jpg", "d/img/5.jpg", tables=(rows,))
-    assert {name: label for name, (label, _) in found(result).items()} == {"d/img/1.jpg": "ant", "d/img/2.jpg": "bee", "d/img/3.jpg": "ant"}
+    assert {name: label for name, (label, _) in found(result).items()} == {
+        "d/img/1.jpg": "ant",
+        "d/img/2.jpg": "bee",
+        "d/img/3.jpg": "ant",
+    }
     assert [problem.name for problem in result.problems] == ["nowhere.jpg", "d/img/4.jpg", "d/img/5.jpg"]
 
 
@@ -90,9 +102,13 @@ def test_an_ambiguous_name_is_not_guessed() -> None:
 
 
 def test_split_column_and_tables_named_after_splits() -> None:
-    result = layout("1.jpg", "2.jpg", tables=(table("l.csv", ("1.jpg", "ant", "train"), ("2.jpg", "bee", "Validation")),))
+    result = layout(
+        "1.jpg", "2.jpg", tables=(table("l.csv", ("1.jpg", "ant", "train"), ("2.jpg", "bee", "Validation")),)
+    )
     assert list(found(result).values()) == [("ant", "train"), ("bee", "val")]
-    result = layout("1.jpg", "2.jpg", tables=(table("train.csv", ("1.jpg", "ant")), table("test.csv", ("2.jpg", "bee"))))
+    result = layout(
+        "1.jpg", "2.jpg", tables=(table("train.csv", ("1.jpg", "ant")), table("test.csv", ("2.jpg", "bee")))
+    )
     assert list(found(result).values()) == [("ant", "train"), ("bee", "test")]
 
 
@@ -103,7 +119,9 @@ def test_listed_twice_keeps_the_first_class_and_says_so() -> None:
 
 
 def test_a_table_that_names_none_of_the_files_is_not_obeyed() -> None:
-    assert {entry.label for entry in layout("ants/1.jpg", "bees/2.jpg", tables=(table("l.csv", ("x.jpg", "y")),)).entries} == {
+    assert {
+        entry.label for entry in layout("ants/1.jpg", "bees/2.jpg", tables=(table("l.csv", ("x.jpg", "y")),)).entries
+    } == {
         "ants",
         "bees",
     }

@@ -57,7 +57,9 @@ def same(batch: torch.Tensor, dataset: Dataset, indices: np.ndarray, number: int
 
 
 @pytest.mark.parametrize("views", [0, 3, 50])
-def test_batches_are_the_pure_functions_whether_kept_or_made(workspace: Workspace, dataset: Dataset, views: int) -> None:
+def test_batches_are_the_pure_functions_whether_kept_or_made(
+    workspace: Workspace, dataset: Dataset, views: int
+) -> None:
     indices = np.array([5, 0, 23, 5, 11])
     with ensure(workspace, dataset, PRE, views, 9) as pixels:
         assert same(pixels.batch(indices, None), dataset, indices, None)
@@ -86,7 +88,9 @@ def test_nothing_is_decoded_before_it_is_asked_for(workspace: Workspace, dataset
         assert len(decoded) == 1
 
 
-def test_what_a_run_asks_for_is_decoded_once_and_never_again(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
+def test_what_a_run_asks_for_is_decoded_once_and_never_again(
+    workspace: Workspace, dataset: Dataset, decoded: list[int]
+) -> None:
     for _ in range(2):
         with ensure(workspace, dataset, PRE, 3, 0) as pixels:
             show(pixels, dataset, 6)
@@ -126,7 +130,9 @@ def test_as_many_views_as_epochs_are_not_kept(workspace: Workspace, dataset: Dat
         assert Plane(split="train", view=3) in pixels.kept
 
 
-def test_a_run_that_was_killed_half_way_leaves_nothing_that_is_trusted(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
+def test_a_run_that_was_killed_half_way_leaves_nothing_that_is_trusted(
+    workspace: Workspace, dataset: Dataset, decoded: list[int]
+) -> None:
     killed = ensure(workspace, dataset, PRE, 0, 0)
     killed.batch(everything(dataset)[:3], None)  # and never closed: what it has written so far stays behind
     left = [path for path in workspace.pixels.glob("*/*")]
@@ -149,7 +155,9 @@ def test_closing_half_way_keeps_nothing(workspace: Workspace, dataset: Dataset) 
 
 
 @pytest.mark.parametrize("damage", [lambda size: size // 2, lambda size: 0, lambda size: size + 1])
-def test_a_file_of_the_wrong_size_is_made_again(workspace: Workspace, dataset: Dataset, decoded: list[int], damage: object) -> None:
+def test_a_file_of_the_wrong_size_is_made_again(
+    workspace: Workspace, dataset: Dataset, decoded: list[int], damage: object
+) -> None:
     filled(workspace, dataset)
     for path in cache(workspace):
         os.truncate(path, damage(path.stat().st_size))  # type: ignore[operator]
@@ -202,7 +210,9 @@ def test_other_inputs_do_not_share_files(workspace: Workspace, dataset: Dataset)
 def test_mean_and_deviation_change_no_pixels(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
     filled(workspace, dataset)
     decoded.clear()
-    with ensure(workspace, dataset, Preprocessing(resize=(20,), crop=16, mean=(0.5,) * 3, std=(0.5,) * 3), 0, 0) as pixels:
+    with ensure(
+        workspace, dataset, Preprocessing(resize=(20,), crop=16, mean=(0.5,) * 3, std=(0.5,) * 3), 0, 0
+    ) as pixels:
         assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
     assert decoded == []
 
@@ -216,7 +226,9 @@ def test_another_policy_of_augmentation_is_another_file(workspace: Workspace, da
     assert torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
 
 
-def test_beyond_the_budget_images_are_decoded_on_the_way(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_budget_images_are_decoded_on_the_way(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held_out = len(dataset.images) - len(dataset.images_of("train"))
     monkeypatch.setenv("THAW_PIXEL_CACHE_GB", str((held_out * PLANE_BYTES + 10) / 2**30))
     indices = everything(dataset)
@@ -225,7 +237,9 @@ def test_beyond_the_budget_images_are_decoded_on_the_way(workspace: Workspace, d
         assert same(pixels.batch(indices, None), dataset, indices, None)
 
 
-def test_a_budget_of_nothing_leaves_no_files(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_of_nothing_leaves_no_files(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("THAW_PIXEL_CACHE_GB", "0")
     indices = everything(dataset)
     with ensure(workspace, dataset, PRE, 0, 0) as pixels:
@@ -262,13 +276,17 @@ def test_the_least_recently_used_go_first(
 
 @pytest.mark.parametrize("harm", ["gone", "damaged", "other"])
 @pytest.mark.parametrize("views", [0, 100])
-def test_an_image_that_changed_since_the_import_is_named(workspace: Workspace, dataset: Dataset, harm: str, views: int) -> None:
+def test_an_image_that_changed_since_the_import_is_named(
+    workspace: Workspace, dataset: Dataset, harm: str, views: int
+) -> None:
     image = dataset.images_of("train")[3]
     path = dataset.image_path(image)
     if harm == "gone":
         path.unlink()
     else:
-        path.write_bytes(b"broken" if harm == "damaged" else dataset.image_path(dataset.images_of("train")[4]).read_bytes())
+        path.write_bytes(
+            b"broken" if harm == "damaged" else dataset.image_path(dataset.images_of("train")[4]).read_bytes()
+        )
     with pytest.raises(TrainingError, match=image.name), ensure(workspace, dataset, PRE, views, 0) as pixels:
         pixels.batch(np.array([image.index]), 0)
 
@@ -295,7 +313,9 @@ def test_a_full_disk_means_slower_and_not_stopped(
     assert len(cache(workspace)) == 3
 
 
-def test_a_disk_with_no_room_is_not_begun_on(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_with_no_room_is_not_begun_on(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(row_file, "free_bytes", lambda folder: PLANE_BYTES)
     with ensure(workspace, dataset, PRE, 0, 0) as pixels:
         assert pixels.kept == frozenset()

@@ -45,7 +45,9 @@ def expected(dataset: Dataset) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("by", ["the verb", "another process"])
-def test_a_cache_that_is_cleared_while_it_is_filled_stops_nobody(workspace: Workspace, dataset: Dataset, by: str) -> None:
+def test_a_cache_that_is_cleared_while_it_is_filled_stops_nobody(
+    workspace: Workspace, dataset: Dataset, by: str
+) -> None:
     whole, half = expected(dataset), len(dataset.images) // 2
     with ensure(workspace, dataset, PRE, 0, 0) as pixels:
         assert torch.equal(pixels.batch(everything(dataset)[:half], None), whole[:half])
@@ -104,7 +106,9 @@ def test_a_start_that_fails_leaves_no_file_open(
     assert not opened
 
 
-def test_too_many_open_files_mean_decoding_on_the_way(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_open_files_mean_decoding_on_the_way(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.open
 
     def too_many(path: object, *more: object) -> int:

@@ -6,7 +6,14 @@ import pytest
 import torch
 from pictures import picture
 from PIL import Image
-from torchvision.models import Inception_V3_Weights, ResNet18_Weights, ResNet50_Weights, Swin_T_Weights, ViT_B_16_Weights, get_model_weights
+from torchvision.models import (
+    Inception_V3_Weights,
+    ResNet18_Weights,
+    ResNet50_Weights,
+    Swin_T_Weights,
+    ViT_B_16_Weights,
+    get_model_weights,
+)
 from torchvision.models import list_models as names
 from torchvision.transforms import functional
 
@@ -34,7 +41,13 @@ def torchvision_crop(image: Image.Image, transforms: object) -> np.ndarray:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     "weights",
-    [ResNet18_Weights.DEFAULT, ResNet50_Weights.DEFAULT, Inception_V3_Weights.DEFAULT, Swin_T_Weights.DEFAULT, ViT_B_16_Weights.DEFAULT],
+    [
+        ResNet18_Weights.DEFAULT,
+        ResNet50_Weights.DEFAULT,
+        Inception_V3_Weights.DEFAULT,
+        Swin_T_Weights.DEFAULT,
+        ViT_B_16_Weights.DEFAULT,
+    ],
 )
 def test_evaluation_crop_equals_torchvision_bit_for_bit(weights: object, size: tuple[int, int]) -> None:
     transforms = weights.transforms()  # type: ignore[attr-defined]
@@ -61,7 +74,9 @@ def test_every_preprocessing_torchvision_publishes_is_matched() -> None:
 
 def test_square_resize_ignores_the_shape() -> None:
     crop = eval_crop(decode(picture(1, (300, 100))), Preprocessing(resize=(224, 224), crop=224))
-    assert np.array_equal(crop, np.asarray(decode(picture(1, (300, 100))).resize((224, 224), Image.Resampling.BILINEAR)))
+    assert np.array_equal(
+        crop, np.asarray(decode(picture(1, (300, 100))).resize((224, 224), Image.Resampling.BILINEAR))
+    )
 
 
 def test_crop_larger_than_resize_is_padded_as_torchvision_does() -> None:

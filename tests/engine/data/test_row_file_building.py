@@ -1,4 +1,5 @@
-"""Cache files whose name is taken away, that cannot be opened or that are closed twice: never the bytes of another file."""
+"""Cache files whose name is taken away, that cannot be opened or that are closed twice: never the bytes of another
+file."""
 
 import errno
 import os
@@ -96,7 +97,9 @@ def test_finishing_opens_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     file.close()
 
 
-def test_whoever_reads_a_file_while_it_is_finished_reads_on_until_it_is_closed(path: Path, descriptors: set[int]) -> None:
+def test_whoever_reads_a_file_while_it_is_finished_reads_on_until_it_is_closed(
+    path: Path, descriptors: set[int]
+) -> None:
     building = built(path)
     file = building.finish({})
     building.close()

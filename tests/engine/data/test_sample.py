@@ -29,7 +29,8 @@ def test_a_picture_is_a_function_of_its_generator(pattern: str) -> None:
 def test_colour_alone_does_not_tell_the_class() -> None:
     """A nearest-mean-colour rule, the cheapest cheat, must stay near chance."""
     colours = {
-        name: [np.asarray(paint(name, np.random.default_rng([1, k, n]))).mean((0, 1)) for n in range(8)] for k, name in enumerate(PATTERNS)
+        name: [np.asarray(paint(name, np.random.default_rng([1, k, n]))).mean((0, 1)) for n in range(8)]
+        for k, name in enumerate(PATTERNS)
     }
     means = {name: np.mean(values[:4], axis=0) for name, values in colours.items()}
     right = sum(

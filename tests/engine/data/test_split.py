@@ -8,7 +8,9 @@ from engine.errors import DatasetError
 
 def candidates(*counts: int, given: str | None = None) -> list[Candidate]:
     return [
-        Candidate(sha256=f"{label}-{number}", label=label, given=given) for label, count in enumerate(counts) for number in range(count)
+        Candidate(sha256=f"{label}-{number}", label=label, given=given)
+        for label, count in enumerate(counts)
+        for number in range(count)
     ]
 
 
@@ -79,7 +81,11 @@ def test_fingerprint_sees_content_label_split_and_class_names_but_not_order() ->
     rows = [("a", 0, "train"), ("b", 1, "val")]
     base = fingerprint(("x", "y"), rows)
     assert fingerprint(("x", "y"), rows[::-1]) == base
-    changed = [("a", 0, "val"), ("b", 1, "val")], [("a", 1, "train"), ("b", 1, "val")], [("c", 0, "train"), ("b", 1, "val")]
+    changed = (
+        [("a", 0, "val"), ("b", 1, "val")],
+        [("a", 1, "train"), ("b", 1, "val")],
+        [("c", 0, "train"), ("b", 1, "val")],
+    )
     assert len({base, fingerprint(("x", "z"), rows), *(fingerprint(("x", "y"), other) for other in changed)}) == 5
 
 

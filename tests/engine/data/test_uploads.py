@@ -60,7 +60,9 @@ def test_an_aborted_or_unfinished_file_does_not_exist(workspace: Workspace) -> N
     assert [path.name for path in workspace.upload(upload.id).iterdir()] == ["token"]
 
 
-def test_the_limit_counts_all_files_and_gives_back_what_is_dropped(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_counts_all_files_and_gives_back_what_is_dropped(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("THAW_MAX_UPLOAD_MB", "1")
     upload = uploads.create(workspace)
     send_all = uploads.Receiver(workspace, upload.id, upload.token, "a.jpg")
@@ -77,13 +79,17 @@ def test_the_limit_counts_all_files_and_gives_back_what_is_dropped(workspace: Wo
 
 def test_parallel_files_do_not_mix(workspace: Workspace) -> None:
     upload = uploads.create(workspace)
-    threads = [threading.Thread(target=send, args=(workspace, upload, f"{n}.jpg", f"{n} ".encode() * 50)) for n in range(16)]
+    threads = [
+        threading.Thread(target=send, args=(workspace, upload, f"{n}.jpg", f"{n} ".encode() * 50)) for n in range(16)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     files = uploads.received(workspace.upload(upload.id))
-    assert {file.name: file.path.read_bytes() for file in files} == {f"{n}.jpg": f"{n} ".encode() * 50 for n in range(16)}
+    assert {file.name: file.path.read_bytes() for file in files} == {
+        f"{n}.jpg": f"{n} ".encode() * 50 for n in range(16)
+    }
 
 
 def test_a_torn_last_line_and_foreign_paths_in_the_manifest_are_skipped(workspace: Workspace) -> None:
@@ -120,9 +126,12 @@ def test_discard_is_repeatable_and_is_upload_knows_its_own(workspace: Workspace,
 
 def test_pages_can_import_this_without_heavy_libraries() -> None:
     code = (
-        "import sys, engine.data.dataset, engine.data.uploads; print([m for m in ('torch', 'PIL', 'sklearn', 'numpy') if m in sys.modules])"
+        "import sys, engine.data.dataset, engine.data.uploads; print([m for m in ('torch', 'PIL', 'sklearn', "
+        "'numpy') if m in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_a_reserved_place_exists_from_the_first_file_on(workspace: Workspace) -> None:

@@ -25,17 +25,25 @@ def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
 
 
 def content(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
-def test_the_old_one_stays_byte_for_byte_and_the_others_keep_their_split(workspace: Workspace, dataset: Dataset) -> None:
+def test_the_old_one_stays_byte_for_byte_and_the_others_keep_their_split(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     before = content(dataset.folder)
     out, moved = dataset.images[1], dataset.images[4]
     to = next(name for name in dataset.classes if name != dataset.classes[moved.label])
     made = make_version(workspace, dataset.id, excluded={1: "blurred"}, relabelled={4: (to, "looks like it")})
     assert content(dataset.folder) == before
     assert made.name == f"{dataset.name} v2" and made.fingerprint != dataset.fingerprint and made.id != dataset.id
-    assert len(made.images) == len(dataset.images) - 1 and [image.index for image in made.images] == list(range(len(made.images)))
+    assert len(made.images) == len(dataset.images) - 1 and [image.index for image in made.images] == list(
+        range(len(made.images))
+    )
     by_name = {image.name: image for image in made.images}
     assert out.name not in by_name
     for image in dataset.images:
@@ -55,7 +63,9 @@ def test_every_change_is_on_record(workspace: Workspace, dataset: Dataset) -> No
         (dataset.images[1].name, "", HOSTILE),
         (dataset.images[4].name, to, "둘"),
     ]
-    assert any(problem.name == dataset.images[1].name and HOSTILE in problem.reason for problem in card_of(made).problems)
+    assert any(
+        problem.name == dataset.images[1].name and HOSTILE in problem.reason for problem in card_of(made).problems
+    )
     assert versions.provenance(dataset) is None
     assert make_version(workspace, made.id, excluded={0: "x"}, relabelled={}).images
 
@@ -70,7 +80,9 @@ def test_versions_are_numbered_and_outlive_the_old_one(workspace: Workspace, dat
     assert all(second.image_path(image).is_file() and second.thumbnail_path(image).is_file() for image in second.images)
 
 
-def test_without_links_images_are_copied(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_links_images_are_copied(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError("no links here")
 
@@ -81,7 +93,10 @@ def test_without_links_images_are_copied(workspace: Workspace, dataset: Dataset,
 
 
 def test_an_image_that_is_gone_is_named_and_no_disk_is_blamed(workspace: Workspace, dataset: Dataset) -> None:
-    for path, restored in ((dataset.image_path(dataset.images[3]), True), (dataset.thumbnail_path(dataset.images[3]), False)):
+    for path, restored in (
+        (dataset.image_path(dataset.images[3]), True),
+        (dataset.thumbnail_path(dataset.images[3]), False),
+    ):
         content = path.read_bytes()
         path.unlink()
         with pytest.raises(DatasetError, match=r"gone or cannot be read\. Import the dataset again") as said:
@@ -92,7 +107,9 @@ def test_an_image_that_is_gone_is_named_and_no_disk_is_blamed(workspace: Workspa
     assert not list(workspace.incoming.iterdir())
 
 
-@pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "Make room on the disk"), (errno.EACCES, "Allow Thaw to write")])
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.ENOSPC, "Make room on the disk"), (errno.EACCES, "Allow Thaw to write")]
+)
 def test_the_remedy_is_that_of_the_cause(
     workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
 ) -> None:
@@ -105,16 +122,22 @@ def test_the_remedy_is_that_of_the_cause(
         make_version(workspace, dataset.id, excluded={0: "x"}, relabelled={})
 
 
-def test_what_a_person_left_out_is_a_note_and_what_could_not_be_read_stays_an_error(workspace: Workspace, tmp_path: Path) -> None:
+def test_what_a_person_left_out_is_a_note_and_what_could_not_be_read_stays_an_error(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     """result.csv of every run lists the latter as rows with an error."""
     source = tmp_path / "source"
     dataset = make_dataset(workspace, source, each=8)
     made = make_version(workspace, dataset.id, excluded={1: "blurred"}, relabelled={})
     assert [problem.kind for problem in made.problems if problem.name == dataset.images[1].name] == ["note"]
-    assert [problem for problem in made.problems if problem.kind == "input"] == [p for p in dataset.problems if p.kind == "input"]
+    assert [problem for problem in made.problems if problem.kind == "input"] == [
+        p for p in dataset.problems if p.kind == "input"
+    ]
 
 
-@pytest.mark.parametrize("kind", ["nothing", "same", "unknown image", "negative", "unknown class", "both", "empty class"])
+@pytest.mark.parametrize(
+    "kind", ["nothing", "same", "unknown image", "negative", "unknown class", "both", "empty class"]
+)
 def test_what_cannot_be_is_refused_and_leaves_nothing(workspace: Workspace, dataset: Dataset, kind: str) -> None:
     first = dataset.classes[dataset.images[0].label]
     other = next(name for name in dataset.classes if name != first)

@@ -19,7 +19,9 @@ def unpack(path: Path, *, limits: Limits = DEFAULT_LIMITS, prefix: str = "") -> 
     problems: list[Problem] = []
     archive = StagedFile(path=path, name=path.name)
     into = path.parent / "out"
-    files = extract(archive, into, limits=limits, prefix=prefix, problems=problems, progress=lambda stage, done, total: None)
+    files = extract(
+        archive, into, limits=limits, prefix=prefix, problems=problems, progress=lambda stage, done, total: None
+    )
     assert {file.path for file in files} == set(into.iterdir()), "what is not returned must not stay"
     return {file.name: file.path.read_bytes() for file in files}, problems
 
@@ -41,7 +43,11 @@ def test_korean_names_without_the_unicode_flag(tmp_path: Path, encoding: str) ->
 
 
 def test_mac_names_are_composed_and_mac_folders_counted(tmp_path: Path) -> None:
-    entries = {unicodedata.normalize("NFD", "개미/1.jpg"): b"1", "__MACOSX/개미/._1.jpg": b"junk", "__MACOSX/._x": b"junk"}
+    entries = {
+        unicodedata.normalize("NFD", "개미/1.jpg"): b"1",
+        "__MACOSX/개미/._1.jpg": b"junk",
+        "__MACOSX/._x": b"junk",
+    }
     files, problems = unpack(make_zip(tmp_path / "m.zip", entries))
     assert files == {"개미/1.jpg": b"1"}
     assert problems == [Problem(name="__MACOSX/ (2 files)", reason="system folder", kind="system")]
@@ -90,7 +96,11 @@ def test_extreme_ratio_is_refused_before_anything_is_written(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("limits", "words"),
-    [(Limits(files=2), "holds 3 files"), (Limits(total_bytes=1 << 20), "would unpack to 3 MB"), (Limits(file_bytes=1 << 19), None)],
+    [
+        (Limits(files=2), "holds 3 files"),
+        (Limits(total_bytes=1 << 20), "would unpack to 3 MB"),
+        (Limits(file_bytes=1 << 19), None),
+    ],
 )
 def test_limits(tmp_path: Path, limits: Limits, words: str | None) -> None:
     path = make_zip(tmp_path / "big.zip", {f"{n}.jpg": os.urandom(1 << 20) for n in range(3)})

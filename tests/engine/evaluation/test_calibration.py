@@ -33,7 +33,13 @@ def cooled_to(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def test_bins_and_error_counted_by_hand():
     probabilities, targets = two([0.6, 0.9, 0.7, 0.8], [True, True, False, True])
     low, high = reliability(probabilities, targets, bins=2)
-    assert (low.images, low.confidence, low.accuracy, low.lowest, low.highest) == (2, pytest.approx(0.65), 0.5, 0.6, 0.7)
+    assert (low.images, low.confidence, low.accuracy, low.lowest, low.highest) == (
+        2,
+        pytest.approx(0.65),
+        0.5,
+        0.6,
+        0.7,
+    )
     assert (high.confidence, high.accuracy) == (pytest.approx(0.85), 1.0)
     wilson = binomtest(1, 2).proportion_ci(method="wilson")
     assert (low.accuracy_low, low.accuracy_high) == pytest.approx((wilson.low, wilson.high))
@@ -44,13 +50,18 @@ def test_bins_and_error_counted_by_hand():
 def test_a_perfect_model_is_seldom_called_miscalibrated_and_a_boastful_one_is():
     perfect = [expected_calibration_error(*model(153, seed=seed), draws=400) for seed in range(200)]
     assert np.mean([found.miscalibrated for found in perfect]) <= 0.07
-    assert np.mean([found.error for found in perfect]) == pytest.approx(np.mean([found.expected for found in perfect]), rel=0.1)
+    assert np.mean([found.error for found in perfect]) == pytest.approx(
+        np.mean([found.expected for found in perfect]), rel=0.1
+    )
     assert all(found.miscalibrated == (found.error > found.high) for found in perfect)
     assert expected_calibration_error(*model(500, sharpness=2.5)).miscalibrated
 
 
 def test_few_images_and_many_bins_make_a_perfect_model_look_worse():
-    expected = [expected_calibration_error(*model(images), bins=bins).expected for images, bins in ((153, 15), (153, 5), (5000, 5))]
+    expected = [
+        expected_calibration_error(*model(images), bins=bins).expected
+        for images, bins in ((153, 15), (153, 5), (5000, 5))
+    ]
     assert expected[0] > 1.15 * expected[1] > 4 * expected[2]
 
 

@@ -1,4 +1,5 @@
-"""Heat maps: they light up what the answer hangs on, whatever the shape of the model, and they follow what the head has learnt."""
+"""Heat maps: they light up what the answer hangs on, whatever the shape of the model, and they follow what the head has
+learnt."""
 
 from collections.abc import Callable
 
@@ -17,7 +18,14 @@ CLASSES = 4
 
 def vit() -> nn.Module:
     return VisionTransformer(
-        image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=CLASSES, dropout=0.1
+        image_size=32,
+        patch_size=8,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=16,
+        mlp_dim=32,
+        num_classes=CLASSES,
+        dropout=0.1,
     )
 
 
@@ -62,7 +70,10 @@ def test_a_map_fits_its_image_and_hangs_on_the_class_and_the_head(name: str) -> 
     chance = np.stack([random_maps(site, images, target, seed=0) for target in range(CLASSES)])
     assert (chance.max(axis=(2, 3)) == 1).all()  # a random head or its negative always says something
     assert np.abs(maps - chance).max() > 0.1
-    assert all(torch.equal(old, new) and new.grad is None for old, new in zip(before, site.chain.model.parameters(), strict=True))
+    assert all(
+        torch.equal(old, new) and new.grad is None
+        for old, new in zip(before, site.chain.model.parameters(), strict=True)
+    )
 
 
 def test_random_heads_are_a_function_of_their_seed() -> None:
@@ -157,7 +168,9 @@ class Deciding(nn.Module):
         return self.head((x if x.sum() > 0 else -x).mean((2, 3)))
 
 
-@pytest.mark.parametrize(("model", "reason"), [(Flat(), "nothing tells one place from another"), (Deciding(), "depends on the data")])
+@pytest.mark.parametrize(
+    ("model", "reason"), [(Flat(), "nothing tells one place from another"), (Deciding(), "depends on the data")]
+)
 def test_what_cannot_be_shown_is_said(model: nn.Module, reason: str) -> None:
     with pytest.raises(BackboneError, match=f"toy looks at cannot be shown: .*{reason}"):
         find_site(chain_of(model, 16), torch.rand(1, 3, 16, 16))

@@ -24,7 +24,13 @@ def test_a_split_counted_by_hand():
     assert (scores["images"], scores["accuracy"]) == (4, 0.75)
     assert scores["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]  # rows are the truth
     cat, dog, absent = scores["per_class"]
-    assert cat == {"class": "cat", "precision": 1.0, "recall": pytest.approx(2 / 3), "f1": pytest.approx(0.8), "support": 3}
+    assert cat == {
+        "class": "cat",
+        "precision": 1.0,
+        "recall": pytest.approx(2 / 3),
+        "f1": pytest.approx(0.8),
+        "support": 3,
+    }
     assert dog == {"class": "dog", "precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1}
     assert absent == {"class": "NA", "precision": None, "recall": None, "f1": None, "support": 0}
     assert scores["recall_macro"] == pytest.approx((2 / 3 + 1) / 2)  # the class without images does not pull it down
@@ -41,9 +47,15 @@ def test_a_class_with_images_that_is_never_predicted_scores_zero():
 
 
 def test_splits_are_apart_and_unlabelled_or_unreadable_rows_do_not_count():
-    rows = pd.concat([table(["cat"], ["cat"]), table(["dog", "dog"], ["cat", "dog"], "test"), table([""], ["dog"], "")], ignore_index=True)
+    rows = pd.concat(
+        [table(["cat"], ["cat"]), table(["dog", "dog"], ["cat", "dog"], "test"), table([""], ["dog"], "")],
+        ignore_index=True,
+    )
     splits = report(with_unreadable(rows, [("x.gif", "Not an image.")]), CLASSES)["splits"]
-    assert {name: (scores["images"], scores["accuracy"]) for name, scores in splits.items()} == {"val": (1, 1.0), "test": (2, 0.5)}
+    assert {name: (scores["images"], scores["accuracy"]) for name, scores in splits.items()} == {
+        "val": (1, 1.0),
+        "test": (2, 0.5),
+    }
 
 
 def test_nothing_labelled_gives_no_scores():
@@ -55,7 +67,9 @@ def test_the_report_is_plain_json():
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
 
 
-@pytest.mark.parametrize(("correct", "images", "low", "high"), [(81, 263, 0.2553, 0.3662), (10, 10, 0.7225, 1.0), (0, 5, 0.0, 0.4345)])
+@pytest.mark.parametrize(
+    ("correct", "images", "low", "high"), [(81, 263, 0.2553, 0.3662), (10, 10, 0.7225, 1.0), (0, 5, 0.0, 0.4345)]
+)
 def test_the_interval_is_wilsons(correct: int, images: int, low: float, high: float):
     """81 of 263 is the worked example in Newcombe, Statistics in Medicine 17 (1998)."""
     assert accuracy_interval(correct, images) == pytest.approx((low, high), abs=5e-5)

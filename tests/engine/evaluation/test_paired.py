@@ -1,4 +1,5 @@
-"""Paired differences agree with scipy, with counting by hand, and with themselves: interval and p never contradict each other."""
+"""Paired differences agree with scipy, with counting by hand, and with themselves: interval and p never contradict each
+other."""
 
 import numpy as np
 import pytest
@@ -36,7 +37,9 @@ def test_the_mid_p_by_hand():
 
 
 @given(st.integers(0, 14), st.integers(0, 14), st.sampled_from([0.8, 0.9, 0.95, 0.99, 0.999]))
-def test_interval_and_p_agree_about_zero_and_the_difference_lies_inside(first_only: int, second_only: int, level: float):
+def test_interval_and_p_agree_about_zero_and_the_difference_lies_inside(
+    first_only: int, second_only: int, level: float
+):
     gap = difference(*runs(first_only, second_only, 60))
     low, high = interval(gap, level)
     assert (low <= 0 <= high) == (gap.p >= 1 - level)

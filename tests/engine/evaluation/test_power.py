@@ -1,4 +1,5 @@
-"""What so many images can show: against a sum over all outcomes, published orders of size, and inverses of each other."""
+"""What so many images can show: against a sum over all outcomes, published orders of size, and inverses of each
+other."""
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from engine.evaluation.paired import mcnemar_mid_p
 from engine.evaluation.power import images_needed, mcnemar_power
 
 
-@pytest.mark.parametrize(("difference", "discordance", "images"), [(0.0, 0.2, 40), (0.1, 0.2, 60), (0.1, 0.1, 50), (0.3, 1.0, 30)])
+@pytest.mark.parametrize(
+    ("difference", "discordance", "images"), [(0.0, 0.2, 40), (0.1, 0.2, 60), (0.1, 0.1, 50), (0.3, 1.0, 30)]
+)
 def test_power_is_the_sum_over_all_tables(difference: float, discordance: float, images: int):
     total = 0.0
     for disagreements in range(images + 1):

@@ -40,7 +40,10 @@ def table() -> pd.DataFrame:
 
 def test_build_says_what_the_probabilities_say():
     probabilities = np.array([[0.7, 0.3], [0.2, 0.8], [0.1, 0.9]], dtype=np.float32)
-    table = numbered(build(["a.jpg", "b.jpg", "c.jpg"], ["val", "test", ""], ["cat", "cat", ""], probabilities, ["cat", "dog"]), [4, 7, 9])
+    table = numbered(
+        build(["a.jpg", "b.jpg", "c.jpg"], ["val", "test", ""], ["cat", "cat", ""], probabilities, ["cat", "dog"]),
+        [4, 7, 9],
+    )
     assert list(table["predict"]) == ["cat", "dog", "dog"]
     assert list(table["correct"]) == [True, False, None]
     assert list(table["image"]) == [4, 7, 9]

@@ -67,7 +67,9 @@ def test_numbers_are_plain_numbers(result: Path):
     assert list(table["prob_NA"]) == ["0.100000", "0.100000", "0.700000", "0.100000", ""]
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x", "'=1", "''=1"])
+@pytest.mark.parametrize(
+    "text", ["=1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x", "'=1", "''=1"]
+)
 def test_formulas_are_disarmed(text: str):
     assert safe_text(text) == f"'{text}"
 

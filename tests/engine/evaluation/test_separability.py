@@ -1,4 +1,5 @@
-"""The arithmetic of the probe: the closed form is the fits it stands for, neighbours are counted by hand, chance is not news."""
+"""The arithmetic of the probe: the closed form is the fits it stands for, neighbours are counted by hand, chance is not
+news."""
 
 import numpy as np
 import pytest
@@ -23,16 +24,22 @@ def brute(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarr
 def test_the_closed_form_is_refitting_without_each_image(shape: tuple[int, int], penalty: float) -> None:
     random = np.random.default_rng(1)
     features, targets = random.normal(3, 2, shape), random.normal(0, 1, (shape[0], 3))
-    np.testing.assert_allclose(separability.left_out(features, targets, penalty), brute(features, targets, penalty), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(
+        separability.left_out(features, targets, penalty), brute(features, targets, penalty), rtol=1e-8, atol=1e-8
+    )
 
 
 def test_neighbours_by_hand() -> None:
     angles = np.deg2rad([0, 5, 10, 80, 85, 12])
-    features = np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.array([1, 100, 3, 1, 0.01, 1])[:, None]  # lengths say nothing
+    features = (
+        np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.array([1, 100, 3, 1, 0.01, 1])[:, None]
+    )  # lengths say nothing
     labels = np.array([0, 0, 0, 1, 1, 1])
     assert separability.neighbours(features, labels, k=1).correct == (True, True, False, True, True, False)
     assert separability.neighbours(features, labels, k=3).correct == (True, True, True, True, True, False)
-    assert separability.neighbours(features, labels, k=99).accuracy < 0.5  # everybody else: each class is outvoted by the other
+    assert (
+        separability.neighbours(features, labels, k=99).accuracy < 0.5
+    )  # everybody else: each class is outvoted by the other
 
 
 def test_what_a_line_can_tell_is_told_and_noise_is_not() -> None:
@@ -42,7 +49,9 @@ def test_what_a_line_can_tell_is_told_and_noise_is_not() -> None:
     planted = noise.copy()
     planted[np.arange(90), labels] += 6.0
     assert separability.ridge(planted, labels).accuracy > 0.85
-    assert separability.ridge(1e6 * planted, labels).correct == separability.ridge(planted, labels).correct  # the scale does not matter
+    assert (
+        separability.ridge(1e6 * planted, labels).correct == separability.ridge(planted, labels).correct
+    )  # the scale does not matter
     chance = separability.ridge(noise, labels)
     assert chance.low < 1 / 3 < chance.high
     assert separability.ridge(np.ones((90, 5)), labels).accuracy <= 1 / 3  # features that say nothing
@@ -61,7 +70,9 @@ def test_a_sample_keeps_the_shares_and_every_class() -> None:
     taken = separability.stratified(labels, 100, seed=4)
     counts = np.bincount(labels[taken])
     assert len(taken) == len(set(taken.tolist())) == 100 and counts[2] >= 1 and abs(counts[0] - 60) <= 2
-    assert (taken == separability.stratified(labels, 100, seed=4)).all() and (taken != separability.stratified(labels, 100, seed=5)).any()
+    assert (taken == separability.stratified(labels, 100, seed=4)).all() and (
+        taken != separability.stratified(labels, 100, seed=5)
+    ).any()
     assert (separability.stratified(labels[:50], 100, seed=4) == np.arange(50)).all()
 
 
@@ -76,7 +87,8 @@ def test_the_suggestion_is_the_peak_and_names_what_cannot_be_told_apart() -> Non
 
 @pytest.mark.parametrize("shared", [0.0, 0.7])
 def test_of_equally_good_blocks_hardly_ever_is_one_shown_to_be_worse(shared: float) -> None:
-    """The peak is the luckiest of 18 on the very images that judge it; `shared`: how much of an image's difficulty all blocks share."""
+    """The peak is the luckiest of 18 on the very images that judge it; `shared`: how much of an image's difficulty all
+    blocks share."""
     random, wrong = np.random.default_rng(5), 0
     for _ in range(200):
         difficulty = np.sqrt(shared) * random.normal(size=300) + np.sqrt(1 - shared) * random.normal(size=(18, 300))

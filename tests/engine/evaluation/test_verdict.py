@@ -13,7 +13,9 @@ from engine.evaluation.wording import sentences
 from tests.simulations import Design, draw, equal, errors, plain_bootstrap
 
 
-def entrants(design: Design, seed: int = 0, seconds: tuple[float, ...] = (60.0, 12.0, 300.0, 5.0, 40.0, 20.0, 30.0, 1.0)) -> list[Entrant]:
+def entrants(
+    design: Design, seed: int = 0, seconds: tuple[float, ...] = (60.0, 12.0, 300.0, 5.0, 40.0, 20.0, 30.0, 1.0)
+) -> list[Entrant]:
     test, validation = draw(design, np.random.default_rng(seed))
     return [
         Entrant(
@@ -31,7 +33,14 @@ def entrants(design: Design, seed: int = 0, seconds: tuple[float, ...] = (60.0, 
 def exactly(name: str, right: int, images: int = 100, seconds: float = 1.0, val: int | None = None) -> Entrant:
     """One seed, right on the first so many images of test; of validation on `val`."""
     test, validation = np.arange(images)[None, :] < right, np.arange(images)[None, :] < (right if val is None else val)
-    return Entrant(name=name, correct_test=test, correct_val=validation, seconds=seconds, trainable_parameters=1, peak_memory_bytes=1)
+    return Entrant(
+        name=name,
+        correct_test=test,
+        correct_val=validation,
+        seconds=seconds,
+        trainable_parameters=1,
+        peak_memory_bytes=1,
+    )
 
 
 def test_validation_chooses_and_test_judges():
@@ -56,7 +65,10 @@ def test_what_is_shown_and_what_is_not():
     assert 0 <= c.low <= 25 <= c.high and c.adjusted_p <= 0.05
     assert (verdict.not_worse, verdict.cheapest) == (("A", "B"), "B")
     said = sentences(verdict)
-    assert said[2].startswith("No difference shown between A and B; up to ") and "more test images would show a difference of 2." in said[2]
+    assert (
+        said[2].startswith("No difference shown between A and B; up to ")
+        and "more test images would show a difference of 2." in said[2]
+    )
     assert said[4] == "The cheapest of those not shown to be worse is B: 12 s of training instead of 80 s."
     assert "one seed" in said[5]
 
@@ -104,7 +116,12 @@ def test_mixed_seeds_are_said():
 def test_seeds_that_hide_the_answer_are_named_as_the_remedy():
     draws = np.random.default_rng(0)
     wild = [draws.random((3, 2000)) < np.array([0.6, 0.75, 0.9])[:, None] for _ in range(2)]
-    verdict = judge([replace(exactly(name, 1), correct_test=right, correct_val=right) for name, right in zip("AB", wild, strict=True)])
+    verdict = judge(
+        [
+            replace(exactly(name, 1), correct_test=right, correct_val=right)
+            for name, right in zip("AB", wild, strict=True)
+        ]
+    )
     assert verdict.rivals[0].more_images is None
     assert "more test images alone would not show a difference of 2, more seeds can" in sentences(verdict)[2]
 
@@ -117,7 +134,9 @@ def test_words_never_contradict_numbers(seed: int):
     tested = entrants(design, seed)
     for verdict in (judge(tested), judge([replace(entrant, correct_test=None) for entrant in tested])):
         _consistent(verdict)
-        better = with_verdict(shown_better([e.correct_test for e in tested if e.correct_test is not None]), list(verdict.seconds), verdict)
+        better = with_verdict(
+            shown_better([e.correct_test for e in tested if e.correct_test is not None]), list(verdict.seconds), verdict
+        )
         front = pareto_front([entrant.seconds for entrant in tested], better)
         assert front[[entrant.name for entrant in tested].index(verdict.cheapest)] or verdict.cheapest != verdict.chosen
         assert front.any()
@@ -127,7 +146,9 @@ def _consistent(verdict: Verdict) -> None:
     said = sentences(verdict)
     for rival in verdict.rivals:
         (sentence,) = [
-            text for text in said if re.search(rf"\b{rival.name}\b", text) and re.search(r"shown between|better than|equivalent", text)
+            text
+            for text in said
+            if re.search(rf"\b{rival.name}\b", text) and re.search(r"shown between|better than|equivalent", text)
         ]
         assert rival.low - 1e-9 <= rival.difference <= rival.high + 1e-9
         assert (rival.outcome in ("better", "worse")) == (rival.adjusted_p <= 0.05) == (" is better than " in sentence)
@@ -135,7 +156,11 @@ def _consistent(verdict: Verdict) -> None:
             assert rival.low >= 0 and rival.difference > 0 and rival.name not in verdict.not_worse
             assert sentence.startswith(f"{verdict.chosen} is better")
         elif rival.outcome == "worse":
-            assert rival.high <= 0 and sentence.startswith(f"{rival.name} is better") and verdict.chosen not in verdict.not_worse
+            assert (
+                rival.high <= 0
+                and sentence.startswith(f"{rival.name} is better")
+                and verdict.chosen not in verdict.not_worse
+            )
         else:
             assert rival.low <= 0 <= rival.high and rival.name in verdict.not_worse
             assert (rival.outcome == "equivalent") == (rival.hidden <= verdict.margin)
@@ -150,7 +175,11 @@ def test_a_dearer_strategy_is_beaten_only_by_what_is_shown_to_be_better():
     right = [exactly(name, count).correct_test for name, count in (("A", 95), ("B", 94), ("C", 60))]
     better = shown_better([correct for correct in right if correct is not None])
     assert better.tolist() == [[False, False, True], [False, False, True], [False, False, False]]
-    assert pareto_front([10, 20, 30], better).tolist() == [True, True, False]  # B costs more and is not shown to be worse
+    assert pareto_front([10, 20, 30], better).tolist() == [
+        True,
+        True,
+        False,
+    ]  # B costs more and is not shown to be worse
     assert pareto_front([10, 20, 5], better).tolist() == [True, True, True]  # C is poor but the cheapest
 
 
@@ -166,7 +195,8 @@ def test_what_cannot_be_judged_is_named():
 
 
 @pytest.mark.parametrize(
-    "design", [equal(2, 1, 153), equal(5, 1, 100), equal(2, 3, 200, 2), equal(5, 3, 200, 2), equal(5, 1, 100, tested=False)]
+    "design",
+    [equal(2, 1, 153), equal(5, 1, 100), equal(2, 3, 200, 2), equal(5, 3, 200, 2), equal(5, 1, 100, tested=False)],
 )
 def test_equals_are_seldom_called_different(design: Design):
     """500 comparisons: 5 % is at most 8.4 % with a chance of 0.001. The full table is in docs/verdict.md."""

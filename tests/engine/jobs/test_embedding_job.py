@@ -34,7 +34,8 @@ class Home:
 
 
 def write(folder: Path) -> Path:
-    """24 pictures a class, of which three lie in the folder of the other; a test picture is a brighter copy of a training picture."""
+    """24 pictures a class, of which three lie in the folder of the other; a test picture is a brighter copy of a
+    training picture."""
     random = np.random.default_rng(0)
     for split, each in (("train", 14), ("val", 5), ("test", 5)):
         for number, (name, other) in enumerate(zip(COLOURS, reversed(COLOURS), strict=True)):
@@ -56,7 +57,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     workspace = open_workspace(place / "workspace")
     dataset = commit(workspace, scan(workspace, write(place / "source"), name="planted"))
     store = RunStore(workspace)
-    fields: dict[str, object] = {"backbone": "resnet18", "weights": "none", "epochs": 1, "image_size": 64, "batch_size": 16}
+    fields: dict[str, object] = {
+        "backbone": "resnet18",
+        "weights": "none",
+        "epochs": 1,
+        "image_size": 64,
+        "batch_size": 16,
+    }
     run = store.enqueue(RunConfig(dataset=dataset.id, precision="fp32", **fields), owner="tests")  # type: ignore[arg-type]
     for event in execute(run, workspace, device="cpu"):
         store.record(run.id, event)
@@ -77,7 +84,9 @@ def test_planted_label_errors_come_first(home: Home) -> None:
 
 def test_the_planted_copy_is_found_and_nothing_unrelated(home: Home) -> None:
     facts = embedding_files.read(home.workspace, home.run.id).facts
-    pairs = [{home.dataset.images[index].name.rsplit("/")[-1] for index in (twin.first, twin.second)} for twin in facts.twins]
+    pairs = [
+        {home.dataset.images[index].name.rsplit("/")[-1] for index in (twin.first, twin.second)} for twin in facts.twins
+    ]
     assert pairs == [{"twin.jpg", "파랑-7.png"}] and facts.twins_found == 1
     assert facts.accuracy[1] == 11 and facts.accuracy_without[1] == 10
 

@@ -37,7 +37,9 @@ from engine.workspace import Workspace, open_workspace
 from tests.pictures import CLASSES, make_dataset, write_folders
 
 LEFT = {"LICENSES.md", "MODEL_CARD.md", "model.json", "model.safetensors", "predict.py"}
-ALONE = "import runpy, sys\nfor name in ('engine', 'safetensors', 'pandas', 'scipy', 'sklearn'): sys.modules[name] = None\n"
+ALONE = (
+    "import runpy, sys\nfor name in ('engine', 'safetensors', 'pandas', 'scipy', 'sklearn'): sys.modules[name] = None\n"
+)
 ALONE += "sys.argv = ['predict.py', *sys.argv[1:]]\nrunpy.run_path('predict.py', run_name='__main__')"
 HOSTILE = ('=HYPERLINK("www.x.org")', "<img src=x onerror=alert(1)> | [a](b) `c`", "---", "고양이: {yes}")
 
@@ -67,7 +69,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 def trained(workspace: Workspace, dataset: Dataset, name: str = "", **options: object) -> Run:
     """A run that was trained as a worker would have done it."""
-    fields: dict[str, object] = {"backbone": "resnet18", "weights": "none", "epochs": 1, "image_size": 32, "batch_size": 8}
+    fields: dict[str, object] = {
+        "backbone": "resnet18",
+        "weights": "none",
+        "epochs": 1,
+        "image_size": 32,
+        "batch_size": 8,
+    }
     fields |= {"strategy": "last_block", "lr": 0.01, "precision": "fp32", **options}
     store = RunStore(workspace)
     run = store.enqueue(RunConfig(dataset=dataset.id, **fields), name=name, owner="tests")  # type: ignore[arg-type]
@@ -86,7 +94,8 @@ def done(work: Generator[object, None, Exported]) -> Exported:
 
 
 def answers(folder: Path, images: Path, out: Path) -> tuple[list[list[str]], np.ndarray, list[str]]:
-    """(printed rows, probabilities, files) of a bundle's predict.py where nothing but torch and torchvision can be imported."""
+    """(printed rows, probabilities, files) of a bundle's predict.py where nothing but torch and torchvision can be
+    imported."""
     command = [sys.executable, "-I", "-c", ALONE, str(images), "--out", str(out)]
     ran = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=True)
     table = read_result(out)
@@ -100,7 +109,11 @@ def test_a_bundle_answers_elsewhere_as_the_dashboard_does_here(home: Home, tmp_p
     assert "shows little" not in home.made.checks[0]
     rows, given, files = answers(home.bundle, home.source, tmp_path / "result.csv")
     shown = predictions.read(home.workspace.run(home.run.id) / "predictions.csv")
-    shown = shown[shown["error"] == ""].set_index("file_dir").loc[[str(Path(file).relative_to(home.source)) for file in files]]
+    shown = (
+        shown[shown["error"] == ""]
+        .set_index("file_dir")
+        .loc[[str(Path(file).relative_to(home.source)) for file in files]]
+    )
     assert len(shown) == 18 and np.abs(given - shown.filter(like="prob_").to_numpy()).max() < 1e-5
     assert rows[0] == ["file", "predict", "confidence"] and len(rows) == 20  # a heading, 18 images and a broken one
     assert {row[0]: row[1] for row in rows[1:] if row[1]} == dict(zip(files, shown["predict"], strict=True))
@@ -117,7 +130,9 @@ def test_pictures_of_every_kind_are_read_as_the_dashboard_reads_them(home: Home,
     with pytest.raises(StopIteration) as end:
         while True:
             next(work)
-    shown = predictions.read(home.workspace.run(home.run.id) / "predictions" / end.value.value / "predictions.csv").set_index("file_dir")
+    shown = predictions.read(
+        home.workspace.run(home.run.id) / "predictions" / end.value.value / "predictions.csv"
+    ).set_index("file_dir")
     assert len(shown) == len(files) == 11 and not any(shown["error"])
     assert np.abs(given - shown.loc[[Path(file).name for file in files]].filter(like="prob_").to_numpy()).max() < 1e-5
 
@@ -126,10 +141,14 @@ def test_pictures_of_every_kind_are_read_as_the_dashboard_reads_them(home: Home,
 def test_models_that_are_hard_to_load_can_be_exported(home: Home, tmp_path: Path, backbone: str) -> None:
     """MNASNet refuses a state without versions; GoogLeNet has auxiliary heads and transforms its input."""
     run = trained(home.workspace, home.dataset, backbone=backbone, strategy="linear_probe")
-    assert "as the dashboard does on 10 images" in done(export_run(home.workspace, run.id, tmp_path / "bundle")).checks[0]
+    assert (
+        "as the dashboard does on 10 images" in done(export_run(home.workspace, run.id, tmp_path / "bundle")).checks[0]
+    )
     about = json.loads((tmp_path / "bundle" / "model.json").read_text())
     assert about["backbone"] == backbone and about["arguments"]["num_classes"] == 3
-    assert "shows little of how they are read" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()  # deep, with random weights
+    assert (
+        "shows little of how they are read" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    )  # deep, with random weights
     assert about["arguments"].get("transform_input") is (True if backbone == "googlenet" else None)
 
 
@@ -138,7 +157,10 @@ def test_weights_that_are_not_those_of_the_predictions_do_not_leave(home: Home, 
     kept, state = path.read_bytes(), load_file(path)
     save_file({**state, "fc.bias": state["fc.bias"] + torch.tensor([0.001, 0, 0])}, path)
     try:
-        with pytest.raises(EngineError, match=r"does not answer as the dashboard does: a probability differs by .* Nothing was exported"):
+        with pytest.raises(
+            EngineError,
+            match=r"does not answer as the dashboard does: a probability differs by .* Nothing was exported",
+        ):
             done(export_run(home.workspace, home.run.id, tmp_path / "out" / "bundle"))
     finally:
         path.write_bytes(kept)
@@ -148,9 +170,15 @@ def test_weights_that_are_not_those_of_the_predictions_do_not_leave(home: Home, 
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        (_SCRIPT.read_text().replace('HOW["crop"]', 'HOW["crop"] - 1'), r"does not answer as this program does in fp32"),
+        (
+            _SCRIPT.read_text().replace('HOW["crop"]', 'HOW["crop"] - 1'),
+            r"does not answer as this program does in fp32",
+        ),
         ("import engine", r"does not run here .*No module named 'engine'"),
-        (_SCRIPT.read_text().replace("Image.open(path)", "Image.open('nowhere')"), r"cannot read an image of the dataset .*nowhere"),
+        (
+            _SCRIPT.read_text().replace("Image.open(path)", "Image.open('nowhere')"),
+            r"cannot read an image of the dataset .*nowhere",
+        ),
     ],
 )
 def test_a_script_that_answers_otherwise_or_not_at_all_does_not_leave(
@@ -168,7 +196,9 @@ def test_names_of_people_survive_and_do_nothing(workspace: Workspace, tmp_path: 
     for name in HOSTILE:
         (source / name).mkdir()
         for image in (source / "red").iterdir():
-            (source / name / image.name).write_bytes(image.read_bytes() + name.encode())  # bytes after the end of a JPEG
+            (source / name / image.name).write_bytes(
+                image.read_bytes() + name.encode()
+            )  # bytes after the end of a JPEG
     dataset = commit(workspace, scan(workspace, source, name="# <b>data</b>"))
     run = trained(workspace, dataset, name="</title> --- \u202e|")
     done(export_run(workspace, run.id, tmp_path / "bundle"))
@@ -195,8 +225,17 @@ def test_the_card_tells_what_the_run_tells(home: Home) -> None:
         shown = scores[split]
         low, high = shown["accuracy_low"], shown["accuracy_high"]
         assert f"| {split} | {shown['images']} | {shown['accuracy']:.1%} | {low:.1%} to {high:.1%} |" in text
-    assert home.dataset.fingerprint in text and "| `lr` | 0.01 |" in text and home.run.summary and home.run.summary["audit"] in text
-    assert "| `fc` | in phase 1 | 2 of 2 |" in text and "| `layer4.1` | in phase 1 | " in text and "| `layer3.1` | frozen | 0 of " in text
+    assert (
+        home.dataset.fingerprint in text
+        and "| `lr` | 0.01 |" in text
+        and home.run.summary
+        and home.run.summary["audit"] in text
+    )
+    assert (
+        "| `fc` | in phase 1 | 2 of 2 |" in text
+        and "| `layer4.1` | in phase 1 | " in text
+        and "| `layer3.1` | frozen | 0 of " in text
+    )
     assert all(sentence in text for sentence in home.made.checks) and "random values" in text
     assert "| red | 4 | 1 | 1 |" in text
 
@@ -241,7 +280,11 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(home: Home, tmp_path: Pat
             done(export_run(home.workspace, home.run.id, place))
     with pytest.raises(EngineError, match="cannot be written"):
         done(export_run(home.workspace, home.run.id, mine / "bundle"))
-    assert list((tmp_path / "full").iterdir()) == [mine] and mine.read_text() == "mine" and not (tmp_path / "bundle").exists()
+    assert (
+        list((tmp_path / "full").iterdir()) == [mine]
+        and mine.read_text() == "mine"
+        and not (tmp_path / "bundle").exists()
+    )
 
 
 def test_closing_ends_the_check_and_leaves_nothing(home: Home, tmp_path: Path) -> None:

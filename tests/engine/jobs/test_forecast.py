@@ -1,4 +1,5 @@
-"""The forecast: its parts add up, what is shared is paid once, what does not fit is said, and nothing is left or moved."""
+"""The forecast: its parts add up, what is shared is paid once, what does not fit is said, and nothing is left or
+moved."""
 
 import dataclasses
 import itertools
@@ -28,7 +29,9 @@ from tests.pictures import make_dataset
 @pytest.fixture
 def config(workspace: Workspace, tmp_path: Path) -> RunConfig:
     of = make_dataset(workspace, tmp_path / "pictures")
-    return RunConfig(dataset=of.id, backbone="resnet18", weights="none", image_size=64, device="cpu", epochs=3, batch_size=8)
+    return RunConfig(
+        dataset=of.id, backbone="resnet18", weights="none", image_size=64, device="cpu", epochs=3, batch_size=8
+    )
 
 
 def foretold(workspace: Workspace, *configs: RunConfig) -> dict:
@@ -42,7 +45,9 @@ def test_the_parts_add_up_and_what_is_shared_is_paid_once(workspace: Workspace, 
     deeper = dataclasses.replace(config, strategy="last_block")
     found = foretold(workspace, config, deeper)
     probe, block = found["strategies"]
-    assert [row["strategy"] for row in found["strategies"]] == ["linear_probe", "last_block"] and found["problems"] == []
+    assert [row["strategy"] for row in found["strategies"]] == ["linear_probe", "last_block"] and found[
+        "problems"
+    ] == []
     runs = sum(row["epochs"] + row["validation"] + row["answers"] for row in found["strategies"])
     assert found["seconds"] == pytest.approx(runs + probe["fill_shared"] + block["fill_shared"])
     assert probe["fill_alone"] > 0 and 0 < found["cache_bytes"] <= 8e9 and probe["peak_memory_bytes"] > 0
@@ -50,10 +55,13 @@ def test_the_parts_add_up_and_what_is_shared_is_paid_once(workspace: Workspace, 
     assert found["seconds"] == pytest.approx(sum(row["total"] for row in found["strategies"]))
 
 
-def test_a_run_reads_where_another_one_wanted_a_cut(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_reads_where_another_one_wanted_a_cut(
+    workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With only a shallow cut of somebody else kept, a linear probe computes the rest itself; its forecast says so."""
     queue = [
-        dataclasses.replace(config, strategy=strategy) for strategy in ("linear_probe", "last_block", "last_stage", "gradual_unfreeze")
+        dataclasses.replace(config, strategy=strategy)
+        for strategy in ("linear_probe", "last_block", "last_stage", "gradual_unfreeze")
     ]
 
     def shallowest(wanted: Counter[Slot], *_: object, **__: object) -> tuple[Slot, ...]:
@@ -64,7 +72,9 @@ def test_a_run_reads_where_another_one_wanted_a_cut(workspace: Workspace, config
     assert [row["runs"] for row in together] == [1, 1, 1, 1] and all(row["epochs"] > 0 for row in together)
 
 
-def test_seeds_of_one_strategy_are_timed_once_and_each_has_its_forecast(workspace: Workspace, config: RunConfig) -> None:
+def test_seeds_of_one_strategy_are_timed_once_and_each_has_its_forecast(
+    workspace: Workspace, config: RunConfig
+) -> None:
     seeds = [dataclasses.replace(config, seed=seed, strategy="full_finetune") for seed in (0, 1, 2)]
     found = foretold(workspace, *seeds)
     assert [row["runs"] for row in found["strategies"]] == [3] and found["strategies"][0]["fill_alone"] == 0
@@ -74,7 +84,9 @@ def test_seeds_of_one_strategy_are_timed_once_and_each_has_its_forecast(workspac
     assert forecast_files.forecast_of(workspace, dataclasses.replace(config, seed=9)) is None
 
 
-def test_it_leaves_no_run_and_moves_no_weights(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_leaves_no_run_and_moves_no_weights(
+    workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[tuple[dict, dict]] = []
 
     def watched(session):
@@ -109,7 +121,9 @@ def test_the_model_it_used_starts_the_next_run_as_new(workspace: Workspace, conf
     assert all(torch.equal(fresh[name], again[name]) for name in fresh)
 
 
-def test_a_batch_that_does_not_fit_is_said_with_its_parts(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_does_not_fit_is_said_with_its_parts(
+    workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = dataclasses.replace(config, strategy="full_finetune")
     monkeypatch.setattr(devices, "memory_free", lambda device: 1 << 50)
     assert foretold(workspace, config)["problems"] == []
@@ -127,7 +141,8 @@ def test_a_batch_that_does_not_fit_is_said_with_its_parts(workspace: Workspace, 
 def test_frozen_blocks_are_paid_for_as_many_images_as_they_compute(
     workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch, cacheable: bool, computed: int
 ) -> None:
-    """Every look at this clock is a second later, so each stretch of blocks takes one: for 8 images, or the 16 they are filled up to."""
+    """Every look at this clock is a second later, so each stretch of blocks takes one: for 8 images, or the 16 they are
+    filled up to."""
     measured: list[Measured] = []
     real, ticks = forecast._frozen, itertools.count()
 
@@ -153,10 +168,14 @@ def test_a_full_disk_is_said(workspace: Workspace, config: RunConfig, monkeypatc
     monkeypatch.setattr(forecast, "free_bytes", lambda folder: 1000)
     found = foretold(workspace, config)
     assert any("linear_probe does not fit on the disk" in said and "Make room" in said for said in found["problems"])
-    assert any("kept of the frozen part does not fit" in said for said in found["problems"]) and found["cache_bytes"] == 0
+    assert (
+        any("kept of the frozen part does not fit" in said for said in found["problems"]) and found["cache_bytes"] == 0
+    )
 
 
-def test_what_an_image_keeps_grows_with_what_trains(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_image_keeps_grows_with_what_trains(
+    workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: dict[str, int] = {}
     real = forecast._an_image
 
@@ -172,11 +191,21 @@ def test_what_an_image_keeps_grows_with_what_trains(workspace: Workspace, config
 def test_an_empty_queue_and_a_broken_file_are_no_surprise(workspace: Workspace, config: RunConfig) -> None:
     with pytest.raises(ConfigError, match="no run to forecast"):
         foretold(workspace)
-    forecast_files.keep(workspace, config, forecast_files.Forecast(seconds=1, peak_memory_bytes=2, trainable_parameters=3, cache_bytes=4))
+    forecast_files.keep(
+        workspace,
+        config,
+        forecast_files.Forecast(seconds=1, peak_memory_bytes=2, trainable_parameters=3, cache_bytes=4),
+    )
     (file,) = (workspace.root / "forecasts").iterdir()
     assert forecast_files.forecast_of(workspace, config) is not None
     file.write_text("{")
     assert forecast_files.forecast_of(workspace, config) is None
     scratch = dataclasses.replace(config, weights="default", strategy="from_scratch")
-    forecast_files.keep(workspace, scratch, forecast_files.Forecast(seconds=1, peak_memory_bytes=2, trainable_parameters=3, cache_bytes=4))
-    assert forecast_files.forecast_of(workspace, dataclasses.replace(scratch, weights="none")) is not None  # as the queue writes it
+    forecast_files.keep(
+        workspace,
+        scratch,
+        forecast_files.Forecast(seconds=1, peak_memory_bytes=2, trainable_parameters=3, cache_bytes=4),
+    )
+    assert (
+        forecast_files.forecast_of(workspace, dataclasses.replace(scratch, weights="none")) is not None
+    )  # as the queue writes it

@@ -43,7 +43,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     place = tmp_path_factory.mktemp("home")
     workspace = open_workspace(place / "workspace")
     dataset = make_dataset(workspace, place / "source", each=4)
-    fields: dict[str, object] = {"backbone": "resnet18", "weights": "none", "epochs": 1, "image_size": 64, "batch_size": 8}
+    fields: dict[str, object] = {
+        "backbone": "resnet18",
+        "weights": "none",
+        "epochs": 1,
+        "image_size": 64,
+        "batch_size": 8,
+    }
     store = RunStore(workspace)
     run = store.enqueue(RunConfig(dataset=dataset.id, precision="fp32", lr=0.01, **fields), owner="tests")  # type: ignore[arg-type]
     for event in execute(run, workspace, device="cpu"):
@@ -201,7 +207,12 @@ def test_a_changed_dataset_is_refused(home: Home, loads: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "picture"),
-    [("0123456789ab-image-0-0", "about"), ("../../config", "crop"), ("0123456789ab-image-0-0/..", "crop"), ("", "crop")],
+    [
+        ("0123456789ab-image-0-0", "about"),
+        ("../../config", "crop"),
+        ("0123456789ab-image-0-0/..", "crop"),
+        ("", "crop"),
+    ],
 )
 def test_only_pictures_of_ours_have_a_path(workspace: Workspace, name: str, picture: str) -> None:
     with pytest.raises(EngineError, match="no such picture"):

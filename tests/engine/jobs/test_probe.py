@@ -1,4 +1,5 @@
-"""The probe from images to its curve: it peaks where a class was planted, knows its controls, and leaves nothing behind."""
+"""The probe from images to its curve: it peaks where a class was planted, knows its controls, and leaves nothing
+behind."""
 
 import dataclasses
 import json
@@ -71,7 +72,15 @@ def test_positions_are_averaged_in_every_layout(shape: tuple[int, ...]) -> None:
 @pytest.fixture
 def config(workspace: Workspace, tmp_path: Path) -> RunConfig:
     of = make_dataset(workspace, tmp_path / "pictures")
-    return RunConfig(dataset=of.id, backbone="resnet18", weights="none", image_size=64, device="cpu", epochs=9, strategy="full_finetune")
+    return RunConfig(
+        dataset=of.id,
+        backbone="resnet18",
+        weights="none",
+        image_size=64,
+        device="cpu",
+        epochs=9,
+        strategy="full_finetune",
+    )
 
 
 def result_of(workspace: Workspace, config: RunConfig) -> dict:
@@ -89,7 +98,11 @@ def test_the_job_answers_for_every_block_and_leaves_nothing(workspace: Workspace
     assert found["controls"]["majority"]["accuracy"] < 0.5 and found["random"] == []
     place = found["suggestion"]["block"]
     assert found["suggestion"]["name"] == found["blocks"][place]["block"] and found["suggestion"]["last_n"] >= 1
-    assert RunStore(workspace).list() == [] and not list(workspace.incoming.glob("probe-*")) and not list(workspace.runs.iterdir())
+    assert (
+        RunStore(workspace).list() == []
+        and not list(workspace.incoming.glob("probe-*"))
+        and not list(workspace.runs.iterdir())
+    )
     assert result_of(workspace, config) == found  # nothing is left to chance
 
 
@@ -99,7 +112,9 @@ def test_what_the_probe_does_not_depend_on_makes_no_new_question(config: RunConf
     assert probe.asked(dataclasses.replace(config, image_size=96)) != probe.asked(config)
 
 
-def test_too_few_images_are_one_sentence(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_images_are_one_sentence(
+    workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Session, "training_images", property(lambda session: session.dataset.images_of("train")[:3]))
     with pytest.raises(DatasetError, match="colours has too few training images to probe"):
         result_of(workspace, config)

@@ -1,4 +1,5 @@
-"""What must hold for the chain of every classifier of torchvision: each check takes a chain and leaves its tensors as they were.
+"""What must hold for the chain of every classifier of torchvision: each check takes a chain and leaves its tensors as
+they were.
 
 Bit for bit throughout; on small images, because nothing here depends on their size.
 """
@@ -17,7 +18,8 @@ CLASSES = 3
 
 
 def chain_of(backbone: str, classes: int = CLASSES) -> Chain:
-    """`backbone` with random weights and a head for `classes`, made for images of 64 pixels or the smallest it can see."""
+    """`backbone` with random weights and a head for `classes`, made for images of 64 pixels or the smallest it can
+    see."""
     about = registry.describe(backbone)
     size = max(64, about.min_size) if about.size_step == 1 else about.min_size
     model = registry.build(backbone, size, seed=0)
@@ -33,7 +35,9 @@ def images(chain: Chain, count: int = 2) -> Tensor:
 def the_head_answers_for_as_many_classes(chain: Chain) -> None:
     head = chain.model.get_submodule(chain.head)
     assert head.weight.shape[0] == CLASSES
-    assert [name.removeprefix(f"{chain.head}.") for name in chain.blocks[-1].parameters] == [name for name, _ in head.named_parameters()]
+    assert [name.removeprefix(f"{chain.head}.") for name in chain.blocks[-1].parameters] == [
+        name for name, _ in head.named_parameters()
+    ]
     assert not any("aux" in name.lower() for name, _ in chain.model.named_parameters())
 
 
@@ -43,7 +47,9 @@ def names_are_those_of_torchvision(chain: Chain) -> None:
     assert len({block.name for block in chain.blocks}) == len(chain.blocks)
     for block in chain.blocks:
         assert isinstance(chain.model.get_submodule(block.name), nn.Module)
-        matrices = [name for name in block.parameters if name.endswith("weight") and chain.model.get_parameter(name).ndim > 1]
+        matrices = [
+            name for name in block.parameters if name.endswith("weight") and chain.model.get_parameter(name).ndim > 1
+        ]
         assert matrices and all(name.startswith(f"{block.name}.") for name in matrices), block.name
     assert chain.outline().blocks[-1].stage == "head"
 
@@ -75,7 +81,8 @@ def the_chain_is_the_model_in_evaluation(chain: Chain) -> None:
 
 
 def every_cut_freezes_what_is_before_it(chain: Chain) -> None:
-    """Gradients and modes, at every block: nothing before the cut trains, draws or gathers statistics; everything behind does."""
+    """Gradients and modes, at every block: nothing before the cut trains, draws or gathers statistics; everything
+    behind does."""
     for cut in range(len(chain.blocks) + 1):
         freeze(chain, cut)
         for index, block in enumerate(chain.blocks):
@@ -87,7 +94,8 @@ def every_cut_freezes_what_is_before_it(chain: Chain) -> None:
 
 
 def the_rest_trains_from_a_cached_activation(chain: Chain) -> None:
-    """At three cuts: gradients and norm statistics as in the ordinary loop, dropout included; a real step moves the rest alone."""
+    """At three cuts: gradients and norm statistics as in the ordinary loop, dropout included; a real step moves the
+    rest alone."""
     start = {name: tensor.clone() for name, tensor in chain.model.state_dict().items()}
     x, count = images(chain), len(chain.blocks)
     for cut in sorted({0, count // 2, count - 1}):

@@ -1,4 +1,5 @@
-"""One thread for all tests of models: small batches gain nothing from more, which only wait for each other on a busy machine."""
+"""One thread for all tests of models: small batches gain nothing from more, which only wait for each other on a busy
+machine."""
 
 from collections.abc import Iterator
 

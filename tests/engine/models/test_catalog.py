@@ -1,4 +1,5 @@
-"""The catalog survives the trip through the workspace, notices new files, and never serves another torchvision's list."""
+"""The catalog survives the trip through the workspace, notices new files, and never serves another torchvision's
+list."""
 
 import subprocess
 import sys
@@ -51,7 +52,9 @@ def test_another_torchvision_or_a_damaged_file_is_no_catalog(workspace: Workspac
         ({"HOME": "/c"}, "/c/.cache/torch/hub/checkpoints"),
     ],
 )
-def test_folder_is_the_one_torch_uses(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str) -> None:
+def test_folder_is_the_one_torch_uses(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
     import torch
 
     for name in ("TORCH_HOME", "XDG_CACHE_HOME"):

@@ -1,4 +1,5 @@
-"""The chain is the model: in evaluation, in training from a cached activation, after a move; for one model of each family.
+"""The chain is the model: in evaluation, in training from a cached activation, after a move; for one model of each
+family.
 
 With THAW_ALL=1 it is so for every classifier of torchvision.
 """
@@ -73,24 +74,38 @@ def test_suffix_trains_from_a_cached_activation_as_in_the_ordinary_loop(chain: C
 
 def test_the_small_ones_are_one_of_each_family() -> None:
     """A family is a module of torchvision; ResNeXt, WideResNet and Swin V2 share one with their elders."""
-    assert {registry.describe(name).family for name in FAMILIES} == {registry.describe(name).family for name in registry.names()}
+    assert {registry.describe(name).family for name in FAMILIES} == {
+        registry.describe(name).family for name in registry.names()
+    }
 
 
 @pytest.mark.parametrize(
     ("backbone", "names", "stages"),
     [
-        ("resnet18", ["conv1", "layer1.0", "layer1.1", "layer2.0"], ["conv1", "layer1", "layer2", "layer3", "layer4", "head"]),
+        (
+            "resnet18",
+            ["conv1", "layer1.0", "layer1.1", "layer2.0"],
+            ["conv1", "layer1", "layer2", "layer3", "layer4", "head"],
+        ),
         ("vit_b_32", ["conv_proj", "encoder.layers.encoder_layer_0"], ["conv_proj", "encoder.layers", "head"]),
         (
             "inception_v3",
             ["Conv2d_1a_3x3", "Conv2d_2a_3x3"],
             [*(f"Conv2d_{n}" for n in (1, 2, 3, 4)), "Mixed_5", "Mixed_6", "Mixed_7", "head"],
         ),
-        ("efficientnet_b0", ["features.0", "features.1.0", "features.2.0"], [*(f"features.{n}" for n in range(9)), "head"]),
+        (
+            "efficientnet_b0",
+            ["features.0", "features.1.0", "features.2.0"],
+            [*(f"features.{n}" for n in range(9)), "head"],
+        ),
         ("convnext_tiny", ["features.0", "features.1.0"], [*(f"features.{n}" for n in range(8)), "head"]),
         ("vgg11_bn", ["features.0", "features.4", "features.8"], ["features", "classifier", "head"]),
         ("densenet121", ["features.conv0", "features.denseblock1", "features.transition1"], ["features", "head"]),
-        ("regnet_y_400mf", ["stem", "trunk_output.block1.block1-0"], ["stem", *(f"trunk_output.block{n}" for n in (1, 2, 3, 4)), "head"]),
+        (
+            "regnet_y_400mf",
+            ["stem", "trunk_output.block1.block1-0"],
+            ["stem", *(f"trunk_output.block{n}" for n in (1, 2, 3, 4)), "head"],
+        ),
         (
             "googlenet",
             ["conv1", "conv2", "conv3", "inception3a"],
@@ -150,10 +165,18 @@ def test_self_test_notices_a_block_that_is_wrong_or_writes_into_its_input() -> N
     chain = chain_of("squeezenet1_1")
     right = chain.blocks
     block = right[2]
-    chain.blocks = (*right[:2], dataclasses.replace(block, evaluating=lambda model, x: block.evaluating(model, x) * 1.01), *right[3:])
+    chain.blocks = (
+        *right[:2],
+        dataclasses.replace(block, evaluating=lambda model, x: block.evaluating(model, x) * 1.01),
+        *right[3:],
+    )
     with pytest.raises(BackboneError, match="do not add up to the model"):
         chain.self_test(64)
-    chain.blocks = (*right[:2], dataclasses.replace(block, evaluating=lambda model, x: block.evaluating(model, x.mul_(1.0))), *right[3:])
+    chain.blocks = (
+        *right[:2],
+        dataclasses.replace(block, evaluating=lambda model, x: block.evaluating(model, x.mul_(1.0))),
+        *right[3:],
+    )
     with pytest.raises(BackboneError, match=f"{block.name} of squeezenet1_1 writes into its input"):
         chain.self_test(64)
 

@@ -48,7 +48,9 @@ def test_blocks_are_its_layers_in_the_order_of_their_calls(kind: type[nn.Module]
     assert chain.outline().size == sum(parameter.numel() for parameter in chain.model.parameters())
     assert [name.rpartition(".")[0] for name in chain.blocks[-1].parameters] == [chain.head, chain.head]
     placed = {part for block in chain.blocks for module in block.modules for part in module.modules()}
-    assert [name for name, module in chain.model.named_modules() if not list(module.children()) and module not in placed] == []
+    assert [
+        name for name, module in chain.model.named_modules() if not list(module.children()) and module not in placed
+    ] == []
     chain.self_test(SIDE)
 
 
@@ -81,7 +83,9 @@ def test_any_stretches_make_up_the_model_whichever_way_it_goes(kind: type[nn.Mod
 
 @pytest.mark.parametrize("bright", [True, False])
 @pytest.mark.parametrize("kind", MODELS)
-def test_gradients_and_statistics_are_those_of_the_plain_model_at_every_cut(kind: type[nn.Module], bright: bool) -> None:
+def test_gradients_and_statistics_are_those_of_the_plain_model_at_every_cut(
+    kind: type[nn.Module], bright: bool
+) -> None:
     chain, images = make(kind), pictures(6, bright=bright)
     for cut in range(len(chain.blocks)):
         freeze(chain, cut)
@@ -224,7 +228,8 @@ class Headless(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("model", "side", "message"), [(Headless(), SIDE, "its forward pass depends on the data"), (Wanderer(), 0, "depends on the data")]
+    ("model", "side", "message"),
+    [(Headless(), SIDE, "its forward pass depends on the data"), (Wanderer(), 0, "depends on the data")],
 )
 def test_a_model_without_a_head_is_one_sentence(model: nn.Module, side: int, message: str) -> None:
     with pytest.raises(BackboneError, match=message):
@@ -232,5 +237,8 @@ def test_a_model_without_a_head_is_one_sentence(model: nn.Module, side: int, mes
 
 
 def test_a_model_that_does_not_run_is_one_sentence() -> None:
-    with pytest.raises(BackboneError, match=r"Tokens does not run on two images of 16 pixels: .* Give it the image size that it expects"):
+    with pytest.raises(
+        BackboneError,
+        match=r"Tokens does not run on two images of 16 pixels: .* Give it the image size that it expects",
+    ):
         build_chain(Tokens(), "mine", CLASSES, 16)

@@ -41,7 +41,9 @@ def publish(monkeypatch: pytest.MonkeyPatch, backbone: str, state: dict[str, Ten
     return draft.rename(checkpoints_folder() / name)
 
 
-def load(workspace: Workspace, weights: str, classes: tuple[str, ...] = CLASSES, seed: int = 0) -> tuple[Chain, tuple[str, ...]]:
+def load(
+    workspace: Workspace, weights: str, classes: tuple[str, ...] = CLASSES, seed: int = 0
+) -> tuple[Chain, tuple[str, ...]]:
     return load_backbone(workspace, "squeezenet1_1", weights, classes, seed, image_size=64)
 
 
@@ -88,22 +90,30 @@ def test_published_weights_from_disk_with_a_new_head(workspace: Workspace, monke
         assert equal(backbone, state_of(chain)) == set(backbone)
         assert state_of(chain)["classifier.1.weight"].shape[0] == 3
     random = load(workspace, "none")[0]
-    assert torch.equal(state_of(random)["classifier.1.weight"], state_of(chain)["classifier.1.weight"])  # one head for one seed
+    assert torch.equal(
+        state_of(random)["classifier.1.weight"], state_of(chain)["classifier.1.weight"]
+    )  # one head for one seed
 
 
 def test_published_weights_with_auxiliary_heads(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     state = registry.build("googlenet", 64, 9).state_dict()
     publish(monkeypatch, "googlenet", state)
     chain, notes = load_backbone(workspace, "googlenet", "default", CLASSES, 0, image_size=64)
-    assert notes == () and torch.equal(state_of(chain)["inception3a.branch1.conv.weight"], state["inception3a.branch1.conv.weight"])
+    assert notes == () and torch.equal(
+        state_of(chain)["inception3a.branch1.conv.weight"], state["inception3a.branch1.conv.weight"]
+    )
     assert chain.model.train()(torch.rand(2, 3, 64, 64)).shape == (2, 3)
 
 
-def test_layers_published_without_values_start_from_random_ones(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_published_without_values_start_from_random_ones(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As VGG16_Weights.IMAGENET1K_FEATURES, which is NaN in its classifier."""
     state = registry.build("mobilenet_v3_small", 64, 9).state_dict()
     publish(
-        monkeypatch, "mobilenet_v3_small", {name: t * float("nan") if name.startswith("classifier") else t for name, t in state.items()}
+        monkeypatch,
+        "mobilenet_v3_small",
+        {name: t * float("nan") if name.startswith("classifier") else t for name, t in state.items()},
     )
     chain, notes = load_backbone(workspace, "mobilenet_v3_small", "default", CLASSES, 0, image_size=64)
     assert len(notes) == 1 and "classifier.0:" in notes[0] and "classifier.3" not in notes[0]
@@ -152,7 +162,9 @@ def test_an_earlier_run_with_other_classes(workspace: Workspace) -> None:
     state = finished_run(workspace, ("cat", "dog"))
     chain, notes = load(workspace, f"run:{RUN}")
     assert equal(state, state_of(chain)) == {name for name in state if not name.startswith("classifier")}
-    assert torch.equal(state_of(chain)["classifier.1.weight"], state_of(load(workspace, "none")[0])["classifier.1.weight"])
+    assert torch.equal(
+        state_of(chain)["classifier.1.weight"], state_of(load(workspace, "none")[0])["classifier.1.weight"]
+    )
     assert len(notes) == 1 and "cat, dog" in notes[0] and "starts anew" in notes[0]
 
 
@@ -205,7 +217,10 @@ def test_training_does_not_reach_into_the_cache(workspace: Workspace, monkeypatc
 
 def test_a_layer_that_the_file_lacks_is_random_by_the_seed_of_each_run(workspace: Workspace, tmp_path: Path) -> None:
     whole = registry.build("mobilenet_v3_small", 64, 0).state_dict()
-    save_file({name: tensor for name, tensor in whole.items() if not name.startswith("classifier")}, tmp_path / "trunk.safetensors")
+    save_file(
+        {name: tensor for name, tensor in whole.items() if not name.startswith("classifier")},
+        tmp_path / "trunk.safetensors",
+    )
     weights = f"file:{bring(workspace, tmp_path / 'trunk.safetensors', 'trunk.safetensors')}"
 
     def hidden(seed: int) -> Tensor:

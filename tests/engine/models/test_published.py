@@ -1,4 +1,5 @@
-"""Published weights: found where torchvision keeps them, checked, downloaded whole or not at all, and never waited for long."""
+"""Published weights: found where torchvision keeps them, checked, downloaded whole or not at all, and never waited for
+long."""
 
 import hashlib
 import io

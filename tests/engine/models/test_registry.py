@@ -63,7 +63,9 @@ def test_another_image_size_keeps_the_proportions() -> None:
     assert (half["resize"], half["crop"], half["mean"], half["std"]) == ((112, 112), 112, (0.5,) * 3, (0.5,) * 3)
 
 
-@pytest.mark.parametrize(("backbone", "size"), [("inception_v3", 64), ("vit_b_16", 100), ("maxvit_t", 256), ("densenet121", 16)])
+@pytest.mark.parametrize(
+    ("backbone", "size"), [("inception_v3", 64), ("vit_b_16", 100), ("maxvit_t", 256), ("densenet121", 16)]
+)
 def test_a_size_the_network_cannot_see_is_refused(backbone: str, size: int) -> None:
     with pytest.raises(BackboneError, match=f"cannot see images of {size} pixels. Choose a size of at least"):
         registry.preprocessing_of(None, backbone, size)
@@ -85,7 +87,9 @@ def test_random_weights_are_a_function_of_the_seed_alone() -> None:
 def test_weightless_models_have_the_shapes_and_no_memory(backbone: str) -> None:
     info = registry.describe(backbone)
     model = registry.build_weightless(backbone, info.input_size)
-    assert sum(p.numel() for p in model.parameters()) == info.parameters or backbone == "vit_h_14"  # its positions grow with the image
+    assert (
+        sum(p.numel() for p in model.parameters()) == info.parameters or backbone == "vit_h_14"
+    )  # its positions grow with the image
     assert sum(p.numel() for p in model.parameters() if not p.is_meta) < 1e5
 
 
@@ -96,7 +100,14 @@ def test_published_input_normalisation_is_always_on() -> None:
 
 @pytest.mark.parametrize(
     ("backbone", "size"),
-    [("resnet18", 64), ("googlenet", 64), ("inception_v3", 96), ("vit_b_32", 96), ("maxvit_t", 448), ("squeezenet1_1", 64)],
+    [
+        ("resnet18", 64),
+        ("googlenet", 64),
+        ("inception_v3", 96),
+        ("vit_b_32", 96),
+        ("maxvit_t", 448),
+        ("squeezenet1_1", 64),
+    ],
 )
 def test_torchvisions_constructor_makes_what_a_trained_state_fits(backbone: str, size: int) -> None:
     trained = registry.build_weightless(backbone, size)

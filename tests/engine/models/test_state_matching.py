@@ -54,7 +54,10 @@ def test_a_head_for_other_classes_starts_anew_and_is_said(backbone: str) -> None
     model, match = fit(backbone, state, 3)
     fresh = model_of(backbone, 3)
     head = match.missing[0].rpartition(".")[0]
-    assert match.reinitialised_head and set(match.missing) == set(match.unexpected) == {f"{head}.weight", f"{head}.bias"}
+    assert match.reinitialised_head and set(match.missing) == set(match.unexpected) == {
+        f"{head}.weight",
+        f"{head}.bias",
+    }
     assert torch.equal(model.get_parameter(f"{head}.weight"), fresh.get_parameter(f"{head}.weight"))
     assert any(head in note and "starts anew" in note for note in match.notes)
     others = [name for name in state if not name.startswith(f"{head}.")]
@@ -73,7 +76,10 @@ def test_a_head_for_other_classes_starts_anew_and_is_said(backbone: str) -> None
 )
 def test_a_head_wrapped_in_a_sequential_is_unwrapped(backbone: str, old: str, new: str) -> None:
     state = brought(backbone, 3)
-    renamed = {name.replace(f"{old}.", f"{new}.") if name.startswith(f"{old}.") else name: tensor for name, tensor in state.items()}
+    renamed = {
+        name.replace(f"{old}.", f"{new}.") if name.startswith(f"{old}.") else name: tensor
+        for name, tensor in state.items()
+    }
     assert renamed.keys() != state.keys()
     model, match = fit(backbone, renamed, 3)
     assert not match.reinitialised_head and not match.unexpected
@@ -83,7 +89,12 @@ def test_a_head_wrapped_in_a_sequential_is_unwrapped(backbone: str, old: str, ne
 
 def test_a_head_of_several_layers_starts_anew_and_names_what_is_left_over() -> None:
     state = {name: tensor for name, tensor in brought("resnet18", 3).items() if not name.startswith("fc.")}
-    state |= {"fc.0.weight": torch.ones(64, 512), "fc.0.bias": torch.ones(64), "fc.3.weight": torch.ones(3, 64), "fc.3.bias": torch.ones(3)}
+    state |= {
+        "fc.0.weight": torch.ones(64, 512),
+        "fc.0.bias": torch.ones(64),
+        "fc.3.weight": torch.ones(3, 64),
+        "fc.3.bias": torch.ones(3),
+    }
     _, match = fit("resnet18", state, 3)
     assert match.reinitialised_head and match.unexpected == ("fc.0.weight", "fc.0.bias", "fc.3.weight", "fc.3.bias")
     assert "fc.3.weight" in " ".join(match.notes)
@@ -106,7 +117,11 @@ def test_a_rebuilt_classifier_is_taken_layer_by_layer_never_by_halves() -> None:
     [
         ("resnet18", "resnet34", r"mine\.pth does not fit resnet18: \d+ are unknown to it, such as layer1\.2"),
         ("resnet34", "resnet18", r"does not fit resnet34: \d+ of its \d+ tensors are missing, such as layer1\.2"),
-        ("resnet18", "squeezenet1_1", "are missing, such as conv1.weight; .* are unknown to it, such as features.0.weight"),
+        (
+            "resnet18",
+            "squeezenet1_1",
+            "are missing, such as conv1.weight; .* are unknown to it, such as features.0.weight",
+        ),
         ("squeezenet1_1", "squeezenet1_0", r"features\.0\.weight is \(96, 3, 7, 7\) instead of \(64, 3, 3, 3\)"),
     ],
 )
@@ -124,26 +139,35 @@ def test_a_stray_tensor_outside_the_head_is_never_dropped_silently() -> None:
 
 
 def test_old_norms_without_a_batch_counter_are_fine() -> None:
-    state = {name: tensor for name, tensor in brought("resnet18", 3).items() if not name.endswith("num_batches_tracked")}
+    state = {
+        name: tensor for name, tensor in brought("resnet18", 3).items() if not name.endswith("num_batches_tracked")
+    }
     _, match = fit("resnet18", state, 3)
     assert match.matched == len(state) and not match.missing and not match.notes
 
 
 def test_names_of_older_torchvision_files() -> None:
     state = brought("densenet121", 3)
-    legacy = {re.sub(r"(denselayer.*\.(?:norm|conv))([12])\.", r"\1.\2.", name): tensor for name, tensor in state.items()}
+    legacy = {
+        re.sub(r"(denselayer.*\.(?:norm|conv))([12])\.", r"\1.\2.", name): tensor for name, tensor in state.items()
+    }
     assert "features.denseblock1.denselayer1.norm.1.weight" in legacy
     model, match = fit("densenet121", legacy, 3)
     assert not match.missing and all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
 
 
 def transformer(size: int) -> nn.Module:
-    return VisionTransformer(image_size=size, patch_size=32, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=3)
+    return VisionTransformer(
+        image_size=size, patch_size=32, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=3
+    )
 
 
 def test_names_of_older_transformer_files() -> None:
     state = {name: torch.rand_like(tensor) for name, tensor in transformer(64).state_dict().items()}
-    legacy = {name.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2."): tensor for name, tensor in state.items()}
+    legacy = {
+        name.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2."): tensor
+        for name, tensor in state.items()
+    }
     assert legacy.keys() != state.keys()
     model = transformer(64)
     assert not fit_state(legacy, model, backbone="vit", name="mine.pth").missing

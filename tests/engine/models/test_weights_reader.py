@@ -100,7 +100,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         r"whole Python object \(torch\.nn\.modules\.\w+\.Sequential\)",
     ),
     "web page": (lambda p: p.write_text("\n<!DOCTYPE html><html>Sign in</html>"), "is a web page"),
-    "lfs pointer": (lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a"), "git lfs pull"),
+    "lfs pointer": (
+        lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a"),
+        "git lfs pull",
+    ),
     "empty": (lambda p: p.write_bytes(b""), "is empty"),
     "image": (lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99)), "is not a weights file"),
     "cut zip": (truncated, "cut short or damaged"),
@@ -134,14 +137,23 @@ def test_anything_else_is_one_sentence(tmp_path: Path, make: Callable[[Path], ob
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 @pytest.mark.parametrize("force", [None, "1"])
-def test_nothing_in_a_file_is_ever_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int, force: str | None) -> None:
+def test_nothing_in_a_file_is_ever_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int, force: str | None
+) -> None:
     if force:
         monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", force)
     marker = tmp_path / "marker"
     for index, zipped in enumerate((True, False)):
         path = tmp_path / f"{index}.pth"
-        torch.save({"w": torch.ones(2), "x": Evil(marker)}, path, _use_new_zipfile_serialization=zipped, pickle_protocol=max(2, protocol))
-        with pytest.raises(WeightsError, match=r"could run any program when opened|not a file of tensors as torch\.save writes it"):
+        torch.save(
+            {"w": torch.ones(2), "x": Evil(marker)},
+            path,
+            _use_new_zipfile_serialization=zipped,
+            pickle_protocol=max(2, protocol),
+        )
+        with pytest.raises(
+            WeightsError, match=r"could run any program when opened|not a file of tensors as torch\.save writes it"
+        ):
             read_state(path)
     (tmp_path / "raw.pth").write_bytes(pickle.dumps(Evil(marker), protocol))
     with pytest.raises(WeightsError):
@@ -167,7 +179,9 @@ def test_brought_weights_are_stored_and_listed_under_their_own_name(workspace: W
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_no_numbers_are_refused(workspace: Workspace, tmp_path: Path, value: float) -> None:
     torch.save({**STATE, "fc.weight": torch.tensor([1.0, value])}, tmp_path / "u.bin")
-    with pytest.raises(WeightsError, match=r"mine\.pth holds values that are not finite numbers, in 1 of 4 tensors, such as fc\.weight"):
+    with pytest.raises(
+        WeightsError, match=r"mine\.pth holds values that are not finite numbers, in 1 of 4 tensors, such as fc\.weight"
+    ):
         bring(workspace, tmp_path / "u.bin", "mine.pth")
     assert list(workspace.weights.iterdir()) == []
 

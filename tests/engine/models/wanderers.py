@@ -37,7 +37,8 @@ class Wanderer(nn.Module):
 
 
 class Tokens(nn.Module):
-    """Parameters of its own between the layers, as a vision transformer has, and a length that it asks the tensor for."""
+    """Parameters of its own between the layers, as a vision transformer has, and a length that it asks the tensor
+    for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +56,8 @@ class Tokens(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """The images are added to what its second layer gives, in place, and the third layer has a bypass: no cut before or between them."""
+    """The images are added to what its second layer gives, in place, and the third layer has a bypass: no cut before or
+    between them."""
 
     def __init__(self) -> None:
         super().__init__()

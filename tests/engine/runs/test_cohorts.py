@@ -1,4 +1,5 @@
-"""Seeds of one linear probe that wait together: one loop trains them all, and each ends in the bits that it would end in alone."""
+"""Seeds of one linear probe that wait together: one loop trains them all, and each ends in the bits that it would end
+in alone."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -37,7 +38,8 @@ PLAIN = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accu
 
 @pytest.fixture
 def dataset(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataset]:
-    """Images on which computing counts for everything and reading for nothing, so that a small model is worth keeping."""
+    """Images on which computing counts for everything and reading for nothing, so that a small model is worth
+    keeping."""
     monkeypatch.setattr(cuts, "READ_BYTES_PER_SECOND", 1e30)
     monkeypatch.setattr(cuts, "_CHEAP_BYTES", 1 << 40)
     yield make_dataset(workspace, tmp_path / "source")
@@ -81,7 +83,8 @@ def brought(workspace: Workspace, backbone: str) -> str:
 def waiting(workspace: Workspace, dataset: Dataset, seeds: tuple[int, ...] = SEEDS, **how: object) -> list[Run]:
     weights = brought(workspace, str(how.get("backbone", "resnet18")))
     return [
-        queued(workspace, dataset, **{"weights": weights, "lr": 0.02, **how, "strategy": "linear_probe", "seed": seed}) for seed in seeds
+        queued(workspace, dataset, **{"weights": weights, "lr": 0.02, **how, "strategy": "linear_probe", "seed": seed})
+        for seed in seeds
     ]
 
 
@@ -99,8 +102,14 @@ def left(workspace: Workspace, run: Run) -> tuple[object, ...]:
     folder = workspace.run(run.id)
     with open(folder / "history.csv", encoding="utf-8") as file:
         history = [[row[name] for name in PLAIN] for row in csv.DictReader(file)]
-    weights = [(name, tensor.numpy().tobytes()) for name, tensor in sorted(load_file(folder / "best.safetensors").items())]
-    return weights, history, *((folder / name).read_bytes() for name in ("audit.csv", "predictions.csv", "metrics.json"))
+    weights = [
+        (name, tensor.numpy().tobytes()) for name, tensor in sorted(load_file(folder / "best.safetensors").items())
+    ]
+    return (
+        weights,
+        history,
+        *((folder / name).read_bytes() for name in ("audit.csv", "predictions.csv", "metrics.json")),
+    )
 
 
 def alone(workspace: Workspace, dataset: Dataset, seed: int, **how: object) -> tuple[Run, list[Json]]:
@@ -138,10 +147,14 @@ def test_one_that_stops_early_holds_nobody_up(workspace: Workspace, dataset: Dat
     runs = waiting(workspace, dataset, (0, 1, 2, 3, 4, 5), **how)
     epochs = [ended(events_of(workspace, run))["epochs"] for run in runs]
     assert trained == [] and len(set(epochs)) > 1, "they stop at different times"
-    assert all(left(workspace, run) == left(workspace, alone(workspace, dataset, run.config.seed, **how)[0]) for run in runs)
+    assert all(
+        left(workspace, run) == left(workspace, alone(workspace, dataset, run.config.seed, **how)[0]) for run in runs
+    )
 
 
-def test_a_run_that_is_closed_and_resumed_goes_on_by_itself(workspace: Workspace, dataset: Dataset, trained: list[int]) -> None:
+def test_a_run_that_is_closed_and_resumed_goes_on_by_itself(
+    workspace: Workspace, dataset: Dataset, trained: list[int]
+) -> None:
     first, second, third = waiting(workspace, dataset)
     RunStore(workspace).claim("cpu", "tests")
     for event in (events := execute(first, workspace, device="cpu")):
@@ -159,7 +172,12 @@ def test_a_run_that_is_closed_and_resumed_goes_on_by_itself(workspace: Workspace
 
 @pytest.mark.parametrize(("call", "by_itself"), [(30, [3]), (5, [3, 3, 3, 3])])
 def test_when_memory_runs_out_the_run_goes_on_by_itself_and_the_others_try_again(
-    workspace: Workspace, dataset: Dataset, trained: list[int], monkeypatch: pytest.MonkeyPatch, call: int, by_itself: list[int]
+    workspace: Workspace,
+    dataset: Dataset,
+    trained: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    call: int,
+    by_itself: list[int],
 ) -> None:
     """In its last epoch, or in its first; afterwards the two others take all their steps together."""
     runs, real, calls = waiting(workspace, dataset), cohort.forward_loss, []
@@ -192,7 +210,10 @@ def test_a_run_that_is_stopped_within_an_epoch_leaves_nothing_half_done_to_the_o
     assert trained == []
     list(execute(first, workspace, device="cpu"))
     assert trained == [first.config.seed] * 3, "from the checkpoint after its first epoch"
-    assert all(left(workspace, run) == left(workspace, alone(workspace, dataset, run.config.seed)[0]) for run in (first, *others))
+    assert all(
+        left(workspace, run) == left(workspace, alone(workspace, dataset, run.config.seed)[0])
+        for run in (first, *others)
+    )
 
 
 def test_a_loss_that_breaks_is_told_by_the_run_it_belongs_to(
@@ -214,7 +235,8 @@ def test_a_loss_that_breaks_is_told_by_the_run_it_belongs_to(
 def test_only_so_many_as_memory_allows(
     workspace: Workspace, dataset: Dataset, trained: list[int], forwards: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three classes of 512 features, four epochs of four tensors each, and four batches of eight images: two runs, and a bit."""
+    """Three classes of 512 features, four epochs of four tensors each, and four batches of eight images: two runs, and
+    a bit."""
     one = 4 * 4 * (3 * 512 + 3) * 4 + 4 * 8 * 512 * 4
     monkeypatch.setattr(cohort, "MEMORY_BYTES", 2 * one + 100)
     runs = waiting(workspace, dataset, (1, 2, 3, 4, 5))
@@ -241,23 +263,33 @@ def test_who_differs_in_more_than_the_seed_trains_alone(
     assert {run.config.seed for run in runs} <= set(trained)
 
 
-def test_what_has_been_asked_for_is_learnt_anew_for_whoever_asks_again(workspace: Workspace, dataset: Dataset, forwards: list[int]) -> None:
+def test_what_has_been_asked_for_is_learnt_anew_for_whoever_asks_again(
+    workspace: Workspace, dataset: Dataset, forwards: list[int]
+) -> None:
     for _ in range(2):
         for run in waiting(workspace, dataset):
             events_of(workspace, run)
     assert len(forwards) == 2 * len(SEEDS) * STEPS
 
 
-def test_two_comparisons_that_take_turns_learn_once_each(workspace: Workspace, dataset: Dataset, forwards: list[int]) -> None:
+def test_two_comparisons_that_take_turns_learn_once_each(
+    workspace: Workspace, dataset: Dataset, forwards: list[int]
+) -> None:
     weights = brought(workspace, "resnet18")
     rates = (0.02, 0.05)
-    runs = [queued(workspace, dataset, weights=weights, strategy="linear_probe", lr=rate, seed=seed) for seed in SEEDS for rate in rates]
+    runs = [
+        queued(workspace, dataset, weights=weights, strategy="linear_probe", lr=rate, seed=seed)
+        for seed in SEEDS
+        for rate in rates
+    ]
     for run in runs:
         events_of(workspace, run)
     assert len(forwards) == len(runs) * STEPS
 
 
-def test_nobody_waits_for_a_run_that_was_cancelled(workspace: Workspace, dataset: Dataset, forwards: list[int], trained: list[int]) -> None:
+def test_nobody_waits_for_a_run_that_was_cancelled(
+    workspace: Workspace, dataset: Dataset, forwards: list[int], trained: list[int]
+) -> None:
     first, second, third = waiting(workspace, dataset)
     RunStore(workspace).claim("cpu", "tests")
     for event in (events := execute(first, workspace, device="cpu")):
@@ -266,10 +298,14 @@ def test_nobody_waits_for_a_run_that_was_cancelled(workspace: Workspace, dataset
     events.close()  # type: ignore[attr-defined]
     RunStore(workspace).request(third.id, "stop")
     events_of(workspace, second)
-    assert len(forwards) == 3 * 3 + 3 * 3 * 1 and trained == [], "one epoch of three runs, three of the only one that is left"
+    assert len(forwards) == 3 * 3 + 3 * 3 * 1 and trained == [], (
+        "one epoch of three runs, three of the only one that is left"
+    )
 
 
-def test_seeds_that_go_on_from_a_head_differ_in_their_order_alone(workspace: Workspace, dataset: Dataset, trained: list[int]) -> None:
+def test_seeds_that_go_on_from_a_head_differ_in_their_order_alone(
+    workspace: Workspace, dataset: Dataset, trained: list[int]
+) -> None:
     (teacher,) = waiting(workspace, dataset, (9,), epochs=1)
     events_of(workspace, teacher)
     trained.clear()
@@ -292,7 +328,8 @@ def test_where_a_frozen_layer_comes_from_the_seed_nobody_trains_for_another(
     torch.save({name: tensor for name, tensor in state.items() if not name.startswith("classifier.0.")}, path)
     weights = f"file:{bring(workspace, path, path.name)}"
     runs = [
-        queued(workspace, dataset, backbone="mobilenet_v3_small", weights=weights, strategy="linear_probe", seed=seed) for seed in SEEDS
+        queued(workspace, dataset, backbone="mobilenet_v3_small", weights=weights, strategy="linear_probe", seed=seed)
+        for seed in SEEDS
     ]
     for run in runs:
         events_of(workspace, run)

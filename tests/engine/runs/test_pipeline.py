@@ -46,7 +46,14 @@ def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
 
 
 def queued(workspace: Workspace, dataset: Dataset, **options: object) -> Run:
-    fields: dict[str, object] = {"backbone": "resnet18", "weights": "none", "epochs": 2, "image_size": 32, "batch_size": 8, **options}
+    fields: dict[str, object] = {
+        "backbone": "resnet18",
+        "weights": "none",
+        "epochs": 2,
+        "image_size": 32,
+        "batch_size": 8,
+        **options,
+    }
     return RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, **fields), owner="tests")  # type: ignore[arg-type]
 
 
@@ -60,7 +67,9 @@ def test_a_run_leaves_a_plain_folder_that_tools_can_read(workspace: Workspace, d
     folder = workspace.run(run.id)
     assert {path.name for path in folder.iterdir()} == set(LEFT)
     started = events[[event["event"] for event in events].index("started")]
-    assert started["trainable_parameters"] == started["total_parameters"] and all(block["trains"] == [True] for block in started["blocks"])
+    assert started["trainable_parameters"] == started["total_parameters"] and all(
+        block["trains"] == [True] for block in started["blocks"]
+    )
     summary = next(event["summary"] for event in events if event["event"] == "finished")
     assert summary["frozen_unchanged"] is True and summary["test_accuracy"] > 0.5  # colours are easy
 
@@ -102,7 +111,8 @@ def test_a_frozen_backbone_is_proved_frozen(workspace: Workspace, dataset: Datas
 
 
 def test_the_audit_is_of_the_best_epoch_and_of_what_could_train_by_then(workspace: Workspace, dataset: Dataset) -> None:
-    """The first epoch is the best one here: nothing that the second phase releases may have moved, and nothing stands idle."""
+    """The first epoch is the best one here: nothing that the second phase releases may have moved, and nothing stands
+    idle."""
     run = queued(workspace, dataset, phases="head | 1 | 1e-3; layer4, head | 1 | 10", optimizer="sgd", select="loss")
     (summary,) = [event["summary"] for event in events_of(run, workspace) if event["event"] == "finished"]
     assert summary["best_epoch"] == 1 and summary["moved_tensors"] == 2
@@ -148,7 +158,9 @@ def broken_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "optimise", optimise)
 
 
-def test_what_was_best_before_the_loss_broke_is_kept(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_best_before_the_loss_broke_is_kept(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As weights that another run, or anybody, can start from; there was no time for a checkpoint."""
     broken_after(3, monkeypatch)
     run = queued(workspace, dataset, epochs=5, schedule="constant", warmup=0)
@@ -161,14 +173,19 @@ def test_what_was_best_before_the_loss_broke_is_kept(workspace: Workspace, datas
     assert kept.keys() == expected.keys() and all(torch.equal(kept[name], expected[name]) for name in kept)
 
 
-def test_an_earlier_run_is_a_start_with_its_classes_and_its_preprocessing(workspace: Workspace, dataset: Dataset) -> None:
+def test_an_earlier_run_is_a_start_with_its_classes_and_its_preprocessing(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     first = queued(workspace, dataset, strategy="full_finetune", epochs=6, lr=1e-3, preprocessing="half")
     events_of(first, workspace)
     second = queued(workspace, dataset, weights=f"run:{first.id}", lr=5e-5, epochs=1, image_size=0)
     events = events_of(second, workspace)
     started = next(event for event in events if event["event"] == "started")
     assert started["preprocessing"]["mean"] == (0.5, 0.5, 0.5) and started["preprocessing"]["crop"] == 32
-    scores = [json.loads((workspace.run(run.id) / "metrics.json").read_text())["splits"]["test"]["accuracy"] for run in (first, second)]
+    scores = [
+        json.loads((workspace.run(run.id) / "metrics.json").read_text())["splits"]["test"]["accuracy"]
+        for run in (first, second)
+    ]
     assert scores[1] >= scores[0] - 0.34, "continuing from trained weights must not start from nothing"
 
 
@@ -197,7 +214,9 @@ def test_resuming_on_another_dataset_is_refused(workspace: Workspace, dataset: D
         events_of(run, workspace)
 
 
-def test_new_images_get_rows_and_unreadable_ones_get_reasons(workspace: Workspace, dataset: Dataset, tmp_path: Path) -> None:
+def test_new_images_get_rows_and_unreadable_ones_get_reasons(
+    workspace: Workspace, dataset: Dataset, tmp_path: Path
+) -> None:
     run = queued(workspace, dataset, strategy="full_finetune", epochs=6, lr=1e-3)
     events_of(run, workspace)
     source = write_folders(tmp_path / "new", each=2)
@@ -207,7 +226,10 @@ def test_new_images_get_rows_and_unreadable_ones_get_reasons(workspace: Workspac
     folder = workspace.run(run.id) / "predictions" / predictions_id
     result = read_result(folder / "result.csv")
     assert len(result) == 7
-    assert result["file_dir"].tolist()[-1] == "=cmd.jpg" and "," in (folder / "result.csv").read_text(encoding="utf-8-sig").splitlines()[-1]
+    assert (
+        result["file_dir"].tolist()[-1] == "=cmd.jpg"
+        and "," in (folder / "result.csv").read_text(encoding="utf-8-sig").splitlines()[-1]
+    )
     assert "'=cmd.jpg" in (folder / "result.csv").read_text(encoding="utf-8-sig")
     assert result["error"].tolist()[:6] == [""] * 6 and result["error"].tolist()[6] != ""
     assert (result["label"] == result["predict"]).sum() >= 4  # the truth comes from folders named like classes

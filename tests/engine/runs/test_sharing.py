@@ -22,14 +22,23 @@ STRATEGIES = ("linear_probe", "last_block", "last_stage", "gradual_unfreeze", "f
 
 @pytest.fixture
 def dataset(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    """Images on which computing counts for everything and reading for nothing, so that a small model is worth keeping."""
+    """Images on which computing counts for everything and reading for nothing, so that a small model is worth
+    keeping."""
     monkeypatch.setattr(cuts, "READ_BYTES_PER_SECOND", 1e30)
     monkeypatch.setattr(cuts, "_CHEAP_BYTES", 1 << 40)
     return make_dataset(workspace, tmp_path / "source")
 
 
 def configured(dataset: Dataset, **options: object) -> RunConfig:
-    fields = {"backbone": "resnet18", "weights": "none", "epochs": 4, "image_size": 32, "batch_size": 8, "views": 0, "precision": "fp32"}
+    fields = {
+        "backbone": "resnet18",
+        "weights": "none",
+        "epochs": 4,
+        "image_size": 32,
+        "batch_size": 8,
+        "views": 0,
+        "precision": "fp32",
+    }
     return RunConfig(dataset=dataset.id, **{**fields, **options})  # type: ignore[arg-type]
 
 
@@ -74,7 +83,11 @@ def test_the_first_of_five_computes_for_all_and_all_end_in_the_same_bits(
     runs = [queued(workspace, dataset, strategy=strategy) for strategy in STRATEGIES]
     first, ended = done(workspace, runs[0])
     assert states(first) == {"computed"} and first["shared_with"] == 4 and first["seconds"] > 0
-    assert {(row["split"], row["block"]) for row in first["files"]} >= {("train", "fc"), ("train", "layer4.1"), ("train", "layer4.0")}
+    assert {(row["split"], row["block"]) for row in first["files"]} >= {
+        ("train", "fc"),
+        ("train", "layer4.1"),
+        ("train", "layer4.0"),
+    }
     assert all(row["bytes"] > 0 and row["saved_seconds"] == 0 for row in first["files"]) and ended["saved_seconds"] > 0
     later = [done(workspace, run)[0] for run in runs[1:]]
     assert [states(report) for report in later] == [{"found"}, {"found"}, {"found"}, set()]
@@ -90,7 +103,9 @@ def test_the_first_of_five_computes_for_all_and_all_end_in_the_same_bits(
 
 def test_the_views_of_those_who_wait_are_kept_when_they_are_the_same(workspace: Workspace, dataset: Dataset) -> None:
     """As many views as epochs are seen once by each, and by two runs twice."""
-    first, second = (queued(workspace, dataset, strategy=strategy, views=4) for strategy in ("linear_probe", "last_block"))
+    first, second = (
+        queued(workspace, dataset, strategy=strategy, views=4) for strategy in ("linear_probe", "last_block")
+    )
     report, _ = done(workspace, first)
     assert {row["view"] for row in report["files"] if row["split"] == "train"} == {0, 1, 2, 3, None}
     assert states(done(workspace, second)[0]) == {"found"}
@@ -116,7 +131,9 @@ def test_siblings_are_those_who_start_in_the_same_place(
     assert bool(siblings(workspace, configured(dataset))) is shared
 
 
-def test_published_weights_are_shared_whatever_the_seed_and_what_is_over_is_not_waiting(workspace: Workspace, dataset: Dataset) -> None:
+def test_published_weights_are_shared_whatever_the_seed_and_what_is_over_is_not_waiting(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     run = queued(workspace, dataset, weights="default", seed=7)
     asking = configured(dataset, weights="default", strategy="full_finetune")
     assert [other.seed for other in siblings(workspace, asking)] == [7]
@@ -125,7 +142,9 @@ def test_published_weights_are_shared_whatever_the_seed_and_what_is_over_is_not_
     assert siblings(workspace, asking) == ()
 
 
-def test_a_waiting_run_that_cannot_start_is_nobodys_sibling_and_nobodys_trouble(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_waiting_run_that_cannot_start_is_nobodys_sibling_and_nobodys_trouble(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     queued(workspace, dataset, strategy="from_run")  # as an earlier version let it into the queue
     queued(workspace, dataset, strategy="last_block")
     assert [other.strategy for other in siblings(workspace, configured(dataset))] == ["last_block"]
@@ -138,9 +157,13 @@ def test_another_seed_reads_nothing_that_was_computed_for_other_weights(workspac
     assert states(report) == {"computed"} and report["shared_with"] == 0
 
 
-def test_going_on_in_a_later_phase_never_computes_the_inputs_of_blocks_that_have_moved(workspace: Workspace, dataset: Dataset) -> None:
+def test_going_on_in_a_later_phase_never_computes_the_inputs_of_blocks_that_have_moved(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     plan = "head | 1; layer4, head | 2; head | 2"
-    whole, cut = (RunStore(workspace).enqueue(configured(dataset, phases=plan, epochs=5), owner="tests") for _ in range(2))
+    whole, cut = (
+        RunStore(workspace).enqueue(configured(dataset, phases=plan, epochs=5), owner="tests") for _ in range(2)
+    )
     done(workspace, whole)
     forget(workspace)
     events = execute(cut, workspace, device="cpu")
@@ -172,7 +195,9 @@ def test_a_stopped_run_is_concluded_without_the_cache(workspace: Workspace, data
     assert finished["summary"]["cache"] == {"files": [], "seconds": 0.0, "saved_seconds": 0, "shared_with": 0}
 
 
-def test_a_share_of_the_images_trains_on_those_alone_and_reads_what_was_kept_for_all(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_share_of_the_images_trains_on_those_alone_and_reads_what_was_kept_for_all(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     done(workspace, queued(workspace, dataset))
     half = queued(workspace, dataset, train_share=50)
     assert states(done(workspace, half)[1]) == {"found"}
@@ -181,6 +206,8 @@ def test_a_share_of_the_images_trains_on_those_alone_and_reads_what_was_kept_for
     assert states(done(workspace, again)[1]) == {"computed"}
     assert equal(weights(workspace, half), weights(workspace, again))
     started = next(
-        event for event in execute(queued(workspace, dataset, train_share=10), workspace, device="cpu") if event["event"] == "started"
+        event
+        for event in execute(queued(workspace, dataset, train_share=10), workspace, device="cpu")
+        if event["event"] == "started"
     )
     assert 0 < started["train_images"] < len(dataset.images_of("train")) / 4

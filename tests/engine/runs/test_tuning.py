@@ -1,4 +1,5 @@
-"""Learning rates tried before training: validation chooses, and what follows is the run one would have made with that rate."""
+"""Learning rates tried before training: validation chooses, and what follows is the run one would have made with that
+rate."""
 
 import itertools
 import json
@@ -34,7 +35,14 @@ def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
 
 
 def queued(workspace: Workspace, dataset: Dataset, **options: object) -> Run:
-    fields = {"backbone": "resnet18", "weights": "none", "epochs": 2, "image_size": 32, "batch_size": 8, "precision": "fp32"}
+    fields = {
+        "backbone": "resnet18",
+        "weights": "none",
+        "epochs": 2,
+        "image_size": 32,
+        "batch_size": 8,
+        "precision": "fp32",
+    }
     return RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, **{**fields, **options}), owner="tests")  # type: ignore[arg-type]
 
 
@@ -59,7 +67,11 @@ def test_the_chosen_rate_trains_as_if_it_had_been_given(workspace: Workspace, da
     assert [made["lr"] for made in tries] == pytest.approx([0.001, 0.003, 0.009])
     best = max(tries, key=lambda made: (made["val_accuracy"], -made["val_loss"]))
     assert record["factor"] == best["factor"] and "Validation chose the learning rate" in notes(events)
-    stages = {event["stage"] for event in events if event["event"] == "progress" and "learning rate" in str(event.get("stage"))}
+    stages = {
+        event["stage"]
+        for event in events
+        if event["event"] == "progress" and "learning rate" in str(event.get("stage"))
+    }
     assert stages == {f"learning rate {number} of 3" for number in (1, 2, 3)}
     given = queued(workspace, dataset, strategy=strategy, lr=0.003 * record["factor"])
     list(execute(given, workspace, device="cpu"))
@@ -79,7 +91,9 @@ def test_a_run_that_goes_on_keeps_its_rate_and_tries_nothing_again(workspace: Wo
     assert equal(weights(workspace, whole), weights(workspace, broken))
 
 
-def test_stopped_while_trying_there_is_nothing_to_conclude_and_starting_again_tries_again(workspace: Workspace, dataset: Dataset) -> None:
+def test_stopped_while_trying_there_is_nothing_to_conclude_and_starting_again_tries_again(
+    workspace: Workspace, dataset: Dataset
+) -> None:
     run = queued(workspace, dataset, strategy="linear_probe", tune=2)
     first = execute(run, workspace, device="cpu")
     next(event for event in first if "learning rate" in str(event.get("stage")))
@@ -110,9 +124,13 @@ def test_when_every_rate_breaks_the_loss_nothing_was_chosen_and_a_lower_one_is_n
     assert not (workspace.run(run.id) / "tuning.json").exists()
 
 
-def test_what_no_rate_can_mend_ends_the_run(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_rate_can_mend_ends_the_run(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(training: Training, train: Source, val: Source | None) -> Iterator[object]:
-        raise TrainingError("A single image does not fit into memory (out of memory). Choose a smaller image size or backbone.")
+        raise TrainingError(
+            "A single image does not fit into memory (out of memory). Choose a smaller image size or backbone."
+        )
         yield
 
     monkeypatch.setattr(tuning, "fit", full)
@@ -121,8 +139,11 @@ def test_what_no_rate_can_mend_ends_the_run(workspace: Workspace, dataset: Datas
         list(execute(run, workspace, device="cpu"))
 
 
-def test_a_time_budget_is_one_for_tries_and_training(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock on which every step takes a second: 40 seconds are 10 for each of three tries and for training, of 3 steps an epoch."""
+def test_a_time_budget_is_one_for_tries_and_training(
+    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock on which every step takes a second: 40 seconds are 10 for each of three tries and for training, of 3
+    steps an epoch."""
     ticks = itertools.count()
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
     run = queued(workspace, dataset, strategy="linear_probe", tune=3, epochs=30, max_minutes=40 / 60)
@@ -163,7 +184,10 @@ def test_factors_are_three_apart_around_the_strategys_own() -> None:
 
 
 def test_a_choice_at_the_edge_says_so() -> None:
-    tries = [{"factor": factor, "lr": factor, "val_accuracy": accuracy} for factor, accuracy in ((1.0, 0.5), (3.0, 0.7), (9.0, 0.6))]
+    tries = [
+        {"factor": factor, "lr": factor, "val_accuracy": accuracy}
+        for factor, accuracy in ((1.0, 0.5), (3.0, 0.7), (9.0, 0.6))
+    ]
     assert "one further out" not in sentence(tries, tries[1])
     assert "one further out" in sentence(tries, {**tries[2]})
     assert "0.003 (50.0 %)" in sentence([{**tries[0], "lr": 0.003}], tries[1])

@@ -74,5 +74,8 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(workspace: Workspac
 
 def test_a_file_that_is_no_database_is_named_with_a_remedy(workspace: Workspace):
     workspace.database.write_bytes(b"no database" * 100)
-    with pytest.raises(EngineError, match=r"thaw\.db cannot be used: file is not a database\. Restore"), database.read(workspace):
+    with (
+        pytest.raises(EngineError, match=r"thaw\.db cannot be used: file is not a database\. Restore"),
+        database.read(workspace),
+    ):
         pass

@@ -23,7 +23,10 @@ def test_a_job_from_submission_to_result(jobs: JobStore):
     job = jobs.submit("import", {"source": "upload-00000001", "name": "꽃"})
     assert (job.status, job.progress, job.ended) == ("queued", {}, False)
     claimed = jobs.claim(ME)
-    assert claimed is not None and (claimed.id, claimed.arguments) == (job.id, {"source": "upload-00000001", "name": "꽃"})
+    assert claimed is not None and (claimed.id, claimed.arguments) == (
+        job.id,
+        {"source": "upload-00000001", "name": "꽃"},
+    )
     jobs.record(job.id, {"stage": "Reading", "done": 1, "total": 2})
     assert jobs.get(job.id).progress == {"stage": "Reading", "done": 1, "total": 2}
     jobs.finish(job.id, result={"draft": "draft-00000001"})

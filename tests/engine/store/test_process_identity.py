@@ -17,7 +17,11 @@ def test_this_process_is_alive_and_a_later_one_with_its_number_is_not_it():
 
 def test_a_process_that_ended_is_dead_even_before_its_parent_noticed():
     child = subprocess.Popen(
-        [sys.executable, "-c", "from engine.store.process_identity import this_process; print(this_process(), flush=True); input()"],
+        [
+            sys.executable,
+            "-c",
+            "from engine.store.process_identity import this_process; print(this_process(), flush=True); input()",
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -60,7 +60,9 @@ def test_eight_threads_and_one_run_make_one_owner(store: RunStore):
     for _ in range(10):
         run, claimed, failures, gate = store.enqueue(config()), [], [], threading.Barrier(8)
 
-        def claim(claimed: list[str] = claimed, failures: list[Exception] = failures, gate: threading.Barrier = gate) -> None:
+        def claim(
+            claimed: list[str] = claimed, failures: list[Exception] = failures, gate: threading.Barrier = gate
+        ) -> None:
             gate.wait()
             try:
                 if got := store.claim("cpu", ME):
@@ -81,7 +83,9 @@ def test_two_processes_share_a_queue_and_no_run_is_done_twice(workspace: Workspa
     queued = [store.enqueue(config(seed=seed)).id for seed in range(30)]
     command = [sys.executable, "-c", CLAIM, str(workspace.root)]
     workers = [
-        subprocess.Popen([*command, device], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, device], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for device in ("cuda:0", "cuda:1")
     ]
     for worker in workers:
@@ -98,7 +102,12 @@ def test_two_processes_share_a_queue_and_no_run_is_done_twice(workspace: Workspa
 def test_the_queue_is_in_order_and_one_run_holds_a_device(store: RunStore):
     first, second = store.enqueue(config()), store.enqueue(config())
     claimed = store.claim("cpu", ME)
-    assert claimed is not None and (claimed.id, claimed.status, claimed.device, claimed.owner) == (first.id, "running", "cpu", ME)
+    assert claimed is not None and (claimed.id, claimed.status, claimed.device, claimed.owner) == (
+        first.id,
+        "running",
+        "cpu",
+        ME,
+    )
     assert store.claim("cpu", ME) is None
     store.finish(first.id, "finished")
     after = store.claim("cpu", ME)
@@ -117,7 +126,11 @@ def test_a_run_goes_to_the_device_it_names(store: RunStore):
     store.announce([*GPUS, CPU])
     second, cpu, any_gpu = store.enqueue(config("cuda:1")), store.enqueue(config("cpu")), store.enqueue(config("cuda"))
     claimed = {device: store.claim(device, ME) for device in ("cuda:0", "cuda:1", "cpu")}
-    assert {device: run and run.id for device, run in claimed.items()} == {"cuda:0": any_gpu.id, "cuda:1": second.id, "cpu": cpu.id}
+    assert {device: run and run.id for device, run in claimed.items()} == {
+        "cuda:0": any_gpu.id,
+        "cuda:1": second.id,
+        "cpu": cpu.id,
+    }
 
 
 def test_a_run_for_a_device_nobody_has_fails_with_the_devices_there_are(store: RunStore):
@@ -153,7 +166,10 @@ def test_events_become_progress_epochs_and_summary(store: RunStore):
         store.record(run.id, {"event": "epoch", "epoch": epoch, "epochs": 2, "val_loss": loss})
     store.record(run.id, {"event": "finished", "summary": {"best_epoch": 2}})
     store.finish(run.id, "finished")
-    assert [row["val_loss"] for row in store.epochs(run.id)] == [0.5, 0.3]  # an epoch done again after a resume counts once
+    assert [row["val_loss"] for row in store.epochs(run.id)] == [
+        0.5,
+        0.3,
+    ]  # an epoch done again after a resume counts once
     ended = store.get(run.id)
     assert (ended.status, ended.device, ended.summary, ended.owner) == ("finished", "cpu", {"best_epoch": 2}, None)
     assert ended.started is not None and ended.started["steps"] == 4
@@ -214,7 +230,13 @@ def test_requeue_puts_an_ended_run_at_the_end_of_the_queue(store: RunStore):
     store.finish(run.id, "failed", "no memory")
     waiting = store.enqueue(config())
     again = store.requeue(run.id)
-    assert (again.status, again.error, again.requested, again.owner, again.ended_at) == ("queued", None, None, None, None)
+    assert (again.status, again.error, again.requested, again.owner, again.ended_at) == (
+        "queued",
+        None,
+        None,
+        None,
+        None,
+    )
     assert again.turn > waiting.turn
     claimed = store.claim("cpu", ME)
     assert claimed is not None and claimed.id == waiting.id

@@ -37,7 +37,9 @@ class World:
     steps: list[tuple[int, int]] = field(default_factory=list)
     """What filling has said of its progress."""
 
-    def open(self, chosen: RunConfig | None = None, *, precision: str = "fp32", preprocessing: Preprocessing = PRE) -> Origin:
+    def open(
+        self, chosen: RunConfig | None = None, *, precision: str = "fp32", preprocessing: Preprocessing = PRE
+    ) -> Origin:
         """A fresh model and its images, as `chosen` says."""
         chosen = chosen or config(views=0)
         computes = numerics(precision, CPU)
@@ -45,14 +47,18 @@ class World:
         known = digests(made.chain.model.state_dict())
         made.chain.model.to(memory_format=computes.memory_format)
         made = Training(made.chain, made.outline, made.plan, chosen, dtype=computes.dtype)
-        shown = open_pixels(self.workspace, self.dataset, preprocessing, chosen.views, chosen.data_seed, augment=chosen.augment)
+        shown = open_pixels(
+            self.workspace, self.dataset, preprocessing, chosen.views, chosen.data_seed, augment=chosen.augment
+        )
         self.stack.callback(shown.close)
         sources: dict[str, Source] = {}
         for split in SPLITS:
             images = self.dataset.images_of(split)
             rows, labels = np.array([image.index for image in images]), [image.label for image in images]
             layout = computes.memory_format
-            sources[split] = PixelSource(shown, rows, labels, preprocessing=preprocessing, device=CPU, memory_format=layout)
+            sources[split] = PixelSource(
+                shown, rows, labels, preprocessing=preprocessing, device=CPU, memory_format=layout
+            )
         return Origin(
             workspace=self.workspace,
             pixels=shown,

@@ -1,4 +1,5 @@
-"""Activations in a file: small ones held, large ones read by row; every batch a copy in the layout it was computed in."""
+"""Activations in a file: small ones held, large ones read by row; every batch a copy in the layout it was computed
+in."""
 
 import errno
 import os
@@ -34,7 +35,12 @@ def keep(path: Path, features: Tensor) -> Path:
     building = Building(path, rows=len(features), row_bytes=_row_bytes(features))
     for place, row in enumerate(_as_bytes(features)):
         building.write(place, row)
-    about = {"shape": list(features.shape[1:]), "dtype": str(features.dtype).removeprefix("torch."), "seconds": 0.5, "block": "b"}
+    about = {
+        "shape": list(features.shape[1:]),
+        "dtype": str(features.dtype).removeprefix("torch."),
+        "seconds": 0.5,
+        "block": "b",
+    }
     building.finish({**about, "channels_last": is_channels_last(features)}).close()
     return path
 
@@ -125,7 +131,9 @@ def test_a_source_begins_at_the_deepest_cut_of_its_view_that_is_within_reach(tmp
     pictures = Pictures(3)
     wanted = {(None, 4): 4, (None, 2): 2, (1, 3): 3}
     found = {key: opened(keep(tmp_path / f"{key}.rows", made(number) + number)) for key, number in wanted.items()}
-    source = FeatureSource(pictures, found, places=np.array([6, 2, 0]), view_of=lambda epoch: None if epoch is None else epoch % 2)
+    source = FeatureSource(
+        pictures, found, places=np.array([6, 2, 0]), view_of=lambda epoch: None if epoch is None else epoch % 2
+    )
     assert [source.start(reach, None) for reach in (1, 2, 3, 4, 9)] == [0, 2, 2, 4, 4]
     assert [source.start(9, epoch) for epoch in (0, 1, 2, 3)] == [0, 3, 0, 3]
     rows = np.array([1, 0])
@@ -136,7 +144,9 @@ def test_a_source_begins_at_the_deepest_cut_of_its_view_that_is_within_reach(tmp
         one.close()
 
 
-def test_many_small_files_are_held_only_as_far_as_they_fit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_small_files_are_held_only_as_far_as_they_fit_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = keep(tmp_path / "a.rows", made(5))
     size = COUNT * 5 * 4
     monkeypatch.setattr(wing, "ALL_BYTES", 2 * size)
@@ -176,7 +186,9 @@ def test_a_file_that_cannot_be_opened_now_is_not_removed(tmp_path: Path, monkeyp
     opened(path).close()
 
 
-def test_all_files_together_take_half_of_what_a_gpu_had_free_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_files_together_take_half_of_what_a_gpu_had_free_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A quarter of what is left for each would end at nothing."""
     path, taken = keep(tmp_path / "a.rows", made(5)), []
     size = COUNT * 5 * 4
@@ -198,7 +210,9 @@ def test_a_large_file_goes_to_a_gpu_in_pieces(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(wing, "_PIECE_BYTES", 3 * 24 * 4 + 1)
     monkeypatch.setattr(Activations, "_read", counted)
-    monkeypatch.setattr(wing.torch, "empty", lambda *given, device, **named: empty(*given, **named))  # where its content can be seen
+    monkeypatch.setattr(
+        wing.torch, "empty", lambda *given, device, **named: empty(*given, **named)
+    )  # where its content can be seen
     found = Activations(Rows(keep(tmp_path / "a.rows", features)), GPU)
     assert sizes == [3, 3, 1] and found._held is not None and torch.equal(found._laid(found._held), features)
     found.close()

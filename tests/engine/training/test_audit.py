@@ -6,7 +6,12 @@ import torch
 
 from engine.training.audit import audit, remember, sentence, to_csv
 
-STATE = {"stem.weight": torch.ones(4), "head.weight": torch.ones(2, 2), "head.bias": torch.zeros(2), "count": torch.tensor(3)}
+STATE = {
+    "stem.weight": torch.ones(4),
+    "head.weight": torch.ones(2, 2),
+    "head.bias": torch.zeros(2),
+    "count": torch.tensor(3),
+}
 PLACES = {name: (name.split(".")[0], "stage") for name in STATE}
 
 
@@ -25,7 +30,9 @@ def test_verdicts() -> None:
     }
     assert {row.name: row.movement for row in rows}["head.weight"] == 0.5
     assert (
-        sentence(rows) == "All 2 frozen tensors are byte for byte what they were; 1 trained tensors moved, 1 that could train stood still."
+        sentence(rows)
+        == "All 2 frozen tensors are byte for byte what they were; 1 trained tensors moved, 1 that could train stood "
+        "still."
     )
 
 

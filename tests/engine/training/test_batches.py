@@ -42,7 +42,9 @@ def test_balanced_sampling_shows_rare_classes_as_often() -> None:
 
 
 @pytest.mark.parametrize("instant", [True, False])
-def test_a_source_is_asked_for_the_inputs_of_the_block_it_starts_at(monkeypatch: pytest.MonkeyPatch, instant: bool) -> None:
+def test_a_source_is_asked_for_the_inputs_of_the_block_it_starts_at(
+    monkeypatch: pytest.MonkeyPatch, instant: bool
+) -> None:
     """In order and once each, whether made ahead in a thread or on the spot."""
     asked: list[tuple[list[int], int | None, int]] = []
 

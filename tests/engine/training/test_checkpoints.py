@@ -28,7 +28,9 @@ def base(made: Training) -> str:
 @pytest.mark.parametrize("events_before", [1, 3, 4, 6])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_resuming_is_bit_for_bit_at_any_step(tmp_path: Path, events_before: int, optimizer: str) -> None:
-    chosen = config(backbone="mobilenet_v3_small", strategy="last_n", last_n=3, optimizer=optimizer, epochs=3, lr_decay=0.7)
+    chosen = config(
+        backbone="mobilenet_v3_small", strategy="last_n", last_n=3, optimizer=optimizer, epochs=3, lr_decay=0.7
+    )
     whole = finish(training(chosen))
     cut = training(chosen)
     origin = base(cut)
@@ -58,7 +60,9 @@ def test_resuming_is_bit_for_bit_at_any_step(tmp_path: Path, events_before: int,
         {"phases": "layer4, head | 1; head | 1; layer3, layer4, head | 1", "sampling": "balanced"},
     ],
 )
-def test_resuming_inside_any_phase_is_bit_for_bit(tmp_path: Path, options: dict[str, object], events_before: int) -> None:
+def test_resuming_inside_any_phase_is_bit_for_bit(
+    tmp_path: Path, options: dict[str, object], events_before: int
+) -> None:
     """A trainer that freezes anew on resuming, or orders its groups by what trains now, ends elsewhere."""
     chosen = config(**options)
     whole = finish(training(chosen))
@@ -72,7 +76,9 @@ def test_resuming_inside_any_phase_is_bit_for_bit(tmp_path: Path, options: dict[
     load_checkpoint(resumed, tmp_path / "checkpoint.pt", base=base(resumed))
     finish(resumed)
     final = resumed.chain.model.state_dict()
-    assert [name for name, tensor in whole.chain.model.state_dict().items() if not torch.equal(tensor, final[name])] == []
+    assert [
+        name for name, tensor in whole.chain.model.state_dict().items() if not torch.equal(tensor, final[name])
+    ] == []
     assert all(torch.equal(whole.best[name], resumed.best[name]) for name in whole.best)
 
 

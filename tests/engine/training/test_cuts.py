@@ -19,7 +19,9 @@ GB = 2**30
 def outline() -> Outline:
     blocks = tuple(
         BlockOutline(
-            name=f"{stage}.{index}", stage=stage, parameters=(ParameterOutline(name=f"{stage}.{index}.weight", size=9, kind="weight"),)
+            name=f"{stage}.{index}",
+            stage=stage,
+            parameters=(ParameterOutline(name=f"{stage}.{index}.weight", size=9, kind="weight"),),
         )
         for index, stage in enumerate(STAGES)
     )
@@ -58,7 +60,10 @@ def test_as_many_views_as_epochs_are_read_once_each(views: int) -> None:
 
 def test_probing_and_then_training_all_of_it_reads_only_while_probing() -> None:
     """LP-FT: once everything trains there is nothing to read, at the end neither."""
-    assert read(strategy="probe_then_finetune", epochs=6, first_epochs=2) == {("train", None, 5): 2, ("val", None, 5): 2}
+    assert read(strategy="probe_then_finetune", epochs=6, first_epochs=2) == {
+        ("train", None, 5): 2,
+        ("val", None, 5): 2,
+    }
 
 
 def test_gradual_unfreezing_reads_ever_earlier_inputs() -> None:
@@ -115,7 +120,9 @@ def cost(seconds: float, size_bytes: int = 1000) -> Cost:
     return Cost(seconds=seconds, size_bytes=size_bytes)
 
 
-def keep(wanted: dict[Slot, int], costs: dict[int, Cost], *, have: tuple[Slot, ...] = (), budget: int = GB) -> tuple[Slot, ...]:
+def keep(
+    wanted: dict[Slot, int], costs: dict[int, Cost], *, have: tuple[Slot, ...] = (), budget: int = GB
+) -> tuple[Slot, ...]:
     return worth_keeping(Counter(wanted), costs, SPLITS, have=have, budget=budget)
 
 
@@ -169,12 +176,19 @@ def naive(wanted: dict[Slot, int], costs: dict[int, Cost], have: tuple[Slot, ...
 
     def bargain(one: Slot) -> float:
         mine = {other.cut for other in kept if (other.split, other.view) == (one.split, one.view)}
-        before, after = max((cut for cut in mine if cut < one.cut), default=0), min((cut for cut in mine if cut > one.cut), default=99)
+        before, after = (
+            max((cut for cut in mine if cut < one.cut), default=0),
+            min((cut for cut in mine if cut > one.cut), default=99),
+        )
         uses = sum(
-            count for other, count in wanted.items() if slot(one.cut, other.split, other.view) == one and one.cut <= other.cut < after
+            count
+            for other, count in wanted.items()
+            if slot(one.cut, other.split, other.view) == one and one.cut <= other.cut < after
         )
         size = costs[one.cut].size_bytes
-        saved = (uses - (size > cuts._CHEAP_BYTES)) * (costs[one.cut].seconds - (costs[before].seconds if before else 0.0))
+        saved = (uses - (size > cuts._CHEAP_BYTES)) * (
+            costs[one.cut].seconds - (costs[before].seconds if before else 0.0)
+        )
         return (saved - (uses + 1) * size / cuts.READ_BYTES_PER_SECOND) / size
 
     kept, left, chosen = set(have), [one for one in sorted(wanted, key=cuts._order) if one not in have], []
@@ -191,8 +205,14 @@ def naive(wanted: dict[Slot, int], costs: dict[int, Cost], have: tuple[Slot, ...
 @pytest.mark.parametrize("seed", range(40))
 def test_the_choice_is_that_of_weighing_everything_anew_each_time(seed: int) -> None:
     random = np.random.default_rng(seed)
-    costs = {cut: cost(0.001 * cut + 0.0005 * random.random(), int(random.integers(1000, 400_000))) for cut in range(1, 6)}
-    every = [slot(cut, split, view) for split, view in (("train", None), ("train", 0), ("train", 1), ("val", None)) for cut in costs]
+    costs = {
+        cut: cost(0.001 * cut + 0.0005 * random.random(), int(random.integers(1000, 400_000))) for cut in range(1, 6)
+    }
+    every = [
+        slot(cut, split, view)
+        for split, view in (("train", None), ("train", 0), ("train", 1), ("val", None))
+        for cut in costs
+    ]
     wanted = {one: int(random.integers(1, 9)) for one in every if random.random() < 0.7}
     have = tuple(one for one in every if random.random() < 0.1)
     budget = int(random.integers(0, 60_000_000))

@@ -1,4 +1,5 @@
-"""What is foretold of a run: tries of learning rates count, a time budget holds for the whole run, what is there is not counted again."""
+"""What is foretold of a run: tries of learning rates count, a time budget holds for the whole run, what is there is not
+counted again."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""Kept activations: the same bits as computing them, found again by everything that decides them, and never trusted blindly."""
+"""Kept activations: the same bits as computing them, found again by everything that decides them, and never trusted
+blindly."""
 
 import dataclasses
 import os
@@ -105,7 +106,9 @@ def test_a_deeper_cut_goes_on_from_the_one_that_is_there(world: World) -> None:
     expected = world.open(probe())
     origin = world.open(probe())
     seen = passes(origin)
-    cache = world.fill(origin, {dataclasses.replace(PROBE, cut=7): 3, PROBE: 3, dataclasses.replace(PROBE, split="val"): 1})
+    cache = world.fill(
+        origin, {dataclasses.replace(PROBE, cut=7): 3, PROBE: 3, dataclasses.replace(PROBE, split="val"): 1}
+    )
     assert len(cache.computed) == 2
     assert sum(seen) < len(world.dataset.images_of("train")), "only the validation images start from pixels"
     wanted = wanted_by(origin)
@@ -152,10 +155,16 @@ def test_everything_that_decides_the_bits_decides_the_path(world: World, monkeyp
         return feature_cache._folder(other) / feature_cache._file_name(other, dataclasses.replace(slot, **changes))  # type: ignore[arg-type]
 
     known = path(origin)
-    assert path(world.open(config(views=2))) == known == path(world.open(config(views=3, strategy="last_block", seed=5)))
+    assert (
+        path(world.open(config(views=2))) == known == path(world.open(config(views=3, strategy="last_block", seed=5)))
+    )
     assert path(moved(5, blocks[5].parameters[0])) == known, "what lies behind the cut has no say"
     others = [
-        *(path(moved(index, name)) for index in (0, 4) for name in (blocks[index].parameters[0], blocks[index].buffers[0])),
+        *(
+            path(moved(index, name))
+            for index in (0, 4)
+            for name in (blocks[index].parameters[0], blocks[index].buffers[0])
+        ),
         *(path(origin, **change) for change in ({"view": 0}, {"view": None}, {"cut": 4}, {"split": "val"})),
         path(world.open(config(views=2, data_seed=9))),
         path(world.open(config(views=2, augment="trivial"))),
@@ -198,7 +207,9 @@ def test_stopping_half_way_leaves_nothing(world: World, monkeypatch: pytest.Monk
     assert files(world) == [] and not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
 
 
-def test_a_file_that_is_removed_while_it_is_filled_is_done_without(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_removed_while_it_is_filled_is_done_without(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(feature_cache, "_BATCH", 4)
     origin = world.open(probe())
     filling, cache = feature_cache.ensure(origin, wanted_by(origin)), None
@@ -267,7 +278,9 @@ def test_the_budget_holds_over_all_runs(world: World, monkeypatch: pytest.Monkey
     assert not any(path.exists() for path in old) and sum(path.stat().st_size for path in files(world)) <= budget
 
 
-@pytest.mark.parametrize("room", [0, 5, 32], ids=["at once", "half-way", "at the very end"])  # of 30 rows and the ends of 3 files
+@pytest.mark.parametrize(
+    "room", [0, 5, 32], ids=["at once", "half-way", "at the very end"]
+)  # of 30 rows and the ends of 3 files
 def test_a_full_disk_means_computing_and_not_stopping(world: World, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     real, written = os.pwrite, []
     origin, plain = world.open(probe()), world.open(probe())

@@ -91,8 +91,13 @@ def test_two_phase_strategies_share_the_epochs() -> None:
 def test_phases_of_ones_own_take_the_place_of_the_strategys() -> None:
     text = "head | 2 | 1e-3; layer1.1, head | 3 | 1e-4 | 0.5"
     plan = plan_for(OUTLINE, config(strategy="linear_probe", phases=text))
-    assert first_trainable(plan) == [4, 2] and [(p.epochs, p.lr, p.lr_decay) for p in plan.phases] == [(2, 1e-3, 1.0), (3, 1e-4, 0.5)]
-    assert write_phases([("head", 2, 1e-3, 1.0), ("layer1.1, head", 3, 1e-4, 0.5)]).startswith("head | 2 | 0.001 | 1; layer1.1, head | 3")
+    assert first_trainable(plan) == [4, 2] and [(p.epochs, p.lr, p.lr_decay) for p in plan.phases] == [
+        (2, 1e-3, 1.0),
+        (3, 1e-4, 0.5),
+    ]
+    assert write_phases([("head", 2, 1e-3, 1.0), ("layer1.1, head", 3, 1e-4, 0.5)]).startswith(
+        "head | 2 | 0.001 | 1; layer1.1, head | 3"
+    )
     for wrong in ("head", "head | many", "head | 0", "head | 1 | 99", "head | 1 | 0.1 | 2", "head | 1 | 2 | 3 | 4"):
         with pytest.raises(ConfigError, match="Phase 1"):
             plan_for(OUTLINE, config(phases=wrong))

@@ -28,7 +28,10 @@ class Disk:
 
 def epoch(resident: Resident, disk: Disk) -> bool:
     """Whether every batch of an epoch is right."""
-    return all(torch.equal(resident.batch(rows, disk.view, disk), PICTURES[rows] + (100 if disk.view else 0)) for rows in BATCHES)
+    return all(
+        torch.equal(resident.batch(rows, disk.view, disk), PICTURES[rows] + (100 if disk.view else 0))
+        for rows in BATCHES
+    )
 
 
 def test_the_second_epoch_fetches_nothing() -> None:
@@ -80,7 +83,9 @@ def test_two_sources_share_the_room_from_the_moment_they_take_it() -> None:
 
 
 @pytest.mark.parametrize(("free", "fetched"), [(2 * BYTES, COUNT), (2 * BYTES - 2, 2 * COUNT)])
-def test_what_others_have_taken_since_the_start_is_not_taken_again(monkeypatch: pytest.MonkeyPatch, free: int, fetched: int) -> None:
+def test_what_others_have_taken_since_the_start_is_not_taken_again(
+    monkeypatch: pytest.MonkeyPatch, free: int, fetched: int
+) -> None:
     resident, disk = Resident(COUNT, CPU, 100 * BYTES), Disk(None)
     monkeypatch.setattr(devices, "memory_free", lambda device: free)
     assert epoch(resident, disk) and epoch(resident, disk) and disk.asked == fetched

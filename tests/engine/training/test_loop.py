@@ -41,13 +41,17 @@ def run(made: Training, images: int = 17) -> list[Step | Epoch | Note]:
 
 
 @pytest.mark.parametrize(("backbone", "options"), FROZEN)
-def test_what_is_frozen_stays_byte_for_byte_and_everything_else_moves(backbone: str, options: dict[str, object]) -> None:
+def test_what_is_frozen_stays_byte_for_byte_and_everything_else_moves(
+    backbone: str, options: dict[str, object]
+) -> None:
     # AdamW, whose steps do not shrink with the gradient: every tensor that can move does
     made = training(config(backbone=backbone, weight_decay=0.1, lr=0.01, **options))
     before = remember(made.chain.model.state_dict(), made.moving_names)
     run(made)
     rows = audit(before, made.chain.model.state_dict(), {}, made.moving_names)
-    assert {row.name for row in rows if row.moved} == made.moving_names, "a frozen tensor moved, or a training one stood still"
+    assert {row.name for row in rows if row.moved} == made.moving_names, (
+        "a frozen tensor moved, or a training one stood still"
+    )
     assert all((row.movement > 0) is row.moved for row in rows)
 
 
@@ -64,7 +68,9 @@ def test_frozen_features_are_the_same_before_and_after() -> None:
 
 
 def test_the_same_config_gives_the_same_bits_and_another_seed_does_not() -> None:
-    first, second, other = (training(config(backbone="mobilenet_v3_small", strategy="last_block", seed=seed)) for seed in (0, 0, 1))
+    first, second, other = (
+        training(config(backbone="mobilenet_v3_small", strategy="last_block", seed=seed)) for seed in (0, 0, 1)
+    )
     for made in (first, second, other):
         torch.rand(3)  # what others draw from the global generator must not matter
         run(made)

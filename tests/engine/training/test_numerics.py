@@ -22,7 +22,9 @@ def test_auto_takes_what_was_faster_and_remembers_it(workspace: Workspace, monke
     assert list(json.loads((workspace.catalog / "numerics.json").read_text()).values()) == ["bf16 channels-last"]
 
 
-def test_a_little_faster_is_not_worth_the_coarser_numbers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_little_faster_is_not_worth_the_coarser_numbers(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(subject, "time_formats", lambda *_: {"fp32": 1.1, "bf16": 1.0, "bf16 channels-last": 1.05})
     assert subject.choose(chain(), "auto", CPU, side=SIDE, workspace=workspace).name == "fp32"
 

@@ -28,24 +28,34 @@ def frozen(chain: Chain, x: Tensor, start: int, stop: int, dtype: torch.dtype | 
 
 
 def pictures(count: int = IMAGES, layout: torch.memory_format = torch.contiguous_format, side: int = 64) -> Tensor:
-    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=layout)
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0)).contiguous(
+        memory_format=layout
+    )
 
 
 @pytest.mark.parametrize(("dtype", "layout"), FORMATS, ids=["fp32", "bf16 channels-last"])
-def test_the_company_an_image_is_in_does_not_matter(chain: Chain, dtype: torch.dtype | None, layout: torch.memory_format) -> None:
+def test_the_company_an_image_is_in_does_not_matter(
+    chain: Chain, dtype: torch.dtype | None, layout: torch.memory_format
+) -> None:
     chain.model.to(memory_format=layout)
     head = len(chain.blocks) - 1
     images = pictures(layout=layout)
     whole = frozen(chain, images, 0, head, dtype)
     assert whole.dtype == (dtype or torch.float32) and torch.isfinite(whole).all()
-    for rows in ([3], [17, 0, 17], list(range(IMAGES))[::-1]):  # alone, twice in one batch, elsewhere in another part of it
+    for rows in (
+        [3],
+        [17, 0, 17],
+        list(range(IMAGES))[::-1],
+    ):  # alone, twice in one batch, elsewhere in another part of it
         alone = frozen(chain, images[rows].contiguous(memory_format=layout), 0, head, dtype)
         assert torch.equal(alone, whole[rows]), rows
     chain.model.to(memory_format=torch.contiguous_format)
 
 
 @pytest.mark.parametrize(("dtype", "layout"), FORMATS, ids=["fp32", "bf16 channels-last"])
-def test_going_on_from_a_cut_is_going_straight(chain: Chain, dtype: torch.dtype | None, layout: torch.memory_format) -> None:
+def test_going_on_from_a_cut_is_going_straight(
+    chain: Chain, dtype: torch.dtype | None, layout: torch.memory_format
+) -> None:
     """At cuts all over the network, and with other images in other batches behind the cut."""
     chain.model.to(memory_format=layout)
     head = len(chain.blocks) - 1

@@ -2,7 +2,9 @@
 
 
 def available() -> list[dict[str, object]]:
-    gpus: list[dict[str, object]] = [{"device": f"cuda:{index}", "name": "Fake", "memory_bytes": 1, "why": ""} for index in range(2)]
+    gpus: list[dict[str, object]] = [
+        {"device": f"cuda:{index}", "name": "Fake", "memory_bytes": 1, "why": ""} for index in range(2)
+    ]
     return [*gpus, {"device": "cpu", "name": "Fake", "memory_bytes": 1, "why": ""}]
 
 

@@ -33,7 +33,9 @@ def test_errors_become_sentences(workspace: Workspace, error: Exception, message
     assert event["traceback"].startswith("Traceback") and type(error).__name__ in event["traceback"]
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input, output error"), RuntimeError("unexpected pos 576 vs 534")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "Input, output error"), RuntimeError("unexpected pos 576 vs 534")]
+)
 def test_a_full_disk_is_called_one(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception):
     assert "defect" in error_event(error, workspace)["message"]
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 1 << 40, 12 << 20))

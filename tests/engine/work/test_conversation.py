@@ -28,9 +28,15 @@ def test_a_flood_of_steps_is_recorded_twice_a_second_with_the_first_and_the_last
 
 
 def test_every_epoch_note_and_pause_is_recorded_in_order():
-    others: list[Json] = [{"event": "note", "text": "x"}, {"event": "progress", "paused": True}, {"event": "progress", "paused": False}]
+    others: list[Json] = [
+        {"event": "note", "text": "x"},
+        {"event": "progress", "paused": True},
+        {"event": "progress", "paused": False},
+    ]
     epochs: list[Json] = [{"event": "epoch", "epoch": number} for number in range(50)]
-    mixed = [event for pair in zip([step(number) for number in range(53)], [*others, *epochs], strict=True) for event in pair]
+    mixed = [
+        event for pair in zip([step(number) for number in range(53)], [*others, *epochs], strict=True) for event in pair
+    ]
     written = recorded(mixed, 0.001)
     assert [event for event in written if event["event"] != "step"] == [*others, *epochs]
     assert len(written) < 60

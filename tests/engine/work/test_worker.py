@@ -1,4 +1,5 @@
-"""Runs and jobs get done, in a child process or in a thread; whatever happens to the child, a row says so and work goes on."""
+"""Runs and jobs get done, in a child process or in a thread; whatever happens to the child, a row says so and work goes
+on."""
 
 import os
 import signal
@@ -132,7 +133,12 @@ def test_stop_keeps_the_best_and_concludes(isolation: str, start: Start, runs: R
     at_work(runs, run)
     runs.request(run.id, "stop")
     now = ended(runs, run)
-    assert (now.status, now.error, now.requested, now.summary) == ("stopped", None, None, {"best_epoch": 1, "concluded": True})
+    assert (now.status, now.error, now.requested, now.summary) == (
+        "stopped",
+        None,
+        None,
+        {"best_epoch": 1, "concluded": True},
+    )
 
 
 def test_stop_before_anything_was_saved_concludes_nothing(isolation: str, start: Start, runs: RunStore):
@@ -143,7 +149,9 @@ def test_stop_before_anything_was_saved_concludes_nothing(isolation: str, start:
     assert (ended(runs, run).status, runs.get(run.id).summary) == ("stopped", None)
 
 
-def test_a_paused_run_holds_still_until_it_is_resumed(isolation: str, start: Start, runs: RunStore, jobs: JobStore, workspace: Workspace):
+def test_a_paused_run_holds_still_until_it_is_resumed(
+    isolation: str, start: Start, runs: RunStore, jobs: JobStore, workspace: Workspace
+):
     run, pulls = queue(runs, "endless"), workspace.run
     start()
     at_work(runs, run)
@@ -192,7 +200,9 @@ def test_a_child_that_was_killed_while_idle_costs_no_run(start: Start, runs: Run
     assert ended(runs, following).status == "finished"
 
 
-def test_an_error_a_person_can_mend_is_shown_as_it_is(isolation: str, start: Start, runs: RunStore, workspace: Workspace):
+def test_an_error_a_person_can_mend_is_shown_as_it_is(
+    isolation: str, start: Start, runs: RunStore, workspace: Workspace
+):
     run, following = queue(runs, "refuses"), queue(runs, "short")
     start()
     now = ended(runs, run)
@@ -201,7 +211,9 @@ def test_an_error_a_person_can_mend_is_shown_as_it_is(isolation: str, start: Sta
     assert child_of(workspace, following) == child_of(workspace, run)
 
 
-def test_a_defect_is_one_sentence_for_people_and_a_traceback_in_the_log(start: Start, runs: RunStore, workspace: Workspace):
+def test_a_defect_is_one_sentence_for_people_and_a_traceback_in_the_log(
+    start: Start, runs: RunStore, workspace: Workspace
+):
     run, following = queue(runs, "defect"), queue(runs, "short")
     start()
     now = ended(runs, run)
@@ -237,7 +249,9 @@ def test_leaving_interrupts_what_runs_and_it_can_be_resumed(
     at_work(runs, run)
 
 
-def test_a_server_that_is_killed_takes_its_children_along_and_leaves_runs_to_resume(runs: RunStore, workspace: Workspace):
+def test_a_server_that_is_killed_takes_its_children_along_and_leaves_runs_to_resume(
+    runs: RunStore, workspace: Workspace
+):
     run = queue(runs, "deaf")  # it says nothing more, so only the end of its input can tell it
     server = subprocess.Popen([sys.executable, "-c", SERVER, str(workspace.root)])
     at_work(runs, run)
@@ -301,9 +315,13 @@ def test_a_run_for_a_missing_device_fails_with_a_sentence(start: Start, runs: Ru
     assert "There is no device 'cuda:3'" in (ended(runs, run).error or "")
 
 
-def test_a_child_that_cannot_be_started_fails_runs_and_jobs_instead_of_keeping_them(start: Start, runs: RunStore, jobs: JobStore):
+def test_a_child_that_cannot_be_started_fails_runs_and_jobs_instead_of_keeping_them(
+    start: Start, runs: RunStore, jobs: JobStore
+):
     broken = Wiring(
-        executor="tests.engine.runs.no_such_file", tasks="tests.engine.runs.no_such_file", devices="tests.engine.runs.no_such_file"
+        executor="tests.engine.runs.no_such_file",
+        tasks="tests.engine.runs.no_such_file",
+        devices="tests.engine.runs.no_such_file",
     )
     run, job = queue(runs, "short"), jobs.submit("import", {})
     start(broken)
@@ -340,7 +358,9 @@ def test_eight_threads_start_one_set_of_workers(workspace: Workspace, start: Sta
     assert start() is not seen[0]
 
 
-def test_an_ending_that_cannot_be_written_is_written_later(start: Start, runs: RunStore, monkeypatch: pytest.MonkeyPatch):
+def test_an_ending_that_cannot_be_written_is_written_later(
+    start: Start, runs: RunStore, monkeypatch: pytest.MonkeyPatch
+):
     real, refusals = RunStore.finish, [OSError("disk full")]
 
     def finish(self: RunStore, run_id: str, status: str, error: str | None = None) -> None:
