@@ -1,0 +1,40 @@
+"""Record files: typed records as JSON, the only place where one is read or written.
+
+What is read is checked against its type while it is parsed (msgspec): fields of later versions are left aside, fields
+that are missing take their default, and whatever else does not fit is refused with a sentence that names the file.
+Records are frozen dataclasses or msgspec.Struct. Not here: what the records mean, checkpoints and tables.
+"""
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from engine.errors import EngineError
+from engine.workspace import atomic_write
+
+T = TypeVar("T")
+
+
+def encode(record: object) -> str:
+    """`record` as one line of JSON; a value that is not finite becomes null."""
+    return msgspec.json.encode(record).decode()
+
+
+def decode(content: str | bytes, kind: type[T], *, what: str, error: type[EngineError] = EngineError) -> T:
+    """The record in `content`; `error` says that `what` is damaged, or was written by another version, and where."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as reason:
+        told = " ".join(str(reason).split())[:200]
+        raise error(f"{what} is damaged or of another version of Thaw ({told}). Remove it, or make it again.") from None
+
+
+def read(path: Path, kind: type[T], *, error: type[EngineError] = EngineError) -> T:
+    """The record in the file at `path`; FileNotFoundError where there is none."""
+    return decode(path.read_bytes(), kind, what=f"{path.parent.name}/{path.name}", error=error)
+
+
+def write(path: Path, record: object) -> None:
+    """Write `record` to `path` atomically, indented for people who look."""
+    atomic_write(path, msgspec.json.format(msgspec.json.encode(record), indent=2))
