@@ -5,7 +5,7 @@ Not here: the other contenders (runner), the table (report).
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -15,12 +15,12 @@ import torch
 from engine import devices
 from engine.bench import thaw
 from engine.bench.measurements import Measurement, Measurements
-from engine.bench.rows import FEW_SEEDS, PART, SEEDS
+from engine.bench.rows import FEW_SEEDS, PART
 from engine.bench.runner import Say, key_of
 from engine.bench.setting import Recipe, Setting, prepare
 from engine.models.reuse import Warm
 from engine.runconfig import RunConfig
-from engine.runs import checkpointing, pipeline, session, sharing
+from engine.runs import checkpointing, session, sharing
 from engine.training import activations
 from engine.training.numerics import Numerics, numerics
 
@@ -34,8 +34,6 @@ class Part:
     trainings: tuple[str, ...]
     without: Callable[[], AbstractContextManager[object]]
     seeds: int = 1
-    one_by_one: bool = False
-    """Whether seeds train one by one on both sides: it counts in runs that train by themselves."""
 
 
 @contextmanager
@@ -54,10 +52,6 @@ def _fp32(*_: object, **__: object) -> Numerics:
 
 def _always_a_core() -> int:
     return 1
-
-
-def _one_by_one() -> AbstractContextManager[object]:
-    return patch.object(pipeline, "ahead_of", lambda *_: (None, ""))
 
 
 def _features_off() -> AbstractContextManager[object]:
@@ -88,30 +82,21 @@ PARTS: tuple[Part, ...] = (
         without=lambda: patch.object(devices, "spare_cores", _always_a_core),
     ),
     Part(
-        name="together",
-        trainings=("linear_probe",),
-        seeds=SEEDS,
-        without=_one_by_one,
-    ),
-    Part(
         name="model",
         trainings=("linear_probe",),
         seeds=FEW_SEEDS,
-        one_by_one=True,
         without=lambda: patch.object(Warm, "take", lambda *_: None),
     ),
     Part(
         name="memory",
         trainings=("linear_probe",),
         seeds=FEW_SEEDS,
-        one_by_one=True,
         without=lambda: patch.object(activations.FeatureSource, "instant", lambda *_: False),
     ),
     Part(
         name="saving",
         trainings=("linear_probe",),
         seeds=FEW_SEEDS,
-        one_by_one=True,
         without=lambda: patch.object(checkpointing, "SHARE", 0),
     ),
 )
@@ -138,9 +123,5 @@ def _seconds(setting: Setting, part: Part, off: bool, repetition: int) -> float:
         for training in part.trainings
         for seed in range(part.seeds)
     ]
-    with setting.fresh_workspace() as workspace, ExitStack() as stack:
-        if part.one_by_one:
-            stack.enter_context(_one_by_one())
-        if off:
-            stack.enter_context(part.without())
+    with setting.fresh_workspace() as workspace, part.without() if off else nullcontext():
         return thaw.run_queue(setting, workspace, configs).seconds

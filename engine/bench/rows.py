@@ -107,7 +107,6 @@ TITLES = {
     "pixels": "decoded pixels kept: full fine-tuning",
     "format": "number format measured instead of fp32: full fine-tuning",
     "in_turn": "no batches made ahead where computing has every core: full fine-tuning",
-    "together": f"seeds trained in one loop: {SEEDS} seeds of a linear probe",
     "model": f"the built model kept between runs: {FEW_SEEDS} seeds of a linear probe",
     "memory": f"small activations read without a thread: {FEW_SEEDS} seeds of a linear probe",
     "saving": f"short epochs saved together: {FEW_SEEDS} seeds of a linear probe",

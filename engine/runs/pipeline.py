@@ -21,7 +21,6 @@ from engine.evaluation.metrics import Report, report
 from engine.evaluation.result_csv import write_result
 from engine.models.loading import release
 from engine.runs.checkpointing import Saver
-from engine.runs.cohorts import ahead_of
 from engine.runs.recorder import Recorder
 from engine.runs.session import Session, checkpoint_path, open_session, prove
 from engine.runs.sharing import Shared, share
@@ -126,13 +125,9 @@ def _train(shared: Shared, saver: Saver) -> Iterator[Json]:
     session = shared.session
     training = session.training
     recorder = Recorder(session.folder, history=training.position.history)
-    train, val = shared.training(), shared.source("val")
     speed = Speed()
-    ahead, note = ahead_of(shared, train)
     try:
-        if note:
-            yield {"event": "note", "text": note}
-        for event in fit(training, train, val, ahead):
+        for event in fit(training, shared.training(), shared.source("val")):
             if isinstance(event, Note):
                 yield {"event": "note", "text": event.text}
                 continue

@@ -163,11 +163,3 @@ class FeatureSource:
         if start == 0:
             return self._source.batch(rows, epoch)
         return self._kept[self._view_of(epoch), start].batch(self._places[rows])
-
-    def row_bytes(self, epoch: int | None, start: int) -> int:
-        return self._kept[self._view_of(epoch), start].row_bytes
-
-    def credit(self, images: int, epoch: int | None, start: int) -> None:
-        """Count so many images more, or less, as served: batches may be read for another run than the one that uses
-        them."""
-        self._kept[self._view_of(epoch), start].rows_served += images

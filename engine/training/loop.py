@@ -6,7 +6,7 @@ Never yield inside autocast or no_grad: that state belongs to the thread and wou
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -22,23 +22,16 @@ from engine.training.schedule import factor
 from engine.training.state import Training, set_rates
 from engine.training.step import Batch, optimise, step_seed
 
-Ahead = Callable[[], Generator[Step, None, bool]]
-"""Puts a training where the epoch under way ends, if somebody takes its steps for it; returns whether it stands
-there."""
-
 FINITE_CHECK_STEPS = 50
 """On a GPU the loss is looked at this often: looking waits for the device."""
 
 
-def fit(
-    training: Training, train: Source, val: Source | None, ahead: Ahead | None = None
-) -> Iterator[Step | Epoch | Note]:
+def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch | Note]:
     """Train to the end of the plan, or until patience or time runs out, from wherever `training` stands."""
     training.class_weights = class_weights_of(training, train)
     while not training.finished:
         enter_phase(training)
-        if ahead is None or training.position.step or not (yield from ahead()):
-            yield from train_epoch(training, train)
+        yield from train_epoch(training, train)
         yield _finish_epoch(training, val)
 
 
