@@ -5,7 +5,7 @@ import streamlit as st
 
 from engine.data import dataset as datasets
 from engine.data.label_decisions import decided
-from engine.data.records import SPLITS, Dataset, DatasetSummary
+from engine.data.records import SPLIT_NAMES, SPLITS, Dataset, DatasetSummary
 from engine.data.versions import Provenance, provenance
 from engine.errors import DatasetError
 from pages.ui import status, text
@@ -18,7 +18,6 @@ from pages.ui.label_decisions import pending
 from pages.ui.resources import job_store, run_store, workspace
 
 PAGE_SIZE = 60
-SPLIT_WORDS = {"train": "Training", "val": "Validation", "test": "Test"}
 
 
 def waiting_drafts() -> list[str]:
@@ -33,7 +32,7 @@ def caption_of(summary: DatasetSummary) -> str:
 
 def alt_of(dataset: Dataset, index: int) -> str:
     image = dataset.images[index]
-    return f"{dataset.classes[image.label]}, {image.name}, {SPLIT_WORDS[image.split].lower()}"
+    return f"{dataset.classes[image.label]}, {image.name}, {SPLIT_NAMES[image.split]}"
 
 
 @st.dialog("Image", width="large")
@@ -44,8 +43,8 @@ def show_image(dataset: Dataset, index: int) -> None:
         f"/api/images/{address}", fallback=f"/api/thumbnails/{address}", alt=alt_of(dataset, index), key="large_image"
     )
     st.markdown(
-        f"**{text.md(dataset.classes[image.label])}** · {SPLIT_WORDS[image.split]} · {image.width} × {image.height} "
-        f"pixels"
+        f"**{text.md(dataset.classes[image.label])}** · {SPLIT_NAMES[image.split].capitalize()} · "
+        f"{image.width} × {image.height} pixels"
     )
     st.text(image.name)
 
@@ -57,7 +56,11 @@ def browse(dataset: Dataset) -> None:
         "Class", range(-1, len(dataset.classes)), format_func=lambda i: dataset.classes[i] if i >= 0 else "All classes"
     )
     split = columns[1].segmented_control(
-        "Split", ["all", *SPLITS], format_func=lambda s: SPLIT_WORDS.get(s, "All"), default="all", required=True
+        "Split",
+        ["all", *SPLITS],
+        format_func=lambda s: SPLIT_NAMES.get(s, "all").capitalize(),
+        default="all",
+        required=True,
     )
     shown = [image for image in dataset.images if wanted in (-1, image.label) and split in ("all", image.split)]
     if not shown:

@@ -3,6 +3,7 @@ predicts nothing."""
 
 import streamlit as st
 
+from engine.data.records import SPLIT_NAMES
 from engine.evaluation.predictions import classes_of
 from engine.store.job_store import Job
 from engine.store.run import Run
@@ -30,7 +31,7 @@ def caption_of(run: Run) -> str:
         run.config.backbone not in run.name or run.config.strategy not in run.name
     ):  # as they are, unless a person named the run
         words.append(f"{run.config.backbone}, {title(run.config.strategy).lower()}")
-    split = "test" if summary.get("test_accuracy") else "validation"
+    split = SPLIT_NAMES["test" if summary.get("test_accuracy") else "val"]
     return " · ".join([*words, f"{text.percent(float(accuracy))} of {split} images right"] if accuracy else words)
 
 

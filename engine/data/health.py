@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.data.records import ClassHealth, HealthCard, Image, Problem
+from engine.data.records import SPLIT_NAMES, ClassHealth, HealthCard, Image, Problem
 
 SMALL_CLASS = 5
 """Fewer images than this and a class can hardly be learnt, let alone measured."""
@@ -100,7 +100,8 @@ def _warnings_about_classes(card: HealthCard) -> list[str]:
     warnings += [
         f"Classes that differ only in capital letters: {', '.join(names)}. Are they one class?" for names in twins
     ]
-    for split, word in (("val", "validation"), ("test", "test")):
+    for split in ("val", "test"):
+        word = SPLIT_NAMES[split]
         missing = [entry.name for entry in card.classes if not getattr(entry, split)]
         if len(missing) == len(card.classes):
             warnings.append(f"No image is left for {word}: no score can be measured there.")

@@ -3,12 +3,15 @@
 Not here: how they are found (importer), stored (dataset) or judged (health).
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SPLIT_NAMES: Mapping[str, str] = {"train": "training", "val": "validation", "test": "test"}
+"""How a split is called in sentences; the only place that says it."""
 
 
 @dataclass(frozen=True, kw_only=True)

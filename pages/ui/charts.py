@@ -9,6 +9,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
+from engine.data.records import SPLIT_NAMES
 from pages.ui import palette, text
 
 Metric = Literal["accuracy", "loss"]
@@ -42,11 +43,8 @@ def learning_curves(rows: Rows, metric: Metric, *, epochs: int, marks: Sequence[
     what happens)."""
     colours = palette.categorical()
     figure = go.Figure()
-    for name, key, colour, dash in (
-        ("validation", f"val_{metric}", colours[0], "solid"),
-        ("training", f"train_{metric}", palette.muted(), "dot"),
-    ):
-        figure.add_trace(_line(name, _points(rows, key), colour, dash))
+    for split, colour, dash in (("val", colours[0], "solid"), ("train", palette.muted(), "dot")):
+        figure.add_trace(_line(SPLIT_NAMES[split], _points(rows, f"{split}_{metric}"), colour, dash))
     best = _best(rows)
     if best is not None and best.get(f"val_{metric}") is not None:
         figure.add_trace(_star(best, metric, colours[0]))

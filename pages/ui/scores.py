@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from engine.data.records import SPLIT_NAMES
 from pages.ui import text
 
 if TYPE_CHECKING:  # the module computes with scikit-learn, which pages leave to the engine
@@ -19,7 +20,6 @@ if TYPE_CHECKING:  # the module computes with scikit-learn, which pages leave to
 
 MATRIX_CLASSES = 40
 NUMBERED_CLASSES = 20
-WORDS = {"test": "test", "val": "validation", "train": "training"}
 
 
 def read(folder: Path) -> "dict[str, SplitReport]":
@@ -32,7 +32,7 @@ def accuracy_in_words(scores: "SplitReport", split: str) -> None:
     """The accuracy as a person would say it, how far to trust it, and the averages over classes."""
     right, images = round(scores["accuracy"] * scores["images"]), scores["images"]
     with st.grid(4, min_column_width=150):
-        st.metric(f"Accuracy, {WORDS.get(split, split)} images", text.percent(scores["accuracy"]))
+        st.metric(f"Accuracy, {SPLIT_NAMES.get(split, split)} images", text.percent(scores["accuracy"]))
         for name in ("precision", "recall", "f1"):
             st.metric(f"{name.capitalize()}, mean of classes", text.percent(scores[f"{name}_macro"]))  # type: ignore[literal-required]
     low, high = (text.percent(scores[f"accuracy_{end}"], 0) for end in ("low", "high"))  # type: ignore[literal-required]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from engine.data.records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import charts, epochs, palette, text
 from pages.ui.compare import run_table
@@ -73,7 +74,7 @@ def _accuracy(
     known = [run for run in runs if split in scored[run.id]]
     if not known:
         return
-    st.subheader(f"Accuracy on {'test' if split == 'test' else 'validation'} images", anchor=False)
+    st.subheader(f"Accuracy on {SPLIT_NAMES[split]} images", anchor=False)
     ranked = sorted(known, key=lambda run: -scored[run.id][split].value)
     estimates = [
         charts.Estimate(name=name, colour=styles[run.id][0], value=score.value, low=score.low, high=score.high)

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from engine.data.records import SPLIT_NAMES
 from engine.evaluation.disagreements import confusion
 from pages.ui import charts, contrast, palette, text
 from pages.ui.compare.evidence import Judged, waits
@@ -17,7 +18,6 @@ MATRIX_CLASSES = 30
 NUMBERED = 14
 LISTED, SAID = 40, 5
 """Cells that a table lists, and that the words instead of a figure name."""
-WORDS = {"test": "test", "val": "validation"}
 
 
 def table(judged: Judged) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def show(judged: Judged) -> None:
         alt="Recall of every class and strategy",
     )
     st.caption(
-        f"Recall: of the {WORDS[judged.split]} images of a class, how many are found; the mean of the seeds. "
+        f"Recall: of the {SPLIT_NAMES[judged.split]} images of a class, how many are found; the mean of the seeds. "
         f"Furthest apart first."
     )
     st.caption(

@@ -12,6 +12,7 @@ import streamlit as st
 from engine.comparisons import data_size
 from engine.comparisons.comparison import Arm, Comparison
 from engine.comparisons.data_size import Point
+from engine.data.records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import charts, palette, status, text
 from pages.ui.compare import progress
@@ -30,10 +31,9 @@ def show(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True)
             alt=data_size.sentence(found),
         )
         st.markdown(text.md(data_size.sentence(found)))
-        word = "test" if found[-1].split == "test" else "validation"
         st.caption(
-            f"Accuracy on {word} images, the mean over seeds with its 95 % interval. Every smaller share lies within "
-            f"the larger ones."
+            f"Accuracy on {SPLIT_NAMES[found[-1].split]} images, the mean over seeds with its 95 % interval. "
+            "Every smaller share lies within the larger ones."
         )
     if waiting:
         st.caption(f"{text.count(waiting, 'run')} on a part of the images still to come.")

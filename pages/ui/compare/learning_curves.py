@@ -15,12 +15,13 @@ import streamlit as st
 from engine.comparisons.comparison import Comparison
 from engine.comparisons.data_size import whole_labels
 from engine.comparisons.judgement import by_label
+from engine.data.records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import charts, epochs, palette, text
 from pages.ui.unfreezing import Change, changes
 
 Rows = Sequence[Mapping[str, object]]
-PARTS = {"val": "Validation", "train": "Training"}
+PARTS = ("val", "train")
 METRICS = {"accuracy": "Accuracy", "loss": "Loss"}
 AXES = {"epoch": "Epochs", "seconds": "Training time"}
 SAID = (
@@ -138,8 +139,8 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
         )
         parts = st.pills(
             "Images",
-            list(PARTS),
-            format_func=PARTS.__getitem__,
+            PARTS,
+            format_func=lambda split: SPLIT_NAMES[split].capitalize(),
             default=["val"],
             selection_mode="multi",
             key="curves_on",
@@ -196,7 +197,7 @@ def _band(line: Sequence[Point], colour: str) -> go.Scatter:
 
 
 def _line(line: Sequence[Point], span: Span, part: str, *, several: bool) -> go.Scatter:
-    name = text.plotly(text.short(span.name, 48)) + (f", {PARTS[part].lower()}" if several else "")
+    name = text.plotly(text.short(span.name, 48)) + (f", {SPLIT_NAMES[part]}" if several else "")
     return go.Scatter(
         x=[point.at for point in line],
         y=[point.mean for point in line],

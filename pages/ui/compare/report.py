@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 from engine.comparisons.command_lines import command_lines
 from engine.comparisons.judgement import by_label
 from engine.config import options
+from engine.data.records import SPLIT_NAMES
 from engine.evaluation.wording import sentences
 from engine.workspace import Workspace
 from pages.ui import status, text
@@ -86,7 +87,7 @@ def _about(workspace: Workspace, judged: Judged) -> str:
     facts = {
         "Dataset": f"{dataset} ({known.dataset}), fingerprint {known.fingerprint[:16] or 'unknown'}",
         "Backbones": ", ".join(f"{backbone} ({weights})" for backbone, weights in known.backbones),
-        "Judged on": f"{text.count(images, 'image')} of the {classes.WORDS[judged.split]} split"
+        "Judged on": f"{text.count(images, 'image')} of the {SPLIT_NAMES[judged.split]} split"
         if images
         else "no image: see the verdict",
         "Made": f"{made}; this file {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}",

@@ -15,13 +15,13 @@ import streamlit as st
 
 from engine.comparisons.comparison import without_seed
 from engine.config import differences, options
+from engine.data.records import SPLIT_NAMES
 from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.store.run import Run
 from engine.workspace import Workspace
 from pages.ui import forms, status, text
 from pages.ui.block_strip import amount
-from pages.ui.scores import WORDS
 from pages.ui.strategies import title
 
 
@@ -147,7 +147,7 @@ def verdict(runs: Sequence[Run], scored: Mapping[str, Scores], split: str = "tes
         return ""
     (first, best), (second, next_best) = ranked[:2]
     reach = max((score.high - score.low) / 2 for score, _ in ranked)
-    gap, images = first.value - second.value, text.count(first.images, f"{WORDS.get(split, split)} image")
+    gap, images = first.value - second.value, text.count(first.images, f"{SPLIT_NAMES.get(split, split)} image")
     known = (
         f"On {images} an accuracy is known to about ±{100 * reach:.0f} percentage points; smaller differences "
         f"are not shown to be real."

@@ -12,6 +12,7 @@ import streamlit as st
 
 from engine.comparisons.comparison import without_seed
 from engine.comparisons.judgement import by_label
+from engine.data.records import SPLIT_NAMES
 from engine.evaluation.verdict import Verdict
 from engine.evaluation.wording import sentences
 from engine.workspace import Workspace
@@ -63,7 +64,6 @@ _DIGITS = {
     "trains": "compact",
 }
 _DIGITS |= {"seconds": "%.1f", "cache": "%.1f", "memory": "%.0f", "checkpoint": "%.1f"}
-_WORDS = {"test": "Test", "val": "Validation"}
 _MANY = 7
 """Against more rivals than this, the sentences are folded."""
 _OUT, _FEW = "Not judged:", 2
@@ -153,7 +153,7 @@ def table(judged: Judged) -> None:
 def headings(judged: Judged) -> dict[str, str]:
     """Column of `rows` -> its heading; what validation flatters is called so."""
     named = {name: title for name, (title, _) in COLUMNS.items()}
-    named["accuracy"] = f"{_WORDS[judged.split]}, %"
+    named["accuracy"] = f"{SPLIT_NAMES[judged.split].capitalize()}, %"
     return named if judged.split == "test" else named | {"interval": "95 %, optimistic"}
 
 

@@ -9,14 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from engine.data import dataset as datasets
-from engine.data.records import SPLITS, HealthCard, Split
+from engine.data.records import SPLIT_NAMES, SPLITS, HealthCard
 from engine.data.split import DEFAULT_RATIOS, Ratios
 from engine.errors import DatasetError
 from pages.ui import text
 from pages.ui.bars import Bar, bars
 from pages.ui.resources import workspace
-
-_SPLIT_WORDS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
 def health_card(card: HealthCard, *, key: str) -> None:
@@ -31,9 +29,7 @@ def health_card(card: HealthCard, *, key: str) -> None:
         )
     st.markdown("**Images per class**")
     rows = [Bar(name=c.name, values=(c.train, c.val, c.test), says=f"{c.total:,}") for c in card.classes]
-    totals = [
-        f"{word} {sum(getattr(entry, split) for entry in card.classes):,}" for split, word in _SPLIT_WORDS.items()
-    ]
+    totals = [f"{word} {sum(getattr(entry, split) for entry in card.classes):,}" for split, word in SPLIT_NAMES.items()]
     bars(rows, label="Images per class", parts=totals, key=f"{key}_classes")
     _problems(card)
 
@@ -101,7 +97,7 @@ def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
         return DEFAULT_RATIOS, 0
     with st.expander("Split", icon=":material/call_split:"):
         if card.given_splits:
-            given = text.listing([word for split, word in _SPLIT_WORDS.items() if split in card.given_splits])
+            given = text.listing([word for split, word in SPLIT_NAMES.items() if split in card.given_splits])
             st.caption(
                 f"The images came with their own division ({given}); only what is missing is taken out of the "
                 f"training images."
@@ -110,7 +106,7 @@ def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
         shares = dict(zip(SPLITS, DEFAULT_RATIOS, strict=True))
         for column, split in zip(columns, free, strict=False):
             percent = round(100 * shares[split])
-            label = f"Images for {_SPLIT_WORDS[split]}, in percent"
+            label = f"Images for {SPLIT_NAMES[split]}, in percent"
             shares[split] = column.number_input(label, 5, 40, percent, step=5, key=f"{split}_{draft_id}") / 100
         seed = columns[2].number_input("Seed of the split", 0, 2**31 - 1, 0, key=f"seed_{draft_id}")
         shares["train"] = 1 - shares["val"] - shares["test"]

@@ -10,11 +10,11 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
+from engine.data.records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import text
 
 _FIELDS = frozenset({"split", "view", "block", "bytes", "state", "saved_seconds"})
-_PICTURES = {"train": "training", "val": "validation", "test": "test"}
 
 
 def show(run: Run) -> None:
@@ -96,7 +96,7 @@ def table(files: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Images": _PICTURES.get(str(file["split"]), str(file["split"])),
+                "Images": SPLIT_NAMES.get(str(file["split"]), str(file["split"])),
                 "Seen as": "evaluation crop" if file["view"] is None else f"view {file['view']}",
                 "Read by block": text.plain(str(file["block"])),
                 "Size": text.bytes_(float(str(file["bytes"]))),

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.config import command_line, options
+from engine.data.records import SPLIT_NAMES
 from engine.store.run import ENDED, Run
 from pages.ui import block_strip, charts, epochs, status, text, time_left
 from pages.ui.monitor import frozen_part
@@ -51,7 +52,7 @@ def headline(run: Run, rows: Rows) -> None:
 def outcome(run: Run, rows: Rows) -> str:
     """`Best epoch 4 of 5. Accuracy: 91.2 % on validation images, 90.1 % on test images. Took 42 s.`"""
     summary = run.summary or {}
-    scores = [(summary.get(f"{split}_accuracy"), words) for split, words in (("val", "validation"), ("test", "test"))]
+    scores = [(summary.get(f"{split}_accuracy"), SPLIT_NAMES[split]) for split in ("val", "test")]
     said = [
         f"{text.percent(float(score))} on {words} images" for score, words in scores if isinstance(score, int | float)
     ]

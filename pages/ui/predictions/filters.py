@@ -10,10 +10,14 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from engine.data.records import SPLIT_NAMES
 from pages.ui import scores
 from pages.ui.predictions.row_selection import ORDERS, OUTCOMES, Wanted
 
-SPLITS = {"unseen": "Validation and test", "val": "Validation", "test": "Test", "train": "Training"}
+SPLITS = {
+    "unseen": "Validation and test",
+    **{split: SPLIT_NAMES[split].capitalize() for split in ("val", "test", "train")},
+}
 _UNSEEN = ("val", "test")
 
 
@@ -26,7 +30,7 @@ def matrix(report: "dict", split: str, classes: Sequence[str], *, key: str) -> N
         on_select=partial(_show_cell, tuple(classes), split, key),
         selection_mode="points",
         config={"displayModeBar": False},
-        alt=f"Confusion matrix of the {scores.WORDS[split]} images; the most frequent mistakes are also listed as a "
+        alt=f"Confusion matrix of the {SPLIT_NAMES[split]} images; the most frequent mistakes are also listed as a "
         f"table.",
     )
     st.caption("Click a cell to see its images below.")

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.data.records import Dataset, Image
+from engine.data.records import SPLIT_NAMES, Dataset, Image
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded
 from engine.store.run import Run
@@ -21,7 +21,6 @@ from pages.ui.gallery import Card, gallery, picture
 from pages.ui.predictions import embedding, image_gallery, row_selection
 from pages.ui.predictions.image_gallery import Source
 from pages.ui.resources import workspace
-from pages.ui.scores import WORDS
 
 MOST_POINTS = 6000
 COLOURED = 10
@@ -212,6 +211,6 @@ def _training(image: Image, run_id: str, dataset: Dataset) -> None:
         large, small = (f"/api/{kind}/{dataset.id}/{image.index}" for kind in ("images", "thumbnails"))
         picture(large, fallback=small, alt=image.name, key="large_image")
     with right:
-        st.markdown(f"**{text.md(dataset.classes[image.label])}**, a {WORDS[image.split]} image.")
+        st.markdown(f"**{text.md(dataset.classes[image.label])}**, a {SPLIT_NAMES[image.split]} image.")
         st.text(image.name)
     embedding.nearest(run_id, dataset.id, image.index)

@@ -5,14 +5,13 @@ Not here: finding them (engine).
 
 import streamlit as st
 
-from engine.data.records import Dataset
+from engine.data.records import SPLIT_NAMES, Dataset
 from engine.evaluation.similarity import MOST_BITS
 from engine.jobs.embedding_files import Embedded, Facts, Twins
 from engine.store.run import Run
 from pages.ui import text
 from pages.ui.figures import Figure, Group, figures
 from pages.ui.gallery import page_of
-from pages.ui.scores import WORDS
 
 PAGE_SIZE = 12
 
@@ -62,8 +61,8 @@ def _group(pair: Twins, dataset: Dataset) -> Group:
     pictures = tuple(
         Figure(
             src=f"/api/thumbnails/{dataset.id}/{image.index}",
-            alt=f"{image.name}, a {WORDS[image.split]} image of {name}",
-            note=f"{WORDS[image.split]}: {text.short(image.name, 32)}",
+            alt=f"{image.name}, a {SPLIT_NAMES[image.split]} image of {name}",
+            note=f"{SPLIT_NAMES[image.split]}: {text.short(image.name, 32)}",
         )
         for image, name in zip(both, names, strict=True)
     )

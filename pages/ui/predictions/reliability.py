@@ -12,12 +12,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from engine.data.records import SPLIT_NAMES
 from engine.evaluation.predictions import PREFIX, classes_of
 from engine.store.run import Run
 from pages.ui import palette, text
 from pages.ui.predictions import row_selection
 from pages.ui.resources import workspace
-from pages.ui.scores import WORDS
 
 if TYPE_CHECKING:
     from engine.evaluation.calibration import CalibrationError, ReliabilityBin
@@ -47,7 +47,7 @@ def certainty(run: Run) -> None:
     split = st.segmented_control(
         "Judged on",
         present,
-        format_func=lambda name: f"{WORDS[name].capitalize()} images",
+        format_func=lambda name: f"{SPLIT_NAMES[name].capitalize()} images",
         default=present[0],
         key=f"{run.id}_certainty",
     )
