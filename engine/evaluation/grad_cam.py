@@ -50,8 +50,6 @@ def find_site(chain: Chain, image: Tensor) -> Site:
     In ViT the answer hangs on the class token alone, so behind the last attention the other tokens are dead ends: those
     are passed over, because no gradient comes back to them.
     """
-    if chain.passage is not None:
-        raise BackboneError(f"What {chain.backbone} looks at cannot be shown: its forward pass depends on the data.")
     graph = trace(chain.model, training=False)
     values = _Recorded(chain.model, graph).follow(image)
     head = next(node for node in graph.nodes if node.target == chain.head)

@@ -155,7 +155,7 @@ def _features(model: _Model) -> Generator[Json, None, np.ndarray]:
 def _kept(origin: Origin, run: Run) -> Generator[Json, None, feature_cache.FeatureCache]:
     """Activations of blocks that no epoch has touched, found or, where that is worth it, computed and kept."""
     training = origin.training
-    if not training.chain.cacheable or feature_cache.budget_bytes() <= 0:
+    if feature_cache.budget_bytes() <= 0:
         return feature_cache.FeatureCache()
     reach = untouched(training.outline, training.plan, training.plan.epochs - 1)
     wanted = {

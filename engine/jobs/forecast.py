@@ -53,8 +53,6 @@ class Tried:
     peak_bytes: int
     trainable: int
     problems: tuple[str, ...]
-    cacheable: bool
-    """Whether the frozen part can be computed once."""
 
 
 def forecast(workspace: Workspace, arguments: Json) -> Iterator[Json]:
@@ -109,7 +107,6 @@ def _measure(session: Session) -> Tried:
         peak_bytes=peak,
         trainable=trainable,
         problems=tuple(problems),
-        cacheable=training.chain.cacheable,
     )
 
 
@@ -125,7 +122,7 @@ def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, f
     training.chain.train_blocks(set())
     cuts = sorted({slot.cut for slot in readings(training.outline, training.plan, config)})
     chunk, costs = images[:CHUNK], {}
-    computed = images_computed(len(chunk), training.device.type, cacheable=training.chain.cacheable)
+    computed = images_computed(len(chunk), training.device.type)
     with training.autocast():
         training.chain(chunk)  # the first pass sets things up
         devices.synchronise(training.device)
@@ -140,10 +137,10 @@ def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, f
     return Measured(costs=costs, forward=forward, decode=decode, steps=()), images, decode
 
 
-def images_computed(images: int, kind: str, *, cacheable: bool) -> int:
+def images_computed(images: int, kind: str) -> int:
     """How many images frozen blocks compute when they are given so many: a CPU fills up to a chunk, see
     training.prefix."""
-    return max(images, CHUNK) if kind == "cpu" and cacheable else images
+    return max(images, CHUNK) if kind == "cpu" else images
 
 
 def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tuple[float, ...], int]:
@@ -298,7 +295,7 @@ def _shared(of: Sequence[Tried], free: int) -> tuple[tuple[Slot, ...] | None, fl
     """(what runs that start alike will keep, seconds of computing it, bytes); None for what is only left out because
     the disk is full."""
     budget, wanted = feature_cache.budget_bytes(), Counter[Slot]()
-    for one in (one for one in of if one.cacheable):
+    for one in of:
         wanted.update(readings(one.outline, one.plan, one.config))
     costs = _costs(of)
     images = of[0].images

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from engine.errors import BackboneError
 from engine.models.head import drop_auxiliaries, find_head
-from engine.models.hooks import CUT, TOLERANCE, UNCUT, Piece, cut_by_hooks
 from engine.models.outline import BlockOutline, Outline, ParameterOutline
-from engine.models.passage import Passage
 from engine.models.trace import NORMS, Forward, Segment, modules_of, segments, tensors_of, trace
+
+_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +36,6 @@ class Block:
 
 class Chain:
     """A classifier and its blocks; starts with every block in eval mode."""
-
-    passage: Passage | None = None
-    """Runs the blocks of a model that cannot be traced."""
-    note: str = ""
-    """What a person should know about these blocks; empty when they are exact and may be cached between."""
 
     def __init__(
         self, model: nn.Module, backbone: str, *, blocks: tuple[Block, ...], classes: int, input_size: int
@@ -63,17 +58,9 @@ class Chain:
         """Whether layers before the head came from a seed, so that every seed has a frozen part of its own."""
         return any(name.rpartition(".")[0] != self.head for name in self.random)
 
-    @property
-    def cacheable(self) -> bool:
-        """Whether an activation between blocks depends on its own image alone, so that it can stand for the blocks
-        before it."""
-        return self.passage is None
-
     def __call__(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Blocks `start` to `stop` (exclusive; None: to the end). Images [N, 3, H, W] in; activations or logits [N,
         classes] out."""
-        if self.passage is not None:
-            return self.passage(x, start, stop)
         for index, block in list(enumerate(self.blocks))[start:stop]:
             x = (block.training if index in self._trains else block.evaluating)(self.model, x)
         return x
@@ -116,14 +103,13 @@ class Chain:
         for block in self.blocks:
             version, given = x._version, x
             x = block.evaluating(self.model, x)
-            if self.cacheable and given._version != version:
+            if given._version != version:
                 raise BackboneError(
                     f"The block {block.name} of {self.backbone} writes into its input. This is a defect; please "
                     f"report it."
                 )
-        if x.shape != (2, self.classes) or not torch.allclose(
-            x, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
-        ):
+        close = x.shape == expected.shape and torch.allclose(x, expected, _TOLERANCE, _TOLERANCE, equal_nan=True)
+        if x.shape != (2, self.classes) or not close:
             raise BackboneError(
                 f"The blocks of {self.backbone} do not add up to the model. This is a defect; please report it."
             )
@@ -132,20 +118,15 @@ class Chain:
 def build_chain(model: nn.Module, backbone: str, classes: int, input_size: int) -> Chain:
     """Cut `model`, which has its head for `classes` classes already, into blocks. Its parameters are not copied.
 
-    A model that cannot be traced is cut by hooks: `cacheable` is False and `note` says why that matters.
+    BackboneError when its forward pass cannot be traced, or needs more than one tensor between two blocks.
     """
     drop_auxiliaries(model)
-    head = find_head(model, input_size)
-    try:
-        return Chain(model, backbone, blocks=_traced(model, backbone, head), classes=classes, input_size=input_size)
-    except BackboneError:
-        passage, pieces = cut_by_hooks(model, head, input_size)
-    chain = Chain(model, backbone, blocks=_hooked(model, passage, pieces), classes=classes, input_size=input_size)
-    chain.passage, chain.note = passage, UNCUT if passage.whole else CUT
-    return chain
+    return Chain(
+        model, backbone, blocks=_blocks(model, backbone, find_head(model)), classes=classes, input_size=input_size
+    )
 
 
-def _traced(model: nn.Module, backbone: str, head: str) -> tuple[Block, ...]:
+def _blocks(model: nn.Module, backbone: str, head: str) -> tuple[Block, ...]:
     """Train and eval are traced apart, because functions that are told `training=` keep what they were told."""
     evaluating = segments(model, trace(model, training=False), head)
     training = segments(model, trace(model, training=True), head)
@@ -158,33 +139,6 @@ def _traced(model: nn.Module, backbone: str, head: str) -> tuple[Block, ...]:
     blocks = tuple(_block(model, e, t, stage) for e, t, stage in zip(evaluating, training, stages, strict=True))
     _demand_partition(model, blocks, backbone)
     return blocks
-
-
-def _hooked(model: nn.Module, passage: Passage, pieces: tuple[Piece, ...]) -> tuple[Block, ...]:
-    """A tensor that several blocks use belongs to the first of them, and one that is used between layers to the first
-    of all: where it trains, no block that uses it is then taken for frozen."""
-    owners: dict[Tensor, int] = {}
-    for index, piece in enumerate(pieces):
-        for module in piece.modules:
-            for tensor in (*module.parameters(), *module.buffers()):
-                owners.setdefault(tensor, index)
-    stages = _stages([piece.name for piece in pieces])
-    return tuple(
-        Block(
-            name=piece.name,
-            stage=stage,
-            parameters=tuple(name for name, tensor in model.named_parameters() if owners.get(tensor, 0) == index),
-            buffers=tuple(name for name, tensor in model.named_buffers() if owners.get(tensor, 0) == index),
-            modules=piece.modules,
-            evaluating=_stretch(passage, index),
-            training=_stretch(passage, index),
-        )
-        for index, (piece, stage) in enumerate(zip(pieces, stages, strict=True))
-    )
-
-
-def _stretch(passage: Passage, index: int) -> Forward:
-    return lambda _model, x: passage(x, index, index + 1)
 
 
 def _block(model: nn.Module, evaluating: Segment, training: Segment, stage: str) -> Block:

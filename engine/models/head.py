@@ -12,7 +12,6 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from engine.errors import BackboneError
-from engine.models.hooks import called_head
 from engine.models.trace import output_chain, trace
 
 AUXILIARIES = ("aux1", "aux2", "AuxLogits")
@@ -21,42 +20,32 @@ _PATHS: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 stays."""
 
 
-def find_head(model: nn.Module, input_size: int = 0) -> str:
-    """Path of the last Linear or Conv2d before the output: `fc`, `classifier.6`, `heads.head`.
-
-    A model that cannot be traced is run on images of `input_size` pixels, if that is given, to see which layer comes
-    last.
-    """
+def find_head(model: nn.Module) -> str:
+    """Path of the last Linear or Conv2d before the output: `fc`, `classifier.6`, `heads.head`. BackboneError when there
+    is none, or the model cannot be traced."""
     if model not in _PATHS:
-        _PATHS[model] = _path_of_head(model, input_size)
+        _PATHS[model] = _path_of_head(model)
     return _PATHS[model]
 
 
-def _path_of_head(model: nn.Module, input_size: int) -> str:
-    try:
-        graph = trace(model, training=False)
-    except BackboneError:
-        if not input_size or (path := called_head(model, input_size)) is None:
-            raise
-        return path
-    for node in output_chain(graph):
+def _path_of_head(model: nn.Module) -> str:
+    for node in output_chain(trace(model, training=False)):
         if node.op == "call_module" and isinstance(model.get_submodule(str(node.target)), (nn.Linear, nn.Conv2d)):
             return str(node.target)
     raise BackboneError(
-        f"{type(model).__name__} ends in no linear layer, so it has no head to replace. Choose a classifier of "
-        f"torchvision."
+        f"{type(model).__name__} ends in no linear layer, so it has no head to replace. Choose another backbone."
     )
 
 
-def swap_head(model: nn.Module, backbone: str, classes: int, seed: int, *, input_size: int = 0) -> str:
+def swap_head(model: nn.Module, backbone: str, classes: int, seed: int) -> str:
     """Give `model` a new head for `classes` classes and return its path. Equal (seed, backbone, classes) give equal
     heads.
 
     The global random state is neither read nor changed. Auxiliary heads (GoogLeNet, Inception) go: in training
-    they would make the output a tuple and the pass impossible to cut. `input_size` as in find_head.
+    they would make the output a tuple and the pass impossible to cut.
     """
     drop_auxiliaries(model)
-    path = find_head(model, input_size)
+    path = find_head(model)
     old = model.get_submodule(path)
     assert isinstance(old, (nn.Linear, nn.Conv2d))
     head = _like(old, classes)

@@ -43,8 +43,8 @@ class Warm:
     def lend(self, chain: Chain, key: Key, notes: tuple[str, ...], *, seed: int) -> None:
         """Remember how `chain`, which has just been loaded, looks now."""
         state = chain.model.state_dict()
-        if not chain.cacheable or sum(tensor.nbytes for tensor in state.values()) > LIMIT_BYTES:
-            return  # hooks may remember a forward pass
+        if sum(tensor.nbytes for tensor in state.values()) > LIMIT_BYTES:
+            return
         new_head = not chain.seeded and is_new_head(chain.model, chain.head, chain.backbone, seed)
         copies = {name: tensor.detach().clone() for name, tensor in state.items()}
         with self._lock:

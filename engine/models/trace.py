@@ -47,7 +47,7 @@ def trace(model: nn.Module, *, training: bool) -> fx.Graph:
     except Exception as error:
         raise BackboneError(
             f"{type(model).__name__} cannot be cut into blocks: its forward pass depends on the data ({error}). "
-            "Choose a classifier of torchvision."
+            "Choose another backbone."
         ) from error
     finally:
         for module, mode in modes.items():
@@ -97,7 +97,7 @@ def modules_of(model: nn.Module, segment: Segment) -> tuple[nn.Module, ...]:
     return tuple(model.get_submodule(_target(node)) for node in segment.nodes if node.op == "call_module")
 
 
-def opens(module: nn.Module) -> bool:
+def _opens(module: nn.Module) -> bool:
     """Whether to look inside. A conv with its norm and activation is one unit, whatever container holds it."""
     if (
         not isinstance(module, _CONTAINERS)
@@ -107,10 +107,10 @@ def opens(module: nn.Module) -> bool:
         return False
     children = list(module.children())
     composite = any(list(child.children()) and not isinstance(child, _LEAVES) for child in children)
-    return composite or sum(has_matrix(child) for child in children) > 1
+    return composite or sum(_has_matrix(child) for child in children) > 1
 
 
-def has_matrix(module: nn.Module) -> bool:
+def _has_matrix(module: nn.Module) -> bool:
     return any(parameter.ndim > 1 for parameter in module.parameters())
 
 
@@ -141,7 +141,7 @@ def _unit(model: nn.Module, path: str, head: str) -> str:
     parts = path.split(".") if path else []
     for depth in range(1, len(parts) + 1):
         unit = ".".join(parts[:depth])
-        if not opens(model.get_submodule(unit)) and not head.startswith(f"{unit}."):
+        if not _opens(model.get_submodule(unit)) and not head.startswith(f"{unit}."):
             return unit
     return ""
 
@@ -153,7 +153,7 @@ def _own_forward(module: nn.Module) -> object:
 
 
 def _holds_weights(model: nn.Module, unit: str, head: str) -> bool:
-    return bool(unit) and (unit == head or has_matrix(model.get_submodule(unit)))
+    return bool(unit) and (unit == head or _has_matrix(model.get_submodule(unit)))
 
 
 def _before_dropout(model: nn.Module, nodes: list[fx.Node], units: list[str], index: int, current: str) -> int:

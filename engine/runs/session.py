@@ -161,7 +161,7 @@ def _load(
     chain, notes = load_backbone(
         workspace, config.backbone, weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop
     )
-    return chain, (*notes, chain.note) if chain.note else notes
+    return chain, notes
 
 
 def _pixels(

@@ -57,7 +57,7 @@ class Shared:
 def share(session: Session) -> Generator[Json, None, Shared]:
     """Yields progress while the frozen part is computed, as far as it is worth keeping and not there yet."""
     cache, others = FeatureCache(), siblings(session.workspace, session.config)
-    if session.training.chain.cacheable and feature_cache.budget_bytes() > 0:
+    if feature_cache.budget_bytes() > 0:
         origin = Origin(
             workspace=session.workspace,
             pixels=session.pixels,

@@ -20,9 +20,7 @@ def through_frozen(chain: Chain, x: Tensor, start: int, stop: int) -> Tensor:
     """
     if start >= stop:
         return x
-    if (
-        x.device.type != "cpu" or not chain.cacheable
-    ):  # blocks that pass more than one tensor on need the batch as a whole
+    if x.device.type != "cpu":
         return chain(x, start, stop)
     made = [_chunk(chain, part, start, stop) for part in x.split(CHUNK)]
     return made[0] if len(made) == 1 else plain(torch.cat(made))

@@ -157,20 +157,6 @@ class Flat(nn.Module):
         return self.head(self.features(x.flatten(1)).relu())
 
 
-class Deciding(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Conv2d(3, 8, 3)
-        self.head = nn.Linear(8, CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.features(x)
-        return self.head((x if x.sum() > 0 else -x).mean((2, 3)))
-
-
-@pytest.mark.parametrize(
-    ("model", "reason"), [(Flat(), "nothing tells one place from another"), (Deciding(), "depends on the data")]
-)
-def test_what_cannot_be_shown_is_said(model: nn.Module, reason: str) -> None:
-    with pytest.raises(BackboneError, match=f"toy looks at cannot be shown: .*{reason}"):
-        find_site(chain_of(model, 16), torch.rand(1, 3, 16, 16))
+def test_what_cannot_be_shown_is_said() -> None:
+    with pytest.raises(BackboneError, match="toy looks at cannot be shown: .*nothing tells one place from another"):
+        find_site(chain_of(Flat(), 16), torch.rand(1, 3, 16, 16))

@@ -16,7 +16,6 @@ from engine.config import to_json
 from engine.errors import ConfigError
 from engine.jobs import forecast, forecast_files
 from engine.jobs.tasks import TASKS
-from engine.models.chain import Chain
 from engine.runconfig import RunConfig
 from engine.runs.session import open_session
 from engine.store.run_store import RunStore
@@ -137,12 +136,11 @@ def test_a_batch_that_does_not_fit_is_said_with_its_parts(
     assert "not even a single image" in said and "smaller image size" in said
 
 
-@pytest.mark.parametrize(("cacheable", "computed"), [(True, 16), (False, 8)])
 def test_frozen_blocks_are_paid_for_as_many_images_as_they_compute(
-    workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch, cacheable: bool, computed: int
+    workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every look at this clock is a second later, so each stretch of blocks takes one: for 8 images, or the 16 they are
-    filled up to."""
+    """Every look at this clock is a second later, so each stretch of blocks takes one: for the 16 images that a CPU
+    fills 8 up to."""
     measured: list[Measured] = []
     real, ticks = forecast._frozen, itertools.count()
 
@@ -151,17 +149,15 @@ def test_frozen_blocks_are_paid_for_as_many_images_as_they_compute(
         measured.append(made[0])
         return made
 
-    monkeypatch.setattr(Chain, "cacheable", property(lambda chain: cacheable))
     monkeypatch.setattr(forecast, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
     monkeypatch.setattr(forecast, "_frozen", noted)
     foretold(workspace, config)
     (made,) = measured
-    assert made.costs[min(made.costs)].seconds == 1 / computed
+    assert made.costs[min(made.costs)].seconds == 1 / 16
 
 
 def test_only_a_cpu_fills_a_chunk_up() -> None:
-    of = forecast.images_computed
-    assert (of(4, "cpu", cacheable=True), of(4, "cpu", cacheable=False), of(4, "cuda", cacheable=True)) == (16, 4, 4)
+    assert (forecast.images_computed(4, "cpu"), forecast.images_computed(4, "cuda")) == (16, 4)
 
 
 def test_a_full_disk_is_said(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:

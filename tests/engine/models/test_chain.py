@@ -199,23 +199,32 @@ def test_a_dropout_inside_a_unit_stays_in_it_and_one_between_units_goes_forward(
     assert [type(module).__name__ for module in blocks[-1].modules] == ["Dropout", "Flatten", "Linear"]
 
 
-class Tangled(nn.Module):
-    """Its second layer trains but is never used."""
+class Forked(nn.Module):
+    """Which of its layers runs depends on the image."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.fc, self.unused = nn.Linear(3, 2), nn.Linear(3, 2)
+        self.left, self.fc = nn.Linear(4, 4), nn.Linear(4, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.fc(x.mean((2, 3)))
+        return self.fc(self.left(x) if x.sum() > 0 else x)
 
 
-def test_a_layer_that_is_never_used_is_no_reason_to_refuse() -> None:
-    chain = build_chain(Tangled(), "mine", 2, 3)
-    assert not chain.cacheable and chain.head == "fc"
-    assert set(chain.blocks[0].parameters) == {"fc.weight", "fc.bias", "unused.weight", "unused.bias"}
+class Unused(Forked):
+    """A layer that trains is in no block."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(x)
 
 
-def test_a_model_that_cannot_be_cut_is_one_sentence() -> None:
-    with pytest.raises(BackboneError, match="no head to replace"):
-        build_chain(nn.Identity(), "mine", 2, 3)
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (nn.Identity, "no head to replace"),
+        (Forked, "^Forked cannot be cut into blocks: its forward pass depends on the data .* another backbone"),
+        (Unused, "do not fall into separate blocks. Choose another backbone"),
+    ],
+)
+def test_a_model_that_cannot_be_cut_is_one_sentence(kind: type[nn.Module], message: str) -> None:
+    with pytest.raises(BackboneError, match=message):
+        build_chain(kind(), "mine", 2, 4)

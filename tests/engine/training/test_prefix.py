@@ -103,14 +103,6 @@ def test_nothing_to_go_through_gives_the_inputs_themselves() -> None:
     assert through_frozen(chain, images, 3, 3) is images and through_frozen(chain, images, 4, 2) is images
 
 
-def test_blocks_that_need_the_batch_as_a_whole_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    chain, seen = chain_of("resnet18"), []
-    monkeypatch.setattr(Chain, "cacheable", property(lambda self: False))
-    monkeypatch.setattr(Chain, "__call__", lambda self, x, start, stop: seen.append((len(x), start, stop)) or x)
-    through_frozen(chain, pictures(IMAGES, side=32), 1, 4)
-    assert seen == [(IMAGES, 1, 4)]
-
-
 def test_both_layouts_are_kept_and_every_other_becomes_plain() -> None:
     x = torch.randn(2, 6, 4, 5)
     last = x.contiguous(memory_format=torch.channels_last)
