@@ -8,13 +8,14 @@ from engine.data.label_decisions import decided
 from engine.data.records import SPLIT_NAMES, SPLITS, Dataset, DatasetSummary
 from engine.data.versions import Provenance, provenance
 from engine.errors import DatasetError
-from pages.ui import status, text
+from pages.ui import addresses, status, text
 from pages.ui.choice import choose
 from pages.ui.dataset import versions
 from pages.ui.dataset.bring_form import bring_images
 from pages.ui.dataset.health_card import decide, health_card
-from pages.ui.gallery import Card, gallery, page_of, picture
+from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.label_decisions import pending
+from pages.ui.large_image import dataset_picture
 from pages.ui.resources import job_store, run_store, workspace
 
 PAGE_SIZE = 60
@@ -38,10 +39,7 @@ def alt_of(dataset: Dataset, index: int) -> str:
 @st.dialog("Image", width="large")
 def show_image(dataset: Dataset, index: int) -> None:
     image = dataset.images[index]
-    address = f"{dataset.id}/{index}"
-    picture(
-        f"/api/images/{address}", fallback=f"/api/thumbnails/{address}", alt=alt_of(dataset, index), key="large_image"
-    )
+    dataset_picture(dataset.id, index, alt=alt_of(dataset, index), key="large_image")
     st.markdown(
         f"**{text.md(dataset.classes[image.label])}** · {SPLIT_NAMES[image.split].capitalize()} · "
         f"{image.width} × {image.height} pixels"
@@ -69,7 +67,7 @@ def browse(dataset: Dataset) -> None:
     cards = [
         Card(
             id=str(image.index),
-            src=f"/api/thumbnails/{dataset.id}/{image.index}",
+            src=addresses.thumbnail(dataset.id, image.index),
             title=dataset.classes[image.label],
             note=image.name.rpartition("/")[2],
             alt=alt_of(dataset, image.index),

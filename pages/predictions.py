@@ -7,12 +7,12 @@ from engine.data.records import SPLIT_NAMES
 from engine.evaluation.predictions import classes_of
 from engine.store.job_store import Job
 from engine.store.run import Run
-from pages.ui import audit, scores, status, text
+from pages.ui import addresses, audit, scores, status, text
 from pages.ui.choice import choose
 from pages.ui.download import download
 from pages.ui.predictions import embedding, export
 from pages.ui.predictions.filters import SPLITS, filters, matrix
-from pages.ui.predictions.image_gallery import Source, thumbnails
+from pages.ui.predictions.image_gallery import ImageSource, thumbnails
 from pages.ui.predictions.image_map import landscape
 from pages.ui.predictions.label_issues import doubts, waiting
 from pages.ui.predictions.near_duplicates import twins
@@ -67,7 +67,7 @@ def own_images(run: Run) -> None:
     wanted, order = filters(table, classes, key=run.id)
     chosen = ordered(select(table, wanted), order)
     st.caption(f"{text.count(len(chosen), 'image')} of {len(table):,}")
-    thumbnails(chosen, Source(run=run.id, dataset=run.config.dataset), key=run.id)
+    thumbnails(chosen, ImageSource(run=run.id, dataset=run.config.dataset), key=run.id)
 
 
 def new_images(run: Run) -> None:
@@ -105,13 +105,13 @@ def predicted(run: Run, predictions_id: str) -> None:
         f"**{text.count(len(table) - len(failed), 'image')}** predicted, {text.count(len(failed), 'file')} unreadable."
     )
     with link:
-        download("Download result.csv", f"/api/predictions/{run.id}/{predictions_id}/result.csv", key="download_new")
+        download("Download result.csv", addresses.new_result(run.id, predictions_id), key="download_new")
     if len(failed):
         st.dataframe(failed, hide_index=True)
     wanted, order = filters(table, classes_of(table), key=predictions_id)
     thumbnails(
         ordered(select(table, wanted), order),
-        Source(run=run.id, dataset="", predictions=predictions_id),
+        ImageSource(run=run.id, dataset="", predictions=predictions_id),
         key=predictions_id,
     )
 
@@ -143,7 +143,7 @@ with picker:
     chosen_run = runs[choose("Run", {id_: caption_of(run) for id_, run in runs.items()}, key="run")]
 with link:
     if (workspace().run(chosen_run.id) / "result.csv").is_file():
-        download("Download result.csv", f"/api/runs/{chosen_run.id}/result.csv", key="download_run")
+        download("Download result.csv", addresses.run_file(chosen_run.id, "result.csv"), key="download_run")
 export.offer(chosen_run)
 if audit.exists(chosen_run):
     audit.folded(chosen_run)

@@ -15,7 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.store.run import Run
-from pages.ui import block_strip, palette, text
+from pages.ui import addresses, block_strip, palette, text
 from pages.ui.download import download
 from pages.ui.resources import workspace
 from pages.ui.section import section
@@ -218,7 +218,7 @@ def _tensors(run: Run, table: pd.DataFrame) -> None:
         },
         alt=f"{len(table)} tensors with their block and what became of them",
     )
-    download("Download audit.csv", f"/api/runs/{run.id}/audit.csv", key=f"audit_{run.id}")
+    download("Download audit.csv", addresses.run_file(run.id, "audit.csv"), key=f"audit_{run.id}")
 
 
 def _state(verdicts: set[str], *, late: bool) -> State:

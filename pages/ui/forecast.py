@@ -27,7 +27,6 @@ LABELS = Labels(
     ask="Forecast",
     again="Forecast again",
     going="Timing a few steps",
-    failed="The forecast ended without saying why.",
     icon=":material/schedule:",
     key="forecast_start",
 )

@@ -1,6 +1,6 @@
-"""Gallery: a grid of thumbnails that answers with the id of the image a person picked, and one image in large.
+"""Gallery: a grid of thumbnails in pages, that answers with the id of the image a person picked.
 
-Not here: which images, and what is said about them. Names travel as data only.
+Not here: which images, what is said about them, and one in large (large_image). Names travel as data only.
 """
 
 from collections.abc import Sequence
@@ -16,24 +16,6 @@ _grid = st.components.v2.component(
     html="<ul></ul>",
     css=(_HERE / "gallery.css").read_text(),
     js=(_HERE / "gallery.js").read_text(),
-)
-_picture = st.components.v2.component(
-    "thaw_picture",
-    html="<img>",
-    css="""
-img { display: block; min-width: min(100%, 20rem); max-width: 100%; max-height: 62vh; margin: 0 auto; object-fit:
-contain;
-  border-radius: var(--st-base-radius); background: var(--st-secondary-background-color); }
-""",
-    js="""
-export default function ({ data, parentElement }) {
-  const image = parentElement.querySelector("img")
-  image.alt = data.alt
-  // A format the browser cannot show (TIFF) still has its thumbnail.
-  image.onerror = () => { image.onerror = null; image.src = data.fallback }
-  if (image.dataset.src !== data.src) { image.dataset.src = data.src; image.src = data.src }
-}
-""",
 )
 
 
@@ -54,11 +36,6 @@ def gallery(cards: Sequence[Card], *, label: str, key: str, side: int = 132) -> 
     pixels."""
     data = {"items": [asdict(card) for card in cards], "label": label, "side": side}
     return _grid(key=key, data=data, on_picked_change=lambda: None).picked
-
-
-def picture(src: str, *, fallback: str, alt: str, key: str) -> None:
-    """One image as large as the room allows; `fallback` when the browser cannot show it."""
-    _picture(key=key, data={"src": src, "fallback": fallback, "alt": alt})
 
 
 def page_of(total: int, size: int, *, key: str) -> slice:

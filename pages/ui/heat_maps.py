@@ -1,5 +1,4 @@
-"""Attention: what in one image speaks for a class, in the eyes of one run: heat maps, made by a job when they are not
-there yet.
+"""Heat maps: what in one image speaks for a class, in the eyes of one run; made by a job when they are not there yet.
 
 Works in any column or dialog, several times on a page. Not here: the method, and where the pictures are kept.
 """
@@ -11,11 +10,10 @@ import streamlit as st
 from engine.errors import EngineError
 from engine.jobs import heat_map_files
 from engine.jobs.heat_map_files import Explanation, Subject
-from engine.store.job_store import Job
-from pages.ui import status, text
+from pages.ui import addresses, status, text
 from pages.ui.figures import Figure, Group, figures
 from pages.ui.resources import job_store, workspace
-from pages.ui.waiting import newest
+from pages.ui.waiting import failure, newest, try_again
 
 KIND = "explain"
 LEGEND = "Yellow places speak most for the class, blue ones least. Every map is scaled to its own strongest place."
@@ -26,92 +24,88 @@ SANITY = (
 SMALL = "Of new images only a small copy is kept. The maps are made from it, so the probabilities may differ a little."
 
 
-def attention(run_id: str, subject: Subject, classes: Sequence[str], *, key: str) -> None:
+def heat_maps(run_id: str, subject: Subject, classes: Sequence[str], *, key: str) -> None:
     """The square that the run `run_id` saw of `subject`, and a heat map for each of `classes` with its check beside."""
-    wanted = tuple(dict.fromkeys(classes))
+    classes = tuple(dict.fromkeys(classes))
     try:
-        missing = [name for name, found in _known(run_id, subject, wanted) if found is None]
+        missing = [name for name in classes if _explanation(run_id, subject, name) is None]
     except EngineError as error:
-        _say(str(error))
+        failure(str(error))
         return
     for name in missing:
-        job = _job(run_id, subject, name)
+        arguments = _arguments(run_id, subject, name)
+        job = newest(KIND, arguments)
         if job is None or job.status == "finished":  # finished and not there: it was dropped to make room
-            job_store().submit(KIND, _arguments(run_id, subject, name))
+            job_store().submit(KIND, arguments)
     # Its own fragment draws the maps when they come: a rerun of the page would close the dialog around it.
-    st.fragment(_panel, run_every="1s" if missing else None)(run_id, subject, wanted, key)
+    st.fragment(_maps, run_every="1s" if missing else None)(run_id, subject, classes, key)
 
 
-def _panel(run_id: str, subject: Subject, classes: tuple[str, ...], key: str) -> None:
+def more_button(label: str, hide: str, *, key: str) -> bool:
+    """Whether heat maps are wanted: remembered from one image and dialog to the next. Not a toggle, which would keep
+    the arrow keys to itself."""
+    wanted = bool(st.session_state.get("heat_maps_wanted"))
+    icon = f":material/{'visibility_off' if wanted else 'visibility'}:"
+    st.button(hide if wanted else label, icon=icon, on_click=_remember, args=(not wanted,), key=key)
+    return wanted
+
+
+def _remember(wanted: bool) -> None:
+    st.session_state["heat_maps_wanted"] = wanted
+
+
+def _maps(run_id: str, subject: Subject, classes: tuple[str, ...], key: str) -> None:
     try:
-        known = _known(run_id, subject, classes)
+        explanations = {name: _explanation(run_id, subject, name) for name in classes}
     except EngineError as error:  # the run was deleted meanwhile
-        _say(str(error))
+        failure(str(error))
         return
-    ready = [found for _, found in known if found is not None]
+    ready = [explanation for explanation in explanations.values() if explanation is not None]
     if ready:
-        figures(_groups(run_id, ready), label="What the model looked at", key=f"attention_{key}")
+        figures(_groups(run_id, ready), label="What the model looked at", key=f"heat_maps_{key}")
         st.caption(f"{LEGEND} {SMALL}" if subject.predictions else LEGEND)
-    if len(ready) < len(known):  # one at a time: they are made one after the other
-        _wait(run_id, subject, next(name for name, found in known if found is None), key)
+    missing = next((name for name in classes if explanations[name] is None), None)
+    if missing is not None:  # one at a time: they are made one after the other
+        _progress(_arguments(run_id, subject, missing), key)
 
 
-def _wait(run_id: str, subject: Subject, name: str, key: str) -> None:
-    """How far the job is, or why it failed."""
-    job = _job(run_id, subject, name)
+def _progress(arguments: dict[str, object], key: str) -> None:
+    job = newest(KIND, arguments)
     if job is None or job.status in ("failed", "cancelled"):
-        _say((job.error if job else None) or "The map was not made.")
-        if st.button("Try again", key=f"again_{KIND}_{key}"):
-            job_store().submit(KIND, _arguments(run_id, subject, name))
-        return
-    done, total = float(job.progress.get("done") or 0), float(job.progress.get("total") or 1)
-    stage = (
-        "Waiting for its turn"
-        if job.status == "queued"
-        else status.stage_words(str(job.progress.get("stage") or "Starting"))
+        reason = (job.error if job else None) or "The map was not made."
+        try_again(KIND, arguments, reason, key=f"again_{KIND}_{key}")
+    else:
+        status.progress(job)
+
+
+def _explanation(run_id: str, subject: Subject, name: str) -> Explanation | None:
+    return heat_map_files.find(workspace(), run_id, subject, name)
+
+
+def _groups(run_id: str, explanations: Sequence[Explanation]) -> list[Group]:
+    crop = Figure(
+        src=addresses.heat_map(run_id, explanations[0].name, "crop"),
+        alt="The square that the model saw",
+        note="Nothing beyond this square.",
     )
-    st.progress(min(done / total, 1.0), text=f"{stage} …")
+    seen = Group(title="What the model saw", figures=(crop,), words=SANITY)
+    return [seen, *(_group(run_id, explanation) for explanation in explanations)]
 
 
-def _known(run_id: str, subject: Subject, classes: Sequence[str]) -> list[tuple[str, Explanation | None]]:
-    return [(name, heat_map_files.find(workspace(), run_id, subject, name)) for name in classes]
-
-
-def _say(reason: str) -> None:
-    st.error(text.md(reason), icon=":material/error:")
-
-
-def _groups(run_id: str, found: Sequence[Explanation]) -> list[Group]:
-    seen = Figure(
-        src=_src(run_id, found[0], "crop"), alt="The square that the model saw", note="Nothing beyond this square."
-    )
-    return [Group(title="What the model saw", figures=(seen,), words=SANITY), *(_group(run_id, one) for one in found)]
-
-
-def _group(run_id: str, one: Explanation) -> Group:
-    of, share = text.short(one.of, 40), text.percent(one.probability)
-    said = "Nothing here speaks for it." if one.silent else "The trained model."
+def _group(run_id: str, explanation: Explanation) -> Group:
+    """The map of one class, and its check."""
+    name = text.short(explanation.of, 40)
+    heat, check = (addresses.heat_map(run_id, explanation.name, picture) for picture in ("heat", "chance"))
+    note = "Nothing here speaks for it." if explanation.silent else "The trained model."
     return Group(
-        title=f"Speaks for {of}: {share}",
+        title=f"Speaks for {name}: {text.percent(explanation.probability)}",
         figures=(
-            Figure(src=_src(run_id, one, "heat"), alt=f"Heat map of what speaks for {of}", note=said),
-            Figure(
-                src=_src(run_id, one, "chance"),
-                alt=f"The same for {of} with a random head",
-                note="Check: a random head.",
-            ),
+            Figure(src=heat, alt=f"Heat map of what speaks for {name}", note=note),
+            Figure(src=check, alt=f"The same for {name} with a random head", note="Check: a random head."),
         ),
     )
 
 
-def _src(run_id: str, one: Explanation, picture: str) -> str:
-    return f"/api/explanations/{run_id}/{one.name}/{picture}.png"
-
-
 def _arguments(run_id: str, subject: Subject, name: str) -> dict[str, object]:
-    about: dict[str, object] = {"run": run_id, "image": subject.image, "class": name}
-    return {**about, "predictions": subject.predictions} if subject.predictions else about
-
-
-def _job(run_id: str, subject: Subject, name: str) -> Job | None:
-    return newest(KIND, _arguments(run_id, subject, name))
+    arguments: dict[str, object] = {"run": run_id, "image": subject.image, "class": name}
+    return {**arguments, "predictions": subject.predictions} if subject.predictions else arguments

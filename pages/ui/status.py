@@ -78,7 +78,12 @@ def _live(job_id: str, title: str) -> None:
         if button.button("Cancel", key=f"cancel_{job.id}", disabled=job.requested == "cancel", width="stretch"):
             job_store().cancel(job.id)
             st.rerun()
-        st.progress(_share(job), text=_stage(job))
+        progress(job)
+
+
+def progress(job: Job) -> None:
+    """How far the job is, and at what."""
+    st.progress(_share(job), text=_stage(job))
 
 
 def _share(job: Job) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.data import uploads
-from pages.ui import text
+from pages.ui import addresses, text
 from pages.ui.resources import workspace
 
 _HERE = Path(__file__).parent
@@ -59,7 +59,7 @@ def upload_area(title: str, hint: str, *, key: str, prefix: str | None = None) -
     target = _target(key)
     limit = uploads.limit_bytes()
     data = {
-        "url": f"/api/uploads/{target.id}",
+        "url": addresses.upload(target.id),
         "upload": target.id,
         "token": target.token,
         "prefix": prefix or "",

@@ -1,10 +1,11 @@
-"""Waiting: something a background job must make first: asked for once, shown as a skeleton until it is there.
+"""Waiting: for what a background job makes: asked for once, followed while it goes on, tried again when it failed.
 
-Not here: what the jobs do, and the pages that need their result.
+Not here: what the jobs do, and how their results are drawn.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 
@@ -15,26 +16,20 @@ from pages.ui.resources import job_store
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """The words around an offer."""
+    """The words around an offer; `key` and `icon` are those of its button."""
 
     ask: str
     again: str
     going: str
-    failed: str
-    """Said when a job failed without a sentence of its own."""
     icon: str
     key: str
-    """Of the button."""
 
 
 def wait_for(kind: str, arguments: Mapping[str, object], title: str, *, height: int = 120) -> None:
     """Call while the result is missing: submits the job unless it is on its way, and reruns the page when it ends."""
     job = newest(kind, arguments)
     if job is not None and job.status in ("failed", "cancelled"):
-        st.error(text.md(job.error or f"{title} was cancelled."), icon=":material/error:")
-        if st.button("Try again", key=f"again_{kind}"):
-            job_store().submit(kind, dict(arguments))
-            st.rerun()
+        try_again(kind, arguments, job.error or f"{title} was cancelled.", key=f"again_{kind}")
         return
     if job is None or job.ended:  # ended and the result is still missing: somebody removed the file
         job = job_store().submit(kind, dict(arguments))
@@ -42,23 +37,55 @@ def wait_for(kind: str, arguments: Mapping[str, object], title: str, *, height: 
     status.follow(job, title)
 
 
-def offer(kind: str, arguments: Mapping[str, object], labels: Labels, show: Callable[[Job], None]) -> None:
-    """A job that is done only when somebody asks: how it goes, what came of it (drawn by `show`), and the button that
-    asks."""
+def offer(kind: str, arguments: Mapping[str, object], labels: Labels, draw: Callable[[Job], None]) -> None:
+    """A job that is done only when somebody asks: how it goes, its result by `draw`, and the button that asks."""
     job = newest(kind, arguments)
-    if job is not None and not job.ended:
-        status.follow(job, labels.going)
+    if under_way(job, labels.going):
         return
-    if job is not None and job.status == "failed":
-        st.error(text.md(job.error or labels.failed), icon=":material/error:")
     done = job is not None and job.status == "finished" and job.result is not None
     if job is not None and done:
-        show(job)
-    if st.button(labels.again if done else labels.ask, key=labels.key, icon=labels.icon):
-        job_store().submit(kind, dict(arguments))
-        st.rerun()
+        draw(job)
+    submit_button(labels.again if done else labels.ask, kind, arguments, key=labels.key, icon=labels.icon)
+
+
+def under_way(job: Job | None, title: str) -> bool:
+    """Whether `job` goes on; draws its progress, or why it failed."""
+    if job is not None and not job.ended:
+        status.follow(job, title)
+        return True
+    if job is not None and job.status == "failed":
+        failure(job.error)
+    return False
+
+
+def failure(reason: str | None) -> None:
+    """Why a job failed."""
+    st.error(text.md(reason or "It ended without saying why."), icon=":material/error:")
+
+
+def try_again(kind: str, arguments: Mapping[str, object], reason: str | None, *, key: str) -> None:
+    """Why a job failed, and the button that asks for it once more."""
+    failure(reason)
+    submit_button("Try again", kind, arguments, key=key)
+
+
+def submit_button(
+    label: str,
+    kind: str,
+    arguments: Mapping[str, object],
+    *,
+    key: str,
+    icon: str | None = None,
+    type: Literal["primary", "secondary"] = "secondary",
+) -> None:
+    """A click submits the job, before the page or the fragment around the button is drawn again."""
+    st.button(label, on_click=_submit, args=(kind, dict(arguments)), key=key, icon=icon, type=type)
 
 
 def newest(kind: str, arguments: Mapping[str, object]) -> Job | None:
     """The latest job of this kind with exactly these arguments."""
     return job_store().newest(kind, dict(arguments))
+
+
+def _submit(kind: str, arguments: dict[str, object]) -> None:
+    job_store().submit(kind, arguments)

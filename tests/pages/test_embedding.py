@@ -172,7 +172,7 @@ def question(run: Run, dataset: Dataset) -> AppTest:
 
         found = embedding.found(run_id)
         assert found is not None
-        st.session_state.setdefault("doubt", 0)
+        st.session_state.setdefault("label_issue", 0)
         label_issues._check(found.facts.doubts, open_dataset(workspace(), dataset_id))
 
     return AppTest.from_function(ask, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
@@ -185,8 +185,8 @@ def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
     page = question(run, dataset)
     page.button(key="decide_relabel").click().run()
     assert label_decisions.decided(dataset).by_image[0].to == dataset.classes[2]
-    assert page.session_state["doubt"] == 1  # the next one is shown
-    page.button(key="doubt_back").click().run()
+    assert page.session_state["label_issue"] == 1  # the next one is shown
+    page.button(key="label_issue_previous").click().run()
     page.button(key="decide_back").click().run()
     assert not page.exception
     assert not label_decisions.decided(dataset).by_image
@@ -197,7 +197,7 @@ def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
     monkeypatch.setattr(label_decisions, "decide", full)
     page.button(key="decide_exclude").click().run()
     assert not page.exception
-    assert "cannot be kept \\[here\\]" in texts(page) and page.session_state["doubt"] == 0
+    assert "cannot be kept \\[here\\]" in texts(page) and page.session_state["label_issue"] == 0
 
 
 def test_a_new_version_that_was_deleted_is_not_announced_any_more(

@@ -18,7 +18,7 @@ from engine.jobs.heat_map_files import Explanation, Subject
 from engine.store.job_store import JobStore
 from engine.store.run import Run
 from engine.workspace import Workspace
-from pages.ui.predictions.image_gallery import Source, _classes
+from pages.ui.predictions.image_gallery import ImageSource, _classes
 from tests.pages import made
 from tests.pages.test_routes import ask
 
@@ -37,9 +37,9 @@ def panel(run: Run, *classes: str, image: int = 0, new: str = "") -> AppTest:
 
     def script(run_id: str, image: int, new: str, classes: tuple[str, ...]) -> None:
         from engine.jobs.heat_map_files import Subject
-        from pages.ui.heat_maps import attention
+        from pages.ui.heat_maps import heat_maps
 
-        attention(run_id, Subject(image=image, predictions=new), classes, key="test")
+        heat_maps(run_id, Subject(image=image, predictions=new), classes, key="test")
 
     args = {"run_id": run.id, "image": image, "new": new, "classes": classes}
     return AppTest.from_function(script, kwargs=args, default_timeout=30).run()
@@ -89,7 +89,7 @@ def test_what_is_missing_is_asked_for_once_and_followed(workspace: Workspace, ru
     assert job is not None
     jobs.record(job.id, {"stage": "loading the model", "done": 1, "total": 4})
     page.run()
-    assert page.get("progress")[0].proto.text == "Loading the model …"
+    assert page.get("progress")[0].proto.text == "Loading the model · 1 of 4"
     assert page.get("progress")[0].proto.value == 25
     assert groups(page) == []
 
@@ -181,10 +181,10 @@ def dialog(run: Run, path: Path) -> AppTest:
         import streamlit as st
 
         from engine.evaluation import predictions
-        from pages.ui.predictions.image_gallery import Source, _large
+        from pages.ui.predictions.image_gallery import ImageSource, _large
 
         st.session_state.setdefault("position", 0)
-        _large(predictions.read(Path(path)), Source(run=run_id, dataset=dataset))
+        _large(predictions.read(Path(path)), ImageSource(run=run_id, dataset=dataset))
 
     args = {"run_id": run.id, "dataset": run.config.dataset, "path": str(path)}
     return AppTest.from_function(script, kwargs=args, default_timeout=30).run()
@@ -197,7 +197,7 @@ def test_the_button_asks_for_the_predicted_class_and_the_true_one(workspace: Wor
     row = predictions.read(path).iloc[0]
     page = dialog(run, path)
     assert asked(workspace) == []  # nothing is computed before somebody wants it
-    page.button(key="attention").click().run()
+    page.button(key="heat_maps").click().run()
     assert not page.exception
     wanted = [{"run": run.id, "image": int(row["image"]), "class": name} for name in (row["label"], row["predict"])]
     assert row["label"] != row["predict"]
@@ -206,7 +206,7 @@ def test_the_button_asks_for_the_predicted_class_and_the_true_one(workspace: Wor
     page.run()  # the next image is looked at in the same way
     assert {arguments["image"] for _, arguments in asked(workspace)} == set(predictions.read(path)["image"][:2])
     assert page.get("progress")
-    page.button(key="attention").click().run()
+    page.button(key="heat_maps").click().run()
     assert not page.get("progress")
 
 
@@ -216,8 +216,8 @@ def test_classes_to_explain() -> None:
     assert _classes(pd.Series({**row, "label": ""})) == ["a"]
     assert _classes(pd.Series({**row, "label": "of another dataset"})) == ["a"]
     table = pd.Series({**row, "image": 7})
-    assert Source(run="run-00000000", dataset="dataset-00000000").subject(table, 3) == Subject(image=7)
-    new = Source(run="run-00000000", dataset="", predictions="predict-00000000")
+    assert ImageSource(run="run-00000000", dataset="dataset-00000000").subject(table, 3) == Subject(image=7)
+    new = ImageSource(run="run-00000000", dataset="", predictions="predict-00000000")
     assert new.subject(table, 3) == Subject(image=3, predictions="predict-00000000")
 
 

@@ -173,58 +173,26 @@ def test_the_address_chooses_the_run(page: AppTest, workspace: Workspace, run: R
     assert page.selectbox(key="_run").value == run.id
 
 
-@pytest.mark.parametrize(("position", "said", "enabled"), [(999, "{n} of {n}", "Previous"), (-3, "1 of {n}", "Next")])
-def test_a_position_past_either_end_is_the_end(
-    workspace: Workspace, run: Run, position: int, said: str, enabled: str
-) -> None:
-    """Two clicks on Next that overtake the page."""
-    page = large(workspace, run, position)
-    assert not page.exception
-    total = len(row_selection.read(workspace.run(run.id) / "predictions.csv"))
-    assert said.format(n=total) in [element.value for element in page.caption]
-    assert [button.label for button in page.button if button.label in ("Previous", "Next") and not button.disabled] == [
-        enabled
-    ]
-
-
-def test_next_goes_to_the_place_beside_the_one_that_is_shown(workspace: Workspace, run: Run) -> None:
-    page = large(workspace, run, 0)
-    button = next(button for button in page.button if button.label == "Next")
-    button.click().run()
-    assert page.session_state["position"] == 1
-    page.session_state["position"] = 999
-    page.run()
-    next(button for button in page.button if button.label == "Previous").click().run()
-    assert page.session_state["position"] == len(row_selection.read(workspace.run(run.id) / "predictions.csv")) - 2
-
-
 def test_closing_the_dialog_draws_the_page_again(workspace: Workspace, run: Run) -> None:
     """Otherwise what ticks in it ticks on behind it."""
-    (dialog,) = large(workspace, run, 0).get("dialog")
+    (dialog,) = large(workspace, run).get("dialog")
     assert dialog.proto.dialog.id
 
 
-def large(workspace: Workspace, run: Run, position: int) -> AppTest:
+def large(workspace: Workspace, run: Run) -> AppTest:
     """The dialog alone."""
 
-    def script(run_id: str, dataset_id: str, folder: str, position: int) -> None:
+    def script(run_id: str, dataset_id: str, folder: str) -> None:
         from pathlib import Path
-
-        import streamlit as st
 
         from pages.ui.predictions import image_gallery, row_selection
 
-        st.session_state.setdefault("position", position)
         image_gallery._large(
-            row_selection.read(Path(folder) / "predictions.csv"), image_gallery.Source(run=run_id, dataset=dataset_id)
+            row_selection.read(Path(folder) / "predictions.csv"),
+            image_gallery.ImageSource(run=run_id, dataset=dataset_id),
         )
 
-    arguments = {
-        "run_id": run.id,
-        "dataset_id": run.config.dataset,
-        "folder": str(workspace.run(run.id)),
-        "position": position,
-    }
+    arguments = {"run_id": run.id, "dataset_id": run.config.dataset, "folder": str(workspace.run(run.id))}
     return AppTest.from_function(script, kwargs=arguments, default_timeout=30).run()
 
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.evaluation.disagreements import flips
-from pages.ui import contrast, palette, text
+from pages.ui import addresses, contrast, palette, text
 from pages.ui.compare import two_answers
 from pages.ui.compare.evidence import Judged, waits
 from pages.ui.gallery import Card, gallery, page_of
@@ -136,7 +136,7 @@ def card(judged: Judged, wanted: Wanted, place: int) -> Card:
     )
     return Card(
         id=str(place),
-        src=f"/api/thumbnails/{judged.comparison.dataset}/{judged.images[place]}",
+        src=addresses.thumbnail(judged.comparison.dataset, int(judged.images[place])),
         title=f"A {said[0]}",
         note=f"B {said[1]}" + ("" if one.right[place] or two.right[place] else f" · is {truth}"),
         tone="bad" if wanted.kind == "neither" else "plain",

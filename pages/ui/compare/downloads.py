@@ -10,6 +10,7 @@ from engine.comparisons.command_lines import command_lines
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.errors import RunError
 from engine.workspace import Workspace
+from pages.ui import addresses
 from pages.ui.compare.evidence import Judged, judged, waits
 from pages.ui.download import download
 
@@ -32,7 +33,9 @@ def show(found: Judged) -> None:
         for name, (label, _, about) in FILES.items():
             with st.container(gap="xsmall"):
                 if some or name != "result.csv":
-                    download(f"Download {label}", f"/api/comparisons/{found.comparison.id}/{name}", key=f"take_{name}")
+                    download(
+                        f"Download {label}", addresses.comparison_file(found.comparison.id, name), key=f"take_{name}"
+                    )
                 st.caption(
                     f"{label}: {about}."
                     if some or name != "result.csv"

@@ -25,7 +25,6 @@ LABELS = Labels(
     ask="Probe the features",
     again="Probe again",
     going="Probing the features",
-    failed="The probe ended without saying why.",
     icon=":material/stairs:",
     key="probe_start",
 )

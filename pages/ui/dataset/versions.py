@@ -10,7 +10,7 @@ import streamlit as st
 
 from engine.data.records import Dataset, DatasetSummary
 from engine.data.versions import Change, Pictured, Provenance, pictured
-from pages.ui import text
+from pages.ui import addresses, text
 from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.resources import workspace
 
@@ -79,7 +79,7 @@ def _card(place: int, one: Pictured) -> Card:
     said = f"{change.was} → {change.to}" if change.to else f"left out: {change.was}"
     return Card(
         id=str(place),
-        src=f"/api/thumbnails/{one.dataset}/{one.index}" if one.dataset else "",
+        src=addresses.thumbnail(one.dataset, one.index) if one.dataset else "",
         title=text.plain(said),
         note=change.image.rpartition("/")[2],
         tone="plain" if change.to else "bad",

@@ -14,10 +14,10 @@ from engine.jobs import embedding_files
 from engine.jobs.embedding_files import KIND, Embedded
 from engine.store.run import Run
 from engine.workspace import Workspace
-from pages.ui import status, text
+from pages.ui import addresses, text
 from pages.ui.gallery import Card, gallery
-from pages.ui.resources import job_store, workspace
-from pages.ui.waiting import newest
+from pages.ui.resources import workspace
+from pages.ui.waiting import newest, submit_button, under_way
 
 WHAT = (
     "The model's features of all images of the dataset show which **labels look wrong**, which images of different "
@@ -72,7 +72,7 @@ def nearest(run_id: str, dataset_id: str, image: int) -> None:
     cards = [
         Card(
             id=str(one.index),
-            src=f"/api/thumbnails/{dataset.id}/{one.index}",
+            src=addresses.thumbnail(dataset.id, one.index),
             title=label,
             note=f"{close:.2f}",
             alt=f"{one.name}, a training image of {label}, likeness {close:.2f}",
@@ -88,16 +88,10 @@ def nearest(run_id: str, dataset_id: str, image: int) -> None:
 
 
 def _ask(run: Run, key: str) -> None:
-    job = newest(KIND, {"run": run.id})
-    if job is not None and not job.ended:
-        status.follow(job, "Looking at all images of the dataset")
-        return
-    if job is not None and job.status == "failed":
-        st.error(text.md(job.error or "It ended without saying why."), icon=":material/error:")
-    st.markdown(WHAT)
-    if st.button("Look at all images", key=f"embed_{key}", icon=":material/hub:", type="primary"):
-        job_store().submit(KIND, {"run": run.id})
-        st.rerun()
+    arguments = {"run": run.id}
+    if not under_way(newest(KIND, arguments), "Looking at all images of the dataset"):
+        st.markdown(WHAT)
+        submit_button("Look at all images", KIND, arguments, key=f"embed_{key}", icon=":material/hub:", type="primary")
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

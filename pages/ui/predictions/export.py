@@ -7,7 +7,7 @@ import streamlit as st
 
 from engine.store.job_store import Job
 from engine.store.run import Run
-from pages.ui import status, text
+from pages.ui import addresses, status, text
 from pages.ui.download import download
 from pages.ui.resources import job_store, workspace
 from pages.ui.waiting import newest
@@ -53,7 +53,7 @@ def _bundle(run: Run, job: Job | None) -> None:
     for said in more:
         st.caption(text.md(said))
     size = text.bytes_((workspace().run(run.id) / "export.zip").stat().st_size)
-    download(f"Download the bundle ({size})", f"/api/runs/{run.id}/export.zip", key=f"export_{run.id}")
+    download(f"Download the bundle ({size})", addresses.run_file(run.id, "export.zip"), key=f"export_{run.id}")
 
 
 def _ready(run: Run) -> bool:

@@ -16,10 +16,11 @@ from engine.data.records import SPLIT_NAMES, Dataset, Image
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded
 from engine.store.run import Run
-from pages.ui import palette, text
-from pages.ui.gallery import Card, gallery, picture
+from pages.ui import addresses, palette, text
+from pages.ui.gallery import Card, gallery
+from pages.ui.large_image import dataset_picture
 from pages.ui.predictions import embedding, image_gallery, row_selection
-from pages.ui.predictions.image_gallery import Source
+from pages.ui.predictions.image_gallery import ImageSource
 from pages.ui.resources import workspace
 
 MOST_POINTS = 6000
@@ -188,7 +189,7 @@ def _card(image: Image, dataset: Dataset) -> Card:
     name = dataset.classes[image.label]
     return Card(
         id=str(image.index),
-        src=f"/api/thumbnails/{dataset.id}/{image.index}",
+        src=addresses.thumbnail(dataset.id, image.index),
         title=name,
         note=image.name,
         alt=f"{image.name}: {name}",
@@ -199,7 +200,7 @@ def _open(image: int, run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
     """The prediction of the image in large, or just the image where there is none."""
     rows = table[(table["image"] == image) & (table["error"] == "")]
     if len(rows):
-        image_gallery.open_(rows, Source(run=run.id, dataset=dataset.id))
+        image_gallery.open_first(rows, ImageSource(run=run.id, dataset=dataset.id))
     else:
         _training(dataset.images[image], run.id, dataset)
 
@@ -208,8 +209,7 @@ def _open(image: int, run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
 def _training(image: Image, run_id: str, dataset: Dataset) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        large, small = (f"/api/{kind}/{dataset.id}/{image.index}" for kind in ("images", "thumbnails"))
-        picture(large, fallback=small, alt=image.name, key="large_image")
+        dataset_picture(dataset.id, image.index, alt=image.name, key="large_image")
     with right:
         st.markdown(f"**{text.md(dataset.classes[image.label])}**, a {SPLIT_NAMES[image.split]} image.")
         st.text(image.name)

@@ -12,12 +12,15 @@ from engine.data.records import Dataset
 from engine.errors import DatasetError
 from engine.jobs.embedding_files import Doubt, Embedded
 from engine.store.run import Run
-from pages.ui import text
-from pages.ui.gallery import Card, gallery, page_of, picture
+from pages.ui import addresses, text
+from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.label_decisions import pending, says
+from pages.ui.large_image import dataset_picture, position_among, previous_next
 from pages.ui.resources import workspace
 
 PAGE_SIZE = 24
+_POSITION = "label_issue"
+"""In the session: which of them the open dialog shows."""
 
 
 def doubts(run: Run, made: Embedded, dataset: Dataset) -> None:
@@ -48,7 +51,7 @@ def doubts(run: Run, made: Embedded, dataset: Dataset) -> None:
     cards = [_card(place, facts.doubts[place], dataset, known) for place in range(len(facts.doubts))[here]]
     picked = gallery(cards, label="Labels to check", key=f"doubts_{run.id}", side=140)
     if picked is not None:
-        st.session_state["doubt"] = int(picked)
+        st.session_state[_POSITION] = int(picked)
         _check(facts.doubts, dataset)
     if not known.by_image:
         st.caption(
@@ -79,7 +82,7 @@ def _card(place: int, doubt: Doubt, dataset: Dataset, known: Decided) -> Card:
     said = known.by_image.get(doubt.image)
     return Card(
         id=str(place),
-        src=f"/api/thumbnails/{dataset.id}/{doubt.image}",
+        src=addresses.thumbnail(dataset.id, doubt.image),
         tone="good" if said else "bad",
         title=f"{doubt.suggested}? {sure}",
         note=f"✓ {f'→ {said.to}' if said.to else says(said)}" if said else f"labelled {doubt.given}",
@@ -90,34 +93,19 @@ def _card(place: int, doubt: Doubt, dataset: Dataset, known: Decided) -> Card:
 
 @st.dialog("Please check this label", width="large", on_dismiss="rerun")
 def _check(all_: tuple[Doubt, ...], dataset: Dataset) -> None:
-    place = min(st.session_state["doubt"], len(all_) - 1)
+    place = position_among(len(all_), key=_POSITION)
     doubt = all_[place]
     image = dataset.images[doubt.image]
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        large, small = (f"/api/{kind}/{dataset.id}/{doubt.image}" for kind in ("images", "thumbnails"))
-        picture(large, fallback=small, alt=f"{image.name}, labelled {doubt.given}", key="doubted")
+        dataset_picture(dataset.id, doubt.image, alt=f"{image.name}, labelled {doubt.given}", key="large_label_issue")
     with right:
         st.markdown(f"Labelled **{text.md(doubt.given)}** ({text.percent(doubt.given_confidence)}).")
         st.markdown(f"Looks like **{text.md(doubt.suggested)}** ({text.percent(doubt.confidence)}).")
         st.text(image.name)
         _choices(dataset, doubt, min(place + 1, len(all_) - 1))
         _said(dataset, doubt)
-    back, words, forward = st.columns([1, 2, 1], vertical_alignment="center")
-    back.button(
-        "Previous",
-        on_click=_go,
-        args=(place - 1,),
-        disabled=place == 0,
-        shortcut="Left",
-        width="stretch",
-        key="doubt_back",
-    )
-    words.caption(f"{place + 1:,} of {len(all_):,}", text_alignment="center")
-    last = place + 1 == len(all_)
-    forward.button(
-        "Next", on_click=_go, args=(place + 1,), disabled=last, shortcut="Right", width="stretch", key="doubt_next"
-    )
+    previous_next(place, len(all_), key=_POSITION)
 
 
 def _choices(dataset: Dataset, doubt: Doubt, then: int) -> None:
@@ -162,7 +150,7 @@ def _decide(dataset: Dataset, decision: Decision, then: int) -> None:
     except DatasetError as error:
         st.session_state["undecided"] = str(error)
         return
-    st.session_state["doubt"] = then
+    st.session_state[_POSITION] = then
 
 
 def _take_back(dataset: Dataset, image: int) -> None:
@@ -170,7 +158,3 @@ def _take_back(dataset: Dataset, image: int) -> None:
         label_decisions.withdraw(dataset, [image])
     except DatasetError as error:
         st.session_state["undecided"] = str(error)
-
-
-def _go(place: int) -> None:
-    st.session_state["doubt"] = place

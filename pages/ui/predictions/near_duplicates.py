@@ -9,7 +9,7 @@ from engine.data.records import SPLIT_NAMES, Dataset
 from engine.evaluation.similarity import MOST_BITS
 from engine.jobs.embedding_files import Embedded, Facts, Twins
 from engine.store.run import Run
-from pages.ui import text
+from pages.ui import addresses, text
 from pages.ui.figures import Figure, Group, figures
 from pages.ui.gallery import page_of
 
@@ -60,7 +60,7 @@ def _group(pair: Twins, dataset: Dataset) -> Group:
     title = names[0] if names[0] == names[1] else f"{names[0]} and {names[1]}: different labels"
     pictures = tuple(
         Figure(
-            src=f"/api/thumbnails/{dataset.id}/{image.index}",
+            src=addresses.thumbnail(dataset.id, image.index),
             alt=f"{image.name}, a {SPLIT_NAMES[image.split]} image of {name}",
             note=f"{SPLIT_NAMES[image.split]}: {text.short(image.name, 32)}",
         )
