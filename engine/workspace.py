@@ -61,8 +61,8 @@ class Workspace:
     def dataset(self, dataset_id: str) -> Path:
         return self.datasets / checked_id(dataset_id)
 
-    def upload(self, upload_id: str) -> Path:
-        return self.incoming / checked_id(upload_id)
+    def incoming_item(self, item_id: str) -> Path:
+        return self.incoming / checked_id(item_id)
 
     def run(self, run_id: str) -> Path:
         return self.runs / checked_id(run_id)

@@ -4,9 +4,9 @@ and watches."""
 import streamlit as st
 
 from engine.data import dataset as datasets
-from engine.data.label_decisions import decided
-from engine.data.records import SPLIT_NAMES, SPLITS, Dataset, DatasetSummary
-from engine.data.versions import Provenance, provenance
+from engine.data.dataset_records import SPLIT_NAMES, SPLITS, Dataset, DatasetSummary
+from engine.data.label_decisions import read_decisions
+from engine.data.versions import VersionOrigin, version_origin
 from engine.errors import DatasetError
 from pages.ui import addresses, status, text
 from pages.ui.choice import choose
@@ -24,7 +24,7 @@ PAGE_SIZE = 60
 def waiting_drafts() -> list[str]:
     """Imports that are done and not yet decided about, the newest first."""
     found = [str(job.result["draft"]) for job in job_store().list("import") if job.status == "finished" and job.result]
-    return [draft for draft in found if workspace().upload(draft).joinpath("draft.json").is_file()]
+    return [draft for draft in found if workspace().incoming_item(draft).joinpath("draft.json").is_file()]
 
 
 def caption_of(summary: DatasetSummary) -> str:
@@ -95,13 +95,13 @@ def actions(dataset: Dataset) -> None:
 
 def decisions(dataset: Dataset) -> None:
     """What was decided of labels on the page Predictions and waits to be applied."""
-    made = pending(dataset, decided(dataset), key=dataset.id)
+    made = pending(dataset, read_decisions(dataset), key=dataset.id)
     if made is not None:
         st.query_params["dataset"] = made.id
         st.rerun()
 
 
-def changes(dataset: Dataset, origin: Provenance) -> None:
+def changes(dataset: Dataset, origin: VersionOrigin) -> None:
     picked = versions.changes(dataset, origin)
     if picked is not None:
         of, index = picked
@@ -145,7 +145,7 @@ if not summaries:
 chosen = choose("Dataset", {summary.id: caption_of(summary) for summary in summaries}, key="dataset")
 try:
     opened = datasets.open_dataset(workspace(), chosen)
-    card, made_of = datasets.card_of(opened), provenance(opened)
+    card, made_of = datasets.health_card(opened), version_origin(opened)
 except DatasetError as problem:
     st.error(text.md(str(problem)))
     st.stop()

@@ -3,7 +3,7 @@ predicts nothing."""
 
 import streamlit as st
 
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.predictions import classes_of
 from engine.store.job_store import Job
 from engine.store.run import Run

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.data import uploads
 from engine.data.dataset import open_dataset
-from engine.data.records import Dataset, Image
+from engine.data.dataset_records import Dataset, Image
 from engine.errors import DatasetError, EngineError, RunError
 from engine.jobs import heat_map_files
 from engine.workspace import checked_id, open_workspace

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from engine.data.dataset import commit
+from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
-from engine.data.records import Dataset
 from engine.workspace import Workspace
 
 CLASSES = {"red": (200, 60, 60), "green": (60, 200, 60), "blue 파랑": (60, 60, 200)}

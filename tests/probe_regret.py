@@ -26,9 +26,9 @@ from PIL import Image, ImageDraw
 
 from engine.config import to_json, validate
 from engine.data.dataset import commit
+from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.data.painting import PATTERNS, paint
-from engine.data.records import Dataset
 from engine.jobs.tasks import TASKS
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute

@@ -12,8 +12,8 @@ from torchvision.models import resnet18
 
 from engine.config import validate
 from engine.data.dataset import commit, open_dataset
+from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
-from engine.data.records import Dataset
 from engine.models import registry
 from engine.models.weights_reader import bring
 from engine.runconfig import RunConfig

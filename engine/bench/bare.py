@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from engine import devices
 from engine.bench.outcome import Outcome
 from engine.bench.setting import Setting
+from engine.data.dataset_records import Image, Split
 from engine.data.decoder import decode
 from engine.data.preprocessing import eval_crop, view, view_key, view_side
-from engine.data.records import Image, Split
 from engine.models.chain import Chain
 from engine.runconfig import RunConfig
 from engine.training.batches import cut, epoch_order, moments, normalise

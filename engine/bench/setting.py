@@ -20,9 +20,9 @@ from engine import devices
 from engine.bench.photographs import link_or_copy, make_photographs, take_photographs
 from engine.bench.rows import ONE
 from engine.data.dataset import commit, open_dataset
+from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.data.preprocessing import Preprocessing
-from engine.data.records import Dataset
 from engine.models import registry
 from engine.models.catalog import checkpoints_folder
 from engine.models.chain import Chain

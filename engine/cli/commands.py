@@ -341,7 +341,7 @@ def _run_row(run: Run) -> Json:
 
 
 def _show_card(chosen: argparse.Namespace, made: datasets.Dataset) -> None:
-    card = datasets.card_of(made)
+    card = datasets.health_card(made)
     if chosen.json:
         return say(chosen, {"dataset": made.id, **card.to_dict()}, "")
     print(f"{made.name} ({made.id}): {card.images} images, {len(card.classes)} classes. {card.layout}")

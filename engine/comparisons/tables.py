@@ -12,7 +12,7 @@ from engine.comparisons.comparison import Comparison, label_of
 from engine.comparisons.judgement import by_label, not_judged, row_of
 from engine.config import differences
 from engine.evaluation import predictions
-from engine.evaluation.spreadsheets import merged, sheet
+from engine.evaluation.spreadsheets import merged_predictions, spreadsheet_csv
 from engine.store.run import Run
 from engine.workspace import Workspace
 
@@ -36,7 +36,7 @@ def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[
         rows.append(
             {**about, **options, **{name: scores[name] for name in _SCORES}, "not_judged": excluded.get(run.id, "")}
         )
-    return sheet(pd.DataFrame(rows))
+    return spreadsheet_csv(pd.DataFrame(rows))
 
 
 def result_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> bytes:
@@ -50,4 +50,4 @@ def result_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]
         counted = [run for run in of if run.status == "finished" and run.id not in excluded]
         if counted:
             tables[label] = [predictions.read(workspace.run(run.id) / "predictions.csv") for run in counted]
-    return sheet(merged(tables))
+    return spreadsheet_csv(merged_predictions(tables))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.data import uploads
+from engine.data.dataset_records import Problem
 from engine.data.file_names import clean_name, system_folder
 from engine.data.label_table import read_labels
-from engine.data.records import Problem
 from engine.data.zips import DEFAULT_LIMITS, Limits, StagedFile, extract
 from engine.errors import DatasetError
 

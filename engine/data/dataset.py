@@ -12,6 +12,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+from engine.data.dataset_records import (
+    SPLITS,
+    ClassHealth,
+    Dataset,
+    DatasetSummary,
+    HealthCard,
+    Image,
+    Problem,
+    Split,
+    card_from_dict,
+)
 from engine.data.drafts import (
     DRAFT_FILE,
     Draft,
@@ -23,17 +34,6 @@ from engine.data.drafts import (
     without_problems,
 )
 from engine.data.health import examine
-from engine.data.records import (
-    SPLITS,
-    ClassHealth,
-    Dataset,
-    DatasetSummary,
-    HealthCard,
-    Image,
-    Problem,
-    Split,
-    card_from_dict,
-)
 from engine.data.split import DEFAULT_RATIOS, Candidate, Ratios, assign, fingerprint
 from engine.errors import DatasetError
 from engine.workspace import Workspace, atomic_write, checked_id, new_id
@@ -49,12 +49,12 @@ __all__ = [
     "Problem",
     "Ratios",
     "Split",
-    "card_of",
     "commit",
     "delete_dataset",
     "discard",
+    "draft_health_card",
+    "health_card",
     "list_datasets",
-    "load_card",
     "open_dataset",
 ]
 
@@ -62,7 +62,7 @@ _ABOUT = "dataset.json"
 _IMAGES = "images.json"
 
 
-def load_card(workspace: Workspace, draft_id: str) -> HealthCard:
+def draft_health_card(workspace: Workspace, draft_id: str) -> HealthCard:
     """The health card of an import that waits to be accepted; its counts show the default split."""
     return load_draft(workspace, draft_id).card
 
@@ -141,7 +141,7 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
     shutil.rmtree(bin_folder, ignore_errors=True)
 
 
-def card_of(dataset: Dataset) -> HealthCard:
+def health_card(dataset: Dataset) -> HealthCard:
     """The health card of an accepted dataset, with its final split."""
     raw = _read_about(dataset.folder / _ABOUT)
     if raw is None:

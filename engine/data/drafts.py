@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from engine.data.dataset_records import HealthCard, Image, Problem, Split, card_from_dict
 from engine.data.health import SMALL_CLASS, copies
-from engine.data.records import HealthCard, Image, Problem, Split, card_from_dict
 from engine.errors import DatasetError
 from engine.workspace import Workspace, atomic_write
 
@@ -88,7 +88,7 @@ def load_draft(workspace: Workspace, draft_id: str) -> Draft:
 def draft_folder(workspace: Workspace, draft_id: str) -> Path:
     if not draft_id.startswith("draft-"):
         raise DatasetError(f"{draft_id[:60]!r} is not an import that waits to be accepted.")
-    return workspace.upload(draft_id)
+    return workspace.incoming_item(draft_id)
 
 
 def without_problems(draft: Draft) -> Draft:

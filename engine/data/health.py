@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.data.records import SPLIT_NAMES, ClassHealth, HealthCard, Image, Problem
+from engine.data.dataset_records import SPLIT_NAMES, ClassHealth, HealthCard, Image, Problem
 
 SMALL_CLASS = 5
 """Fewer images than this and a class can hardly be learnt, let alone measured."""

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from engine.data import uploads
 from engine.data.archives import Staged, stage
+from engine.data.dataset_records import Image, Problem, Split
 from engine.data.decoder import decode_as, thumbnail, why_not
 from engine.data.drafts import Draft, draft_folder, save_draft
 from engine.data.file_names import clean_name, system_file
 from engine.data.health import examine
 from engine.data.label_table import read_labels
-from engine.data.layout import Labelled, Layout, Table, recognise
+from engine.data.layout import LabelledFile, LabelTable, Layout, recognise
 from engine.data.pool import ordered
-from engine.data.records import Image, Problem, Split
 from engine.data.split import Candidate, assign
 from engine.data.zips import DEFAULT_LIMITS, StagedFile
 from engine.errors import DatasetError, EngineError, ImageError
@@ -71,8 +71,8 @@ def find_source(workspace: Workspace, source: str, *, anywhere: bool = False) ->
     Unless `anywhere` (the command line), a path must lie inside $THAW_DATA_ROOT, or the home folder when that is not
     set.
     """
-    if source.startswith("upload-") and workspace.upload(source).is_dir():
-        return workspace.upload(source)
+    if source.startswith("upload-") and workspace.incoming_item(source).is_dir():
+        return workspace.incoming_item(source)
     path = Path(source).expanduser().resolve()
     root = Path(os.environ.get("THAW_DATA_ROOT") or Path.home()).expanduser().resolve()
     if not anywhere and not path.is_relative_to(root):
@@ -96,7 +96,7 @@ class _Found:
 def _recognise(staged: Staged) -> Layout:
     """Sort the staged files into images, label tables and the rest, and find out what the images are called."""
     images: list[StagedFile] = []
-    tables: list[Table] = []
+    tables: list[LabelTable] = []
     problems: list[Problem] = []
     for file in staged.files:
         if system_file(file.name):
@@ -108,7 +108,7 @@ def _recognise(staged: Staged) -> Layout:
                     Problem(name=file.name, reason="It is a table without the columns file and label.", kind="note")
                 )
             else:
-                tables.append(Table(name=file.name, rows=rows))
+                tables.append(LabelTable(name=file.name, rows=rows))
         elif file.name.rpartition(".")[2].lower() in IMAGE_SUFFIXES or (reason := why_not(file.path)) is None:
             images.append(file)
         else:
@@ -117,7 +117,7 @@ def _recognise(staged: Staged) -> Layout:
     return replace(layout, problems=(*staged.problems, *problems, *layout.problems))
 
 
-def _read(entries: Sequence[Labelled], folder: Path, progress: Progress) -> list[_Found | Problem]:
+def _read(entries: Sequence[LabelledFile], folder: Path, progress: Progress) -> list[_Found | Problem]:
     """Verify, store and thumbnail every image; files that cannot be decoded come back as problems."""
     results: list[_Found | Problem] = []
     progress("read", 0, len(entries))
@@ -131,7 +131,7 @@ def _read(entries: Sequence[Labelled], folder: Path, progress: Progress) -> list
     return results
 
 
-def _take(entry: Labelled, folder: Path) -> _Found | Problem:
+def _take(entry: LabelledFile, folder: Path) -> _Found | Problem:
     """One file, completely decoded so that training meets no surprise, into `images/` and `thumbs/` under its hash."""
     try:
         if entry.file.path.stat().st_size > DEFAULT_LIMITS.file_bytes:

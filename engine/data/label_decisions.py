@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.data.versions import make_version
 from engine.errors import DatasetError
 from engine.workspace import Workspace, atomic_write
@@ -38,7 +38,7 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decided:
+class Decisions:
     """Decisions by image, in the order of the images."""
 
     by_image: Mapping[int, Decision]
@@ -51,15 +51,15 @@ class Decided:
         return sum(decision.changes for decision in self.by_image.values())
 
 
-def decided(dataset: Dataset) -> Decided:
+def read_decisions(dataset: Dataset) -> Decisions:
     """What was decided and not yet applied. Never fails: a damaged file, or an image that is gone, costs a sentence."""
     try:
         rows = json.loads((dataset.folder / _FILE).read_text(encoding="utf-8"))["decisions"]
         found = [_decision(dataset, row) for row in rows]
     except FileNotFoundError:
-        return Decided(by_image={}, lost="")
+        return Decisions(by_image={}, lost="")
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Decided(
+        return Decisions(
             by_image={}, lost="Earlier decisions about labels could not be read: their file is damaged. Decide again."
         )
     kept = {one.image: one for one in found if one is not None}
@@ -69,7 +69,7 @@ def decided(dataset: Dataset) -> Decided:
         if gone
         else ""
     )
-    return Decided(by_image=dict(sorted(kept.items())), lost=said)
+    return Decisions(by_image=dict(sorted(kept.items())), lost=said)
 
 
 def decide(dataset: Dataset, decision: Decision) -> None:
@@ -81,14 +81,14 @@ def decide(dataset: Dataset, decision: Decision) -> None:
             f"Reload the page."
         )
     with _one_at_a_time:
-        _write(dataset, {**decided(dataset).by_image, decision.image: decision}.values())
+        _write(dataset, {**read_decisions(dataset).by_image, decision.image: decision}.values())
 
 
 def withdraw(dataset: Dataset, images: Iterable[int]) -> None:
     """Forget what was decided of these images. DatasetError when that cannot be written."""
     gone = frozenset(images)
     with _one_at_a_time:
-        _write(dataset, [one for image, one in decided(dataset).by_image.items() if image not in gone])
+        _write(dataset, [one for image, one in read_decisions(dataset).by_image.items() if image not in gone])
 
 
 def discard(dataset: Dataset) -> None:
@@ -100,12 +100,12 @@ def discard(dataset: Dataset) -> None:
 def apply(workspace: Workspace, dataset: Dataset) -> Dataset:
     """The version that the decisions make; they are forgotten once it is there. DatasetError when nothing would
     change."""
-    known = decided(dataset).by_image
+    known = read_decisions(dataset).by_image
     excluded = {image: one.why for image, one in known.items() if one.what == "exclude"}
     relabelled = {image: (one.to, one.why) for image, one in known.items() if one.what == "relabel"}
     made = make_version(workspace, dataset.id, excluded=excluded, relabelled=relabelled)
     # Not all of them: another tab may have decided meanwhile.
-    withdraw(dataset, [image for image, one in decided(dataset).by_image.items() if known.get(image) == one])
+    withdraw(dataset, [image for image, one in read_decisions(dataset).by_image.items() if known.get(image) == one])
     return made
 
 

@@ -6,8 +6,8 @@ Opens no image. What belongs to no class is returned as a problem, by name.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.data.dataset_records import SPLITS, Problem, Split
 from engine.data.label_table import LabelRow
-from engine.data.records import SPLITS, Problem, Split
 from engine.data.zips import StagedFile
 
 SPLIT_WORDS: Mapping[str, Split] = {
@@ -24,7 +24,7 @@ _NO_CLASS = "It lies in no class folder. Put it into a folder named after its cl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelled:
+class LabelledFile:
     """A file that claims to be an image of class `label`; `given` is the split its source prescribes."""
 
     file: StagedFile
@@ -36,21 +36,21 @@ class Labelled:
 class Layout:
     """What was recognised, with a sentence for the person who brought it."""
 
-    entries: tuple[Labelled, ...]
+    entries: tuple[LabelledFile, ...]
     problems: tuple[Problem, ...]
     given_splits: tuple[Split, ...]
     sentence: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class LabelTable:
     """A label table among the files."""
 
     name: str
     rows: tuple[LabelRow, ...]
 
 
-def recognise(files: Sequence[StagedFile], tables: Sequence[Table]) -> Layout:
+def recognise(files: Sequence[StagedFile], tables: Sequence[LabelTable]) -> Layout:
     """The classes and splits of `files`: from a label table that names some of them, else from their folders."""
     if tables:
         layout = _from_tables(files, tables)
@@ -78,7 +78,7 @@ def _from_folders(files: Sequence[StagedFile]) -> Layout:
         rule, arrangement = _class_only, "Class folders"
     labelled = {index: rule(path) for index, path in paths.items()}
     entries = tuple(
-        Labelled(file=files[index], label=found[0], given=found[1]) for index, found in labelled.items() if found
+        LabelledFile(file=files[index], label=found[0], given=found[1]) for index, found in labelled.items() if found
     )
     problems = tuple(
         Problem(name=files[index].name, reason=_NO_CLASS) for index, found in labelled.items() if not found
@@ -86,10 +86,10 @@ def _from_folders(files: Sequence[StagedFile]) -> Layout:
     return _layout(entries, problems, arrangement + (f" inside {wrapper}" if wrapper else ""))
 
 
-def _from_tables(files: Sequence[StagedFile], tables: Sequence[Table]) -> Layout:
+def _from_tables(files: Sequence[StagedFile], tables: Sequence[LabelTable]) -> Layout:
     finder = _Finder(files)
     by_stem = [SPLIT_WORDS.get(table.name.rpartition("/")[2].rpartition(".")[0].casefold()) for table in tables]
-    entries: dict[str, Labelled] = {}
+    entries: dict[str, LabelledFile] = {}
     problems: list[Problem] = []
     for table, stem in zip(tables, by_stem, strict=True):
         for row in table.rows:
@@ -102,7 +102,7 @@ def _from_tables(files: Sequence[StagedFile], tables: Sequence[Table]) -> Layout
             elif not row.label:
                 problems.append(Problem(name=file.name, reason=f"{table.name} gives it no class."))
             elif file.name not in entries:
-                entries[file.name] = Labelled(file=file, label=row.label, given=given)
+                entries[file.name] = LabelledFile(file=file, label=row.label, given=given)
             elif entries[file.name].label != row.label:
                 reason = (
                     f"{table.name} also calls it {row.label!r}; {entries[file.name].label!r} came first and was kept."
@@ -147,13 +147,13 @@ class _Finder:
         return None
 
 
-def _layout(entries: tuple[Labelled, ...], problems: tuple[Problem, ...], arrangement: str) -> Layout:
+def _layout(entries: tuple[LabelledFile, ...], problems: tuple[Problem, ...], arrangement: str) -> Layout:
     found = {entry.given for entry in entries}
     given: tuple[Split, ...] = (
         tuple(split for split in SPLITS if split in found) if len(found - {None}) > 1 and "train" in found else ()
     )
     if not given:
-        entries = tuple(Labelled(file=entry.file, label=entry.label, given=None) for entry in entries)
+        entries = tuple(LabelledFile(file=entry.file, label=entry.label, given=None) for entry in entries)
     carved = [split for split in SPLITS if split not in given]
     tail = f"; split as given into {', '.join(given)}" if given else ""
     tail += f"; {' and '.join(carved)} taken out of train" if given and carved else ""

@@ -20,11 +20,10 @@ from PIL.Image import Image as Decoded
 
 from engine.data import row_file
 from engine.data.augment import distort
+from engine.data.dataset_records import SPLITS, Dataset, Image, Split
 from engine.data.decoder import decode
 from engine.data.pool import threads
-from engine.data.preprocessing import Pixels as Crop
-from engine.data.preprocessing import Preprocessing, eval_crop, view, view_key, view_side
-from engine.data.records import SPLITS, Dataset, Image, Split
+from engine.data.preprocessing import Crop, Preprocessing, eval_crop, view, view_key, view_side
 from engine.data.row_file import Building, Rows
 from engine.errors import ImageError, TrainingError
 from engine.workspace import Workspace

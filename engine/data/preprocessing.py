@@ -13,13 +13,13 @@ from PIL import Image as pillow
 
 from engine.data.decoder import decode, thumbnail
 
-__all__ = ["Pixels", "Preprocessing", "decode", "eval_crop", "thumbnail", "view", "view_key", "view_side"]
+__all__ = ["Crop", "Preprocessing", "decode", "eval_crop", "thumbnail", "view", "view_key", "view_side"]
 
 MAX_RESIZED_PIXELS = 16_000_000
 _OVERSAMPLING = 2.5
 """A view may be cut from an image this many times the crop; its smallest crop area (0.35) still needs 1.7."""
 
-Pixels = npt.NDArray[np.uint8]
+Crop = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
 
-def eval_crop(image: pillow.Image, preprocessing: Preprocessing) -> Pixels:
+def eval_crop(image: pillow.Image, preprocessing: Preprocessing) -> Crop:
     """[crop, crop, 3] uint8, bit for bit what torchvision's `weights.transforms()` feeds to its normalisation."""
     resized = _resize(image, preprocessing)
     side = preprocessing.crop
@@ -50,7 +50,7 @@ def view_key(sha256: str, number: int, data_seed: int) -> bytes:
     return hashlib.sha256(f"view 1 {sha256} {number} {data_seed}".encode()).digest()
 
 
-def view(image: pillow.Image, preprocessing: Preprocessing, *, key: bytes) -> Pixels:
+def view(image: pillow.Image, preprocessing: Preprocessing, *, key: bytes) -> Crop:
     """[crop, crop, 3] uint8: a random resized crop (Szegedy et al. 2015, area from 0.35) and a fair flip, decided by
     `key` alone."""
     left, top, width, height = _random_box(image.size, key)

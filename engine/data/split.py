@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.data.records import SPLITS, Split
+from engine.data.dataset_records import SPLITS, Split
 from engine.errors import DatasetError
 
 Ratios = tuple[float, float, float]

@@ -190,7 +190,7 @@ _LEDGERS_LOCK = threading.Lock()
 def _folder(workspace: Workspace, upload_id: str) -> Path:
     if not upload_id.startswith("upload-"):
         raise DatasetError(f"{upload_id[:60]!r} is not an upload.")
-    return workspace.upload(upload_id)
+    return workspace.incoming_item(upload_id)
 
 
 def _ledger(folder: Path) -> "_Ledger":

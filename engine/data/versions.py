@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.data.dataset import card_of, open_dataset, unique_name
+from engine.data.dataset import health_card, open_dataset, unique_name
+from engine.data.dataset_records import Dataset, Image, Problem
 from engine.data.drafts import rows_of, sync_folder
 from engine.data.health import examine
-from engine.data.records import Dataset, Image, Problem
 from engine.data.split import fingerprint
 from engine.errors import DatasetError
 from engine.workspace import Workspace, atomic_write, new_id
@@ -28,7 +28,7 @@ _NUMBERED = re.compile(r"^(.*) v(\d{1,4})$", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class LabelChange:
     """What was done to one image and why; an empty `to` says that it was left out."""
 
     image: str
@@ -40,12 +40,12 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provenance:
+class VersionOrigin:
     """Where a version comes from: the dataset it was made of, and every change."""
 
     dataset: str
     name: str
-    changes: tuple[Change, ...]
+    changes: tuple[LabelChange, ...]
 
 
 def make_version(
@@ -82,25 +82,27 @@ def make_version(
     return open_dataset(workspace, str(about["id"]))
 
 
-def provenance(dataset: Dataset) -> Provenance | None:
+def version_origin(dataset: Dataset) -> VersionOrigin | None:
     """Of which dataset this is a version, and what was changed; None for one that was imported."""
     raw = json.loads((dataset.folder / "dataset.json").read_text(encoding="utf-8")).get("version_of")
     if raw is None:
         return None
-    return Provenance(dataset=raw["dataset"], name=raw["name"], changes=tuple(Change(**row) for row in raw["changes"]))
+    return VersionOrigin(
+        dataset=raw["dataset"], name=raw["name"], changes=tuple(LabelChange(**row) for row in raw["changes"])
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pictured:
+class LocatedChange:
     """A change and where its image can be seen: the id of a dataset, empty when that was deleted, and the index
     there."""
 
-    change: Change
+    change: LabelChange
     dataset: str
     index: int
 
 
-def pictured(workspace: Workspace, dataset: Dataset, of: Provenance) -> tuple[Pictured, ...]:
+def locate_changes(workspace: Workspace, dataset: Dataset, of: VersionOrigin) -> tuple[LocatedChange, ...]:
     """Every change of `of`, the origin of `dataset`: what has another class is still here, what was left out is in the
     old one."""
     here = _places(dataset)
@@ -113,7 +115,9 @@ def pictured(workspace: Workspace, dataset: Dataset, of: Provenance) -> tuple[Pi
         index = (here if change.to else there).get((change.image, change.file))
         known = dataset.id if change.to else of.dataset
         found.append(
-            Pictured(change=change, dataset=known if index is not None else "", index=-1 if index is None else index)
+            LocatedChange(
+                change=change, dataset=known if index is not None else "", index=-1 if index is None else index
+            )
         )
     return tuple(found)
 
@@ -125,7 +129,7 @@ def _places(dataset: Dataset) -> dict[tuple[str, str], int]:
 
 def _changes(
     old: Dataset, excluded: Mapping[int, str], relabelled: Mapping[int, tuple[str, str]]
-) -> tuple[Change, ...]:
+) -> tuple[LabelChange, ...]:
     """The changes in the order of the images, checked."""
     made = []
     for index in sorted({*excluded, *relabelled}):
@@ -138,7 +142,7 @@ def _changes(
                 f"The image {image.name!r} can have a class of {old.name} or be left out, not {relabelled[index][0]!r}."
             )
         if to != old.classes[image.label]:
-            made.append(Change(image=image.name, was=old.classes[image.label], to=to, why=why, file=image.file))
+            made.append(LabelChange(image=image.name, was=old.classes[image.label], to=to, why=why, file=image.file))
     if not made:
         raise DatasetError(f"Nothing would differ from {old.name}. Exclude or relabel at least one image first.")
     return tuple(made)
@@ -186,7 +190,7 @@ def _link(old: Dataset, images: tuple[Image, ...], folder: Path) -> None:
 
 
 def _about(
-    workspace: Workspace, old: Dataset, images: tuple[Image, ...], changes: tuple[Change, ...], name: str
+    workspace: Workspace, old: Dataset, images: tuple[Image, ...], changes: tuple[LabelChange, ...], name: str
 ) -> dict[str, object]:
     unique = unique_name(workspace, name)
     left = [  # a decision, not a file that could not be read
@@ -196,7 +200,7 @@ def _about(
     ]
     problems = (*old.problems, *left)
     layout = f"A version of {old.name}: {len(left)} images left out, {len(changes) - len(left)} with another class."
-    card = examine(unique, old.classes, images, problems, layout=layout, given_splits=card_of(old).given_splits)
+    card = examine(unique, old.classes, images, problems, layout=layout, given_splits=health_card(old).given_splits)
     return {
         "version": 1,
         "id": new_id("dataset"),

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from engine.data.dataset_records import Problem
 from engine.data.file_names import clean_name, decode_names, system_folder
-from engine.data.records import Problem
 from engine.errors import DatasetError
 
 CHUNK_BYTES = 1 << 20

@@ -30,7 +30,7 @@ class Votes:
     seeds: int
 
 
-def vote(guesses: np.ndarray, confidences: np.ndarray, labels: np.ndarray) -> Votes:
+def majority_vote(guesses: np.ndarray, confidences: np.ndarray, labels: np.ndarray) -> Votes:
     """The majority of `guesses` [seeds, images] with their `confidences` of the same shape; RunError where shapes do
     not fit."""
     guesses, confidences, labels = np.asarray(guesses), np.asarray(confidences, dtype=np.float64), np.asarray(labels)
@@ -59,7 +59,7 @@ def vote(guesses: np.ndarray, confidences: np.ndarray, labels: np.ndarray) -> Vo
     )
 
 
-def flips(right: Sequence[np.ndarray]) -> np.ndarray:
+def disagreement_counts(right: Sequence[np.ndarray]) -> np.ndarray:
     """Int [k, k]: images that the row gets right and the column wrong, from bool [images] of each of the k
     strategies."""
     table = np.asarray(right, dtype=np.int64)
@@ -69,12 +69,12 @@ def flips(right: Sequence[np.ndarray]) -> np.ndarray:
 def recall(guesses: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """Float [classes]: the share of each class's images that are found, over all seeds; NaN for a class without
     images."""
-    counts = confusion(guesses, labels, classes)
+    counts = confusion_matrix(guesses, labels, classes)
     images = counts.sum(axis=1)
     return np.asarray(np.where(images > 0, counts.diagonal() / np.maximum(images, 1), np.nan))
 
 
-def confusion(guesses: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+def confusion_matrix(guesses: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """Float [classes, classes]: images of the row's class called the column's, the mean over the seeds."""
     guesses = np.asarray(guesses)
     cells = (np.asarray(labels)[None] * classes + guesses).ravel()

@@ -20,7 +20,7 @@ from engine.errors import BackboneError
 from engine.models.chain import Chain
 from engine.models.trace import trace
 
-Layout = Literal["channels_first", "channels_last", "tokens", "class_token"]
+GridLayout = Literal["channels_first", "channels_last", "tokens", "class_token"]
 
 _AT_ONCE = 8
 """So many values are asked for their gradient at a time, from the head back: mostly the last will do, in ViT the
@@ -28,14 +28,14 @@ seventh from the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class TargetLayer:
     """The last value of a forward pass in which neighbours in the image are neighbours, and on which the answer
     depends."""
 
     chain: Chain
     graph: fx.Graph
     node: fx.Node
-    layout: Layout
+    layout: GridLayout
 
     @property
     def name(self) -> str:
@@ -43,7 +43,7 @@ class Site:
         return str(self.node.target) if isinstance(self.node.target, str) else self.node.target.__name__
 
 
-def find_site(chain: Chain, image: Tensor) -> Site:
+def find_target_layer(chain: Chain, image: Tensor) -> TargetLayer:
     """Where to look, found by running `chain` on one square `image` [1, 3, S, S]. BackboneError when there is no such
     place.
 
@@ -64,14 +64,14 @@ def find_site(chain: Chain, image: Tensor) -> Site:
         gradients = torch.autograd.grad((features * noise).sum(), asked, allow_unused=True, retain_graph=True)
         for (node, layout), gradient in zip(some, gradients, strict=True):
             if gradient is not None and int(_grid(gradient, layout).abs().sum(dim=(0, 1)).count_nonzero()) > 1:
-                return Site(chain=chain, graph=graph, node=node, layout=layout)
+                return TargetLayer(chain=chain, graph=graph, node=node, layout=layout)
     raise BackboneError(
         f"What {chain.backbone} looks at cannot be shown: before its head nothing tells one place from another. "
         "Train with a larger image size or another backbone."
     )
 
 
-def heat_maps(site: Site, images: Tensor, target: int, *, head: nn.Module | None = None) -> np.ndarray:
+def heat_maps(layer: TargetLayer, images: Tensor, target: int, *, head: nn.Module | None = None) -> np.ndarray:
     """float32 [N, S, S] in 0..1 for normalised images [N, 3, S, S]: how much each place speaks for the class with
     number `target`.
 
@@ -80,23 +80,23 @@ def heat_maps(site: Site, images: Tensor, target: int, *, head: nn.Module | None
     """
     from captum.attr import LayerGradCam  # here, because it loads matplotlib, which no other job needs
 
-    watched = _Watched(site, head)
+    watched = _Watched(layer, head)
     coarse = LayerGradCam(watched, watched.seen).attribute(images, target=target, relu_attributions=True).detach()
     maps = functional.interpolate(coarse.float(), images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     peaks = maps.amax(dim=(1, 2), keepdim=True)
     return torch.where(peaks > 0, maps / peaks, 0.0).cpu().numpy()
 
 
-def random_maps(site: Site, images: Tensor, target: int, *, seed: int) -> np.ndarray:
+def random_maps(layer: TargetLayer, images: Tensor, target: int, *, seed: int) -> np.ndarray:
     """As `heat_maps`, behind a head that has learnt nothing. Where such a head says nothing, its negative, just as
     random, speaks."""
-    head = _random_head(site.chain.model.get_submodule(site.chain.head), seed)
-    maps = heat_maps(site, images, target, head=head)
+    head = _random_head(layer.chain.model.get_submodule(layer.chain.head), seed)
+    maps = heat_maps(layer, images, target, head=head)
     if (silent := ~maps.any(axis=(1, 2))).any():
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.neg_()
-        maps[silent] = heat_maps(site, images, target, head=head)[silent]
+        maps[silent] = heat_maps(layer, images, target, head=head)[silent]
     return maps
 
 
@@ -119,12 +119,12 @@ class _Recorded(fx.Interpreter):
 
 
 class _Watched(nn.Module):
-    """The model as a module whose layer `seen` is handed the value at the site, as a grid, and hands it on."""
+    """The model as a module whose layer `seen` is handed the value at the layer, as a grid, and hands it on."""
 
-    def __init__(self, site: Site, head: nn.Module | None) -> None:
+    def __init__(self, layer: TargetLayer, head: nn.Module | None) -> None:
         super().__init__()
         self.seen = nn.Identity()
-        self._run = _Diverted(site, self.seen, head)
+        self._run = _Diverted(layer, self.seen, head)
 
     def forward(self, images: Tensor) -> Tensor:
         logits = self._run.run(images)
@@ -133,23 +133,23 @@ class _Watched(nn.Module):
 
 
 class _Diverted(fx.Interpreter):
-    """Leads the value at the site through `seen`. Layers behind it that write in place write into a copy of theirs."""
+    """Leads the value at the layer through `seen`. Layers behind it that write in place write into a copy of theirs."""
 
-    def __init__(self, site: Site, seen: nn.Module, head: nn.Module | None) -> None:
-        super().__init__(site.chain.model, graph=site.graph)
-        self._site, self._seen, self._head = site, seen, head
+    def __init__(self, layer: TargetLayer, seen: nn.Module, head: nn.Module | None) -> None:
+        super().__init__(layer.chain.model, graph=layer.graph)
+        self._layer, self._seen, self._head = layer, seen, head
 
     def run_node(self, n: fx.Node) -> object:
-        if self._head is not None and n.target == self._site.chain.head:
+        if self._head is not None and n.target == self._layer.chain.head:
             (features,), _ = self.fetch_args_kwargs_from_env(n)
             return self._head(features)
         value = super().run_node(n)
-        if n is not self._site.node:
+        if n is not self._layer.node:
             return value
-        return _ungrid(self._seen(_grid(value, self._site.layout)), value, self._site.layout)
+        return _ungrid(self._seen(_grid(value, self._layer.layout)), value, self._layer.layout)
 
 
-def _candidates(graph: fx.Graph, head: fx.Node, values: dict[fx.Node, Tensor]) -> list[tuple[fx.Node, Layout]]:
+def _candidates(graph: fx.Graph, head: fx.Node, values: dict[fx.Node, Tensor]) -> list[tuple[fx.Node, GridLayout]]:
     """Values of one image that may have positions, the last first. Parameters may look like them and are none."""
     nodes = list(graph.nodes)
     before = [node for node in nodes[: nodes.index(head)] if node.op.startswith("call") and node in values]
@@ -157,7 +157,7 @@ def _candidates(graph: fx.Graph, head: fx.Node, values: dict[fx.Node, Tensor]) -
     return [(node, layout) for node, layout in layouts if layout is not None]
 
 
-def _layout(value: Tensor) -> Layout | None:
+def _layout(value: Tensor) -> GridLayout | None:
     """How a value of one square image holds positions: a square of at least 2 x 2 of them, or None."""
     shape = value.shape
     if value.ndim == 4 and shape[0] == 1:
@@ -171,7 +171,7 @@ def _layout(value: Tensor) -> Layout | None:
     return None
 
 
-def _grid(value: Tensor, layout: Layout) -> Tensor:
+def _grid(value: Tensor, layout: GridLayout) -> Tensor:
     """[N, C, h, w] of a value in any layout; a class token, which stands first, is left out."""
     if layout == "channels_first":
         return value
@@ -181,7 +181,7 @@ def _grid(value: Tensor, layout: Layout) -> Tensor:
     return patches.transpose(1, 2).unflatten(2, (math.isqrt(patches.shape[1]), -1))
 
 
-def _ungrid(grid: Tensor, value: Tensor, layout: Layout) -> Tensor:
+def _ungrid(grid: Tensor, value: Tensor, layout: GridLayout) -> Tensor:
     """The inverse of `_grid`; the class token comes back from `value`."""
     if layout == "channels_first":
         return grid

@@ -27,7 +27,7 @@ principal component a variance of its own would make much of directions that say
 
 
 @dataclass(frozen=True, kw_only=True)
-class Suspect:
+class LabelIssue:
     """An image (its place), the class that is rather believed, and the probabilities of that and of the given one."""
 
     place: int
@@ -41,7 +41,7 @@ class Suspect:
         return self.confidence - self.given
 
 
-def too_few(labels: np.ndarray, classes: Sequence[str]) -> str:
+def too_few_images(labels: np.ndarray, classes: Sequence[str]) -> str:
     """Why labels [images] cannot be doubted, as a sentence; empty when they can."""
     counts = np.bincount(labels, minlength=len(classes))
     small = [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if count < LEAST]
@@ -54,7 +54,7 @@ def too_few(labels: np.ndarray, classes: Sequence[str]) -> str:
     )
 
 
-def too_many(found: int, images: int) -> str:
+def too_many_issues(found: int, images: int) -> str:
     """Why so many suspects say nothing of the labels, as a sentence; empty when they are few enough."""
     if found <= _MOST * images:
         return ""
@@ -65,7 +65,7 @@ def too_many(found: int, images: int) -> str:
     )
 
 
-def out_of_fold(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Probabilities [images, classes] of a logistic regression that has not seen the image; features [images, d],
     labels 0 to classes - 1.
 
@@ -79,7 +79,7 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return made
 
 
-def suspects(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Suspect, ...]:
+def find_label_issues(probabilities: np.ndarray, labels: np.ndarray) -> tuple[LabelIssue, ...]:
     """Images that are confidently another class, the widest margin first; `probabilities` [images, classes] must be out
     of sample."""
     rows = np.arange(len(labels))
@@ -89,7 +89,7 @@ def suspects(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Suspect, ..
     best = believed.argmax(axis=1)
     doubtful = rows[(best != labels) & (believed[rows, best] > given)]
     found = [
-        Suspect(
+        LabelIssue(
             place=int(row),
             suggested=int(best[row]),
             confidence=float(probabilities[row, best[row]]),

@@ -15,12 +15,13 @@ from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_
 from engine.evaluation.predictions import PREFIX
 
 # Precision is None for a class that was never predicted, recall and F1 for one without images: nothing was measured.
-ClassReport = TypedDict(
-    "ClassReport", {"class": str, "precision": float | None, "recall": float | None, "f1": float | None, "support": int}
+ClassMetrics = TypedDict(
+    "ClassMetrics",
+    {"class": str, "precision": float | None, "recall": float | None, "f1": float | None, "support": int},
 )
 
 
-class SplitReport(TypedDict):
+class SplitMetrics(TypedDict):
     """One split. Macro averages are over the classes that have images in it; accuracy_low and _high bound 95 %
     (Wilson)."""
 
@@ -35,18 +36,18 @@ class SplitReport(TypedDict):
     recall_weighted: float
     f1_weighted: float
     log_loss: float
-    per_class: list[ClassReport]
+    per_class: list[ClassMetrics]
     confusion: list[list[int]]
     """Rows are the truth, columns the prediction, both in the order of the classes."""
 
 
-class Report(TypedDict):
+class Metrics(TypedDict):
     """All splits that have labelled images, by name."""
 
-    splits: dict[str, SplitReport]
+    splits: dict[str, SplitMetrics]
 
 
-def report(table: pd.DataFrame, classes: Sequence[str]) -> Report:
+def compute_metrics(table: pd.DataFrame, classes: Sequence[str]) -> Metrics:
     """Scores of every split; rows without a label, without a split or with an error do not count."""
     known = table[(table["label"] != "") & (table["split"] != "") & (table["error"] == "")]
     with config_context(skip_parameter_validation=True, assume_finite=True):  # half of the time of a short report
@@ -55,18 +56,18 @@ def report(table: pd.DataFrame, classes: Sequence[str]) -> Report:
         }
 
 
-def accuracy_interval(correct: int, images: int) -> tuple[float, float]:
+def wilson_interval(correct: int, images: int) -> tuple[float, float]:
     """The 95 % Wilson interval of `correct` out of `images`; it stays inside [0, 1] and is honest for few images."""
     interval = binomtest(correct, images).proportion_ci(confidence_level=0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def _split_report(rows: pd.DataFrame, classes: Sequence[str]) -> SplitReport:
+def _split_report(rows: pd.DataFrame, classes: Sequence[str]) -> SplitMetrics:
     index = {name: position for position, name in enumerate(classes)}
     truth = np.array([index[name] for name in rows["label"]])
     guess = np.array([index[name] for name in rows["predict"]])
     correct = int((truth == guess).sum())
-    low, high = accuracy_interval(correct, len(rows))
+    low, high = wilson_interval(correct, len(rows))
     scores = precision_recall_fscore_support(truth, guess, labels=range(len(classes)), zero_division=np.nan)
     per_class, support = np.array(scores[:3]), np.array(scores[3])
     measured, weights = np.nan_to_num(per_class[:, support > 0]), support[support > 0]
@@ -96,7 +97,7 @@ def _log_loss(rows: pd.DataFrame, truth: np.ndarray, classes: Sequence[str]) -> 
     return float(log_loss(truth, probabilities, labels=range(len(classes))))
 
 
-def _class_reports(scores: np.ndarray, support: np.ndarray, classes: Sequence[str]) -> list[ClassReport]:
+def _class_reports(scores: np.ndarray, support: np.ndarray, classes: Sequence[str]) -> list[ClassMetrics]:
     """From precision, recall and F1 [3, classes], NaN where nothing was measured."""
     precision, recall, f1 = scores
     return [

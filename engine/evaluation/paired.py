@@ -37,7 +37,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeedLuck:
+class SeedVariance:
     """Variance of one run's accuracy from seed to seed.
 
     `whole` is as observed; `alone` is without the disagreement on single images, which the variance over images counts
@@ -72,18 +72,18 @@ def mcnemar_mid_p(first_only: int, second_only: int) -> float:
     return min(1.0, below + float(bdtr(low, total, 0.5)))
 
 
-def seed_luck(entrants: Sequence[Correct]) -> SeedLuck | None:
+def pooled_seed_variance(entrants: Sequence[Correct]) -> SeedVariance | None:
     """What seeds do to all of these together, weighted by their degrees of freedom; None where none ran twice."""
     lucks = [luck for luck in map(_own_luck, entrants) if luck]
     freedom = sum(luck.freedom for luck in lucks)
     if not freedom:
         return None
     alone, whole = (sum(getattr(luck, part) * luck.freedom for luck in lucks) / freedom for part in ("alone", "whole"))
-    return SeedLuck(alone=alone, whole=whole, freedom=freedom)
+    return SeedVariance(alone=alone, whole=whole, freedom=freedom)
 
 
-def difference(first: Correct, second: Correct, luck: SeedLuck | None = None) -> Difference:
-    """The paired difference of two strategies on the same images; `luck` is `seed_luck` of all that are compared
+def difference(first: Correct, second: Correct, luck: SeedVariance | None = None) -> Difference:
+    """The paired difference of two strategies on the same images; `luck` pools the seeds of all that are compared
     (default: of the two).
 
     Images: the variance of each image's mean difference, with one image added that only the first gets right and one
@@ -98,7 +98,7 @@ def difference(first: Correct, second: Correct, luck: SeedLuck | None = None) ->
     total, squares = float(each.sum()), float((each * each).sum()) + 2.0
     centre = total / (images + 2)
     image_variance = (squares / (images + 2) - centre * centre) / (images + 2)
-    seed_variance, freedom = _seeds(first, second, luck or seed_luck([first, second]), image_variance)
+    seed_variance, freedom = _seeds(first, second, luck or pooled_seed_variance([first, second]), image_variance)
     discordant = None
     if seed_variance is None:
         discordant = (int((each > 0).sum()), int((each < 0).sum()))
@@ -147,7 +147,7 @@ def holm(p_values: np.ndarray, multiplicities: np.ndarray | None = None) -> np.n
     return adjusted
 
 
-def _own_luck(correct: Correct) -> SeedLuck | None:
+def _own_luck(correct: Correct) -> SeedVariance | None:
     """Two-way layout, seeds by images: what of the variance between seeds their disagreement on single images does not
     explain."""
     seeds, images = correct.shape
@@ -156,10 +156,12 @@ def _own_luck(correct: Correct) -> SeedLuck | None:
     whole = float(correct.mean(axis=1).var(ddof=1))
     right = correct.mean(axis=0)
     within = float((right * (1 - right)).mean() * seeds / (seeds - 1))
-    return SeedLuck(alone=whole - (within - whole) / max(images - 1, 1), whole=whole, freedom=seeds - 1)
+    return SeedVariance(alone=whole - (within - whole) / max(images - 1, 1), whole=whole, freedom=seeds - 1)
 
 
-def _seeds(first: Correct, second: Correct, luck: SeedLuck | None, image_variance: float) -> tuple[float | None, float]:
+def _seeds(
+    first: Correct, second: Correct, luck: SeedVariance | None, image_variance: float
+) -> tuple[float | None, float]:
     """(variance of the mean difference that seeds cause, degrees of freedom of the whole); None where nobody ran
     twice."""
     images = first.shape[1] + 2

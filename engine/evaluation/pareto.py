@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from engine.evaluation.paired import Correct, difference, holm, seed_luck
+from engine.evaluation.paired import Correct, difference, holm, pooled_seed_variance
 from engine.evaluation.verdict import ERROR, Verdict
 
 
@@ -17,7 +17,7 @@ def shown_better(judged: Sequence[Correct]) -> np.ndarray:
     images]."""
     better = np.zeros((len(judged), len(judged)), dtype=np.bool_)
     pairs = list(combinations(range(len(judged)), 2))
-    luck = seed_luck(judged)
+    luck = pooled_seed_variance(judged)
     gaps = [difference(judged[first], judged[second], luck) for first, second in pairs]
     for (first, second), gap, p in zip(pairs, gaps, holm(np.array([gap.p for gap in gaps])), strict=True):
         if p <= ERROR:

@@ -20,6 +20,7 @@ _TRUTH = {"True": True, "False": False, "": None}
 
 def build(
     names: Sequence[str],
+    *,
     splits: Sequence[str],
     labels: Sequence[str],
     probabilities: np.ndarray,
@@ -56,7 +57,9 @@ def with_unreadable(table: pd.DataFrame, failures: Sequence[tuple[str, str]]) ->
         return table
     names, reasons = [name for name, _ in failures], [reason for _, reason in failures]
     classes, blank = classes_of(table), [""] * len(failures)
-    rows = build(names, blank, blank, np.full((len(failures), len(classes)), np.nan), classes)
+    rows = build(
+        names, splits=blank, labels=blank, probabilities=np.full((len(failures), len(classes)), np.nan), classes=classes
+    )
     rows = rows.assign(predict=_text(blank), error=_text(reasons))
     return pd.concat([table, rows], ignore_index=True) if len(table) else rows
 

@@ -5,12 +5,11 @@ a leading apostrophe. Not here: the lossless table the pages read (predictions).
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from engine.evaluation.predictions import PREFIX
+from engine.evaluation.predictions import PREFIX, classes_of
 from engine.workspace import atomic_path
 
 # What makes a spreadsheet compute a cell (OWASP, CSV injection), in ASCII and in full width; apostrophes before it are
@@ -20,9 +19,9 @@ _LEADING = ("file_dir", "predict", "confidence", "label", "correct", "split")
 _TRAILING = ("run", "error")
 
 
-def write_result(path: Path, table: pd.DataFrame, classes: Sequence[str], run_id: str) -> None:
+def write_result(path: Path, table: pd.DataFrame, run_id: str) -> None:
     """Write the rows of a predictions table as result.csv, atomically: its presence means that it is complete."""
-    probabilities = [PREFIX + name for name in classes]
+    probabilities = [PREFIX + name for name in classes_of(table)]
     result = table.assign(run=run_id)[[*_LEADING, *probabilities, *_TRAILING]]
     for column in ("file_dir", "predict", "label", "split", "error"):
         result[column] = [safe_text(text) for text in result[column]]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
 
-from engine.evaluation.metrics import accuracy_interval
+from engine.evaluation.metrics import wilson_interval
 from engine.evaluation.paired import holm
 
 Features = npt.NDArray[np.float64]
@@ -27,7 +27,7 @@ SURE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class ProbeScore:
     """Leave-one-out accuracy with the 95 % Wilson interval, and which images were right."""
 
     accuracy: float
@@ -44,32 +44,32 @@ class Suggestion:
     alike: tuple[int, ...]
 
 
-def score_of(correct: Correct) -> Score:
+def probe_score(correct: Correct) -> ProbeScore:
     """`correct` [n], one for every image; n > 0."""
-    low, high = accuracy_interval(int(correct.sum()), len(correct))
-    return Score(accuracy=float(correct.mean()), low=low, high=high, correct=tuple(bool(one) for one in correct))
+    low, high = wilson_interval(int(correct.sum()), len(correct))
+    return ProbeScore(accuracy=float(correct.mean()), low=low, high=high, correct=tuple(bool(one) for one in correct))
 
 
-def ridge(features: Features, labels: Labels) -> Score:
+def ridge_score(features: Features, labels: Labels) -> ProbeScore:
     """A ridge classifier, one class against the rest, every image judged by a fit to all others; closed form.
 
     Leaving an image out makes its class look rarer by one, so that features which say nothing would be wrong every
     time; how frequent the classes are is therefore taken from all images.
     """
-    shown, targets = reduced(features), _targets(labels)
+    shown, targets = principal_directions(features), _targets(labels)
     means = targets.mean(0)
     rarer = (len(targets) * means - targets) / (len(targets) - 1) - means
     best: tuple[float, Features] | None = None
     for penalty in PENALTIES:
-        predicted = left_out(shown, targets, penalty * _unit(shown)) - rarer
+        predicted = leave_one_out(shown, targets, penalty * _unit(shown)) - rarer
         error = float(((predicted - targets) ** 2).mean())  # accuracy would be picked for its luck
         if best is None or error < best[0]:
             best = error, predicted
     assert best is not None
-    return score_of(best[1].argmax(1) == np.searchsorted(np.unique(labels), labels))
+    return probe_score(best[1].argmax(1) == np.searchsorted(np.unique(labels), labels))
 
 
-def left_out(features: Features, targets: Features, penalty: float) -> Features:
+def leave_one_out(features: Features, targets: Features, penalty: float) -> Features:
     """[n, classes]: what ridge regression with a free intercept, fitted to all rows but one, says of that one, for
     every row.
 
@@ -84,7 +84,7 @@ def left_out(features: Features, targets: Features, penalty: float) -> Features:
     return np.asarray(targets - (targets - fitted) / np.maximum(1 - leverage, 1e-9)[:, None])
 
 
-def neighbours(features: Features, labels: Labels, k: int = NEIGHBOURS) -> Score:
+def neighbours_score(features: Features, labels: Labels, k: int = NEIGHBOURS) -> ProbeScore:
     """The class that most of the `k` nearest other images have, by cosine; a tie goes to the class that is nearer in
     sum."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
@@ -95,15 +95,15 @@ def neighbours(features: Features, labels: Labels, k: int = NEIGHBOURS) -> Score
     nearest = np.argsort(-alike, axis=1, kind="stable")[:, : max(1, min(k, len(labels) - 1))]
     near = np.take_along_axis(alike, nearest, 1)
     votes = np.stack([((labels[nearest] == one) * (1 + 1e-3 * near)).sum(1) for one in classes], axis=1)
-    return score_of(classes[votes.argmax(1)] == labels)
+    return probe_score(classes[votes.argmax(1)] == labels)
 
 
-def majority(labels: Labels) -> Score:
+def majority_score(labels: Labels) -> ProbeScore:
     """Answering with the most frequent class, whatever the image."""
-    return score_of(labels == np.bincount(labels).argmax())
+    return probe_score(labels == np.bincount(labels).argmax())
 
 
-def reduced(features: Features) -> Features:
+def principal_directions(features: Features) -> Features:
     """The directions in which features [n, d] vary most, at most 512 of them: [n, k], centred. What is not finite
     counts as 0."""
     centred = np.nan_to_num(features, posinf=0.0, neginf=0.0)
@@ -113,7 +113,7 @@ def reduced(features: Features) -> Features:
     return np.asarray(left[:, :kept] * sizes[:kept])
 
 
-def stratified(labels: Labels, most: int, *, seed: int) -> npt.NDArray[np.int64]:
+def stratified_sample(labels: Labels, most: int, *, seed: int) -> npt.NDArray[np.int64]:
     """Places of at most `most` of `labels` in rising order, each class with its share and at least one; decided by
     `seed`."""
     if len(labels) <= most:
@@ -127,7 +127,7 @@ def stratified(labels: Labels, most: int, *, seed: int) -> npt.NDArray[np.int64]
     return np.sort(np.argsort(rank, kind="stable")[:most])
 
 
-def suggest(scores: Sequence[Score]) -> Suggestion:
+def suggest(scores: Sequence[ProbeScore]) -> Suggestion:
     """The peak of a curve over depth, the deepest one of equals because it trains least, and what is not shown to be
     below it.
 
@@ -142,7 +142,7 @@ def suggest(scores: Sequence[Score]) -> Suggestion:
     return Suggestion(block=peak, alike=tuple(place for place, p in zip(others, chances, strict=True) if p > SURE))
 
 
-def _chance(one: Score, other: Score) -> float:
+def _chance(one: ProbeScore, other: ProbeScore) -> float:
     """How likely a disagreement this uneven is when both are equally good."""
     first, second = np.array(one.correct), np.array(other.correct)
     gained, lost = int((first & ~second).sum()), int((second & ~first).sum())

@@ -18,7 +18,7 @@ _BLOCK = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space:
+class PrincipalComponents:
     """Principal components of features: coordinates float32 [images, d], the share of the variance of each, and the way
     there."""
 
@@ -32,7 +32,7 @@ class Space:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class NearDuplicate:
     """Two images (their places) that look almost the same: bits that differ, and the cosine of their features."""
 
     first: int
@@ -41,7 +41,7 @@ class Pair:
     cosine: float
 
 
-def space(features: np.ndarray) -> Space:
+def principal_components(features: np.ndarray) -> PrincipalComponents:
     """At most 64 principal components of features [images, d], two at least; the same for the same features."""
     images, size = features.shape
     count = min(DIMENSIONS, images, size)
@@ -50,15 +50,19 @@ def space(features: np.ndarray) -> Space:
     coordinates = np.asarray(made.transform(features), dtype=np.float32)
     if count < 2:
         coordinates, shares = np.pad(coordinates, ((0, 0), (0, 2 - count))), np.pad(shares, (0, 2 - count))
-    return Space(coordinates=coordinates, explained=tuple(float(share) for share in shares), components=made)
+    return PrincipalComponents(
+        coordinates=coordinates, explained=tuple(float(share) for share in shares), components=made
+    )
 
 
-def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def cosine_similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cosine [N] of row with row; 0 where a row is all zero."""
     return np.asarray((_unit(first) * _unit(second)).sum(axis=1))
 
 
-def nearest(coordinates: np.ndarray, among: np.ndarray, count: int = NEAREST) -> tuple[np.ndarray, np.ndarray]:
+def nearest_neighbours(
+    coordinates: np.ndarray, among: np.ndarray, count: int = NEAREST
+) -> tuple[np.ndarray, np.ndarray]:
     """Places int32 [images, count] of the closest of the images at places `among`, the image itself left out, and their
     cosines.
 
@@ -82,20 +86,20 @@ def nearest(coordinates: np.ndarray, among: np.ndarray, count: int = NEAREST) ->
     return places, likeness
 
 
-def hash_of(grey: np.ndarray) -> int:
+def difference_hash(grey: np.ndarray) -> int:
     """The difference hash of a picture shrunk to grey [8, 9]: 64 bits, one for every step from left to right."""
     return int(np.packbits(grey[:, 1:] > grey[:, :-1]).view(">u8")[0])
 
 
-def look_alikes(
+def near_duplicates(
     hashes: Sequence[int], splits: Sequence[str], coordinates: np.ndarray, least: float
-) -> tuple[Pair, ...]:
+) -> tuple[NearDuplicate, ...]:
     """Pairs of images from different splits with nearly equal hashes and a cosine of at least `least`; the closest
     first."""
     bits, unit = np.array(hashes, dtype=np.uint64), _unit(coordinates)
     names = sorted(set(splits))
     part = np.array([names.index(split) for split in splits])
-    found: list[Pair] = []
+    found: list[NearDuplicate] = []
     for start in range(0, len(bits), _BLOCK):
         differ = np.bitwise_count(bits[start : start + _BLOCK, None] ^ bits[None, start:])
         near = (differ <= MOST_BITS) & (part[start : start + _BLOCK, None] != part[None, start:])
@@ -107,7 +111,9 @@ def look_alikes(
                 cosine = float(unit[first] @ unit[second])
                 if cosine >= least:
                     found.append(
-                        Pair(first=first, second=second, bits=int(differ[row, column]), cosine=min(cosine, 1.0))
+                        NearDuplicate(
+                            first=first, second=second, bits=int(differ[row, column]), cosine=min(cosine, 1.0)
+                        )
                     )
     return tuple(sorted(found, key=lambda pair: (pair.bits, -pair.cosine, pair.first, pair.second)))
 

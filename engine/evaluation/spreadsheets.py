@@ -14,7 +14,7 @@ from engine.evaluation.predictions import PREFIX, classes_of
 from engine.evaluation.result_csv import safe_text
 
 
-def sheet(table: pd.DataFrame) -> bytes:
+def spreadsheet_csv(table: pd.DataFrame) -> bytes:
     """The table as CSV in UTF-8 with a byte-order mark; text that a spreadsheet would compute stands behind an
     apostrophe."""
     safe = table.map(lambda value: safe_text(value) if isinstance(value, str) else value)
@@ -23,7 +23,7 @@ def sheet(table: pd.DataFrame) -> bytes:
     return b"\xef\xbb\xbf" + str(text).encode("utf-8", "backslashreplace")
 
 
-def merged(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
+def merged_predictions(tables: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
     """One row an image: file_dir, label, split, and for every strategy the class of the highest mean probability over
     its runs.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.errors import RunError
 from engine.evaluation.bootstrap import chosen_shares
-from engine.evaluation.paired import Correct, Difference, checked, difference, holm, interval, seed_luck
+from engine.evaluation.paired import Correct, Difference, checked, difference, holm, interval, pooled_seed_variance
 from engine.evaluation.power import images_needed
 from engine.evaluation.selection_bias import optimism
 
@@ -131,7 +131,7 @@ def compare(
     among those left.
     """
     names = [name for name in judged if name != chosen]
-    luck = seed_luck(list(judged.values()))
+    luck = pooled_seed_variance(list(judged.values()))
     gaps = [difference(judged[chosen], judged[name], luck) for name in names]
     left = np.arange(len(names), 0, -1)
     factors = left if independent else left * (left + 1) // 2

@@ -14,13 +14,13 @@ import torch
 from engine import devices
 from engine.data import pixel_cache
 from engine.data.dataset import open_dataset
+from engine.data.dataset_records import SPLITS, Dataset
 from engine.data.decoder import decode
 from engine.data.pixel_cache import Pixels
 from engine.data.pool import ordered
-from engine.data.records import SPLITS, Dataset
 from engine.errors import DatasetError, ImageError, RunError
 from engine.evaluation import label_issues, predictions, similarity
-from engine.evaluation.similarity import Space
+from engine.evaluation.similarity import PrincipalComponents
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Doubt, Embedded, Facts, Twins
 from engine.models.loading import load_trained
@@ -70,7 +70,7 @@ def embed(workspace: Workspace, run_id: str, *, device: str = "auto") -> Iterato
     with pixel_cache.ensure(workspace, dataset, preprocessing, 0, run.config.data_seed) as shown:
         model = _load(workspace, run, dataset, shown, device)
         seen = yield from _features(model)
-        room = similarity.space(seen)
+        room = similarity.principal_components(seen)
         least = _threshold(model, room, seen)
     yield {"event": "progress", "stage": "comparing images", "done": 0, "total": len(dataset.images)}
     hashes = yield from _hashes(dataset)
@@ -192,7 +192,7 @@ def _before_head(training: Training, inputs: torch.Tensor, start: int) -> np.nda
     return found.flatten(2).mean(2).cpu().numpy() if found.ndim == 4 else found.reshape(len(inputs), -1).cpu().numpy()
 
 
-def _threshold(model: _Model, room: Space, seen: np.ndarray) -> float:
+def _threshold(model: _Model, room: PrincipalComponents, seen: np.ndarray) -> float:
     """The cosine that almost all images reach with their own mirror images."""
     source, images = model.origin.sources["train"], model.dataset.images_of("train")
     chosen = np.unique(np.linspace(0, len(images) - 1, min(_FLIPPED, len(images))).astype(np.int64))
@@ -201,7 +201,7 @@ def _threshold(model: _Model, room: Space, seen: np.ndarray) -> float:
         part = chosen[at : at + _BATCH]
         mirrored = source.batch(part, None).flip(3)
         there = room.place(seen[[images[place].index for place in part]])
-        close.append(similarity.cosines(there, room.place(_before_head(model.origin.training, mirrored, 0))))
+        close.append(similarity.cosine_similarity(there, room.place(_before_head(model.origin.training, mirrored, 0))))
     all_ = np.concatenate(close)
     return max(float(np.quantile(all_, _OWN_FLIPS)), _LEAST_COSINE) if len(all_) else 1.0
 
@@ -222,21 +222,27 @@ def _hash(dataset: Dataset, index: int) -> int:
     image = dataset.images[index]
     for path in (dataset.thumbnail_path(image), dataset.image_path(image)):
         try:
-            return similarity.hash_of(np.asarray(decode(path).convert("L").resize((9, 8)), dtype=np.int16))
+            return similarity.difference_hash(np.asarray(decode(path).convert("L").resize((9, 8)), dtype=np.int16))
         except ImageError:
             continue
     raise DatasetError(f"The image {image.name!r} of the dataset {dataset.name!r} can no longer be read.")
 
 
-def _judged(workspace: Workspace, model: _Model, room: Space, hashes: list[int], least: float) -> Embedded:
+def _judged(
+    workspace: Workspace, model: _Model, room: PrincipalComponents, hashes: list[int], least: float
+) -> Embedded:
     dataset = model.dataset
     labels = np.array([image.label for image in dataset.images])
     training_images = np.array([image.index for image in dataset.images_of("train")], dtype=np.int64)
-    nearest, close = similarity.nearest(room.coordinates, training_images)
-    pairs = similarity.look_alikes(hashes, [image.split for image in dataset.images], room.coordinates, least)
-    unchecked = label_issues.too_few(labels, dataset.classes)
-    found = () if unchecked else label_issues.suspects(label_issues.out_of_fold(room.coordinates, labels), labels)
-    if unchecked := unchecked or label_issues.too_many(len(found), len(labels)):
+    nearest, close = similarity.nearest_neighbours(room.coordinates, training_images)
+    pairs = similarity.near_duplicates(hashes, [image.split for image in dataset.images], room.coordinates, least)
+    unchecked = label_issues.too_few_images(labels, dataset.classes)
+    found = (
+        ()
+        if unchecked
+        else label_issues.find_label_issues(label_issues.out_of_fold_probabilities(room.coordinates, labels), labels)
+    )
+    if unchecked := unchecked or label_issues.too_many_issues(len(found), len(labels)):
         found = ()
     right, without = _accuracies(workspace, model.run, {place for pair in pairs for place in (pair.first, pair.second)})
     facts = Facts(

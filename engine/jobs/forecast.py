@@ -17,7 +17,7 @@ import torch
 
 from engine import devices
 from engine.config import from_json, validate
-from engine.data.records import Split
+from engine.data.dataset_records import Split
 from engine.data.row_file import free_bytes
 from engine.errors import ConfigError, TrainingError
 from engine.jobs import forecast_files

@@ -15,9 +15,9 @@ import torch
 
 from engine.data.dataset import open_dataset
 from engine.data.decoder import decode
-from engine.data.preprocessing import Pixels, Preprocessing, eval_crop
+from engine.data.preprocessing import Crop, Preprocessing, eval_crop
 from engine.errors import DatasetError, ImageError, RunError
-from engine.evaluation.grad_cam import Site, find_site, heat_maps, random_maps
+from engine.evaluation.grad_cam import TargetLayer, find_target_layer, heat_maps, random_maps
 from engine.evaluation.overlay import overlay, png
 from engine.jobs import heat_map_files
 from engine.jobs.heat_map_files import Explanation, Subject
@@ -42,7 +42,7 @@ class _Model:
     """A trained run, loaded, and where its maps are taken."""
 
     chain: Chain
-    site: Site
+    layer: TargetLayer
     preprocessing: Preprocessing
     classes: tuple[str, ...]
 
@@ -68,13 +68,13 @@ def explain(workspace: Workspace, run_id: str, subject: Subject, of: str | None)
     yield {"event": "result", "explanation": found.name, "class": found.of, "pictures": list(heat_map_files.PICTURES)}
 
 
-def _made(workspace: Workspace, run: Run, subject: Subject, of: str | None, model: _Model, crop: Pixels) -> Explanation:
+def _made(workspace: Workspace, run: Run, subject: Subject, of: str | None, model: _Model, crop: Crop) -> Explanation:
     images = _images(crop, model.preprocessing)
     with torch.no_grad():
         probabilities = model.chain(images).softmax(1)[0]
     chosen = model.classes[int(probabilities.argmax())] if of is None else of
     target = heat_map_files.class_index(workspace.run(run.id), chosen)
-    heat, chance = heat_maps(model.site, images, target)[0], random_maps(model.site, images, target, seed=_SEED)[0]
+    heat, chance = heat_maps(model.layer, images, target)[0], random_maps(model.layer, images, target, seed=_SEED)[0]
     explanation = Explanation(
         name=heat_map_files.name_of(workspace, run.id, subject, chosen),
         of=chosen,
@@ -124,16 +124,19 @@ def _load(workspace: Workspace, run: Run) -> _Model:
     chain = load_trained(folder, run.config.backbone, image_size=preprocessing.crop)
     grey = np.random.default_rng(0).integers(0, 256, (preprocessing.crop, preprocessing.crop, 3), dtype=np.uint8)
     return _Model(
-        chain=chain, site=find_site(chain, _images(grey, preprocessing)), preprocessing=preprocessing, classes=classes
+        chain=chain,
+        layer=find_target_layer(chain, _images(grey, preprocessing)),
+        preprocessing=preprocessing,
+        classes=classes,
     )
 
 
-def _images(crop: Pixels, preprocessing: Preprocessing) -> torch.Tensor:
+def _images(crop: Crop, preprocessing: Preprocessing) -> torch.Tensor:
     """float32 [1, 3, S, S], normalised, of one crop [S, S, 3]."""
     return normalise(torch.from_numpy(crop.transpose(2, 0, 1)[None].copy()), *moments(preprocessing, _CPU))
 
 
-def _crop(workspace: Workspace, run: Run, subject: Subject, preprocessing: Preprocessing) -> Pixels:
+def _crop(workspace: Workspace, run: Run, subject: Subject, preprocessing: Preprocessing) -> Crop:
     """The square that the model sees. Of a new image only its thumbnail is kept, so that has to do."""
     if subject.predictions:
         path = (

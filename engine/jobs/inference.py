@@ -65,7 +65,7 @@ def predict_new(workspace: Workspace, run_id: str, source: Path, *, device: str 
         table = predictions.with_unreadable(table, [(p.name, p.reason) for p in staged.problems if p.kind == "input"])
         shutil.rmtree(building / "staging", ignore_errors=True)
         predictions.write(building / "predictions.csv", table)
-        write_result(building / "result.csv", table, model.classes, run_id)
+        write_result(building / "result.csv", table, run_id)
         (workspace.run(run_id) / "predictions").mkdir(exist_ok=True)
         building.rename(workspace.run(run_id) / "predictions" / predictions_id)
     finally:
@@ -88,7 +88,9 @@ def _classify(inputs: Sequence[StagedFile], model: "_Model", thumbs: Path) -> "G
             parts.append(model.probabilities(np.stack([one.crop for one in good if one.crop is not None])))
         yield {"event": "progress", "stage": "predicting", "done": len(names) + len(failures), "total": len(inputs)}
     labels = [_label(name, model.classes) for name in names]
-    table = predictions.build(names, ["new"] * len(names), labels, np.concatenate(parts), model.classes)
+    table = predictions.build(
+        names, splits=["new"] * len(names), labels=labels, probabilities=np.concatenate(parts), classes=model.classes
+    )
     return predictions.with_unreadable(table, failures)
 
 

@@ -14,7 +14,7 @@ import torch
 from engine.config import from_json, validate
 from engine.errors import DatasetError
 from engine.evaluation import separability
-from engine.evaluation.separability import Score
+from engine.evaluation.separability import ProbeScore
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone, release
 from engine.runconfig import RunConfig
@@ -69,15 +69,15 @@ def _of_session(session: Session) -> Generator[Json, None, Json]:
         raise DatasetError(
             f"The dataset {session.dataset.name} has too few training images to probe: it takes 4, of 2 classes."
         )
-    taken = separability.stratified(every, MOST_IMAGES, seed=session.config.seed)
+    taken = separability.stratified_sample(every, MOST_IMAGES, seed=session.config.seed)
     labels = every[taken]
     pooled = yield from _pass(session, taken)
     blocks = session.training.chain.blocks[:-1]
     kinds = ("ridge", "neighbours")
     rows: list[Json] = []
-    scores: list[Score] = []
+    scores: list[ProbeScore] = []
     for block, features in zip(blocks, pooled.blocks, strict=True):
-        found = separability.ridge(features, labels), separability.neighbours(features, labels)
+        found = separability.ridge_score(features, labels), separability.neighbours_score(features, labels)
         scores.append(found[0])
         rows.append(
             {
@@ -90,10 +90,10 @@ def _of_session(session: Session) -> Generator[Json, None, Json]:
     suggestion = separability.suggest(scores)
     return {
         "blocks": rows,
-        "random": [_plain(separability.ridge(features, labels)) for features in pooled.random],
+        "random": [_plain(separability.ridge_score(features, labels)) for features in pooled.random],
         "controls": {
-            "colours": _plain(separability.ridge(pooled.colours, labels)),
-            "majority": _plain(separability.majority(labels)),
+            "colours": _plain(separability.ridge_score(pooled.colours, labels)),
+            "majority": _plain(separability.majority_score(labels)),
         },
         "suggestion": {**asdict(suggestion), **_depth(session.training.chain, suggestion.block)},
         "images": len(labels),
@@ -169,6 +169,6 @@ def mean_of_positions(x: torch.Tensor) -> torch.Tensor:
     return x.float().mean(1) if x.ndim == 3 else x.float().flatten(1)
 
 
-def _plain(score: Score) -> Json:
+def _plain(score: ProbeScore) -> Json:
     """Without the answers for single images."""
     return {name: getattr(score, name) for name in ("accuracy", "low", "high")}

@@ -153,7 +153,7 @@ TASKS: dict[str, Task] = {
 def _weights_file(workspace: Workspace, arguments: Json) -> tuple[Path, str]:
     if "path" in arguments:
         return Path(arguments["path"]), Path(arguments["path"]).name
-    files = list(uploads.received(workspace.upload(arguments["upload"])))
+    files = list(uploads.received(workspace.incoming_item(arguments["upload"])))
     if len(files) != 1:
         raise DatasetError(f"Choose one weights file at a time; {len(files)} arrived.")
     return files[0].path, files[0].name

@@ -17,7 +17,7 @@ import torch
 from engine import devices
 from engine.errors import TrainingError
 from engine.evaluation import predictions
-from engine.evaluation.metrics import Report, report
+from engine.evaluation.metrics import Metrics, compute_metrics
 from engine.evaluation.result_csv import write_result
 from engine.models.loading import release
 from engine.runs.checkpointing import Saver
@@ -155,14 +155,14 @@ def _write_answers(shared: Shared) -> Iterator[Json]:
         saved, audited = beside.submit(_write_weights, session), beside.submit(_audited, session)
         probabilities = yield from _probabilities(shared)
         table = _table(session, probabilities.numpy())
-        metrics = report(table, classes)
+        metrics = compute_metrics(table, classes)
         atomic_write(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False))
         predictions.write(folder / "predictions.csv", table)
         rows = audited.result()
         yield {"event": "note", "text": sentence(rows)}
         saved.result()
     yield {"event": "finished", "summary": {**_summary(session, metrics, rows), "cache": shared.report()}}
-    write_result(folder / "result.csv", table, classes, folder.name)
+    write_result(folder / "result.csv", table, folder.name)
 
 
 def _audited(session: Session) -> tuple[Tensor, ...]:
@@ -200,12 +200,18 @@ def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:
     """One row an image in the order of the dataset, then one row a file that could not be read."""
     images, classes = session.dataset.images, session.dataset.classes
     names, splits = [image.name for image in images], [image.split for image in images]
-    table = predictions.build(names, splits, [classes[image.label] for image in images], probabilities, classes)
+    table = predictions.build(
+        names,
+        splits=splits,
+        labels=[classes[image.label] for image in images],
+        probabilities=probabilities,
+        classes=classes,
+    )
     unreadable = [(problem.name, problem.reason) for problem in session.dataset.problems if problem.kind == "input"]
     return predictions.with_unreadable(predictions.numbered(table, [image.index for image in images]), unreadable)
 
 
-def _summary(session: Session, metrics: Report, rows: Sequence[Tensor]) -> Json:
+def _summary(session: Session, metrics: Metrics, rows: Sequence[Tensor]) -> Json:
     position = session.training.position
     best = position.history[position.best_epoch - 1]
     test = metrics["splits"].get("test")

@@ -14,8 +14,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from engine.data.dataset_records import Dataset
 from engine.data.preprocessing import Preprocessing
-from engine.data.records import Dataset
 from engine.errors import RunError
 from engine.runconfig import RunConfig
 from engine.store.database import Json

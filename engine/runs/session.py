@@ -13,9 +13,9 @@ import numpy as np
 
 from engine import devices
 from engine.data.dataset import open_dataset
+from engine.data.dataset_records import SPLITS, Dataset, Image
 from engine.data.pixel_cache import Pixels, ensure
 from engine.data.preprocessing import Preprocessing
-from engine.data.records import SPLITS, Dataset, Image
 from engine.data.split import share_of
 from engine.errors import DatasetError
 from engine.models import registry

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.data.records import SPLITS, Image
+from engine.data.dataset_records import SPLITS, Image
 from engine.errors import EngineError
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from engine.data.records import SPLITS, Split
+from engine.data.dataset_records import SPLITS, Split
 from engine.data.row_file import MOST_KEPT_VIEWS
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig

@@ -6,7 +6,7 @@ Not here: measuring (runs.forecasting), what was measured in the end (judgement)
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from engine.data.records import SPLITS, Split
+from engine.data.dataset_records import SPLITS, Split
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
 from engine.training.cuts import Cost, Slot

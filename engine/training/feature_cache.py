@@ -23,8 +23,8 @@ import torch
 
 from engine import devices
 from engine.data import pixel_cache, row_file
+from engine.data.dataset_records import SPLITS, Split
 from engine.data.pixel_cache import Pixels, Plane
-from engine.data.records import SPLITS, Split
 from engine.data.row_file import Building
 from engine.training.activations import Activations, FeatureSource
 from engine.training.batches import Source, filled

@@ -9,7 +9,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from pages.ui import palette, text
 
 Metric = Literal["accuracy", "loss"]

@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from engine.data import label_decisions
-from engine.data.label_decisions import Decided, Decision
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
+from engine.data.label_decisions import Decision, Decisions
 from engine.errors import DatasetError
 from pages.ui import text
 from pages.ui.resources import workspace
@@ -24,7 +24,7 @@ def says(decision: Decision) -> str:
     )
 
 
-def pending(dataset: Dataset, known: Decided, *, key: str) -> Dataset | None:
+def pending(dataset: Dataset, known: Decisions, *, key: str) -> Dataset | None:
     """What waits, and the buttons; the new dataset in the run that made it. Nothing where nothing was decided."""
     if known.lost:
         st.warning(text.md(known.lost), icon=":material/info:")
@@ -55,7 +55,7 @@ def pending(dataset: Dataset, known: Decided, *, key: str) -> Dataset | None:
         return _made(dataset) if wanted else None
 
 
-def in_words(known: Decided) -> str:
+def in_words(known: Decisions) -> str:
     """`4 decisions not yet applied: 1 image left out, 2 relabelled, 1 label kept`"""
     what = [one.what for one in known.by_image.values()]
     out, relabelled, kept = (what.count(kind) for kind in ("exclude", "relabel", "keep"))

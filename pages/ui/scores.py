@@ -12,23 +12,23 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from pages.ui import text
 
 if TYPE_CHECKING:  # the module computes with scikit-learn, which pages leave to the engine
-    from engine.evaluation.metrics import SplitReport
+    from engine.evaluation.metrics import SplitMetrics
 
 MATRIX_CLASSES = 40
 NUMBERED_CLASSES = 20
 
 
-def read(folder: Path) -> "dict[str, SplitReport]":
+def read(folder: Path) -> "dict[str, SplitMetrics]":
     """The scores of each split in a run's folder; none when it has no labelled images."""
     path = folder / "metrics.json"
     return _read(str(path), path.stat().st_mtime_ns)["splits"] if path.is_file() else {}
 
 
-def accuracy_in_words(scores: "SplitReport", split: str) -> None:
+def accuracy_in_words(scores: "SplitMetrics", split: str) -> None:
     """The accuracy as a person would say it, how far to trust it, and the averages over classes."""
     right, images = round(scores["accuracy"] * scores["images"]), scores["images"]
     with st.grid(4, min_column_width=150):
@@ -43,7 +43,7 @@ def accuracy_in_words(scores: "SplitReport", split: str) -> None:
     )
 
 
-def class_table(scores: "SplitReport") -> None:
+def class_table(scores: "SplitMetrics") -> None:
     """Precision, recall and F1 per class, the weakest first; a dash where nothing could be measured."""
     rows = sorted(scores["per_class"], key=lambda row: -1 if row["f1"] is None else row["f1"])
     frame = pd.DataFrame(
@@ -64,7 +64,7 @@ def class_table(scores: "SplitReport") -> None:
     st.dataframe(frame, hide_index=True, column_config=columns, height=min(38 + 35 * len(rows), 430))
 
 
-def confusion(scores: "SplitReport", classes: Sequence[str]) -> go.Figure:
+def confusion(scores: "SplitMetrics", classes: Sequence[str]) -> go.Figure:
     """Counts of (true class, predicted class), coloured by the share of the true class."""
     counts = scores["confusion"]
     shares = [[value / max(sum(row), 1) for value in row] for row in counts]
@@ -98,7 +98,7 @@ def confusion(scores: "SplitReport", classes: Sequence[str]) -> go.Figure:
     return figure
 
 
-def confusions(scores: "SplitReport", classes: Sequence[str], limit: int = 50) -> pd.DataFrame:
+def confusions(scores: "SplitMetrics", classes: Sequence[str], limit: int = 50) -> pd.DataFrame:
     """The most frequent mistakes as a table, for when the matrix would be too large to read."""
     rows = [
         (count, classes[truth], classes[guess])
@@ -152,5 +152,5 @@ def _percent(share: float | None) -> float | None:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _read(path: str, modified_ns: int) -> "dict[str, dict[str, SplitReport]]":
+def _read(path: str, modified_ns: int) -> "dict[str, dict[str, SplitMetrics]]":
     return json.loads(Path(path).read_text(encoding="utf-8"))

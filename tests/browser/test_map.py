@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded, Facts
 from engine.store.run import Run

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.evaluation import metrics, predictions
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
@@ -50,7 +50,7 @@ def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images:
     store, folder = RunStore(workspace), workspace.run(run.id)
     table = _table(run, of, right, images)
     predictions.write(folder / "predictions.csv", table)
-    report = metrics.report(table, of.classes)
+    report = metrics.compute_metrics(table, of.classes)
     (folder / "metrics.json").write_text(json.dumps(report))
     (folder / "best.safetensors").write_bytes(b"weights" * 100)
     versions = {"torch": "2.0", "torchvision": "0.1"}
@@ -103,6 +103,10 @@ def _table(run: Run, of: Dataset, share: float, images: int):
     odds[np.arange(len(labels)), guesses] = random.uniform(0.5, 0.9, len(labels))
     odds /= odds.sum(axis=1, keepdims=True)
     table = predictions.build(
-        [row[0] for row in rows], [row[1] for row in rows], [of.classes[row[2]] for row in rows], odds, of.classes
+        [row[0] for row in rows],
+        splits=[row[1] for row in rows],
+        labels=[of.classes[row[2]] for row in rows],
+        probabilities=odds,
+        classes=of.classes,
     )
     return predictions.numbered(table, [row[3] for row in rows])

@@ -10,9 +10,9 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from engine.data.dataset import commit
+from engine.data.dataset_records import Dataset, Image, Problem
 from engine.data.drafts import Draft, draft_folder, save_draft
 from engine.data.health import examine
-from engine.data.records import Dataset, Image, Problem
 from engine.evaluation import metrics, predictions, result_csv
 from engine.runconfig import RunConfig
 from engine.store.run import Run
@@ -76,17 +76,17 @@ def finished_run(workspace: Workspace, of: Dataset, *, name: str = "first *run*"
     table = predictions.numbered(
         predictions.build(
             [image.name for image in images],
-            [image.split for image in images],
-            [of.classes[image.label] for image in images],
-            _guesses([image.label for image in images], len(of.classes), seed),
-            of.classes,
+            splits=[image.split for image in images],
+            labels=[of.classes[image.label] for image in images],
+            probabilities=_guesses([image.label for image in images], len(of.classes), seed),
+            classes=of.classes,
         ),
         [image.index for image in images],
     )
     predictions.write(folder / "predictions.csv", table)
-    (folder / "metrics.json").write_text(json.dumps(metrics.report(table, of.classes)))
+    (folder / "metrics.json").write_text(json.dumps(metrics.compute_metrics(table, of.classes)))
     (folder / "classes.json").write_text(json.dumps(list(of.classes)))
-    result_csv.write_result(folder / "result.csv", table, of.classes, run.id)
+    result_csv.write_result(folder / "result.csv", table, run.id)
     store.finish(run.id, "finished")
     return store.get(run.id)
 
@@ -97,11 +97,15 @@ def new_predictions(workspace: Workspace, run: Run, classes: tuple[str, ...]) ->
     folder = workspace.run(run.id) / "predictions" / predictions_id
     (folder / "thumbs").mkdir(parents=True)
     table = predictions.build(
-        ["새 사진.png", "b.png"], ["new", "new"], ["", ""], _guesses([0, 1], len(classes), 3), classes
+        ["새 사진.png", "b.png"],
+        splits=["new", "new"],
+        labels=["", ""],
+        probabilities=_guesses([0, 1], len(classes), 3),
+        classes=classes,
     )
     table = predictions.with_unreadable(table, [("broken.jpg", "The file ends early.")])
     predictions.write(folder / "predictions.csv", table)
-    result_csv.write_result(folder / "result.csv", table, classes, run.id)
+    result_csv.write_result(folder / "result.csv", table, run.id)
     for row in range(2):
         (folder / "thumbs" / f"{row}.jpg").write_bytes(_encode(_scene(row, row, 96), "JPEG"))
     return predictions_id

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.models.catalog import BackboneInfo, WeightsInfo, torchvision_version, write_catalog
 from engine.models.outline import BlockOutline, Outline, ParameterOutline, save_outline, with_classes
 from engine.runconfig import RunConfig
@@ -101,10 +101,10 @@ def epoch(number: int, rates: dict[str, float]) -> dict[str, object]:
 
 def finished(workspace: Workspace, of: Dataset, *, correct: int, images: int = 40, **options: object) -> Run:
     """A finished run with `correct` of `images` test images right."""
-    from engine.evaluation.metrics import accuracy_interval
+    from engine.evaluation.metrics import wilson_interval
 
     made = run(workspace, of, epochs=4, **options)
-    low, high = accuracy_interval(correct, images)
+    low, high = wilson_interval(correct, images)
     scores = {"images": images, "accuracy": correct / images, "accuracy_low": low, "accuracy_high": high}
     (workspace.run(made.id) / "metrics.json").write_text(json.dumps({"splits": {"val": scores, "test": scores}}))
     summary = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.workspace import Workspace
 from pages.ui import audit
 from tests.pages import made, prepared

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import judgement
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.errors import RunError
 from engine.jobs import forecast_files
 from engine.store.process_identity import this_process

@@ -4,7 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.models.catalog import checkpoints_folder
 from engine.models.weights_store import BroughtWeights, record_weights
 from engine.runconfig import RunConfig

@@ -7,8 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset import delete_dataset, list_datasets, open_dataset
-from engine.data.label_decisions import Decision, decide, decided
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
+from engine.data.label_decisions import Decision, decide, read_decisions
 from engine.data.versions import make_version
 from engine.store.job_store import JobStore
 from engine.workspace import Workspace
@@ -75,7 +75,7 @@ def test_discard_forgets_the_import(page: AppTest, workspace: Workspace) -> None
     draft = waiting(workspace)
     page.run()
     button(page, "Discard").click().run()
-    assert not workspace.upload(draft).exists()
+    assert not workspace.incoming_item(draft).exists()
     assert not list_datasets(workspace)
 
 
@@ -189,7 +189,7 @@ def test_decisions_that_wait_are_shown_and_can_be_applied_here(page: AppTest, wo
     page.button(key=f"make_{old.id}").click().run()
     assert not page.exception
     assert page.query_params["dataset"] == list_datasets(workspace)[0].id != old.id
-    assert not decided(old).by_image
+    assert not read_decisions(old).by_image
 
 
 def waiting(workspace: Workspace, **options: int) -> str:

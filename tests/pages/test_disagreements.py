@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.store.process_identity import this_process
 from engine.workspace import Workspace
 from pages.ui import text

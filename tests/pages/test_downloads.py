@@ -11,7 +11,7 @@ import pytest
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import judgement
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.workspace import Workspace
 from tests.pages import compared, made
 from tests.pages.test_routes import ask

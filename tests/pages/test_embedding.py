@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from engine.data import label_decisions
 from engine.data.dataset import delete_dataset, list_datasets, open_dataset
+from engine.data.dataset_records import Dataset
 from engine.data.label_decisions import Decision
-from engine.data.records import Dataset
-from engine.data.versions import provenance
+from engine.data.versions import version_origin
 from engine.errors import DatasetError
 from engine.evaluation import calibration
 from engine.jobs import embedding_files
@@ -143,10 +143,10 @@ def test_decisions_make_a_version_and_leave_the_old_dataset_alone(
         len(dataset.images) - 1,
         len(dataset.images),
     )
-    found = provenance(new)
+    found = version_origin(new)
     assert found is not None and [change.to for change in found.changes] == ["", dataset.classes[2]]
     assert all("checked by a person" in change.why for change in found.changes)
-    assert "is a new dataset" in texts(page) and not label_decisions.decided(dataset).by_image
+    assert "is a new dataset" in texts(page) and not label_decisions.read_decisions(dataset).by_image
 
 
 def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run: Run, dataset: Dataset) -> None:
@@ -157,7 +157,7 @@ def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run:
     assert [card["note"] for card in cards] == ["✓ left out", f"✓ → {dataset.classes[2]}", "✓ label kept"]
     page.button(key=f"discard_{run.id}").click().run()
     assert not page.exception
-    assert "not yet applied" not in texts(page) and not label_decisions.decided(dataset).by_image
+    assert "not yet applied" not in texts(page) and not label_decisions.read_decisions(dataset).by_image
 
 
 def question(run: Run, dataset: Dataset) -> AppTest:
@@ -184,12 +184,12 @@ def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
     keep(workspace, run, dataset)
     page = question(run, dataset)
     page.button(key="decide_relabel").click().run()
-    assert label_decisions.decided(dataset).by_image[0].to == dataset.classes[2]
+    assert label_decisions.read_decisions(dataset).by_image[0].to == dataset.classes[2]
     assert page.session_state["label_issue"] == 1  # the next one is shown
     page.button(key="label_issue_previous").click().run()
     page.button(key="decide_back").click().run()
     assert not page.exception
-    assert not label_decisions.decided(dataset).by_image
+    assert not label_decisions.read_decisions(dataset).by_image
 
     def full(*_: object) -> None:
         raise DatasetError("Your decision cannot be kept [here](http://evil.example).")

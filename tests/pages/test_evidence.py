@@ -12,7 +12,7 @@ from engine.comparisons import data_size
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import doubt_of
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.evaluation import predictions
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace

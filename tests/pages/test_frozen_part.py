@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import text

@@ -5,7 +5,7 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run_store import RunStore

@@ -8,7 +8,7 @@ from engine.comparisons import data_size
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.dataset import delete_dataset
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.errors import RunError
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace

@@ -71,8 +71,8 @@ def test_an_upload_arrives_chunk_by_chunk_under_a_name_of_ours(workspace: Worksp
     name = "name=..%2F..%2Fetc%2F%EA%B3%A0%EC%96%91%EC%9D%B4.png"
     answer = ask(f"/api/uploads/{upload.id}", f"token={upload.token}&{name}", method="PUT", body=(b"abc", b"defg"))
     assert (answer.status, json.loads(answer.body)) == (200, {"bytes": 7})
-    (file,) = uploads.received(workspace.upload(upload.id))
-    assert file.path.parent == workspace.upload(upload.id)
+    (file,) = uploads.received(workspace.incoming_item(upload.id))
+    assert file.path.parent == workspace.incoming_item(upload.id)
     assert file.path.read_bytes() == b"abcdefg"
     assert file.name.endswith("고양이.png")
 
@@ -83,13 +83,13 @@ def test_a_wrong_token_or_a_strange_upload_is_refused_in_a_sentence(workspace: W
         answer = ask(f"/api/uploads/{address}", "token=guess&name=a.png", method="PUT", body=(b"x",))
         assert answer.status == 400
         assert answer.error.endswith(".")
-    assert not uploads.received(workspace.upload(upload.id))
+    assert not uploads.received(workspace.incoming_item(upload.id))
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(workspace: Workspace) -> None:
     upload = uploads.create(workspace)
     ask(f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"half",), broken=True)
-    assert [path.name for path in workspace.upload(upload.id).iterdir()] == ["token"]
+    assert [path.name for path in workspace.incoming_item(upload.id).iterdir()] == ["token"]
 
 
 def test_an_upload_beyond_the_limit_is_refused_and_dropped(
@@ -102,7 +102,7 @@ def test_an_upload_beyond_the_limit_is_refused_and_dropped(
     )
     assert answer.status == 400
     assert "THAW_MAX_UPLOAD_MB" in answer.error
-    assert not uploads.received(workspace.upload(upload.id))
+    assert not uploads.received(workspace.incoming_item(upload.id))
 
 
 def test_images_come_with_a_fixed_type_and_cannot_be_anything_else(workspace: Workspace) -> None:
@@ -191,7 +191,7 @@ def test_foreign_hosts_and_pages_are_refused(workspace: Workspace, headers: dict
     assert ask(f"/api/images/{dataset.id}/0", **headers).status == 403
     sent = ask(f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"x",), **headers)
     assert sent.status == 403
-    assert not uploads.received(workspace.upload(upload.id))
+    assert not uploads.received(workspace.incoming_item(upload.id))
 
 
 def test_our_own_page_gets_through(workspace: Workspace) -> None:

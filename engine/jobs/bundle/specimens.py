@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image as pillow
 
 from engine.data.dataset import open_dataset
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.errors import DatasetError
 from engine.workspace import Workspace
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import charts, epochs, palette, text
 from pages.ui.compare import run_table

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.data.records import SPLIT_NAMES
-from engine.evaluation.disagreements import confusion
+from engine.data.dataset_records import SPLIT_NAMES
+from engine.evaluation.disagreements import confusion_matrix
 from pages.ui import charts, contrast, palette, text
 from pages.ui.compare.evidence import Judged, waits
 
@@ -35,7 +35,7 @@ def difference(judged: Judged, first: str, second: str) -> np.ndarray:
     """Float [classes, classes]: how many more images of the row's class the first strategy calls the column's than the
     second does."""
     classes = len(judged.classes)
-    one, two = (confusion(judged.arms[label].guesses, judged.labels, classes) for label in (first, second))
+    one, two = (confusion_matrix(judged.arms[label].guesses, judged.labels, classes) for label in (first, second))
     return np.asarray(one - two)
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 from engine.comparisons import data_size
 from engine.comparisons.comparison import Arm, Comparison
 from engine.comparisons.data_size import Point
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import charts, palette, status, text
 from pages.ui.compare import progress

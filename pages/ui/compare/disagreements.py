@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.evaluation.disagreements import flips
+from engine.evaluation.disagreements import disagreement_counts
 from pages.ui import addresses, contrast, palette, text
 from pages.ui.compare import two_answers
 from pages.ui.compare.evidence import Judged, waits
@@ -51,7 +51,7 @@ def pick(judged: Judged, wanted: Wanted) -> np.ndarray:
 def figure(judged: Judged, theme: str = "") -> go.Figure:
     """Images that the row gets right and the column wrong; customdata of a cell is its two strategies."""
     labels = list(judged.arms)
-    counts = flips([judged.arms[label].votes.right for label in labels])
+    counts = disagreement_counts([judged.arms[label].votes.right for label in labels])
     names = [text.plotly(name) for name in text.distinct(labels, 26)]
     accent = palette.categorical(theme)[0]
     side = max(14, min(56, 460 // len(labels)))

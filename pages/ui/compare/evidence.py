@@ -156,7 +156,7 @@ def _arm(label: str, said: Sequence[tuple[Run, Answers]]) -> Arm:
         label=label,
         runs=tuple(run for run, _ in said),
         guesses=guesses,
-        votes=disagreements.vote(guesses, np.stack([one.confidence for _, one in said]), labels),
+        votes=disagreements.majority_vote(guesses, np.stack([one.confidence for _, one in said]), labels),
         recall=disagreements.recall(guesses, labels, len(classes)),
         calibration=tuple(one.calibration for _, one in said),
     )

@@ -15,7 +15,7 @@ import streamlit as st
 from engine.comparisons.comparison import Comparison
 from engine.comparisons.data_size import whole_labels
 from engine.comparisons.judgement import by_label
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import charts, epochs, palette, text
 from pages.ui.unfreezing import Change, changes

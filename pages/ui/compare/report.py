@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 from engine.comparisons.command_lines import command_lines
 from engine.comparisons.judgement import by_label
 from engine.config import options
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.wording import sentences
 from engine.workspace import Workspace
 from pages.ui import status, text

@@ -15,7 +15,7 @@ import streamlit as st
 
 from engine.comparisons.comparison import without_seed
 from engine.config import differences, options
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.store.run import Run

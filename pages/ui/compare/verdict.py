@@ -12,7 +12,7 @@ import streamlit as st
 
 from engine.comparisons.comparison import without_seed
 from engine.comparisons.judgement import by_label
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.verdict import Verdict
 from engine.evaluation.wording import sentences
 from engine.workspace import Workspace

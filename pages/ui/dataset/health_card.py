@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.data import dataset as datasets
-from engine.data.records import SPLIT_NAMES, SPLITS, HealthCard
+from engine.data.dataset_records import SPLIT_NAMES, SPLITS, HealthCard
 from engine.data.split import DEFAULT_RATIOS, Ratios
 from engine.errors import DatasetError
 from pages.ui import text
@@ -37,7 +37,7 @@ def health_card(card: HealthCard, *, key: str) -> None:
 def decide(draft_id: str) -> str | None:
     """The card of a waiting import and the buttons that end the wait; the new dataset's id in the run that accepted
     it."""
-    card = datasets.load_card(workspace(), draft_id)
+    card = datasets.draft_health_card(workspace(), draft_id)
     with st.container(border=True):
         st.subheader("Check before it becomes a dataset", anchor=False)
         st.caption(f"Understood as: {text.md(card.layout)}")

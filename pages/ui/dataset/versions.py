@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine.data.records import Dataset, DatasetSummary
-from engine.data.versions import Change, Pictured, Provenance, pictured
+from engine.data.dataset_records import Dataset, DatasetSummary
+from engine.data.versions import LabelChange, LocatedChange, VersionOrigin, locate_changes
 from pages.ui import addresses, text
 from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.resources import workspace
@@ -18,7 +18,7 @@ PAGE_SIZE = 24
 _MOST_KINDS = 6
 
 
-def family(dataset: Dataset, origin: Provenance | None, known: Mapping[str, DatasetSummary]) -> None:
+def family(dataset: Dataset, origin: VersionOrigin | None, known: Mapping[str, DatasetSummary]) -> None:
     """One line: the dataset this was made of, and those made of it, as links."""
     children = [other for other in known.values() if other.version_of == dataset.id]
     if origin is None and not children:
@@ -39,7 +39,7 @@ def family(dataset: Dataset, origin: Provenance | None, known: Mapping[str, Data
                 _link(child)
 
 
-def changes(dataset: Dataset, origin: Provenance) -> tuple[str, int] | None:
+def changes(dataset: Dataset, origin: VersionOrigin) -> tuple[str, int] | None:
     """What was left out and what has another class, in words and as thumbnails; (dataset, index) of the one that was
     picked."""
     st.markdown(text.md(in_words(origin.changes)))
@@ -51,7 +51,7 @@ def changes(dataset: Dataset, origin: Provenance) -> tuple[str, int] | None:
             more = f" · {len(kinds) - _MOST_KINDS:,} more" if len(kinds) > _MOST_KINDS else ""
             counted = " · ".join(f"{kind} **{number:,}**" for kind, number in kinds.most_common(_MOST_KINDS))
             st.caption(f"{words}: {counted}{more}")
-    found = pictured(workspace(), dataset, origin)
+    found = locate_changes(workspace(), dataset, origin)
     if any(not one.dataset for one in found):
         st.caption("Pictures of what was left out went with the dataset that it came from.")
     here = page_of(len(found), PAGE_SIZE, key=f"changes_page_{dataset.id}")
@@ -62,7 +62,7 @@ def changes(dataset: Dataset, origin: Provenance) -> tuple[str, int] | None:
     return found[int(picked)].dataset, found[int(picked)].index
 
 
-def in_words(made: Sequence[Change]) -> str:
+def in_words(made: Sequence[LabelChange]) -> str:
     """`2 images left out, 3 with another class.`"""
     out = sum(not change.to for change in made)
     said = [f"{text.count(out, 'image')} left out"] if out else []
@@ -74,7 +74,7 @@ def _name(label: str) -> str:
     return text.md(text.short(label, 30))
 
 
-def _card(place: int, one: Pictured) -> Card:
+def _card(place: int, one: LocatedChange) -> Card:
     change = one.change
     said = f"{change.was} → {change.to}" if change.to else f"left out: {change.was}"
     return Card(

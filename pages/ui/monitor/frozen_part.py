@@ -10,7 +10,7 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import text
 

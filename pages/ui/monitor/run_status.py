@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.config import command_line, options
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run import ENDED, Run
 from pages.ui import block_strip, charts, epochs, status, text, time_left
 from pages.ui.monitor import frozen_part

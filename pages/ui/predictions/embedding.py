@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.data.dataset import open_dataset
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.errors import DatasetError
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import KIND, Embedded

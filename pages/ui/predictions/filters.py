@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from pages.ui import scores
 from pages.ui.predictions.row_selection import ORDERS, OUTCOMES, Wanted
 

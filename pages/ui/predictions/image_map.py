@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.data.records import SPLIT_NAMES, Dataset, Image
+from engine.data.dataset_records import SPLIT_NAMES, Dataset, Image
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded
 from engine.store.run import Run

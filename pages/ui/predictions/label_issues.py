@@ -7,8 +7,8 @@ Not here: finding them (engine), keeping the decisions (engine.data.label_decisi
 import streamlit as st
 
 from engine.data import label_decisions
-from engine.data.label_decisions import Decided, Decision
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
+from engine.data.label_decisions import Decision, Decisions
 from engine.errors import DatasetError
 from engine.jobs.embedding_files import Doubt, Embedded
 from engine.store.run import Run
@@ -46,7 +46,7 @@ def doubts(run: Run, made: Embedded, dataset: Dataset) -> None:
             "This model was fine-tuned on these labels, so it may have learnt some wrong ones by heart. A linear "
             "probe sees more."
         )
-    known = label_decisions.decided(dataset)
+    known = label_decisions.read_decisions(dataset)
     here = page_of(len(facts.doubts), PAGE_SIZE, key=f"doubts_page_{run.id}")
     cards = [_card(place, facts.doubts[place], dataset, known) for place in range(len(facts.doubts))[here]]
     picked = gallery(cards, label="Labels to check", key=f"doubts_{run.id}", side=140)
@@ -62,7 +62,7 @@ def doubts(run: Run, made: Embedded, dataset: Dataset) -> None:
 
 def waiting(run: Run, dataset: Dataset) -> None:
     """The decisions that no version was made of, and the version that this person just made."""
-    known = label_decisions.decided(dataset)
+    known = label_decisions.read_decisions(dataset)
     made = pending(dataset, known, key=run.id)
     if made is not None:
         st.session_state[f"version_{dataset.id}"] = (made.id, made.name)
@@ -76,7 +76,7 @@ def waiting(run: Run, dataset: Dataset) -> None:
             st.switch_page("dataset.py", query_params={"dataset": done[0]})
 
 
-def _card(place: int, doubt: Doubt, dataset: Dataset, known: Decided) -> Card:
+def _card(place: int, doubt: Doubt, dataset: Dataset, known: Decisions) -> Card:
     image = dataset.images[doubt.image]
     sure = text.percent(doubt.confidence, 0)
     said = known.by_image.get(doubt.image)
@@ -128,7 +128,7 @@ def _said(dataset: Dataset, doubt: Doubt) -> None:
     """What was decided of this one, and the way back."""
     if problem := st.session_state.pop("undecided", ""):
         st.error(text.md(problem), icon=":material/error:")
-    said = label_decisions.decided(dataset).by_image.get(doubt.image)
+    said = label_decisions.read_decisions(dataset).by_image.get(doubt.image)
     if said is None:
         st.caption("Not decided yet.")
         return

@@ -5,7 +5,7 @@ Not here: finding them (engine).
 
 import streamlit as st
 
-from engine.data.records import SPLIT_NAMES, Dataset
+from engine.data.dataset_records import SPLIT_NAMES, Dataset
 from engine.evaluation.similarity import MOST_BITS
 from engine.jobs.embedding_files import Embedded, Facts, Twins
 from engine.store.run import Run

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.data.records import SPLIT_NAMES
+from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.predictions import PREFIX, classes_of
 from engine.store.run import Run
 from pages.ui import palette, text

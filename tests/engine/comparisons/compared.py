@@ -47,7 +47,7 @@ def finish(
     folder = workspace.run(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     predictions.write(folder / "predictions.csv", table)
-    report = metrics.report(table, CLASSES)
+    report = metrics.compute_metrics(table, CLASSES)
     (folder / "metrics.json").write_text(json.dumps(report))
     store = RunStore(workspace)
     started = {
@@ -84,7 +84,9 @@ def _table(labels: np.ndarray, splits: list[str], right: np.ndarray) -> pd.DataF
     odds = np.full((len(labels), len(CLASSES)), 0.1)
     odds[np.arange(len(labels)), chosen] = 0.8
     names = [f"{CLASSES[label]}/{number}.jpg" for number, label in enumerate(labels)]
-    table = predictions.build(names, splits, [CLASSES[label] for label in labels], odds, CLASSES)
+    table = predictions.build(
+        names, splits=splits, labels=[CLASSES[label] for label in labels], probabilities=odds, classes=CLASSES
+    )
     return predictions.with_unreadable(
         predictions.numbered(table, range(len(labels))), [("=broken.jpg", "The file ends early.")]
     )

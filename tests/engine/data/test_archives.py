@@ -66,7 +66,7 @@ def test_an_upload_gives_the_names_the_browser_sent(workspace: Workspace, tmp_pa
         receiver = uploads.Receiver(workspace, upload.id, upload.token, name)
         receiver.write(b"x")
         receiver.close()
-    assert names(stage(workspace.upload(upload.id), tmp_path / "into")) == ["개미/1.jpg"]
+    assert names(stage(workspace.incoming_item(upload.id), tmp_path / "into")) == ["개미/1.jpg"]
 
 
 def test_too_many_files_and_nothing_there(tmp_path: Path) -> None:

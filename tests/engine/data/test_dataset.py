@@ -6,7 +6,15 @@ import pytest
 from pictures import make_folder, many, picture, two_classes
 
 from engine.data import dataset as datasets
-from engine.data.dataset import card_of, commit, delete_dataset, discard, list_datasets, load_card, open_dataset
+from engine.data.dataset import (
+    commit,
+    delete_dataset,
+    discard,
+    draft_health_card,
+    health_card,
+    list_datasets,
+    open_dataset,
+)
 from engine.data.importer import scan
 from engine.errors import DatasetError, EngineError
 from engine.workspace import Workspace
@@ -18,10 +26,10 @@ def draft(workspace: Workspace, root: Path, files: dict[str, bytes] | None = Non
 
 def test_commit_stores_what_the_card_promised(workspace: Workspace, tmp_path: Path) -> None:
     draft_id = draft(workspace, tmp_path)
-    promised = load_card(workspace, draft_id)
+    promised = draft_health_card(workspace, draft_id)
     dataset = commit(workspace, draft_id)
     assert dataset.name == "insects" and dataset.classes == ("ants", "bees")
-    assert card_of(dataset) == promised
+    assert health_card(dataset) == promised
     assert [image.index for image in dataset.images] == list(range(40))
     assert {split: len(dataset.images_of(split)) for split in datasets.SPLITS} == {"train": 28, "val": 6, "test": 6}
     assert list(workspace.incoming.iterdir()) == []
@@ -97,7 +105,7 @@ def test_discarded_drafts_are_gone(workspace: Workspace, tmp_path: Path) -> None
     discard(workspace, draft_id)
     discard(workspace, draft_id)
     with pytest.raises(DatasetError, match="no longer waiting"):
-        load_card(workspace, draft_id)
+        draft_health_card(workspace, draft_id)
     with pytest.raises(DatasetError, match="no longer waiting"):
         commit(workspace, draft_id)
     assert list_datasets(workspace) == [] and list(workspace.incoming.iterdir()) == []
@@ -105,7 +113,7 @@ def test_discarded_drafts_are_gone(workspace: Workspace, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("draft_id", ["upload-0000000000", "../datasets", "draft-../../x"])
 def test_foreign_draft_ids_are_refused(workspace: Workspace, draft_id: str) -> None:
-    for act in (load_card, discard, commit):
+    for act in (draft_health_card, discard, commit):
         with pytest.raises(EngineError):
             act(workspace, draft_id)
 
@@ -118,7 +126,7 @@ def test_excluding_problems_drops_copies_conflicts_and_small_classes(workspace: 
     assert [sum(image.label == label for image in dataset.images) for label in (0, 1)] == [20, 20]
     assert not any("conflict" in image.name for image in dataset.images)
     assert {path.name for path in (dataset.folder / "images").iterdir()} == {image.file for image in dataset.images}
-    card = card_of(dataset)
+    card = health_card(dataset)
     assert card.duplicates == () and card.small_classes == ()
 
 
@@ -137,7 +145,7 @@ def test_excluding_everything_is_refused_and_the_draft_stays(workspace: Workspac
     draft_id = draft(workspace, tmp_path, two_classes(4))
     with pytest.raises(DatasetError, match="takes two"):
         commit(workspace, draft_id, exclude_problems=True)
-    assert load_card(workspace, draft_id).images == 8
+    assert draft_health_card(workspace, draft_id).images == 8
 
 
 def test_delete_removes_all_of_it(workspace: Workspace, tmp_path: Path) -> None:
@@ -148,7 +156,7 @@ def test_delete_removes_all_of_it(workspace: Workspace, tmp_path: Path) -> None:
         with pytest.raises(DatasetError):
             act(workspace, dataset.id)
     with pytest.raises(DatasetError, match="deleted"):
-        card_of(dataset)
+        health_card(dataset)
 
 
 def test_a_damaged_dataset_does_not_hide_the_others(workspace: Workspace, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from engine.data.dataset_records import HealthCard, Image, Problem, card_from_dict
 from engine.data.health import examine
-from engine.data.records import HealthCard, Image, Problem, card_from_dict
 
 
 def image(index: int, label: int = 0, split: str = "train", content: str = "", size: int = 100) -> Image:

@@ -7,15 +7,15 @@ from pictures import encoded, make_folder, make_zip, many, picture, two_classes
 from PIL import Image
 
 from engine.data import uploads
-from engine.data.dataset import commit, load_card
+from engine.data.dataset import commit, draft_health_card
+from engine.data.dataset_records import HealthCard
 from engine.data.importer import find_source, scan
-from engine.data.records import HealthCard
 from engine.errors import DatasetError
 from engine.workspace import Workspace
 
 
 def card_for(workspace: Workspace, source: Path) -> HealthCard:
-    return load_card(workspace, scan(workspace, source))
+    return draft_health_card(workspace, scan(workspace, source))
 
 
 def upload_of(workspace: Workspace, files: dict[str, bytes]) -> Path:
@@ -24,7 +24,7 @@ def upload_of(workspace: Workspace, files: dict[str, bytes]) -> Path:
         receiver = uploads.Receiver(workspace, upload.id, upload.token, name)
         receiver.write(content)
         receiver.close()
-    return workspace.upload(upload.id)
+    return workspace.incoming_item(upload.id)
 
 
 Maker = Callable[[Workspace, Path, dict[str, bytes]], Path]
@@ -223,7 +223,7 @@ def test_paths_outside_the_allowed_root_are_refused(
     with pytest.raises(DatasetError, match="nothing at"):
         find_source(workspace, str(allowed / "absent"))
     upload = uploads.create(workspace)
-    assert find_source(workspace, upload.id) == workspace.upload(upload.id)
+    assert find_source(workspace, upload.id) == workspace.incoming_item(upload.id)
 
 
 @pytest.mark.skipif("THAW_REAL_ZIP" not in os.environ, reason="set THAW_REAL_ZIP to the hymenoptera zip")

@@ -8,9 +8,9 @@ import pytest
 
 from engine.data import label_decisions
 from engine.data.dataset import delete_dataset, open_dataset
-from engine.data.label_decisions import Decision, decide, decided, discard, withdraw
-from engine.data.records import Dataset, Image
-from engine.data.versions import Change, Provenance, pictured, provenance
+from engine.data.dataset_records import Dataset, Image
+from engine.data.label_decisions import Decision, decide, discard, read_decisions, withdraw
+from engine.data.versions import LabelChange, VersionOrigin, locate_changes, version_origin
 from engine.errors import DatasetError
 from engine.workspace import Workspace
 from tests.pictures import make_dataset
@@ -39,14 +39,14 @@ def test_what_was_decided_is_there_for_whoever_comes_next(workspace: Workspace, 
         Decision(image=4, what="relabel", to=to, why=HOSTILE),
     ):
         decide(dataset, one)
-    found = decided(open_dataset(workspace, dataset.id))
+    found = read_decisions(open_dataset(workspace, dataset.id))
     assert list(found.by_image) == [1, 4] and found.lost == ""
     assert found.by_image[4] == Decision(image=4, what="relabel", to=to, why=HOSTILE)
     assert found.changes == 1  # keeping a label changes nothing
     withdraw(dataset, [4])
-    assert list(decided(dataset).by_image) == [1]
+    assert list(read_decisions(dataset).by_image) == [1]
     discard(dataset)
-    assert not decided(dataset).by_image and not raw(dataset).exists()
+    assert not read_decisions(dataset).by_image and not raw(dataset).exists()
     discard(dataset)
 
 
@@ -55,7 +55,7 @@ def test_hostile_names_come_back_letter_for_letter(workspace: Workspace, dataset
     hostile = replace(dataset, classes=(HOSTILE, *dataset.classes[1:]), images=images)
     image = next(image for image in hostile.images if image.label == 1)
     decide(hostile, Decision(image=image.index, what="relabel", to=HOSTILE))
-    assert decided(hostile).by_image[image.index].to == HOSTILE
+    assert read_decisions(hostile).by_image[image.index].to == HOSTILE
     assert [path.name for path in hostile.folder.iterdir() if path.suffix == ".json" and "decisions" in path.name] == [
         "decisions.json"
     ]
@@ -68,10 +68,10 @@ def test_a_damaged_file_costs_a_sentence_and_nothing_else(
     workspace: Workspace, dataset: Dataset, content: bytes
 ) -> None:
     raw(dataset).write_bytes(content)
-    found = decided(dataset)
+    found = read_decisions(dataset)
     assert not found.by_image and "damaged" in found.lost
     decide(dataset, Decision(image=0, what="exclude"))
-    assert list(decided(dataset).by_image) == [0] and decided(dataset).lost == ""
+    assert list(read_decisions(dataset).by_image) == [0] and read_decisions(dataset).lost == ""
 
 
 def test_decisions_on_what_is_not_there_are_dropped(workspace: Workspace, dataset: Dataset) -> None:
@@ -80,7 +80,7 @@ def test_decisions_on_what_is_not_there_are_dropped(workspace: Workspace, datase
     rows = json.loads(raw(dataset).read_text())["decisions"]
     rows[0]["image"], rows[1]["file"], rows[2]["to"] = 999, "another.jpg", "no such class"
     raw(dataset).write_text(json.dumps({"decisions": rows}))
-    found = decided(dataset)
+    found = read_decisions(dataset)
     assert list(found.by_image) == [3]
     assert found.lost.startswith("3 earlier decisions were dropped")
 
@@ -118,20 +118,20 @@ def test_applying_makes_a_version_and_forgets_only_what_it_applied(
 
     monkeypatch.setattr(label_decisions, "make_version", meanwhile)
     made = label_decisions.apply(workspace, dataset)
-    origin = provenance(made)
+    origin = version_origin(made)
     assert origin is not None and [(change.to, change.file) for change in origin.changes] == [
         ("", dataset.images[1].file),
         (to, dataset.images[4].file),
     ]
-    assert list(decided(dataset).by_image) == [6]
-    assert not decided(made).by_image
+    assert list(read_decisions(dataset).by_image) == [6]
+    assert not read_decisions(made).by_image
 
 
 def test_what_cannot_be_applied_stays(workspace: Workspace, dataset: Dataset) -> None:
     decide(dataset, Decision(image=0, what="keep"))
     with pytest.raises(DatasetError, match="Nothing would differ"):
         label_decisions.apply(workspace, dataset)
-    assert list(decided(dataset).by_image) == [0]
+    assert list(read_decisions(dataset).by_image) == [0]
 
 
 def test_a_deleted_dataset_is_not_made_anew(workspace: Workspace, dataset: Dataset) -> None:
@@ -152,15 +152,15 @@ def test_a_full_disk_is_said_and_the_earlier_decisions_stay(
     monkeypatch.setattr(label_decisions, "atomic_write", full)
     with pytest.raises(DatasetError, match="No space left"):
         decide(dataset, Decision(image=1, what="exclude"))
-    assert list(decided(dataset).by_image) == [0]
+    assert list(read_decisions(dataset).by_image) == [0]
 
 
 def test_images_of_one_name_are_told_apart(workspace: Workspace, dataset: Dataset) -> None:
-    """As `pictured` does it: by name and file."""
+    """As `locate_changes` does it: by name and file."""
     twins = tuple(replace(image, name="same.jpg") for image in dataset.images[:2])
     alike: tuple[Image, ...] = (*twins, *dataset.images[2:])
     named = replace(dataset, images=alike)
     to = other(named, 1)
-    change = Change(image="same.jpg", was="x", to=to, why="", file=alike[1].file)
-    (found,) = pictured(workspace, named, Provenance(dataset=dataset.id, name="x", changes=(change,)))
+    change = LabelChange(image="same.jpg", was="x", to=to, why="", file=alike[1].file)
+    (found,) = locate_changes(workspace, named, VersionOrigin(dataset=dataset.id, name="x", changes=(change,)))
     assert (found.dataset, found.index) == (named.id, 1)

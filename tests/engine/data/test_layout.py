@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from engine.data.label_table import LabelRow
-from engine.data.layout import Layout, Table, recognise
+from engine.data.layout import LabelTable, Layout, recognise
 from engine.data.zips import StagedFile
 
 
-def layout(*names: str, tables: tuple[Table, ...] = ()) -> Layout:
+def layout(*names: str, tables: tuple[LabelTable, ...] = ()) -> Layout:
     return recognise([StagedFile(path=Path("x"), name=name) for name in names], tables)
 
 
@@ -15,8 +15,8 @@ def found(result: Layout) -> dict[str, tuple[str, str | None]]:
     return {entry.file.name: (entry.label, entry.given) for entry in result.entries}
 
 
-def table(name: str, *rows: tuple[str, str] | tuple[str, str, str]) -> Table:
-    return Table(
+def table(name: str, *rows: tuple[str, str] | tuple[str, str, str]) -> LabelTable:
+    return LabelTable(
         name=name, rows=tuple(LabelRow(file=row[0], label=row[1], split=row[2] if len(row) > 2 else "") for row in rows)
     )
 

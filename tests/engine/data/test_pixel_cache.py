@@ -9,11 +9,11 @@ from pictures import make_folder, many
 from engine.data import pixel_cache as wing
 from engine.data import row_file
 from engine.data.dataset import commit
+from engine.data.dataset_records import Dataset
 from engine.data.decoder import decode
 from engine.data.importer import scan
 from engine.data.pixel_cache import Pixels, Plane, ensure
 from engine.data.preprocessing import Preprocessing, eval_crop, view, view_key, view_side
-from engine.data.records import Dataset
 from engine.errors import TrainingError
 from engine.workspace import Workspace
 

@@ -15,10 +15,10 @@ from engine.cli import cache
 from engine.data import pixel_cache as wing
 from engine.data import row_file
 from engine.data.dataset import commit
+from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.data.pixel_cache import Pixels, ensure
 from engine.data.preprocessing import Preprocessing
-from engine.data.records import Dataset
 from engine.workspace import Workspace
 from tests.engine.data.descriptors import watched
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engine.data.dataset import card_of, list_datasets
+from engine.data.dataset import health_card, list_datasets
 from engine.data.painting import PATTERNS, SIDE, paint
 from engine.data.sample import make_sample
 from engine.workspace import Workspace
@@ -12,7 +12,7 @@ def test_sample_is_made_once_and_is_healthy(workspace: Workspace) -> None:
     dataset = make_sample(workspace, lambda stage, done, total: seen.append(stage), per_class=6)
     assert dataset.classes == tuple(sorted(PATTERNS)) and len(dataset.classes) == 6
     assert len(dataset.images) == 36 and dataset.source == "sample" and dataset.name == "sample"
-    card = card_of(dataset)
+    card = health_card(dataset)
     assert not card.problems and not card.duplicates and not card.warnings
     assert set(seen) == {"draw", "read"}
     assert make_sample(workspace).id == dataset.id

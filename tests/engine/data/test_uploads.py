@@ -22,7 +22,7 @@ def test_files_arrive_whole_under_names_of_our_own(workspace: Workspace) -> None
     upload = uploads.create(workspace)
     send(workspace, upload, "개미/../../evil.jpg", b"0123456789")
     send(workspace, upload, "bees/b.jpg", b"")
-    folder = workspace.upload(upload.id)
+    folder = workspace.incoming_item(upload.id)
     assert [(file.name, file.path.read_bytes(), file.bytes) for file in uploads.received(folder)] == [
         ("개미/../../evil.jpg", b"0123456789", 10),
         ("bees/b.jpg", b"", 0),
@@ -37,7 +37,7 @@ def test_only_the_token_opens_an_upload(workspace: Workspace, token: str) -> Non
         uploads.check(workspace, upload.id, token)
     with pytest.raises(EngineError):
         uploads.Receiver(workspace, upload.id, token, "a.jpg")
-    assert uploads.received(workspace.upload(upload.id)) == ()
+    assert uploads.received(workspace.incoming_item(upload.id)) == ()
 
 
 @pytest.mark.parametrize("upload_id", ["upload-0000000000", "../datasets", "upload-../../x", "draft-0000000000", ""])
@@ -55,9 +55,9 @@ def test_an_aborted_or_unfinished_file_does_not_exist(workspace: Workspace) -> N
     aborted.abort()
     unfinished = uploads.Receiver(workspace, upload.id, upload.token, "b.jpg")
     unfinished.write(b"half")
-    assert uploads.received(workspace.upload(upload.id)) == ()
+    assert uploads.received(workspace.incoming_item(upload.id)) == ()
     unfinished.abort()
-    assert [path.name for path in workspace.upload(upload.id).iterdir()] == ["token"]
+    assert [path.name for path in workspace.incoming_item(upload.id).iterdir()] == ["token"]
 
 
 def test_the_limit_counts_all_files_and_gives_back_what_is_dropped(
@@ -74,7 +74,7 @@ def test_the_limit_counts_all_files_and_gives_back_what_is_dropped(
     fitting = uploads.Receiver(workspace, upload.id, upload.token, "c.jpg")
     fitting.write(bytes(300_000))
     fitting.close()
-    assert [file.name for file in uploads.received(workspace.upload(upload.id))] == ["a.jpg", "c.jpg"]
+    assert [file.name for file in uploads.received(workspace.incoming_item(upload.id))] == ["a.jpg", "c.jpg"]
 
 
 def test_parallel_files_do_not_mix(workspace: Workspace) -> None:
@@ -86,7 +86,7 @@ def test_parallel_files_do_not_mix(workspace: Workspace) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    files = uploads.received(workspace.upload(upload.id))
+    files = uploads.received(workspace.incoming_item(upload.id))
     assert {file.name: file.path.read_bytes() for file in files} == {
         f"{n}.jpg": f"{n} ".encode() * 50 for n in range(16)
     }
@@ -95,9 +95,9 @@ def test_parallel_files_do_not_mix(workspace: Workspace) -> None:
 def test_a_torn_last_line_and_foreign_paths_in_the_manifest_are_skipped(workspace: Workspace) -> None:
     upload = uploads.create(workspace)
     send(workspace, upload, "a.jpg", b"x")
-    with open(workspace.upload(upload.id) / uploads.MANIFEST, "a") as manifest:
+    with open(workspace.incoming_item(upload.id) / uploads.MANIFEST, "a") as manifest:
         manifest.write('{"file": "../../thaw.db", "name": "x", "bytes": 1}\n{"file": "0000')
-    assert [file.name for file in uploads.received(workspace.upload(upload.id))] == ["a.jpg"]
+    assert [file.name for file in uploads.received(workspace.incoming_item(upload.id))] == ["a.jpg"]
 
 
 @pytest.mark.parametrize("name", ["", "/", "x" * 1001])
@@ -109,7 +109,11 @@ def test_unusable_names_are_refused(workspace: Workspace, name: str) -> None:
 
 def test_sweep_takes_what_is_old_and_spares_what_is_touched(workspace: Workspace) -> None:
     old, fresh = uploads.create(workspace), uploads.create(workspace)
-    for path in (*workspace.upload(old.id).iterdir(), workspace.upload(old.id), workspace.upload(fresh.id)):
+    for path in (
+        *workspace.incoming_item(old.id).iterdir(),
+        workspace.incoming_item(old.id),
+        workspace.incoming_item(fresh.id),
+    ):
         os.utime(path, (1, 1))
     assert uploads.sweep(workspace) == 1
     assert [path.name for path in workspace.incoming.iterdir()] == [fresh.id]
@@ -117,11 +121,11 @@ def test_sweep_takes_what_is_old_and_spares_what_is_touched(workspace: Workspace
 
 def test_discard_is_repeatable_and_is_upload_knows_its_own(workspace: Workspace, tmp_path: Path) -> None:
     upload = uploads.create(workspace)
-    assert uploads.is_upload(workspace.upload(upload.id))
+    assert uploads.is_upload(workspace.incoming_item(upload.id))
     assert not uploads.is_upload(tmp_path)
     uploads.discard(workspace, upload.id)
     uploads.discard(workspace, upload.id)
-    assert not workspace.upload(upload.id).exists()
+    assert not workspace.incoming_item(upload.id).exists()
 
 
 def test_pages_can_import_this_without_heavy_libraries() -> None:
@@ -145,7 +149,7 @@ def test_a_reserved_place_exists_from_the_first_file_on(workspace: Workspace) ->
         receiver = uploads.Receiver(workspace, upload.id, upload.token, name)
         receiver.write(b"x")
         receiver.close()
-    assert [file.name for file in uploads.received(workspace.upload(upload.id))] == ["a.jpg", "b.jpg"]
+    assert [file.name for file in uploads.received(workspace.incoming_item(upload.id))] == ["a.jpg", "b.jpg"]
     uploads.discard(workspace, upload.id)
     with pytest.raises(EngineError):  # a straggler brings nothing back
         uploads.Receiver(workspace, upload.id, upload.token, "c.jpg")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pictures import make_zip
 
-from engine.data.records import Problem
+from engine.data.dataset_records import Problem
 from engine.data.zips import DEFAULT_LIMITS, Limits, StagedFile, extract
 from engine.errors import DatasetError
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.evaluation.label_issues import out_of_fold, suspects, too_few, too_many
+from engine.evaluation.label_issues import find_label_issues, out_of_fold_probabilities, too_few_images, too_many_issues
 
 
 def clouds(each: int = 60, classes: int = 3, size: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -17,7 +17,7 @@ def test_five_flipped_labels_are_among_the_first_eight() -> None:
     wrong = np.array([3, 40, 77, 130, 171])
     flipped = labels.copy()
     flipped[wrong] = (labels[wrong] + 1) % 3
-    found = suspects(out_of_fold(features, flipped), flipped)
+    found = find_label_issues(out_of_fold_probabilities(features, flipped), flipped)
     assert set(wrong) <= {one.place for one in found[:8]}
     assert all(one.suggested == labels[one.place] for one in found[:5])
     assert [one.margin for one in found] == sorted((one.margin for one in found), reverse=True)
@@ -27,31 +27,33 @@ def test_five_flipped_labels_are_among_the_first_eight() -> None:
 def test_clean_labels_raise_next_to_no_doubt() -> None:
     for seed in range(3):
         features, labels = clouds(seed=seed)
-        assert len(suspects(out_of_fold(features, labels), labels)) <= 0.02 * len(labels)
+        assert len(find_label_issues(out_of_fold_probabilities(features, labels), labels)) <= 0.02 * len(labels)
 
 
 def test_the_answer_for_an_image_does_not_know_its_label() -> None:
     """Noise without any meaning: whoever has seen the label would be right far more often than by chance."""
     random = np.random.default_rng(1)
     features, labels = random.normal(size=(300, 40)), np.repeat([0, 1], 150)
-    assert abs((out_of_fold(features, labels).argmax(1) == labels).mean() - 0.5) < 0.12
+    assert abs((out_of_fold_probabilities(features, labels).argmax(1) == labels).mean() - 0.5) < 0.12
 
 
 def test_the_same_input_gives_the_same_answer() -> None:
     features, labels = clouds(each=20)
-    np.testing.assert_array_equal(out_of_fold(features, labels), out_of_fold(features, labels))
+    np.testing.assert_array_equal(
+        out_of_fold_probabilities(features, labels), out_of_fold_probabilities(features, labels)
+    )
 
 
 def test_too_few_images_are_named() -> None:
     labels = np.array([0] * 20 + [1] * 19)
-    assert "개 (19)" in too_few(labels, ("cat", "개")) and "cat" not in too_few(labels, ("cat", "개"))
-    assert too_few(np.array([0] * 20 + [1] * 20), ("cat", "개")) == ""
-    assert "gone (0)" in too_few(np.zeros(30, int), ("cat", "gone"))
+    assert "개 (19)" in too_few_images(labels, ("cat", "개")) and "cat" not in too_few_images(labels, ("cat", "개"))
+    assert too_few_images(np.array([0] * 20 + [1] * 20), ("cat", "개")) == ""
+    assert "gone (0)" in too_few_images(np.zeros(30, int), ("cat", "gone"))
 
 
 def test_features_that_tell_nothing_apart_doubt_next_to_nothing() -> None:
     random = np.random.default_rng(2)
     labels = np.repeat(np.arange(4), 40)
-    found = suspects(out_of_fold(random.normal(size=(160, 30)), labels), labels)
+    found = find_label_issues(out_of_fold_probabilities(random.normal(size=(160, 30)), labels), labels)
     assert all(one.confidence >= 0.5 for one in found)
-    assert "32 of 100" in too_many(32, 100) and too_many(20, 100) == ""
+    assert "32 of 100" in too_many_issues(32, 100) and too_many_issues(20, 100) == ""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engine.evaluation.metrics import accuracy_interval, report
+from engine.evaluation.metrics import compute_metrics, wilson_interval
 from engine.evaluation.predictions import build, with_unreadable
 
 CLASSES = ["cat", "dog", "NA"]
@@ -16,11 +16,19 @@ CLASSES = ["cat", "dog", "NA"]
 def table(truth: list[str], guess: list[str], split: str = "val", confidence: float = 0.8) -> pd.DataFrame:
     rest = (1 - confidence) / (len(CLASSES) - 1)
     probabilities = np.array([[confidence if name == said else rest for name in CLASSES] for said in guess])
-    return build([f"{row}.jpg" for row in range(len(truth))], [split] * len(truth), truth, probabilities, CLASSES)
+    return build(
+        [f"{row}.jpg" for row in range(len(truth))],
+        splits=[split] * len(truth),
+        labels=truth,
+        probabilities=probabilities,
+        classes=CLASSES,
+    )
 
 
 def test_a_split_counted_by_hand():
-    scores = report(table(["cat", "cat", "cat", "dog"], ["cat", "cat", "dog", "dog"]), CLASSES)["splits"]["val"]
+    scores = compute_metrics(table(["cat", "cat", "cat", "dog"], ["cat", "cat", "dog", "dog"]), CLASSES)["splits"][
+        "val"
+    ]
     assert (scores["images"], scores["accuracy"]) == (4, 0.75)
     assert scores["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]  # rows are the truth
     cat, dog, absent = scores["per_class"]
@@ -40,7 +48,7 @@ def test_a_split_counted_by_hand():
 
 
 def test_a_class_with_images_that_is_never_predicted_scores_zero():
-    scores = report(table(["cat", "dog"], ["cat", "cat"]), CLASSES)["splits"]["val"]
+    scores = compute_metrics(table(["cat", "dog"], ["cat", "cat"]), CLASSES)["splits"]["val"]
     dog = scores["per_class"][1]
     assert (dog["precision"], dog["recall"], dog["f1"]) == (None, 0.0, 0.0)
     assert scores["f1_macro"] == pytest.approx((2 / 3 + 0) / 2)
@@ -51,7 +59,7 @@ def test_splits_are_apart_and_unlabelled_or_unreadable_rows_do_not_count():
         [table(["cat"], ["cat"]), table(["dog", "dog"], ["cat", "dog"], "test"), table([""], ["dog"], "")],
         ignore_index=True,
     )
-    splits = report(with_unreadable(rows, [("x.gif", "Not an image.")]), CLASSES)["splits"]
+    splits = compute_metrics(with_unreadable(rows, [("x.gif", "Not an image.")]), CLASSES)["splits"]
     assert {name: (scores["images"], scores["accuracy"]) for name, scores in splits.items()} == {
         "val": (1, 1.0),
         "test": (2, 0.5),
@@ -59,11 +67,11 @@ def test_splits_are_apart_and_unlabelled_or_unreadable_rows_do_not_count():
 
 
 def test_nothing_labelled_gives_no_scores():
-    assert report(table([""], ["dog"], ""), CLASSES) == {"splits": {}}
+    assert compute_metrics(table([""], ["dog"], ""), CLASSES) == {"splits": {}}
 
 
 def test_the_report_is_plain_json():
-    scores = report(table(["cat", "NA"], ["cat", "NA"]), CLASSES)
+    scores = compute_metrics(table(["cat", "NA"], ["cat", "NA"]), CLASSES)
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
 
 
@@ -72,4 +80,4 @@ def test_the_report_is_plain_json():
 )
 def test_the_interval_is_wilsons(correct: int, images: int, low: float, high: float):
     """81 of 263 is the worked example in Newcombe, Statistics in Medicine 17 (1998)."""
-    assert accuracy_interval(correct, images) == pytest.approx((low, high), abs=5e-5)
+    assert wilson_interval(correct, images) == pytest.approx((low, high), abs=5e-5)

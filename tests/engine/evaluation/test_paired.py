@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, ttest_rel
 
 from engine.errors import RunError
-from engine.evaluation.paired import checked, difference, holm, interval, mcnemar_mid_p, seed_luck
+from engine.evaluation.paired import checked, difference, holm, interval, mcnemar_mid_p, pooled_seed_variance
 
 
 def runs(first_only: int, second_only: int, images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ def test_one_strategy_with_one_seed_takes_its_luck_from_the_others():
     several, single = draw.random((3, 800)) < chances, draw.random((1, 800)) < 0.8
     both_single, mixed = difference(several[:1], single), difference(several, single)
     assert both_single.seed_variance is None
-    luck = seed_luck([several, single])
+    luck = pooled_seed_variance([several, single])
     assert luck and mixed.seed_variance == pytest.approx(luck.alone * (1 / 3 + 1))
     assert mixed.freedom < 4
     third = difference(several[:1], single, luck)  # a third strategy shows what seeds do to these two
@@ -100,7 +100,7 @@ def test_one_strategy_with_one_seed_takes_its_luck_from_the_others():
 def test_disagreement_of_seeds_on_single_images_is_not_taken_for_luck():
     """Independent coins: seeds differ in accuracy only because they disagree on images, which is counted there."""
     draw = np.random.default_rng(4)
-    alone = [seed_luck([draw.random((5, 400)) < 0.8]) for _ in range(400)]
+    alone = [pooled_seed_variance([draw.random((5, 400)) < 0.8]) for _ in range(400)]
     assert abs(np.mean([luck.alone for luck in alone if luck])) < 0.1 * 0.8 * 0.2 / 400
 
 

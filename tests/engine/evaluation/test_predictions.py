@@ -35,13 +35,25 @@ def table() -> pd.DataFrame:
     logits = np.random.default_rng(0).normal(size=(count, count)) + 4 * np.eye(count)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     labels = ["" if row % 3 == 0 else HOSTILE[(row + 1) % count if row % 4 == 0 else row] for row in range(count)]
-    return build([f"{name}/사진.jpg" for name in HOSTILE], ["val"] * count, labels, probabilities, HOSTILE)
+    return build(
+        [f"{name}/사진.jpg" for name in HOSTILE],
+        splits=["val"] * count,
+        labels=labels,
+        probabilities=probabilities,
+        classes=HOSTILE,
+    )
 
 
 def test_build_says_what_the_probabilities_say():
     probabilities = np.array([[0.7, 0.3], [0.2, 0.8], [0.1, 0.9]], dtype=np.float32)
     table = numbered(
-        build(["a.jpg", "b.jpg", "c.jpg"], ["val", "test", ""], ["cat", "cat", ""], probabilities, ["cat", "dog"]),
+        build(
+            ["a.jpg", "b.jpg", "c.jpg"],
+            splits=["val", "test", ""],
+            labels=["cat", "cat", ""],
+            probabilities=probabilities,
+            classes=["cat", "dog"],
+        ),
         [4, 7, 9],
     )
     assert list(table["predict"]) == ["cat", "dog", "dog"]
@@ -62,14 +74,16 @@ def test_everything_survives_the_round_trip_bit_for_bit(tmp_path: Path, table: p
 
 def test_a_class_named_like_a_column_takes_nothing_from_it(tmp_path: Path):
     classes = ["label", "predict", "error"]
-    table = build(["a.jpg"], ["val"], ["label"], np.array([[0.2, 0.5, 0.3]]), classes)
+    table = build(
+        ["a.jpg"], splits=["val"], labels=["label"], probabilities=np.array([[0.2, 0.5, 0.3]]), classes=classes
+    )
     write(tmp_path / "predictions.csv", table)
     row = read(tmp_path / "predictions.csv").iloc[0]
     assert (row["label"], row["predict"], row["error"], row["prob_label"]) == ("label", "predict", "", 0.2)
 
 
 def test_unreadable_inputs_have_rows_without_numbers(tmp_path: Path):
-    table = build(["a.jpg"], [""], [""], np.array([[0.4, 0.6]]), ["x", "y"])
+    table = build(["a.jpg"], splits=[""], labels=[""], probabilities=np.array([[0.4, 0.6]]), classes=["x", "y"])
     write(tmp_path / "predictions.csv", with_unreadable(table, [("b.gif", "Not an image.")]))
     again = read(tmp_path / "predictions.csv")
     assert list(again["file_dir"]) == ["a.jpg", "b.gif"]
@@ -81,7 +95,7 @@ def test_unreadable_inputs_have_rows_without_numbers(tmp_path: Path):
 
 
 def test_only_unreadable_inputs_and_none_at_all(tmp_path: Path):
-    empty = build([], [], [], np.zeros((0, 2)), ["x", "y"])
+    empty = build([], splits=[], labels=[], probabilities=np.zeros((0, 2)), classes=["x", "y"])
     write(tmp_path / "empty.csv", empty)
     assert len(read(tmp_path / "empty.csv")) == 0
     assert classes_of(read(tmp_path / "empty.csv")) == ("x", "y")

@@ -16,9 +16,15 @@ CLASSES = ["한국어", "=cmd|' /C calc'!A0", "NA", "01"]
 def result(tmp_path: Path) -> Path:
     probabilities = np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1], [0.1, 0.1, 0.7, 0.1], [0.1, 0.1, 0.1, 0.7]])
     names = ["꽃/한.jpg", "@SUM(A1).jpg", "-1+2.jpg", "d.jpg"]
-    table = build(names, ["val", "test", "val", "test"], ["한국어", "NA", "NA", ""], probabilities, CLASSES)
+    table = build(
+        names,
+        splits=["val", "test", "val", "test"],
+        labels=["한국어", "NA", "NA", ""],
+        probabilities=probabilities,
+        classes=CLASSES,
+    )
     path = tmp_path / "result.csv"
-    write_result(path, with_unreadable(table, [("+bad.gif", "=not an image")]), CLASSES, "run-0123456789")
+    write_result(path, with_unreadable(table, [("+bad.gif", "=not an image")]), "run-0123456789")
     return path
 
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from engine.data.dataset import commit
+from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
-from engine.data.records import Dataset
 from engine.errors import EngineError
 from engine.jobs import embedding, embedding_files
 from engine.jobs.tasks import TASKS

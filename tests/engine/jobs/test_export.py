@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
 
 from engine.data.dataset import commit, delete_dataset
+from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
-from engine.data.records import Dataset
 from engine.errors import EngineError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import read_result

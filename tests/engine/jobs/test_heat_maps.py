@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from engine.data.dataset import open_dataset
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.errors import EngineError
 from engine.evaluation import predictions
 from engine.jobs import heat_map_files, heat_maps

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from engine.data.dataset import commit, delete_dataset
+from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
-from engine.data.records import Dataset
 from engine.errors import EngineError, TrainingError
 from engine.evaluation.result_csv import read_result
 from engine.jobs.inference import predict_new

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import conclude, execute
 from engine.runs.siblings import siblings

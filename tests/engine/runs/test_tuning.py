@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.data.records import Dataset
+from engine.data.dataset_records import Dataset
 from engine.errors import TrainingError
 from engine.runconfig import RunConfig
 from engine.runs import tuning
