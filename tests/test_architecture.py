@@ -51,7 +51,7 @@ LIGHT = (
     "engine.models.catalog",
     "engine.models.weights_store",
     "engine.training.freezing",
-    "engine.bench.options",
+    "engine.cli.main",
     "engine.bench.report",
     "engine.training.schedule",
     "engine.evaluation.predictions",

@@ -1,12 +1,13 @@
 """The docs say what is there: verbs, options, files, and nothing of elsewhere."""
 
-import argparse
 import contextlib
 import io
 import re
 from pathlib import Path
 
-from engine.cli.main import main, parser
+import click
+
+from engine.cli.main import VERBS, main
 from engine.training.freezing import STRATEGIES
 from engine.workspace import Workspace
 
@@ -14,16 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def verbs() -> dict[str, argparse.ArgumentParser]:
-    (action,) = [action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)]
-    return dict(action.choices)
-
-
 def test_every_verb_is_in_the_readme_and_explains_itself() -> None:
-    for name, verb in verbs().items():
+    for name, verb in VERBS.items():
         assert f"python -m engine {name}" in README, f"{name} is not in README.md"
-        assert verb.description
-        assert all(action.help for action in verb._actions if action.dest not in ("run", "help")), name
+        described = [verb, *(param for param in verb.params if isinstance(param, click.Option | click.Argument))]
+        assert len(described) == 1 + len(verb.params) and all(part.help for part in described), name
 
 
 def test_the_options_page_is_what_the_program_prints(workspace: Workspace) -> None:

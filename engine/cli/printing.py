@@ -1,35 +1,67 @@
 """Printing: what the command line writes, for people or, with --json, one object a line for programs.
 
-Not here: what is done (commands).
+Not here: what is done (the verbs).
 """
 
-import argparse
-import json
 import sys
 from collections.abc import Iterable, Sequence
+from unicodedata import category, east_asian_width, normalize
 
+from engine.record_files import encode
 from engine.store.database import Json
 
 
-def say(chosen: argparse.Namespace, record: Json, sentence: str) -> None:
-    print(json.dumps(record, ensure_ascii=False) if chosen.json else sentence, flush=True)
+class Printer:
+    """Writes to the terminal; `json` says for whom."""
 
+    def __init__(self, *, json: bool) -> None:
+        self.json, self._stage = json, ""
 
-def table(chosen: argparse.Namespace, rows: Sequence[Json], names: Sequence[str], empty: str) -> None:
-    if chosen.json:
-        for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
-    elif rows:
-        columns(rows, names)
-    else:
-        print(empty)
+    def say(self, record: Json, sentence: str) -> None:
+        """`record` for programs, `sentence` for people."""
+        print(encode(record) if self.json else sentence, flush=True)
+
+    def table(self, rows: Sequence[Json], names: Sequence[str], *, empty: str) -> None:
+        """Whole rows for programs; for people their columns `names`, or the sentence `empty`."""
+        if self.json:
+            for row in rows:
+                print(encode(row))
+        elif rows:
+            columns(rows, names)
+        else:
+            print(empty)
+
+    def event(self, event: Json) -> None:
+        """What a child says: one line an epoch, stages as they change; with --json every event but the steps."""
+        if self.json:
+            if event["event"] in ("epoch", "note", "started"):
+                print(encode(event), flush=True)
+        elif event["event"] == "epoch":
+            names = ("train_loss", "val_loss", "val_accuracy")
+            scores = "  ".join(f"{name} {event[name]:.4f}" for name in names if event[name] is not None)
+            print(f"epoch {event['epoch']}/{event['epochs']}  {scores}  {event['seconds']:.1f} s", flush=True)
+        elif event["event"] == "note":
+            print(event["text"], flush=True)
+        elif event["event"] == "progress" and event.get("stage", self._stage) != self._stage:
+            self._stage = event["stage"]
+            print(f"{self._stage} ...", file=sys.stderr, flush=True)
 
 
 def columns(rows: Iterable[Json], names: Sequence[str]) -> None:
-    cells = [list(names), *([_cell(row[column]) for column in names] for row in rows)]
-    widths = [max(len(line[index]) for line in cells) for index in range(len(names))]
+    """The columns `names` of `rows` under each other, as wide as a terminal draws them."""
+    cells = [list(names), *([_cell(row[name]) for name in names] for row in rows)]
+    widths = [max(display_width(line[index]) for line in cells) for index in range(len(names))]
     for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        padded = (cell + " " * (width - display_width(cell)) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(padded).rstrip())
+
+
+def display_width(text: str) -> int:
+    """How many columns of a terminal `text` takes: two for a Hangul syllable, none for a mark on another character."""
+    return sum(
+        0 if category(character) in ("Mn", "Me", "Cf") else 1 + (east_asian_width(character) in "WF")
+        for character in normalize("NFC", text)
+    )
 
 
 def _cell(value: object) -> str:
@@ -38,24 +70,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-class Progress:
-    """Prints what a child says: one line an epoch, stages as they change; with --json every event but the steps."""
-
-    def __init__(self, chosen: argparse.Namespace) -> None:
-        self._json, self._stage = chosen.json, ""
-
-    def __call__(self, event: Json) -> None:
-        if self._json:
-            if event["event"] in ("epoch", "note", "started"):
-                print(json.dumps(event, ensure_ascii=False), flush=True)
-        elif event["event"] == "epoch":
-            shown = ("train_loss", "val_loss", "val_accuracy")
-            scores = "  ".join(f"{name} {event[name]:.4f}" for name in shown if event[name] is not None)
-            print(f"epoch {event['epoch']}/{event['epochs']}  {scores}  {event['seconds']:.1f} s", flush=True)
-        elif event["event"] == "note":
-            print(event["text"], flush=True)
-        elif event["event"] == "progress" and "stage" in event and event["stage"] != self._stage:
-            self._stage = event["stage"]
-            print(f"{self._stage} ...", file=sys.stderr, flush=True)

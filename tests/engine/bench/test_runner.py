@@ -1,6 +1,5 @@
 """Who is measured when, and that what has been measured is left alone."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -8,16 +7,21 @@ import pytest
 import torch
 
 from engine import devices
-from engine.bench import command, options, pagetimes, runner
+from engine.bench import command, pagetimes, runner
+from engine.bench.options import BenchOptions
 from engine.bench.outcome import Outcome
 from engine.bench.report import PAGES
 from engine.bench.rows import CONTENDERS, ROWS
 from engine.bench.setting import Recipe
-from engine.cli.main import main
+from engine.cli.main import VERBS, main
 from engine.errors import ConfigError, EngineError
 from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
+
+
+def options(words: list[str]) -> BenchOptions:
+    return VERBS["bench"].make_context("bench", words).params  # type: ignore[return-value]
 
 
 def test_everybody_begins_once() -> None:
@@ -81,24 +85,19 @@ def test_options_that_cannot_be_are_refused_in_a_sentence(
 
 
 def test_the_device_is_known_by_name_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    parser = argparse.ArgumentParser()
-    options.add_options(parser)
     monkeypatch.setattr(devices, "pick", {"auto": torch.device("cuda:1"), "cpu": torch.device("cpu")}.__getitem__)
     monkeypatch.setattr(devices, "set_threads", lambda threads: 1)
-    assert [options.recipe_of(parser.parse_args(words)).device for words in ([], ["--device", "cpu"])] == [
+    assert [command.recipe_of(options(words)).device for words in ([], ["--device", "cpu"])] == [
         "cuda:1",
         "cpu",
     ]
 
 
 def test_pages_are_kept_with_what_trained_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parser = argparse.ArgumentParser()
-    options.add_options(parser)
     found = {"reruns": {}, "throughput": {"images_per_second": {"nobody": 2.0}}}
     monkeypatch.setattr(pagetimes, "measure", lambda *_: found)
-    recipe = Recipe(images=16, epochs=2, backbone="resnet34", device="cpu")
-    command.run(parser.parse_args(["--pages", "--out", str(tmp_path)]), recipe, [], ("fastai",))
-    assert json.loads((tmp_path / PAGES).read_text()) == {"backbone": "resnet34", "threads": recipe.threads, **found}
+    command.run(options(["--pages", "--out", str(tmp_path), "--backbone", "resnet34", "--threads", "1"]))
+    assert json.loads((tmp_path / PAGES).read_text()) == {"backbone": "resnet34", "threads": 1, **found}
     assert "while resnet34 trains" in (tmp_path / "report.md").read_text()
 
 
@@ -111,10 +110,8 @@ def test_a_run_that_dies_ends_the_measuring_of_pages(workspace: Workspace, monke
 
 
 def test_growth_alone_measures_no_rows() -> None:
-    parser = argparse.ArgumentParser()
-    options.add_options(parser)
-    assert options.rows_of(parser.parse_args(["--growth"])) == []
-    assert len(options.rows_of(parser.parse_args([]))) == len(ROWS)
-    assert [row.name for row in options.rows_of(parser.parse_args(["--growth", "--rows", "views"]))] == ["views"]
+    assert command.rows_of(options(["--growth"])) == []
+    assert len(command.rows_of(options([]))) == len(ROWS)
+    assert [row.name for row in command.rows_of(options(["--growth", "--rows", "views"]))] == ["views"]
     with pytest.raises(ConfigError):
-        options.rows_of(parser.parse_args(["--rows", "x"]))
+        command.rows_of(options(["--rows", "x"]))

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from engine.cli import cache
 from engine.cli.main import main
+from engine.data.cache_files import cache_files
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 
@@ -45,12 +45,12 @@ def test_what_is_cleared_is_gone_and_made_again_with_the_same_answers(
 ) -> None:
     first = RunStore(trained).list()[0]
     assert main(["cache", "--clear", "features"]) == 0
-    assert not cache.files(trained, ("features",)) and cache.files(trained, ("pixels",))
+    assert not cache_files(trained, ("features",)) and cache_files(trained, ("pixels",))
     assert main(["cache", "--clear"]) == 0
-    assert "MB removed" in capsys.readouterr().out and not cache.files(trained)
+    assert "MB removed" in capsys.readouterr().out and not cache_files(trained)
     assert main([*TRAIN, *SMALL]) == 0
     again = RunStore(trained).list()[0]
-    assert again.id != first.id and len(cache.files(trained)) == 6
+    assert again.id != first.id and len(cache_files(trained)) == 6
     answers = [(trained.run(run.id) / "predictions.csv").read_bytes() for run in (first, again)]
     assert answers[0] == answers[1]
 
@@ -63,7 +63,7 @@ def test_what_a_crash_left_is_listed_and_cleared(trained: Workspace, capsys: pyt
     assert main(["cache"]) == 0
     said = capsys.readouterr().out
     assert "being filled, or left by a crash" in said and "not readable" in said
-    assert main(["cache", "--clear", "all"]) == 0 and not cache.files(trained)
+    assert main(["cache", "--clear", "all"]) == 0 and not cache_files(trained)
     capsys.readouterr()
     assert main(["cache"]) == 0 and capsys.readouterr().out.strip() == "The caches are empty."
 
@@ -72,7 +72,7 @@ def test_what_a_run_is_filling_stays_and_is_said_to(trained: Workspace, capsys: 
     (filling := next(trained.features.glob("*/")) / ".train-eval.rows.0a1b.tmp").write_bytes(b"half")
     assert main(["cache", "--clear", "all"]) == 0
     assert "1 file stays" in capsys.readouterr().out
-    assert [file.path for file in cache.files(trained)] == [filling] and not list(trained.pixels.iterdir())
+    assert [file.path for file in cache_files(trained)] == [filling] and not list(trained.pixels.iterdir())
 
 
 def test_an_unknown_cache_is_refused_by_name(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

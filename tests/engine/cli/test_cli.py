@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.main import main, parser
+from engine.cli.main import VERBS, main
 from engine.config import command_line
 from engine.data.dataset import list_datasets
 from engine.evaluation.result_csv import read_result
@@ -94,6 +94,9 @@ def test_import_prints_the_health_card(
         (["export", "run-00000000", "bundle"], "run-00000000"),
         (["stop", "../../etc"], "etc"),
         (["import", "/nowhere/at/all"], "There is nothing at /nowhere/at/all"),
+        (["dance"], "No such command 'dance'"),
+        (["train", "--backbone", "resnet18"], "Missing option '--dataset'"),
+        (["train", "--dataset", "colours", *SMALL, "--epochs", "few"], "'few' is not a valid integer"),
     ],
 )
 def test_mistakes_exit_with_two_and_one_sentence(
@@ -102,6 +105,25 @@ def test_mistakes_exit_with_two_and_one_sentence(
     assert main(arguments) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert sentence in said and "Traceback" not in said
+
+
+def test_help_is_no_mistake_and_no_verb_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--help"]) == 0 and "image, folder or zip" in capsys.readouterr().out
+    assert main([]) == 2 and "classify new images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "strategy"),
+    [
+        ([], "linear_probe"),
+        (["--strategy", "full_finetune"], "full_finetune"),
+        (["--strategy", "full_finetune", "--freeze"], "linear_probe"),
+        (["--freeze", "--strategy", "full_finetune"], "full_finetune"),
+    ],
+)
+def test_the_last_word_on_the_strategy_counts(words: list[str], strategy: str) -> None:
+    given = ["--dataset", "d", "--backbone", "b", *words]
+    assert VERBS["train"].make_context("train", given).params["strategy"] == strategy
 
 
 def test_weights_that_are_not_here_and_no_network_end_in_a_sentence(
@@ -198,9 +220,11 @@ def test_the_command_of_a_configuration_makes_the_same_configuration(imported: W
     import shlex
 
     words = shlex.split(command_line(config))
-    chosen = parser().parse_args(words[3:])
-    assert chosen.strategy == "named" and chosen.epochs == 3 and chosen.seed == 7 and chosen.weights == "none"
-    assert dict(setting.split("=", 1) for setting in chosen.settings) == {
+    assert words[:4] == ["python", "-m", "engine", "train"]
+    options = VERBS["train"].make_context("train", words[4:]).params
+    names = ("strategy", "epochs", "seed", "weights")
+    assert [options[name] for name in names] == ["named", 3, 7, "none"]
+    assert dict(setting.split("=", 1) for setting in options["settings"]) == {
         "patterns": "layer4*, it's; $(x)",
         "lr": "0.0125",
     }

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from engine.cli import compare, demo
+from engine.cli import demo
 from engine.cli.main import main
+from engine.cli.printing import Printer
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.sample import make_sample
 from engine.store.database import Json
@@ -86,17 +87,13 @@ def test_more_seeds_and_strategies_train_only_what_is_new(
 def test_ctrl_c_stops_the_comparison_and_resume_goes_on(
     imported: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Impatient:
-        def __init__(self, chosen: object) -> None:
-            pass
-
-        def __call__(self, event: Json) -> None:
-            if event["event"] == "epoch":
-                raise KeyboardInterrupt
+    def impatient(printer: Printer, event: Json) -> None:
+        if event["event"] == "epoch":
+            raise KeyboardInterrupt
 
     made = queued(capsys, "--epochs", "2")
     with monkeypatch.context() as patched:
-        patched.setattr(compare, "Progress", Impatient)
+        patched.setattr(Printer, "event", impatient)
         assert main(["compare", "--resume", made]) == 2
     assert f"python -m engine compare --resume {made}" in capsys.readouterr().err
     assert statuses(imported, made) == ["interrupted", "stopped", "stopped", "stopped"]

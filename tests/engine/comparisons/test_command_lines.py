@@ -2,10 +2,11 @@
 
 import shlex
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from engine.cli import compare, main
+from engine.cli import compare
 from engine.comparisons.command_lines import command_lines
 from engine.comparisons.comparison import Arm, Comparison, arm, expand
 from engine.config import command_line
@@ -24,15 +25,11 @@ def comparison(*arms: Arm, **shared: object) -> Comparison:
 
 def read_back(line: str, known: Comparison, monkeypatch: pytest.MonkeyPatch) -> Comparison:
     """The comparison that the command line would make."""
-    chosen = main.parser().parse_args(shlex.split(line)[3:])
-    monkeypatch.setattr(compare, "known_backbone", lambda *_: None)
-    monkeypatch.setattr(compare, "weights_of", lambda _chosen, _supervisor, words, _backbone: words)
+    options = compare.compare.make_context("compare", shlex.split(line)[4:]).params
+    monkeypatch.setattr(compare, "check_backbone", lambda *_: None)
+    monkeypatch.setattr(compare, "weights_of", lambda _session, words, _backbone: words)
     monkeypatch.setattr(compare.datasets, "open_dataset", lambda *_: replace_dataset(known.dataset))
-
-    class Nowhere:
-        workspace = None
-
-    return compare._wanted(chosen, Nowhere())  # type: ignore[arg-type]
+    return compare.described(SimpleNamespace(workspace=None), **options)  # type: ignore[arg-type]
 
 
 def replace_dataset(id_: str):

@@ -11,9 +11,9 @@ import pytest
 import torch
 from pictures import make_folder, many
 
-from engine.cli import cache
 from engine.data import pixel_cache as wing
 from engine.data import row_file
+from engine.data.cache_files import clear
 from engine.data.dataset import commit
 from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
@@ -53,7 +53,7 @@ def test_a_cache_that_is_cleared_while_it_is_filled_stops_nobody(
         assert torch.equal(pixels.batch(everything(dataset)[:half], None), whole[:half])
         filling = list(workspace.pixels.glob("*/*"))
         if by == "the verb":
-            assert cache.clear(workspace) == 0 and all(path.exists() for path in filling)
+            assert clear(workspace) == 0 and all(path.exists() for path in filling)
         else:
             for path in filling:
                 path.unlink()

@@ -1,0 +1,43 @@
+"""Bench: the verb `bench` and its options, without torch until it measures. Not here: measuring (engine.bench)."""
+
+from typing import Unpack
+
+import click
+
+from engine.bench.options import BenchOptions
+from engine.bench.rows import CONTENDERS, ROWS
+from engine.cli.verb import Session, verb
+
+
+@verb(
+    "bench",
+    "measure Thaw against a classic loop, fastai and the bare computation, on this machine",
+    click.option(
+        "--out", default="bench", metavar="FOLDER", help="where measurements, table and plots go; what is there goes on"
+    ),
+    click.option("--data", metavar="FOLDER", help="real photographs, a folder a class; default: photographs are made"),
+    click.option("--backbone", default="resnet18", help="a ResNet, for fastai's sake, or any other without fastai"),
+    click.option("--images", default=64, help="training images; a quarter as many come on top for validation"),
+    click.option("--epochs", default=15, help="how many times training sees every image"),
+    click.option("--image-size", default=0, help="side of the square the backbone sees; 0: as its weights want"),
+    click.option("--repetitions", default=3, help="how often everything is measured, each time with another seed"),
+    click.option("--threads", default=0, help="CPU threads of every contender; 0: as many as a run of Thaw takes here"),
+    click.option("--device", default="auto", help="auto, cpu, cuda:0, ..."),
+    click.option(
+        "--rows", default="", metavar="A,B", help=f"which lines of the table: {', '.join(ROWS)}; default: all, or none"
+    ),
+    click.option("--without", default="", metavar="A,B", help=f"leave out some of {', '.join(CONTENDERS)}"),
+    click.option("--growth", is_flag=True, help="also how the cost grows with images and epochs"),
+    click.option("--parts", is_flag=True, help="also what each optimisation is worth: with and without it"),
+    click.option("--operations", is_flag=True, help="also which kernels the bare computation spends its time in"),
+    click.option(
+        "--pages", is_flag=True, help="also how fast the pages answer, and what looking costs (needs playwright)"
+    ),
+    click.option("--profile", metavar="ROW", help="only print where the time of this row goes"),
+    click.option("--write", metavar="FILE", help="write the page of results there, such as docs/performance.md"),
+    click.option("--beside", metavar="FOLDER", multiple=True, help="the page also shows what was measured there"),
+)
+def bench(session: Session, **options: Unpack[BenchOptions]) -> None:
+    from engine.bench.command import run  # torch comes with it
+
+    run(options)

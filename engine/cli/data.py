@@ -1,0 +1,104 @@
+"""Data: the verbs that make and list datasets, and those that list what there is to train: backbones and options."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from engine.cli.printing import columns
+from engine.cli.run_options import catalog
+from engine.cli.verb import Session, verb
+from engine.config import options as all_options
+from engine.data import dataset as stored
+from engine.errors import ConfigError
+from engine.training.freezing import STRATEGIES
+
+
+@verb(
+    "import",
+    "turn a zip, a folder of classes, train/val/test folders or a csv into a dataset",
+    click.argument("source", metavar="SOURCE", help="zip file or folder"),
+    click.option("--name", default="", help="name of the dataset; default: the name of the source"),
+    click.option(
+        "--split",
+        default="70/15/15",
+        metavar="T/V/E",
+        help="percent for train/val/test where the source prescribes none",
+    ),
+    click.option("--seed", default=0, help="decides the split"),
+    click.option("--exclude-problems", is_flag=True, help="leave out duplicate copies and classes with too few images"),
+)
+def import_dataset(session: Session, *, source: str, name: str, split: str, seed: int, exclude_problems: bool) -> None:
+    path = str(Path(source).expanduser().resolve())
+    draft = str(session.do_job("import", {"source": path, "name": name, "anywhere": True})["draft"])
+    ratios = _ratios(split)
+    _health_card(
+        session,
+        stored.commit(session.workspace, draft, name=name, exclude_problems=exclude_problems, ratios=ratios, seed=seed),
+    )
+
+
+@verb("sample", "make the built-in sample dataset ready")
+def sample(session: Session) -> None:
+    _health_card(session, stored.open_dataset(session.workspace, str(session.do_job("sample", {})["dataset"])))
+
+
+@verb("datasets", "list the datasets")
+def datasets(session: Session) -> None:
+    rows = [asdict(summary) for summary in stored.list_datasets(session.workspace)]
+    names = ("id", "name", "images", "classes", "created_at")
+    session.printer.table(rows, names, empty="No dataset yet. Make one: python -m engine sample")
+
+
+@verb(
+    "backbones",
+    "list every classifier of torchvision",
+    click.argument("part", metavar="[NAME]", default="", help="only names that contain this"),
+)
+def backbones(session: Session, *, part: str) -> None:
+    rows = [
+        {
+            **asdict(info),
+            "on_disk": any(entry.on_disk for entry in info.weights),
+            "weights": len(info.weights),
+        }
+        for info in catalog(session).backbones
+        if part in info.name
+    ]
+    names = ("name", "parameters", "gflops", "input_size", "weights", "on_disk")
+    session.printer.table(rows, names, empty=f"No backbone contains {part!r}.")
+
+
+@verb("options", "list the options of --set and the strategies, as Markdown")
+def options(session: Session) -> None:
+    """The text of docs/options.md; a test holds the two equal."""
+    print(
+        "# Options\n\nEvery option of a run: `--set name=value` on the command line, a field on the Configure page.\n"
+    )
+    print("| name | default | choices or bounds | what it does |\n|---|---|---|---|")
+    for about in all_options():
+        bounds = ", ".join(about.choices) or (f"{about.low:g} to {about.high:g}" if about.low is not None else "text")
+        print(f"| `{about.name}` | `{about.default!r}` | {bounds} | {about.help} |")
+    print("\n# Strategies\n\n| name | what it does |\n|---|---|")
+    for name, strategy in STRATEGIES.items():
+        print(f"| `{name}` | {' '.join((strategy.__doc__ or '').split())} |")
+
+
+def _ratios(text: str) -> tuple[float, float, float]:
+    try:
+        train, val, test = (float(part) for part in text.split("/"))
+    except ValueError:
+        raise ConfigError(f"--split takes three numbers such as 70/15/15, not {text!r}.") from None
+    return train / 100, val / 100, test / 100
+
+
+def _health_card(session: Session, dataset: stored.Dataset) -> None:
+    card = stored.health_card(dataset)
+    if session.printer.json:
+        return session.printer.say({"dataset": dataset.id, **card.to_dict()}, "")
+    print(f"{dataset.name} ({dataset.id}): {card.images} images, {len(card.classes)} classes. {card.layout}")
+    columns([asdict(row) for row in card.classes], ("name", "train", "val", "test", "total"))
+    for sentence in card.warnings:
+        print(sentence)
+    for problem in card.problems:
+        print(f"left out: {problem.name}: {problem.reason}")

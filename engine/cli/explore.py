@@ -1,0 +1,67 @@
+"""Explore: the verbs that measure before a run is made: `rates` and `probe`. Neither keeps what it trains."""
+
+from typing import Unpack
+
+import click
+
+from engine.cli.printing import columns
+from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config
+from engine.cli.verb import BACKBONE, DATASET, Session, set_option, verb
+from engine.config import to_json
+from engine.store.database import Json
+
+
+@verb("rates", "find a learning rate: a short training in which the rate climbs", *RUN_OPTIONS)
+def rates(session: Session, **options: Unpack[RunOptions]) -> None:
+    result = session.do_job("learning_rates", {"config": to_json(run_config(session, **options))})
+    if session.printer.json:
+        return session.printer.say({name: result[name] for name in ("rates", "losses", "suggestion")}, "")
+    pairs = zip(result["rates"], result["losses"], strict=True)
+    columns([{"rate": rate, "loss": loss} for rate, loss in pairs][::4], ("rate", "loss"))
+    if suggestion := result["suggestion"]:
+        print(f"Suggestion: --set lr={suggestion:.2g}")
+    else:
+        print("No suggestion: the loss never fell clearly. Try more images or another strategy.")
+
+
+@verb(
+    "probe",
+    "see how far up the features of a backbone carry, block by block; trains nothing",
+    DATASET,
+    BACKBONE,
+    click.option("--weights", default="default", help="as for `train`"),
+    set_option("such as image_size=64 or device=cpu"),
+)
+def probe(session: Session, **options: Unpack[RunOptions]) -> None:
+    result = session.do_job("probe", {"config": to_json(run_config(session, **options))})
+    if session.printer.json:
+        names = ("blocks", "random", "controls", "suggestion", "images", "of")
+        return session.printer.say({name: result[name] for name in names}, "")
+    _separability_table(result)
+    controls, advice = result["controls"], result["suggestion"]
+    print(
+        f"Colours alone: {controls['colours']['accuracy']:.1%}. The most frequent class: "
+        f"{controls['majority']['accuracy']:.1%}."
+    )
+    alike = ", ".join(result["blocks"][index]["block"] for index in advice["alike"])
+    print(
+        f"From {result['images']} training images the probe predicts that features carry furthest at {advice['name']} "
+        f"(last_n={advice['last_n']} trains what lies above). "
+        + (f"It cannot tell it apart from {alike}." if alike else "It can tell it apart from every other block.")
+    )
+
+
+def _separability_table(result: Json) -> None:
+    """A row a block, beside the same block with random weights where that was measured."""
+    random = [block["accuracy"] for block in result["random"]] or [None] * len(result["blocks"])
+    kinds = ("accuracy", "low", "high")
+    rows = [
+        {
+            "block": row["block"],
+            **{kind: row["ridge"][kind] for kind in kinds},
+            "neighbours": row["neighbours"]["accuracy"],
+            "random": accuracy,
+        }
+        for row, accuracy in zip(result["blocks"], random, strict=True)
+    ]
+    columns(rows, ("block", *kinds, "neighbours", "random"))

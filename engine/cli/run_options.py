@@ -1,0 +1,95 @@
+"""Run options: the options that describe one run, and the RunConfig that they make.
+
+Not here: which options a run has (runconfig), how several runs are described (compare).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, Unpack
+
+import click
+
+from engine.cli.verb import BACKBONE, DATASET, EPOCHS, Session, set_option
+from engine.config import parse_settings, validate
+from engine.data import dataset as datasets
+from engine.errors import ConfigError
+from engine.models.catalog import Catalog, load_catalog
+from engine.options import Value
+from engine.runconfig import RunConfig
+from engine.training.freezing import STRATEGIES
+
+
+class RunOptions(TypedDict):
+    """What the options of a run said; None where they said nothing."""
+
+    dataset: str
+    backbone: str
+    weights: str
+    settings: tuple[str, ...]
+    strategy: NotRequired[str]
+    epochs: NotRequired[int | None]
+    seed: NotRequired[int | None]
+
+
+def _strategies_help() -> str:
+    return " ".join(
+        f"{name}: {' '.join((strategy.__doc__ or '').split()).split('. ')[0].rstrip('.')}."
+        for name, strategy in STRATEGIES.items()
+    )
+
+
+RUN_OPTIONS = (
+    DATASET,
+    BACKBONE,
+    click.option("--strategy", default="linear_probe", type=click.Choice(tuple(STRATEGIES)), help=_strategies_help()),
+    click.option("--weights", default="default", help="default, none, a torchvision weights name, a FILE, or run:ID"),
+    EPOCHS,
+    click.option("--seed", type=int, help="decides the new head, the order of images and dropout"),
+    set_option("any other option; see docs/options.md"),
+    click.option("--freeze", "strategy", flag_value="linear_probe", help="short for --strategy linear_probe"),
+    click.option("--use_pretrained", "weights", flag_value="default", help="short for --weights default"),
+)
+
+
+def run_config(session: Session, **options: Unpack[RunOptions]) -> RunConfig:
+    """The validated configuration that the options describe."""
+    given = {"strategy": options.get("strategy"), "epochs": options.get("epochs"), "seed": options.get("seed")}
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    settings, backbone = settings_of(options["settings"]), options["backbone"]
+    check_backbone(session, backbone)
+    dataset = datasets.open_dataset(session.workspace, options["dataset"])
+    values["weights"] = weights_of(session, options["weights"], backbone)
+    return validate(RunConfig(dataset=dataset.id, backbone=backbone, **{**settings, **values}))
+
+
+def settings_of(pairs: Iterable[str]) -> dict[str, Value]:
+    """`["lr=0.1"]` as options of RunConfig; ConfigError names what is none."""
+    split = [pair.partition("=") for pair in pairs]
+    if broken := [key for key, equals, _ in split if not equals]:
+        raise ConfigError(f"--set takes KEY=VALUE, such as --set lr=0.001; there is no value in {broken[0]!r}.")
+    return parse_settings({key: value for key, _, value in split})
+
+
+def catalog(session: Session) -> Catalog:
+    """What torchvision offers; listed now where nobody has done so yet."""
+    if load_catalog(session.workspace) is None:
+        session.do_job("catalog", {})
+    listed = load_catalog(session.workspace)
+    assert listed is not None
+    return listed
+
+
+def check_backbone(session: Session, backbone: str) -> None:
+    """ConfigError, with some that there are, when torchvision has no such classifier."""
+    names = sorted(info.name for info in catalog(session).backbones)
+    if backbone not in names:
+        near = [name for name in names if name[:4] == backbone[:4]] or names
+        raise ConfigError(f"There is no backbone {backbone!r}. Some there are: {', '.join(near[:8])}.")
+
+
+def weights_of(session: Session, weights: str, backbone: str) -> str:
+    """A path is brought into the workspace first; everything else is a word of the configuration."""
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        return weights
+    return f"file:{session.do_job('weights', {'path': str(path.resolve()), 'backbone': backbone})['weights']}"

@@ -1,0 +1,136 @@
+"""Runs: the verbs that train one run, act on it, or use it. The heavy work happens in a child, as for the dashboard.
+
+Not here: comparisons of runs (compare), what is measured before a run (explore) or proved after it (audit).
+"""
+
+import shutil
+from pathlib import Path
+from typing import Unpack
+
+import click
+
+from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config
+from engine.cli.verb import QUEUE, RUN, Session, verb
+from engine.errors import EngineError
+from engine.store.database import Json
+from engine.store.run import Run
+from engine.store.run_store import RunStore
+from engine.work import worker
+
+
+@verb("runs", "list the runs, the newest first")
+def list_runs(session: Session) -> None:
+    rows = [_row(run) for run in RunStore(session.workspace).list()]
+    names = ("run", "name", "status", "backbone", "strategy", "epoch", "test_accuracy")
+    session.printer.table(rows, names, empty="No run yet.")
+
+
+@verb(
+    "train",
+    "train one run here and now; the last line names it",
+    *RUN_OPTIONS,
+    click.option("--name", default="", help="a name for the run"),
+    QUEUE,
+)
+def train(session: Session, *, name: str, queue: bool, **options: Unpack[RunOptions]) -> None:
+    config, store = run_config(session, **options), RunStore(session.workspace)
+    if queue:
+        run = store.enqueue(config, name=name)
+        return session.printer.say({"run": run.id, "status": run.status}, f"{run.id} is queued.")
+    _train_here(session, store.enqueue(config, name=name, owner=session.supervisor.owner))
+
+
+@verb("resume", "continue a stopped, interrupted or failed run here, or wake a paused one", RUN)
+def resume(session: Session, *, run: str) -> None:
+    store = RunStore(session.workspace)
+    if store.get(run).paused:
+        return _request(session, run, "resume")
+    store.sweep()
+    _train_here(session, store.requeue(run, owner=session.supervisor.owner))
+
+
+@verb("stop", "stop a run after its current step; the best epoch is kept", RUN)
+def stop(session: Session, *, run: str) -> None:
+    _request(session, run, "stop")
+
+
+@verb("pause", "let a run hold still", RUN)
+def pause(session: Session, *, run: str) -> None:
+    _request(session, run, "pause")
+
+
+@verb(
+    "predict",
+    "classify new images with a trained run",
+    RUN,
+    click.argument("source", metavar="SOURCE", help="image, folder or zip"),
+    click.option("--out", default="result.csv", metavar="FILE", help="where the table goes"),
+    click.option("--device", default="auto", help="auto, cpu, cuda:0, ..."),
+)
+def predict(session: Session, *, run: str, source: str, out: str, device: str) -> None:
+    run = RunStore(session.workspace).get(run).id
+    path = str(Path(source).expanduser().resolve())
+    arguments = {"run": run, "source": path, "device": device, "anywhere": True}
+    predictions = str(session.do_job("predict", arguments)["predictions"])
+    try:
+        shutil.copyfile(session.workspace.run(run) / "predictions" / predictions / "result.csv", out)
+    except OSError as error:
+        raise EngineError(f"{out} cannot be written ({error.strerror}). Choose another file with --out.") from error
+    session.printer.say({"run": run, "predictions": predictions, "out": out}, f"Predictions are in {out}.")
+
+
+@verb(
+    "export",
+    "write a trained run as a bundle that needs no Thaw, and check its answers",
+    RUN,
+    click.argument("folder", metavar="DIR", help="an empty or new folder for it"),
+)
+def export(session: Session, *, run: str, folder: str) -> None:
+    about = {"run": RunStore(session.workspace).get(run).id, "folder": str(Path(folder).expanduser().resolve())}
+    result = session.do_job("export", about)
+    files, checks = result["files"], result["checks"]
+    text = "\n".join([f"{about['folder']} holds {', '.join(files)}.", *checks])
+    session.printer.say({**about, "files": files, "checks": checks}, text)
+
+
+@verb("work", "work through the queue without the dashboard, until interrupted")
+def work(session: Session) -> None:
+    workers = worker.start(session.workspace)
+    session.printer.say({"working": True}, "Working through the queue. Stop with Ctrl+C.")
+    try:
+        workers.wait()
+    finally:
+        workers.stop()
+
+
+def _train_here(session: Session, run: Run) -> None:
+    """Train in a child of this process and report; a failure is raised as the sentence that the run keeps."""
+    session.supervisor.do_run(run, run.config.device, watch=session.printer.event)
+    ended = RunStore(session.workspace).get(run.id)
+    summary = ended.summary or {}
+    accuracy = f", test accuracy {summary['test_accuracy']:.1%}" if summary.get("test_accuracy") is not None else ""
+    record = {"run": run.id, "status": ended.status, **summary}
+    session.printer.say(record, f"{run.id} {ended.status}{accuracy}")
+    if ended.error:
+        raise EngineError(ended.error)
+
+
+def _request(session: Session, run: str, what: str) -> None:
+    store = RunStore(session.workspace)
+    store.request(run, what)
+    record = {"run": run, "status": store.get(run).status, "requested": what}
+    session.printer.say(record, f"{run} is asked to {what}.")
+
+
+def _row(run: Run) -> Json:
+    summary = run.summary or {}
+    return {
+        "run": run.id,
+        "name": run.name,
+        "status": run.status,
+        "backbone": run.config.backbone,
+        "strategy": run.config.strategy,
+        "epoch": run.progress.get("epoch", summary.get("epochs")),
+        "test_accuracy": summary.get("test_accuracy"),
+        "error": run.error,
+    }
