@@ -1,8 +1,11 @@
 """Configure: choose data, backbone, strategies and options, and queue them as a comparison or as one run. Trains
 nothing."""
 
+from dataclasses import replace
+
 import streamlit as st
 
+from engine.comparisons.comparison import expand
 from engine.config import command_line
 from engine.data.dataset import list_datasets
 from engine.errors import EngineError
@@ -78,7 +81,8 @@ if outline is None:
     wait_for("outline", {"backbone": info.name}, f"Opening {info.name} to see its blocks", height=240)
     st.stop()
 outline = with_classes(outline, dataset.classes)
-drafts = strategies.tiles(RunConfig(dataset=dataset.id, backbone=info.name, weights=weights), outline)
+base = RunConfig(dataset=dataset.id, backbone=info.name, weights=weights)
+arms = strategies.tiles(base, outline)
 
 st.subheader("Options", anchor=False)
 devices = ["auto", *(str(device["device"]) for device in run_store().devices())]
@@ -89,7 +93,8 @@ with section("More options", icon=":material/tune:", key="fold_options") as seen
         st.button("Back to defaults", on_click=forms.reset, icon=":material/restart_alt:")
 if changed := forms.changed(values):
     st.caption(f"{text.count(changed, 'option')} changed from the default.")
-chosen = phases.edit([strategies.judge(strategies.with_values(draft, values), outline) for draft in drafts], outline)
+shared = strategies.with_values(base, values)
+chosen = phases.edit([strategies.judge(shared, arm, outline) for arm in arms], shared, outline)
 sound = [one for one in chosen if one.plan is not None]
 
 rate_test.find(sound)
@@ -134,18 +139,19 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         persist_state="session",
     )
     with st.container(width=190):
-        numbers = queue.counts([one.config for one in chosen], queue.ask())
-if sum(numbers) > 1:
-    st.caption(queue.in_words([one.config for one in chosen], numbers))
+        seeds = queue.seeds_input()
+comparison = replace(queue.comparison_of(chosen, shared, seeds=seeds), name=name or "", fingerprint=dataset.fingerprint)
+runs = queue.run_count(comparison)
+if runs > 1:
+    st.caption(queue.summary(comparison))
 problems = [one.problem for one in chosen if one.problem] or ([] if chosen else ["Tick at least one strategy."])
 problems += [problem for problem in (size_problem(int(values["image_size"]), info),) if problem]
-forecast.show([] if problems else forecast.expanded([one.config for one in chosen], numbers))
-label = f"Start {text.count(sum(numbers), 'run')}" if chosen else "Start"
+try:
+    forecast.show([] if problems else expand(comparison))
+except EngineError as error:  # the options of two strategies exclude each other
+    problems.append(str(error))
+label = f"Start {text.count(runs, 'run')}" if chosen else "Start"
 if st.button(label, type="primary", disabled=bool(problems), icon=":material/play_arrow:"):
-    wanted = [one.config for one in chosen]
-    try:
-        queue.start(wanted, numbers, name=name or "", values=values, outline=outline, fingerprint=dataset.fingerprint)
-    except EngineError as error:  # the options of two strategies exclude each other
-        problems.append(str(error))
+    queue.start(comparison, outline)
 for problem in dict.fromkeys(problems):
     st.error(text.md(problem), icon=":material/error:")

@@ -1,16 +1,17 @@
 """Comparison: backbones x strategies x seeds on the same images, as plain data; the runs it means, their order, and who
 may be judged.
 
-Not here: the database (comparisons), what came out (judgement).
+Not here: the database (comparison_store), what came out (judgement).
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from engine.comparisons.fairness import guard
+import msgspec
+
+from engine import record_files
+from engine.config import from_json as config_from_json
 from engine.config import options, validate
 from engine.errors import ConfigError
 from engine.options import Value
@@ -18,25 +19,6 @@ from engine.runconfig import RunConfig
 from engine.training.effort import Effort, Outlines, effort
 from engine.training.freezing import STRATEGIES
 from engine.workspace import new_id
-
-__all__ = [
-    "Arm",
-    "Comparison",
-    "arm",
-    "cheapest_first",
-    "config_of",
-    "default_seeds",
-    "expand",
-    "from_json",
-    "guard",
-    "label_of",
-    "labels",
-    "run_name",
-    "to_json",
-    "with_arm",
-    "with_seeds",
-    "without_seed",
-]
 
 SEEDS, SEEDS_OF = 3, {"linear_probe": 5}
 """A head alone is nearly free, so it gets more seeds."""
@@ -108,35 +90,35 @@ def expand(comparison: Comparison) -> tuple[RunConfig, ...]:
             "of its own."
         )
     configs = [
-        config_of(comparison, backbone, weights, arm, seed)
-        for backbone, weights in comparison.backbones
+        validate(config_of(shared, arm, seed))
+        for shared in _on_backbones(comparison)
         for arm in comparison.strategies
         for seed in arm.seeds
     ]
     return tuple(dict.fromkeys(configs))
 
 
-def config_of(comparison: Comparison, backbone: str, weights: str, arm: Arm, seed: int) -> RunConfig:
-    """The run of one arm on one backbone; ConfigError when it is not valid."""
-    return validate(_placed(comparison, backbone, weights, arm, seed))
-
-
-def _placed(comparison: Comparison, backbone: str, weights: str, arm: Arm, seed: int) -> RunConfig:
-    """The run unchecked: one that an earlier version has kept needs its name, too."""
-    known = {about.name for about in options()} - set(_SHARED)
+def config_of(shared: RunConfig, arm: Arm, seed: int) -> RunConfig:
+    """The run of `arm` that has everything else of `shared`. Not validated: one that an earlier version has kept needs
+    its name, too. ConfigError for a setting that no arm can have."""
+    known = {option.name for option in options()} - set(_SHARED)
     if wrong := [name for name in arm.settings if name not in known]:
         raise ConfigError(
             f"{arm.strategy} cannot have {wrong[0]} of its own in a comparison. It can have: "
             f"{', '.join(sorted(known))}."
         )
-    weights = "none" if arm.strategy == "from_scratch" else weights  # so that two sets of weights make one run
-    places: dict[str, Any] = {
-        "dataset": comparison.dataset,
-        "backbone": backbone,
-        "strategy": arm.strategy,
-        "seed": seed,
-    }
-    return dataclasses.replace(comparison.shared, **{**places, "weights": weights, **arm.settings})
+    own: dict[str, Value] = {"strategy": arm.strategy, "seed": seed, **arm.settings}
+    if arm.strategy == "from_scratch":
+        own.setdefault("weights", "none")  # so that two sets of weights make one run
+    return dataclasses.replace(shared, **own)  # type: ignore[arg-type]
+
+
+def _on_backbones(comparison: Comparison) -> list[RunConfig]:
+    """What the runs on every backbone share."""
+    return [
+        dataclasses.replace(comparison.shared, dataset=comparison.dataset, backbone=backbone, weights=weights)
+        for backbone, weights in comparison.backbones
+    ]
 
 
 def cheapest_first(configs: Sequence[RunConfig], outlines: Outlines) -> tuple[RunConfig, ...]:
@@ -171,15 +153,15 @@ def labels(comparison: Comparison) -> dict[RunConfig, str]:
     """Config without its seed -> what its row is called: the arm, after backbone and weights where the comparison has
     several."""
     named: dict[RunConfig, str] = {}
-    for backbone, weights in comparison.backbones:
-        twins = sum(other == backbone for other, _ in comparison.backbones)
+    for shared in _on_backbones(comparison):
+        twins = sum(backbone == shared.backbone for backbone, _ in comparison.backbones)
         for arm in comparison.strategies:
-            places = [backbone] * (len(comparison.backbones) > 1) + [weights] * (
-                twins > 1 and arm.strategy != "from_scratch"
-            )
-            named.setdefault(
-                without_seed(_placed(comparison, backbone, weights, arm, 0)), " ".join([*places, arm.label])
-            )
+            words = [arm.label]
+            if twins > 1 and arm.strategy != "from_scratch":
+                words.insert(0, shared.weights)
+            if len(comparison.backbones) > 1:
+                words.insert(0, shared.backbone)
+            named.setdefault(config_of(shared, arm, 0), " ".join(words))
     return named
 
 
@@ -215,20 +197,18 @@ def with_arm(comparison: Comparison, arm: Arm) -> Comparison:
 
 
 def to_json(comparison: Comparison) -> str:
-    return json.dumps(dataclasses.asdict(comparison), ensure_ascii=False)
+    return record_files.encode(comparison)
 
 
 def from_json(text: str) -> Comparison:
-    """The comparison in `text`; ConfigError when this version cannot read it."""
-    try:
-        raw = json.loads(text)
-        arms = tuple(Arm(**{**arm, "seeds": tuple(arm["seeds"])}) for arm in raw["strategies"])
-        backbones = tuple((backbone, weights) for backbone, weights in raw["backbones"])
-        return Comparison(**{**raw, "strategies": arms, "backbones": backbones, "shared": RunConfig(**raw["shared"])})
-    except (ValueError, TypeError, KeyError) as error:
-        raise ConfigError(
-            f"This comparison cannot be read: {error}. It was made by another version of Thaw; make it again."
-        ) from error
+    """The comparison in `text`; ConfigError when this version cannot read it, or does not know one of its options."""
+    body = record_files.decode(text, _Options, what="This comparison", error=ConfigError)
+    config_from_json(bytes(body.shared).decode())
+    return record_files.decode(text, Comparison, what="This comparison", error=ConfigError)
+
+
+class _Options(msgspec.Struct):
+    shared: msgspec.Raw
 
 
 def _grown(arm: Arm, count: int) -> Arm:

@@ -2,7 +2,7 @@
 copies.
 
 A composer: activations of the frozen part are read where they are kept. Not here: the methods (evaluation), the files
-(embedded).
+(embedding_files).
 """
 
 from collections.abc import Generator, Iterator

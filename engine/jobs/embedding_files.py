@@ -1,17 +1,15 @@
-"""Embedded: what the features of a run say of its dataset, as two files in the run's folder; written by a job, read by
-pages.
+"""Embedding files: what the features of a run say of its dataset, as two files in the run's folder; written by a job,
+read by pages.
 
 Loads without torch, PIL and scikit-learn. Not here: computing any of it (embedding).
 """
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from engine.workspace import Workspace, atomic_path, atomic_write
+from engine import record_files
+from engine.workspace import Workspace, atomic_path
 
 KIND = "embedding"
 _ARRAYS, _FACTS = "embedding.npz", "embedding.json"
@@ -88,16 +86,12 @@ def keep(workspace: Workspace, run_id: str, made: Embedded) -> None:
     folder = workspace.run(run_id)
     with atomic_path(folder / _ARRAYS) as temporary, open(temporary, "wb") as file:
         np.savez(file, coordinates=made.coordinates, nearest=made.nearest, cosines=made.cosines)
-    atomic_write(folder / _FACTS, json.dumps(asdict(made.facts), ensure_ascii=False))
+    record_files.write(folder / _FACTS, made.facts)
 
 
 def read(workspace: Workspace, run_id: str) -> Embedded:
     """What `keep` wrote; FileNotFoundError when nothing was."""
-    folder: Path = workspace.run(run_id)
-    raw = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    doubts, twins = tuple(Doubt(**row) for row in raw.pop("doubts")), tuple(Twins(**row) for row in raw.pop("twins"))
-    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
+    folder = workspace.run(run_id)
+    facts = record_files.read(folder / _FACTS, Facts)
     with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
-        return Embedded(
-            facts=Facts(doubts=doubts, twins=twins, **plain), **{name: arrays[name] for name in arrays.files}
-        )
+        return Embedded(facts=facts, **{name: arrays[name] for name in arrays.files})

@@ -1,12 +1,11 @@
-"""Forecasting: a few timed steps of every strategy, and what follows from them for the whole queue, before anything is
+"""Forecast: a few timed steps of every strategy, and what follows from them for the whole queue, before anything is
 started.
 
 A job beside training: real images, the real batch size, a model that is thrown away. Not here: the arithmetic
-(training.foresight), what is kept of it (forecasts).
+(training.estimate), what is kept of it (forecast_files).
 """
 
 import itertools
-import shutil
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -36,7 +35,7 @@ from engine.training.loop import class_weights_of, enter_phase
 from engine.training.plan import FreezePlan, prefix_length, trainable_size, untouched
 from engine.training.prefix import CHUNK, through_frozen
 from engine.training.step import Batch, optimise
-from engine.workspace import Workspace, new_id
+from engine.workspace import Workspace
 
 WARM_UP, TIMED = 2, 3
 
@@ -70,14 +69,10 @@ def forecast(workspace: Workspace, arguments: Json) -> Iterator[Json]:
 
 
 def _try(workspace: Workspace, config: RunConfig) -> Generator[Json, None, Tried]:
-    folder = workspace.incoming / new_id("forecast")
-    try:
-        session = yield from open_session(config, folder, workspace, config.device)
-        with session.pixels:
-            made = _measure(session)
-        release(session.training.chain)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    session = yield from open_session(config, workspace, config.device)
+    with session.pixels:
+        made = _measure(session)
+    release(session.training.chain)
     return made
 
 
@@ -216,7 +211,7 @@ def _disk(session: Session, trainable: int) -> Iterator[str]:
     """One sentence for the checkpoint, one for what would be kept of the frozen part, where the disk has no room for
     it."""
     config, outline = session.config, session.training.outline
-    free = free_bytes(session.folder)
+    free = free_bytes(session.workspace.root)
     if (needed := estimate.checkpoint_bytes(outline, trainable, config.optimizer)) > free:
         yield (
             f"{config.strategy} does not fit on the disk: checkpoint and weights take {needed / 1e6:,.0f} MB and "

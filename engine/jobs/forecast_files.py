@@ -1,18 +1,18 @@
-"""Forecasts: what was foretold of a run, kept so that it can stand beside what was measured. Plain files; loads without
-torch.
+"""Forecast files: what was foretold of a run, kept so that it can stand beside what was measured. Loads without torch.
 
-Not here: foretelling (forecasting).
+Not here: foretelling (forecast).
 """
 
 import dataclasses
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import record_files
 from engine.config import to_json
+from engine.errors import EngineError
 from engine.runconfig import RunConfig
-from engine.workspace import Workspace, atomic_write
+from engine.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +28,14 @@ class Forecast:
 def forecast_of(workspace: Workspace, config: RunConfig) -> Forecast | None:
     """What was foretold of a run with exactly this config, or None. A file of another version is as good as none."""
     try:
-        return Forecast(**json.loads(_path(workspace, config).read_text()))
-    except (OSError, ValueError, TypeError):
+        return record_files.read(_path(workspace, config), Forecast)
+    except (OSError, EngineError):
         return None
 
 
 def keep(workspace: Workspace, config: RunConfig, forecast: Forecast) -> None:
     """Remember `forecast`; a later one for the same config takes its place."""
-    atomic_write(_path(workspace, config), json.dumps(dataclasses.asdict(forecast)))
+    record_files.write(_path(workspace, config), forecast)
 
 
 def _path(workspace: Workspace, config: RunConfig) -> Path:

@@ -1,17 +1,17 @@
-"""Heat maps: where the pictures that explain a prediction are kept, and what is known of them; loads without torch.
+"""Heat map files: where the pictures that explain a prediction are kept, and what is known of them. Without torch.
 
 A folder for each (weights, image, class) below the run's `explanations/`; it appears in one rename, so it is complete
-or absent. Not here: making them (explanations).
+or absent. Not here: making them (heat_maps).
 """
 
 import hashlib
-import json
 import re
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from engine import record_files
 from engine.errors import RunError
 from engine.workspace import Workspace, checked_id, new_id
 
@@ -49,7 +49,7 @@ def find(workspace: Workspace, run_id: str, subject: Subject, of: str) -> Explan
     first."""
     folder = workspace.run(run_id) / "explanations" / name_of(workspace, run_id, subject, of)
     try:
-        return Explanation(**json.loads((folder / "about.json").read_text(encoding="utf-8")))
+        return record_files.read(folder / "about.json", Explanation, error=RunError)
     except FileNotFoundError:
         return None
 
@@ -63,7 +63,7 @@ def keep(workspace: Workspace, run_id: str, explanation: Explanation, pictures: 
         building.mkdir(parents=True)
         for name in PICTURES:
             (building / f"{name}.png").write_bytes(pictures[name])
-        (building / "about.json").write_text(json.dumps(asdict(explanation), ensure_ascii=False), encoding="utf-8")
+        record_files.write(building / "about.json", explanation)
         kept.mkdir(exist_ok=True)
         with suppress(OSError):  # it is there already: somebody else asked for the same at the same time
             building.rename(kept / explanation.name)
@@ -83,8 +83,8 @@ def name_of(workspace: Workspace, run_id: str, subject: Subject, of: str) -> str
 def class_index(folder: Path, of: str) -> int:
     """The number of the class `of` among those of the run in `folder`."""
     try:
-        classes: list[str] = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        classes = record_files.read(folder / "classes.json", list[str], error=RunError)
+    except (OSError, RunError) as error:
         raise RunError("This run does not say which classes it knows. Choose a run that has finished.") from error
     if of not in classes:
         raise RunError(f"This run knows no class {of[:60]!r}. Choose one of its own classes.")

@@ -1,10 +1,9 @@
-"""Explanations: a trained run shows what in an image speaks for a class, as pictures in its folder.
+"""Heat maps: a trained run shows what in an image speaks for a class, as pictures in its folder.
 
 Made on the CPU in fp32, so that it takes nothing from training; models stay loaded from one image to the next.
-Not here: the method (evaluation/explain), and where the pictures are kept (heatmaps).
+Not here: the method (evaluation.grad_cam), and where the pictures are kept (heat_map_files).
 """
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from engine import record_files
 from engine.data.dataset import open_dataset
 from engine.data.decoder import decode
 from engine.data.preprocessing import Crop, Preprocessing, eval_crop
@@ -120,7 +120,7 @@ _MODELS = _Models(KEPT_MODELS, KEPT_BYTES)
 def _load(workspace: Workspace, run: Run) -> _Model:
     folder = workspace.run(run.id)
     preprocessing = read_preprocessing(folder)
-    classes: tuple[str, ...] = tuple(json.loads((folder / "classes.json").read_text(encoding="utf-8")))
+    classes = record_files.read(folder / "classes.json", tuple[str, ...], error=RunError)
     chain = load_trained(folder, run.config.backbone, image_size=preprocessing.crop)
     grey = np.random.default_rng(0).integers(0, 256, (preprocessing.crop, preprocessing.crop, 3), dtype=np.uint8)
     return _Model(

@@ -3,7 +3,6 @@
 Images are decoded in threads and never held all at once. Not here: training, and predictions for the run's own splits.
 """
 
-import json
 import shutil
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from engine import devices
+from engine import devices, record_files
 from engine.data.archives import stage
 from engine.data.decoder import decode, thumbnail
 from engine.data.file_names import system_file
@@ -104,7 +103,7 @@ class _Model:
                 f"{run.name} has no trained weights yet: it is {run.status}. Let it finish at least one epoch."
             )
         self.preprocessing = read_preprocessing(folder)
-        self.classes: tuple[str, ...] = tuple(json.loads((folder / "classes.json").read_text()))
+        self.classes = record_files.read(folder / "classes.json", tuple[str, ...], error=RunError)
         self._device = devices.pick(device)
         self._numerics = numerics(_precision(folder, self._device), self._device)
         self._chain = load_trained(folder, run.config.backbone, image_size=self.preprocessing.crop)

@@ -1,10 +1,9 @@
-"""Probing a backbone: features of every block from one pass over some training images, and what can be read from them.
+"""Probe of a backbone: features of every block from one pass over some training images, and what can be read from them.
 
 A job beside training; no weight moves. Controls say what is not the backbone's merit: colours, the most frequent class,
-and the same backbone with random weights. Not here: the arithmetic (evaluation.probing).
+and the same backbone with random weights. Not here: the arithmetic (evaluation.separability).
 """
 
-import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 
@@ -22,7 +21,7 @@ from engine.runs.session import Session, open_session
 from engine.store.database import Json
 from engine.training.batches import cut, filled
 from engine.training.freezing import starting_weights
-from engine.workspace import Workspace, new_id
+from engine.workspace import Workspace
 
 MOST_IMAGES = 500
 _BATCH = 32
@@ -51,14 +50,10 @@ def asked(config: RunConfig) -> RunConfig:
 def probe(workspace: Workspace, arguments: Json) -> Iterator[Json]:
     """{"config": a RunConfig as JSON} -> {"blocks": a row each, "random", "controls", "suggestion", "images"}."""
     config = asked(from_json(arguments["config"]))
-    folder = workspace.incoming / new_id("probe")
-    try:
-        session = yield from open_session(config, folder, workspace, config.device)
-        with session.pixels:
-            made = yield from _of_session(session)
-        release(session.training.chain)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    session = yield from open_session(config, workspace, config.device)
+    with session.pixels:
+        made = yield from _of_session(session)
+    release(session.training.chain)
     yield {"event": "result", **made}
 
 

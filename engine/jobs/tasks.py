@@ -4,7 +4,6 @@ With the pipeline, the only place where the wings meet. Runs in the child; not h
 """
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from engine.runs.session import open_session
 from engine.store.database import Json
 from engine.training.lr_range import STEPS, range_test, suggestion
 from engine.work.progress import reported
-from engine.workspace import Workspace, new_id
+from engine.workspace import Workspace
 
 Task = Callable[[Workspace, Json], Iterator[Json]]
 
@@ -92,16 +91,11 @@ def weights(workspace: Workspace, arguments: Json) -> Iterator[Json]:
 def learning_rates(workspace: Workspace, arguments: Json) -> Iterator[Json]:
     """{"config": a RunConfig as JSON} -> {"rates", "losses", "suggestion"}: a learning-rate range test of that run."""
     config = validate(from_json(arguments["config"]))
-    folder = workspace.incoming / new_id("range")
-    try:
-        session = yield from open_session(config, folder, workspace, config.device)
-        with session.pixels:
-            points = []
-            for point in range_test(session.training, session.source(session.training_images)):
-                points.append(point)
-                yield {"event": "progress", "stage": "learning rates", "done": len(points), "total": STEPS}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    session, points = (yield from open_session(config, workspace, config.device)), []
+    with session.pixels:
+        for point in range_test(session.training, session.source(session.training_images)):
+            points.append(point)
+            yield {"event": "progress", "stage": "learning rates", "done": len(points), "total": STEPS}
     rates, losses = [point.rate for point in points], [point.loss for point in points]
     yield {"event": "result", "rates": rates, "losses": losses, "suggestion": suggestion(points)}
 

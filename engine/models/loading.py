@@ -71,6 +71,16 @@ def release(chain: Chain) -> None:
     _WARM.give_back(chain)
 
 
+def known_digests(chain: Chain) -> Mapping[str, str]:
+    """Digests (audit.digests) of tensors of `chain` that need not be taken: it was set back to where they were."""
+    return _WARM.digests(chain)
+
+
+def keep_digests(chain: Chain, digests: Mapping[str, str]) -> None:
+    """Spare the next run with `chain`, which has just been loaded, these digests."""
+    _WARM.keep_digests(chain, digests)
+
+
 def load_trained(folder: Path, backbone: str, *, image_size: int = 0) -> Chain:
     """The chain of a run with the weights of its best epoch, for the classes of classes.json in its `folder`."""
     size = _image_size(backbone, "default", image_size)

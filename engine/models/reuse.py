@@ -5,7 +5,8 @@ It is handed out to one user at a time, and only after every tensor has been set
 """
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import torch
@@ -30,6 +31,8 @@ class Loaded:
     new_head: bool
     """Whether its head, and nothing else, came from the seed and not from a file."""
     tensors: dict[str, Tensor]
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of `tensors`, by name, where somebody has taken them."""
 
 
 class Warm:
@@ -65,6 +68,20 @@ class Warm:
         if loaded.new_head:
             reset_head(chain.model, chain.head, chain.backbone, seed)
         return chain, loaded.notes
+
+    def digests(self, chain: Chain) -> Mapping[str, str]:
+        """What `keep_digests` was told of the tensors of `chain`; they have been set back since."""
+        with self._lock:
+            loaded = self._lent.get(chain)
+        return loaded.digests if loaded else {}
+
+    def keep_digests(self, chain: Chain, digests: Mapping[str, str]) -> None:
+        """Remember digests of the tensors of `chain` as they were loaded. The head is left out: every seed has its
+        own."""
+        body = {name: digest for name, digest in digests.items() if name.rpartition(".")[0] != chain.head}
+        with self._lock:
+            if (loaded := self._lent.get(chain)) is not None:
+                self._lent[chain] = replace(loaded, digests=body)
 
     def give_back(self, chain: Chain) -> None:
         """Nobody uses `chain` any more, so the next one may. It takes the place of the one kept before."""

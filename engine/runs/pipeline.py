@@ -21,8 +21,8 @@ from engine.evaluation.metrics import Metrics, compute_metrics
 from engine.evaluation.result_csv import write_result
 from engine.models.loading import release
 from engine.runs.checkpointing import Saver
-from engine.runs.recorder import Recorder
-from engine.runs.session import Session, checkpoint_path, open_session, prove
+from engine.runs.recorder import Recorder, write_origin
+from engine.runs.session import Session, checkpoint_path, open_session
 from engine.runs.sharing import Shared, share
 from engine.runs.tuning import tune
 from engine.store.database import Json
@@ -39,8 +39,11 @@ from engine.workspace import Workspace, atomic_write
 
 def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
     """Train `run` from its start, or from its checkpoint, and write everything it leaves; result.csv comes last."""
-    session = yield from open_session(run.config, workspace.run(run.id), workspace, device)
+    folder = workspace.run(run.id)
+    session = yield from open_session(run.config, workspace, device, folder=folder)
     with session.pixels:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_origin(folder, run.config, session.dataset, session.preprocessing, session.numerics.name)
         shared = yield from share(session)
         with shared.cache:
             yield from tune(shared)
@@ -55,9 +58,10 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
 def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
     """Write what a stopped run leaves: the best epoch so far, its predictions and result.csv. Nothing before the first
     epoch."""
-    if not checkpoint_path(workspace.run(run.id)).is_file():
+    folder = workspace.run(run.id)
+    if not checkpoint_path(folder).is_file():
         return
-    session = yield from open_session(run.config, workspace.run(run.id), workspace, device)
+    session = yield from open_session(run.config, workspace, device, folder=folder)
     with session.pixels:
         if session.training.best:
             yield from _write_answers(Shared(session=session, cache=FeatureCache()))
@@ -177,7 +181,6 @@ def _audited(session: Session) -> tuple[Tensor, ...]:
         session.before, training.chain.model.state_dict(), places, moved_by(training, training.position.best_epoch)
     )
     atomic_write(session.folder / "audit.csv", to_csv(rows))
-    prove(session, rows)
     return rows
 
 

@@ -1,13 +1,12 @@
-"""Session: one run with everything it needs in hand. Opening it is the same for a first start, a resume and a
-conclusion.
+"""Session: one run with everything it needs in hand. Opening it is the same for a first start, a resume, a conclusion
+and a question beside training.
 
-Part of the pipeline; here the wings meet. Not here: training, and what is written afterwards.
+Part of the pipeline; here the wings meet. Opening writes nothing. Not here: training, and what is written.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -20,12 +19,12 @@ from engine.data.split import share_of
 from engine.errors import DatasetError
 from engine.models import registry
 from engine.models.chain import Chain
-from engine.models.loading import load_backbone, prepare_weights
+from engine.models.loading import keep_digests, known_digests, load_backbone, prepare_weights
 from engine.runconfig import RunConfig
-from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, read_rate_factor, write_origin
+from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, read_rate_factor
 from engine.runs.siblings import siblings
 from engine.store.database import Json
-from engine.training.audit import Before, Tensor, base_digest, remember
+from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
 from engine.training.checkpoints import load_checkpoint
 from engine.training.freezing import plan_for, starting_weights
@@ -45,10 +44,10 @@ class Session:
 
     config: RunConfig
     workspace: Workspace
-    folder: Path
+    run_folder: Path | None
+    """Where it goes on from, and what it leaves is written to; None for a question, of which nothing is left."""
     dataset: Dataset
     pixels: Pixels
-    preprocessing: Preprocessing
     training: Training
     numerics: Numerics
     before: Before
@@ -56,8 +55,18 @@ class Session:
     notes: tuple[str, ...]
 
     @property
+    def folder(self) -> Path:
+        """The folder of the run; only for those who were given one."""
+        assert self.run_folder is not None, "a question leaves nothing"
+        return self.run_folder
+
+    @property
     def checkpoint(self) -> Path:
         return checkpoint_path(self.folder)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.pixels.preprocessing
 
     def source(self, images: tuple[Image, ...]) -> PixelSource:
         """A source of these images, in this order."""
@@ -89,65 +98,77 @@ class Session:
         return {split: self.dataset.images_of(split) for split in SPLITS}
 
 
-_proved: WeakKeyDictionary[Chain, Mapping[str, str]] = WeakKeyDictionary()
-"""Digests of frozen tensors of a model that is kept for the next run, as the last audit found them."""
-
-
-def prove(session: Session, rows: Sequence[Tensor]) -> None:
-    """Spare the next run with this model the digests of what `rows`, its audit, shows unmoved. The head is every run's
-    own."""
-    chain = session.training.chain
-    still = [row.name for row in rows if row.verdict == "frozen" and row.name.rpartition(".")[0] != chain.head]
-    _proved[chain] = {name: session.before.digests[name] for name in still}
-
-
 def checkpoint_path(folder: Path) -> Path:
     """Where a run keeps what it needs to go on."""
     return folder / "checkpoint.pt"
 
 
-def open_session(config: RunConfig, folder: Path, workspace: Workspace, device: str) -> Generator[Json, None, Session]:
+def open_session(
+    config: RunConfig, workspace: Workspace, device: str, *, folder: Path | None = None
+) -> Generator[Json, None, Session]:
     """Yields progress; returns the Session, standing where the checkpoint in the run's `folder` left it if there is
-    one."""
+    one. Close its pixels."""
     dataset = open_dataset(workspace, config.dataset)
-    folder.mkdir(parents=True, exist_ok=True)
-    _same_data(folder, dataset)
+    earlier = _earlier(folder, dataset)
     place = devices.pick(device)
     devices.arrange(place, reproducible=config.arithmetic == "reproducible")
     preprocessing = preprocessing_of(config, workspace)
     chain, notes = yield from _load(config, workspace, dataset, preprocessing)
     chain.model.to(place)
-    outline = chain.outline()
-    plan = scaled(plan_for(outline, config), read_rate_factor(folder))
-    recorded = read_precision(folder)
-    chosen = (
-        numerics(recorded, place)
-        if recorded
-        else choose(chain, config.precision, place, side=preprocessing.crop, workspace=workspace)
-    )
-    write_origin(folder, config, dataset, preprocessing, chosen.name)
-    before = remember(
-        chain.model.state_dict(), moving_names(chain, outline, plan, config), known=_proved.pop(chain, {})
-    )
-    chain.model.to(memory_format=chosen.memory_format)
-    training = Training(chain, outline, plan, config, dtype=chosen.dtype)
+    if earlier.precision:
+        numbers = numerics(earlier.precision, place)
+    else:
+        numbers = choose(chain, config.precision, place, side=preprocessing.crop, workspace=workspace)
+    training, before = _ready(chain, config, numbers, earlier.rate_factor)
     base = base_digest(before.digests)
-    if checkpoint_path(folder).is_file():
-        load_checkpoint(training, checkpoint_path(folder), base=base)
-    pixels = _pixels(config, workspace, dataset, preprocessing, plan.epochs)  # last: whoever has them must close them
+    if earlier.checkpoint:
+        load_checkpoint(training, earlier.checkpoint, base=base)
     return Session(
         config=config,
         workspace=workspace,
-        folder=folder,
+        run_folder=folder,
         dataset=dataset,
-        pixels=pixels,
-        preprocessing=preprocessing,
+        pixels=_pixels(config, workspace, dataset, preprocessing, training.plan.epochs),
         training=training,
-        numerics=chosen,
+        numerics=numbers,
         before=before,
         base=base,
         notes=notes,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Earlier:
+    """What an earlier start of the run has decided, and where it got to."""
+
+    precision: str | None = None
+    rate_factor: float = 1.0
+    checkpoint: Path | None = None
+
+
+def _earlier(folder: Path | None, dataset: Dataset) -> _Earlier:
+    """A run belongs to the data it was started on; resuming it on other data would mix two answers."""
+    if folder is None:
+        return _Earlier()
+    if read_fingerprint(folder) not in (None, dataset.fingerprint):
+        raise DatasetError(f"The dataset {dataset.name} has changed since this run started. Start a new run on it.")
+    checkpoint = checkpoint_path(folder)
+    return _Earlier(
+        precision=read_precision(folder),
+        rate_factor=read_rate_factor(folder),
+        checkpoint=checkpoint if checkpoint.is_file() else None,
+    )
+
+
+def _ready(chain: Chain, config: RunConfig, numbers: Numerics, rate_factor: float) -> tuple[Training, Before]:
+    """The training of a model that has just been loaded, and what the model was before it."""
+    outline = chain.outline()
+    plan = scaled(plan_for(outline, config), rate_factor)
+    moving = moving_names(chain, outline, plan, config)
+    before = remember(chain.model.state_dict(), moving, known=known_digests(chain))
+    keep_digests(chain, before.digests)
+    chain.model.to(memory_format=numbers.memory_format)
+    return Training(chain, outline, plan, config, dtype=numbers.dtype), before
 
 
 def _load(
@@ -168,8 +189,7 @@ def _pixels(
     config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing, epochs: int
 ) -> Pixels:
     """Views that this run sees only once are kept too when others wait that will see them again."""
-    seen_again = bool(siblings(workspace, config))
-    epochs = 0 if seen_again else epochs
+    epochs = 0 if siblings(workspace, config) else epochs
     return ensure(
         workspace, dataset, preprocessing, config.views, config.data_seed, epochs=epochs, augment=config.augment
     )
@@ -185,10 +205,3 @@ def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:
     return Preprocessing(
         **registry.preprocessing_of(published, config.backbone, config.image_size, config.preprocessing)
     )
-
-
-def _same_data(folder: Path, dataset: Dataset) -> None:
-    """A run belongs to the data it was started on; resuming it on other data would mix two answers."""
-    known = read_fingerprint(folder)
-    if known is not None and known != dataset.fingerprint:
-        raise DatasetError(f"The dataset {dataset.name} has changed since this run started. Start a new run on it.")

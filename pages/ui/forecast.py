@@ -5,7 +5,6 @@ measures itself.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import pandas as pd
@@ -68,15 +67,6 @@ def took(run: Run) -> float | None:
     ):
         return None
     return run.ended_at - run.started_at
-
-
-def expanded(chosen: Sequence[RunConfig], numbers: Sequence[int]) -> list[RunConfig]:
-    """Every run that `numbers` of seeds make of the strategies `chosen`."""
-    return [
-        replace(one, seed=one.seed + extra)
-        for one, count in zip(chosen, numbers, strict=True)
-        for extra in range(count)
-    ]
 
 
 def _found(job: Job) -> None:

@@ -6,11 +6,12 @@ Not here: what they train (training.freezing) and how that is drawn (strip). A n
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 import streamlit as st
 
+from engine.comparisons.comparison import Arm, config_of
 from engine.config import from_json, options, validate
 from engine.errors import ConfigError
 from engine.models.outline import Outline
@@ -41,35 +42,41 @@ _OWN = {"last_n": "last_n", "two_phase": "last_n", "named": "patterns"}
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """One ticked strategy: its configuration, and either what it will train or why it cannot start."""
+    """One ticked strategy: an arm of the comparison to come, its run with the first seed, and either what that will
+    train or why it cannot start."""
 
+    arm: Arm
+    """Without seeds, which are counted last."""
     config: RunConfig
     plan: FreezePlan | None
     problem: str = ""
 
 
-def tiles(base: RunConfig, outline: Outline) -> list[RunConfig]:
-    """Draw the tiles; the configuration of every ticked strategy, `base` with the strategy's own options filled in."""
-    chosen: list[RunConfig] = []
+def tiles(base: RunConfig, outline: Outline) -> list[Arm]:
+    """Draw the tiles, with what would train of `base`; an arm for every ticked strategy, set to the option of its
+    own."""
+    arms: list[Arm] = []
     asked: dict[str, Value] = {}
     with st.grid(min_column_width=230, border=True):
         for name in STRATEGIES:
             with st.container(gap="xsmall"):
-                config = _tile(replace(base, strategy=name), outline, asked)
-            if config is not None:
-                chosen.append(config)
-    for config in chosen:
-        if config.strategy == "named" and config.patterns.strip():
-            _matching(config.patterns, outline)
-    return chosen
+                arm = _tile(name, asked)
+                _cost(judge(base, arm or Arm(strategy=name, seeds=()), outline), outline)
+            if arm is not None:
+                arms.append(arm)
+    for arm in arms:
+        if patterns := str(arm.settings.get("patterns", "")).strip():
+            _matching(patterns, outline)
+    return arms
 
 
-def judge(config: RunConfig, outline: Outline) -> Chosen:
-    """What `config` will train, or the sentence that says why it cannot."""
+def judge(shared: RunConfig, arm: Arm, outline: Outline) -> Chosen:
+    """What `arm` will train beside others that share `shared`, or the sentence that says why it cannot."""
+    config = config_of(shared, arm, shared.seed)
     try:
-        return Chosen(config=config, plan=plan_for(outline, validate(config)))
+        return Chosen(arm=arm, config=config, plan=plan_for(outline, validate(config)))
     except ConfigError as error:
-        return Chosen(config=config, plan=None, problem=str(error))
+        return Chosen(arm=arm, config=config, plan=None, problem=str(error))
 
 
 def curves(chosen: Sequence[Chosen]) -> list[charts.Curve]:
@@ -136,9 +143,9 @@ def _in_words(trained: tuple[int, ...], size: int) -> str:
     return f"trains in phase {', '.join(str(phase + 1) for phase, values in enumerate(trained) if values)}{part}"
 
 
-def _tile(config: RunConfig, outline: Outline, asked: dict[str, Value]) -> RunConfig | None:
-    """One strategy; `asked` collects the options that a tile before has asked for already."""
-    name = config.strategy
+def _tile(name: str, asked: dict[str, Value]) -> Arm | None:
+    """One strategy, None when it is not ticked; `asked` collects the options that a tile before has asked for
+    already."""
     about, more = describe(name)
     # No bold: the label is also what a screen reader says, asterisks included.
     ticked = st.checkbox(
@@ -150,24 +157,22 @@ def _tile(config: RunConfig, outline: Outline, asked: dict[str, Value]) -> RunCo
     )
     st.caption(text.md(about))
     if not ticked:
-        _cost(config, outline)
         return None
+    settings: dict[str, Value] = {}
     if name in _OWN:
         about_option = next(option for option in options() if option.name == _OWN[name])
         if about_option.name in asked:
             st.caption(text.md(f"{about_option.label}: {asked[about_option.name]}, as said before"))
         else:
             asked[about_option.name] = forms.widget(about_option)
-        config = with_values(config, {about_option.name: asked[about_option.name]})
-    _cost(config, outline)
-    return config
+        settings[about_option.name] = asked[about_option.name]
+    return Arm(strategy=name, seeds=(), settings=settings)
 
 
-def _cost(config: RunConfig, outline: Outline) -> None:
+def _cost(chosen: Chosen, outline: Outline) -> None:
     """How much would train, before and after ticking."""
-    plan = judge(config, outline).plan
-    if plan is not None:
-        most = max(trainable_size(outline, phase) for phase in plan.phases)
+    if chosen.plan is not None:
+        most = max(trainable_size(outline, phase) for phase in chosen.plan.phases)
         st.caption(f"{amount(most)} of {amount(outline.size)} parameters")
 
 

@@ -1,5 +1,7 @@
 """Phases on the Configure page: what the table starts with, and that what a person wrote into it is what is queued."""
 
+import dataclasses
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -44,7 +46,10 @@ def test_the_table_starts_with_exactly_what_the_strategy_does(strategy: str) -> 
         weights="run:x" if strategy == "from_run" else "none",
     )
     own = plan_for(prepared.OUTLINE, base)
-    again = plan_for(prepared.OUTLINE, phases.with_rows(base, phases.suggested(base, prepared.OUTLINE)))
+    again = plan_for(
+        prepared.OUTLINE,
+        dataclasses.replace(base, **phases.settings_of(strategy, phases.suggested(base, prepared.OUTLINE))),
+    )
     assert [(p.parameters, p.epochs, p.lr_decay) for p in again.phases] == [
         (p.parameters, p.epochs, p.lr_decay) for p in own.phases
     ]
@@ -139,7 +144,7 @@ def test_an_empty_table_says_so(page: AppTest) -> None:
     assert not page.exception
     assert "Linear probe has no phase left" in page.error[0].value
     with pytest.raises(ConfigError):
-        phases.with_rows(config(), [])
+        phases.settings_of("linear_probe", [])
 
 
 def test_continuing_a_run_without_one_is_said_where_other_problems_are(page: AppTest) -> None:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from engine.errors import ConfigError
 from engine.models.outline import Outline
+from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.training.freezing import plan_for
 from engine.training.patterns import matches, write_phases
@@ -28,7 +29,7 @@ _TYPES = {"names": "object", "epochs": "Int64", "rate": "Float64", "decay": "Flo
 Rows = list[dict[str, object]]
 
 
-def edit(chosen: Sequence[Chosen], outline: Outline) -> list[Chosen]:
+def edit(chosen: Sequence[Chosen], shared: RunConfig, outline: Outline) -> list[Chosen]:
     """Draw the tables, folded; `chosen` with the phases that were changed, judged anew."""
     if not any(one.plan for one in chosen):
         return list(chosen)
@@ -36,14 +37,14 @@ def edit(chosen: Sequence[Chosen], outline: Outline) -> list[Chosen]:
         "Phases: what trains when, and at which rate", icon=":material/view_timeline:", key="fold_phases"
     ) as seen:
         if not seen:  # what was changed counts whether or not it can be seen
-            return [_with_own(one, outline) for one in chosen]
+            return [_with_own(one, shared, outline) for one in chosen]
         st.caption(
             "Names are blocks (`layer4.1`), stages (`layer4`) or parameters (`*.bias`), separated by commas; the "
             "head always trains. "
             "The decay is multiplied into the rate once for every block from the head down. Rows can be added and "
             "deleted."
         )
-        return [_edited(one, outline) if one.plan else one for one in chosen]
+        return [_edited(one, shared, outline) if one.plan else one for one in chosen]
 
 
 def suggested(config: RunConfig, outline: Outline) -> Rows:
@@ -62,20 +63,18 @@ def suggested(config: RunConfig, outline: Outline) -> Rows:
     ]
 
 
-def with_rows(config: RunConfig, rows: Rows) -> RunConfig:
-    """`config` with these phases. ConfigError when a cell is empty."""
+def settings_of(strategy: str, rows: Rows) -> dict[str, Value]:
+    """The options that give `strategy` these phases. ConfigError when a cell is empty."""
     written = []
     for number, row in enumerate(rows, start=1):
         if any(row[column] is None or row[column] == "" for column in COLUMNS):
             raise ConfigError(
-                f"Phase {number} of {strategies.title(config.strategy)} has an empty cell: fill it, or delete the row."
+                f"Phase {number} of {strategies.title(strategy)} has an empty cell: fill it, or delete the row."
             )
         written.append((str(row["names"]), int(str(row["epochs"])), float(str(row["rate"])), float(str(row["decay"]))))
     if not written:
-        raise ConfigError(
-            f"{strategies.title(config.strategy)} has no phase left: add one, or go back to its own phases."
-        )
-    return replace(config, phases=write_phases(written), epochs=sum(epochs for _, epochs, _, _ in written))
+        raise ConfigError(f"{strategies.title(strategy)} has no phase left: add one, or go back to its own phases.")
+    return {"phases": write_phases(written), "epochs": sum(epochs for _, epochs, _, _ in written)}
 
 
 def names(outline: Outline, phase: Phase) -> str:
@@ -98,7 +97,7 @@ def names(outline: Outline, phase: Phase) -> str:
     return ", ".join(sorted(said, key=lambda pattern: said[pattern]))  # forward order, the head last
 
 
-def _edited(one: Chosen, outline: Outline) -> Chosen:
+def _edited(one: Chosen, shared: RunConfig, outline: Outline) -> Chosen:
     """The table of one strategy. What it is drawn from stays as it is while it stands: its changes count from there."""
     own: dict[tuple[str, str], Rows] = st.session_state.setdefault(OWN, {})
     mine = (one.config.backbone, one.config.strategy)
@@ -122,18 +121,19 @@ def _edited(one: Chosen, outline: Outline) -> Chosen:
     if rows != start or own_rows is not None:
         own[mine] = rows
         st.session_state[f"{OWN}_key_{mine}"] = key
-    return _with_own(one, outline)
+    return _with_own(one, shared, outline)
 
 
-def _with_own(one: Chosen, outline: Outline) -> Chosen:
+def _with_own(one: Chosen, shared: RunConfig, outline: Outline) -> Chosen:
     """`one` with the phases that a person gave it, judged anew; as it is where nobody did."""
     rows = st.session_state.get(OWN, {}).get((one.config.backbone, one.config.strategy))
     if rows is None or one.plan is None:
         return one
     try:
-        return strategies.judge(with_rows(one.config, rows), outline)
+        settings = {**one.arm.settings, **settings_of(one.arm.strategy, rows)}
     except ConfigError as error:
-        return Chosen(config=one.config, plan=None, problem=str(error))
+        return replace(one, plan=None, problem=str(error))
+    return strategies.judge(shared, replace(one.arm, settings=settings), outline)
 
 
 def _heading(one: Chosen, *, changed: bool) -> None:

@@ -11,13 +11,21 @@ import streamlit as st
 
 from engine.config import to_json
 from engine.store.job_store import Job
-from pages.ui import charts, forms, status, strategies, text
-from pages.ui.resources import job_store
+from pages.ui import charts, forms, strategies, text
 from pages.ui.section import section
 from pages.ui.strategies import Chosen
-from pages.ui.waiting import newest
+from pages.ui.waiting import Labels, offer
 
 KIND = "learning_rates"
+
+LABELS = Labels(
+    ask="Find a learning rate",
+    again="Try again",
+    going="Trying learning rates",
+    failed="The trial ended without saying why.",
+    icon=":material/troubleshoot:",
+    key="rates_start",
+)
 
 
 def find(sound: Sequence[Chosen]) -> None:
@@ -35,33 +43,16 @@ def find(sound: Sequence[Chosen]) -> None:
         by_name = {one.config.strategy: one for one in sound}
         name = next(iter(by_name))
         if len(by_name) > 1:
-            name = (
-                st.selectbox("Strategy to try", list(by_name), format_func=strategies.title, key="rates_strategy")
-                or name
-            )
-        _one(by_name[name])
+            options = list(by_name)
+            name = st.selectbox("Strategy to try", options, format_func=strategies.title, key="rates_strategy") or name
+        chosen = by_name[name]
+        offer(KIND, arguments_of(chosen), LABELS, lambda job: _found(job, chosen))
 
 
 def arguments_of(chosen: Chosen) -> dict[str, object]:
     """What the job is asked; without the rate, which the trial replaces, so that taking its suggestion asks nothing
     new."""
     return {"config": to_json(replace(chosen.config, lr=0.0))}
-
-
-def _one(chosen: Chosen) -> None:
-    arguments = arguments_of(chosen)
-    job = newest(KIND, arguments)
-    if job is not None and not job.ended:
-        status.follow(job, f"Trying learning rates for {strategies.title(chosen.config.strategy).lower()}")
-        return
-    if job is not None and job.status == "failed":
-        st.error(text.md(job.error or "The trial ended without saying why."), icon=":material/error:")
-    if job is not None and job.status == "finished" and job.result:
-        _found(job, chosen)
-    label = "Try again" if job is not None and job.status != "cancelled" else "Find a learning rate"
-    if st.button(label, key="rates_start", icon=":material/troubleshoot:"):
-        job_store().submit(KIND, arguments)
-        st.rerun()
 
 
 def _found(job: Job, chosen: Chosen) -> None:

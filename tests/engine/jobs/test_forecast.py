@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from engine.jobs.tasks import TASKS
 from engine.runconfig import RunConfig
 from engine.runs.session import open_session
 from engine.store.run_store import RunStore
+from engine.training import audit
 from engine.training.cuts import Slot
 from engine.training.estimate import Measured
 from engine.workspace import Workspace
@@ -100,24 +102,33 @@ def test_it_leaves_no_run_and_moves_no_weights(
     (before, after), *_ = seen
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert RunStore(workspace).list() == [] and not list(workspace.runs.iterdir())
-    assert not list(workspace.incoming.glob("forecast-*")) and not list(workspace.features.glob("*"))
+    assert not list(workspace.incoming.iterdir()) and not list(workspace.features.glob("*"))
 
 
-def test_the_model_it_used_starts_the_next_run_as_new(workspace: Workspace, config: RunConfig) -> None:
-    def state() -> dict[str, torch.Tensor]:
-        opening = open_session(config, workspace.run("run-0000000001"), workspace, "cpu")
+def test_the_model_it_used_starts_the_next_run_as_new(
+    workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[int] = []
+    real = audit.digests
+    monkeypatch.setattr(audit, "digests", lambda state: hashed.append(len(state)) or real(state))
+
+    def opened() -> tuple[dict[str, torch.Tensor], Mapping[str, str]]:
+        opening = open_session(config, workspace, "cpu")
         try:
             while True:
                 next(opening)
         except StopIteration as end:
             session = end.value
         session.pixels.close()
-        return {name: one.clone() for name, one in session.training.chain.model.state_dict().items()}
+        return {name: one.clone() for name, one in session.training.chain.model.state_dict().items()}, (
+            session.before.digests
+        )
 
-    fresh = state()
+    fresh, digests = opened()
     foretold(workspace, dataclasses.replace(config, strategy="full_finetune"))
-    again = state()
-    assert all(torch.equal(fresh[name], again[name]) for name in fresh)
+    again, known = opened()
+    assert all(torch.equal(fresh[name], again[name]) for name in fresh) and known == digests
+    assert hashed[-1] == 2 < len(known), "the head alone is hashed again"
 
 
 def test_a_batch_that_does_not_fit_is_said_with_its_parts(

@@ -100,7 +100,7 @@ def test_the_job_answers_for_every_block_and_leaves_nothing(workspace: Workspace
     assert found["suggestion"]["name"] == found["blocks"][place]["block"] and found["suggestion"]["last_n"] >= 1
     assert (
         RunStore(workspace).list() == []
-        and not list(workspace.incoming.glob("probe-*"))
+        and not list(workspace.incoming.iterdir())
         and not list(workspace.runs.iterdir())
     )
     assert result_of(workspace, config) == found  # nothing is left to chance
