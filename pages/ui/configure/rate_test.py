@@ -22,7 +22,6 @@ LABELS = Labels(
     ask="Find a learning rate",
     again="Try again",
     going="Trying learning rates",
-    failed="The trial ended without saying why.",
     icon=":material/troubleshoot:",
     key="rates_start",
 )
