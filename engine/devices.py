@@ -111,6 +111,19 @@ def memory_format(device: "torch.device") -> "torch.memory_format":
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
+def computes_bf16() -> bool:
+    """Whether the processor computes in bf16 rather than emulating it, which is many times slower than fp32.
+
+    Read from what the processor says of itself; ONEDNN_MAX_CPU_ISA counts, which makes a lesser processor of it.
+    """
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    if not any(word in allowed for word in ("DEFAULT", "ALL", "BF16", "AMX")):
+        return False
+    flags = ("flags", "Features")  # as Linux calls them on x86 and on ARM
+    lines = (line.partition(":") for line in _read_cpuinfo())
+    return any(name.strip() in flags and not _BF16.isdisjoint(value.split()) for name, _, value in lines)
+
+
 def memory_used(device: "torch.device") -> int:
     """Bytes this process holds: on a GPU what the allocator has reserved, on the CPU resident memory."""
     if device.type == "cuda":
@@ -240,15 +253,19 @@ def _first_sentence(text: str) -> str:
 
 
 def _cpu_name() -> str:
+    model = next((line.partition(":")[2].strip() for line in _read_cpuinfo() if line.startswith("model name")), "")
+    return f"{model or platform.processor() or 'CPU'}, {len(_cores())} cores"
+
+
+_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+def _read_cpuinfo() -> list[str]:
+    """What Linux says of the processors; nothing elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        return Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:
-        lines = []
-    model = (
-        next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-        or platform.processor()
-    )
-    return f"{model or 'CPU'}, {len(_cores())} cores"
+        return []
 
 
 def _cores() -> set[int]:

@@ -83,6 +83,11 @@ def open_workspace(root: str | Path | None = None) -> Workspace:
     return workspace
 
 
+def user_cache() -> Path:
+    """Where what was found out about this machine is kept for every workspace; safe to delete."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "thaw"
+
+
 def new_id(kind: str) -> str:
     """A fresh id such as `run-3f9c0a1b2c`; the only thing that is ever joined to a path."""
     return f"{kind}-{secrets.token_hex(5)}"

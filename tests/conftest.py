@@ -22,4 +22,5 @@ def roomy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv("THAW_WORKSPACE", str(tmp_path / "workspace"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return open_workspace()

@@ -128,7 +128,7 @@ class Setting:
 
     def numerics(self, chain: Chain) -> Numerics:
         """What Thaw computes in here; it was measured when the setting was made."""
-        return choose(chain, "auto", self.place, side=self.preprocessing.crop, workspace=self.workspace)
+        return choose(chain, "auto", self.place, side=self.preprocessing.crop)
 
     @contextmanager
     def fresh_workspace(self) -> Iterator[Workspace]:

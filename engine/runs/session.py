@@ -118,7 +118,7 @@ def open_session(
     if earlier.precision:
         numbers = numerics(earlier.precision, place)
     else:
-        numbers = choose(chain, config.precision, place, side=preprocessing.crop, workspace=workspace)
+        numbers = choose(chain, config.precision, place, side=preprocessing.crop)
     training, before = _ready(chain, config, numbers, earlier.rate_factor)
     base = base_digest(before.digests)
     if earlier.checkpoint:

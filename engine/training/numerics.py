@@ -1,25 +1,31 @@
-"""Numerics: the number format and memory layout a run computes in; on a CPU chosen by measuring the backbone itself.
+"""Numerics: the number format and memory layout a run computes in; on a CPU chosen by timing the backbone itself.
 
-bf16 with channels last doubles the speed of dense networks on CPUs that have it and slows depthwise ones, so it is
-timed and never assumed; the answer is kept by backbone, image size and machine, so that runs that are compared compute
-alike.
+bf16 doubles the speed of dense networks on processors that have it, slows depthwise ones, and crawls where it is
+emulated: what the processor has decides what is timed. The answer is kept for the user, by backbone, image size and
+machine, so that runs that are compared compute alike.
 """
 
-import json
+import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from engine import devices
+from engine.errors import EngineError
 from engine.models.chain import Chain
-from engine.workspace import Workspace, atomic_write
+from engine.record_files import read, write
+from engine.workspace import user_cache
 
-WORTH = 1.2
-"""bf16 is coarser than fp32: it has to be faster by this factor."""
+WORTH = {"fp32 channels-last": 1.05, "bf16": 1.2, "bf16 channels-last": 1.2}
+"""How much faster than fp32 a format has to be; bf16 is coarser."""
+SECONDS = 2.0
+"""Timing ends here, with what is known by then."""
+_LOSING = 1.5
+"""Who needs this much longer than the fastest for the first image is not timed again."""
 _IMAGES, _REPEATS = 4, 3
 _CHANNELS_LAST = " channels-last"
 
@@ -42,44 +48,73 @@ def numerics(name: str, place: torch.device) -> Numerics:
     return Numerics(name=name, dtype=dtype, memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
-def choose(chain: Chain, wanted: str, place: torch.device, *, side: int, workspace: Workspace) -> Numerics:
+def choose(chain: Chain, wanted: str, place: torch.device, *, side: int) -> Numerics:
     """What a run that asks for `wanted` computes in, on images of `side` pixels; `chain` must be on `place`."""
     if wanted == "auto" and place.type == "cpu":
-        return numerics(_measured(chain, place, side, workspace), place)
+        return numerics(_kept(chain, place, side), place)
     _, name = devices.precision(place, wanted)
     last = devices.memory_format(place) is torch.channels_last
     return numerics(name + _CHANNELS_LAST * last, place)
 
 
-def _measured(chain: Chain, place: torch.device, side: int, workspace: Workspace) -> str:
-    path = workspace.catalog / "numerics.json"
-    key = (
-        f"{chain.backbone} {side} {devices.name(place)} {platform.machine()} {torch.__version__} "
-        f"{torch.get_num_threads()}"
-    )
-    known = _read(path)
-    if key not in known:
-        seconds = time_formats(chain, place, side)
-        fastest = min(seconds, key=lambda name: seconds[name])
-        known = {**_read(path), key: fastest if seconds["fp32"] > WORTH * seconds[fastest] else "fp32"}
-        atomic_write(path, json.dumps(known, indent=1))
-    return known[key]
+def candidates() -> tuple[str, ...]:
+    """The formats that are worth timing on this processor."""
+    formats = ("fp32", "bf16") if devices.computes_bf16() else ("fp32",)
+    return tuple(name + layout for name in formats for layout in ("", _CHANNELS_LAST))
 
 
 def time_formats(chain: Chain, place: torch.device, side: int) -> dict[str, float]:
-    """Name -> seconds for one forward and backward pass, the best of three. The model is left as it was, in eval mode.
+    """Name -> seconds for one forward and backward pass. The model is left as it was, in eval mode.
 
-    Both directions are timed, because depthwise networks can gain forward what they lose backward.
+    Both directions are timed, because depthwise networks can gain forward what they lose backward. The first image
+    drops the losers; what there is no time for is missing, fp32 never.
     """
     chain.train_blocks(())
+    deadline = time.perf_counter() + SECONDS
     images = torch.rand(_IMAGES, 3, side, side, generator=torch.Generator().manual_seed(0)).to(place)
+    seconds = _race(chain, images[:1], candidates(), deadline)
+    fastest = min(seconds.values())
+    left = [name for name, spent in seconds.items() if spent <= _LOSING * fastest]
+    if left != ["fp32"] and (again := _race(chain, images, left, deadline)).keys() == set(left):
+        seconds = {name: spent * _IMAGES for name, spent in seconds.items()} | again
+    chain.model.to(memory_format=torch.contiguous_format)
+    return seconds
+
+
+def fastest(seconds: Mapping[str, float]) -> str:
+    """The format to take, of those that were timed."""
+    best = min(seconds, key=lambda name: seconds[name] * WORTH.get(name, 1.0))
+    return best if seconds["fp32"] > seconds[best] * WORTH.get(best, 1.0) else "fp32"
+
+
+def _kept(chain: Chain, place: torch.device, side: int) -> str:
+    path = user_cache() / "number_formats.json"
+    key = (
+        f"{chain.backbone} {side} {devices.name(place)} {platform.machine()} {torch.__version__} "
+        f"{torch.get_num_threads()} {' '.join(candidates())}"
+    )
+    try:
+        known = read(path, dict[str, str])
+    except (OSError, EngineError):  # missing or damaged: it is only a cache
+        known = {}
+    if key not in known:
+        known[key] = fastest(time_formats(chain, place, side))
+        with suppress(OSError):  # a home that cannot be written costs the next run two seconds
+            write(path, known)
+    return known[key]
+
+
+def _race(chain: Chain, images: torch.Tensor, names: Sequence[str], deadline: float) -> dict[str, float]:
+    """Name -> seconds of its fastest pass, as far as there is time; the first pass of each also prepares kernels."""
     seconds: dict[str, float] = {}
-    for name in ("fp32", "bf16", f"bf16{_CHANNELS_LAST}"):
-        chosen = numerics(name, place)
+    for name in names:
+        chosen = numerics(name, images.device)
         chain.model.to(memory_format=chosen.memory_format)
         inputs = images.contiguous(memory_format=chosen.memory_format)
-        seconds[name] = min(_seconds(chain, inputs, chosen) for _ in range(1 + _REPEATS))
-    chain.model.to(memory_format=torch.contiguous_format)
+        for _ in range(1 + _REPEATS):
+            if seconds and time.perf_counter() > deadline:
+                break
+            seconds[name] = min(_seconds(chain, inputs, chosen), seconds.get(name, math.inf))
     return seconds
 
 
@@ -90,11 +125,3 @@ def _seconds(chain: Chain, inputs: torch.Tensor, chosen: Numerics) -> float:
         logits = chain(inputs)
     torch.autograd.grad(logits.float().sum(), parameters, allow_unused=True)
     return time.perf_counter() - started
-
-
-def _read(path: Path) -> Mapping[str, str]:
-    try:
-        known: dict[str, str] = json.loads(path.read_text())
-    except (OSError, ValueError):  # missing or damaged: it is only a cache
-        return {}
-    return known

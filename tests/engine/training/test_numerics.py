@@ -1,43 +1,109 @@
-"""The number format is measured once a machine and then remembered; wishes are obeyed."""
+"""What the processor has decides what is timed, the faster one is remembered for the user, and wishes are obeyed."""
 
-import json
+from pathlib import Path
 
 import pytest
 import torch
 
+from engine import devices
 from engine.training import numerics as subject
-from engine.workspace import Workspace
+from engine.workspace import Workspace, user_cache
 from tests.engine.training.toy import SIDE, chain
 
 CPU = torch.device("cpu")
 
 
-def test_auto_takes_what_was_faster_and_remembers_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that has bf16."""
+    monkeypatch.setattr(devices, "computes_bf16", lambda: True)
+
+
+def test_auto_takes_what_was_faster_and_remembers_it_for_the_user(
+    workspace: Workspace, bf16: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = [{"fp32": 2.0, "bf16": 1.5, "bf16 channels-last": 1.0}]
     monkeypatch.setattr(subject, "time_formats", lambda *_: answers.pop())
-    made = chain()
-    first = subject.choose(made, "auto", CPU, side=SIDE, workspace=workspace)
+    first = subject.choose(chain(), "auto", CPU, side=SIDE)
     assert first.dtype is torch.bfloat16 and first.memory_format is torch.channels_last
-    assert subject.choose(made, "auto", CPU, side=SIDE, workspace=workspace) == first, "it must not be measured again"
-    assert list(json.loads((workspace.catalog / "numerics.json").read_text()).values()) == ["bf16 channels-last"]
+    assert subject.choose(chain(), "auto", CPU, side=SIDE) == first, "it must not be timed again"
+    assert "bf16 channels-last" in (user_cache() / "number_formats.json").read_text()
+    assert not any(workspace.catalog.iterdir()), "it belongs to the machine, not to a workspace"
 
 
-def test_a_little_faster_is_not_worth_the_coarser_numbers(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subject, "time_formats", lambda *_: {"fp32": 1.1, "bf16": 1.0, "bf16 channels-last": 1.05})
-    assert subject.choose(chain(), "auto", CPU, side=SIDE, workspace=workspace).name == "fp32"
+@pytest.mark.parametrize("content", ["", "[1]", '{"a": 2}'])
+def test_a_damaged_memory_costs_a_measurement(workspace: Workspace, content: str) -> None:
+    path = user_cache() / "number_formats.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    assert subject.choose(chain(), "auto", CPU, side=SIDE).name in subject.candidates()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),
+    [
+        ({"fp32": 1.1, "bf16": 1.0, "fp32 channels-last": 1.08}, "fp32"),
+        ({"fp32": 1.1, "bf16": 1.0, "fp32 channels-last": 1.0}, "fp32 channels-last"),
+        ({"fp32": 3.0, "bf16": 1.0, "fp32 channels-last": 1.0}, "fp32 channels-last"),
+        ({"fp32": 3.0, "bf16": 1.0, "fp32 channels-last": 2.0}, "bf16"),
+    ],
+)
+def test_coarser_numbers_have_to_be_worth_it(seconds: dict[str, float], wanted: str) -> None:
+    assert subject.fastest(seconds) == wanted
 
 
 def test_a_wish_is_obeyed_without_measuring(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "time_formats", lambda *_: pytest.fail("measured"))
-    assert subject.choose(chain(), "bf16", CPU, side=SIDE, workspace=workspace).dtype is torch.bfloat16
+    assert subject.choose(chain(), "bf16", CPU, side=SIDE).dtype is torch.bfloat16
 
 
-def test_measuring_leaves_the_model_as_it_was() -> None:
+def test_measuring_leaves_the_model_as_it_was(bf16: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "SECONDS", 600.0)
     made = chain()
     before = {name: tensor.clone() for name, tensor in made.model.state_dict().items()}
     seconds = subject.time_formats(made, CPU, SIDE)
-    assert set(seconds) == {"fp32", "bf16", "bf16 channels-last"} and min(seconds.values()) > 0
+    assert set(seconds) == set(subject.candidates()) and len(seconds) == 4 and min(seconds.values()) > 0
     assert all(torch.equal(before[name], tensor) for name, tensor in made.model.state_dict().items())
     assert made.model.conv1.weight.is_contiguous() and not made.model.training  # type: ignore[union-attr]
+
+
+def test_no_format_is_run_that_the_processor_emulates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "SECONDS", 600.0)
+    monkeypatch.setattr(devices, "computes_bf16", lambda: False)
+    assert set(subject.time_formats(chain(), CPU, SIDE)) == {"fp32", "fp32 channels-last"}
+
+
+def test_a_loser_is_dropped_after_one_image_and_time_ends_it(bf16: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[tuple[int, str]] = []
+
+    def pass_of(_: object, inputs: torch.Tensor, numerics: subject.Numerics) -> float:
+        passes.append((len(inputs), numerics.name))
+        return 9.0 if numerics.dtype else 1.0
+
+    monkeypatch.setattr(subject, "_seconds", pass_of)
+    subject.time_formats(chain(), CPU, SIDE)
+    assert {name for images, name in passes if images > 1} == {"fp32", "fp32 channels-last"}
+    passes.clear()
+    monkeypatch.setattr(subject, "SECONDS", -1.0)
+    assert subject.time_formats(chain(), CPU, SIDE) == {"fp32": 1.0} and len(passes) == 1
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "isa", "native"),
+    [
+        ("flags\t\t: fpu avx2 avx512f", None, False),
+        ("flags\t\t: fpu avx512_bf16 avx2", None, True),
+        ("flags\t\t: fpu amx_bf16 avx2", "AVX2", False),
+        ("flags\t\t: fpu amx_bf16 avx2", "AVX512_CORE_BF16", True),
+        ("Features\t: fp asimd bf16", None, True),
+        ("model name\t: bf16", None, False),
+    ],
+)
+def test_the_processor_is_asked_what_it_has(
+    cpuinfo: str, isa: str | None, native: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_read_cpuinfo", cpuinfo.splitlines)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if isa:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", isa)
+    assert devices.computes_bf16() is native
