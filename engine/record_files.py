@@ -26,8 +26,15 @@ def decode(content: str | bytes, kind: type[T], *, what: str, error: type[Engine
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as reason:
-        told = " ".join(str(reason).split())[:200]
-        raise error(f"{what} is damaged or of another version of Thaw ({told}). Remove it, or make it again.") from None
+        raise _refusal(what, reason, error) from None
+
+
+def convert(value: object, kind: type[T], *, what: str, error: type[EngineError] = EngineError) -> T:
+    """The record in plain lists and mappings, checked as `decode` checks it."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.MsgspecError as reason:
+        raise _refusal(what, reason, error) from None
 
 
 def read(path: Path, kind: type[T], *, error: type[EngineError] = EngineError) -> T:
@@ -38,3 +45,8 @@ def read(path: Path, kind: type[T], *, error: type[EngineError] = EngineError) -
 def write(path: Path, record: object) -> None:
     """Write `record` to `path` atomically, indented for people who look."""
     atomic_write(path, msgspec.json.format(msgspec.json.encode(record), indent=2))
+
+
+def _refusal(what: str, reason: Exception, error: type[EngineError]) -> EngineError:
+    told = " ".join(str(reason).split())[:200]
+    return error(f"{what} is damaged or of another version of Thaw ({told}). Remove it, or make it again.")

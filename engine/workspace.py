@@ -111,11 +111,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power cut: a rename is durable only when its folder is."""
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)  # a rename is durable only when its folder is
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:

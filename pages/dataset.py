@@ -4,9 +4,8 @@ and watches."""
 import streamlit as st
 
 from engine.data import dataset as datasets
-from engine.data.dataset_records import SPLIT_NAMES, SPLITS, Dataset, DatasetSummary
+from engine.data.dataset_records import SPLIT_NAMES, SPLITS, Dataset, DatasetSummary, VersionOrigin
 from engine.data.label_decisions import read_decisions
-from engine.data.versions import VersionOrigin, version_origin
 from engine.errors import DatasetError
 from pages.ui import addresses, status, text
 from pages.ui.choice import choose
@@ -145,7 +144,7 @@ if not summaries:
 chosen = choose("Dataset", {summary.id: caption_of(summary) for summary in summaries}, key="dataset")
 try:
     opened = datasets.open_dataset(workspace(), chosen)
-    card, made_of = datasets.health_card(opened), version_origin(opened)
+    card, made_of = datasets.health_card(opened), datasets.version_origin(opened)
 except DatasetError as problem:
     st.error(text.md(str(problem)))
     st.stop()

@@ -53,7 +53,9 @@ _SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "defaul
 async def receive_upload(request: Request) -> Response:
     """Write one file of an upload to disk as it arrives; the server's memory holds one chunk of it."""
     upload, query = request.path_params["upload"], request.query_params
-    receiver = uploads.Receiver(open_workspace(), upload, query.get("token", ""), query.get("name", ""))
+    receiver = uploads.Receiver(
+        open_workspace(), uploads.Upload(id=upload, token=query.get("token", "")), query.get("name", "")
+    )
     try:
         async for chunk in request.stream():
             receiver.write(chunk)

@@ -95,7 +95,7 @@ def _ratios(text: str) -> tuple[float, float, float]:
 def _health_card(session: Session, dataset: stored.Dataset) -> None:
     card = stored.health_card(dataset)
     if session.printer.json:
-        return session.printer.say({"dataset": dataset.id, **card.to_dict()}, "")
+        return session.printer.say({"dataset": dataset.id, **asdict(card)}, "")
     print(f"{dataset.name} ({dataset.id}): {card.images} images, {len(card.classes)} classes. {card.layout}")
     columns([asdict(row) for row in card.classes], ("name", "train", "val", "test", "total"))
     for sentence in card.warnings:

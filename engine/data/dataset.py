@@ -3,68 +3,21 @@
 Loads without torch and PIL, so that pages can use it. Reading archives and images is the importer's business.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from engine.data.dataset_records import (
-    SPLITS,
-    ClassHealth,
-    Dataset,
-    DatasetSummary,
-    HealthCard,
-    Image,
-    Problem,
-    Split,
-    card_from_dict,
-)
-from engine.data.drafts import (
-    DRAFT_FILE,
-    Draft,
-    draft_folder,
-    images_from,
-    load_draft,
-    rows_of,
-    sync_folder,
-    without_problems,
-)
+from engine.data.dataset_files import DESCRIPTION, Description, read_description, read_images, write_dataset
+from engine.data.dataset_records import Dataset, DatasetSummary, Draft, HealthCard, Image, VersionOrigin
+from engine.data.drafts import draft_folder, load_draft, with_splits, without_problems
 from engine.data.health import examine
-from engine.data.split import DEFAULT_RATIOS, Candidate, Ratios, assign, fingerprint
+from engine.data.split import DEFAULT_RATIOS, Ratios, fingerprint
 from engine.errors import DatasetError
-from engine.workspace import Workspace, atomic_write, checked_id, new_id
-
-__all__ = [
-    "DEFAULT_RATIOS",
-    "SPLITS",
-    "ClassHealth",
-    "Dataset",
-    "DatasetSummary",
-    "HealthCard",
-    "Image",
-    "Problem",
-    "Ratios",
-    "Split",
-    "commit",
-    "delete_dataset",
-    "discard",
-    "draft_health_card",
-    "health_card",
-    "list_datasets",
-    "open_dataset",
-]
-
-_ABOUT = "dataset.json"
-_IMAGES = "images.json"
-
-
-def draft_health_card(workspace: Workspace, draft_id: str) -> HealthCard:
-    """The health card of an import that waits to be accepted; its counts show the default split."""
-    return load_draft(workspace, draft_id).card
+from engine.workspace import Workspace, checked_id, new_id, sync_folder
 
 
 def commit(
@@ -80,21 +33,31 @@ def commit(
     draft = load_draft(workspace, draft_id)
     if exclude_problems:
         draft = without_problems(draft)
-    images = _split(draft, ratios, seed)
-    about = _about(workspace, draft, images, name.strip() or draft.name)
-    folder = workspace.dataset(str(about["id"]))
+    draft = with_splits(replace(draft, name=name.strip() or draft.name), ratios=ratios, seed=seed)
+    description = describe(workspace, draft)
+    folder = workspace.dataset(description.id)
     with _claimed(workspace, draft_id) as claimed:
-        atomic_write(claimed / _IMAGES, json.dumps(rows_of(images), ensure_ascii=False))
-        atomic_write(claimed / _ABOUT, json.dumps(about, ensure_ascii=False, indent=1))
+        write_dataset(claimed, description, draft.images)
         claimed.rename(folder)  # on one file system, so all or nothing
     sync_folder(workspace.datasets)
-    _drop_what_is_not_listed(folder, images)
+    _drop_what_is_not_listed(folder, draft.images)
     return open_dataset(workspace, folder.name)
 
 
-def discard(workspace: Workspace, draft_id: str) -> None:
-    """Forget an import that waits to be accepted; nothing happens when it is already gone."""
-    shutil.rmtree(draft_folder(workspace, draft_id), ignore_errors=True)
+def describe(workspace: Workspace, draft: Draft, *, version_of: VersionOrigin | None = None) -> Description:
+    """What dataset.json is to say of `draft`, whose images have their splits; under a new id and a name of its own."""
+    draft = replace(draft, name=_unique_name(workspace, draft.name))
+    return Description(
+        id=new_id("dataset"),
+        name=draft.name,
+        source=draft.source,
+        created_at=datetime.now(UTC).isoformat(),
+        classes=draft.classes,
+        images=len(draft.images),
+        fingerprint=fingerprint(draft.classes, [(image.sha256, image.label, image.split) for image in draft.images]),
+        card=examine(draft),
+        version_of=version_of,
+    )
 
 
 def open_dataset(workspace: Workspace, id_or_name: str) -> Dataset:
@@ -103,30 +66,31 @@ def open_dataset(workspace: Workspace, id_or_name: str) -> Dataset:
     folder = next((workspace.dataset(summary.id) for summary in summaries if summary.name == id_or_name), None)
     if folder is None and id_or_name.startswith("dataset-"):
         folder = workspace.dataset(id_or_name)
-    if folder is None or not (folder / _ABOUT).is_file():
+    if folder is None or not (folder / DESCRIPTION).is_file():
         names = [f"'{summary.name}'" for summary in list_datasets(workspace)]
         known = f"There are {', '.join(names[:20])}." if names else "There is none yet: import one first."
         raise DatasetError(f"There is no dataset {id_or_name[:80]!r}. {known}")
-    return _read(folder, (folder / _ABOUT).stat().st_mtime_ns)
+    return _read(folder, (folder / DESCRIPTION).stat().st_mtime_ns)
 
 
 def list_datasets(workspace: Workspace) -> list[DatasetSummary]:
-    """All datasets, newest first, from one small file each."""
-    raws = [_read_about(path) for path in workspace.datasets.glob(f"dataset-*/{_ABOUT}")]
-    summaries = [
-        DatasetSummary(
-            id=raw["id"],
-            name=raw["name"],
-            images=raw["images"],
-            classes=len(raw["classes"]),
-            created_at=raw["created_at"],
-            fingerprint=raw["fingerprint"],
-            source=raw["source"],
-            version_of=(raw.get("version_of") or {}).get("dataset", ""),
-        )
-        for raw in raws
-        if raw
-    ]
+    """All datasets, newest first, from one small file each; a damaged one does not hide the others."""
+    summaries = []
+    for path in workspace.datasets.glob(f"dataset-*/{DESCRIPTION}"):
+        with suppress(OSError, DatasetError):
+            found = read_description(path.parent)
+            summaries.append(
+                DatasetSummary(
+                    id=found.id,
+                    name=found.name,
+                    images=found.images,
+                    classes=len(found.classes),
+                    created_at=found.created_at,
+                    fingerprint=found.fingerprint,
+                    source=found.source,
+                    version_of=found.version_of.dataset if found.version_of else "",
+                )
+            )
     return sorted(summaries, key=lambda summary: (summary.created_at, summary.id), reverse=True)
 
 
@@ -143,10 +107,12 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
 
 def health_card(dataset: Dataset) -> HealthCard:
     """The health card of an accepted dataset, with its final split."""
-    raw = _read_about(dataset.folder / _ABOUT)
-    if raw is None:
-        raise DatasetError(f"The dataset {dataset.name!r} was deleted.")
-    return card_from_dict(raw["card"])
+    return read_description(dataset.folder).card
+
+
+def version_origin(dataset: Dataset) -> VersionOrigin | None:
+    """Of which dataset this is a version, and what was changed; None for one that was imported."""
+    return read_description(dataset.folder).version_of
 
 
 @contextmanager
@@ -164,36 +130,7 @@ def _claimed(workspace: Workspace, draft_id: str) -> Iterator[Path]:
         raise
 
 
-def _split(draft: Draft, ratios: Ratios, seed: int) -> tuple[Image, ...]:
-    """The draft's images with final index and split."""
-    candidates = [
-        Candidate(sha256=image.sha256, label=image.label, given=given)
-        for image, given in zip(draft.images, draft.given, strict=True)
-    ]
-    splits = assign(candidates, ratios=ratios, seed=seed)
-    return tuple(
-        replace(image, index=index, split=split)
-        for index, (image, split) in enumerate(zip(draft.images, splits, strict=True))
-    )
-
-
-def _about(workspace: Workspace, draft: Draft, images: tuple[Image, ...], name: str) -> dict[str, object]:
-    unique = unique_name(workspace, name)
-    card = examine(unique, draft.classes, images, draft.problems, layout=draft.layout, given_splits=draft.given_splits)
-    return {
-        "version": 1,
-        "id": new_id("dataset"),
-        "name": unique,
-        "source": draft.source,
-        "created_at": datetime.now(UTC).isoformat(),
-        "classes": draft.classes,
-        "images": len(images),
-        "fingerprint": fingerprint(draft.classes, [(image.sha256, image.label, image.split) for image in images]),
-        "card": card.to_dict(),
-    }
-
-
-def unique_name(workspace: Workspace, name: str) -> str:
+def _unique_name(workspace: Workspace, name: str) -> str:
     """`name`, or `name (2)` and so on when it is taken: the command line opens datasets by name."""
     taken = {summary.name for summary in list_datasets(workspace)}
     candidates = (name if number == 1 else f"{name} ({number})" for number in range(1, len(taken) + 2))
@@ -206,33 +143,20 @@ def _drop_what_is_not_listed(folder: Path, images: tuple[Image, ...]) -> None:
     for path in [*(folder / "images").iterdir(), *(folder / "thumbs").iterdir()]:
         if path.name.partition(".")[0] not in stems:
             path.unlink()
-    (folder / DRAFT_FILE).unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=8)
 def _read(folder: Path, modified_ns: int) -> Dataset:
     """Datasets never change, so a page that asks for one thumbnail after another reads the list once."""
-    about = _read_about(folder / _ABOUT)
-    if about is None:
-        raise DatasetError(
-            f"The dataset {folder.name} is damaged: {_ABOUT} cannot be read. Delete it and import it again."
-        )
+    description = read_description(folder)
     return Dataset(
-        id=checked_id(about["id"]),
-        name=about["name"],
-        classes=tuple(about["classes"]),
-        images=images_from(json.loads((folder / _IMAGES).read_text(encoding="utf-8"))),
-        problems=tuple(Problem(**entry) for entry in about["card"]["problems"]),
-        fingerprint=about["fingerprint"],
-        created_at=about["created_at"],
-        source=about["source"],
+        id=checked_id(description.id),
+        name=description.name,
+        classes=description.classes,
+        images=read_images(folder),
+        problems=description.card.problems,
+        fingerprint=description.fingerprint,
+        created_at=description.created_at,
+        source=description.source,
         folder=folder,
     )
-
-
-def _read_about(path: Path) -> dict | None:
-    """The content of a dataset.json, or None for one that vanished or is damaged: it must not hide the others."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

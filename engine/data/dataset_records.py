@@ -4,7 +4,7 @@ Not here: how they are found (importer), stored (dataset) or judged (health).
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +57,7 @@ class ClassHealth:
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCard:
-    """What a person should know before accepting an import; JSON-able by `to_dict`."""
+    """What a person should know before accepting an import."""
 
     name: str
     classes: tuple[ClassHealth, ...]
@@ -81,9 +81,6 @@ class HealthCard:
     """Splits that the source itself prescribes; the others were or will be carved out."""
     bytes: int
     warnings: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, object]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,19 +126,41 @@ class DatasetSummary:
     """Id of the dataset that this is a version of; empty for one that was imported."""
 
 
-def card_from_dict(raw: dict) -> HealthCard:
-    """The inverse of `HealthCard.to_dict`, also after a trip through JSON."""
-    return HealthCard(
-        **{
-            **raw,
-            "classes": tuple(ClassHealth(**entry) for entry in raw["classes"]),
-            "problems": tuple(Problem(**entry) for entry in raw["problems"]),
-            "duplicates": tuple(tuple(group) for group in raw["duplicates"]),
-            "label_conflicts": tuple(tuple(group) for group in raw["label_conflicts"]),
-            "width_range": tuple(raw["width_range"]),
-            "height_range": tuple(raw["height_range"]),
-            "small_classes": tuple(raw["small_classes"]),
-            "given_splits": tuple(raw["given_splits"]),
-            "warnings": tuple(raw["warnings"]),
-        }
-    )
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An import that nobody has accepted yet. The index of an image is its place; its split is still to be decided."""
+
+    name: str
+    source: str
+    layout: str
+    """What was recognised in the source, as a sentence."""
+    classes: tuple[str, ...]
+    images: tuple[Image, ...]
+    given: tuple[Split | None, ...]
+    """For each image the split that its source prescribes."""
+    problems: tuple[Problem, ...]
+
+    @property
+    def given_splits(self) -> tuple[Split, ...]:
+        return tuple(split for split in SPLITS if split in self.given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelChange:
+    """What was done to one image and why; an empty `to` says that it was left out."""
+
+    image: str
+    was: str
+    to: str
+    why: str
+    file: str = ""
+    """Our own name of the image's file, which tells images of one name apart; empty in older records."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionOrigin:
+    """Where a version comes from: the dataset it was made of, and every change."""
+
+    dataset: str
+    name: str
+    changes: tuple[LabelChange, ...]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.data.dataset_records import SPLIT_NAMES, ClassHealth, HealthCard, Image, Problem
+from engine.data.dataset_records import SPLIT_NAMES, ClassHealth, Draft, HealthCard, Image
 
 SMALL_CLASS = 5
 """Fewer images than this and a class can hardly be learnt, let alone measured."""
@@ -15,34 +15,27 @@ IMBALANCED = 5.0
 SMALL_PIXELS = 32
 
 
-def examine(
-    name: str,
-    classes: Sequence[str],
-    images: Sequence[Image],
-    problems: Sequence[Problem],
-    *,
-    layout: str,
-    given_splits: Sequence[str],
-) -> HealthCard:
-    """The health card of `images`, whose labels index `classes`."""
+def examine(draft: Draft) -> HealthCard:
+    """The health card of `draft`, whose images have their splits."""
+    images = draft.images
     groups = [group for group in copies(images).values() if len(group) > 1]
-    counts = _count(classes, images)
+    counts = _count(draft.classes, images)
     sizes = [entry.total for entry in counts]
     conflicts = [group for group in groups if len({image.label for image in group}) > 1]
     card = HealthCard(
-        name=name,
+        name=draft.name,
         classes=tuple(counts),
         images=len(images),
         width_range=_range([image.width for image in images]),
         height_range=_range([image.height for image in images]),
-        problems=tuple(problems),
+        problems=draft.problems,
         duplicates=tuple(tuple(image.name for image in group) for group in groups),
         duplicates_across_splits=sum(_repeated_across_splits(group) for group in groups),
         label_conflicts=tuple(tuple(image.name for image in group) for group in conflicts),
         imbalance=round(max(sizes, default=0) / max(1, min(sizes, default=1)), 2),
         small_classes=tuple(entry.name for entry in counts if entry.total < SMALL_CLASS),
-        layout=layout,
-        given_splits=tuple(given_splits),
+        layout=draft.layout,
+        given_splits=draft.given_splits,
         bytes=sum(image.bytes for image in images),
         warnings=(),
     )

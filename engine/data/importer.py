@@ -13,18 +13,17 @@ from pathlib import Path
 
 from engine.data import uploads
 from engine.data.archives import Staged, stage
-from engine.data.dataset_records import Image, Problem, Split
+from engine.data.dataset_files import write_draft
+from engine.data.dataset_records import Draft, Image, Problem, Split
 from engine.data.decoder import decode_as, thumbnail, why_not
-from engine.data.drafts import Draft, draft_folder, save_draft
+from engine.data.drafts import draft_folder
 from engine.data.file_names import clean_name, system_file
-from engine.data.health import examine
 from engine.data.label_table import read_labels
 from engine.data.layout import LabelledFile, LabelTable, Layout, recognise
 from engine.data.pool import ordered
-from engine.data.split import Candidate, assign
 from engine.data.zips import DEFAULT_LIMITS, StagedFile
 from engine.errors import DatasetError, EngineError, ImageError
-from engine.workspace import Workspace, new_id
+from engine.workspace import Workspace, new_id, sync_folder
 
 Progress = Callable[[str, int, int], None]
 IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"})
@@ -54,7 +53,9 @@ def scan(
         found = _read(layout.entries, folder, progress)
         draft = _draft(staged, layout, found, name=_name(name, source, staged), source=origin or _origin(source))
         shutil.rmtree(folder / "staging", ignore_errors=True)
-        save_draft(folder, draft)
+        for part in ("images", "thumbs"):
+            sync_folder(folder / part)
+        write_draft(folder, draft)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if uploads.is_upload(source) and not isinstance(error, EngineError):
@@ -191,22 +192,15 @@ def _draft(staged: Staged, layout: Layout, results: Sequence[_Found | Problem], 
     ]
     if len(classes) < 2:
         raise DatasetError(_refusal(staged, Counter(one.label for one in found), problems))
-    labels = {label: index for index, label in enumerate(classes)}
-    candidates = [Candidate(sha256=one.image.sha256, label=labels[one.label], given=one.given) for one in found]
-    images = tuple(
-        replace(one.image, index=index, label=labels[one.label], split=split)
-        for index, (one, split) in enumerate(zip(found, assign(candidates), strict=True))
-    )
-    card = examine(name, classes, images, problems, layout=layout.sentence, given_splits=layout.given_splits)
+    images = (replace(one.image, index=index, label=classes.index(one.label)) for index, one in enumerate(found))
     return Draft(
         name=name,
         source=source,
         layout=layout.sentence,
         classes=classes,
-        images=images,
+        images=tuple(images),
         given=tuple(one.given for one in found),
         problems=tuple(problems),
-        card=card,
     )
 
 

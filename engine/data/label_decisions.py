@@ -5,18 +5,18 @@ Survives tabs and restarts, and goes with its dataset. Not here: what looks wron
 (versions).
 """
 
-import json
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+from engine import record_files
 from engine.data.dataset_records import Dataset
 from engine.data.versions import make_version
 from engine.errors import DatasetError
-from engine.workspace import Workspace, atomic_write
+from engine.workspace import Workspace
 
-What = Literal["keep", "relabel", "exclude"]
+Action = Literal["keep", "relabel", "exclude"]
 
 _FILE = "decisions.json"
 _one_at_a_time = threading.Lock()
@@ -28,13 +28,22 @@ class Decision:
     """What is to become of one image, by its index; `to` is the class that a relabelled one is to have."""
 
     image: int
-    what: What
+    what: Action
     to: str = ""
     why: str = ""
+    file: str = field(default="", compare=False)
+    """Our own name of the image's file, by which a kept decision knows it again; filled in when it is kept."""
 
     @property
     def changes(self) -> bool:
         return self.what != "keep"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """The file."""
+
+    decisions: tuple[Decision, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,32 +63,31 @@ class Decisions:
 def read_decisions(dataset: Dataset) -> Decisions:
     """What was decided and not yet applied. Never fails: a damaged file, or an image that is gone, costs a sentence."""
     try:
-        rows = json.loads((dataset.folder / _FILE).read_text(encoding="utf-8"))["decisions"]
-        found = [_decision(dataset, row) for row in rows]
+        stored = record_files.read(dataset.folder / _FILE, _Stored, error=DatasetError).decisions
     except FileNotFoundError:
         return Decisions(by_image={}, lost="")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, DatasetError):
         return Decisions(
             by_image={}, lost="Earlier decisions about labels could not be read: their file is damaged. Decide again."
         )
-    kept = {one.image: one for one in found if one is not None}
-    gone = sum(one is None for one in found)
-    said = (
-        f"{gone} earlier {'decision was' if gone == 1 else 'decisions were'} dropped: no image or class here fits."
-        if gone
-        else ""
-    )
-    return Decisions(by_image=dict(sorted(kept.items())), lost=said)
+    fitting = [one for one in stored if _fits(dataset, one) and dataset.images[one.image].file == one.file]
+    lost, count = "", len(stored) - len(fitting)
+    if count:
+        noun = "decision was" if count == 1 else "decisions were"
+        lost = f"{count} earlier {noun} dropped: no image or class here fits."
+    return Decisions(by_image={one.image: one for one in sorted(fitting, key=lambda one: one.image)}, lost=lost)
 
 
 def decide(dataset: Dataset, decision: Decision) -> None:
     """Remember `decision`, in place of an earlier one about the image. DatasetError when it does not fit, or cannot be
     written."""
-    if _misfit(dataset, decision):
+    if not _fits(dataset, decision):
         raise DatasetError(
             f"The dataset {dataset.name} has no image {decision.image} that could become {decision.to[:80]!r}. "
             f"Reload the page."
         )
+    why = decision.why.encode("utf-8", "replace").decode()  # half a character would make the file unreadable
+    decision = replace(decision, why=why)
     with _one_at_a_time:
         _write(dataset, {**read_decisions(dataset).by_image, decision.image: decision}.values())
 
@@ -100,23 +108,22 @@ def discard(dataset: Dataset) -> None:
 def apply(workspace: Workspace, dataset: Dataset) -> Dataset:
     """The version that the decisions make; they are forgotten once it is there. DatasetError when nothing would
     change."""
-    known = read_decisions(dataset).by_image
-    excluded = {image: one.why for image, one in known.items() if one.what == "exclude"}
-    relabelled = {image: (one.to, one.why) for image, one in known.items() if one.what == "relabel"}
-    made = make_version(workspace, dataset.id, excluded=excluded, relabelled=relabelled)
+    applied = read_decisions(dataset).by_image
+    excluded = {image: one.why for image, one in applied.items() if one.what == "exclude"}
+    relabelled = {image: (one.to, one.why) for image, one in applied.items() if one.what == "relabel"}
+    version = make_version(workspace, dataset.id, excluded=excluded, relabelled=relabelled)
     # Not all of them: another tab may have decided meanwhile.
-    withdraw(dataset, [image for image, one in read_decisions(dataset).by_image.items() if known.get(image) == one])
-    return made
+    withdraw(dataset, [image for image, one in read_decisions(dataset).by_image.items() if applied.get(image) == one])
+    return version
 
 
-def _write(dataset: Dataset, all_: Iterable[Decision]) -> None:
-    """Each with the file of its image, which tells it again. ASCII, so that any name comes back as it was."""
+def _write(dataset: Dataset, decisions: Iterable[Decision]) -> None:
     if not dataset.folder.is_dir():  # writing would make a folder anew that was deleted in another tab
         raise DatasetError(f"The dataset {dataset.name} was deleted.")
-    rows = [{**asdict(one), "file": dataset.images[one.image].file} for one in all_]
+    kept = tuple(replace(decision, file=dataset.images[decision.image].file) for decision in decisions)
     try:
-        if rows:
-            atomic_write(dataset.folder / _FILE, json.dumps({"decisions": rows}))
+        if kept:
+            record_files.write(dataset.folder / _FILE, _Stored(decisions=kept))
         else:
             (dataset.folder / _FILE).unlink(missing_ok=True)
     except OSError as error:
@@ -125,16 +132,7 @@ def _write(dataset: Dataset, all_: Iterable[Decision]) -> None:
         ) from error
 
 
-def _decision(dataset: Dataset, row: Mapping[str, object]) -> Decision | None:
-    """One row of the file, or None where the dataset has nothing that it could be about."""
-    fields = {name: value for name, value in row.items() if name != "file"}
-    decision = Decision(**fields)  # type: ignore[arg-type]
-    if not isinstance(decision.image, int) or not all(isinstance(text, str) for text in (decision.to, decision.why)):
-        return None
-    return None if _misfit(dataset, decision) or dataset.images[decision.image].file != row.get("file") else decision
-
-
-def _misfit(dataset: Dataset, decision: Decision) -> bool:
-    if not 0 <= decision.image < len(dataset.images) or decision.what not in get_args(What):
-        return True
-    return decision.to not in dataset.classes if decision.what == "relabel" else bool(decision.to)
+def _fits(dataset: Dataset, decision: Decision) -> bool:
+    if not 0 <= decision.image < len(dataset.images) or decision.what not in get_args(Action):
+        return False
+    return decision.to in dataset.classes if decision.what == "relabel" else not decision.to

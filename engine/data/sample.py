@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.data.dataset import commit, discard, list_datasets, open_dataset
+from engine.data.dataset import commit, list_datasets, open_dataset
 from engine.data.dataset_records import Dataset
+from engine.data.drafts import discard
 from engine.data.importer import scan
 from engine.data.painting import PATTERNS, paint
 from engine.data.pool import ordered

@@ -4,7 +4,6 @@ Knows nothing of images: what arrives is as untrusted as before. Loads without t
 """
 
 import hmac
-import json
 import os
 import re
 import secrets
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from engine import record_files
 from engine.errors import DatasetError
 from engine.workspace import Workspace, new_id
 
@@ -45,6 +45,15 @@ class UploadedFile:
     bytes: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A line of the manifest."""
+
+    file: str
+    name: str
+    bytes: int
+
+
 def reserve() -> Upload:
     """A place for files that comes into being with the first of them: most people who see an upload area send
     nothing."""
@@ -56,17 +65,17 @@ def reserve() -> Upload:
 def create(workspace: Workspace) -> Upload:
     """A fresh place for files."""
     upload = reserve()
-    check(workspace, upload.id, upload.token)
+    check(workspace, upload)
     return upload
 
 
-def check(workspace: Workspace, upload_id: str, token: str) -> Path:
+def check(workspace: Workspace, upload: Upload) -> Path:
     """The upload's folder if it exists and the token is right; DatasetError otherwise, without telling which."""
-    folder = _folder(workspace, upload_id)
-    if upload_id in _RESERVED and hmac.compare_digest(_RESERVED[upload_id].encode(), token.encode()):
+    folder, token = _folder(workspace, upload.id), upload.token
+    if upload.id in _RESERVED and hmac.compare_digest(_RESERVED[upload.id].encode(), token.encode()):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _TOKEN).write_text(token)
-        _RESERVED.pop(upload_id, None)
+        _RESERVED.pop(upload.id, None)
     try:
         expected = (folder / _TOKEN).read_text()
     except OSError:
@@ -113,8 +122,8 @@ class Receiver:
     """One file on its way in: write chunks, then close to keep it or abort to drop it. The file exists only when
     closed."""
 
-    def __init__(self, workspace: Workspace, upload_id: str, token: str, name: str) -> None:
-        self._folder = check(workspace, upload_id, token)
+    def __init__(self, workspace: Workspace, upload: Upload, name: str) -> None:
+        self._folder = check(workspace, upload)
         self._name = _clean(name)
         self._ledger = _ledger(self._folder)
         self._bytes = 0
@@ -144,9 +153,9 @@ class Receiver:
             final = self._part.with_suffix(".bin")
             self._part.rename(final)
             self._kept = True
-            entry = {"file": final.name, "name": self._name, "bytes": self._bytes}
+            entry = _Entry(file=final.name, name=self._name, bytes=self._bytes)
             with open(self._folder / MANIFEST, "ab") as manifest:  # one short append: parallel files cannot mix
-                manifest.write((json.dumps(entry) + "\n").encode())
+                manifest.write((record_files.encode(entry) + "\n").encode())
         except OSError as error:
             self.abort()
             raise _full(self._folder, error) from error
@@ -214,12 +223,12 @@ def _received(folder: Path) -> Iterator[UploadedFile]:
     manifest = folder / MANIFEST
     for line in manifest.read_text(encoding="utf-8").splitlines() if manifest.exists() else []:
         try:
-            entry = json.loads(line)
-        except ValueError:  # the last line of a process that was killed
+            entry = record_files.decode(line, _Entry, what=MANIFEST, error=DatasetError)
+        except DatasetError:  # the last line of a process that was killed
             continue
-        path = folder / str(entry["file"])
+        path = folder / entry.file
         if _NUMBERED.fullmatch(path.name) and path.parent == folder and path.is_file():
-            yield UploadedFile(path=path, name=entry["name"], bytes=entry["bytes"])
+            yield UploadedFile(path=path, name=entry.name, bytes=entry.bytes)
 
 
 def _clean(name: str) -> str:

@@ -6,46 +6,21 @@ wrong.
 """
 
 import errno
-import json
 import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.data.dataset import health_card, open_dataset, unique_name
-from engine.data.dataset_records import Dataset, Image, Problem
-from engine.data.drafts import rows_of, sync_folder
-from engine.data.health import examine
-from engine.data.split import fingerprint
+from engine.data.dataset import describe, health_card, open_dataset
+from engine.data.dataset_files import write_dataset
+from engine.data.dataset_records import Dataset, Draft, Image, LabelChange, Problem, VersionOrigin
 from engine.errors import DatasetError
-from engine.workspace import Workspace, atomic_write, new_id
+from engine.workspace import Workspace, new_id, sync_folder
 
 _NUMBERED = re.compile(r"^(.*) v(\d{1,4})$", re.DOTALL)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelChange:
-    """What was done to one image and why; an empty `to` says that it was left out."""
-
-    image: str
-    was: str
-    to: str
-    why: str
-    file: str = ""
-    """Our own name of the image's file, which tells images of one name apart; empty in older records."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VersionOrigin:
-    """Where a version comes from: the dataset it was made of, and every change."""
-
-    dataset: str
-    name: str
-    changes: tuple[LabelChange, ...]
 
 
 def make_version(
@@ -68,10 +43,11 @@ def make_version(
     folder = workspace.incoming / new_id("version")
     try:
         _link(old, images, folder)
-        about = _about(workspace, old, images, changes, name.strip() or _next_name(old.name))
-        atomic_write(folder / "images.json", json.dumps(rows_of(images), ensure_ascii=False))
-        atomic_write(folder / "dataset.json", json.dumps(about, ensure_ascii=False, indent=1))
-        folder.rename(workspace.dataset(str(about["id"])))
+        draft = _draft(old, images, changes)
+        origin = VersionOrigin(dataset=old.id, name=old.name, changes=changes)
+        description = describe(workspace, replace(draft, name=name.strip() or draft.name), version_of=origin)
+        write_dataset(folder, description, images)
+        folder.rename(workspace.dataset(description.id))
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "Make room on the disk." if full else "Allow Thaw to write into the workspace folder."
@@ -79,17 +55,7 @@ def make_version(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     sync_folder(workspace.datasets)
-    return open_dataset(workspace, str(about["id"]))
-
-
-def version_origin(dataset: Dataset) -> VersionOrigin | None:
-    """Of which dataset this is a version, and what was changed; None for one that was imported."""
-    raw = json.loads((dataset.folder / "dataset.json").read_text(encoding="utf-8")).get("version_of")
-    if raw is None:
-        return None
-    return VersionOrigin(
-        dataset=raw["dataset"], name=raw["name"], changes=tuple(LabelChange(**row) for row in raw["changes"])
-    )
+    return open_dataset(workspace, description.id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,30 +155,23 @@ def _link(old: Dataset, images: tuple[Image, ...], folder: Path) -> None:
         sync_folder(folder / part)
 
 
-def _about(
-    workspace: Workspace, old: Dataset, images: tuple[Image, ...], changes: tuple[LabelChange, ...], name: str
-) -> dict[str, object]:
-    unique = unique_name(workspace, name)
-    left = [  # a decision, not a file that could not be read
+def _draft(old: Dataset, images: tuple[Image, ...], changes: tuple[LabelChange, ...]) -> Draft:
+    """The version as it is described: splits that the old one's source prescribed still count as given."""
+    left_out = tuple(  # decisions, not files that could not be read
         Problem(name=change.image, reason=f"Left out of this version: {change.why}", kind="note")
         for change in changes
         if not change.to
-    ]
-    problems = (*old.problems, *left)
-    layout = f"A version of {old.name}: {len(left)} images left out, {len(changes) - len(left)} with another class."
-    card = examine(unique, old.classes, images, problems, layout=layout, given_splits=health_card(old).given_splits)
-    return {
-        "version": 1,
-        "id": new_id("dataset"),
-        "name": unique,
-        "source": "version",
-        "created_at": datetime.now(UTC).isoformat(),
-        "classes": old.classes,
-        "images": len(images),
-        "fingerprint": fingerprint(old.classes, [(image.sha256, image.label, image.split) for image in images]),
-        "card": card.to_dict(),
-        "version_of": {"dataset": old.id, "name": old.name, "changes": [asdict(change) for change in changes]},
-    }
+    )
+    given, moved = health_card(old).given_splits, len(changes) - len(left_out)
+    return Draft(
+        name=_next_name(old.name),
+        source="version",
+        layout=f"A version of {old.name}: {len(left_out)} images left out, {moved} with another class.",
+        classes=old.classes,
+        images=images,
+        given=tuple(image.split if image.split in given else None for image in images),
+        problems=(*old.problems, *left_out),
+    )
 
 
 def _next_name(name: str) -> str:

@@ -10,9 +10,9 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from engine.data.dataset import commit
-from engine.data.dataset_records import Dataset, Image, Problem
-from engine.data.drafts import Draft, draft_folder, save_draft
-from engine.data.health import examine
+from engine.data.dataset_files import write_draft
+from engine.data.dataset_records import Dataset, Draft, Image, Problem
+from engine.data.drafts import draft_folder
 from engine.evaluation import metrics, predictions, result_csv
 from engine.runconfig import RunConfig
 from engine.store.run import Run
@@ -49,16 +49,14 @@ def draft(
     images = [
         replace(image, index=index, name=f"{classes[image.label]}/{image.name}") for index, image in enumerate(images)
     ]
-    card = examine(name, classes, images, PROBLEMS, layout="One folder per class.", given_splits=())
     about = {
         "name": name,
         "source": "pets.zip",
-        "layout": card.layout,
+        "layout": "One folder per class.",
         "classes": classes,
         "problems": PROBLEMS,
-        "card": card,
     }
-    save_draft(folder, Draft(images=tuple(images), given=(None,) * len(images), **about))
+    write_draft(folder, Draft(images=tuple(images), given=(None,) * len(images), **about))
     return draft_id
 
 

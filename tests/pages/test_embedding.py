@@ -12,10 +12,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.data import label_decisions
-from engine.data.dataset import delete_dataset, list_datasets, open_dataset
+from engine.data.dataset import delete_dataset, list_datasets, open_dataset, version_origin
 from engine.data.dataset_records import Dataset
 from engine.data.label_decisions import Decision
-from engine.data.versions import version_origin
 from engine.errors import DatasetError
 from engine.evaluation import calibration
 from engine.jobs import embedding_files

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from engine.data import dataset as datasets
+from engine.data import drafts
+from engine.data.dataset import commit
 from engine.data.dataset_records import SPLIT_NAMES, SPLITS, HealthCard
 from engine.data.split import DEFAULT_RATIOS, Ratios
 from engine.errors import DatasetError
@@ -37,7 +38,7 @@ def health_card(card: HealthCard, *, key: str) -> None:
 def decide(draft_id: str) -> str | None:
     """The card of a waiting import and the buttons that end the wait; the new dataset's id in the run that accepted
     it."""
-    card = datasets.draft_health_card(workspace(), draft_id)
+    card = drafts.draft_health_card(workspace(), draft_id)
     with st.container(border=True):
         st.subheader("Check before it becomes a dataset", anchor=False)
         st.caption(f"Understood as: {text.md(card.layout)}")
@@ -129,12 +130,12 @@ def _buttons(draft_id: str, card: HealthCard, name: str, ratios: Ratios, seed: i
         "Exclude problems", key=f"exclude_{draft_id}", type="primary", width="stretch"
     )
     if places[-1].button("Discard", key=f"drop_{draft_id}", type="tertiary", width="stretch"):
-        datasets.discard(workspace(), draft_id)
+        drafts.discard(workspace(), draft_id)
         st.rerun()
     if not (accepted or without):
         return None
     try:
-        made = datasets.commit(workspace(), draft_id, name=name, exclude_problems=without, ratios=ratios, seed=seed)
+        made = commit(workspace(), draft_id, name=name, exclude_problems=without, ratios=ratios, seed=seed)
     except DatasetError as error:
         st.error(text.md(str(error)))
         return None

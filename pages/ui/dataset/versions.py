@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine.data.dataset_records import Dataset, DatasetSummary
-from engine.data.versions import LabelChange, LocatedChange, VersionOrigin, locate_changes
+from engine.data.dataset_records import Dataset, DatasetSummary, LabelChange, VersionOrigin
+from engine.data.versions import LocatedChange, locate_changes
 from pages.ui import addresses, text
 from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.resources import workspace

@@ -63,7 +63,7 @@ def test_a_csv_opens_the_zip_beside_it_for_what_is_missing(tmp_path: Path) -> No
 def test_an_upload_gives_the_names_the_browser_sent(workspace: Workspace, tmp_path: Path) -> None:
     upload = uploads.create(workspace)
     for name in ("개미/1.jpg", "../../etc/passwd"):
-        receiver = uploads.Receiver(workspace, upload.id, upload.token, name)
+        receiver = uploads.Receiver(workspace, upload, name)
         receiver.write(b"x")
         receiver.close()
     assert names(stage(workspace.incoming_item(upload.id), tmp_path / "into")) == ["개미/1.jpg"]

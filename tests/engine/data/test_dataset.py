@@ -1,20 +1,15 @@
 import json
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from pictures import make_folder, many, picture, two_classes
 
-from engine.data import dataset as datasets
-from engine.data.dataset import (
-    commit,
-    delete_dataset,
-    discard,
-    draft_health_card,
-    health_card,
-    list_datasets,
-    open_dataset,
-)
+from engine import record_files
+from engine.data.dataset import commit, delete_dataset, health_card, list_datasets, open_dataset
+from engine.data.dataset_records import SPLITS, Dataset
+from engine.data.drafts import discard, draft_folder, draft_health_card
 from engine.data.importer import scan
 from engine.errors import DatasetError, EngineError
 from engine.workspace import Workspace
@@ -31,7 +26,7 @@ def test_commit_stores_what_the_card_promised(workspace: Workspace, tmp_path: Pa
     assert dataset.name == "insects" and dataset.classes == ("ants", "bees")
     assert health_card(dataset) == promised
     assert [image.index for image in dataset.images] == list(range(40))
-    assert {split: len(dataset.images_of(split)) for split in datasets.SPLITS} == {"train": 28, "val": 6, "test": 6}
+    assert {split: len(dataset.images_of(split)) for split in SPLITS} == {"train": 28, "val": 6, "test": 6}
     assert list(workspace.incoming.iterdir()) == []
     assert {path.name for path in dataset.folder.iterdir()} == {"dataset.json", "images.json", "images", "thumbs"}
 
@@ -82,7 +77,7 @@ def test_a_draft_is_accepted_once(workspace: Workspace, tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(list_datasets(workspace)) == 1
-    assert sum(isinstance(outcome, datasets.Dataset) for outcome in outcomes) == 1 and len(outcomes) == 6
+    assert sum(isinstance(outcome, Dataset) for outcome in outcomes) == 1 and len(outcomes) == 6
 
 
 def test_a_failure_while_accepting_gives_the_draft_back(
@@ -94,7 +89,7 @@ def test_a_failure_while_accepting_gives_the_draft_back(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(OSError):
-        patch.setattr(datasets, "atomic_write", full)
+        patch.setattr(record_files, "atomic_write", full)
         commit(workspace, draft_id)
     assert list_datasets(workspace) == []
     assert len(commit(workspace, draft_id).images) == 40
@@ -167,8 +162,20 @@ def test_a_damaged_dataset_does_not_hide_the_others(workspace: Workspace, tmp_pa
         open_dataset(workspace, bad.id)
 
 
-def test_stored_files_are_plain_json_in_utf8(workspace: Workspace, tmp_path: Path) -> None:
-    dataset = commit(workspace, draft(workspace, tmp_path, many("개미", 10) | many("꿀벌", 10, 50)))
-    assert "개미" in (dataset.folder / "dataset.json").read_text(encoding="utf-8")
-    rows = json.loads((dataset.folder / "images.json").read_text(encoding="utf-8"))
-    assert len(rows["rows"]) == 20 and "sha256" in rows["columns"]
+def test_files_are_plain_json_in_utf8_and_those_of_the_version_before_open(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    draft_id = draft(workspace, tmp_path, many("개미", 10) | many("꿀벌", 10, 50))
+    path, promised = draft_folder(workspace, draft_id) / "draft.json", draft_health_card(workspace, draft_id)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "card": asdict(promised)}, ensure_ascii=False))
+    dataset = commit(workspace, draft_id)
+    path = dataset.folder / "dataset.json"
+    about = json.loads(path.read_text(encoding="utf-8"))
+    assert "개미" in path.read_text(encoding="utf-8") and about.pop("version_of") is None
+    assert list(about) == ["version", "id", "name", "source", "created_at", "classes", "images", "fingerprint", "card"]
+    path.write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
+    images = json.loads((dataset.folder / "images.json").read_text(encoding="utf-8"))
+    assert images["columns"] == ["index", "name", "file", "label", "split", "width", "height", "sha256", "bytes"]
+    assert len(images["rows"]) == 20
+    (dataset.folder / "images.json").write_text(json.dumps(images, ensure_ascii=False), encoding="utf-8")
+    assert open_dataset(workspace, dataset.id) == dataset and health_card(dataset) == promised

@@ -1,8 +1,6 @@
-import json
-
 import pytest
 
-from engine.data.dataset_records import HealthCard, Image, Problem, card_from_dict
+from engine.data.dataset_records import Draft, HealthCard, Image
 from engine.data.health import examine
 
 
@@ -21,10 +19,11 @@ def image(index: int, label: int = 0, split: str = "train", content: str = "", s
     )
 
 
-def card(
-    images: list[Image], classes: tuple[str, ...] = ("ants", "bees"), problems: tuple[Problem, ...] = ()
-) -> HealthCard:
-    return examine("set", classes, images, problems, layout="Class folders.", given_splits=())
+def card(images: list[Image], classes: tuple[str, ...] = ("ants", "bees")) -> HealthCard:
+    given = (None,) * len(images)
+    return examine(
+        Draft(name="set", source="", layout="", classes=classes, images=tuple(images), given=given, problems=())
+    )
 
 
 def balanced(start: int = 0) -> list[Image]:
@@ -77,9 +76,3 @@ def test_risks_become_sentences(images: list[Image], words: str) -> None:
 
 def test_names_that_differ_in_case_are_questioned() -> None:
     assert any("Ant, ant" in warning for warning in card(balanced(), ("Ant", "ant")).warnings)
-
-
-def test_card_survives_json() -> None:
-    twins = [image(70, 0, "train", "twin"), image(71, 1, "val", "twin")]
-    found = card([*balanced(), *twins], problems=(Problem(name="개미/깨짐.jpg", reason="damaged"),))
-    assert card_from_dict(json.loads(json.dumps(found.to_dict()))) == found

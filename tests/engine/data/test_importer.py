@@ -7,8 +7,9 @@ from pictures import encoded, make_folder, make_zip, many, picture, two_classes
 from PIL import Image
 
 from engine.data import uploads
-from engine.data.dataset import commit, draft_health_card
+from engine.data.dataset import commit
 from engine.data.dataset_records import HealthCard
+from engine.data.drafts import draft_health_card
 from engine.data.importer import find_source, scan
 from engine.errors import DatasetError
 from engine.workspace import Workspace
@@ -21,7 +22,7 @@ def card_for(workspace: Workspace, source: Path) -> HealthCard:
 def upload_of(workspace: Workspace, files: dict[str, bytes]) -> Path:
     upload = uploads.create(workspace)
     for name, content in files.items():
-        receiver = uploads.Receiver(workspace, upload.id, upload.token, name)
+        receiver = uploads.Receiver(workspace, upload, name)
         receiver.write(content)
         receiver.close()
     return workspace.incoming_item(upload.id)

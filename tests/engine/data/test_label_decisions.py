@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from engine import record_files
 from engine.data import label_decisions
-from engine.data.dataset import delete_dataset, open_dataset
-from engine.data.dataset_records import Dataset, Image
+from engine.data.dataset import delete_dataset, open_dataset, version_origin
+from engine.data.dataset_records import Dataset, Image, LabelChange, VersionOrigin
 from engine.data.label_decisions import Decision, decide, discard, read_decisions, withdraw
-from engine.data.versions import LabelChange, VersionOrigin, locate_changes, version_origin
+from engine.data.versions import locate_changes
 from engine.errors import DatasetError
 from engine.workspace import Workspace
 from tests.pictures import make_dataset
 
-HOSTILE = '‮[x](http://evil.example) <b>고양이</b>\n../.. \ud83d "}]'
+HOSTILE = '‮[x](http://evil.example) <b>고양이</b>\n../.. "}]'
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_damaged_file_costs_a_sentence_and_nothing_else(
     raw(dataset).write_bytes(content)
     found = read_decisions(dataset)
     assert not found.by_image and "damaged" in found.lost
-    decide(dataset, Decision(image=0, what="exclude"))
+    decide(dataset, Decision(image=0, what="exclude", why="half a letter: \ud83d"))
     assert list(read_decisions(dataset).by_image) == [0] and read_decisions(dataset).lost == ""
 
 
@@ -106,7 +107,7 @@ def test_applying_makes_a_version_and_forgets_only_what_it_applied(
     workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     to = other(dataset, 4)
-    decide(dataset, Decision(image=1, what="exclude", why=HOSTILE.encode("utf-8", "ignore").decode()))
+    decide(dataset, Decision(image=1, what="exclude", why=HOSTILE))
     decide(dataset, Decision(image=4, what="relabel", to=to, why="둘"))
     decide(dataset, Decision(image=5, what="keep"))
     make = label_decisions.make_version
@@ -149,7 +150,7 @@ def test_a_full_disk_is_said_and_the_earlier_decisions_stay(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(label_decisions, "atomic_write", full)
+    monkeypatch.setattr(record_files, "atomic_write", full)
     with pytest.raises(DatasetError, match="No space left"):
         decide(dataset, Decision(image=1, what="exclude"))
     assert list(read_decisions(dataset).by_image) == [0]

@@ -12,9 +12,10 @@ from engine.workspace import Workspace
 
 
 def send(workspace: Workspace, upload: uploads.Upload, name: str, content: bytes) -> uploads.UploadedFile:
-    receiver = uploads.Receiver(workspace, upload.id, upload.token, name)
-    for start in range(0, len(content), 3):
-        receiver.write(content[start : start + 3])
+    receiver = uploads.Receiver(workspace, upload, name)
+    half = len(content) // 2
+    for part in (content[:half], content[half:]):
+        receiver.write(part)
     return receiver.close()
 
 
@@ -34,26 +35,26 @@ def test_files_arrive_whole_under_names_of_our_own(workspace: Workspace) -> None
 def test_only_the_token_opens_an_upload(workspace: Workspace, token: str) -> None:
     upload = uploads.create(workspace)
     with pytest.raises(EngineError):
-        uploads.check(workspace, upload.id, token)
+        uploads.check(workspace, uploads.Upload(id=upload.id, token=token))
     with pytest.raises(EngineError):
-        uploads.Receiver(workspace, upload.id, token, "a.jpg")
+        uploads.Receiver(workspace, uploads.Upload(id=upload.id, token=token), "a.jpg")
     assert uploads.received(workspace.incoming_item(upload.id)) == ()
 
 
 @pytest.mark.parametrize("upload_id", ["upload-0000000000", "../datasets", "upload-../../x", "draft-0000000000", ""])
 def test_foreign_ids_are_refused(workspace: Workspace, upload_id: str) -> None:
     with pytest.raises(EngineError):
-        uploads.check(workspace, upload_id, "x")
+        uploads.check(workspace, uploads.Upload(id=upload_id, token="x"))
     with pytest.raises(EngineError):
-        uploads.Receiver(workspace, upload_id, "x", "a.jpg")
+        uploads.Receiver(workspace, uploads.Upload(id=upload_id, token="x"), "a.jpg")
 
 
 def test_an_aborted_or_unfinished_file_does_not_exist(workspace: Workspace) -> None:
     upload = uploads.create(workspace)
-    aborted = uploads.Receiver(workspace, upload.id, upload.token, "a.jpg")
+    aborted = uploads.Receiver(workspace, upload, "a.jpg")
     aborted.write(b"half")
     aborted.abort()
-    unfinished = uploads.Receiver(workspace, upload.id, upload.token, "b.jpg")
+    unfinished = uploads.Receiver(workspace, upload, "b.jpg")
     unfinished.write(b"half")
     assert uploads.received(workspace.incoming_item(upload.id)) == ()
     unfinished.abort()
@@ -65,15 +66,11 @@ def test_the_limit_counts_all_files_and_gives_back_what_is_dropped(
 ) -> None:
     monkeypatch.setenv("THAW_MAX_UPLOAD_MB", "1")
     upload = uploads.create(workspace)
-    send_all = uploads.Receiver(workspace, upload.id, upload.token, "a.jpg")
-    send_all.write(bytes(700_000))
-    send_all.close()
-    receiver = uploads.Receiver(workspace, upload.id, upload.token, "b.jpg")
+    send(workspace, upload, "a.jpg", bytes(700_000))
+    receiver = uploads.Receiver(workspace, upload, "b.jpg")
     with pytest.raises(EngineError, match="larger than 1 MB"):
         receiver.write(bytes(400_000))
-    fitting = uploads.Receiver(workspace, upload.id, upload.token, "c.jpg")
-    fitting.write(bytes(300_000))
-    fitting.close()
+    send(workspace, upload, "c.jpg", bytes(300_000))
     assert [file.name for file in uploads.received(workspace.incoming_item(upload.id))] == ["a.jpg", "c.jpg"]
 
 
@@ -104,7 +101,7 @@ def test_a_torn_last_line_and_foreign_paths_in_the_manifest_are_skipped(workspac
 def test_unusable_names_are_refused(workspace: Workspace, name: str) -> None:
     upload = uploads.create(workspace)
     with pytest.raises(EngineError, match="Rename"):
-        uploads.Receiver(workspace, upload.id, upload.token, name)
+        uploads.Receiver(workspace, upload, name)
 
 
 def test_sweep_takes_what_is_old_and_spares_what_is_touched(workspace: Workspace) -> None:
@@ -140,16 +137,13 @@ def test_pages_can_import_this_without_heavy_libraries() -> None:
 
 def test_a_reserved_place_exists_from_the_first_file_on(workspace: Workspace) -> None:
     upload = uploads.reserve()
-    with pytest.raises(EngineError):
-        uploads.Receiver(workspace, upload.id, "", "a.jpg")
-    with pytest.raises(EngineError):
-        uploads.Receiver(workspace, upload.id, "none", "a.jpg")
+    for token in ("", "none"):
+        with pytest.raises(EngineError):
+            uploads.Receiver(workspace, uploads.Upload(id=upload.id, token=token), "a.jpg")
     assert list(workspace.incoming.iterdir()) == []
     for name in ("a.jpg", "b.jpg"):
-        receiver = uploads.Receiver(workspace, upload.id, upload.token, name)
-        receiver.write(b"x")
-        receiver.close()
+        send(workspace, upload, name, b"x")
     assert [file.name for file in uploads.received(workspace.incoming_item(upload.id))] == ["a.jpg", "b.jpg"]
     uploads.discard(workspace, upload.id)
     with pytest.raises(EngineError):  # a straggler brings nothing back
-        uploads.Receiver(workspace, upload.id, upload.token, "c.jpg")
+        uploads.Receiver(workspace, upload, "c.jpg")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.data import versions
-from engine.data.dataset import delete_dataset, health_card, list_datasets, open_dataset
+from engine.data.dataset import delete_dataset, health_card, list_datasets, open_dataset, version_origin
 from engine.data.dataset_records import Dataset
-from engine.data.versions import make_version
+from engine.data.versions import locate_changes, make_version
 from engine.errors import DatasetError
 from engine.workspace import Workspace
 from tests.pictures import make_dataset
@@ -57,7 +56,7 @@ def test_the_old_one_stays_byte_for_byte_and_the_others_keep_their_split(
 def test_every_change_is_on_record(workspace: Workspace, dataset: Dataset) -> None:
     to = next(name for name in dataset.classes if name != dataset.classes[dataset.images[4].label])
     made = make_version(workspace, dataset.id, excluded={1: HOSTILE}, relabelled={4: (to, "둘")}, name=HOSTILE)
-    found = versions.version_origin(made)
+    found = version_origin(made)
     assert found is not None and (found.dataset, found.name) == (dataset.id, dataset.name)
     assert [(change.image, change.to, change.why) for change in found.changes] == [
         (dataset.images[1].name, "", HOSTILE),
@@ -66,7 +65,7 @@ def test_every_change_is_on_record(workspace: Workspace, dataset: Dataset) -> No
     assert any(
         problem.name == dataset.images[1].name and HOSTILE in problem.reason for problem in health_card(made).problems
     )
-    assert versions.version_origin(dataset) is None
+    assert version_origin(dataset) is None
     assert make_version(workspace, made.id, excluded={0: "x"}, relabelled={}).images
 
 
@@ -166,12 +165,12 @@ def test_a_class_that_cannot_be_learnt_any_more_is_refused(workspace: Workspace,
 def test_every_change_can_be_seen_while_the_old_one_is_there(workspace: Workspace, dataset: Dataset) -> None:
     to = next(name for name in dataset.classes if name != dataset.classes[dataset.images[4].label])
     made = make_version(workspace, dataset.id, excluded={1: "blurred"}, relabelled={4: (to, "둘")})
-    origin = versions.version_origin(made)
+    origin = version_origin(made)
     assert origin is not None
-    out, moved = versions.locate_changes(workspace, made, origin)
+    out, moved = locate_changes(workspace, made, origin)
     assert (out.dataset, out.index) == (dataset.id, 1)
     assert moved.dataset == made.id and made.images[moved.index].name == dataset.images[4].name
     assert [summary.version_of for summary in list_datasets(workspace)] == [dataset.id, ""]
     delete_dataset(workspace, dataset.id)
-    out, moved = versions.locate_changes(workspace, made, origin)
+    out, moved = locate_changes(workspace, made, origin)
     assert (out.dataset, out.index, moved.dataset) == ("", -1, made.id)
