@@ -9,11 +9,11 @@ from engine.data.label_decisions import read_decisions
 from engine.errors import DatasetError
 from pages.ui import addresses, status, text
 from pages.ui.choice import choose
-from pages.ui.dataset import versions
 from pages.ui.dataset.bring_form import bring_images
-from pages.ui.dataset.health_card import decide, health_card
+from pages.ui.dataset.health_card import draft_decision, health_card
+from pages.ui.dataset.versions import change_gallery, version_links
 from pages.ui.gallery import Card, gallery, page_of
-from pages.ui.label_decisions import pending
+from pages.ui.label_decisions import pending_decisions
 from pages.ui.large_image import dataset_picture
 from pages.ui.resources import job_store, run_store, workspace
 
@@ -94,14 +94,14 @@ def actions(dataset: Dataset) -> None:
 
 def decisions(dataset: Dataset) -> None:
     """What was decided of labels on the page Predictions and waits to be applied."""
-    made = pending(dataset, read_decisions(dataset), key=dataset.id)
+    made = pending_decisions(dataset, read_decisions(dataset), key=dataset.id)
     if made is not None:
         st.query_params["dataset"] = made.id
         st.rerun()
 
 
 def changes(dataset: Dataset, origin: VersionOrigin) -> None:
-    picked = versions.changes(dataset, origin)
+    picked = change_gallery(dataset, origin)
     if picked is not None:
         of, index = picked
         show_image(datasets.open_dataset(workspace(), of), index)
@@ -126,7 +126,7 @@ for job in job_store().list():
         )
 failed_import()
 for draft in waiting_drafts():
-    accepted = decide(draft)
+    accepted = draft_decision(draft)
     if accepted:
         st.query_params["dataset"] = accepted
         st.rerun()
@@ -148,7 +148,7 @@ try:
 except DatasetError as problem:
     st.error(text.md(str(problem)))
     st.stop()
-versions.family(opened, made_of, {summary.id: summary for summary in summaries})
+version_links(opened, made_of, {summary.id: summary for summary in summaries})
 actions(opened)
 decisions(opened)
 names = ["Images", "Health card"]

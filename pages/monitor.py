@@ -4,7 +4,8 @@ training."""
 import streamlit as st
 
 from engine.errors import RunError
-from pages.ui import audit, block_strip, charts, forecast, kept_figures, text, time_left
+from pages.ui import block_strip, charts, forecast, kept_figures, text, time_left
+from pages.ui.audit import audit_details, is_audited
 from pages.ui.choice import choose
 from pages.ui.monitor import controls, frozen_part, run_status
 from pages.ui.resources import run_store, workspace
@@ -102,9 +103,9 @@ with st.container():
         if told := forecast.beside(shown):
             st.caption(f"Foretold and measured: {told}.")
 with st.container():
-    if audit.exists(shown):
+    if is_audited(shown):
         st.subheader("What moved", anchor=False)
-        audit.show(shown)
+        audit_details(shown)
 queue()
 with section("Configuration", icon=":material/tune:", key=f"fold_configuration_{run_id}") as seen:
     if seen:

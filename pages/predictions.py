@@ -7,17 +7,19 @@ from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.predictions import classes_of
 from engine.store.job_store import Job
 from engine.store.run import Run
-from pages.ui import addresses, audit, scores, status, text
+from pages.ui import addresses, scores, status, text
+from pages.ui.audit import audit_section, is_audited
 from pages.ui.choice import choose
 from pages.ui.download import download
-from pages.ui.predictions import embedding, export
-from pages.ui.predictions.filters import SPLITS, filters, matrix
+from pages.ui.predictions import export
+from pages.ui.predictions.embedding import embedding_or_button
+from pages.ui.predictions.filters import SPLITS, confusion_chart, filters
 from pages.ui.predictions.image_gallery import ImageSource, thumbnails
-from pages.ui.predictions.image_map import landscape
-from pages.ui.predictions.label_issues import doubts, waiting
-from pages.ui.predictions.near_duplicates import twins
-from pages.ui.predictions.reliability import certainty
-from pages.ui.predictions.row_selection import ordered, read, select, unreadable
+from pages.ui.predictions.image_map import image_map
+from pages.ui.predictions.label_issues import decisions, label_issues
+from pages.ui.predictions.near_duplicates import near_duplicates
+from pages.ui.predictions.reliability import reliability
+from pages.ui.predictions.row_selection import ordered, prediction_table, select, unreadable_files
 from pages.ui.resources import job_store, run_store, workspace
 from pages.ui.strategies import title
 from pages.ui.upload import next_upload, upload_area
@@ -37,7 +39,7 @@ def caption_of(run: Run) -> str:
 
 def how_good(run: Run, classes: tuple[str, ...]) -> None:
     """Accuracy, the matrix and the classes of one split."""
-    report = scores.read(workspace().run(run.id))
+    report = scores.split_scores(workspace().run(run.id))
     present = [split for split in ("test", "val") if split in report]
     if not present:
         st.info("This run's dataset has no validation and no test images, so nothing can be scored.")
@@ -45,14 +47,14 @@ def how_good(run: Run, classes: tuple[str, ...]) -> None:
     split = st.segmented_control(
         "Scores on", present, format_func=SPLITS.__getitem__, default=present[0], key=f"{run.id}_scored", required=True
     )
-    scores.accuracy_in_words(report[split], split)
+    scores.accuracy_summary(report[split], split)
     left, right = st.columns([1, 1], gap="large")
     with left:
         if len(classes) <= scores.MATRIX_CLASSES:
-            matrix(report, split, classes, key=run.id)
+            confusion_chart(report[split], split, classes, key=run.id)
         else:
             st.markdown("**Most frequent mistakes**")
-            st.dataframe(scores.confusions(report[split], classes), hide_index=True)
+            st.dataframe(scores.frequent_mistakes(report[split], classes), hide_index=True)
     with right:
         st.markdown("**Per class**, the weakest first")
         scores.class_table(report[split])
@@ -60,7 +62,7 @@ def how_good(run: Run, classes: tuple[str, ...]) -> None:
 
 def own_images(run: Run) -> None:
     """The validation and test images of the run's dataset."""
-    table = read(workspace().run(run.id) / "predictions.csv")
+    table = prediction_table(workspace().run(run.id) / "predictions.csv")
     classes = classes_of(table)
     how_good(run, classes)
     st.subheader("Image by image", anchor=False)
@@ -98,8 +100,8 @@ def job_caption(job: Job) -> str:
 
 
 def predicted(run: Run, predictions_id: str) -> None:
-    table = read(workspace().run(run.id) / "predictions" / predictions_id / "predictions.csv")
-    failed = unreadable(table)
+    table = prediction_table(workspace().run(run.id) / "predictions" / predictions_id / "predictions.csv")
+    failed = unreadable_files(table)
     words, link = st.columns([3, 1], vertical_alignment="center")
     words.markdown(
         f"**{text.count(len(table) - len(failed), 'image')}** predicted, {text.count(len(failed), 'file')} unreadable."
@@ -118,15 +120,15 @@ def predicted(run: Run, predictions_id: str) -> None:
 
 def data(run: Run) -> None:
     """What the features say of the dataset itself: labels, and images that occur twice."""
-    if known := embedding.demanded(run, key="data"):
-        doubts(run, *known)
-        waiting(run, known[1])
-        twins(run, *known)
+    if known := embedding_or_button(run, key="data"):
+        label_issues(run, *known)
+        decisions(run, known[1])
+        near_duplicates(run, *known)
 
 
 def map_(run: Run) -> None:
-    if known := embedding.demanded(run, key="map"):
-        landscape(run, *known)
+    if known := embedding_or_button(run, key="map"):
+        image_map(run, *known)
 
 
 st.title("Predictions", anchor=False)
@@ -145,13 +147,13 @@ with link:
     if (workspace().run(chosen_run.id) / "result.csv").is_file():
         download("Download result.csv", addresses.run_file(chosen_run.id, "result.csv"), key="download_run")
 export.offer(chosen_run)
-if audit.exists(chosen_run):
-    audit.folded(chosen_run)
+if is_audited(chosen_run):
+    audit_section(chosen_run)
 names = ["Validation and test images", "Confidence", "Labels and copies", "Map", "New images"]
 known, sure, checked, mapped, unseen = st.tabs(names, key="views", on_change="rerun")
 with known:
     own_images(chosen_run)
-for tab, draw in ((sure, certainty), (checked, data), (mapped, map_)):
+for tab, draw in ((sure, reliability), (checked, data), (mapped, map_)):
     if tab.open:  # they read and draw much, so only when somebody looks
         with tab:
             draw(chosen_run)

@@ -1,4 +1,4 @@
-"""Proof: what moved in a run and what did not, block by block and tensor by tensor, as its audit.csv says.
+"""Audit: what moved in a run and what did not, block by block and tensor by tensor, as its audit.csv says.
 
 Not here: measuring it (training.audit). A block's movement is the root mean square over its values of what each tensor
 moved.
@@ -46,7 +46,7 @@ _VERDICTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moved:
+class BlockMovement:
     """What became of one block."""
 
     name: str
@@ -57,37 +57,37 @@ class Moved:
     """Relative to where the block started; None where nothing can be compared."""
 
 
-def exists(run: Run) -> bool:
+def is_audited(run: Run) -> bool:
     return run.status not in ("queued", "running") and _path(run).is_file()
 
 
-def show(run: Run) -> None:
+def audit_details(run: Run) -> None:
     """The sentence with its tick, the strip with its key, and every tensor, folded."""
-    table = read(_path(run))
-    _drawn(run, table)
+    table = audit_table(_path(run))
+    _summary(run, table)
     with section("Tensor by tensor", icon=":material/table_rows:", key=f"fold_tensors_{run.id}") as seen:
         if seen:
             _tensors(run, table)
 
 
-def folded(run: Run) -> None:
+def audit_section(run: Run) -> None:
     """The same in one folded section, for pages that are about something else."""
-    with section("What moved and what stayed frozen", icon=":material/verified:", key=f"fold_proof_{run.id}") as seen:
+    with section("What moved and what stayed frozen", icon=":material/verified:", key=f"fold_audit_{run.id}") as seen:
         if seen:
-            table = read(_path(run))
-            _drawn(run, table)
+            table = audit_table(_path(run))
+            _summary(run, table)
             _tensors(run, table)
 
 
-def read(path: Path) -> pd.DataFrame:
+def audit_table(path: Path) -> pd.DataFrame:
     """The rows of an audit.csv, kept until the file changes. Callers must not change it."""
     return _read(str(path), path.stat().st_mtime_ns)
 
 
-def blocks(table: pd.DataFrame, late: frozenset[str] = frozenset()) -> tuple[Moved, ...]:
+def block_movements(table: pd.DataFrame, late: frozenset[str] = frozenset()) -> tuple[BlockMovement, ...]:
     """Every block in forward order; `late` names those that were to train only after the epoch that was kept."""
     return tuple(
-        Moved(
+        BlockMovement(
             name=str(name),
             stage=str(rows["stage"].iloc[0]),
             values=int(rows["values"].sum()),
@@ -98,7 +98,7 @@ def blocks(table: pd.DataFrame, late: frozenset[str] = frozenset()) -> tuple[Mov
     )
 
 
-def draw(moved: Sequence[Moved]) -> str:
+def movement_strip(moved: Sequence[BlockMovement]) -> str:
     """HTML for st.html: the strip shaded by how far each block moved, with the number under each stage."""
     stages = block_strip.by_stage(moved)
     bars = "".join(
@@ -111,7 +111,7 @@ def draw(moved: Sequence[Moved]) -> str:
         f"{escape(each[0].stage.rpartition('.')[2])}<br><small>{escape(_stage_says(each))}</small></span></div>"
         for each in stages
     )
-    said = in_words(moved)
+    said = movement_sentence(moved)
     return (
         f"{block_strip.STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' "
         f"aria-label='{escape(said, quote=True)}'>"
@@ -120,7 +120,7 @@ def draw(moved: Sequence[Moved]) -> str:
     )
 
 
-def legend(moved: Sequence[Moved]) -> str:
+def movement_legend(moved: Sequence[BlockMovement]) -> str:
     """What the shades, the hatching and the marks mean; only those that occur."""
     there = {block.state for block in moved}
     shades = "".join(
@@ -135,14 +135,16 @@ def legend(moved: Sequence[Moved]) -> str:
     return f"{block_strip.STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'>{''.join(key)}</div>"
 
 
-def in_words(moved: Sequence[Moved]) -> str:
+def movement_sentence(moved: Sequence[BlockMovement]) -> str:
     """`fc moved most: by 7.3 % of its length; then layer4.1, by 0.9 %. 8 blocks are frozen, byte for byte what they
     were.`"""
     far = sorted(
         (block for block in moved if block.state != "frozen" and block.movement), key=lambda b: -cast(float, b.movement)
     )
-    said = [f"{far[0].name} moved most, by {amount(far[0].movement)} of what it was"] if far else ["No block moved"]
-    said += [f"then {far[1].name}, by {amount(far[1].movement)}"] if len(far) > 1 else []
+    said = (
+        [f"{far[0].name} moved most, by {amount_moved(far[0].movement)} of what it was"] if far else ["No block moved"]
+    )
+    said += [f"then {far[1].name}, by {amount_moved(far[1].movement)}"] if len(far) > 1 else []
     frozen, broken = (sum(block.state == state for block in moved) for state in ("frozen", "broken"))
     rest = f" {frozen} of {text.count(len(moved), 'block')} stayed frozen." if frozen else ""
     return f"{'; '.join(said)}.{rest}" + (
@@ -150,7 +152,7 @@ def in_words(moved: Sequence[Moved]) -> str:
     )
 
 
-def amount(movement: float | None) -> str:
+def amount_moved(movement: float | None) -> str:
     """`0.031 %`, `7.3 %`, `41 %`, `12 times`; "from zero" where a tensor started at zero."""
     if movement is None or math.isnan(movement):
         return "not measured"
@@ -165,11 +167,11 @@ def amount(movement: float | None) -> str:
     return "under 0.001 %" if 0 < movement < 1e-5 else f"{100 * movement:.2g} %"
 
 
-def tensors(table: pd.DataFrame) -> pd.DataFrame:
+def tensor_table(table: pd.DataFrame) -> pd.DataFrame:
     """Every tensor for people, what went wrong first."""
     order = {verdict: turn for turn, verdict in enumerate(("broken", "idle"))}
     movements = [
-        amount(moved) if verdict != "frozen" else "–"
+        amount_moved(moved) if verdict != "frozen" else "–"
         for moved, verdict in zip(table["movement"], table["verdict"], strict=True)
     ]
     turns = [order.get(verdict, 2) for verdict in table["verdict"]]
@@ -185,10 +187,10 @@ def tensors(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _drawn(run: Run, table: pd.DataFrame) -> None:
+def _summary(run: Run, table: pd.DataFrame) -> None:
     kept = int(str((run.summary or {}).get("best_epoch") or 0))
     late = frozenset(name for name, first in first_epochs(run.started or {}).items() if kept and first > kept)
-    moved = _moved(str(_path(run)), _path(run).stat().st_mtime_ns, late)
+    moved = _kept_movements(str(_path(run)), _path(run).stat().st_mtime_ns, late)
     states = {block.state for block in moved}
     said = text.md(str((run.summary or {}).get("audit") or ""))
     if "broken" in states:
@@ -203,13 +205,13 @@ def _drawn(run: Run, table: pd.DataFrame) -> None:
             f"The best epoch is kept: epoch {kept}. {text.md(names)} had not started to train by then; what came "
             f"later is not in it."
         )
-    st.html(draw(moved))
-    st.html(legend(moved))
+    st.html(movement_strip(moved))
+    st.html(movement_legend(moved))
 
 
 def _tensors(run: Run, table: pd.DataFrame) -> None:
     st.dataframe(
-        tensors(table),
+        tensor_table(table),
         hide_index=True,
         height=320,
         column_config={
@@ -239,8 +241,8 @@ def _movement(rows: pd.DataFrame) -> float | None:
     return math.sqrt(float((known["values"] * known["movement"] ** 2).sum()) / float(values)) if values else None
 
 
-def _bar(block: Moved) -> str:
-    much = f", by {amount(block.movement)} of what it was" if block.state == "moved" else ""
+def _bar(block: BlockMovement) -> str:
+    much = f", by {amount_moved(block.movement)} of what it was" if block.state == "moved" else ""
     said = escape(f"{block.name}: {_SAYS[block.state]}{much}", quote=True)
     shade = f" style='--much:{_shade(block.movement or 0.0)}%'" if block.state == "moved" else ""
     return f"<i class='b{_class(block.state)}'{shade} title='{said}'>{_MARKS.get(block.state, '')}</i>"
@@ -255,7 +257,7 @@ def _shade(movement: float) -> int:
     return round(min(max(15 + 85 * (math.log10(max(movement, 1e-9)) + 4) / 4, 15), 100))
 
 
-def _stage_says(members: Sequence[Moved]) -> str:
+def _stage_says(members: Sequence[BlockMovement]) -> str:
     for state, word in (("broken", "✗ moved"), ("idle", "! still")):
         if any(block.state == state for block in members):
             return word
@@ -264,7 +266,7 @@ def _stage_says(members: Sequence[Moved]) -> str:
     ]
     if not known:
         return "later" if any(block.state == "waiting" for block in members) else "frozen"
-    return amount(
+    return amount_moved(
         math.sqrt(sum(values * movement**2 for values, movement in known) / sum(values for values, _ in known))
     )
 
@@ -274,8 +276,8 @@ def _path(run: Run) -> Path:
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _moved(path: str, modified_ns: int, late: frozenset[str]) -> tuple[Moved, ...]:
-    return blocks(read(Path(path)), late)
+def _kept_movements(path: str, modified_ns: int, late: frozenset[str]) -> tuple[BlockMovement, ...]:
+    return block_movements(audit_table(Path(path)), late)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

@@ -11,7 +11,7 @@ from engine.errors import EngineError
 from engine.jobs import heat_map_files
 from engine.jobs.heat_map_files import Explanation, Subject
 from pages.ui import addresses, status, text
-from pages.ui.figures import Figure, Group, figures
+from pages.ui.picture_groups import Picture, PictureGroup, picture_groups
 from pages.ui.resources import job_store, workspace
 from pages.ui.waiting import failure, newest, try_again
 
@@ -62,7 +62,7 @@ def _maps(run_id: str, subject: Subject, classes: tuple[str, ...], key: str) -> 
         return
     ready = [explanation for explanation in explanations.values() if explanation is not None]
     if ready:
-        figures(_groups(run_id, ready), label="What the model looked at", key=f"heat_maps_{key}")
+        picture_groups(_groups(run_id, ready), label="What the model looked at", key=f"heat_maps_{key}")
         st.caption(f"{LEGEND} {SMALL}" if subject.predictions else LEGEND)
     missing = next((name for name in classes if explanations[name] is None), None)
     if missing is not None:  # one at a time: they are made one after the other
@@ -82,26 +82,26 @@ def _explanation(run_id: str, subject: Subject, name: str) -> Explanation | None
     return heat_map_files.find(workspace(), run_id, subject, name)
 
 
-def _groups(run_id: str, explanations: Sequence[Explanation]) -> list[Group]:
-    crop = Figure(
+def _groups(run_id: str, explanations: Sequence[Explanation]) -> list[PictureGroup]:
+    crop = Picture(
         src=addresses.heat_map(run_id, explanations[0].name, "crop"),
         alt="The square that the model saw",
         note="Nothing beyond this square.",
     )
-    seen = Group(title="What the model saw", figures=(crop,), words=SANITY)
+    seen = PictureGroup(title="What the model saw", figures=(crop,), words=SANITY)
     return [seen, *(_group(run_id, explanation) for explanation in explanations)]
 
 
-def _group(run_id: str, explanation: Explanation) -> Group:
+def _group(run_id: str, explanation: Explanation) -> PictureGroup:
     """The map of one class, and its check."""
     name = text.short(explanation.of, 40)
     heat, check = (addresses.heat_map(run_id, explanation.name, picture) for picture in ("heat", "chance"))
     note = "Nothing here speaks for it." if explanation.silent else "The trained model."
-    return Group(
+    return PictureGroup(
         title=f"Speaks for {name}: {text.percent(explanation.probability)}",
         figures=(
-            Figure(src=heat, alt=f"Heat map of what speaks for {name}", note=note),
-            Figure(src=check, alt=f"The same for {name} with a random head", note="Check: a random head."),
+            Picture(src=heat, alt=f"Heat map of what speaks for {name}", note=note),
+            Picture(src=check, alt=f"The same for {name} with a random head", note="Check: a random head."),
         ),
     )
 

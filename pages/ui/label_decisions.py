@@ -1,7 +1,7 @@
-"""Decided: what people said of labels and nobody has applied yet, with the buttons that make a version of it or forget
-it.
+"""Label decisions: what people decided of labels and nobody has applied yet, with the buttons that make a version of
+it or forget it.
 
-Not here: deciding (doubts), keeping and applying (engine.data.label_decisions).
+Not here: deciding (predictions.label_issues), keeping and applying (engine.data.label_decisions).
 """
 
 import pandas as pd
@@ -15,7 +15,7 @@ from pages.ui import text
 from pages.ui.resources import workspace
 
 
-def says(decision: Decision) -> str:
+def decision_in_words(decision: Decision) -> str:
     """What becomes of the image, in words that a class called `leaves` does not garble."""
     return (
         f"relabelled to {text.plain(decision.to)}"
@@ -24,17 +24,17 @@ def says(decision: Decision) -> str:
     )
 
 
-def pending(dataset: Dataset, known: Decisions, *, key: str) -> Dataset | None:
+def pending_decisions(dataset: Dataset, known: Decisions, *, key: str) -> Dataset | None:
     """What waits, and the buttons; the new dataset in the run that made it. Nothing where nothing was decided."""
     if known.lost:
         st.warning(text.md(known.lost), icon=":material/info:")
     if not known.by_image:
         return None
     with st.container(border=True):
-        st.markdown(f":material/pending_actions: **{in_words(known)}**")
+        st.markdown(f":material/pending_actions: **{counts_in_words(known)}**")
         with st.expander("Image by image", icon=":material/table_rows:"):
             rows = [
-                (dataset.images[image].name, dataset.classes[dataset.images[image].label], says(one))
+                (dataset.images[image].name, dataset.classes[dataset.images[image].label], decision_in_words(one))
                 for image, one in known.by_image.items()
             ]
             st.dataframe(pd.DataFrame(rows, columns=["Image", "Labelled", "Decision"]), hide_index=True)
@@ -55,7 +55,7 @@ def pending(dataset: Dataset, known: Decisions, *, key: str) -> Dataset | None:
         return _made(dataset) if wanted else None
 
 
-def in_words(known: Decisions) -> str:
+def counts_in_words(known: Decisions) -> str:
     """`4 decisions not yet applied: 1 image left out, 2 relabelled, 1 label kept`"""
     what = [one.what for one in known.by_image.values()]
     out, relabelled, kept = (what.count(kind) for kind in ("exclude", "relabel", "keep"))

@@ -2,7 +2,7 @@
 epochs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -11,6 +11,7 @@ from engine.data.dataset_records import Dataset
 from engine.models.catalog import BackboneInfo, WeightsInfo, torchvision_version, write_catalog
 from engine.models.outline import BlockOutline, Outline, ParameterOutline, save_outline, with_classes
 from engine.runconfig import RunConfig
+from engine.store.job_store import Job, JobStore
 from engine.store.process_identity import this_process
 from engine.store.run import Run
 from engine.store.run_store import RunStore
@@ -139,6 +140,42 @@ def audited(
     store.record(run.id, {"event": "finished", "summary": {"best_epoch": best_epoch, "seconds": 80.0, "audit": said}})
     store.finish(run.id, "finished")
     return store.get(run.id)
+
+
+def alone(script: Callable[..., None], **arguments: object) -> AppTest:
+    """What `script` draws, by itself; it imports what it needs."""
+    opened = AppTest.from_function(script, kwargs=arguments, default_timeout=30).run()
+    assert not opened.exception
+    return opened
+
+
+def job(
+    workspace: Workspace,
+    kind: str,
+    arguments: dict[str, object],
+    *,
+    progress: dict[str, object] | None = None,
+    result: dict[str, object] | None = None,
+    error: str | None = None,
+) -> Job:
+    """A job under way with its `progress`, or one that ended with its `result` or `error`."""
+    jobs = JobStore(workspace)
+    made = jobs.submit(kind, arguments)
+    jobs.claim("1:1")
+    if progress is not None:
+        jobs.record(made.id, progress)
+    else:
+        jobs.finish(made.id, result=result, error=error)
+    return jobs.get(made.id)
+
+
+def components(opened: AppTest, name: str) -> list[dict]:
+    """What our own components of this kind (gallery, figures, download ...) were given."""
+    return [
+        json.loads(element.proto.json)
+        for element in opened.get("bidi_component")
+        if element.proto.component_name == f"thaw_{name}"
+    ]
 
 
 def drawn(opened: AppTest) -> str:

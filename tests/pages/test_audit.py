@@ -79,12 +79,10 @@ def test_predictions_folds_the_proof_and_links_to_its_file(workspace: Workspace,
     prepared.audited(workspace, run, {"fc": "trained"})
     page = prepared.page("predictions")
     assert "What moved and what stayed frozen" in [expander.label for expander in page.expander]
-    prepared.unfolded(page, f"fold_proof_{run.id}")
+    prepared.unfolded(page, f"fold_audit_{run.id}")
     assert not page.exception
-    links = [
-        element.proto.json for element in page.get("bidi_component") if element.proto.component_name == "thaw_download"
-    ]
-    assert any(f"/api/runs/{run.id}/audit.csv" in link for link in links)
+    links = [link["href"] for link in prepared.components(page, "download")]
+    assert f"/api/runs/{run.id}/audit.csv" in links
 
 
 def test_a_block_moves_by_the_root_mean_square_of_what_can_be_compared(workspace: Workspace) -> None:
@@ -95,20 +93,20 @@ def test_a_block_moves_by_the_root_mean_square_of_what_can_be_compared(workspace
         "d,b,s,9,True,True,5e+11,trained",
         "e,b,s,9,True,True,1,trained",
     )
-    (block,) = audit.blocks(audit.read(path))
+    (block,) = audit.block_movements(audit.audit_table(path))
     assert block.movement == pytest.approx(((300 * 0.01 + 100 * 0.09) / 400) ** 0.5)
     assert (block.values, block.state) == (418, "moved")
 
 
 def test_the_statistics_of_batchnorm_do_not_hide_the_weights(workspace: Workspace) -> None:
     path = table(workspace, "w,b,s,10,True,True,0.01,trained", "bn.running_var,b,s,10,True,True,0.9,trained")
-    assert audit.blocks(audit.read(path))[0].movement == pytest.approx(0.01)
+    assert audit.block_movements(audit.audit_table(path))[0].movement == pytest.approx(0.01)
 
 
 def test_names_are_escaped_and_never_read_as_missing(workspace: Workspace) -> None:
-    moved = audit.blocks(audit.read(table(workspace, "w,NA,<b>&',10,False,False,0,frozen")))
+    moved = audit.block_movements(audit.audit_table(table(workspace, "w,NA,<b>&',10,False,False,0,frozen")))
     assert [block.name for block in moved] == ["NA"]
-    assert "<b>" not in audit.draw(moved).replace("<b>1", "")
+    assert "<b>" not in audit.movement_strip(moved).replace("<b>1", "")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ def test_names_are_escaped_and_never_read_as_missing(workspace: Workspace) -> No
     ],
 )
 def test_movements_are_said_as_people_say_them(movement: float | None, said: str) -> None:
-    assert audit.amount(movement) == said
+    assert audit.amount_moved(movement) == said
 
 
 def table(workspace: Workspace, *rows: str) -> Path:

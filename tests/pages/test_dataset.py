@@ -1,6 +1,5 @@
 """The Dataset page by AppTest: what it shows is what the workspace holds, and its buttons change the workspace."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,9 @@ from engine.workspace import Workspace
 from tests.pages import made, prepared
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "dataset.py"
+
+
+IMPORT: dict[str, object] = {"source": "upload-00000000", "name": "x"}
 
 
 @pytest.fixture
@@ -80,21 +82,15 @@ def test_discard_forgets_the_import(page: AppTest, workspace: Workspace) -> None
 
 
 def test_a_running_import_shows_progress_and_can_be_cancelled(page: AppTest, workspace: Workspace) -> None:
-    jobs = JobStore(workspace)
-    job = jobs.submit("import", {"source": "upload-00000000", "name": "x"})
-    jobs.claim("1:1")
-    jobs.record(job.id, {"stage": "read", "done": 3, "total": 12})
+    job = prepared.job(workspace, "import", IMPORT, progress={"stage": "read", "done": 3, "total": 12})
     page.run()
     assert page.get("progress")[0].proto.text == "Reading images · 3 of 12"
     button(page, "Cancel").click().run()
-    assert jobs.get(job.id).requested == "cancel"
+    assert JobStore(workspace).get(job.id).requested == "cancel"
 
 
 def test_a_failed_import_is_explained_until_it_is_read(page: AppTest, workspace: Workspace) -> None:
-    jobs = JobStore(workspace)
-    job = jobs.submit("import", {"source": "upload-00000000", "name": "x"})
-    jobs.claim("1:1")
-    jobs.finish(job.id, error="The archive has only one class: cat.")
+    prepared.job(workspace, "import", IMPORT, error="The archive has only one class: cat.")
     page.run()
     assert "only one class" in page.error[0].value
     button(page, "Understood").click().run()
@@ -115,9 +111,8 @@ def test_hostile_class_names_are_data_for_the_gallery_and_never_markdown(page: A
     page.query_params["dataset"] = dataset.id
     page.run()
     assert not page.exception
-    drawn = "".join(element.value for element in page.markdown) + "".join(element.value for element in page.caption)
-    assert "](http://evil.example)" not in drawn
-    assert ":red[" not in drawn
+    assert "](http://evil.example)" not in prepared.drawn(page)
+    assert ":red[" not in prepared.drawn(page)
 
 
 def test_the_address_chooses_the_dataset(page: AppTest, workspace: Workspace) -> None:
@@ -144,10 +139,7 @@ def version(workspace: Workspace, of: Dataset) -> Dataset:
 
 
 def changed(page: AppTest) -> list[dict]:
-    found = [
-        json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"
-    ]
-    return next(one["items"] for one in found if one["label"] == "Changed images")
+    return next(one["items"] for one in prepared.components(page, "gallery") if one["label"] == "Changed images")
 
 
 def test_a_version_shows_what_it_changed_and_links_to_what_it_was_made_of(workspace: Workspace) -> None:
@@ -155,7 +147,7 @@ def test_a_version_shows_what_it_changed_and_links_to_what_it_was_made_of(worksp
     new = version(workspace, old)
     page = prepared.page("dataset", dataset=new.id)
     assert not page.exception
-    said = "\n".join(element.value for kind in ("markdown", "caption") for element in page.get(kind))
+    said = prepared.drawn(page)
     assert "1 image left out, 2 images with another class\\." in said
     assert "Left out: " in said and "Relabelled: " in said
     assert said.count("→") == 2 and "](http" not in said and "<b>" not in said
@@ -176,7 +168,7 @@ def test_a_version_outlives_what_it_was_made_of(page: AppTest, workspace: Worksp
     delete_dataset(workspace, old.id)
     page.run()
     assert not page.exception
-    said = "\n".join(element.value for element in page.caption)
+    said = prepared.drawn(page)
     assert "which was deleted" in said and "Pictures of what was left out" in said
     assert changed(page)[0]["src"] == ""
 
@@ -185,7 +177,7 @@ def test_decisions_that_wait_are_shown_and_can_be_applied_here(page: AppTest, wo
     old = made.dataset(workspace)
     decide(old, Decision(image=0, what="exclude"))
     page.run()
-    assert "1 decision not yet applied: 1 image left out" in "\n".join(element.value for element in page.markdown)
+    assert "1 decision not yet applied: 1 image left out" in prepared.drawn(page)
     page.button(key=f"make_{old.id}").click().run()
     assert not page.exception
     assert page.query_params["dataset"] == list_datasets(workspace)[0].id != old.id
@@ -195,8 +187,5 @@ def test_decisions_that_wait_are_shown_and_can_be_applied_here(page: AppTest, wo
 def waiting(workspace: Workspace, **options: int) -> str:
     """A draft as an import job left it."""
     draft = made.draft(workspace, **options)
-    jobs = JobStore(workspace)
-    job = jobs.submit("import", {"source": "upload-00000000", "name": "x"})
-    jobs.claim("1:1")
-    jobs.finish(job.id, result={"draft": draft})
+    prepared.job(workspace, "import", IMPORT, result={"draft": draft})
     return draft

@@ -24,7 +24,8 @@ from engine.store.run import Run
 from engine.workspace import Workspace
 from pages.ui import palette, text
 from pages.ui.predictions import embedding, image_map, near_duplicates, reliability, row_selection
-from tests.pages import made
+from tests.pages import made, prepared
+from tests.pages.prepared import drawn
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "predictions.py"
 DATA, SURE, MAP = "Labels and copies", "Confidence", "Map"
@@ -79,43 +80,32 @@ def keep(workspace: Workspace, run: Run, dataset: Dataset, **changed: object) ->
     return done
 
 
-def opened(tab: str) -> AppTest:
+def opened(tab: str, **query: str) -> AppTest:
     page = AppTest.from_file(PAGE, default_timeout=30)
+    page.query_params.update(query)
     page.session_state["views"] = tab
     page.run()
     assert not page.exception, page.exception
     return page
 
 
-def texts(page: AppTest) -> str:
-    return made_text(page, "markdown", "caption", "info", "success", "error", "warning")
-
-
-def made_text(page: AppTest, *kinds: str) -> str:
-    return "\n".join(element.value for kind in kinds for element in page.get(kind))
-
-
-def component(page: AppTest, name: str, label: str) -> dict:
-    found = [json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == name]
-    return next(one for one in found if one.get("label") == label)
+def cards(page: AppTest, label: str) -> list[dict]:
+    return next(grid["items"] for grid in prepared.components(page, "gallery") if grid["label"] == label)
 
 
 def test_nothing_is_looked_at_before_somebody_asks(workspace: Workspace, run: Run) -> None:
     page = opened(DATA)
-    assert "Nothing is changed." in texts(page)
+    assert "Nothing is changed." in drawn(page)
     page.button(key="embed_data").click().run()
     (job,) = JobStore(workspace).list("embedding")
     assert job.arguments == {"run": run.id}
-    assert "Looking at all images of the dataset" in texts(page)
+    assert "Looking at all images of the dataset" in drawn(page)
 
 
 def test_why_it_failed_is_said_and_it_can_be_tried_again(workspace: Workspace, run: Run) -> None:
-    jobs = JobStore(workspace)
-    job = jobs.submit("embedding", {"run": run.id})
-    jobs.claim("1:1")
-    jobs.finish(job.id, error="The disk is [full](http://evil.example).")
+    prepared.job(workspace, "embedding", {"run": run.id}, error="The disk is [full](http://evil.example).")
     page = opened(MAP)
-    assert "\\[full\\]" in texts(page) and page.button(key="embed_map")
+    assert "\\[full\\]" in drawn(page) and page.button(key="embed_map")
 
 
 def decide(dataset: Dataset) -> None:
@@ -129,12 +119,12 @@ def test_decisions_make_a_version_and_leave_the_old_dataset_alone(
 ) -> None:
     keep(workspace, run, dataset)
     page = opened(DATA)
-    cards = component(page, "thaw_gallery", "Labels to check")["items"]
-    assert [card["title"] for card in cards] == [f"{dataset.classes[2]}? 90 %"] * 3
-    assert "not yet applied" not in texts(page)
+    shown = cards(page, "Labels to check")
+    assert [card["title"] for card in shown] == [f"{dataset.classes[2]}? 90 %"] * 3
+    assert "not yet applied" not in drawn(page)
     decide(dataset)
     page.run()
-    assert "3 decisions not yet applied: 1 image left out, 1 relabelled, 1 label kept" in texts(page)
+    assert "3 decisions not yet applied: 1 image left out, 1 relabelled, 1 label kept" in drawn(page)
     page.button(key=f"make_{run.id}").click().run()
     assert not page.exception
     new = open_dataset(workspace, list_datasets(workspace)[0].id)
@@ -145,18 +135,18 @@ def test_decisions_make_a_version_and_leave_the_old_dataset_alone(
     found = version_origin(new)
     assert found is not None and [change.to for change in found.changes] == ["", dataset.classes[2]]
     assert all("checked by a person" in change.why for change in found.changes)
-    assert "is a new dataset" in texts(page) and not label_decisions.read_decisions(dataset).by_image
+    assert "is a new dataset" in drawn(page) and not label_decisions.read_decisions(dataset).by_image
 
 
 def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
     decide(dataset)
     page = opened(DATA)  # as after a closed tab
-    cards = component(page, "thaw_gallery", "Labels to check")["items"]
-    assert [card["note"] for card in cards] == ["✓ left out", f"✓ → {dataset.classes[2]}", "✓ label kept"]
+    shown = cards(page, "Labels to check")
+    assert [card["note"] for card in shown] == ["✓ left out", f"✓ → {dataset.classes[2]}", "✓ label kept"]
     page.button(key=f"discard_{run.id}").click().run()
     assert not page.exception
-    assert "not yet applied" not in texts(page) and not label_decisions.read_decisions(dataset).by_image
+    assert "not yet applied" not in drawn(page) and not label_decisions.read_decisions(dataset).by_image
 
 
 def question(run: Run, dataset: Dataset) -> AppTest:
@@ -169,12 +159,12 @@ def question(run: Run, dataset: Dataset) -> AppTest:
         from pages.ui.predictions import embedding, label_issues
         from pages.ui.resources import workspace
 
-        found = embedding.found(run_id)
+        found = embedding.embedding_of(run_id)
         assert found is not None
         st.session_state.setdefault("label_issue", 0)
         label_issues._check(found.facts.doubts, open_dataset(workspace(), dataset_id))
 
-    return AppTest.from_function(ask, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
+    return prepared.alone(ask, run_id=run.id, dataset_id=dataset.id)
 
 
 def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
@@ -196,7 +186,7 @@ def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
     monkeypatch.setattr(label_decisions, "decide", full)
     page.button(key="decide_exclude").click().run()
     assert not page.exception
-    assert "cannot be kept \\[here\\]" in texts(page) and page.session_state["label_issue"] == 0
+    assert "cannot be kept \\[here\\]" in drawn(page) and page.session_state["label_issue"] == 0
 
 
 def test_a_new_version_that_was_deleted_is_not_announced_any_more(
@@ -206,17 +196,17 @@ def test_a_new_version_that_was_deleted_is_not_announced_any_more(
     decide(dataset)
     page = opened(DATA)
     page.button(key=f"make_{run.id}").click().run()
-    assert "is a new dataset" in texts(page)
+    assert "is a new dataset" in drawn(page)
     delete_dataset(workspace, list_datasets(workspace)[0].id)
     page.run()
-    assert not page.exception and "is a new dataset" not in texts(page)
+    assert not page.exception and "is a new dataset" not in drawn(page)
 
 
 def test_two_workspaces_never_share_what_was_found(
     workspace: Workspace, run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(workspace, run, dataset)
-    facts_here = embedding.found(run.id)
+    facts_here = embedding.embedding_of(run.id)
     other = tmp_path / "other"
     shutil.copytree(workspace.root, other)
     stamp = embedding_files.stamp(workspace, run.id)
@@ -226,7 +216,7 @@ def test_two_workspaces_never_share_what_was_found(
     )
     os.utime(changed, ns=(stamp, stamp))
     monkeypatch.setenv("THAW_WORKSPACE", str(other))
-    there = embedding.found(run.id)
+    there = embedding.embedding_of(run.id)
     assert facts_here is not None and there is not None
     assert (len(facts_here.facts.doubts), len(there.facts.doubts)) == (3, 0)
 
@@ -234,7 +224,7 @@ def test_two_workspaces_never_share_what_was_found(
 def test_a_damaged_file_of_decisions_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
     (dataset.folder / "decisions.json").write_text("{")
-    assert "could not be read" in texts(opened(DATA))
+    assert "could not be read" in drawn(opened(DATA))
 
 
 def test_only_keeping_makes_no_version(workspace: Workspace, run: Run, dataset: Dataset) -> None:
@@ -256,21 +246,28 @@ def test_only_keeping_makes_no_version(workspace: Workspace, run: Run, dataset: 
 )
 def test_what_was_found_is_said(workspace: Workspace, run: Run, dataset: Dataset, changed: dict, said: str) -> None:
     keep(workspace, run, dataset, **changed)
-    assert said in texts(opened(DATA))
+    assert said in drawn(opened(DATA))
 
 
 def test_the_accuracy_that_twins_change_is_said_in_every_case(dataset: Dataset) -> None:
-    assert "no test images" in near_duplicates.effect(facts(dataset, accuracy=(0, 0), accuracy_without=(0, 0)))
-    assert "stands" in near_duplicates.effect(facts(dataset, accuracy_without=(12, 14)))
-    assert "no test image is left" in near_duplicates.effect(facts(dataset, accuracy_without=(0, 0)))
+    assert "no test images" in near_duplicates.effect_on_accuracy(
+        facts(dataset, accuracy=(0, 0), accuracy_without=(0, 0))
+    )
+    assert "stands" in near_duplicates.effect_on_accuracy(facts(dataset, accuracy_without=(12, 14)))
+    assert "no test image is left" in near_duplicates.effect_on_accuracy(facts(dataset, accuracy_without=(0, 0)))
 
 
 def test_hostile_names_stay_text(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
-    drawn = image_map.figure(
-        keep(workspace, run, dataset), dataset, image_map.points(len(dataset.images)), ["right"] * len(dataset.images)
+    figure = image_map.map_figure(
+        keep(workspace, run, dataset),
+        dataset,
+        image_map.drawn_images(len(dataset.images)),
+        ["right"] * len(dataset.images),
     )
-    words = [str(trace.name) for trace in drawn.data] + [word for trace in drawn.data for word in trace.hovertext or ()]
+    words = [str(trace.name) for trace in figure.data] + [
+        word for trace in figure.data for word in trace.hovertext or ()
+    ]
     assert any("butterfly" in word for word in words) and not any("<b>butterfly" in word for word in words)
 
 
@@ -279,7 +276,7 @@ def test_names_in_the_question_of_a_label_stay_text(workspace: Workspace, run: R
     keep(workspace, run, dataset)
     page = question(run, dataset)
     assert not page.exception
-    said = "\n".join([texts(page), *(button.label for button in page.button)])
+    said = "\n".join([drawn(page), *(button.label for button in page.button)])
     for name in (dataset.classes[dataset.images[0].label], dataset.classes[2]):
         assert text.md(name) in said
     assert not re.search(r"(?<!\\)\]\(", said) and not re.search(r"(?<!\\)<b", said)
@@ -288,14 +285,16 @@ def test_names_in_the_question_of_a_label_stay_text(workspace: Workspace, run: R
 def test_every_image_is_a_point_that_knows_its_image_and_outcome(
     workspace: Workspace, run: Run, dataset: Dataset
 ) -> None:
-    table = row_selection.read(workspace.run(run.id) / "predictions.csv")
+    table = row_selection.prediction_table(workspace.run(run.id) / "predictions.csv")
     outcome = image_map.outcomes(table, len(dataset.images))
     assert outcome.count("wrong") == int((table["label"] != table["predict"]).sum())
-    drawn = image_map.figure(keep(workspace, run, dataset), dataset, image_map.points(len(dataset.images)), outcome)
-    clouds = [trace for trace in drawn.data if trace.customdata is not None]
+    figure = image_map.map_figure(
+        keep(workspace, run, dataset), dataset, image_map.drawn_images(len(dataset.images)), outcome
+    )
+    clouds = [trace for trace in figure.data if trace.customdata is not None]
     assert sorted(int(image) for trace in clouds for image in trace.customdata) == list(range(len(dataset.images)))
     assert {trace.marker.symbol for trace in clouds} == {"circle", "x", "circle-open"}
-    assert len(image_map.points(20_000)) == image_map.MOST_POINTS
+    assert len(image_map.drawn_images(20_000)) == image_map.MOST_POINTS
 
 
 def many(dataset: Dataset, classes: int) -> Dataset:
@@ -308,11 +307,11 @@ def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(
     workspace: Workspace, run: Run, dataset: Dataset
 ) -> None:
     wide = many(dataset, 13)
-    places = image_map.points(len(wide.images))
-    drawn = image_map.figure(keep(workspace, run, dataset), wide, places, ["right"] * len(wide.images))
+    places = image_map.drawn_images(len(wide.images))
+    figure = image_map.map_figure(keep(workspace, run, dataset), wide, places, ["right"] * len(wide.images))
     coloured = {
         int(image): cloud.marker.color
-        for cloud in drawn.data
+        for cloud in figure.data
         if cloud.customdata is not None
         for image in cloud.customdata
     }
@@ -320,17 +319,17 @@ def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(
     by_class = [{coloured[image.index] for image in wide.images if image.label == label} for label in range(13)]
     assert len({colour for colours in by_class[:10] for colour in colours}) == 10
     assert by_class[10:] == [{palette.muted()}] * 3
-    legend = {trace.name: trace.marker.color for trace in drawn.data if trace.showlegend is not False}
+    legend = {trace.name: trace.marker.color for trace in figure.data if trace.showlegend is not False}
     assert legend["3 other classes"] == palette.muted() and "class 9" in legend and "class 10" not in legend
-    assert any("class 12" in word for cloud in drawn.data for word in cloud.hovertext or ())
+    assert any("class 12" in word for cloud in figure.data for word in cloud.hovertext or ())
 
 
 def test_the_map_is_drawn_anew_only_when_something_has_changed(
     workspace: Workspace, run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(workspace, run, dataset)
-    asked, figure = [], image_map.figure
-    monkeypatch.setattr(image_map, "figure", lambda *given: (asked.append(1), figure(*given))[1])
+    asked, figure = [], image_map.map_figure
+    monkeypatch.setattr(image_map, "map_figure", lambda *given: (asked.append(1), figure(*given))[1])
     page = opened(MAP)
     page.run()
     assert len(asked) == 1
@@ -345,21 +344,21 @@ def test_an_image_is_found_by_its_name_without_the_map(workspace: Workspace, run
     page = opened(MAP)
     page.text_input(key=f"named_{run.id}").set_value("고양이").run()
     assert not page.exception
-    assert len(component(page, "thaw_gallery", "Images with this name")["items"]) == image_map.FOUND
+    assert len(cards(page, "Images with this name")) == image_map.FOUND
     page.text_input(key=f"named_{run.id}").set_value("<nowhere>").run()
-    assert "No image of this dataset has that in its name" in texts(page)
+    assert "No image of this dataset has that in its name" in drawn(page)
 
 
 def test_a_deleted_dataset_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:
     keep(workspace, run, dataset)
     delete_dataset(workspace, dataset.id)
-    assert "was deleted" in texts(opened(DATA))
+    assert "was deleted" in drawn(opened(DATA))
 
 
 def test_too_few_images_to_judge_confidence_are_said(workspace: Workspace, run: Run) -> None:
-    table = row_selection.read(workspace.run(run.id) / "predictions.csv")
+    table = row_selection.prediction_table(workspace.run(run.id) / "predictions.csv")
     assert all(len(table[table["split"] == split]) < reliability.LEAST for split in ("val", "test"))
-    assert f"at least {reliability.LEAST} validation or test images" in texts(opened(SURE))
+    assert f"at least {reliability.LEAST} validation or test images" in drawn(opened(SURE))
 
 
 @pytest.mark.parametrize(
@@ -372,24 +371,22 @@ def test_the_verdict_tells_chance_from_overconfidence(sharpness: float, said: st
     targets = np.array([random.choice(3, p=row) for row in honest])
     claimed = honest**sharpness / (honest**sharpness).sum(1, keepdims=True)
     error = calibration.expected_calibration_error(claimed, targets)
-    sentence = reliability.verdict(error, 4000)
+    sentence = reliability.calibration_sentence(error, 4000)
     assert said in sentence and re.search(r"shows \d+\.\d % to \d+\.\d % by chance", sentence)
-    assert ("too sure" in reliability.advice(calibration.fit_temperature(claimed, targets))) == (sharpness > 1)
-    assert "No temperature makes this confidence fit" in reliability.advice(50.0)
+    assert ("too sure" in reliability.temperature_advice(calibration.fit_temperature(claimed, targets))) == (
+        sharpness > 1
+    )
+    assert "No temperature makes this confidence fit" in reliability.temperature_advice(50.0)
     bins = calibration.reliability(claimed, targets)
-    assert len(reliability.diagram(bins).data[1].x) == len(bins) == calibration.BINS
-    assert f"{100 * bins[0].accuracy:.0f} % right" in reliability.in_words(bins)
+    assert len(reliability.reliability_diagram(bins).data[1].x) == len(bins) == calibration.BINS
+    assert f"{100 * bins[0].accuracy:.0f} % right" in reliability.diagram_in_words(bins)
 
 
 def test_the_reliability_diagram_is_drawn_for_enough_images(workspace: Workspace) -> None:
     large = made.dataset(workspace, each=60, name="large")
     run = made.finished_run(workspace, large, seed=1)
-    page = AppTest.from_file(PAGE, default_timeout=30)
-    page.query_params["run"] = run.id
-    page.session_state["views"] = SURE
-    page.run()
-    assert not page.exception
-    said = texts(page)
+    page = opened(SURE, run=run.id)
+    said = drawn(page)
     assert "expected calibration error" in said and "temperature of" in said
     specs = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
     diagrams = [spec for spec in specs if "confidence" in spec["layout"]["xaxis"]["title"]["text"]]
@@ -403,14 +400,10 @@ def test_the_nearest_training_images_come_with_their_labels(workspace: Workspace
     def look(run_id: str, dataset_id: str) -> None:
         from pages.ui.predictions import embedding
 
-        embedding.nearest(run_id, dataset_id, 7)
+        embedding.nearest_images(run_id, dataset_id, 7)
 
-    page = AppTest.from_function(look, kwargs={"run_id": run.id, "dataset_id": dataset.id}, default_timeout=30).run()
-    assert not page.exception
-    items = component(page, "thaw_gallery", "Nearest training images")["items"]
+    page = prepared.alone(look, run_id=run.id, dataset_id=dataset.id)
+    items = cards(page, "Nearest training images")
     assert [int(item["id"]) for item in items] == done.nearest[7].tolist()
-    assert [item["title"] for item in items] == [shown_label(dataset, int(item["id"])) for item in items]
-
-
-def shown_label(dataset: Dataset, image: int) -> str:
-    return text.short(dataset.classes[dataset.images[image].label], 24)
+    labels = [dataset.classes[dataset.images[int(item["id"])].label] for item in items]
+    assert [item["title"] for item in items] == [text.short(label, 24) for label in labels]

@@ -1,7 +1,6 @@
 """What the model looked at, on the page: asked for once, followed, drawn, and its failures in one sentence."""
 
 import io
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from engine.store.job_store import JobStore
 from engine.store.run import Run
 from engine.workspace import Workspace
 from pages.ui.predictions.image_gallery import ImageSource, _classes
-from tests.pages import made
+from tests.pages import made, prepared
 from tests.pages.test_routes import ask
 
 CAT, DOG, _ = made.CLASSES
@@ -41,8 +40,7 @@ def panel(run: Run, *classes: str, image: int = 0, new: str = "") -> AppTest:
 
         heat_maps(run_id, Subject(image=image, predictions=new), classes, key="test")
 
-    args = {"run_id": run.id, "image": image, "new": new, "classes": classes}
-    return AppTest.from_function(script, kwargs=args, default_timeout=30).run()
+    return prepared.alone(script, run_id=run.id, image=image, new=new, classes=classes)
 
 
 def kept(
@@ -65,12 +63,11 @@ def png(shade: int) -> bytes:
 
 
 def groups(page: AppTest) -> list[dict]:
-    found = [
-        json.loads(element.proto.json)
-        for element in page.get("bidi_component")
-        if element.proto.component_name == "thaw_figures"
-    ]
-    return found[0]["groups"] if found else []
+    return next((grid["groups"] for grid in prepared.components(page, "figures")), [])
+
+
+def wanted(run: Run, name: str, image: int = 0) -> dict[str, object]:
+    return {"run": run.id, "image": image, "class": name}
 
 
 def asked(workspace: Workspace) -> list[tuple[str, dict]]:
@@ -79,7 +76,7 @@ def asked(workspace: Workspace) -> list[tuple[str, dict]]:
 
 def test_what_is_missing_is_asked_for_once_and_followed(workspace: Workspace, run: Run) -> None:
     page = panel(run, CAT, DOG, CAT)
-    expected = [("queued", {"run": run.id, "image": 0, "class": name}) for name in (DOG, CAT)]
+    expected = [("queued", wanted(run, name)) for name in (DOG, CAT)]
     assert asked(workspace) == expected
     assert page.get("progress")[0].proto.text == "Waiting for its turn …"
     page.run()
@@ -130,11 +127,7 @@ def test_one_map_is_shown_while_the_other_is_made(workspace: Workspace, run: Run
 
 
 def test_a_failure_is_one_harmless_sentence_and_can_be_tried_again(workspace: Workspace, run: Run) -> None:
-    panel(run, CAT)
-    jobs = JobStore(workspace)
-    job = jobs.claim("1:1")
-    assert job is not None
-    jobs.finish(job.id, error="The image '![x](http://evil.example)' is gone.")
+    prepared.job(workspace, "explain", wanted(run, CAT), error="The image '![x](http://evil.example)' is gone.")
     page = panel(run, CAT)
     assert [status for status, _ in asked(workspace)] == ["failed"]
     assert "![" not in page.error[0].value and "gone" in page.error[0].value
@@ -144,11 +137,7 @@ def test_a_failure_is_one_harmless_sentence_and_can_be_tried_again(workspace: Wo
 
 
 def test_what_was_dropped_is_made_again(workspace: Workspace, run: Run) -> None:
-    panel(run, CAT)
-    jobs = JobStore(workspace)
-    job = jobs.claim("1:1")
-    assert job is not None
-    jobs.finish(job.id, result={"explanation": "gone"})
+    prepared.job(workspace, "explain", wanted(run, CAT), result={"explanation": "gone"})
     panel(run, CAT)
     assert [status for status, _ in asked(workspace)] == ["queued", "finished"]
 
@@ -163,7 +152,7 @@ def test_a_run_without_weights_says_so_and_asks_for_nothing(workspace: Workspace
 def test_new_images_are_shown_with_a_word_about_their_small_copy(workspace: Workspace, run: Run) -> None:
     new = made.new_predictions(workspace, run, made.CLASSES)
     panel(run, CAT, image=1, new=new)
-    assert asked(workspace) == [("queued", {"run": run.id, "image": 1, "class": CAT, "predictions": new})]
+    assert asked(workspace) == [("queued", {**wanted(run, CAT, 1), "predictions": new})]
     name = heat_map_files.name_of(workspace, run.id, Subject(image=1, predictions=new), CAT)
     explanation = Explanation(name=name, of=CAT, probability=0.5, silent=False)
     heat_map_files.keep(workspace, run.id, explanation, {picture: png(0) for picture in heat_map_files.PICTURES})
@@ -178,16 +167,12 @@ def dialog(run: Run, path: Path) -> AppTest:
     def script(run_id: str, dataset: str, path: str) -> None:
         from pathlib import Path
 
-        import streamlit as st
-
         from engine.evaluation import predictions
         from pages.ui.predictions.image_gallery import ImageSource, _large
 
-        st.session_state.setdefault("position", 0)
         _large(predictions.read(Path(path)), ImageSource(run=run_id, dataset=dataset))
 
-    args = {"run_id": run.id, "dataset": run.config.dataset, "path": str(path)}
-    return AppTest.from_function(script, kwargs=args, default_timeout=30).run()
+    return prepared.alone(script, run_id=run.id, dataset=run.config.dataset, path=str(path))
 
 
 def test_the_button_asks_for_the_predicted_class_and_the_true_one(workspace: Workspace, run: Run) -> None:
@@ -199,9 +184,9 @@ def test_the_button_asks_for_the_predicted_class_and_the_true_one(workspace: Wor
     assert asked(workspace) == []  # nothing is computed before somebody wants it
     page.button(key="heat_maps").click().run()
     assert not page.exception
-    wanted = [{"run": run.id, "image": int(row["image"]), "class": name} for name in (row["label"], row["predict"])]
+    expected = [wanted(run, name, int(row["image"])) for name in (row["label"], row["predict"])]
     assert row["label"] != row["predict"]
-    assert [arguments for _, arguments in asked(workspace)] == wanted
+    assert [arguments for _, arguments in asked(workspace)] == expected
     page.session_state["position"] = 1
     page.run()  # the next image is looked at in the same way
     assert {arguments["image"] for _, arguments in asked(workspace)} == set(predictions.read(path)["image"][:2])

@@ -1,6 +1,5 @@
 """The Predictions page by AppTest, and which rows its gallery shows."""
 
-import json
 import os
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from engine.store.run import Run
 from engine.workspace import Workspace
 from pages.ui import scores
 from pages.ui.predictions import filters, row_selection
-from pages.ui.predictions.row_selection import Wanted
-from tests.pages import made
+from pages.ui.predictions.row_selection import Selection
+from tests.pages import made, prepared
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "predictions.py"
 
@@ -30,24 +29,14 @@ def run(workspace: Workspace) -> Run:
     return made.finished_run(workspace, made.dataset(workspace), seed=2)
 
 
-def cards(page: AppTest, key: str) -> list[dict]:
-    """What the gallery with this key was given."""
-    found = [
-        json.loads(element.proto.json)
-        for element in page.get("bidi_component")
-        if element.proto.component_name == "thaw_gallery"
-    ]
-    return found[0]["items"] if found else []
-
-
 def test_the_accuracy_is_said_with_its_interval(page: AppTest, workspace: Workspace, run: Run) -> None:
     page.run()
     assert not page.exception
-    report = scores.read(workspace.run(run.id))["test"]
+    report = scores.split_scores(workspace.run(run.id))["test"]
     said = next(element.value for element in page.markdown if element.value.startswith("Right for"))
-    assert f"{round(report['accuracy'] * report['images'])} of {report['images']} images" in said
-    assert f"{100 * report['accuracy_low']:.0f} %" in said
-    assert f"{100 * report['accuracy_high']:.0f} %" in said
+    assert f"{round(report.accuracy * report.images)} of {report.images} images" in said
+    assert f"{100 * report.accuracy_low:.0f} %" in said
+    assert f"{100 * report.accuracy_high:.0f} %" in said
 
 
 def test_every_class_is_in_the_table(page: AppTest, run: Run) -> None:
@@ -87,8 +76,8 @@ def test_a_click_on_the_matrix_sets_the_filters_and_a_click_beside_it_clears_the
 
 
 def test_the_matrix_has_a_clickable_square_for_every_cell(workspace: Workspace, run: Run) -> None:
-    report = scores.read(workspace.run(run.id))["test"]
-    figure = scores.confusion(report, made.CLASSES)
+    report = scores.split_scores(workspace.run(run.id))["test"]
+    figure = scores.confusion_matrix(report, made.CLASSES)
     squares = figure.data[1]
     assert [list(cell) for cell in squares.customdata] == [[t, g] for t in range(3) for g in range(3)]
     assert [(g, t) for t, g in squares.customdata] == list(zip(squares.x, squares.y, strict=True))
@@ -97,21 +86,21 @@ def test_the_matrix_has_a_clickable_square_for_every_cell(workspace: Workspace, 
 
 
 def test_class_names_are_text_for_plotly(workspace: Workspace, run: Run) -> None:
-    drawn = scores.confusion(scores.read(workspace.run(run.id))["test"], made.CLASSES).to_json()
+    drawn = scores.confusion_matrix(scores.split_scores(workspace.run(run.id))["test"], made.CLASSES).to_json()
     assert "<b>butterfly" not in drawn
     assert "\\u003cb\\u003ebutterfly" not in drawn
 
 
 def test_filters_and_orders(workspace: Workspace, run: Run) -> None:
-    table = row_selection.read(workspace.run(run.id) / "predictions.csv")
-    wrong = row_selection.select(table, Wanted(outcome="Wrong"))
-    right = row_selection.select(table, Wanted(outcome="Right"))
+    table = row_selection.prediction_table(workspace.run(run.id) / "predictions.csv")
+    wrong = row_selection.select(table, Selection(outcome="Wrong"))
+    right = row_selection.select(table, Selection(outcome="Right"))
     assert 0 < len(wrong) < len(table)
     assert len(wrong) + len(right) == len(table)
     assert (wrong["label"] != wrong["predict"]).all()
     assert (right["label"] == right["predict"]).all()
-    assert set(row_selection.select(table, Wanted(splits=("val",)))["split"]) == {"val"}
-    assert row_selection.select(table, Wanted(low=0.5))["confidence"].min() >= 0.495
+    assert set(row_selection.select(table, Selection(splits=("val",)))["split"]) == {"val"}
+    assert row_selection.select(table, Selection(low=0.5))["confidence"].min() >= 0.495
     first = row_selection.ordered(table, "Most confident mistakes")
     assert list(first["correct"][: len(wrong)]) == [False] * len(wrong)
     assert first["confidence"].iloc[0] == wrong["confidence"].max()
@@ -120,24 +109,24 @@ def test_filters_and_orders(workspace: Workspace, run: Run) -> None:
 
 
 def test_the_true_class_is_always_among_the_top(workspace: Workspace, run: Run) -> None:
-    table = row_selection.read(workspace.run(run.id) / "predictions.csv")
+    table = row_selection.prediction_table(workspace.run(run.id) / "predictions.csv")
     for _, row in table.iterrows():
-        top = row_selection.top(row, limit=1)
+        top = row_selection.top_classes(row, limit=1)
         assert top[0] == (row["predict"], row["confidence"])
         assert row["label"] in dict(top)
 
 
 def test_a_changed_table_is_read_again(workspace: Workspace, run: Run) -> None:
     path = workspace.run(run.id) / "predictions.csv"
-    table = row_selection.read(path)
+    table = row_selection.prediction_table(path)
     predictions.write(path, table.iloc[:3])
-    assert len(row_selection.read(path)) == 3
+    assert len(row_selection.prediction_table(path)) == 3
 
 
 def test_new_images_show_predictions_and_list_the_unreadable(page: AppTest, workspace: Workspace, run: Run) -> None:
-    job = JobStore(workspace).submit("predict", {"run": run.id, "source": "upload-00000000", "name": "[new](x)"})
-    JobStore(workspace).claim("1:1")
-    JobStore(workspace).finish(job.id, result={"predictions": made.new_predictions(workspace, run, made.CLASSES)})
+    predictions_id = made.new_predictions(workspace, run, made.CLASSES)
+    arguments = {"run": run.id, "source": "upload-00000000", "name": "[new](x)"}
+    prepared.job(workspace, "predict", arguments, result={"predictions": predictions_id})
     page.run()
     assert not page.exception
     failed = page.dataframe[1].value
@@ -157,10 +146,8 @@ def test_training_images_are_shown_only_on_request(page: AppTest, workspace: Wor
 
 
 def test_a_running_prediction_shows_its_progress(page: AppTest, workspace: Workspace, run: Run) -> None:
-    jobs = JobStore(workspace)
-    job = jobs.submit("predict", {"run": run.id, "source": "upload-00000000", "name": "holiday"})
-    jobs.claim("1:1")
-    jobs.record(job.id, {"stage": "Predicting", "done": 5, "total": 9})
+    arguments = {"run": run.id, "source": "upload-00000000", "name": "holiday"}
+    prepared.job(workspace, "predict", arguments, progress={"stage": "Predicting", "done": 5, "total": 9})
     page.run()
     assert not page.exception
     assert "5 of 9" in page.get("progress")[0].proto.text
@@ -188,12 +175,11 @@ def large(workspace: Workspace, run: Run) -> AppTest:
         from pages.ui.predictions import image_gallery, row_selection
 
         image_gallery._large(
-            row_selection.read(Path(folder) / "predictions.csv"),
+            row_selection.prediction_table(Path(folder) / "predictions.csv"),
             image_gallery.ImageSource(run=run_id, dataset=dataset_id),
         )
 
-    arguments = {"run_id": run.id, "dataset_id": run.config.dataset, "folder": str(workspace.run(run.id))}
-    return AppTest.from_function(script, kwargs=arguments, default_timeout=30).run()
+    return prepared.alone(script, run_id=run.id, dataset_id=run.config.dataset, folder=str(workspace.run(run.id)))
 
 
 def test_runs_without_predictions_and_deleted_datasets_are_no_defect(page: AppTest, workspace: Workspace) -> None:
@@ -209,8 +195,8 @@ def test_runs_without_predictions_and_deleted_datasets_are_no_defect(page: AppTe
 
 def exported(page: AppTest) -> list[str]:
     """Labels of the links to a bundle."""
-    data = [json.loads(e.proto.json) for e in page.get("bidi_component") if e.proto.component_name == "thaw_download"]
-    return [entry["label"] for entry in data if entry["href"].endswith("/export.zip")]
+    links = prepared.components(page, "download")
+    return [link["label"] for link in links if link["href"].endswith("/export.zip")]
 
 
 def test_an_export_is_asked_for_once_and_followed(page: AppTest, workspace: Workspace, run: Run) -> None:
@@ -227,13 +213,10 @@ def test_an_export_is_asked_for_once_and_followed(page: AppTest, workspace: Work
 
 
 def test_a_finished_export_is_a_link_with_its_own_check(page: AppTest, workspace: Workspace, run: Run) -> None:
-    jobs, bundle = JobStore(workspace), workspace.run(run.id) / "export.zip"
-    job = jobs.submit("export", {"run": run.id})
-    jobs.claim("1:1")
+    bundle = workspace.run(run.id) / "export.zip"
     bundle.write_bytes(b"x" * 2000)
-    jobs.finish(
-        job.id, result={"file": str(bundle), "checks": ["On *ten* images the bundle says the same.", "No model.onnx."]}
-    )
+    checks = ["On *ten* images the bundle says the same.", "No model.onnx."]
+    prepared.job(workspace, "export", {"run": run.id}, result={"file": str(bundle), "checks": checks})
     page.run()
     assert exported(page) == ["Download the bundle (2.0 KB)"]
     assert r"No model\.onnx\." in [element.value for element in page.caption]
@@ -251,11 +234,8 @@ def test_a_bundle_older_than_the_weights_is_not_offered(page: AppTest, workspace
 
 
 def test_a_failed_export_says_why_and_can_be_tried_again(page: AppTest, workspace: Workspace, run: Run) -> None:
-    jobs = JobStore(workspace)
-    job = jobs.submit("export", {"run": run.id})
-    jobs.claim("1:1")
-    jobs.finish(job.id, error="The weights of this run are gone.")
+    prepared.job(workspace, "export", {"run": run.id}, error="The weights of this run are gone.")
     page.run()
     assert any("weights of this run are gone" in element.value for element in page.error)
     page.button(key="export").click().run()
-    assert [job.status for job in jobs.list("export")] == ["queued", "failed"]
+    assert [job.status for job in JobStore(workspace).list("export")] == ["queued", "failed"]

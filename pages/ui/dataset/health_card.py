@@ -35,7 +35,7 @@ def health_card(card: HealthCard, *, key: str) -> None:
     _problems(card)
 
 
-def decide(draft_id: str) -> str | None:
+def draft_decision(draft_id: str) -> str | None:
     """The card of a waiting import and the buttons that end the wait; the new dataset's id in the run that accepted
     it."""
     card = drafts.draft_health_card(workspace(), draft_id)

@@ -1,6 +1,6 @@
-"""Lineage: of which dataset a dataset is a version, what was changed, and which versions were made of it.
+"""Versions: of which dataset a dataset is a version, what was changed, and which versions were made of it.
 
-Not here: making versions (engine.data.versions) and deciding what changes (doubts).
+Not here: making versions (engine.data.versions) and deciding what changes (predictions.label_issues).
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ PAGE_SIZE = 24
 _MOST_KINDS = 6
 
 
-def family(dataset: Dataset, origin: VersionOrigin | None, known: Mapping[str, DatasetSummary]) -> None:
+def version_links(dataset: Dataset, origin: VersionOrigin | None, known: Mapping[str, DatasetSummary]) -> None:
     """One line: the dataset this was made of, and those made of it, as links."""
     children = [other for other in known.values() if other.version_of == dataset.id]
     if origin is None and not children:
@@ -39,10 +39,10 @@ def family(dataset: Dataset, origin: VersionOrigin | None, known: Mapping[str, D
                 _link(child)
 
 
-def changes(dataset: Dataset, origin: VersionOrigin) -> tuple[str, int] | None:
+def change_gallery(dataset: Dataset, origin: VersionOrigin) -> tuple[str, int] | None:
     """What was left out and what has another class, in words and as thumbnails; (dataset, index) of the one that was
     picked."""
-    st.markdown(text.md(in_words(origin.changes)))
+    st.markdown(text.md(changes_in_words(origin.changes)))
     for words, kinds in (
         ("Relabelled", Counter(f"{_name(change.was)} → {_name(change.to)}" for change in origin.changes if change.to)),
         ("Left out", Counter(_name(change.was) for change in origin.changes if not change.to)),
@@ -62,7 +62,7 @@ def changes(dataset: Dataset, origin: VersionOrigin) -> tuple[str, int] | None:
     return found[int(picked)].dataset, found[int(picked)].index
 
 
-def in_words(made: Sequence[LabelChange]) -> str:
+def changes_in_words(made: Sequence[LabelChange]) -> str:
     """`2 images left out, 3 with another class.`"""
     out = sum(not change.to for change in made)
     said = [f"{text.count(out, 'image')} left out"] if out else []

@@ -1,6 +1,6 @@
 """Embedding: what a background job found in the features of a run: asked for on a button, waited for, read once.
 
-Not here: what is drawn of it (doubts, twins, landscape).
+Not here: what is drawn of it (label_issues, near_duplicates, image_map).
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ WHAT = (
 )
 
 
-def found(run_id: str) -> Embedded | None:
+def embedding_of(run_id: str) -> Embedded | None:
     """What the job found with the weights as they are now; None when nothing is there."""
     root = str(workspace().root)
     return (
@@ -36,7 +36,7 @@ def found(run_id: str) -> Embedded | None:
     )
 
 
-def demanded(run: Run, *, key: str) -> tuple[Embedded, Dataset] | None:
+def embedding_or_button(run: Run, *, key: str) -> tuple[Embedded, Dataset] | None:
     """What the job found, with the dataset; otherwise the button that starts the job, its progress or why it failed are
     drawn."""
     try:
@@ -44,16 +44,16 @@ def demanded(run: Run, *, key: str) -> tuple[Embedded, Dataset] | None:
     except DatasetError:
         st.info("The dataset of this run was deleted, so its images cannot be looked at any more.")
         return None
-    made = found(run.id)
+    made = embedding_of(run.id)
     if made is not None and len(made.coordinates) == len(dataset.images):
         return made, dataset
     _ask(run, key)
     return None
 
 
-def nearest(run_id: str, dataset_id: str, image: int) -> None:
+def nearest_images(run_id: str, dataset_id: str, image: int) -> None:
     """The training images closest to `image`, with their labels; nothing where the job has not run."""
-    made = found(run_id)
+    made = embedding_of(run_id)
     if made is None or not 0 <= image < len(made.nearest):
         return
     try:

@@ -1,6 +1,6 @@
 """Filters: the widgets above a gallery of predictions, and how a cell of the confusion matrix sets them.
 
-Not here: applying them (shown).
+Not here: applying them (row_selection).
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from engine.data.dataset_records import SPLIT_NAMES
-from pages.ui import scores
-from pages.ui.predictions.row_selection import ORDERS, OUTCOMES, Wanted
+from pages.ui.predictions.row_selection import ORDERS, OUTCOMES, Selection
+from pages.ui.scores import SplitScores, confusion_matrix
 
 SPLITS = {
     "unseen": "Validation and test",
@@ -21,11 +21,10 @@ SPLITS = {
 _UNSEEN = ("val", "test")
 
 
-def matrix(report: "dict", split: str, classes: Sequence[str], *, key: str) -> None:
+def confusion_chart(scores: SplitScores, split: str, classes: Sequence[str], *, key: str) -> None:
     """The confusion matrix of one split; a click on a cell shows its images in the gallery with the same `key`."""
-    figure = scores.confusion(report[split], classes)
     st.plotly_chart(
-        figure,
+        confusion_matrix(scores, classes),
         key=f"{key}_cell_{split}",
         on_select=partial(_show_cell, tuple(classes), split, key),
         selection_mode="points",
@@ -36,7 +35,7 @@ def matrix(report: "dict", split: str, classes: Sequence[str], *, key: str) -> N
     st.caption("Click a cell to see its images below.")
 
 
-def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[Wanted, str]:
+def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[Selection, str]:
     """What to show and in which order. New images have no split, and mostly nobody knows what they are."""
     known = bool((table["label"] != "").any())
     first, second = st.columns([1.8, 1.1, 1.1]) if known else st.columns([1, 1, 1]), st.columns(3)
@@ -50,7 +49,7 @@ def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[W
     order = (first[2] if known else second[0]).selectbox("Order", ORDERS if known else ORDERS[1:], key=f"{key}_order")
     guess = second[1].selectbox("Predicted class", classes, index=None, placeholder="All", key=f"{key}_guess")
     low, high = second[2].slider("Confidence, in percent", 0, 100, (0, 100), key=f"{key}_confidence")
-    return Wanted(splits=splits, truth=truth, guess=guess, outcome=outcome, low=low / 100, high=high / 100), order
+    return Selection(splits=splits, truth=truth, guess=guess, outcome=outcome, low=low / 100, high=high / 100), order
 
 
 def _splits(place: DeltaGenerator, table: pd.DataFrame, key: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pages.ui.gallery import gallery, page_of
 from pages.ui.heat_maps import heat_maps, more_button
 from pages.ui.large_image import picture, position_among, previous_next
 from pages.ui.predictions import embedding
-from pages.ui.predictions.row_selection import card, top
+from pages.ui.predictions.row_selection import prediction_card, top_classes
 
 PAGE_SIZE = 60
 _POSITION = "position"
@@ -52,7 +52,7 @@ def thumbnails(table: pd.DataFrame, source: ImageSource, *, key: str) -> None:
         st.info("No image fits these filters.", icon=":material/filter_alt_off:")
         return
     here = page_of(len(table), PAGE_SIZE, key=f"page_{key}")
-    cards = [card(row, number, source.thumbnail(row, number)) for number, row in table.iloc[here].iterrows()]
+    cards = [prediction_card(row, number, source.thumbnail(row, number)) for number, row in table.iloc[here].iterrows()]
     picked = gallery(cards, label="Predicted images", key=f"gallery_{key}", side=140)
     if picked is not None:
         st.session_state[_POSITION] = table.index.get_loc(int(picked))
@@ -78,7 +78,7 @@ def _large(table: pd.DataFrame, source: ImageSource) -> None:
         _answer(row)
     previous_next(position, len(table), key=_POSITION)
     if not source.predictions:
-        embedding.nearest(source.run, source.dataset, int(row["image"]))
+        embedding.nearest_images(source.run, source.dataset, int(row["image"]))
     if more_button("What the model looked at", "Hide what the model looked at", key="heat_maps"):
         heat_maps(source.run, source.subject(row, number), _classes(row), key="large")
 
@@ -89,7 +89,7 @@ def _answer(row: pd.Series) -> None:
     marks = {str(row["label"]): " (true)"} if row["label"] else {}
     rows = [
         Bar(name=name + marks.get(name, ""), values=(share,), says=text.percent(share), strong=name == row["predict"])
-        for name, share in top(row)
+        for name, share in top_classes(row)
     ]
     bars(rows, label="Most probable classes", key="large_bars", most=1)
     st.text(str(row["file_dir"]))

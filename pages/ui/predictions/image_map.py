@@ -1,7 +1,7 @@
-"""Landscape: all images as points, close together where the model sees likeness; a point, or a name that is typed,
+"""Image map: all images as points, close together where the model sees likeness; a point, or a name that is typed,
 opens its image.
 
-Not here: the coordinates (engine), and the view of a predicted image (look).
+Not here: the coordinates (engine), and the view of a predicted image (image_gallery).
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ FOUND = 12
 _MARKS = {"right": "circle", "wrong": "x", "not predicted": "circle-open"}
 
 
-def landscape(run: Run, made: Embedded, dataset: Dataset) -> None:
+def image_map(run: Run, made: Embedded, dataset: Dataset) -> None:
     """The map, and the way to its images without a mouse."""
     path = workspace().run(run.id) / "predictions.csv"
-    table, places = row_selection.read(path), points(len(dataset.images))
+    table, places = row_selection.prediction_table(path), drawn_images(len(dataset.images))
     changed = (
         str(path),
         path.stat().st_mtime_ns,
@@ -42,7 +42,7 @@ def landscape(run: Run, made: Embedded, dataset: Dataset) -> None:
     )
     key = f"map_{run.id}"
     st.plotly_chart(
-        _drawn(made, dataset, table, changed),
+        _kept_figure(made, dataset, table, changed),
         key=key,
         on_select=partial(_clicked, key),
         selection_mode="points",
@@ -70,18 +70,18 @@ def _clicked(key: str) -> None:
     st.session_state[f"{key}_wanted"] = f"{key}_image" in st.session_state
 
 
-def points(images: int) -> np.ndarray:
+def drawn_images(images: int) -> np.ndarray:
     """The images that are drawn: all, or as many as a browser moves with ease, evenly over the dataset."""
     return np.unique(np.linspace(0, images - 1, min(images, MOST_POINTS)).astype(np.int64))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _drawn(
+def _kept_figure(
     _made: Embedded, _dataset: Dataset, _table: pd.DataFrame, changed: tuple[str, int, int, str, str]
 ) -> go.Figure:
     """`figure` of all points, kept as long as nothing of `changed` does: the files, the dataset and the theme. Not to
     be changed."""
-    return figure(_made, _dataset, points(len(_dataset.images)), outcomes(_table, len(_dataset.images)))
+    return map_figure(_made, _dataset, drawn_images(len(_dataset.images)), outcomes(_table, len(_dataset.images)))
 
 
 def outcomes(table: pd.DataFrame, images: int) -> list[str]:
@@ -93,20 +93,22 @@ def outcomes(table: pd.DataFrame, images: int) -> list[str]:
     return said
 
 
-def figure(made: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray, outcome: Sequence[str]) -> go.Figure:
+def map_figure(
+    made: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray, outcome: Sequence[str]
+) -> go.Figure:
     """Points coloured by true class, marked by whether the run is right; customdata is the image. Classes beyond
     COLOURED are grey."""
     drawn = go.Figure()
     for coloured, word, mine in _groups(dataset, np.asarray(places), outcome):
-        drawn.add_scattergl(**_cloud(made, dataset, mine, _colour(coloured), word))
+        drawn.add_scattergl(**_points(made, dataset, mine, _colour(coloured), word))
     drawn.update_xaxes(showticklabels=False, showgrid=False, zeroline=False, title="")
     drawn.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, title="")
     for label, name in enumerate(dataset.classes[:COLOURED]):
-        drawn.add_scatter(**_key(text.plotly(text.short(name, 24)), _colour(label), "square"))
+        drawn.add_scatter(**_legend_entry(text.plotly(text.short(name, 24)), _colour(label), "square"))
     if (rest := len(dataset.classes) - COLOURED) > 0:
-        drawn.add_scatter(**_key(text.count(rest, "other class"), _colour(COLOURED), "square"))
+        drawn.add_scatter(**_legend_entry(text.count(rest, "other class"), _colour(COLOURED), "square"))
     for word in sorted(set(outcome), key=list(_MARKS).index):
-        drawn.add_scatter(**_key(word, palette.muted(), _MARKS[word]))
+        drawn.add_scatter(**_legend_entry(word, palette.muted(), _MARKS[word]))
     legend = {"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "title": {"text": ""}}
     drawn.update_layout(
         height=560, margin={"l": 0, "r": 0, "t": 8, "b": 0}, legend=legend, dragmode="pan", clickmode="event+select"
@@ -130,7 +132,7 @@ def _colour(label: int) -> str:
     return palette.categorical()[label] if label < COLOURED else palette.muted()
 
 
-def _cloud(made: Embedded, dataset: Dataset, mine: np.ndarray, colour: str, word: str) -> dict[str, object]:
+def _points(made: Embedded, dataset: Dataset, mine: np.ndarray, colour: str, word: str) -> dict[str, object]:
     """The images of one colour with one outcome. Names are text for plotly, not markup."""
     at, wrong = made.coordinates[mine], word == "wrong"
     titles = [text.plotly(text.short(name, 40)) for name in dataset.classes]
@@ -155,7 +157,7 @@ def _cloud(made: Embedded, dataset: Dataset, mine: np.ndarray, colour: str, word
     }
 
 
-def _key(name: str, colour: str, mark: str) -> dict[str, object]:
+def _legend_entry(name: str, colour: str, mark: str) -> dict[str, object]:
     """An entry of the legend, which stands for no point."""
     return {
         "x": [None],
@@ -202,15 +204,15 @@ def _open(image: int, run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
     if len(rows):
         image_gallery.open_first(rows, ImageSource(run=run.id, dataset=dataset.id))
     else:
-        _training(dataset.images[image], run.id, dataset)
+        _image_dialog(dataset.images[image], run.id, dataset)
 
 
 @st.dialog("Image", width="large")
-def _training(image: Image, run_id: str, dataset: Dataset) -> None:
+def _image_dialog(image: Image, run_id: str, dataset: Dataset) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         dataset_picture(dataset.id, image.index, alt=image.name, key="large_image")
     with right:
         st.markdown(f"**{text.md(dataset.classes[image.label])}**, a {SPLIT_NAMES[image.split]} image.")
         st.text(image.name)
-    embedding.nearest(run_id, dataset.id, image.index)
+    embedding.nearest_images(run_id, dataset.id, image.index)

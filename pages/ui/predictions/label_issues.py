@@ -1,7 +1,6 @@
-"""Doubts: images whose label looks wrong, and one decision for each. Nothing is changed by itself, and the old dataset
-never.
+"""Label issues: images whose label looks wrong, and one decision for each. Nothing is changed by itself.
 
-Not here: finding them (engine), keeping the decisions (engine.data.label_decisions), what becomes of them (decided).
+Not here: finding them (engine), keeping decisions (engine.data.label_decisions), applying them (ui.label_decisions).
 """
 
 import streamlit as st
@@ -14,7 +13,7 @@ from engine.jobs.embedding_files import Doubt, Embedded
 from engine.store.run import Run
 from pages.ui import addresses, text
 from pages.ui.gallery import Card, gallery, page_of
-from pages.ui.label_decisions import pending, says
+from pages.ui.label_decisions import decision_in_words, pending_decisions
 from pages.ui.large_image import dataset_picture, position_among, previous_next
 from pages.ui.resources import workspace
 
@@ -23,7 +22,7 @@ _POSITION = "label_issue"
 """In the session: which of them the open dialog shows."""
 
 
-def doubts(run: Run, made: Embedded, dataset: Dataset) -> None:
+def label_issues(run: Run, made: Embedded, dataset: Dataset) -> None:
     """The gallery "please check" and the list of what was decided."""
     facts = made.facts
     st.subheader("Labels to check", anchor=False)
@@ -60,10 +59,10 @@ def doubts(run: Run, made: Embedded, dataset: Dataset) -> None:
         )
 
 
-def waiting(run: Run, dataset: Dataset) -> None:
+def decisions(run: Run, dataset: Dataset) -> None:
     """The decisions that no version was made of, and the version that this person just made."""
     known = label_decisions.read_decisions(dataset)
-    made = pending(dataset, known, key=run.id)
+    made = pending_decisions(dataset, known, key=run.id)
     if made is not None:
         st.session_state[f"version_{dataset.id}"] = (made.id, made.name)
         st.rerun()
@@ -85,9 +84,9 @@ def _card(place: int, doubt: Doubt, dataset: Dataset, known: Decisions) -> Card:
         src=addresses.thumbnail(dataset.id, doubt.image),
         tone="good" if said else "bad",
         title=f"{doubt.suggested}? {sure}",
-        note=f"✓ {f'→ {said.to}' if said.to else says(said)}" if said else f"labelled {doubt.given}",
+        note=f"✓ {f'→ {said.to}' if said.to else decision_in_words(said)}" if said else f"labelled {doubt.given}",
         alt=f"{image.name}: labelled {doubt.given}, looks like {doubt.suggested} with {sure}"
-        + (f"; {says(said)}" if said else ""),
+        + (f"; {decision_in_words(said)}" if said else ""),
     )
 
 
@@ -132,7 +131,7 @@ def _said(dataset: Dataset, doubt: Doubt) -> None:
     if said is None:
         st.caption("Not decided yet.")
         return
-    st.caption(f"Decided: {text.md(says(said))}.")
+    st.caption(f"Decided: {text.md(decision_in_words(said))}.")
     st.button(
         "Take it back",
         on_click=_take_back,

@@ -1,4 +1,4 @@
-"""Twins: images of different splits that look almost the same, in pairs, and what they do to the accuracy.
+"""Near duplicates: images of different splits that look almost the same, in pairs, and what they do to the accuracy.
 
 Not here: finding them (engine).
 """
@@ -10,22 +10,22 @@ from engine.evaluation.similarity import MOST_BITS
 from engine.jobs.embedding_files import Embedded, Facts, Twins
 from engine.store.run import Run
 from pages.ui import addresses, text
-from pages.ui.figures import Figure, Group, figures
 from pages.ui.gallery import page_of
+from pages.ui.picture_groups import Picture, PictureGroup, picture_groups
 
 PAGE_SIZE = 12
 
 
-def twins(run: Run, made: Embedded, dataset: Dataset) -> None:
+def near_duplicates(run: Run, made: Embedded, dataset: Dataset) -> None:
     """The sentence about the accuracy, and the pairs, the closest first."""
     facts = made.facts
     st.subheader("Almost the same in two splits", anchor=False)
     if not facts.twins:
         st.success("No image looks almost like one of another split.", icon=":material/check:")
         return
-    st.markdown(f"**{text.count(facts.twins_found, 'pair')}** found. {effect(facts)}")
+    st.markdown(f"**{text.count(facts.twins_found, 'pair')}** found. {effect_on_accuracy(facts)}")
     here = page_of(len(facts.twins), PAGE_SIZE, key=f"twins_page_{run.id}")
-    figures(
+    picture_groups(
         [_group(pair, dataset) for pair in facts.twins[here]], label="Pairs of similar images", key=f"twins_{run.id}"
     )
     more = f" The {len(facts.twins):,} closest are shown." if facts.twins_found > len(facts.twins) else ""
@@ -36,7 +36,7 @@ def twins(run: Run, made: Embedded, dataset: Dataset) -> None:
     )
 
 
-def effect(facts: Facts) -> str:
+def effect_on_accuracy(facts: Facts) -> str:
     """The accuracy on the test images with and without those that have a twin elsewhere."""
     (right, images), (right_alone, alone) = facts.accuracy, facts.accuracy_without
     if not images:
@@ -54,16 +54,16 @@ def effect(facts: Facts) -> str:
     )
 
 
-def _group(pair: Twins, dataset: Dataset) -> Group:
+def _group(pair: Twins, dataset: Dataset) -> PictureGroup:
     both = [dataset.images[index] for index in (pair.first, pair.second)]
     names = [text.short(dataset.classes[image.label], 24) for image in both]
     title = names[0] if names[0] == names[1] else f"{names[0]} and {names[1]}: different labels"
     pictures = tuple(
-        Figure(
+        Picture(
             src=addresses.thumbnail(dataset.id, image.index),
             alt=f"{image.name}, a {SPLIT_NAMES[image.split]} image of {name}",
             note=f"{SPLIT_NAMES[image.split]}: {text.short(image.name, 32)}",
         )
         for image, name in zip(both, names, strict=True)
     )
-    return Group(title=title, figures=pictures, words=f"{pair.bits} of 64 bits differ, cosine {pair.cosine:.2f}")
+    return PictureGroup(title=title, figures=pictures, words=f"{pair.bits} of 64 bits differ, cosine {pair.cosine:.2f}")

@@ -1,5 +1,4 @@
-"""Certainty: whether a run's confidence can be taken at its word: the reliability diagram, its error, and one sentence
-on each.
+"""Reliability: whether a run's confidence can be taken at its word: the diagram, its error, and a sentence on each.
 
 Not here: the counting (engine.evaluation.calibration), which is loaded when this is first looked at.
 """
@@ -28,11 +27,11 @@ HOPELESS = 20.0
 _SPLITS = ("test", "val")
 
 
-def certainty(run: Run) -> None:
+def reliability(run: Run) -> None:
     """The diagram of one split, its error beside what chance alone would show, and the temperature that would mend
     it."""
     path = workspace().run(run.id) / "predictions.csv"
-    table = row_selection.read(path)
+    table = row_selection.prediction_table(path)
     known = {
         split: int(((table["split"] == split) & (table["error"] == "") & (table["label"] != "")).sum())
         for split in _SPLITS
@@ -51,20 +50,23 @@ def certainty(run: Run) -> None:
         default=present[0],
         key=f"{run.id}_certainty",
     )
-    bins, error, temperature = _measured(str(path), path.stat().st_mtime_ns, split or present[0])
-    st.markdown(verdict(error, known[split or present[0]]))
+    bins, error, temperature = _calibration(str(path), path.stat().st_mtime_ns, split or present[0])
+    st.markdown(calibration_sentence(error, known[split or present[0]]))
     picture, words = st.columns([3, 2], gap="large")
     with picture:
         st.plotly_chart(
-            diagram(bins), key=f"{run.id}_reliability", config={"displayModeBar": False}, alt=in_words(bins)
+            reliability_diagram(bins),
+            key=f"{run.id}_reliability",
+            config={"displayModeBar": False},
+            alt=diagram_in_words(bins),
         )
     with words:
-        _table(bins)
+        _bin_table(bins)
         if temperature is not None:
-            st.markdown(advice(temperature))
+            st.markdown(temperature_advice(temperature))
 
 
-def verdict(error: "CalibrationError", images: int) -> str:
+def calibration_sentence(error: "CalibrationError", images: int) -> str:
     """How far confidence and accuracy lie apart, and whether that is more than chance."""
     off, low, high = text.percent(error.error), text.percent(error.low), text.percent(error.high)
     said = f"Confidence and accuracy differ by **{off}** on average (expected calibration error)."
@@ -79,7 +81,7 @@ def verdict(error: "CalibrationError", images: int) -> str:
     return f"{said} {band}, so {judged}."
 
 
-def advice(temperature: float) -> str:
+def temperature_advice(temperature: float) -> str:
     """What the temperature of the validation images says."""
     if 0.9 <= temperature <= 1.1:
         return f"The validation images suggest a temperature of **{temperature:.2f}**: nothing to mend."
@@ -96,13 +98,13 @@ def advice(temperature: float) -> str:
     )
 
 
-def in_words(bins: "tuple[ReliabilityBin, ...]") -> str:
+def diagram_in_words(bins: "tuple[ReliabilityBin, ...]") -> str:
     """The diagram for those who do not see it."""
     rows = [f"{text.percent(one.confidence, 0)} sure, {text.percent(one.accuracy, 0)} right" for one in bins]
     return f"Reliability diagram: {'; '.join(rows)}."
 
 
-def diagram(bins: "tuple[ReliabilityBin, ...]") -> go.Figure:
+def reliability_diagram(bins: "tuple[ReliabilityBin, ...]") -> go.Figure:
     """Accuracy with its 95 % Wilson interval over confidence; what is exactly right lies on the dashed line."""
     accent, grey = palette.categorical()[0], palette.muted()
     right, sure = [one.accuracy for one in bins], [one.confidence for one in bins]
@@ -138,7 +140,7 @@ def diagram(bins: "tuple[ReliabilityBin, ...]") -> go.Figure:
     return figure
 
 
-def _table(bins: "tuple[ReliabilityBin, ...]") -> None:
+def _bin_table(bins: "tuple[ReliabilityBin, ...]") -> None:
     digits = 0 if all(one.highest - one.lowest >= 0.02 for one in bins) else 1
     rows = {
         "Confidence": [f"{100 * one.lowest:.{digits}f} – {text.percent(one.highest, digits)}" for one in bins],
@@ -150,12 +152,12 @@ def _table(bins: "tuple[ReliabilityBin, ...]") -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _measured(
+def _calibration(
     path: str, modified_ns: int, split: str
 ) -> "tuple[tuple[ReliabilityBin, ...], CalibrationError, float | None]":
     from engine.evaluation import calibration  # scipy: only for whoever looks
 
-    table = row_selection.read(Path(path))
+    table = row_selection.prediction_table(Path(path))
     bins = calibration.reliability(*_answers(table, split))
     enough = int(((table["split"] == "val") & (table["error"] == "") & (table["label"] != "")).sum()) >= LEAST
     temperature = calibration.fit_temperature(*_answers(table, "val")) if enough else None

@@ -1,4 +1,4 @@
-"""Shown: which rows of a table of predictions a gallery shows, in which order, and what each thumbnail says.
+"""Row selection: which rows of a table of predictions a gallery shows, in which order, and what each thumbnail says.
 
 Plain functions of a table; widgets belong to the page.
 """
@@ -18,7 +18,7 @@ OUTCOMES = ("All", "Wrong", "Right")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Selection:
     """What a person asked to see; empty and None ask for nothing in particular."""
 
     splits: tuple[str, ...] = ()
@@ -29,12 +29,12 @@ class Wanted:
     high: float = 1.0
 
 
-def read(path: Path) -> pd.DataFrame:
+def prediction_table(path: Path) -> pd.DataFrame:
     """The table in `path`, kept until the file changes. Callers must not change it."""
     return _read(str(path), path.stat().st_mtime_ns)
 
 
-def select(table: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
+def select(table: pd.DataFrame, wanted: Selection) -> pd.DataFrame:
     """The readable rows that were asked for; the index still counts the rows of the whole table."""
     keep = table["error"] == ""
     if wanted.splits:
@@ -62,7 +62,7 @@ def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
     )
 
 
-def card(row: pd.Series, number: int, thumbnail: str) -> Card:
+def prediction_card(row: pd.Series, number: int, thumbnail: str) -> Card:
     """The thumbnail of one row: what it is, what the model says, and how sure it is."""
     sure = text.percent(float(row["confidence"]), 0)
     guess, truth = str(row["predict"]), str(row["label"])
@@ -86,7 +86,7 @@ def card(row: pd.Series, number: int, thumbnail: str) -> Card:
     )
 
 
-def top(row: pd.Series, limit: int = 5) -> list[tuple[str, float]]:
+def top_classes(row: pd.Series, limit: int = 5) -> list[tuple[str, float]]:
     """The most probable classes of a row, and the true one in any case."""
     shares = {name: float(row[predictions.PREFIX + name]) for name in predictions.classes_of(row.to_frame().T)}
     best = sorted(shares, key=lambda name: -shares[name])
@@ -96,7 +96,7 @@ def top(row: pd.Series, limit: int = 5) -> list[tuple[str, float]]:
     return [(name, shares[name]) for name in chosen]
 
 
-def unreadable(table: pd.DataFrame) -> pd.DataFrame:
+def unreadable_files(table: pd.DataFrame) -> pd.DataFrame:
     failed = table[table["error"] != ""]
     return pd.DataFrame({"File": failed["file_dir"], "Why": failed["error"]})
 

@@ -54,7 +54,7 @@ export default function ({ data, parentElement }) {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class Picture:
     """One picture with a line below; `alt` is what a screen reader says."""
 
     src: str
@@ -63,13 +63,13 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class PictureGroup:
     """Two pictures, or one and what is said beside it."""
 
     title: str
-    figures: tuple[Figure, ...]
+    figures: tuple[Picture, ...]
     words: str = ""
 
 
-def figures(groups: Sequence[Group], *, label: str, key: str) -> None:
+def picture_groups(groups: Sequence[PictureGroup], *, label: str, key: str) -> None:
     _component(key=key, data={"groups": [asdict(group) for group in groups], "label": label})

@@ -1,0 +1,83 @@
+"""Matrix: a figure of coloured cells with numbers in them, where a click on a cell can be told apart.
+
+Not here: what rows and columns are, and what a click does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from pages.ui import contrast, palette
+
+AXIS = {"ticks": "", "showgrid": False, "zeroline": False, "fixedrange": True, "automargin": True, "tickangle": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """`share` (0 to 1) colours it, `number` stands in it, `hover` is markup of plotly. Without `hover` it takes no
+    clicks."""
+
+    share: float
+    number: str = ""
+    hover: str = ""
+
+
+def matrix(cells: Sequence[Sequence[Cell]], *, side: int, numbered: bool, theme: str = "") -> go.Figure:
+    """The rows from top to bottom; a click answers with customdata [row, column]. `side` is that of a cell in pixels.
+    Titles and names of rows and columns are the caller's."""
+    surface, accent = palette.surface(theme), palette.categorical(theme)[0]
+    figure = go.Figure(
+        [
+            go.Heatmap(
+                z=[[cell.share for cell in row] for row in cells],
+                colorscale=[(0.0, surface), (1.0, accent)],
+                zmin=0,
+                zmax=1,
+                showscale=False,
+                xgap=2,
+                ygap=2,
+                hoverinfo="skip",
+            ),
+            _squares(cells, side),
+        ]
+    )
+    ends = (-0.5, len(cells) - 0.5)  # said, or the squares would widen them
+    figure.update_xaxes(side="top", range=ends, tickvals=list(range(len(cells))), **AXIS)
+    figure.update_yaxes(range=ends[::-1], tickvals=list(range(len(cells))), **AXIS)
+    if (
+        numbered
+    ):  # all at once: one by one plotly copies all that are there; as annotations, which a click does not fade
+        figure.update_layout(
+            annotations=[
+                {
+                    "x": column,
+                    "y": row,
+                    "text": cell.number,
+                    "showarrow": False,
+                    "font": {"color": contrast.on(surface, accent, cell.share, theme)},
+                }
+                for row, line in enumerate(cells)
+                for column, cell in enumerate(line)
+                if cell.number
+            ]
+        )
+    return figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
+
+
+def _squares(cells: Sequence[Sequence[Cell]], side: int) -> go.Scatter:
+    """Invisible squares over the heatmap, which itself answers no clicks."""
+    places = [(row, column) for row, line in enumerate(cells) for column, cell in enumerate(line) if cell.hover]
+    invisible = {"marker": {"opacity": 0}}
+    return go.Scatter(
+        x=[column for _, column in places],
+        y=[row for row, _ in places],
+        mode="markers",
+        marker={"symbol": "square", "size": side, "opacity": 0},
+        customdata=[list(place) for place in places],
+        hovertext=[cells[row][column].hover for row, column in places],
+        hovertemplate="%{hovertext}<extra></extra>",
+        unselected=invisible,
+        selected=invisible,
+        showlegend=False,
+    )
