@@ -1,14 +1,15 @@
 """Option: what a form, a parser and a validator need to know about one field, carried by the field itself.
 
-Not here: which options there are (config).
+Not here: which options there are (runconfig), which of them are asked for where (config, pages).
 """
 
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TypeVar
 
-Value = str | int | float | bool
+Value = str | int | float
+V = TypeVar("V", str, int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +26,15 @@ class Option:
     high: float | None = None
     choices: tuple[str, ...] = ()
     basic: bool = False
+    """Whether everybody sets it; the others are folded away."""
+    zero: str = ""
+    """What 0 stands for, where it is no number, such as 'automatic'."""
+    example: str = ""
+    """Of a text."""
 
 
 def option(
-    default: Value,
+    default: V,
     help: str,
     *,
     section: str,
@@ -37,33 +43,30 @@ def option(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     basic: bool = False,
-) -> Any:  # what dataclasses.field returns: any type of field
+    zero: str = "",
+    example: str = "",
+) -> V:
     """A dataclass field that carries its own documentation and bounds."""
-    about = {"help": help, "section": section, "label": label, "low": low, "high": high}
-    return field(default=default, metadata={**about, "choices": choices, "basic": basic})
+    words = {"help": help, "section": section, "label": label, "zero": zero, "example": example}
+    bounds = {"low": low, "high": high, "choices": choices}
+    metadata = {"kind": type(default), "default": default, "basic": basic}
+    return field(default=default, metadata={**metadata, **words, **bounds})
 
 
 def options_of(kind: type) -> tuple[Option, ...]:
     """Every field of a dataclass that was made by `option`, in order."""
-    return tuple(
-        Option(name=entry.name, kind=cast(type, entry.type), default=cast(Value, entry.default), **entry.metadata)
-        for entry in dataclasses.fields(kind)
-        if entry.metadata
-    )
+    return tuple(Option(name=entry.name, **entry.metadata) for entry in dataclasses.fields(kind) if entry.metadata)
 
 
-def problem_with(about: Option, value: Value) -> str | None:
-    """A sentence when `value` is of the wrong kind or out of bounds; None when it is fine."""
-    if not isinstance(value, (int, float) if about.kind is float else about.kind) or isinstance(value, bool):
-        return f"{about.label} ({about.name}) must be {about.kind.__name__}, not {value!r}."
-    if about.choices and value not in about.choices:
-        return f"{about.label} ({about.name}) is {value!r}; choose one of {', '.join(about.choices)}."
-    if isinstance(value, str):
-        return None
-    if (
-        not math.isfinite(value)
-        or (about.low is not None and value < about.low)
-        or (about.high is not None and value > about.high)
-    ):
-        return f"{about.label} ({about.name}) is {value}; it must lie between {about.low:g} and {about.high:g}."
-    return None
+def problem_with(option: Option, value: Value) -> str:
+    """A sentence when `value` is of the wrong kind or out of bounds; "" when it is fine."""
+    kind, what = option.kind, f"{option.label} ({option.name})"
+    if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
+        return f"{what} must be {kind.__name__}, not {value!r}."
+    if option.choices and value not in option.choices:
+        return f"{what} is {value!r}; choose one of {', '.join(option.choices)}."
+    if isinstance(value, str) or option.low is None or option.high is None:
+        return ""
+    if not math.isfinite(value) or not option.low <= value <= option.high:
+        return f"{what} is {value}; it must lie between {option.low:g} and {option.high:g}."
+    return ""

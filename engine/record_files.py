@@ -16,9 +16,10 @@ from engine.workspace import atomic_write
 T = TypeVar("T")
 
 
-def encode(record: object) -> str:
-    """`record` as one line of JSON; a value that is not finite becomes null."""
-    return msgspec.json.encode(record).decode()
+def encode(record: object, *, indent: int = 0) -> str:
+    """`record` as JSON, on one line unless `indent` says otherwise; a value that is not finite becomes null."""
+    content = msgspec.json.encode(record)
+    return (msgspec.json.format(content, indent=indent) if indent else content).decode()
 
 
 def decode(content: str | bytes, kind: type[T], *, what: str, error: type[EngineError] = EngineError) -> T:
@@ -44,7 +45,7 @@ def read(path: Path, kind: type[T], *, error: type[EngineError] = EngineError) -
 
 def write(path: Path, record: object) -> None:
     """Write `record` to `path` atomically, indented for people who look."""
-    atomic_write(path, msgspec.json.format(msgspec.json.encode(record), indent=2))
+    atomic_write(path, encode(record, indent=2))
 
 
 def _refusal(what: str, reason: Exception, error: type[EngineError]) -> EngineError:

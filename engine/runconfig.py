@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from engine.options import option
 
-SECTIONS = ("data", "strategy", "optimisation", "augmentation", "control")
+SECTIONS = {
+    "data": "Data",
+    "strategy": "Strategy",
+    "optimisation": "Optimisation",
+    "augmentation": "Images",
+    "control": "Control",
+}
+"""Section of the form -> its title."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +46,7 @@ class RunConfig:
         "'layer4*, head' or '*.bias'. The head always trains.",
         section="strategy",
         label="Names to train",
+        example="layer4*",
     )
     first_epochs: int = option(
         0,
@@ -90,6 +98,7 @@ class RunConfig:
         "all train.",
         section="optimisation",
         label="Learning rate",
+        zero="automatic",
         low=0.0,
         high=10.0,
         basic=True,
@@ -201,6 +210,7 @@ class RunConfig:
         "Side of the square the backbone sees, in pixels; 0 takes the size the weights were made for.",
         section="augmentation",
         label="Image size",
+        zero="automatic",
         low=0,
         high=1024,
     )
@@ -236,6 +246,7 @@ class RunConfig:
         "Stop when the validation score has not improved for this many epochs; 0 trains to the end.",
         section="control",
         label="Early stopping patience",
+        zero="off",
         low=0,
         high=1000,
     )

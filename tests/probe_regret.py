@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from PIL import Image, ImageDraw
 
-from engine.config import to_json, validate
+from engine.config import to_json
 from engine.data.dataset import commit
 from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
@@ -33,6 +33,7 @@ from engine.jobs.tasks import TASKS
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run_store import RunStore
+from engine.training.freezing import validate
 from engine.workspace import Workspace, open_workspace
 
 BACKBONE, SIDE, DEPTHS = "resnet18", 64, (1, 3, 9)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from engine.cli.main import VERBS, main
-from engine.training.freezing import STRATEGIES
+from engine.training.strategies import STRATEGIES
 from engine.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file
 from torchvision.models import resnet18
 
-from engine.config import validate
 from engine.data.dataset import commit, open_dataset
 from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
@@ -20,6 +19,7 @@ from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.database import Json
 from engine.store.run_store import RunStore
+from engine.training.freezing import validate
 from engine.workspace import Workspace
 from tests.pictures import CLASSES, make_dataset, write_folders
 

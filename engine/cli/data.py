@@ -11,7 +11,7 @@ from engine.cli.verb import Session, verb
 from engine.config import options as all_options
 from engine.data import dataset as stored
 from engine.errors import ConfigError
-from engine.training.freezing import STRATEGIES
+from engine.training.strategies import STRATEGIES
 
 
 @verb(
@@ -81,7 +81,7 @@ def options(session: Session) -> None:
         print(f"| `{about.name}` | `{about.default!r}` | {bounds} | {about.help} |")
     print("\n# Strategies\n\n| name | what it does |\n|---|---|")
     for name, strategy in STRATEGIES.items():
-        print(f"| `{name}` | {' '.join((strategy.__doc__ or '').split())} |")
+        print(f"| `{name}` | {strategy.description} |")
 
 
 def _ratios(text: str) -> tuple[float, float, float]:

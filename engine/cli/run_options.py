@@ -10,13 +10,14 @@ from typing import Any, NotRequired, TypedDict, Unpack
 import click
 
 from engine.cli.verb import BACKBONE, DATASET, EPOCHS, Session, set_option
-from engine.config import parse_settings, validate
+from engine.config import parse_settings
 from engine.data import dataset as datasets
 from engine.errors import ConfigError
 from engine.models.catalog import Catalog, load_catalog
 from engine.options import Value
 from engine.runconfig import RunConfig
-from engine.training.freezing import STRATEGIES
+from engine.training.freezing import validate
+from engine.training.strategies import STRATEGIES
 
 
 class RunOptions(TypedDict):
@@ -31,17 +32,11 @@ class RunOptions(TypedDict):
     seed: NotRequired[int | None]
 
 
-def _strategies_help() -> str:
-    return " ".join(
-        f"{name}: {' '.join((strategy.__doc__ or '').split()).split('. ')[0].rstrip('.')}."
-        for name, strategy in STRATEGIES.items()
-    )
-
-
+_STRATEGIES = " ".join(f"{name}: {strategy.summary}" for name, strategy in STRATEGIES.items())
 RUN_OPTIONS = (
     DATASET,
     BACKBONE,
-    click.option("--strategy", default="linear_probe", type=click.Choice(tuple(STRATEGIES)), help=_strategies_help()),
+    click.option("--strategy", default="linear_probe", type=click.Choice(tuple(STRATEGIES)), help=_STRATEGIES),
     click.option("--weights", default="default", help="default, none, a torchvision weights name, a FILE, or run:ID"),
     EPOCHS,
     click.option("--seed", type=int, help="decides the new head, the order of images and dropout"),

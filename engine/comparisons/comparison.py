@@ -12,16 +12,15 @@ import msgspec
 
 from engine import record_files
 from engine.config import from_json as config_from_json
-from engine.config import options, validate
+from engine.config import options
 from engine.errors import ConfigError
 from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.training.effort import Effort, Outlines, effort
-from engine.training.freezing import STRATEGIES
+from engine.training.freezing import validate
+from engine.training.strategies import STRATEGIES, starts_at_random, strategy_named
 from engine.workspace import new_id
 
-SEEDS, SEEDS_OF = 3, {"linear_probe": 5}
-"""A head alone is nearly free, so it gets more seeds."""
 MOST_SEEDS = 100
 _SHARED = ("dataset", "backbone", "strategy", "seed", "data_seed")
 """What an arm cannot set by itself: it would make another comparison, or one whose runs see different pictures."""
@@ -62,19 +61,19 @@ class Comparison:
 
 
 def default_seeds(strategy: str) -> tuple[int, ...]:
-    return tuple(range(SEEDS_OF.get(strategy, SEEDS)))
+    """ConfigError when there is no such strategy."""
+    return tuple(range(strategy_named(strategy).seeds))
 
 
 def arm(strategy: str, *, seeds: int | None = None, settings: Mapping[str, Value] | None = None) -> Arm:
     """An arm with `seeds` seeds from 0 on, or as many as its strategy gets by default. ConfigError when there is no
     such strategy."""
-    if strategy not in STRATEGIES:
-        raise ConfigError(f"There is no strategy {strategy!r}. Known strategies: {', '.join(STRATEGIES)}.")
+    default = default_seeds(strategy)
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         raise ConfigError(f"A strategy takes 1 to {MOST_SEEDS} seeds, not {seeds}.")
     return Arm(
         strategy=strategy,
-        seeds=default_seeds(strategy) if seeds is None else tuple(range(seeds)),
+        seeds=default if seeds is None else tuple(range(seeds)),
         settings=dict(settings or {}),
     )
 
@@ -108,7 +107,7 @@ def config_of(shared: RunConfig, arm: Arm, seed: int) -> RunConfig:
             f"{', '.join(sorted(known))}."
         )
     own: dict[str, Value] = {"strategy": arm.strategy, "seed": seed, **arm.settings}
-    if arm.strategy == "from_scratch":
+    if starts_at_random(arm.strategy):
         own.setdefault("weights", "none")  # so that two sets of weights make one run
     return dataclasses.replace(shared, **own)  # type: ignore[arg-type]
 
@@ -157,7 +156,7 @@ def labels(comparison: Comparison) -> dict[RunConfig, str]:
         twins = sum(backbone == shared.backbone for backbone, _ in comparison.backbones)
         for arm in comparison.strategies:
             words = [arm.label]
-            if twins > 1 and arm.strategy != "from_scratch":
+            if twins > 1 and not starts_at_random(arm.strategy):
                 words.insert(0, shared.weights)
             if len(comparison.backbones) > 1:
                 words.insert(0, shared.backbone)

@@ -38,7 +38,8 @@ from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training.batches import moments, normalise
-from engine.training.freezing import STRATEGIES, starting_weights
+from engine.training.freezing import starting_weights
+from engine.training.strategies import STRATEGIES
 from engine.workspace import Workspace, atomic_path, new_id
 
 ARCHIVE = "export.zip"
@@ -225,7 +226,7 @@ def _onnx(chain: Chain, images: torch.Tensor, own: np.ndarray, path: Path) -> st
 
 def _write_card(trained: _Trained, checks: tuple[str, ...], building: Path) -> None:
     origin = _origin(trained.workspace, trained.run.config)
-    strategy = STRATEGIES[trained.run.config.strategy].__doc__ or ""
+    strategy = STRATEGIES[trained.run.config.strategy].description
     facts = facts_of(
         trained.run,
         trained.folder,

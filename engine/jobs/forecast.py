@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from engine import devices
-from engine.config import from_json, validate
+from engine.config import from_json
 from engine.data.dataset_records import Split
 from engine.data.row_file import free_bytes
 from engine.errors import ConfigError, TrainingError
@@ -31,6 +31,7 @@ from engine.training import estimate, feature_cache
 from engine.training.batches import Source, cut
 from engine.training.cuts import Cost, Slot, readings, worth_keeping
 from engine.training.estimate import Measured, Seconds
+from engine.training.freezing import validate
 from engine.training.loop import class_weights_of, enter_phase
 from engine.training.plan import FreezePlan, prefix_length, trainable_size, untouched
 from engine.training.prefix import CHUNK, through_frozen

@@ -12,6 +12,7 @@ from engine import record_files
 from engine.config import to_json
 from engine.errors import EngineError
 from engine.runconfig import RunConfig
+from engine.training.strategies import starts_at_random
 from engine.workspace import Workspace
 
 
@@ -40,6 +41,6 @@ def keep(workspace: Workspace, config: RunConfig, forecast: Forecast) -> None:
 
 def _path(workspace: Workspace, config: RunConfig) -> Path:
     plain = (
-        dataclasses.replace(config, weights="none") if config.strategy == "from_scratch" else config
+        dataclasses.replace(config, weights="none") if starts_at_random(config.strategy) else config
     )  # as a comparison writes it
     return workspace.root / "forecasts" / f"{hashlib.sha256(to_json(plain).encode()).hexdigest()[:32]}.json"

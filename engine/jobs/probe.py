@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import torch
 
-from engine.config import from_json, validate
+from engine.config import from_json
 from engine.errors import DatasetError
 from engine.evaluation import separability
 from engine.evaluation.separability import ProbeScore
@@ -20,7 +20,7 @@ from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.store.database import Json
 from engine.training.batches import cut, filled
-from engine.training.freezing import starting_weights
+from engine.training.freezing import starting_weights, validate
 from engine.workspace import Workspace
 
 MOST_IMAGES = 500

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from engine.config import from_json, validate
+from engine.config import from_json
 from engine.data import uploads
 from engine.data.importer import find_source, scan
 from engine.data.sample import make_sample
@@ -26,6 +26,7 @@ from engine.models.outline import save_outline
 from engine.models.weights_reader import bring
 from engine.runs.session import open_session
 from engine.store.database import Json
+from engine.training.freezing import validate
 from engine.training.lr_range import STEPS, range_test, suggestion
 from engine.work.progress import reported
 from engine.workspace import Workspace

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
-from engine.training.freezing import STRATEGIES, plan_for
+from engine.training.freezing import plan_for
 from engine.training.plan import prefix_length, trainable_size
-
-__all__ = ["STRATEGIES", "Effort", "Outlines", "effort"]
 
 Outlines = Mapping[str, Outline]
 """Backbone -> its outline."""

@@ -33,7 +33,6 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class FreezePlan:
-    strategy: str
     phases: tuple[Phase, ...]
 
     @property

@@ -132,7 +132,7 @@ def moved_by(training: Training, epoch: int) -> frozenset[str]:
     """Names of the tensors that had a chance to train by the end of `epoch` (from 1): those of the phases that had
     begun."""
     begun, _ = phase_at(training.plan, epoch - 1)
-    plan = FreezePlan(strategy=training.plan.strategy, phases=training.plan.phases[: begun + 1])
+    plan = FreezePlan(phases=training.plan.phases[: begun + 1])
     return moving_names(training.chain, training.outline, plan, training.config)
 
 

@@ -1,6 +1,6 @@
 """Forms: one widget per option of RunConfig, made from what the option says about itself.
 
-Not here: which options a page asks for elsewhere (weights, names to train), and whether the values go together.
+Not here: which options a page asks for elsewhere (weights, phases), and whether the values go together.
 """
 
 import math
@@ -11,125 +11,116 @@ import streamlit as st
 from engine.config import options
 from engine.options import Option, Value
 from engine.runconfig import SECTIONS
+from engine.training.strategies import STRATEGIES
 from pages.ui import text
 
-ELSEWHERE = frozenset({"weights", "last_n", "patterns", "phases"})
+ELSEWHERE = frozenset({"weights", "phases", *(strategy.asks for strategy in STRATEGIES.values() if strategy.asks)})
 """Options that belong to a choice made further up the page."""
-
-AUTOMATIC = {"lr": "automatic", "image_size": "automatic", "patience": "off"}
+AUTOMATIC = {option.name: option.zero for option in options() if option.zero}
 """Options whose 0 means "take what fits": an empty field says so better than a zero."""
-_TITLES = {
-    "data": "Data",
-    "strategy": "Strategy",
-    "optimisation": "Optimisation",
-    "augmentation": "Images",
-    "control": "Control",
-}
+Choices = Mapping[str, Sequence[str]]
+"""What an option that takes any text can be here, by name: the devices of this machine."""
 
 
-def basic(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value]:
+def basic() -> dict[str, Value]:
     """The options everybody sets, side by side; name -> value."""
-    return _grid([about for about in options() if about.basic and about.name not in ELSEWHERE], choices or {})
+    return _grid([option for option in options() if option.basic and option.name not in ELSEWHERE], {})
 
 
-def folded(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value]:
-    """All other options, by section. `choices`: what a free text option can be here (the devices of this machine)."""
+def folded(choices: Choices) -> dict[str, Value]:
+    """All other options, by section."""
     values: dict[str, Value] = {}
-    rest = _rest()
-    for section in SECTIONS:
-        members = [about for about in rest if about.section == section]
-        if members:
-            st.markdown(f"**{_TITLES.get(section, section.capitalize())}**")
-            values |= _grid(members, choices or {})
+    for section, title in SECTIONS.items():
+        if members := [option for option in _rest() if option.section == section]:
+            st.markdown(f"**{title}**")
+            values |= _grid(members, choices)
     return values
 
 
-def kept(choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Value]:
+def kept(choices: Choices) -> dict[str, Value]:
     """What `folded` would answer, without drawing it: what was typed earlier in this session, otherwise the
     defaults."""
-    return {about.name: _typed(about, (choices or {}).get(about.name, ())) for about in _rest()}
+    return {option.name: _typed(option, choices.get(option.name, ())) for option in _rest()}
 
 
 def changed(values: Mapping[str, Value]) -> int:
     """How many of `values` differ from their defaults."""
-    defaults = {about.name: about.default for about in options()}
-    return sum(1 for name, value in values.items() if value != defaults[name])
+    return sum(values.get(option.name, option.default) != option.default for option in options())
 
 
 def reset() -> None:
     """Forget what was typed; every option shows its default again."""
-    for about in options():
-        st.session_state.pop(key_of(about.name), None)
+    for option in options():
+        st.session_state.pop(key_of(option.name), None)
 
 
 def key_of(name: str) -> str:
     return f"option_{name}"
 
 
-def widget(about: Option, choices: Sequence[str] = ()) -> Value:
+def widget(option: Option, choices: Sequence[str] = (), *, key: str = "") -> Value:
     """The widget for one option and its value; bounds are checked again by validate()."""
-    offered = list(about.choices or choices)
+    key, help, offered = key or key_of(option.name), text.md(option.help), option.choices or choices
+    default = str(option.default)
     if offered:
-        start = offered.index(str(about.default)) if about.default in offered else 0
-        picked = st.selectbox(
-            about.label, offered, index=start, key=key_of(about.name), help=text.md(about.help), persist_state="session"
-        )
-        return picked or str(about.default)
-    if about.kind is str:
+        start = offered.index(default) if default in offered else 0
+        picked = st.selectbox(option.label, offered, index=start, key=key, help=help, persist_state="session")
+        return picked or default
+    if option.kind is str:
         typed = st.text_input(
-            about.label,
-            str(about.default),
+            option.label,
+            default,
             live=True,
-            key=key_of(about.name),
-            help=text.md(about.help),
+            key=key,
+            help=help,
+            placeholder=option.example or None,
             persist_state="session",
         )
         return typed or ""
-    return _number(about)
+    return _number(option, key)
+
+
+def _number(option: Option, key: str) -> Value:
+    kind = option.kind
+    number = st.number_input(
+        option.label,
+        min_value=None if option.low is None else kind(option.low),
+        max_value=None if option.high is None else kind(option.high),
+        value=None if option.zero else kind(option.default),
+        step=kind(_step(option)),
+        format="%d" if kind is int else "%g",
+        placeholder=option.zero or None,
+        key=key,
+        help=text.md(option.help),
+        persist_state="session",
+    )
+    return option.default if number is None else kind(number)
 
 
 def _rest() -> list[Option]:
-    return [about for about in options() if not about.basic and about.name not in ELSEWHERE]
+    return [option for option in options() if not option.basic and option.name not in ELSEWHERE]
 
 
-def _typed(about: Option, choices: Sequence[str]) -> Value:
+def _typed(option: Option, choices: Sequence[str]) -> Value:
     """What the widget of an option holds, whether or not it is on the page."""
-    value, offered = st.session_state.get(key_of(about.name)), about.choices or choices
+    value, offered = st.session_state.get(key_of(option.name)), option.choices or choices
     if value is None or (offered and value not in offered):
-        return about.default
-    return about.kind(value)
+        return option.default
+    return option.kind(value)
 
 
-def _grid(members: Sequence[Option], choices: Mapping[str, Sequence[str]]) -> dict[str, Value]:
+def _grid(members: Sequence[Option], choices: Choices) -> dict[str, Value]:
     values: dict[str, Value] = {}
     with st.grid(min_column_width=170):
-        for about in members:
+        for option in members:
             with st.container():
-                values[about.name] = widget(about, choices.get(about.name, ()))
+                values[option.name] = widget(option, choices.get(option.name, ()))
     return values
 
 
-def _number(about: Option) -> Value:
-    kind = about.kind
-    automatic = AUTOMATIC.get(about.name)
-    value = st.number_input(
-        about.label,
-        min_value=None if about.low is None else kind(about.low),
-        max_value=None if about.high is None else kind(about.high),
-        value=None if automatic else kind(about.default),
-        step=kind(_step(about)),
-        format="%d" if kind is int else "%g",
-        placeholder=automatic,
-        key=key_of(about.name),
-        help=text.md(about.help),
-        persist_state="session",
-    )
-    return about.default if value is None else kind(value)
-
-
-def _step(about: Option) -> float:
+def _step(option: Option) -> float:
     """One for whole numbers; for shares and rates the leading digit of the default."""
-    if about.kind is int:
+    if option.kind is int:
         return 1
-    typical = float(about.default) or (1e-4 if about.name == "lr" else 0.05)
+    typical = float(option.default) or (1e-4 if option.zero else 0.05)
     return min(0.05, 10.0 ** math.floor(math.log10(typical)))

@@ -1,43 +1,29 @@
 """Strategies: tiles to tick, one per freeze strategy, with the number or the names that some of them ask for.
 
-Not here: what they train (training.freezing) and how that is drawn (strip). A new strategy shows up by itself.
+Not here: what they train (training.strategies) and how that is drawn (block_strip). A new strategy shows up by itself.
 """
 
-import inspect
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import streamlit as st
 
 from engine.comparisons.comparison import Arm, config_of
-from engine.config import from_json, options, validate
+from engine.config import option_named
 from engine.errors import ConfigError
 from engine.models.outline import Outline
 from engine.options import Value
 from engine.runconfig import RunConfig
-from engine.training.freezing import STRATEGIES, plan_for
+from engine.training.freezing import plan_for, validate
 from engine.training.patterns import matches
 from engine.training.plan import FreezePlan, trainable_size
 from engine.training.schedule import curve
+from engine.training.strategies import STRATEGIES, Strategy
 from pages.ui import charts, forms, palette, text
 from pages.ui.block_strip import amount, of_plan
 
 FIRST = "linear_probe"
-_TITLES = {
-    "last_n": "Last N blocks",
-    "named": "Named blocks",
-    "full_finetune": "Full fine-tuning",
-    "probe_then_finetune": "Probe, then fine-tune",
-    "gradual_unfreeze": "Gradual unfreezing",
-    "two_phase": "Two phases",
-    "bias_norm": "Biases and norms",
-    "from_run": "Continue a run",
-}
-"""Where the name itself is no title."""
-_OWN = {"last_n": "last_n", "two_phase": "last_n", "named": "patterns"}
-"""Strategy -> the option that it reads and most others do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +44,10 @@ def tiles(base: RunConfig, outline: Outline) -> list[Arm]:
     arms: list[Arm] = []
     asked: dict[str, Value] = {}
     with st.grid(min_column_width=230, border=True):
-        for name in STRATEGIES:
+        for strategy in STRATEGIES.values():
             with st.container(gap="xsmall"):
-                arm = _tile(name, asked)
-                _cost(judge(base, arm or Arm(strategy=name, seeds=()), outline), outline)
+                arm = _tile(strategy, asked)
+                _cost(judge(base, arm or Arm(strategy=strategy.name, seeds=()), outline), outline)
             if arm is not None:
                 arms.append(arm)
     for arm in arms:
@@ -106,7 +92,7 @@ def rates(chosen: Chosen) -> list[tuple[float, float]]:
 
 def with_values(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
     """`config` with what was typed into the form."""
-    return from_json(json.dumps({**asdict(config), **values}))
+    return replace(config, **values)  # type: ignore[arg-type]
 
 
 def table(outline: Outline, chosen: Sequence[Chosen]) -> pd.DataFrame:
@@ -124,14 +110,8 @@ def table(outline: Outline, chosen: Sequence[Chosen]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def describe(name: str) -> tuple[str, str]:
-    """(first sentence, the rest) of the strategy's docstring."""
-    first, _, rest = " ".join((inspect.getdoc(STRATEGIES[name]) or name).split()).partition(". ")
-    return first.rstrip(".") + ".", rest
-
-
 def title(name: str) -> str:
-    return _TITLES.get(name) or name.replace("_", " ").capitalize()
+    return STRATEGIES[name].title if name in STRATEGIES else name
 
 
 def _in_words(trained: tuple[int, ...], size: int) -> str:
@@ -143,30 +123,29 @@ def _in_words(trained: tuple[int, ...], size: int) -> str:
     return f"trains in phase {', '.join(str(phase + 1) for phase, values in enumerate(trained) if values)}{part}"
 
 
-def _tile(name: str, asked: dict[str, Value]) -> Arm | None:
+def _tile(strategy: Strategy, asked: dict[str, Value]) -> Arm | None:
     """One strategy, None when it is not ticked; `asked` collects the options that a tile before has asked for
     already."""
-    about, more = describe(name)
     # No bold: the label is also what a screen reader says, asterisks included.
     ticked = st.checkbox(
-        text.md(title(name)),
-        value=name == FIRST,
-        key=f"strategy_{name}",
-        help=text.md(more) or None,
+        text.md(strategy.title),
+        value=strategy.name == FIRST,
+        key=f"strategy_{strategy.name}",
+        help=text.md(strategy.details),
         persist_state="session",
     )
-    st.caption(text.md(about))
+    st.caption(text.md(strategy.summary))
     if not ticked:
         return None
     settings: dict[str, Value] = {}
-    if name in _OWN:
-        about_option = next(option for option in options() if option.name == _OWN[name])
-        if about_option.name in asked:
-            st.caption(text.md(f"{about_option.label}: {asked[about_option.name]}, as said before"))
+    if strategy.asks:
+        option = option_named(strategy.asks)
+        if option.name in asked:
+            st.caption(text.md(f"{option.label}: {asked[option.name]}, as said before"))
         else:
-            asked[about_option.name] = forms.widget(about_option)
-        settings[about_option.name] = asked[about_option.name]
-    return Arm(strategy=name, seeds=(), settings=settings)
+            asked[option.name] = forms.widget(option)
+        settings[option.name] = asked[option.name]
+    return Arm(strategy=strategy.name, seeds=(), settings=settings)
 
 
 def _cost(chosen: Chosen, outline: Outline) -> None:

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from engine.config import validate
 from engine.errors import ConfigError
 from engine.runconfig import RunConfig
+from engine.training.freezing import validate
 
 CONTINUES = RunConfig(dataset="d", backbone="resnet18", strategy="from_run")
 

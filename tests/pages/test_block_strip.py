@@ -68,7 +68,7 @@ def test_every_phase_has_a_row_and_the_active_one_is_marked():
     phases = tuple(
         Phase(parameters=names, epochs=2, lr=1e-3) for names in (("fc.weight",), ("fc.weight", "layer1.1.weight"))
     )
-    page = block_strip.draw(block_strip.of_plan(OUTLINE, FreezePlan(strategy="x", phases=phases)), active=1)
+    page = block_strip.draw(block_strip.of_plan(OUTLINE, FreezePlan(phases=phases)), active=1)
     assert page.count("class='r thin") == 2
     assert "▶ 2" in page and "▶ 1" not in page
     assert "Phase 1 (2 epochs)" in page

@@ -235,7 +235,7 @@ def test_a_comparison_grows_is_renamed_and_goes(workspace: Workspace, known: Com
     page.button(key="add_seeds").click().run()
     assert [run.config.seed for run in store.runs_of(known.id) if run.status == "queued"] == [2]
     page.selectbox(key="more_strategy").set_value("last_n").run()
-    page.number_input(key="more_blocks").set_value(3)
+    page.number_input(key="more_last_n").set_value(3)
     page.number_input(key="more_strategy_seeds").set_value(1)
     page.button(key="add_strategy").click().run()
     assert store.get(known.id).strategies[-1].label == "last_n last_n=3"

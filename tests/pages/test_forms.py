@@ -3,8 +3,9 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.config import options, validate
+from engine.config import options
 from engine.runconfig import RunConfig
+from engine.training.freezing import validate
 from pages.ui import forms, text
 
 

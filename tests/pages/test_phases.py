@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.config import validate
 from engine.errors import ConfigError
 from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
-from engine.training.freezing import STRATEGIES, plan_for
+from engine.training.freezing import plan_for, validate
 from engine.training.patterns import selected
+from engine.training.strategies import STRATEGIES
 from engine.workspace import Workspace
 from pages.ui import forms
 from pages.ui.configure import phases

@@ -9,6 +9,7 @@ import streamlit as st
 
 from engine.comparisons.comparison import MOST_SEEDS, Comparison, arm
 from engine.comparisons.data_size import is_part_arm
+from engine.config import option_named
 from engine.data.dataset import list_datasets
 from engine.errors import EngineError
 from engine.models.catalog import torchvision_version
@@ -16,13 +17,10 @@ from engine.models.outline import Outline, load_outline, with_classes
 from engine.options import Value
 from engine.store.run import Run
 from engine.store.run_store import RESUMABLE
-from engine.training.freezing import STRATEGIES
-from pages.ui import epochs, status, text, time_left
+from engine.training.strategies import STRATEGIES
+from pages.ui import epochs, forms, status, text, time_left
 from pages.ui.resources import comparison_store, workspace
 from pages.ui.strategies import title
-
-_OWN: dict[str, tuple[str, Value]] = {"last_n": ("last_n", 2), "two_phase": ("last_n", 2), "named": ("patterns", "")}
-"""Strategy -> the option it asks for."""
 
 
 def progress(runs: Sequence[Run]) -> None:
@@ -125,12 +123,8 @@ def _add_strategy(comparison: Comparison, trainable: bool) -> None:
         st.caption("On the same images, with the options that the others share.")
         name = st.selectbox("Strategy", list(STRATEGIES), format_func=title, key="more_strategy")
         settings: dict[str, Value] = {}
-        if name in _OWN:
-            option, start = _OWN[name]
-            if isinstance(start, int):
-                settings[option] = int(st.number_input("Blocks to train", 1, 1000, start, key="more_blocks"))
-            else:
-                settings[option] = st.text_input("Names to train", placeholder="layer4*", key="more_names") or ""
+        if asks := STRATEGIES[name].asks:
+            settings[asks] = forms.widget(option_named(asks), key=f"more_{asks}")
         seeds = st.number_input("Seeds", 1, MOST_SEEDS, None, placeholder="automatic", key="more_strategy_seeds")
         if st.button("Add it to the queue", type="primary", key="add_strategy"):
             known = outlines_of(comparison)

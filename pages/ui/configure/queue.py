@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from engine.comparisons.comparison import MOST_SEEDS, SEEDS, SEEDS_OF, Comparison, default_seeds, expand
+from engine.comparisons.comparison import MOST_SEEDS, Comparison, default_seeds, expand
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
+from engine.training.strategies import SEEDS, STRATEGIES
 from pages.ui import text
 from pages.ui.resources import comparison_store, run_store
 from pages.ui.strategies import Chosen, title
@@ -26,11 +27,13 @@ def seeds_input() -> int | None:
         placeholder="automatic",
         key="seeds",
         help="Runs of each strategy that differ by chance alone. Several show how much of a difference is luck. "
-        f"Automatic: one for a single strategy; to compare several, {SEEDS} each and {SEEDS_OF['linear_probe']} "
-        f"where only the head "
-        "trains, which costs little.",
+        f"Automatic: one for a single strategy; to compare several, {SEEDS} each{_exceptions()}.",
         persist_state="session",
     )
+
+
+def _exceptions() -> str:
+    return "".join(f", {one.seeds} for {one.title}" for one in STRATEGIES.values() if one.seeds != SEEDS)
 
 
 def comparison_of(chosen: Sequence[Chosen], shared: RunConfig, *, seeds: int | None) -> Comparison:

@@ -2,13 +2,15 @@
 
 import pytest
 
+from engine.config import option_named
 from engine.errors import ConfigError
 from engine.models.outline import BlockOutline, Outline, ParameterOutline
 from engine.runconfig import RunConfig
-from engine.training.freezing import STRATEGIES, plan_for, starting_weights
+from engine.training.freezing import plan_for, starting_weights
 from engine.training.patterns import matches, write_phases
 from engine.training.plan import FreezePlan, Phase, groups, phase_at, prefix_length, trainable_blocks, trainable_size
 from engine.training.schedule import factor
+from engine.training.strategies import STRATEGIES
 
 
 def block(name: str, stage: str, *parameters: tuple[str, int, str]) -> BlockOutline:
@@ -137,7 +139,10 @@ def test_unknown_strategy_lists_the_known_ones() -> None:
 
 
 def test_every_strategy_explains_itself() -> None:
-    assert all(strategy.__doc__ and strategy.__doc__.count(".") >= 2 for strategy in STRATEGIES.values())
+    for name, strategy in STRATEGIES.items():
+        assert name == strategy.name and strategy.title
+        assert strategy.summary.endswith(".") and strategy.details.endswith("."), name
+        assert not strategy.asks or option_named(strategy.asks).section == "strategy"
 
 
 def test_groups_have_one_rate_a_block_and_spare_norms_from_decay() -> None:
@@ -152,7 +157,7 @@ def test_groups_have_one_rate_a_block_and_spare_norms_from_decay() -> None:
 def test_groups_of_many_phases_exist_from_the_start_with_rate_zero_while_frozen() -> None:
     head = Phase(parameters=("fc.weight", "fc.bias"), epochs=1, lr=1.0)
     more = Phase(parameters=("layer1.1.conv.weight", "fc.weight", "fc.bias"), epochs=2, lr=0.1)
-    plan = FreezePlan(strategy="two", phases=(head, more))
+    plan = FreezePlan(phases=(head, more))
     assert {group.name: group.rates for group in groups(OUTLINE, plan)} == {
         "layer1.1": (0.0, 0.1),
         "fc": (1.0, 0.1),

@@ -1,0 +1,258 @@
+"""Strategies: what can be trained and what stays frozen, each said once: its plan, its texts, the option it asks for,
+where it starts, its seeds.
+
+To add one, write its plan here under `@strategy`; an option of its own goes into runconfig. Loads without torch. Not
+here: the plan of a whole configuration (freezing), what follows from a plan (plan).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.errors import ConfigError
+from engine.models.outline import BlockOutline, Outline
+from engine.runconfig import RunConfig
+from engine.training.patterns import selected
+from engine.training.plan import Phase
+
+HEAD_RATE = 1e-3
+FULL_RATE = 1e-4
+CONTINUE_RATE = 5e-5
+SEEDS = 3
+
+Phases = tuple[Phase, ...]
+Plan = Callable[[Outline, RunConfig], Phases]
+Start = Literal["weights", "random", "checkpoint"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """Everything that pages, command line and comparisons know of one strategy."""
+
+    name: str
+    title: str
+    summary: str
+    """One sentence: what trains."""
+    details: str
+    """What that is good for."""
+    plan: Plan
+    asks: str = ""
+    """The option of RunConfig that it reads and most others do not; a text may not be left empty."""
+    start: Start = "weights"
+    """Of the backbone: the weights of the config whatever they are, random ones, or a checkpoint of one's own."""
+    seeds: int = SEEDS
+    """How many a comparison gives it by default."""
+
+    @property
+    def description(self) -> str:
+        return f"{self.summary} {self.details}"
+
+
+STRATEGIES: dict[str, Strategy] = {}
+"""Name -> strategy, in the order of the Configure page."""
+
+
+def strategy(
+    title: str, summary: str, details: str, *, asks: str = "", start: Start = "weights", seeds: int = SEEDS
+) -> Callable[[Plan], Plan]:
+    """Register the decorated plan as a strategy of its name."""
+
+    def register(plan: Plan) -> Plan:
+        name = plan.__name__
+        STRATEGIES[name] = Strategy(
+            name=name, title=title, summary=summary, details=details, plan=plan, asks=asks, start=start, seeds=seeds
+        )
+        return plan
+
+    return register
+
+
+def strategy_named(name: str) -> Strategy:
+    """ConfigError lists the strategies there are when `name` is none of them."""
+    if name not in STRATEGIES:
+        raise ConfigError(f"There is no strategy {name!r}. Known strategies: {', '.join(STRATEGIES)}.")
+    return STRATEGIES[name]
+
+
+def starts_at_random(name: str) -> bool:
+    """Whether a strategy takes no weights, so that two sets of weights make one run."""
+    return name in STRATEGIES and STRATEGIES[name].start == "random"
+
+
+@strategy(
+    "Linear probe",
+    "Train only the new head.",
+    "The backbone stays a fixed feature extractor: fastest, and hard to beat on few everyday photographs.",
+    seeds=5,  # a head alone is nearly free
+)
+def linear_probe(outline: Outline, config: RunConfig) -> Phases:
+    return _one_phase(outline, config, _names(outline.blocks[-1:]))
+
+
+@strategy(
+    "Last block",
+    "Train the head and the last block of the backbone.",
+    "A little adaptation for a fraction of the cost.",
+)
+def last_block(outline: Outline, config: RunConfig) -> Phases:
+    return _one_phase(outline, config, _names(_last_blocks(outline, 2)))
+
+
+@strategy(
+    "Last N blocks",
+    "Train the last N blocks, the head included.",
+    "You choose how deep the adaptation goes.",
+    asks="last_n",
+)
+def last_n(outline: Outline, config: RunConfig) -> Phases:
+    return _one_phase(outline, config, _names(_last_blocks(outline, config.last_n)))
+
+
+@strategy(
+    "Last stage",
+    "Train the head and the last stage, such as layer4 of a ResNet.",
+    "Enough for most photographs that look unlike the pretraining set.",
+)
+def last_stage(outline: Outline, config: RunConfig) -> Phases:
+    return _one_phase(outline, config, _names(block for stage in _stages(outline)[-2:] for block in stage))
+
+
+@strategy(
+    "Named blocks",
+    "Train exactly the blocks or parameters you name, and the head.",
+    "Patterns may use * and ?; a middle block is surgical fine-tuning.",
+    asks="patterns",
+)
+def named(outline: Outline, config: RunConfig) -> Phases:
+    return _one_phase(outline, config, selected(outline, config.patterns))
+
+
+@strategy(
+    "Full fine-tuning",
+    "Train everything.",
+    "Most accurate when there are enough images or they look unlike everyday photographs; slowest.",
+)
+def full_finetune(outline: Outline, config: RunConfig) -> Phases:
+    return _one_phase(outline, config, _names(outline.blocks))
+
+
+@strategy(
+    "Probe, then fine-tune",
+    "Train the head alone first, then everything at a tenth of the rate (LP-FT).",
+    "The head's first errors cannot spoil the features.",
+)
+def probe_then_finetune(outline: Outline, config: RunConfig) -> Phases:
+    return _two_phases(config, outline.blocks[-1:], outline.blocks)
+
+
+@strategy(
+    "Gradual unfreezing",
+    "Start with the head and release one more stage per phase, at falling rates (ULMFiT).",
+    "Gentle on what was learned before.",
+)
+def gradual_unfreeze(outline: Outline, config: RunConfig) -> Phases:
+    stages = _stages(outline)
+    count = min(config.epochs, len(stages))
+    # the head warms up alone; where phases are fewer than stages, the deeper stages are released together
+    depths = [1 + (len(stages) - 1) * number // (count - 1) for number in range(count)] if count > 1 else [len(stages)]
+    share, extra = divmod(config.epochs, count)
+    return tuple(
+        _phase(
+            config,
+            _names(block for stage in stages[-depth:] for block in stage),
+            epochs=share + (number >= count - extra),  # the longer phases come last, where most parameters train
+            lr=(config.lr or HEAD_RATE) * (FULL_RATE / HEAD_RATE) ** (number / max(1, count - 1)),
+        )
+        for number, depth in enumerate(depths)
+    )
+
+
+@strategy(
+    "Two phases",
+    "Train the last N blocks first, then twice as many at a tenth of the rate.",
+    "The recipe of many notebooks.",
+    asks="last_n",
+)
+def two_phase(outline: Outline, config: RunConfig) -> Phases:
+    return _two_phases(config, _last_blocks(outline, config.last_n), _last_blocks(outline, 2 * config.last_n))
+
+
+@strategy(
+    "Biases and norms",
+    "Train the head and only biases and norms of the backbone (BitFit).",
+    "Few parameters move, but every layer can shift.",
+)
+def bias_norm(outline: Outline, config: RunConfig) -> Phases:
+    *backbone, head = outline.blocks
+    light = tuple(p.name for block in backbone for p in block.parameters if p.kind in ("bias", "norm"))
+    return (_phase(config, light + _names([head]), lr=config.lr or HEAD_RATE),)
+
+
+@strategy(
+    "Continue a run",
+    "Continue an own checkpoint with everything trainable at a tiny rate (5e-5).",
+    "For a last polish, or new images of the same classes.",
+    start="checkpoint",
+)
+def from_run(outline: Outline, config: RunConfig) -> Phases:
+    return (_phase(config, _names(outline.blocks), lr=config.lr or CONTINUE_RATE),)
+
+
+@strategy(
+    "From scratch",
+    "Train everything from random weights.",
+    "The floor that shows what the pretraining is worth; weak on a few hundred images.",
+    start="random",
+)
+def from_scratch(outline: Outline, config: RunConfig) -> Phases:
+    return (_phase(config, _names(outline.blocks), lr=config.lr or HEAD_RATE),)
+
+
+def _one_phase(outline: Outline, config: RunConfig, names: tuple[str, ...]) -> Phases:
+    rate = FULL_RATE if len(names) == len(_names(outline.blocks)) else HEAD_RATE
+    return (_phase(config, names, lr=config.lr or rate),)
+
+
+def _two_phases(config: RunConfig, first: Sequence[BlockOutline], second: Sequence[BlockOutline]) -> Phases:
+    epochs = config.first_epochs or config.epochs // 2
+    if not 0 < epochs < config.epochs:
+        raise ConfigError(
+            f"{config.strategy} needs epochs for both of its phases: {config.epochs} in all and "
+            f"{config.first_epochs or 'half'} for the first leaves none for one of them. Raise epochs or lower "
+            "first_epochs."
+        )
+    return (
+        Phase(parameters=_names(first), epochs=epochs, lr=config.lr or HEAD_RATE),
+        _phase(config, _names(second), epochs=config.epochs - epochs, lr=(config.lr or HEAD_RATE) / 10),
+    )
+
+
+def _phase(config: RunConfig, names: tuple[str, ...], *, lr: float, epochs: int = 0) -> Phase:
+    return Phase(parameters=names, epochs=epochs or config.epochs, lr=lr, lr_decay=config.lr_decay)
+
+
+def _last_blocks(outline: Outline, count: int) -> Sequence[BlockOutline]:
+    """The last `count` blocks that hold weights; blocks with only a norm (DenseNet's norm5, ViT's ln) come along
+    uncounted."""
+    weighted = [index for index, block in enumerate(outline.blocks) if _holds_weights(block)]
+    return outline.blocks[weighted[-count] if count < len(weighted) else 0 :]
+
+
+def _stages(outline: Outline) -> list[list[BlockOutline]]:
+    """Blocks by stage, in forward order, the head last; a stage without weights goes with the one before it."""
+    weighted = {block.stage for block in outline.blocks if _holds_weights(block)}
+    stages: list[list[BlockOutline]] = []
+    for block in outline.blocks:
+        if stages and (stages[-1][-1].stage == block.stage or block.stage not in weighted):
+            stages[-1].append(block)
+        else:
+            stages.append([block])
+    return stages
+
+
+def _holds_weights(block: BlockOutline) -> bool:
+    return any(parameter.kind == "weight" for parameter in block.parameters)
+
+
+def _names(blocks: Iterable[BlockOutline]) -> tuple[str, ...]:
+    return tuple(parameter.name for block in blocks for parameter in block.parameters)
