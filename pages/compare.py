@@ -60,7 +60,7 @@ if mode == "comparison":
     for run in everything:
         sizes[run.comparison] = sizes.get(run.comparison, 0) + 1
     captions = {id_: one_comparison.name_of(one, sizes.get(id_, 0)) for id_, one in comparisons.items()}
-    one_comparison.show(choose("Comparison", captions, key="comparison"))
+    one_comparison.comparison_sections(choose("Comparison", captions, key="comparison"))
 else:
     st.query_params.pop("comparison", None)
     names = {summary.id: summary.name for summary in list_datasets(workspace())}
@@ -68,6 +68,6 @@ else:
     for run in everything:  # newest first, so the first dataset is that of the latest run
         per_dataset[run.config.dataset] = per_dataset.get(run.config.dataset, 0) + 1
     captions = {id_: f"{names.get(id_, id_)} · {text.count(number, 'run')}" for id_, number in per_dataset.items()}
-    any_runs.show(
+    any_runs.run_sections(
         everything, choose("Dataset", captions, key="dataset", help="Only runs on the same images can be compared.")
     )

@@ -20,7 +20,7 @@ BELOW: dict[str, set[str]] = {
     "evaluation": {"data", "models"},
     "store": set(),
     "work": {"store"},
-    "comparisons": {"store", "training", "evaluation"},
+    "comparisons": {"store", "data", "training", "evaluation"},
     "runs": {"store", "work", "data", "models", "training", "evaluation"},
     "jobs": {"store", "work", "data", "models", "training", "evaluation", "runs"},
     "bench": {"store", "work", "data", "models", "training", "evaluation", "runs"},

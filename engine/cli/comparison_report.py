@@ -3,16 +3,16 @@
 Brings pandas, so it is imported only when there is something to report. Not here: what a verdict means (judgement).
 """
 
-import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from engine.cli.printing import columns
 from engine.cli.verb import Session
-from engine.comparisons import tables
+from engine.comparisons import tables, wording
 from engine.comparisons.comparison import Comparison
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.comparisons.judgement import Judgement, doubt_of, judgement, not_judged
+from engine.comparisons.judgement import Judgement, Row, exclusions, judgement
 from engine.errors import EngineError
 from engine.store.database import Json
 from engine.store.run import Run
@@ -32,24 +32,32 @@ def report(session: Session, comparison: Comparison, *, out: str | None) -> None
 
 def _verdict(session: Session, comparison: Comparison, runs: Sequence[Run]) -> None:
     judged = judgement(session.workspace, comparison, runs)
-    doubt = doubt_of(session.workspace, comparison, runs, judged)
+    doubt = wording.doubt(judged)
     if session.printer.json:
         return session.printer.say({"comparison": comparison.id, **_record(judged), "doubt": doubt}, "")
-    rows = [_cells(row) for row in _rows(judged)]
+    rows = [_cells(row) for row in judged.rows]
     columns(rows, tuple(rows[0]))
-    print("\n" + "\n".join([*judged.sentences, *filter(None, [doubt]), f"Comparison: {comparison.id}"]), flush=True)
+    print(
+        "\n" + "\n".join([*wording.sentences(judged), *filter(None, [doubt]), f"Comparison: {comparison.id}"]),
+        flush=True,
+    )
 
 
 def _record(judged: Judgement) -> Json:
-    """The judgement as plain JSON."""
+    """The judgement as plain JSON, its reasons as sentences."""
     verdict = judged.verdict
     choice = {name: getattr(verdict, name) for name in ("chosen", "cheapest", "not_worse")} if verdict else {}
-    return {"table": _rows(judged), "sentences": judged.sentences, "excluded": judged.excluded, **choice}
+    return {
+        "table": [{**asdict(row), "kept_out": " ".join(map(wording.reason, row.kept_out))} for row in judged.rows],
+        "sentences": wording.sentences(judged),
+        "excluded": {run: wording.reason(exclusion) for run, exclusion in judged.excluded.items()},
+        **choice,
+    }
 
 
 def _write_tables(workspace: Workspace, comparison: Comparison, runs: Sequence[Run], folder: Path) -> None:
     """comparison.csv, and result.csv when something that counts has finished, into `folder`."""
-    excluded = not_judged(workspace, runs)
+    excluded = exclusions(workspace, runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(folder / "comparison.csv", tables.comparison_csv(workspace, comparison, runs))
@@ -61,31 +69,22 @@ def _write_tables(workspace: Workspace, comparison: Comparison, runs: Sequence[R
         ) from error
 
 
-def _rows(judged: Judgement) -> list[Json]:
-    """The rows of the table, with None where there is no number."""
-    return [
-        {str(name): None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
-        for row in judged.table.to_dict("records")
-    ]
-
-
-def _cells(row: Json) -> Json:
+def _cells(row: Row) -> Json:
     """A row of the table as people read it, by heading."""
-    test = _percent(row["test_accuracy"])
-    if row["test_low"] is not None:
-        test += f" ({_percent(row['test_low'])} to {_percent(row['test_high'])})"
-    memory = row["peak_memory_bytes"]
+    test = _percent(row.test_accuracy)
+    if row.test_low is not None:
+        test += f" ({_percent(row.test_low)} to {_percent(row.test_high)})"
     return {
-        "strategy": f"{row['label']}{' *' if row['kept_out'] else ''}",
-        "runs": f"{row['runs']} of {row['planned']}",
-        "validation": _percent(row["val_accuracy"]),
+        "strategy": f"{row.label}{' *' if row.kept_out else ''}",
+        "runs": f"{row.runs} of {row.planned}",
+        "validation": _percent(row.val_accuracy),
         "test (95 %)": test,
-        "macro F1": _fixed(row["f1_macro"], 3),
-        "log loss": _fixed(row["log_loss"], 3),
-        "best epoch": _fixed(row["best_epoch"], 1),
-        "trains": None if row["trainable_parameters"] is None else int(row["trainable_parameters"]),
-        "seconds": _fixed(row["seconds"], 1),
-        "peak memory": None if memory is None else f"{memory / 1e6:.0f} MB",
+        "macro F1": _fixed(row.f1_macro, 3),
+        "log loss": _fixed(row.log_loss, 3),
+        "best epoch": _fixed(row.best_epoch, 1),
+        "trains": row.trainable_parameters,
+        "seconds": _fixed(row.seconds, 1),
+        "peak memory": None if row.peak_memory_bytes is None else f"{row.peak_memory_bytes / 1e6:.0f} MB",
     }
 
 

@@ -1,227 +1,222 @@
-"""Judgement: what came out of a comparison, read from the folders of its runs: a table, a verdict, and what was kept
-out of it.
+"""Judgement: what came out of a comparison, read from the folders of its runs: a row an arm, a verdict, and what was
+kept out of it.
 
-Pure reading, without torch; pages and command line show the same. Not here: the statistics (evaluation.verdict), what
-is fair (fairness).
+Data without a sentence, the same for pages and command line. Not here: the statistics (evaluation.verdict), what is
+fair (fairness), the sentences (wording).
 """
 
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from engine.comparisons.comparison import Comparison, label_of, labels, without_seed
-from engine.comparisons.fairness import guard
-from engine.evaluation import majority_baseline, predictions
+from engine.comparisons.fairness import Deviation, deviations
+from engine.comparisons.run_results import correctness, scores
+from engine.data.dataset_records import Split
+from engine.evaluation.majority_baseline import MajorityBaseline
+from engine.evaluation.paired import Correct
 from engine.evaluation.seed_interval import accuracy_interval
 from engine.evaluation.verdict import MARGIN_POINTS, Entrant, Verdict, judge
-from engine.evaluation.wording import sentences
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.workspace import Workspace
 
-_READ = ("image", "split", "label", "predict", "error")
-Answers = dict[str, tuple[bytes, np.ndarray]]
-"""Split -> (indices of its labelled images in their dataset as int32, bool [images] whether the run was right)."""
+
+@dataclass(frozen=True, kw_only=True)
+class Exclusion:
+    """Why a run is not judged beside the others."""
+
+    kind: Literal["failed", "stopped", "predictions missing", "not comparable"]
+    error: str = ""
+    deviations: tuple[Deviation, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptOut:
+    """So many runs of an arm are not judged, for one reason."""
+
+    label: str
+    runs: int
+    exclusion: Exclusion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An arm on a backbone: means over its finished runs that count, or over what its runs have when none counts.
+
+    Shares for accuracies, nats for log loss; None where nothing is known yet. `runs` of `planned` have finished and
+    count. The interval (95 %) is of the mean test accuracy, over images and seeds. `seconds` are of training;
+    `cache_seconds` went into what frozen blocks compute, which the first of several runs pays for all.
+    """
+
+    label: str
+    backbone: str | None
+    weights: str | None
+    strategy: str | None
+    runs: int
+    planned: int
+    val_accuracy: float | None
+    test_accuracy: float | None
+    test_low: float | None
+    test_high: float | None
+    f1_macro: float | None
+    log_loss: float | None
+    best_epoch: float | None
+    trainable_parameters: int | None
+    seconds: float | None
+    cache_seconds: float | None
+    peak_memory_bytes: int | None
+    kept_out: tuple[Exclusion, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
     """What is known of a comparison now."""
 
-    table: pd.DataFrame
-    """One row for each arm on each backbone; see `row_of` for the columns."""
+    rows: tuple[Row, ...]
     verdict: Verdict | None
-    """None while nothing that counts has finished."""
-    sentences: tuple[str, ...]
-    """The verdict in words, what was kept out, and what is still to come. Names in them are as people typed them."""
-    excluded: dict[str, str]
-    """Run id -> why it is not judged, for runs that have ended or will not be comparable."""
+    """None while nothing that counts has finished; then `obstacle` is why."""
+    obstacle: Literal["nothing finished", "other images", "nothing counts", "no validation images"] | None
     entrants: tuple[Entrant, ...]
+    intervals: Mapping[str, tuple[float, float]]
+    """Name of the entrant -> the 95 % interval of its accuracy on the images of `split`."""
+    baseline: MajorityBaseline | None
+    """Of the images of `split`; None without a verdict."""
+    excluded: Mapping[str, Exclusion]
+    """By run id: runs that have ended or will not be comparable."""
+    kept_out: tuple[KeptOut, ...]
+    to_come: int
+    """How many of `total` runs have not ended."""
+    total: int
+
+    @property
+    def split(self) -> Split:
+        """The one that judges: val where there are no test images."""
+        return self.verdict.judged_on if self.verdict else "test"
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the chosen strategy is not shown to be better than guessing."""
+        if self.verdict is None or self.baseline is None:
+            return False
+        return not self.baseline.beaten(self.intervals[self.verdict.chosen], self.verdict.optimism)
 
 
 def judgement(
     workspace: Workspace, comparison: Comparison, runs: Sequence[Run], *, margin: float = MARGIN_POINTS
 ) -> Judgement:
     """Judge what has finished; `margin` in points, see evaluation.verdict. Runs on a smaller share of the images are
-    left to datasizes."""
-    runs = [run for run in runs if run.config.train_share == comparison.shared.train_share]
-    excluded = not_judged(workspace, runs)
+    left to data_size."""
+    share = comparison.shared.train_share
+    runs = [run for run in runs if run.config.train_share == share]
+    excluded = exclusions(workspace, runs)
     arms = by_label(comparison, runs)
-    rows = [
-        row_of(workspace, label, arms.get(label, []), excluded) for label in dict.fromkeys([*_rows(comparison), *arms])
-    ]
-    entrants = [entrant for label, found in arms.items() if (entrant := _entrant(workspace, label, found, excluded))]
-    entrants = _with_same_images(entrants)
+    planned = [label for config, label in labels(comparison).items() if config.train_share == share]
+    rows = {label: row_of(workspace, label, arms.get(label, []), excluded) for label in [*planned, *arms]}
+    counted = {label: _counted(of, excluded) for label, of in arms.items()}
+    entrants = _entrants(workspace, rows, counted)
     verdict = judge(entrants, margin) if entrants else None
-    said = sentences(verdict) if verdict else (_nothing_to_judge(workspace, runs, excluded),)
+    split = verdict.judged_on if verdict else "test"
     return Judgement(
-        table=pd.DataFrame(rows),
+        rows=tuple(rows.values()),
         verdict=verdict,
-        sentences=(*said, *_kept_out(comparison, runs, excluded), *_to_come(runs)),
-        excluded=excluded,
+        obstacle=None if verdict else _obstacle(workspace, runs, counted),
         entrants=tuple(entrants),
+        intervals={entrant.name: accuracy_interval(entrant.correct(split)) for entrant in entrants},
+        baseline=correctness(workspace, counted[verdict.chosen][0])[split].baseline if verdict else None,
+        excluded=excluded,
+        kept_out=_kept_out(arms, excluded),
+        to_come=sum(run.status in ("queued", "running") for run in runs),
+        total=len(runs),
     )
 
 
-def _nothing_to_judge(workspace: Workspace, runs: Sequence[Run], excluded: dict[str, str]) -> str:
-    """Why there is no verdict, and what to do about it."""
-    finished = [run for run in runs if run.status == "finished"]
-    counted = [run for run in finished if run.id not in excluded]
-    if not finished:
-        return "No run of this comparison has finished yet, so there is nothing to judge."
-    if any("val" in answers(workspace, run) for run in counted):
-        return (
-            "The runs of each strategy saw different validation images, so there is nothing to judge. Compare on "
-            "one dataset again."
-        )
-    if not counted:
-        return "No run that has finished counts, so there is nothing to judge; the reasons follow."
-    return (
-        "Runs have finished, but validation is what chooses among strategies and the dataset has no validation "
-        "images with labels. "
-        "Import it again with a share for validation, such as 70/15/15, and compare on that."
-    )
-
-
-def _rows(comparison: Comparison) -> list[str]:
-    return [
-        label for config, label in labels(comparison).items() if config.train_share == comparison.shared.train_share
-    ]
-
-
-def not_judged(workspace: Workspace, runs: Sequence[Run]) -> dict[str, str]:
+def exclusions(workspace: Workspace, runs: Sequence[Run]) -> dict[str, Exclusion]:
     """Run id -> why it does not count beside the others. Runs that are still to come are only named when they would not
     be fair."""
-    reasons = guard({run.id: run.config for run in runs}, {run.id: run.started for run in runs})
+    odd = deviations({run.id: run.config for run in runs}, {run.id: run.started for run in runs})
+    excluded = {run: Exclusion(kind="not comparable", deviations=differing) for run, differing in odd.items()}
     for run in runs:
         if run.status == "failed":
-            reasons[run.id] = f"It failed: {run.error or 'nobody knows why'}"
+            excluded[run.id] = Exclusion(kind="failed", error=run.error or "")
         elif run.status in ("stopped", "interrupted"):
-            reasons[run.id] = "It was stopped before it had finished. Resume it to have it counted."
-        elif run.status == "finished" and not answers(workspace, run):
-            reasons[run.id] = "Its predictions are missing from its folder. Train it again."
-    return reasons
+            excluded[run.id] = Exclusion(kind="stopped")
+        elif run.status == "finished" and not correctness(workspace, run):
+            excluded[run.id] = Exclusion(kind="predictions missing")
+    return excluded
 
 
 def by_label(comparison: Comparison, runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Rows of the table -> their runs, in the order of the comparison."""
+    """Label of a row -> its runs, in the order of the comparison; only rows that have any."""
     named = labels(comparison)
-    found: dict[str, list[Run]] = {label: [] for label in named.values()}
+    arms: dict[str, list[Run]] = {label: [] for label in named.values()}
     for run in runs:
-        found.setdefault(named.get(without_seed(run.config)) or label_of(comparison, run.config), []).append(run)
-    return {label: of for label, of in found.items() if of}
+        arms.setdefault(named.get(without_seed(run.config)) or label_of(comparison, run.config), []).append(run)
+    return {label: of for label, of in arms.items() if of}
 
 
-def row_of(workspace: Workspace, label: str, runs: Sequence[Run], excluded: dict[str, str]) -> Json:
-    """One row: means over the finished runs of an arm. Shares for accuracies, nats for log loss; None where nothing is
-    known yet.
-
-    `runs` of `planned` have finished and count. The interval (95 %) is of the mean test accuracy, over images and
-    seeds. `seconds` are of training; `cache_seconds` went into what frozen blocks compute, which the first of several
-    runs pays for all. An arm of which no run counts shows what its runs have, and why they do not count, in `kept_out`.
-    """
-    counted = [run for run in runs if run.status == "finished" and run.id not in excluded]
+def row_of(workspace: Workspace, label: str, runs: Sequence[Run], excluded: Mapping[str, Exclusion]) -> Row:
+    """What the runs of one arm have reached."""
+    counted = _counted(runs, excluded)
     shown = counted or [run for run in runs if run.summary]
-    summaries, tests = [run.summary or {} for run in shown], [_split(workspace, run, "test") for run in shown]
-    low, high = _test_interval(workspace, shown)
+    summaries = [run.summary or {} for run in shown]
+    val, test = ([scores(workspace, run, split) for run in shown] for split in ("val", "test"))
+    correct = _correct(workspace, shown, "test")
+    low, high = (None, None) if correct is None else accuracy_interval(correct)
     config = runs[0].config if runs else None
-    kept_out = list(dict.fromkeys(excluded[run.id] for run in runs if run.id in excluded))
-    return {
-        "label": label,
-        "backbone": config.backbone if config else None,
-        "weights": config.weights if config else None,
-        "strategy": config.strategy if config else None,
-        "runs": len(counted),
-        "planned": len(runs),
-        "val_accuracy": _mean([_split(workspace, run, "val").get("accuracy") for run in shown]),
-        "test_accuracy": _mean([scores.get("accuracy") for scores in tests]),
-        "test_low": low,
-        "test_high": high,
-        "f1_macro": _mean([scores.get("f1_macro") for scores in tests]),
-        "log_loss": _mean([scores.get("log_loss") for scores in tests]),
-        "best_epoch": _mean([summary.get("best_epoch") for summary in summaries]),
-        "trainable_parameters": max(
-            (int((run.started or {}).get("trainable_parameters") or 0) for run in shown), default=0
+    return Row(
+        label=label,
+        backbone=config.backbone if config else None,
+        weights=config.weights if config else None,
+        strategy=config.strategy if config else None,
+        runs=len(counted),
+        planned=len(runs),
+        val_accuracy=_mean(report.get("accuracy") for report in val),
+        test_accuracy=_mean(report.get("accuracy") for report in test),
+        test_low=low,
+        test_high=high,
+        f1_macro=_mean(report.get("f1_macro") for report in test),
+        log_loss=_mean(report.get("log_loss") for report in test),
+        best_epoch=_mean(summary.get("best_epoch") for summary in summaries),
+        trainable_parameters=_most((run.started or {}).get("trainable_parameters") for run in shown),
+        seconds=_mean(summary.get("seconds") for summary in summaries),
+        cache_seconds=_mean((summary.get("cache") or {}).get("seconds") for summary in summaries),
+        peak_memory_bytes=_most(summary.get("peak_memory_bytes") for summary in summaries),
+        kept_out=tuple(dict.fromkeys(excluded[run.id] for run in runs if run.id in excluded)),
+    )
+
+
+def _counted(runs: Iterable[Run], excluded: Mapping[str, Exclusion]) -> list[Run]:
+    return [run for run in runs if run.status == "finished" and run.id not in excluded]
+
+
+def _entrants(workspace: Workspace, rows: Mapping[str, Row], counted: Mapping[str, Sequence[Run]]) -> list[Entrant]:
+    """Those measured on as many validation images as the first: where fingerprints are unknown, at least shapes must
+    fit."""
+    entrants: list[Entrant] = []
+    for label, runs in counted.items():
+        correct_val = _correct(workspace, runs, "val")
+        if correct_val is None or (entrants and correct_val.shape[1] != entrants[0].correct_val.shape[1]):
+            continue
+        row = rows[label]
+        entrants.append(
+            Entrant(
+                name=label,
+                correct_test=_correct(workspace, runs, "test"),
+                correct_val=correct_val,
+                seconds=row.seconds or 0.0,
+                trainable_parameters=row.trainable_parameters or 0,
+                peak_memory_bytes=row.peak_memory_bytes or 0,
+                epochs=max(_tried_epochs(run) for run in runs),
+            )
         )
-        or None,
-        "seconds": _mean([summary.get("seconds") for summary in summaries]),
-        "cache_seconds": _mean([(summary.get("cache") or {}).get("seconds") for summary in summaries]),
-        "peak_memory_bytes": max((int(summary.get("peak_memory_bytes") or 0) for summary in summaries), default=0)
-        or None,
-        "kept_out": " ".join(kept_out),
-    }
+    return entrants
 
 
-def doubt_of(workspace: Workspace, comparison: Comparison, runs: Sequence[Run], found: Judgement) -> str:
-    """Why the strategy that validation chose may have learned nothing, as a sentence; "" when it is shown to do better
-    than guessing."""
-    verdict = found.verdict
-    if verdict is None:
-        return ""
-    (chosen,) = [entrant for entrant in found.entrants if entrant.name == verdict.chosen]
-    split, correct = ("val", chosen.correct_val) if verdict.judged_on == "validation" else ("test", chosen.correct_test)
-    assert correct is not None  # of every entrant, or the verdict would not be judged on it
-    run = next(
-        run
-        for run in by_label(comparison, runs)[chosen.name]
-        if run.status == "finished" and run.id not in found.excluded
-    )
-    table = predictions.read(workspace.run(run.id) / "predictions.csv")
-    judging = table[(table["split"] == split) & (table["label"] != "") & (table["error"] == "")]
-    guessed = majority_baseline.guess(Counter(judging["label"]))
-    return (
-        majority_baseline.doubt(guessed, chosen.name, accuracy_interval(correct), verdict.optimism) if guessed else ""
-    )
-
-
-def answers(workspace: Workspace, run: Run) -> Answers:
-    """Where the run was right, from its predictions.csv; empty when there is none."""
-    path = workspace.run(run.id) / "predictions.csv"
-    try:
-        about = path.stat()
-    except OSError:
-        return {}
-    return _answers(path, about.st_mtime_ns, about.st_size)
-
-
-@lru_cache(maxsize=256)
-def _answers(path: Path, modified_ns: int, size: int) -> Answers:
-    """Kept per content: a page asks again with every click. Only the few columns that say who was right are read."""
-    table = pd.read_csv(path, usecols=list(_READ), dtype="str", keep_default_na=False, encoding="utf-8")
-    known = table[(table["label"] != "") & (table["error"] == "")]
-    found: Answers = {}
-    for split, rows in known.groupby("split", sort=False):
-        images = rows["image"].astype("int32").to_numpy()
-        order = np.argsort(images, kind="stable")
-        found[str(split)] = images[order].tobytes(), (rows["label"] == rows["predict"]).to_numpy(dtype=np.bool_)[order]
-    return found
-
-
-def _entrant(workspace: Workspace, label: str, runs: Sequence[Run], excluded: dict[str, str]) -> Entrant | None:
-    counted = [run for run in runs if run.status == "finished" and run.id not in excluded]
-    validation = _correct(workspace, counted, "val")
-    if validation is None:
-        return None
-    row = row_of(workspace, label, counted, excluded)
-    return Entrant(
-        name=label,
-        correct_test=_correct(workspace, counted, "test"),
-        correct_val=validation,
-        seconds=float(row["seconds"] or 0.0),
-        trainable_parameters=int(row["trainable_parameters"] or 0),
-        peak_memory_bytes=int(row["peak_memory_bytes"] or 0),
-        epochs=max(_chosen_among(run) for run in counted),
-    )
-
-
-def _chosen_among(run: Run) -> int:
+def _tried_epochs(run: Run) -> int:
     """Among how many epochs validation had the choice. Each learning rate tried had all of them; the last training
     repeats the best try."""
     epochs = int((run.summary or {}).get("epochs") or 1)
@@ -231,68 +226,37 @@ def _chosen_among(run: Run) -> int:
     return run.config.tune * max(epochs, planned)
 
 
-def _correct(workspace: Workspace, runs: Sequence[Run], split: str) -> np.ndarray | None:
+def _correct(workspace: Workspace, runs: Sequence[Run], split: str) -> Correct | None:
     """Bool [seeds, images], or None where a run has no such images or other ones."""
-    found = [answers(workspace, run).get(split) for run in runs]
-    known = [one for one in found if one is not None]
-    if not known or len(known) < len(found) or len({images for images, _ in known}) > 1:
+    splits = [correctness(workspace, run).get(split) for run in runs]
+    known = [answers for answers in splits if answers is not None]
+    if not known or len(known) < len(splits) or len({answers.images for answers in known}) > 1:
         return None
-    return np.stack([right for _, right in known])
+    return np.stack([answers.correct for answers in known])
 
 
-def _with_same_images(entrants: list[Entrant]) -> list[Entrant]:
-    """Those measured on as many validation images as the first: where fingerprints are unknown, at least shapes must
-    fit."""
-    return [one for one in entrants if one.correct_val.shape[1] == entrants[0].correct_val.shape[1]]
+def _obstacle(
+    workspace: Workspace, runs: Sequence[Run], counted: Mapping[str, Sequence[Run]]
+) -> Literal["nothing finished", "other images", "nothing counts", "no validation images"]:
+    """Why there is no verdict."""
+    if not any(run.status == "finished" for run in runs):
+        return "nothing finished"
+    finished = [run for of in counted.values() for run in of]
+    if any("val" in correctness(workspace, run) for run in finished):
+        return "other images"
+    return "no validation images" if finished else "nothing counts"
 
 
-def _test_interval(workspace: Workspace, runs: Sequence[Run]) -> tuple[float | None, float | None]:
-    correct = _correct(workspace, runs, "test")
-    return (None, None) if correct is None else accuracy_interval(correct)
+def _kept_out(arms: Mapping[str, Sequence[Run]], excluded: Mapping[str, Exclusion]) -> tuple[KeptOut, ...]:
+    """One record for each arm and reason, however many seeds it is about."""
+    counts = Counter((label, excluded[run.id]) for label, of in arms.items() for run in of if run.id in excluded)
+    return tuple(KeptOut(label=label, runs=runs, exclusion=why) for (label, why), runs in counts.items())
 
 
-def _split(workspace: Workspace, run: Run, split: str) -> Json:
-    """What metrics.json says of a split; empty where it says nothing."""
-    path = workspace.run(run.id) / "metrics.json"
-    try:
-        about = path.stat()
-        return _metrics(path, about.st_mtime_ns, about.st_size).get(split, {})
-    except (OSError, ValueError, KeyError):
-        return {}
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
-@lru_cache(maxsize=256)
-def _metrics(path: Path, modified_ns: int, size: int) -> dict[str, Json]:
-    """Split -> its plain numbers."""
-    splits: dict[str, Json] = json.loads(path.read_text())["splits"]
-    return {
-        split: {name: value for name, value in scores.items() if not isinstance(value, list)}
-        for split, scores in splits.items()
-    }
-
-
-def _mean(values: Sequence[object]) -> float | None:
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
-    return fmean(numbers) if numbers else None
-
-
-def _kept_out(comparison: Comparison, runs: Sequence[Run], excluded: dict[str, str]) -> list[str]:
-    """One sentence for each arm and reason, however many seeds it is about."""
-    found: dict[tuple[str, str], int] = {}
-    for label, of in by_label(comparison, runs).items():
-        for run in of:
-            if run.id in excluded:
-                found[label, excluded[run.id]] = found.get((label, excluded[run.id]), 0) + 1
-    return [
-        f"Not judged: {label} ({count} {'run' if count == 1 else 'runs'}). {reason}"
-        for (label, reason), count in found.items()
-    ]
-
-
-def _to_come(runs: Sequence[Run]) -> list[str]:
-    left = sum(run.status in ("queued", "running") for run in runs)
-    return (
-        [f"{left} of {len(runs)} runs {'has' if left == 1 else 'have'} not finished yet; the verdict may change."]
-        if left
-        else []
-    )
+def _most(values: Iterable[int | None]) -> int | None:
+    return max((int(value or 0) for value in values), default=0) or None

@@ -1,7 +1,7 @@
-"""Takeaway: a comparison as files for a spreadsheet: one row a run, and one row an image with what each strategy says
-of it.
+"""Tables: a comparison as files for a spreadsheet: one row a run, and one row an image with what each strategy says of
+it.
 
-Not here: the table and verdict (judgement).
+Not here: the rows of its strategies and the verdict (judgement).
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from engine.comparisons.comparison import Comparison, label_of
-from engine.comparisons.judgement import by_label, not_judged, row_of
+from engine.comparisons.judgement import by_label, exclusions, row_of
+from engine.comparisons.wording import reason
 from engine.config import differences
 from engine.evaluation import predictions
 from engine.evaluation.spreadsheets import merged_predictions, spreadsheet_csv
@@ -25,16 +26,22 @@ _SCORES = (
 def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> bytes:
     """One row a run: which, what came out, every option in which the runs differ, and why it is not judged, if it is
     not."""
-    excluded = not_judged(workspace, runs)
+    excluded = exclusions(workspace, runs)
     differing = differences([run.config for run in runs])
     rows = []
     for position, run in enumerate(runs):
-        label = label_of(comparison, run.config)
-        scores = row_of(workspace, label, [run], {})
-        about = {"run": run.id, "name": run.name, "row": label, "status": run.status, "backbone": run.config.backbone}
-        options = {name: values[position] for name, values in differing.items() if name != "backbone"}
+        row = row_of(workspace, label_of(comparison, run.config), [run], {})
         rows.append(
-            {**about, **options, **{name: scores[name] for name in _SCORES}, "not_judged": excluded.get(run.id, "")}
+            {
+                "run": run.id,
+                "name": run.name,
+                "row": row.label,
+                "status": run.status,
+                "backbone": row.backbone,
+                **{name: values[position] for name, values in differing.items() if name != "backbone"},
+                **{name: getattr(row, name) for name in _SCORES},
+                "not_judged": reason(excluded[run.id]) if run.id in excluded else "",
+            }
         )
     return spreadsheet_csv(pd.DataFrame(rows))
 
@@ -44,10 +51,10 @@ def result_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]
 
     RunError when nothing has finished.
     """
-    excluded = not_judged(workspace, runs)
-    tables = {}
-    for label, of in by_label(comparison, runs).items():
-        counted = [run for run in of if run.status == "finished" and run.id not in excluded]
-        if counted:
-            tables[label] = [predictions.read(workspace.run(run.id) / "predictions.csv") for run in counted]
+    excluded = exclusions(workspace, runs)
+    counted = [run for run in runs if run.status == "finished" and run.id not in excluded]
+    tables = {
+        label: [predictions.read(workspace.run(run.id) / "predictions.csv") for run in of]
+        for label, of in by_label(comparison, counted).items()
+    }
     return spreadsheet_csv(merged_predictions(tables))

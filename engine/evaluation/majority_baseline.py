@@ -1,6 +1,7 @@
-"""Guessing: what always naming the most frequent class would reach, and whether a strategy is shown to reach more.
+"""Majority baseline: what always naming the most frequent class would reach, and whether a strategy is shown to do
+better.
 
-Names are printed as they come; whoever renders them escapes them. Not here: one strategy against another (verdict).
+Not here: one strategy against another (verdict), the sentences (comparisons.wording).
 """
 
 from collections.abc import Mapping
@@ -8,39 +9,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guess:
+class MajorityBaseline:
     """The most frequent class of the images that judge, and its share of them."""
 
     name: str
     share: float
 
+    def beaten(self, interval: tuple[float, float], optimism: float | None) -> bool:
+        """Whether accuracy is shown to be above it: the 95 % `interval` lies above its share, once what choosing can
+        have flattered it by, `optimism` in points, is taken off."""
+        return interval[0] - (optimism or 0.0) / 100 > self.share
 
-def guess(images: Mapping[str, int]) -> Guess | None:
+
+def majority_baseline(images: Mapping[str, int]) -> MajorityBaseline | None:
     """From the number of images of every class; None where there are none. Of equally frequent classes the first by
     name."""
     total = sum(images.values())
     if not total:
         return None
     name = min(images, key=lambda label: (-images[label], label))
-    return Guess(name=name, share=images[name] / total)
-
-
-def baseline(found: Guess) -> str:
-    """What guessing reaches, as a sentence."""
-    return f"Always answering {found.name} would be right on {100 * found.share:.1f} % of these images."
-
-
-def doubt(found: Guess, chosen: str, reach: tuple[float, float], optimism: float | None) -> str:
-    """Why `chosen` may have learned nothing; "" when it is shown to do better than guessing.
-
-    Its 95 % interval `reach` has to lie above the share of the most frequent class, once what choosing can have
-    flattered it by, `optimism` in points, is taken off.
-    """
-    low, high = reach
-    if low - (optimism or 0.0) / 100 > found.share:
-        return ""
-    interval = f"{100 * low:.1f} to {100 * high:.1f} %"
-    return (
-        f"{chosen} is not shown to be better than guessing. {baseline(found)} Its own 95 % interval is {interval}. "
-        "Train longer, start from pretrained weights, or bring more images; until then the rest says little."
-    )
+    return MajorityBaseline(name=name, share=images[name] / total)

@@ -1,16 +1,17 @@
 """Verdict: what a comparison of strategies shows, what it does not, and which strategy to take.
 
 The strategy that validation chose against each of the others, on test images that chose nothing. Every statement holds
-together with all others at 95 %. Not here: two strategies alone (paired), the words (wording), cost against accuracy
-(cost).
+together with all others at 95 %. Not here: two strategies alone (paired), its sentences (comparisons.wording),
+cost against accuracy (pareto).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from engine.data.dataset_records import SPLIT_NAMES, Split
 from engine.errors import RunError
 from engine.evaluation.bootstrap import chosen_shares
 from engine.evaluation.paired import Correct, Difference, checked, difference, holm, interval, pooled_seed_variance
@@ -40,6 +41,10 @@ class Entrant:
     peak_memory_bytes: int
     epochs: int = 1
 
+    def correct(self, split: Split) -> Correct:
+        """On the images of `split`; those of validation where there are no test images."""
+        return self.correct_test if split == "test" and self.correct_test is not None else self.correct_val
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rival:
@@ -66,13 +71,14 @@ class Verdict:
 
     `not_worse` are the strategies not shown to be worse than the chosen one (itself among them unless one is better);
     `cheapest` is the quickest of them. `chosen_share` is how often validation would choose the same on images and seeds
-    drawn again. `optimism` is None when judged on test images.
+    drawn again. `optimism` is None when judged on test images. `single_seed` ran once, `untested` have no test
+    predictions.
     """
 
     chosen: str
     accuracy_val: float
     accuracy_test: float | None
-    judged_on: Literal["test", "validation"]
+    judged_on: Split
     images: int
     rivals: tuple[Rival, ...]
     not_worse: tuple[str, ...]
@@ -82,15 +88,17 @@ class Verdict:
     optimism: float | None
     tried_epochs: int
     margin: float
-    notes: tuple[str, ...] = field(default=())
+    single_seed: tuple[str, ...]
+    untested: tuple[str, ...]
 
 
 def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict:
     """The verdict on these strategies; RunError names the one whose images or values do not fit."""
-    entrants = _checked(entrants)
+    _check(entrants)
     chosen = max(entrants, key=lambda entrant: (entrant.correct_val.mean(), -entrant.seconds))
     tested = all(entrant.correct_test is not None for entrant in entrants)
-    judged = {entrant.name: _judged(entrant, tested) for entrant in entrants}
+    split: Split = "test" if tested else "val"
+    judged = {entrant.name: checked(entrant.correct(split), entrant.name) for entrant in entrants}
     rivals = compare(judged, chosen.name, margin=margin, independent=tested)
     beaten = any(rival.outcome == "worse" for rival in rivals)
     fine = {rival.name for rival in rivals if rival.outcome != "better"} | (set() if beaten else {chosen.name})
@@ -98,25 +106,24 @@ def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict
     cheapest = min(
         not_worse, key=lambda entrant: (entrant.seconds, entrant.trainable_parameters, entrant.peak_memory_bytes)
     )
-    validation, epochs = (
-        [checked(entrant.correct_val, entrant.name) for entrant in entrants],
-        max(entrant.epochs for entrant in entrants),
-    )
+    validation = [checked(entrant.correct_val, entrant.name) for entrant in entrants]
+    epochs = max(entrant.epochs for entrant in entrants)
     return Verdict(
         chosen=chosen.name,
         accuracy_val=float(chosen.correct_val.mean()),
         accuracy_test=float(judged[chosen.name].mean()) if tested else None,
-        judged_on="test" if tested else "validation",
+        judged_on=split,
         images=judged[chosen.name].shape[1],
         rivals=rivals,
         not_worse=tuple(entrant.name for entrant in not_worse),
         cheapest=cheapest.name,
         seconds={entrant.name: entrant.seconds for entrant in entrants},
-        chosen_share=float(chosen_shares(validation)[[entrant.name for entrant in entrants].index(chosen.name)]),
+        chosen_share=float(chosen_shares(validation)[list(judged).index(chosen.name)]),
         optimism=None if tested else 100 * optimism(validation, epochs),
         tried_epochs=epochs,
         margin=margin,
-        notes=_notes(entrants, judged),
+        single_seed=tuple(name for name, correct in judged.items() if len(correct) == 1),
+        untested=tuple(entrant.name for entrant in entrants if entrant.correct_test is None),
     )
 
 
@@ -179,43 +186,18 @@ def _rival(
     )
 
 
-def _checked(entrants: Sequence[Entrant]) -> list[Entrant]:
+def _check(entrants: Sequence[Entrant]) -> None:
     if not entrants:
         raise RunError("A verdict needs at least one finished strategy.")
     if len({entrant.name for entrant in entrants}) < len(entrants):
         raise RunError("Two strategies of a comparison have the same name; give each its own.")
     for entrant in entrants:
-        for correct, first, split in (
-            (entrant.correct_val, entrants[0].correct_val, "validation"),
-            (entrant.correct_test, entrants[0].correct_test, "test"),
+        for split, correct, first in (
+            ("val", entrant.correct_val, entrants[0].correct_val),
+            ("test", entrant.correct_test, entrants[0].correct_test),
         ):
             if correct is not None and first is not None and checked(correct, entrant.name).shape[1] != first.shape[1]:
                 raise RunError(
-                    f"{entrant.name} was measured on {correct.shape[1]} {split} images and {entrants[0].name} on "
-                    f"{first.shape[1]}; "
-                    "compare runs of one split of one dataset."
+                    f"{entrant.name} was measured on {correct.shape[1]} {SPLIT_NAMES[split]} images and "
+                    f"{entrants[0].name} on {first.shape[1]}; compare runs of one split of one dataset."
                 )
-    return list(entrants)
-
-
-def _judged(entrant: Entrant, tested: bool) -> Correct:
-    correct = entrant.correct_test if tested and entrant.correct_test is not None else entrant.correct_val
-    return checked(correct, entrant.name)
-
-
-def _notes(entrants: list[Entrant], judged: dict[str, Correct]) -> tuple[str, ...]:
-    notes = []
-    once = [name for name, correct in judged.items() if len(correct) == 1]
-    if len(once) == len(judged):
-        notes.append(
-            "Every strategy ran with one seed: this compares these trained models; another seed may change the order."
-        )
-    elif once:
-        notes.append(
-            f"One seed only: {', '.join(once)}. How much another seed changes is taken from the strategies that ran "
-            f"more often."
-        )
-    missing = [entrant.name for entrant in entrants if entrant.correct_test is None]
-    if missing and len(missing) < len(entrants):
-        notes.append(f"Judged on validation images, because there are no test predictions of: {', '.join(missing)}.")
-    return tuple(notes)

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import judgement
+from engine.comparisons.wording import sentences
 from tests.browser.person import Person
 from tests.browser.screenshots import photograph
 from tests.browser.server import Server
@@ -63,7 +64,7 @@ def watch_until_it_is_finished(person: Person) -> None:
 def read_the_verdict(person: Person, server: Server) -> None:
     store = ComparisonStore(server.workspace)
     known = store.list()[0]
-    said = judgement(server.workspace, known, store.runs_of(known.id)).sentences
+    said = sentences(judgement(server.workspace, known, store.runs_of(known.id)))
     assert said[0].startswith("Validation chose")
     for sentence in said:
         expect(person.page.get_by_text(sentence, exact=True)).to_be_visible()

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import judgement
+from engine.comparisons.wording import reason, sentences
 from engine.data.dataset_records import Dataset
 from engine.errors import RunError
 from engine.jobs import forecast_files
@@ -17,7 +18,7 @@ from engine.store.process_identity import this_process
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import text
-from pages.ui.compare.evidence import judged
+from pages.ui.compare.evidence import evidence_of
 from tests.pages import compared, made, prepared
 from tests.pages.test_compare import strings
 
@@ -57,7 +58,7 @@ def button(page: AppTest, label: str):
 
 
 def test_the_verdict_on_the_page_is_the_judgement_s(workspace: Workspace, known: Comparison) -> None:
-    said = judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id)).sentences
+    said = sentences(judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id)))
     drawn = prepared.drawn(opened(known))
     assert len(said) >= 4
     for sentence in said:
@@ -133,8 +134,8 @@ def test_what_is_not_judged_is_named_with_its_reason(workspace: Workspace, datas
     page = opened(known)
     excluded = judgement(workspace, known, store.runs_of(known.id)).excluded
     assert len(excluded) == 3
-    for reason in excluded.values():
-        assert text.md(reason) in prepared.drawn(page)
+    for exclusion in excluded.values():
+        assert text.md(reason(exclusion)) in prepared.drawn(page)
     assert "2 failed" in prepared.drawn(page)
     assert table(page).loc["last_block", "verdict"] == "not judged"
 
@@ -146,7 +147,7 @@ def test_the_disagreements_are_exactly_these_images(workspace: Workspace, known:
     page.selectbox(key="flip_second").set_value("linear_probe")
     page.radio(key="flip_kind").set_value(kind).run()
     assert not page.exception
-    found = judged(workspace, known, ComparisonStore(workspace).runs_of(known.id))
+    found = evidence_of(workspace, known, ComparisonStore(workspace).runs_of(known.id))
     one, two = found.arms["full_finetune"].votes, found.arms["linear_probe"].votes
     wanted = {
         place

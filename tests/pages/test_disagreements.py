@@ -14,7 +14,7 @@ from engine.store.process_identity import this_process
 from engine.workspace import Workspace
 from pages.ui import text
 from pages.ui.compare import classes, disagreements
-from pages.ui.compare.evidence import Judged, judged
+from pages.ui.compare.evidence import Evidence, evidence_of
 from tests.pages import compared, made, prepared
 from tests.pages.test_compare import strings
 
@@ -52,8 +52,8 @@ def known(workspace: Workspace, dataset: Dataset) -> Comparison:
     return store.get(known.id)
 
 
-def now(workspace: Workspace, known: Comparison) -> Judged:
-    return judged(workspace, known, ComparisonStore(workspace).runs_of(known.id))
+def now(workspace: Workspace, known: Comparison) -> Evidence:
+    return evidence_of(workspace, known, ComparisonStore(workspace).runs_of(known.id))
 
 
 def opened(known: Comparison) -> AppTest:
@@ -64,7 +64,7 @@ def opened(known: Comparison) -> AppTest:
 
 def test_strategies_that_look_alike_when_cut_stay_two(workspace: Workspace, known: Comparison) -> None:
     found = now(workspace, known)
-    assert len(classes.table(found).columns) == 3 + 2
+    assert len(classes.recall_table(found).columns) == 3 + 2
     page = opened(known)
     assert "Choose two different strategies." not in [one.value for one in page.info]
     for key in ("flip_first", "flip_second", "member"):
@@ -93,12 +93,12 @@ def test_a_second_click_on_a_cell_chooses_its_pair_again(monkeypatch: pytest.Mon
 def test_figures_show_names_as_they_are_written(workspace: Workspace, known: Comparison) -> None:
     found = now(workspace, known)
     first, second = found.arms
-    ticks = classes.figure(found, first, second, "light").layout.xaxis.ticktext
+    ticks = classes.confusion_difference_figure(found, first, second, "light").layout.xaxis.ticktext
     assert ticks[0] == 'say "hi" &lt;b&gt;x&lt;/b&gt;'
-    said = classes.in_words(found, first, second)
+    said = classes.confusion_difference_in_words(found, first, second)
     cell = classes.largest(found, first, second).iloc[0]
     assert f"{cell['True class']} called {cell['Predicted class']}: {cell['Difference in images']:+.1f}" in said
-    drawn = disagreements.figure(found, "light").data[1]
+    drawn = disagreements.disagreement_matrix(found, "light").data[1]
     counts = [int(said.split()[0]) for said in drawn.hovertext]
     assert all(
         said.startswith(f"{text.count(number, 'image')}<br>")
@@ -107,8 +107,8 @@ def test_figures_show_names_as_they_are_written(workspace: Workspace, known: Com
 
 
 def test_one_image_is_one_image(workspace: Workspace, known: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disagreements, "flips", lambda right: np.array([[0, 1], [2, 0]]))
-    hover = disagreements.figure(now(workspace, known), "light").data[1].hovertext
+    monkeypatch.setattr(disagreements, "disagreement_counts", lambda right: np.array([[0, 1], [2, 0]]))
+    hover = disagreements.disagreement_matrix(now(workspace, known), "light").data[1].hovertext
     assert [said.partition("<br>")[0] for said in hover] == ["1 image", "2 images"]
 
 

@@ -11,6 +11,7 @@ import pytest
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import judgement
+from engine.comparisons.wording import sentences
 from engine.data.dataset_records import Dataset
 from engine.workspace import Workspace
 from tests.pages import compared, made
@@ -68,7 +69,7 @@ def test_the_report_says_what_was_judged_and_stands_alone(workspace: Workspace, 
     answer = ask(f"/api/comparisons/{known.id}/report.html")
     assert answer.status == 200 and "attachment" in answer.headers["content-disposition"]
     read = Reader(answer.body.decode())
-    for sentence in judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id)).sentences:
+    for sentence in sentences(judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id))):
         assert sentence in read.said
     assert NAME in read.said and "torch 2.0" in read.said and "--strategies linear_probe,full_finetune" in read.said
     assert "고양이 </script><script>alert(2)</script>" in read.said

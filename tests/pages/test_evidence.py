@@ -8,17 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engine.comparisons import data_size
+from engine.comparisons import data_size, wording
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.comparisons.judgement import doubt_of
 from engine.data.dataset_records import Dataset
 from engine.evaluation import predictions
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
-from pages.ui import contrast, palette
+from pages.ui import contrast, palette, text
 from pages.ui.compare import (
-    chance,
     classes,
     cost_chart,
     data_size_curves,
@@ -27,10 +25,10 @@ from pages.ui.compare import (
     report,
     verdict,
 )
-from pages.ui.compare.disagreements import Wanted
-from pages.ui.compare.evidence import Judged, judged
+from pages.ui.compare.disagreements import Disagreement
+from pages.ui.compare.evidence import Evidence, evidence_of
 from pages.ui.unfreezing import Change
-from tests.pages import compared, made
+from tests.pages import compared, made, prepared
 
 RIGHT = {"linear_probe": 0.5, "last_block": 0.7, "full_finetune": 0.97}
 
@@ -47,8 +45,8 @@ def known(workspace: Workspace, dataset: Dataset) -> Comparison:
     return known
 
 
-def now(workspace: Workspace, known: Comparison) -> Judged:
-    return judged(workspace, known, ComparisonStore(workspace).runs_of(known.id))
+def now(workspace: Workspace, known: Comparison) -> Evidence:
+    return evidence_of(workspace, known, ComparisonStore(workspace).runs_of(known.id))
 
 
 def test_a_judgement_is_kept_until_something_of_it_changes(workspace: Workspace, known: Comparison) -> None:
@@ -68,10 +66,12 @@ def test_a_judgement_is_kept_until_something_of_it_changes(workspace: Workspace,
 def test_a_run_that_is_resumed_does_not_count_until_it_has_finished_again(
     workspace: Workspace, known: Comparison
 ) -> None:
-    assert now(workspace, known).unsettled == 0
+    assert now(workspace, known).judgement.to_come == 0
     ComparisonStore(workspace).add_seeds(known.id, 1)
-    grown = judged(workspace, ComparisonStore(workspace).get(known.id), ComparisonStore(workspace).runs_of(known.id))
-    assert grown.unsettled == 3
+    grown = evidence_of(
+        workspace, ComparisonStore(workspace).get(known.id), ComparisonStore(workspace).runs_of(known.id)
+    )
+    assert grown.judgement.to_come == 3
     assert {label: arm.votes.seeds for label, arm in grown.arms.items()} == dict.fromkeys(RIGHT, 1)
 
 
@@ -85,7 +85,7 @@ def test_what_costs_more_and_is_shown_to_be_worse_is_not_worth_it(workspace: Wor
     assert worth["linear_probe"] and not worth["full_finetune"]
     symbols = {
         trace.name: trace.marker.symbol
-        for trace in cost_chart.figure(cost_chart.offers(found, "seconds"), "seconds", "light").data
+        for trace in cost_chart.cost_figure(cost_chart.offers(found, "seconds"), "seconds", "light").data
     }
     assert (symbols["linear_probe"], symbols["full_finetune"]) == ("circle", "circle-open")
     memory = cost_chart.offers(found, "peak_memory_bytes")
@@ -94,13 +94,13 @@ def test_what_costs_more_and_is_shown_to_be_worse_is_not_worth_it(workspace: Wor
 
 def test_the_matrix_counts_the_images_of_the_gallery(workspace: Workspace, known: Comparison) -> None:
     found = now(workspace, known)
-    heat = disagreements.figure(found, "light").data[0]
+    heat = disagreements.disagreement_matrix(found, "light").data[0]
     labels = list(found.arms)
     for row, first in enumerate(labels):
         for column, second in enumerate(labels):
             if row != column:
                 assert heat.z[row][column] == len(
-                    disagreements.pick(found, Wanted(first=first, second=second, kind="first"))
+                    disagreements.pick(found, Disagreement(first=first, second=second, kind="first"))
                 )
     assert [heat.z[place][place] for place in range(len(labels))] == [0, 0, 0]
 
@@ -109,13 +109,13 @@ def test_classes_are_compared_by_recall_and_the_difference_of_confusions_sums_to
     workspace: Workspace, known: Comparison
 ) -> None:
     found = now(workspace, known)
-    frame = classes.table(found)
+    frame = classes.recall_table(found)
     assert list(frame["Apart"]) == sorted(frame["Apart"], reverse=True)
     right = found.arms["full_finetune"].votes.right
     for row in frame.to_dict("records"):
         mine = found.labels == found.classes.index(row["Class"])
         assert row["full_finetune"] == pytest.approx(100 * right[mine].mean())
-    values = classes.difference(found, "full_finetune", "linear_probe")
+    values = classes.confusion_difference(found, "full_finetune", "linear_probe")
     assert values.sum(axis=1) == pytest.approx(np.zeros(3))
     assert values.trace() == right.sum() - found.arms["linear_probe"].votes.right.sum()
     largest = classes.largest(found, "full_finetune", "linear_probe")
@@ -128,52 +128,51 @@ def test_without_test_images_validation_judges_and_the_table_says_so(workspace: 
         table = predictions.read(path)
         predictions.write(path, table[table["split"] == "val"])
     found = now(workspace, known)
-    assert found.split == "val" and len(found.images) == 60
-    rows = verdict.rows(found, workspace)
+    assert found.judgement.split == "val" and len(found.images) == 60
+    rows = verdict.strategy_rows(found, workspace)
     assert rows["accuracy"].notna().all()
-    low, high = found.reach["full_finetune"]
+    low, high = found.judgement.intervals["full_finetune"]
     assert (
         dict(zip(rows["strategy"], rows["interval"], strict=True))["full_finetune"]
         == f"{100 * low:.1f} to {100 * high:.1f}"
     )
-    assert verdict.headings(found)["interval"] == "95 %, optimistic"
-    said = verdict.flattery(found)
+    assert verdict.headings(found.judgement)["interval"] == "95 %, optimistic"
+    said = verdict.table_notes(found.judgement)[0]
     assert (
         "optimistic" in said
         and "choosing among 3 strategies and 4 epochs on these 60 images can have flattered it by about" in said
     )
     assert {(offer.low, offer.high) for offer in cost_chart.offers(found, "seconds", "light")} == set(
-        found.reach.values()
+        found.judgement.intervals.values()
     )
 
 
 def test_with_test_images_nothing_is_called_optimistic(workspace: Workspace, known: Comparison) -> None:
     found = now(workspace, known)
-    assert verdict.headings(found)["interval"] == "95 % interval"
-    assert verdict.flattery(found) == ""
+    assert verdict.headings(found.judgement)["interval"] == "95 % interval"
+    assert not any("optimistic" in note for note in verdict.table_notes(found.judgement))
 
 
 def test_a_strategy_no_better_than_guessing_is_called_so(
     workspace: Workspace, dataset: Dataset, known: Comparison
 ) -> None:
     right = now(workspace, known)
-    assert chance.doubt(right) == "" == doubt_of(workspace, known, right.runs, right.judgement)
+    assert not right.judgement.doubtful and wording.doubt(right.judgement) == ""
     hopeless = compared.comparison(workspace, dataset, arm("linear_probe", seeds=2), arm("full_finetune", seeds=2))
     compared.finish_all(workspace, hopeless, dataset, {"linear_probe": 0.3, "full_finetune": 0.4}, images=60)
     found = now(workspace, hopeless)
     share = np.bincount(found.labels).max() / len(found.labels)
-    assert chance.doubt(found).startswith(f"{found.judgement.verdict.chosen} is not shown to be better than guessing")
-    assert f"{100 * share:.1f} % of these images" in chance.baseline(found)
-    assert doubt_of(workspace, hopeless, found.runs, found.judgement) == chance.doubt(found), (
-        "the command line says the same"
-    )
+    doubt = wording.doubt(found.judgement)
+    assert doubt.startswith(f"{found.judgement.verdict.chosen} is not shown to be better than guessing")
+    assert f"{100 * share:.1f} % of these images" in verdict.table_notes(found.judgement)[0]
+    assert text.md(doubt) in prepared.drawn(prepared.page("compare", comparison=hopeless.id))
 
 
 def test_names_beside_equal_points_do_not_stand_on_each_other(workspace: Workspace, dataset: Dataset) -> None:
     alike = {"last_stage": 0.9, "gradual_unfreeze": 0.9, "full_finetune": 0.9}  # which all cost 80 seconds
     known = compared.comparison(workspace, dataset, *(arm(strategy, seeds=1) for strategy in ["linear_probe", *alike]))
     compared.finish_all(workspace, known, dataset, {"linear_probe": 0.5, **alike}, images=60)
-    drawn = cost_chart.figure(cost_chart.offers(now(workspace, known), "seconds", "light"), "seconds", "light")
+    drawn = cost_chart.cost_figure(cost_chart.offers(now(workspace, known), "seconds", "light"), "seconds", "light")
     low, high = drawn.layout.yaxis.range
     heights = sorted(
         (name.y - low) / (high - low) * cost_chart.PLOT + name.yshift
@@ -259,7 +258,7 @@ def test_a_curve_says_that_its_end_is_of_the_seeds_that_came_so_far() -> None:
 
 def test_a_strategy_has_one_colour_in_every_figure(workspace: Workspace, known: Comparison) -> None:
     one = data_size.Point(label="last_block", share=10, images=7, accuracy=0.5, low=0.4, high=0.6, runs=1, split="test")
-    (curve,) = data_size_curves.figure([one], data_size.whole_labels(known)).data
+    (curve,) = data_size_curves.data_size_figure([one], data_size.whole_labels(known)).data
     offers = {offer.name: offer.colour for offer in cost_chart.offers(now(workspace, known), "seconds")}
     assert curve.line.color == offers["last_block"] != offers["linear_probe"]
     runs = ComparisonStore(workspace).runs_of(known.id)
@@ -283,7 +282,7 @@ def test_runs_without_a_folder_do_not_break_the_page(workspace: Workspace, known
         (workspace.run(run.id) / "predictions.csv").unlink()
     found = now(workspace, known)
     assert len(found.arms) == 1 and len(found.judgement.excluded) == 2
-    assert isinstance(verdict.rows(found, workspace), pd.DataFrame)
+    assert isinstance(verdict.strategy_rows(found, workspace), pd.DataFrame)
     for run in RunStore(workspace).list():
         RunStore(workspace).delete(run.id)
     assert now(workspace, known).arms == {}
@@ -294,7 +293,9 @@ def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(
 ) -> None:
     known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
     compared.finish_all(workspace, known, dataset, {"linear_probe": 0.9, "full_finetune": 0.92}, images=60)
-    said = verdict.besides(now(workspace, known))  # 2 seconds of training, 4 of computing the frozen part
+    said = verdict.frozen_part_seconds(
+        now(workspace, known).judgement
+    )  # 2 seconds of training, 4 of computing the frozen part
     assert said.startswith(
         "Not counted as training: computing the frozen part once for all, 4.0 s a run of linear_probe"
     )
@@ -302,7 +303,7 @@ def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(
         workspace, dataset, arm("linear_probe", seeds=1, settings={"lr": 0.5}), arm("full_finetune", seeds=2)
     )
     compared.finish_all(workspace, worse, dataset, {"linear_probe": 0.3, "full_finetune": 0.97}, images=60)
-    assert verdict.besides(now(workspace, worse)) == ""  # 80 seconds of training
+    assert verdict.frozen_part_seconds(now(workspace, worse).judgement) == ""  # 80 seconds of training
 
 
 def test_a_run_that_does_not_say_what_it_computed_once_is_taken_to_have_computed_nothing(
@@ -311,6 +312,7 @@ def test_a_run_that_does_not_say_what_it_computed_once_is_taken_to_have_computed
     known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
     compared.finish_all(workspace, known, dataset, {"linear_probe": 0.8, "full_finetune": 0.99}, images=12)
     found = now(workspace, known)
-    table = found.judgement.table.assign(cache_seconds=[4.0, None])
-    said = verdict.besides(replace(found, judgement=replace(found.judgement, table=table)))
+    first, second = found.judgement.rows
+    rows = (first, replace(second, cache_seconds=None))
+    said = verdict.frozen_part_seconds(replace(found.judgement, rows=rows))
     assert said.endswith("4.0 s a run of linear_probe on average.")

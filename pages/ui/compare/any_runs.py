@@ -18,7 +18,7 @@ AT_FIRST = 10
 """Runs that are chosen before anybody chooses."""
 
 
-def show(everything: Sequence[Run], dataset: str) -> None:
+def run_sections(everything: Sequence[Run], dataset: str) -> None:
     """The runs of `dataset` among `everything`, the newest first."""
     possible = {run.id: run for run in everything if run.config.dataset == dataset}
     labels = run_table.unique_names(list(possible.values()))

@@ -12,7 +12,7 @@ import streamlit as st
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.disagreements import confusion_matrix
 from pages.ui import charts, contrast, palette, text
-from pages.ui.compare.evidence import Judged, waits
+from pages.ui.compare.evidence import Evidence, waits
 
 MATRIX_CLASSES = 30
 NUMBERED = 14
@@ -20,37 +20,37 @@ LISTED, SAID = 40, 5
 """Cells that a table lists, and that the words instead of a figure name."""
 
 
-def table(judged: Judged) -> pd.DataFrame:
+def recall_table(evidence: Evidence) -> pd.DataFrame:
     """One row a class: its images, the recall of every strategy in percent, and how far they are apart; the furthest
     first."""
-    images = np.bincount(judged.labels, minlength=len(judged.classes))
-    values = np.stack([100 * arm.recall for arm in judged.arms.values()])
-    shares = dict(zip(text.distinct(list(judged.arms)), values, strict=True))
-    frame = pd.DataFrame({"Class": judged.classes, "Images": images, **shares})
+    images = np.bincount(evidence.labels, minlength=len(evidence.classes))
+    values = np.stack([100 * arm.recall for arm in evidence.arms.values()])
+    shares = dict(zip(text.distinct(list(evidence.arms)), values, strict=True))
+    frame = pd.DataFrame({"Class": evidence.classes, "Images": images, **shares})
     frame["Apart"] = values.max(axis=0) - values.min(axis=0)
     return frame[frame["Images"] > 0].sort_values("Apart", ascending=False, kind="stable")
 
 
-def difference(judged: Judged, first: str, second: str) -> np.ndarray:
+def confusion_difference(evidence: Evidence, first: str, second: str) -> np.ndarray:
     """Float [classes, classes]: how many more images of the row's class the first strategy calls the column's than the
     second does."""
-    classes = len(judged.classes)
-    one, two = (confusion_matrix(judged.arms[label].guesses, judged.labels, classes) for label in (first, second))
+    classes = len(evidence.classes)
+    one, two = (confusion_matrix(evidence.arms[label].guesses, evidence.labels, classes) for label in (first, second))
     return np.asarray(one - two)
 
 
-def figure(judged: Judged, first: str, second: str, theme: str = "") -> go.Figure:
+def confusion_difference_figure(evidence: Evidence, first: str, second: str, theme: str = "") -> go.Figure:
     """In the first colour where the first says it more often, in the second where the second does."""
-    values = difference(judged, first, second)
-    names = [text.plotly(text.short(name, 22)) for name in judged.classes]
+    values = confusion_difference(evidence, first, second)
+    names = [text.plotly(text.short(name, 22)) for name in evidence.classes]
     most = float(np.abs(values).max()) or 1.0
     colours = palette.categorical(theme)
     hover = [
         [
             text.plotly(f"{text.short(t, 30)} called {text.short(g, 30)}: {values[r, c]:+.1f}")
-            for c, g in enumerate(judged.classes)
+            for c, g in enumerate(evidence.classes)
         ]
-        for r, t in enumerate(judged.classes)
+        for r, t in enumerate(evidence.classes)
     ]
     heat = go.Heatmap(
         z=values,
@@ -95,13 +95,13 @@ def _numbers(values: np.ndarray, most: float, theme: str) -> list[dict[str, obje
     ]
 
 
-def show(judged: Judged) -> None:
+def recall_by_class(evidence: Evidence) -> None:
     """Recall of every class and strategy, and the difference of two confusion matrices; the pair is the one chosen
     above."""
-    if not judged.arms:
-        st.caption(waits(judged, "a strategy has finished"))
+    if not evidence.arms:
+        st.caption(waits(evidence, "a strategy has finished"))
         return
-    frame = table(judged)
+    frame = recall_table(evidence)
     percent = {name: st.column_config.NumberColumn(format="%.0f %%") for name in frame.columns[2:-1]}
     apart = st.column_config.NumberColumn(
         "Apart, points", format="%.0f", help="Points between the best and the worst strategy."
@@ -117,31 +117,34 @@ def show(judged: Judged) -> None:
         alt="Recall of every class and strategy",
     )
     st.caption(
-        f"Recall: of the {SPLIT_NAMES[judged.split]} images of a class, how many are found; the mean of the seeds. "
-        f"Furthest apart first."
+        f"Recall: of the {SPLIT_NAMES[evidence.judgement.split]} images of a class, how many are found; the mean "
+        "of the seeds. Furthest apart first."
     )
     st.caption(
         "With few images a class, the rows on top are mostly chance: of many differences the largest always look large."
     )
     first, second = st.session_state.get("flip_first"), st.session_state.get("flip_second")
-    if first == second or first not in judged.arms or second not in judged.arms:
+    if first == second or first not in evidence.arms or second not in evidence.arms:
         return
     assert first is not None and second is not None
-    _pair(judged, first, second)
+    _pair(evidence, first, second)
 
 
-def _pair(judged: Judged, first: str, second: str) -> None:
+def _pair(evidence: Evidence, first: str, second: str) -> None:
     """The matrix with its key; where its cells are too small for numbers, the largest of them in a table as well."""
     one, two = text.distinct([first, second])
     st.markdown(f"**{text.md(one)}** minus **{text.md(two)}**: what they call the images of each class")
-    if len(judged.classes) <= MATRIX_CLASSES:
+    if len(evidence.classes) <= MATRIX_CLASSES:
         st.html(key(first, second))
-        with st.container(width=max(360, min(200 + 70 * len(judged.classes), 1100))):
-            drawn, said = figure(judged, first, second), in_words(judged, first, second)
+        with st.container(width=max(360, min(200 + 70 * len(evidence.classes), 1100))):
+            drawn, said = (
+                confusion_difference_figure(evidence, first, second),
+                confusion_difference_in_words(evidence, first, second),
+            )
             st.plotly_chart(drawn, key="confusion_difference", config={"displayModeBar": False}, alt=said)
-    if len(judged.classes) > NUMBERED:
+    if len(evidence.classes) > NUMBERED:
         st.dataframe(
-            largest(judged, first, second),
+            largest(evidence, first, second),
             hide_index=True,
             height=250,
             alt="The largest differences of two confusion matrices",
@@ -161,9 +164,9 @@ def key(first: str, second: str) -> str:
     )
 
 
-def in_words(judged: Judged, first: str, second: str) -> str:
+def confusion_difference_in_words(evidence: Evidence, first: str, second: str) -> str:
     """The largest cells of `figure`, for readers who see no figure."""
-    cells = largest(judged, first, second).head(SAID).itertuples(index=False)
+    cells = largest(evidence, first, second).head(SAID).itertuples(index=False)
     said = "; ".join(
         f"{text.short(truth, 30)} called {text.short(guess, 30)}: {value:+.1f}" for truth, guess, value in cells
     )
@@ -172,13 +175,13 @@ def in_words(judged: Judged, first: str, second: str) -> str:
     return f"{about} The largest: {said}." if said else f"{about} There is none."
 
 
-def largest(judged: Judged, first: str, second: str) -> pd.DataFrame:
+def largest(evidence: Evidence, first: str, second: str) -> pd.DataFrame:
     """The cells that differ most, for when the matrix would be too large to read."""
-    values = difference(judged, first, second)
+    values = confusion_difference(evidence, first, second)
     order = np.argsort(-np.abs(values), axis=None, kind="stable")[:LISTED]
     cells = [np.unravel_index(place, values.shape) for place in order]
     rows = [
-        (judged.classes[row], judged.classes[column], float(values[row, column]))
+        (evidence.classes[row], evidence.classes[column], float(values[row, column]))
         for row, column in cells
         if values[row, column]
     ]

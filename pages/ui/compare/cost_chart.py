@@ -6,12 +6,11 @@ Not here: the statistics of the front (engine.evaluation.pareto).
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui import charts, palette, text
-from pages.ui.compare.evidence import COSTS, Judged, waits
+from pages.ui.compare.evidence import COSTS, Evidence, waits
 
 HEIGHT, PLOT, LINE = 360, 290, 15
 """Pixels: of the figure, of what is between its axes (about), and of a line of names."""
@@ -34,16 +33,16 @@ class Offer:
     worth: bool
 
 
-def offers(judged: Judged, cost: str, theme: str = "") -> list[Offer]:
+def offers(evidence: Evidence, cost: str, theme: str = "") -> list[Offer]:
     """The strategies that count and whose cost is known, in the order of the table."""
-    styles = palette.styles([str(label) for label in judged.judgement.table["label"]], theme)
+    styles = palette.styles([row.label for row in evidence.judgement.rows], theme)
     found = []
-    for row in judged.judgement.table.to_dict("records"):
-        label, price = str(row["label"]), row[cost]
-        value = row["test_accuracy" if judged.split == "test" else "val_accuracy"]
-        if label not in judged.worth.get(cost, {}) or pd.isna(price) or pd.isna(value):
+    for row in evidence.judgement.rows:
+        label, price = row.label, getattr(row, cost)
+        value = row.test_accuracy if evidence.judgement.split == "test" else row.val_accuracy
+        if label not in evidence.worth.get(cost, {}) or price is None or value is None:
             continue
-        low, high = judged.reach[label]
+        low, high = evidence.judgement.intervals[label]
         found.append(
             Offer(
                 name=label,
@@ -52,13 +51,13 @@ def offers(judged: Judged, cost: str, theme: str = "") -> list[Offer]:
                 low=low,
                 high=high,
                 colour=styles[label][0],
-                worth=judged.worth[cost][label],
+                worth=evidence.worth[cost][label],
             )
         )
     return found
 
 
-def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
+def cost_figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
     """Filled: nothing as cheap is shown to be more accurate. Hollow: something is."""
     drawn = go.Figure()
     wide = _wide(found)
@@ -91,16 +90,16 @@ def figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
         if len(found) <= NAMED:
             drawn.add_annotation(**_name(offer, found, wide, lift[offer.name], theme))
     drawn.update_xaxes(
-        title=words(cost), **({"type": "log", **_ticks(found)} if wide else {"rangemode": "tozero", "nticks": 6})
+        title=cost_name(cost), **({"type": "log", **_ticks(found)} if wide else {"rangemode": "tozero", "nticks": 6})
     )
     low, high = _span(found)
     drawn.update_yaxes(title="accuracy", tickformat=".0%", nticks=6, range=[low, high])
     return drawn.update_layout(height=HEIGHT, margin={"l": 0, "r": 24, "t": 16, "b": 0}, showlegend=False)
 
 
-def words(cost: str) -> str:
+def cost_name(cost: str) -> str:
     """A cost within a sentence."""
-    return COSTS[cost][:1].lower() + COSTS[cost][1:]
+    return COSTS[cost].lower() if cost != "peak_memory_bytes" else "peak memory, MB"
 
 
 def _wide(found: list[Offer]) -> bool:
@@ -169,24 +168,30 @@ def short_number(value: float) -> str:
     return f"{value:g}"
 
 
-def show(judged: Judged) -> None:
-    known = {cost: found for cost in COSTS if len(found := offers(judged, cost)) > 1}
+def accuracy_against_cost(evidence: Evidence) -> None:
+    known = {cost: found for cost in COSTS if len(found := offers(evidence, cost)) > 1}
     if not known:
-        st.caption(waits(judged, "two strategies can be judged"))
+        st.caption(waits(evidence, "two strategies can be evidence"))
         return
     cost = st.segmented_control(
         "Cost", list(known), format_func=COSTS.__getitem__, default=next(iter(known)), key="cost", required=True
     )
     found = known[cost or next(iter(known))]
-    st.plotly_chart(figure(found, cost or next(iter(known))), key="price", config=charts.CONFIG, alt=in_words(found))
+    st.plotly_chart(
+        cost_figure(found, cost or next(iter(known))), key="price", config=charts.CONFIG, alt=worth_in_words(found)
+    )
     st.caption(
         "Filled points are worth their price: nothing that costs as little or less is shown to be more accurate. "
         "Bars are 95 % intervals of each strategy alone; two may overlap and still be shown to differ, because both "
         "saw the same images."
-        + (" They are of validation accuracy, which chose, and so optimistic." if judged.split == "val" else "")
+        + (
+            " They are of validation accuracy, which chose, and so optimistic."
+            if evidence.judgement.split == "val"
+            else ""
+        )
     )
 
 
-def in_words(found: list[Offer]) -> str:
+def worth_in_words(found: list[Offer]) -> str:
     worth = [text.plain(offer.name) for offer in found if offer.worth]
-    return f"Worth their price: {text.listing(worth, 8)}." if worth else "No strategy can be judged."
+    return f"Worth their price: {text.listing(worth, 8)}." if worth else "No strategy can be evidence."

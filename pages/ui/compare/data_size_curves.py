@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.comparisons import data_size
+from engine.comparisons import data_size, wording
 from engine.comparisons.comparison import Arm, Comparison
 from engine.comparisons.data_size import Point
 from engine.data.dataset_records import SPLIT_NAMES
@@ -19,18 +19,18 @@ from pages.ui.compare import progress
 from pages.ui.resources import comparison_store, workspace
 
 
-def show(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True) -> None:
+def data_size_curves(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True) -> None:
     """The curves as far as they are known, and the button that trains what is missing while it is `trainable`."""
     missing, found = data_size.arms(comparison), data_size.points(workspace(), comparison, runs)
     waiting = sum(run.status in status.ACTIVE for run in runs if data_size.is_part(comparison, run))
     if found:
         st.plotly_chart(
-            figure(found, data_size.whole_labels(comparison)),
+            data_size_figure(found, data_size.whole_labels(comparison)),
             key="datasize",
             config=charts.CONFIG,
-            alt=data_size.sentence(found),
+            alt=wording.data_sizes(found),
         )
-        st.markdown(text.md(data_size.sentence(found)))
+        st.markdown(text.md(wording.data_sizes(found)))
         st.caption(
             f"Accuracy on {SPLIT_NAMES[found[-1].split]} images, the mean over seeds with its 95 % interval. "
             "Every smaller share lies within the larger ones."
@@ -60,7 +60,7 @@ def _train(comparison: Comparison, missing: Sequence[Arm]) -> None:
         comparison_store().add_arm(comparison.id, arm, outlines=known)
 
 
-def figure(found: Sequence[Point], rows: Sequence[str]) -> go.Figure:
+def data_size_figure(found: Sequence[Point], rows: Sequence[str]) -> go.Figure:
     """One line a strategy, with intervals. `rows` are those of the table, where each has the same colour."""
     there = list(dict.fromkeys(point.label for point in found))
     styles, drawn = palette.styles(list(dict.fromkeys([*rows, *there]))), go.Figure()

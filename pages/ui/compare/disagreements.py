@@ -14,8 +14,8 @@ import streamlit as st
 
 from engine.evaluation.disagreements import disagreement_counts
 from pages.ui import addresses, contrast, palette, text
-from pages.ui.compare import two_answers
-from pages.ui.compare.evidence import Judged, waits
+from pages.ui.compare.evidence import Evidence, waits
+from pages.ui.compare.two_answers import two_answers_dialog
 from pages.ui.gallery import Card, gallery, page_of
 
 PAGE_SIZE = 60
@@ -25,7 +25,7 @@ NUMBERED = 14
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Disagreement:
     """Two strategies, which kind of disagreement, and the true class; None for every class."""
 
     first: str
@@ -34,24 +34,24 @@ class Wanted:
     truth: str | None = None
 
 
-def pick(judged: Judged, wanted: Wanted) -> np.ndarray:
-    """The places, among the images of `judged`, that show this disagreement: those the two are surest of first."""
-    one, two = judged.arms[wanted.first].votes, judged.arms[wanted.second].votes
+def pick(evidence: Evidence, wanted: Disagreement) -> np.ndarray:
+    """The places, among the images of `evidence`, that show this disagreement: those the two are surest of first."""
+    one, two = evidence.arms[wanted.first].votes, evidence.arms[wanted.second].votes
     keep = {
         "first": one.right & ~two.right,
         "second": two.right & ~one.right,
         "neither": ~one.right & ~two.right & (one.guesses != two.guesses),
     }[wanted.kind]
     if wanted.truth is not None:
-        keep = keep & (judged.labels == judged.classes.index(wanted.truth))
+        keep = keep & (evidence.labels == evidence.classes.index(wanted.truth))
     places = np.flatnonzero(keep)
     return np.asarray(places[np.argsort(-(one.confidence + two.confidence)[places], kind="stable")])
 
 
-def figure(judged: Judged, theme: str = "") -> go.Figure:
+def disagreement_matrix(evidence: Evidence, theme: str = "") -> go.Figure:
     """Images that the row gets right and the column wrong; customdata of a cell is its two strategies."""
-    labels = list(judged.arms)
-    counts = disagreement_counts([judged.arms[label].votes.right for label in labels])
+    labels = list(evidence.arms)
+    counts = disagreement_counts([evidence.arms[label].votes.right for label in labels])
     names = [text.plotly(name) for name in text.distinct(labels, 26)]
     accent = palette.categorical(theme)[0]
     side = max(14, min(56, 460 // len(labels)))
@@ -78,18 +78,18 @@ def figure(judged: Judged, theme: str = "") -> go.Figure:
     )
 
 
-def show(judged: Judged, *, pictures: bool = True) -> None:
+def disagreement_gallery(evidence: Evidence, *, pictures: bool = True) -> None:
     """The matrix, the pair chosen by it or by the boxes beside it, and the gallery of that pair while there are
     `pictures`."""
-    if len(judged.arms) < 2:
-        st.caption(waits(judged, "two strategies have finished"))
+    if len(evidence.arms) < 2:
+        st.caption(waits(evidence, "two strategies have finished"))
         return
-    labels = list(judged.arms)
-    _start(judged, labels)
+    labels = list(evidence.arms)
+    _start(evidence, labels)
     left, right = st.columns([1, 1], gap="large")
     with left:
         st.plotly_chart(
-            figure(judged),
+            disagreement_matrix(evidence),
             key="flips",
             on_select=partial(_show_cell, labels),
             selection_mode="points",
@@ -99,73 +99,73 @@ def show(judged: Judged, *, pictures: bool = True) -> None:
         )
         st.caption("Click a cell to see its images, or choose two strategies.")
     with right:
-        wanted = _boxes(judged, labels)
+        wanted = _boxes(evidence, labels)
     if wanted is None:
         st.info("Choose two different strategies.", icon=":material/compare_arrows:")
         return
-    places = pick(judged, wanted)
-    said = f"{text.count(len(places), 'image')} of {len(judged.images):,}"
-    st.caption(said + (". Several seeds of a strategy count as what most of them say." if _several(judged) else "."))
+    places = pick(evidence, wanted)
+    said = f"{text.count(len(places), 'image')} of {len(evidence.images):,}"
+    st.caption(said + (". Several seeds of a strategy count as what most of them say." if _several(evidence) else "."))
     if not len(places):
         st.info("No image fits. The two agree here.", icon=":material/filter_alt_off:")
         return
     if pictures:
-        _pictures(judged, wanted, places)
+        _pictures(evidence, wanted, places)
 
 
-def _pictures(judged: Judged, wanted: Wanted, places: np.ndarray) -> None:
+def _pictures(evidence: Evidence, wanted: Disagreement, places: np.ndarray) -> None:
     here = page_of(len(places), PAGE_SIZE, key="page_flips")
     picked = gallery(
-        [card(judged, wanted, place) for place in places[here]],
+        [card(evidence, wanted, place) for place in places[here]],
         label="Images they disagree on",
         key="gallery_flips",
         side=140,
     )
     if picked is not None:
-        two_answers.show(judged, wanted.first, wanted.second, places.tolist(), places.tolist().index(int(picked)))
+        two_answers_dialog(evidence, wanted.first, wanted.second, places.tolist(), places.tolist().index(int(picked)))
 
 
-def card(judged: Judged, wanted: Wanted, place: int) -> Card:
-    """One image with what the two say of it; the id is its place among the images of `judged`."""
-    one, two = (judged.arms[label].votes for label in (wanted.first, wanted.second))
-    truth = judged.classes[judged.labels[place]]
-    said = [f"{'✓' if votes.right[place] else '✗'} {judged.classes[votes.guesses[place]]}" for votes in (one, two)]
+def card(evidence: Evidence, wanted: Disagreement, place: int) -> Card:
+    """One image with what the two say of it; the id is its place among the images of `evidence`."""
+    one, two = (evidence.arms[label].votes for label in (wanted.first, wanted.second))
+    truth = evidence.classes[evidence.labels[place]]
+    said = [f"{'✓' if votes.right[place] else '✗'} {evidence.classes[votes.guesses[place]]}" for votes in (one, two)]
     words = " and ".join(
-        f"{name} says {judged.classes[votes.guesses[place]]}"
+        f"{name} says {evidence.classes[votes.guesses[place]]}"
         for name, votes in ((wanted.first, one), (wanted.second, two))
     )
     return Card(
         id=str(place),
-        src=addresses.thumbnail(judged.comparison.dataset, int(judged.images[place])),
+        src=addresses.thumbnail(evidence.comparison.dataset, int(evidence.images[place])),
         title=f"A {said[0]}",
         note=f"B {said[1]}" + ("" if one.right[place] or two.right[place] else f" · is {truth}"),
         tone="bad" if wanted.kind == "neither" else "plain",
-        alt=f"{judged.names[place]}: {words}; it is {truth}",
+        alt=f"{evidence.names[place]}: {words}; it is {truth}",
     )
 
 
-def _boxes(judged: Judged, labels: Sequence[str]) -> Wanted | None:
+def _boxes(evidence: Evidence, labels: Sequence[str]) -> Disagreement | None:
     """The keyboard's way to a cell, and what a click on one sets."""
     names = dict(zip(labels, text.distinct(labels), strict=True))
     first = st.selectbox("Strategy A", labels, format_func=names.__getitem__, key="flip_first")
     second = st.selectbox("Strategy B", labels, format_func=names.__getitem__, key="flip_second")
     if first == second or first is None or second is None:
         return None
-    counts = {kind: len(pick(judged, Wanted(first=first, second=second, kind=kind))) for kind in KINDS}
+    counts = {kind: len(pick(evidence, Disagreement(first=first, second=second, kind=kind))) for kind in KINDS}
     kind = (
         st.radio("Images", list(KINDS), format_func=lambda kind: f"{KINDS[kind]}: {counts[kind]}", key="flip_kind")
         or "first"
     )
-    places = pick(judged, Wanted(first=first, second=second, kind=kind))
-    per_class = np.bincount(judged.labels[places], minlength=len(judged.classes))
-    there = [name for name, count in zip(judged.classes, per_class, strict=True) if count]
-    shown = {name: f"{text.plain(name)}: {per_class[judged.classes.index(name)]}" for name in there}
+    places = pick(evidence, Disagreement(first=first, second=second, kind=kind))
+    per_class = np.bincount(evidence.labels[places], minlength=len(evidence.classes))
+    there = [name for name, count in zip(evidence.classes, per_class, strict=True) if count]
+    shown = {name: f"{text.plain(name)}: {per_class[evidence.classes.index(name)]}" for name in there}
     if st.session_state.get("flip_truth") not in (None, *there):
         st.session_state["flip_truth"] = None
     truth = st.selectbox(
         "True class", there, index=None, placeholder="All", format_func=shown.__getitem__, key="flip_truth"
     )
-    return Wanted(first=first, second=second, kind=kind, truth=truth)
+    return Disagreement(first=first, second=second, kind=kind, truth=truth)
 
 
 def _numbers(counts: np.ndarray, theme: str) -> list[dict[str, object]]:
@@ -183,16 +183,16 @@ def _numbers(counts: np.ndarray, theme: str) -> list[dict[str, object]]:
     ]
 
 
-def _start(judged: Judged, labels: Sequence[str]) -> None:
+def _start(evidence: Evidence, labels: Sequence[str]) -> None:
     """At first: the chosen strategy against the one that disagrees with it most. Never a strategy that is gone."""
-    state, found = st.session_state, judged.judgement.verdict
+    state, found = st.session_state, evidence.judgement.verdict
     if state.get("flip_first") not in labels or state.get("flip_second") not in labels:
         first = found.chosen if found and found.chosen in labels else labels[0]
-        right = judged.arms[first].votes.right
+        right = evidence.arms[first].votes.right
         state["flip_first"] = first
         state["flip_second"] = max(
             (label for label in labels if label != first),
-            key=lambda label: (right != judged.arms[label].votes.right).sum(),
+            key=lambda label: (right != evidence.arms[label].votes.right).sum(),
         )
     state.setdefault("flip_kind", "first")
 
@@ -229,5 +229,5 @@ def _clickable(counts: np.ndarray, names: Sequence[str], labels: Sequence[str], 
     )
 
 
-def _several(judged: Judged) -> bool:
-    return any(arm.votes.seeds > 1 for arm in judged.arms.values())
+def _several(evidence: Evidence) -> bool:
+    return any(arm.votes.seeds > 1 for arm in evidence.arms.values())

@@ -11,7 +11,7 @@ from engine.comparisons.comparison_store import ComparisonStore
 from engine.errors import RunError
 from engine.workspace import Workspace
 from pages.ui import addresses
-from pages.ui.compare.evidence import Judged, judged, waits
+from pages.ui.compare.evidence import Evidence, evidence_of, waits
 from pages.ui.download import download
 
 FILES = {
@@ -26,23 +26,23 @@ FILES = {
 """Name in the address -> (what the link says, type, what it holds)."""
 
 
-def show(found: Judged) -> None:
+def download_links(evidence: Evidence) -> None:
     """The three links, and the command that does it again."""
-    some = bool(found.arms)
+    some = bool(evidence.arms)
     with st.grid(min_column_width=230):
         for name, (label, _, about) in FILES.items():
             with st.container(gap="xsmall"):
                 if some or name != "result.csv":
                     download(
-                        f"Download {label}", addresses.comparison_file(found.comparison.id, name), key=f"take_{name}"
+                        f"Download {label}", addresses.comparison_file(evidence.comparison.id, name), key=f"take_{name}"
                     )
                 st.caption(
                     f"{label}: {about}."
                     if some or name != "result.csv"
-                    else f"{label}: {waits(found, 'a run has finished')}"
+                    else f"{label}: {waits(evidence, 'a run has finished')}"
                 )
     with st.expander("The same again on the command line", icon=":material/terminal:"):
-        for line in command_lines(found.comparison):
+        for line in command_lines(evidence.comparison):
             st.code(line, language="bash", wrap_lines=True)
 
 
@@ -58,4 +58,4 @@ def content(workspace: Workspace, comparison_id: str, name: str) -> bytes:
         return tables.result_csv(workspace, known, runs)
     from pages.ui.compare.report import report  # here, or the server would wait for plotly before its first page
 
-    return report(workspace, judged(workspace, known, runs)).encode("utf-8", "replace")
+    return report(workspace, evidence_of(workspace, known, runs)).encode("utf-8", "replace")

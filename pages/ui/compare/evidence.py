@@ -1,4 +1,4 @@
-"""Judged: everything the page says of a comparison, computed once for what its runs have left so far, and kept.
+"""Evidence: everything the page says of a comparison, computed once for what its runs have left so far, and kept.
 
 Not here: the statistics (engine.evaluation), and anything that draws.
 """
@@ -16,10 +16,7 @@ from engine.comparisons.judgement import Judgement, by_label, judgement
 from engine.evaluation import disagreements, predictions
 from engine.evaluation.calibration import CalibrationError, expected_calibration_error
 from engine.evaluation.disagreements import Votes
-from engine.evaluation.paired import Correct
 from engine.evaluation.pareto import pareto_front, shown_better, with_verdict
-from engine.evaluation.seed_interval import accuracy_interval
-from engine.evaluation.verdict import Entrant
 from engine.store.run import Run
 from engine.workspace import Workspace
 
@@ -31,7 +28,7 @@ COSTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class RunAnswers:
     """What one run says of the labelled images of one split, in the order of their indices; all arrays are [images]."""
 
     images: np.ndarray
@@ -44,7 +41,7 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
+class StrategyAnswers:
     """One strategy of the table that can be looked at image by image."""
 
     label: str
@@ -58,40 +55,32 @@ class Arm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A comparison as it stands. `split` is the one that judges: test, or val where there are no test images."""
+class Evidence:
+    """A comparison as it stands, with what its strategies say of the images that judge: arrays are [images]."""
 
     comparison: Comparison
     runs: tuple[Run, ...]
     judgement: Judgement
-    split: str
     images: np.ndarray
     names: tuple[str, ...]
     labels: np.ndarray
     classes: tuple[str, ...]
-    arms: Mapping[str, Arm]
+    arms: Mapping[str, StrategyAnswers]
     """Label of the row -> what its seeds say; only strategies of which something counts."""
     worth: Mapping[str, Mapping[str, bool]]
     """Cost -> label -> whether nothing as cheap is shown to be more accurate."""
-    reach: Mapping[str, tuple[float, float]]
-    """Label of the row -> the 95 % interval of its accuracy on the images that judge; only strategies that count."""
-
-    @property
-    def unsettled(self) -> int:
-        """Runs that have not ended."""
-        return sum(run.status in ("queued", "running") for run in self.runs)
 
 
-def waits(judged: Judged, until: str) -> str:
+def waits(evidence: Evidence, until: str) -> str:
     """Why there is nothing to draw: it is still to come, or it never will."""
-    return f"Appears when {until}." if judged.unsettled else "There is nothing to compare: see the verdict."
+    return f"Appears when {until}." if evidence.judgement.to_come else "There is nothing to compare: see the verdict."
 
 
-def judged(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> Judged:
+def evidence_of(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> Evidence:
     """The comparison as it stands; computed anew only when a run has ended, started or was changed on disk. Runs on a
-    part of the images are left to datasize."""
+    part of the images are left to data_size."""
     runs = [run for run in runs if not is_part(comparison, run)]
-    return _judged(str(workspace.root), to_json(comparison), signature(workspace, runs), workspace, comparison, runs)
+    return _evidence(str(workspace.root), to_json(comparison), signature(workspace, runs), workspace, comparison, runs)
 
 
 def signature(workspace: Workspace, runs: Sequence[Run]) -> tuple[tuple[object, ...], ...]:
@@ -109,7 +98,7 @@ def signature(workspace: Workspace, runs: Sequence[Run]) -> tuple[tuple[object, 
     )
 
 
-def answers(workspace: Workspace, run: Run, split: str) -> Answers | None:
+def answers(workspace: Workspace, run: Run, split: str) -> RunAnswers | None:
     """What the run says of the labelled images of `split`; None without predictions of any."""
     path = workspace.run(run.id) / "predictions.csv"
     age = _age(path)
@@ -118,41 +107,37 @@ def answers(workspace: Workspace, run: Run, split: str) -> Answers | None:
 
 # Resources rather than data: they are read only, and a copy for every click would cost more than all else on the page.
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _judged(
-    root: str, body: str, about: tuple, _workspace: Workspace, _comparison: Comparison, _runs: Sequence[Run]
-) -> Judged:
-    found = judgement(_workspace, _comparison, _runs)
-    split = "val" if found.verdict and found.verdict.judged_on == "validation" else "test"
-    counted = {entrant.name for entrant in found.entrants}
-    sheets: dict[str, list[tuple[Run, Answers]]] = {}
-    first: Answers | None = None
-    for label, of in by_label(_comparison, _runs).items():
-        for run in of if label in counted else ():
-            said = (
-                answers(_workspace, run, split) if run.status == "finished" and run.id not in found.excluded else None
-            )
+def _evidence(
+    root: str, body: str, state: tuple, _workspace: Workspace, _comparison: Comparison, _runs: Sequence[Run]
+) -> Evidence:
+    judged = judgement(_workspace, _comparison, _runs)
+    entrants = {entrant.name for entrant in judged.entrants}
+    counted = [run for run in _runs if run.status == "finished" and run.id not in judged.excluded]
+    arms: dict[str, list[tuple[Run, RunAnswers]]] = {}
+    first: RunAnswers | None = None
+    for label, of in by_label(_comparison, counted).items():
+        for run in of if label in entrants else ():
+            said = answers(_workspace, run, judged.split)
             first = first or said
             if said is not None and first is not None and np.array_equal(said.images, first.images):
-                sheets.setdefault(label, []).append((run, said))
-    return Judged(
+                arms.setdefault(label, []).append((run, said))
+    return Evidence(
         comparison=_comparison,
         runs=tuple(_runs),
-        judgement=found,
-        split=split,
+        judgement=judged,
         images=first.images if first else np.zeros(0, dtype=np.int64),
         names=first.names if first else (),
         labels=first.labels if first else np.zeros(0, dtype=np.int64),
         classes=first.classes if first else (),
-        arms={label: _arm(label, said) for label, said in sheets.items()},
-        worth=_worth(found),
-        reach={one.name: accuracy_interval(_judging(one, split)) for one in found.entrants},
+        arms={label: _arm(label, of) for label, of in arms.items()},
+        worth=_worth(judged),
     )
 
 
-def _arm(label: str, said: Sequence[tuple[Run, Answers]]) -> Arm:
+def _arm(label: str, said: Sequence[tuple[Run, RunAnswers]]) -> StrategyAnswers:
     guesses = np.stack([one.guesses for _, one in said])
     labels, classes = said[0][1].labels, said[0][1].classes
-    return Arm(
+    return StrategyAnswers(
         label=label,
         runs=tuple(run for run, _ in said),
         guesses=guesses,
@@ -162,27 +147,19 @@ def _arm(label: str, said: Sequence[tuple[Run, Answers]]) -> Arm:
     )
 
 
-def _judging(entrant: Entrant, split: str) -> Correct:
-    return entrant.correct_test if split == "test" and entrant.correct_test is not None else entrant.correct_val
-
-
-def _worth(found: Judgement) -> dict[str, dict[str, bool]]:
+def _worth(judged: Judgement) -> dict[str, dict[str, bool]]:
     """Which strategies are on the front of each cost."""
-    if not found.verdict:
+    if not judged.verdict:
         return {}
-    correct = [_judging(one, found.verdict.judged_on) for one in found.entrants]
-    names = [one.name for one in found.entrants]
-    better = with_verdict(shown_better(correct), names, found.verdict)
-    return {
-        cost: dict(
-            zip(names, pareto_front([getattr(one, cost) for one in found.entrants], better).tolist(), strict=True)
-        )
-        for cost in COSTS
-    }
+    names = [entrant.name for entrant in judged.entrants]
+    better = shown_better([entrant.correct(judged.split) for entrant in judged.entrants])
+    better = with_verdict(better, names, judged.verdict)
+    costs = {cost: [getattr(entrant, cost) for entrant in judged.entrants] for cost in COSTS}
+    return {cost: dict(zip(names, pareto_front(costs[cost], better).tolist(), strict=True)) for cost in COSTS}
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
-def _answers(path: str, age: int, split: str) -> Answers | None:
+def _answers(path: str, age: int, split: str) -> RunAnswers | None:
     table = predictions.read(Path(path))
     classes = predictions.classes_of(table)
     place = {name: index for index, name in enumerate(classes)}
@@ -193,7 +170,7 @@ def _answers(path: str, age: int, split: str) -> Answers | None:
         return None
     labels = known["label"].map(place).to_numpy(dtype=np.int64)
     probabilities = known[[predictions.PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
-    return Answers(
+    return RunAnswers(
         images=known["image"].to_numpy(dtype=np.int64),
         names=tuple(str(name) for name in known["file_dir"]),
         labels=labels,

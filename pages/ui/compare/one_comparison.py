@@ -12,18 +12,14 @@ from engine.comparisons.data_size import is_part, is_part_arm
 from engine.errors import EngineError
 from engine.store.run import Run
 from pages.ui import status, text
-from pages.ui.compare import (
-    classes,
-    cost_chart,
-    data_size_curves,
-    disagreements,
-    downloads,
-    learning_curves,
-    progress,
-    run_list,
-    verdict,
-)
-from pages.ui.compare.evidence import Judged, judged, signature
+from pages.ui.compare import learning_curves, progress, run_list
+from pages.ui.compare.classes import recall_by_class
+from pages.ui.compare.cost_chart import accuracy_against_cost
+from pages.ui.compare.data_size_curves import data_size_curves
+from pages.ui.compare.disagreements import disagreement_gallery
+from pages.ui.compare.downloads import download_links
+from pages.ui.compare.evidence import Evidence, evidence_of, signature
+from pages.ui.compare.verdict import option_differences, strategy_table, verdict_box
 from pages.ui.resources import comparison_store, workspace
 
 GONE = (
@@ -32,7 +28,7 @@ GONE = (
 )
 
 
-def show(comparison_id: str) -> None:
+def comparison_sections(comparison_id: str) -> None:
     """Everything of it. The whole page is drawn anew when a run ends or starts; between that, only what ticks."""
     store = comparison_store()
     known, runs = store.get(comparison_id), store.runs_of(comparison_id)
@@ -50,41 +46,41 @@ def show(comparison_id: str) -> None:
     active = any(run.status in status.ACTIVE for run in runs)
     as_drawn = (known, _state(runs))
     st.fragment(_head, run_every="1s" if active else None)(comparison_id, as_drawn, there)
-    found = judged(workspace(), known, runs)
+    evidence = evidence_of(workspace(), known, runs)
     # Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it
     # was.
     st.subheader("Verdict", anchor=False)
-    verdict.verdict(found)
+    verdict_box(evidence)
     with st.container():
         st.subheader("Strategies", anchor=False)
-        verdict.table(found)
+        strategy_table(evidence)
         with st.expander("What differs between the configurations", icon=":material/difference:"):
-            verdict.differences(found)
+            option_differences(evidence)
     st.subheader("Learning curves", anchor=False)
     st.fragment(_curves, run_every="3s" if active else None)(comparison_id)
-    _closer(found, runs, there)
+    _closer(evidence, runs, there)
 
 
-def _closer(found: Judged, runs: Sequence[Run], there: bool) -> None:
+def _closer(evidence: Evidence, runs: Sequence[Run], there: bool) -> None:
     """What stands below the curves. `there`: its dataset is."""
     with st.container():
         st.subheader("Accuracy against cost", anchor=False)
-        cost_chart.show(found)
+        accuracy_against_cost(evidence)
     with st.container():
         st.subheader("Disagreements", anchor=False)
-        disagreements.show(found, pictures=there)
+        disagreement_gallery(evidence, pictures=there)
     with st.container():
         st.subheader("Class by class", anchor=False)
-        classes.show(found)
+        recall_by_class(evidence)
     with st.container():
         st.subheader("Would more images change the choice?", anchor=False)
-        data_size_curves.show(found.comparison, runs, trainable=there)
+        data_size_curves(evidence.comparison, runs, trainable=there)
     with st.container():
         st.subheader("Runs", anchor=False)
-        run_list.show(found, runs)
+        run_list.show(evidence, runs)
     with st.container():
         st.subheader("Take it home", anchor=False)
-        downloads.show(found)
+        download_links(evidence)
 
 
 def _head(comparison_id: str, as_drawn: tuple, trainable: bool) -> None:

@@ -38,7 +38,7 @@ def progress(runs: Sequence[Run]) -> None:
 
 
 def seconds_left(runs: Sequence[Run]) -> float | None:
-    """Seconds to the end of the last run, one after the other; None while one of them cannot be judged."""
+    """Seconds to the end of the last run, one after the other; None while one of them cannot be evidence."""
     known = {run.id: (run, epochs.of(run)) for run in runs if run.status in ("finished", "running")}
     total = 0.0
     for run in runs:

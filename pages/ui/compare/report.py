@@ -1,7 +1,7 @@
 """Report: a comparison as one HTML file that says everything by itself: verdict, tables, figures, configuration,
 versions, commands.
 
-It asks for nothing over a network, and its own policy forbids it to. Not here: what it says (judged, outcome), the
+It asks for nothing over a network, and its own policy forbids it to. Not here: what it says (evidence, outcome), the
 spreadsheets.
 """
 
@@ -14,15 +14,15 @@ from importlib.resources import files
 import pandas as pd
 import plotly.graph_objects as go
 
+from engine.comparisons import wording
 from engine.comparisons.command_lines import command_lines
 from engine.comparisons.judgement import by_label
 from engine.config import options
 from engine.data.dataset_records import SPLIT_NAMES
-from engine.evaluation.wording import sentences
 from engine.workspace import Workspace
 from pages.ui import status, text
-from pages.ui.compare import chance, classes, cost_chart, disagreements, learning_curves, run_table, verdict
-from pages.ui.compare.evidence import COSTS, Judged
+from pages.ui.compare import classes, cost_chart, disagreements, learning_curves, run_table, verdict
+from pages.ui.compare.evidence import COSTS, Evidence
 
 THEME = "light"
 """Paper is white, whatever the screen of the reader."""
@@ -43,27 +43,27 @@ font-size: .85rem; }
 """
 
 
-def report(workspace: Workspace, judged: Judged) -> str:
+def report(workspace: Workspace, evidence: Evidence) -> str:
     """The whole file. Every name in it is text, whatever it holds."""
-    name = text.plain(judged.comparison.name) or "Comparison"
+    name = text.plain(evidence.comparison.name) or "Comparison"
     parts = [
         f"<h1>{escape(name)}</h1>",
-        _about(workspace, judged),
+        _about(workspace, evidence),
         "<h2>Verdict</h2>",
-        _verdict(judged),
+        _verdict(evidence),
         "<h2>Strategies</h2>",
-        _table(verdict.rows(judged, workspace).rename(columns=verdict.headings(judged))),
-        *_notes(judged),
-        *_figures(judged),
-        *_classes(judged),
+        _table(verdict.strategy_rows(evidence, workspace).rename(columns=verdict.headings(evidence.judgement))),
+        *_notes(evidence),
+        *_figures(evidence),
+        *_classes(evidence),
         "<h2>Configuration</h2>",
-        *_configuration(judged),
+        *_configuration(evidence),
         "<h2>Runs</h2>",
-        _table(_runs(judged)),
+        _table(_runs(evidence)),
         "<h2>Made with</h2>",
-        _versions(workspace, judged),
+        _versions(workspace, evidence),
         "<h2>The same again on the command line</h2>",
-        f"<pre>{escape(chr(10).join(command_lines(judged.comparison)))}</pre>",
+        f"<pre>{escape(chr(10).join(command_lines(evidence.comparison)))}</pre>",
     ]
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
@@ -76,18 +76,18 @@ def report(workspace: Workspace, judged: Judged) -> str:
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{chr(10).join(parts)}</body></html>\n'
 
 
-def _about(workspace: Workspace, judged: Judged) -> str:
-    known = judged.comparison
-    origin = _origins(workspace, judged)[:1]
+def _about(workspace: Workspace, evidence: Evidence) -> str:
+    known = evidence.comparison
+    origin = _origins(workspace, evidence)[:1]
     dataset = str((origin[0].get("dataset") or {}).get("name") or known.dataset) if origin else known.dataset
     made = (
         datetime.fromtimestamp(known.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC") if known.created_at else "unknown"
     )
-    images = len(judged.images)
+    images = len(evidence.images)
     facts = {
         "Dataset": f"{dataset} ({known.dataset}), fingerprint {known.fingerprint[:16] or 'unknown'}",
         "Backbones": ", ".join(f"{backbone} ({weights})" for backbone, weights in known.backbones),
-        "Judged on": f"{text.count(images, 'image')} of the {SPLIT_NAMES[judged.split]} split"
+        "Evidence on": f"{text.count(images, 'image')} of the {SPLIT_NAMES[evidence.judgement.split]} split"
         if images
         else "no image: see the verdict",
         "Made": f"{made}; this file {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}",
@@ -96,27 +96,27 @@ def _about(workspace: Workspace, judged: Judged) -> str:
     return "<p>" + "<br>".join(f"<b>{escape(name)}:</b> {escape(value)}" for name, value in facts.items()) + "</p>"
 
 
-def _verdict(judged: Judged) -> str:
-    lines = [*judged.judgement.sentences, *filter(None, [chance.doubt(judged)])]
+def _verdict(evidence: Evidence) -> str:
+    lines = [*wording.sentences(evidence.judgement), *filter(None, [wording.doubt(evidence.judgement)])]
     said = "".join(f"<p>{escape(sentence)}</p>" for sentence in lines)
-    known = judged.judgement.verdict is not None and bool(sentences(judged.judgement.verdict))
     return f"<div class='verdict'>{said}</div>" + (
-        f"<p class='note'>{escape(verdict.HOW[judged.split])}</p>" if known else ""
+        f"<p class='note'>{escape(verdict.HOW[evidence.judgement.split])}</p>" if evidence.judgement.verdict else ""
     )
 
 
-def _notes(judged: Judged) -> list[str]:
+def _notes(evidence: Evidence) -> list[str]:
     """What stands under the table on the page, and what its columns mean."""
-    notes = [said for said in (verdict.flattery(judged), chance.baseline(judged)) if said]
     columns = "; ".join(
-        f"{verdict.headings(judged)[name]}: {about}" for name, (_, about) in verdict.COLUMNS.items() if about
+        f"{verdict.headings(evidence.judgement)[name]}: {about}"
+        for name, (_, about) in verdict.COLUMNS.items()
+        if about
     )
-    return [f"<p class='note'>{escape(said)}</p>" for said in (*notes, columns)]
+    return [f"<p class='note'>{escape(said)}</p>" for said in (*verdict.table_notes(evidence.judgement), columns)]
 
 
-def _figures(judged: Judged) -> list[str]:
+def _figures(evidence: Evidence) -> list[str]:
     drawn: list[tuple[str, str, go.Figure]] = []
-    found = learning_curves.spans(judged.comparison, judged.runs, THEME)
+    found = learning_curves.spans(evidence.comparison, evidence.runs, THEME)
     for metric in learning_curves.METRICS if found else ():
         title = f"{learning_curves.METRICS[metric]} on validation images"
         drawn.append(
@@ -127,17 +127,17 @@ def _figures(judged: Judged) -> list[str]:
             )
         )
     for cost in COSTS:
-        if len(offers := cost_chart.offers(judged, cost, THEME)) > 1:
+        if len(offers := cost_chart.offers(evidence, cost, THEME)) > 1:
             drawn.append(
                 (
-                    f"Accuracy against {cost_chart.words(cost)}",
-                    cost_chart.in_words(offers),
-                    cost_chart.figure(offers, cost, THEME),
+                    f"Accuracy against {cost_chart.cost_name(cost)}",
+                    cost_chart.worth_in_words(offers),
+                    cost_chart.cost_figure(offers, cost, THEME),
                 )
             )
-    if len(judged.arms) > 1:
+    if len(evidence.arms) > 1:
         said = "Images that the strategy of the row gets right and that of the column wrong."
-        drawn.append(("Disagreements", said, disagreements.figure(judged, THEME)))
+        drawn.append(("Disagreements", said, disagreements.disagreement_matrix(evidence, THEME)))
     parts = []
     for number, (title, said, figure) in enumerate(drawn):
         parts.append(
@@ -159,19 +159,19 @@ def _script(number: int, figure: go.Figure) -> str:
     return f"<script>(f=>Plotly.newPlot('figure{number}',f.data,f.layout,{settings}))({safe})</script>"
 
 
-def _classes(judged: Judged) -> list[str]:
-    return ["<h2>Recall of every class, %</h2>", _table(classes.table(judged))] if judged.arms else []
+def _classes(evidence: Evidence) -> list[str]:
+    return ["<h2>Recall of every class, %</h2>", _table(classes.recall_table(evidence))] if evidence.arms else []
 
 
-def _configuration(judged: Judged) -> list[str]:
-    shared = judged.comparison.shared
+def _configuration(evidence: Evidence) -> list[str]:
+    shared = evidence.comparison.shared
     elsewhere = ("weights", "seed")
     rows = [
         (about.label, run_table.said(about.name, getattr(shared, about.name)))
         for about in options()
         if about.name not in elsewhere
     ]
-    arms = [(arm.label, ", ".join(str(seed) for seed in arm.seeds)) for arm in judged.comparison.strategies]
+    arms = [(arm.label, ", ".join(str(seed) for seed in arm.seeds)) for arm in evidence.comparison.strategies]
     return [
         "<p>Strategies with the options in which they differ, and their seeds:</p>",
         _table(pd.DataFrame(arms, columns=["Strategy", "Seeds"])),
@@ -180,41 +180,41 @@ def _configuration(judged: Judged) -> list[str]:
     ]
 
 
-def _runs(judged: Judged) -> pd.DataFrame:
-    excluded = judged.judgement.excluded
-    labels = {run.id: label for label, of in by_label(judged.comparison, judged.runs).items() for run in of}
+def _runs(evidence: Evidence) -> pd.DataFrame:
+    excluded = evidence.judgement.excluded
+    labels = {run.id: label for label, of in by_label(evidence.comparison, evidence.runs).items() for run in of}
     return pd.DataFrame(
         [
             {
                 "Strategy": labels[run.id],
                 "Seed": str(run.config.seed),
                 "Status": status.word(run.status),
-                "Why it does not count": excluded.get(run.id, ""),
+                "Why it does not count": wording.reason(excluded[run.id]) if run.id in excluded else "",
                 "Run": run.id,
             }
-            for run in judged.runs
+            for run in evidence.runs
         ]
     )
 
 
-def _versions(workspace: Workspace, judged: Judged) -> str:
+def _versions(workspace: Workspace, evidence: Evidence) -> str:
     """What the runs were made with; several where they differ."""
     found: dict[str, dict[str, None]] = {}
-    for origin in _origins(workspace, judged):
+    for origin in _origins(workspace, evidence):
         for package, version in (origin.get("versions") or {}).items():
             found.setdefault(str(package), {})[str(version)] = None
     devices = dict.fromkeys(
-        str((run.started or {}).get("device_name") or run.device or "") for run in judged.runs if run.started
+        str((run.started or {}).get("device_name") or run.device or "") for run in evidence.runs if run.started
     )
     said = [f"{package} {' and '.join(versions)}" for package, versions in found.items()]
     named = ", ".join([*said, *(device for device in devices if device)])
     return f"<p>{escape(named or 'Not known: nothing has started.')}</p>"
 
 
-def _origins(workspace: Workspace, judged: Judged) -> list[Mapping]:
+def _origins(workspace: Workspace, evidence: Evidence) -> list[Mapping]:
     """config.json of the runs that have started."""
     found = []
-    for run in judged.runs:
+    for run in evidence.runs:
         try:
             found.append(json.loads((workspace.run(run.id) / "config.json").read_text(encoding="utf-8")))
         except (OSError, ValueError):

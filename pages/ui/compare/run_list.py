@@ -8,21 +8,22 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from engine.comparisons import wording
 from engine.comparisons.judgement import by_label
 from engine.jobs.forecast_files import Forecast, forecast_of
 from engine.store.run import Run
 from pages.ui import status, text
 from pages.ui.compare.any_runs import links
-from pages.ui.compare.evidence import Judged
+from pages.ui.compare.evidence import Evidence
 from pages.ui.forecast import took
 from pages.ui.resources import workspace
 
 
-def show(judged: Judged, runs: Sequence[Run]) -> None:
+def show(evidence: Evidence, runs: Sequence[Run]) -> None:
     """A table of all, and links to one of them. `runs` are as they stand now."""
-    labels = {run.id: label for label, of in by_label(judged.comparison, runs).items() for run in of}
+    labels = {run.id: label for label, of in by_label(evidence.comparison, runs).items() for run in of}
     shown = dict(zip(rows := list(dict.fromkeys(labels.values())), text.distinct(rows), strict=True))
-    foretold = _foretold(runs)
+    foretold, excluded = _foretold(runs), evidence.judgement.excluded
     frame = pd.DataFrame(
         [
             {
@@ -33,7 +34,7 @@ def show(judged: Judged, runs: Sequence[Run]) -> None:
                 "Test, %": _percent(run, "test_accuracy"),
                 "Forecast, s": foretold[run.id].seconds if run.id in foretold else None,
                 "Took, s": took(run),
-                "Why it does not count": judged.judgement.excluded.get(run.id),
+                "Why it does not count": wording.reason(excluded[run.id]) if run.id in excluded else None,
             }
             for run in runs
         ]

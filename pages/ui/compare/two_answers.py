@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.jobs.heat_map_files import Subject
 from pages.ui import text
-from pages.ui.compare.evidence import Arm, Judged
+from pages.ui.compare.evidence import Evidence, StrategyAnswers
 from pages.ui.heat_maps import heat_maps, more_button
 from pages.ui.large_image import dataset_picture, position_among, previous_next
 
@@ -17,53 +17,53 @@ _STATE = "two_answers"
 """In the session: where the open dialog stands among its images."""
 
 
-def show(judged: Judged, first: str, second: str, places: Sequence[int], position: int) -> None:
-    """Open the dialog at `places[position]`; places are among the images of `judged`."""
+def two_answers_dialog(evidence: Evidence, first: str, second: str, places: Sequence[int], position: int) -> None:
+    """Open the dialog at `places[position]`; places are among the images of `evidence`."""
     st.session_state[_STATE] = position
-    _dialog(judged, first, second, places)
+    _dialog(evidence, first, second, places)
 
 
 @st.dialog("Two strategies, one image", width="large")
-def _dialog(judged: Judged, first: str, second: str, places: Sequence[int]) -> None:
+def _dialog(evidence: Evidence, first: str, second: str, places: Sequence[int]) -> None:
     position = position_among(len(places), key=_STATE)
     place = places[position]
-    index, dataset = int(judged.images[place]), judged.comparison.dataset
+    index, dataset = int(evidence.images[place]), evidence.comparison.dataset
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        dataset_picture(dataset, index, alt=judged.names[place], key="large_two_answers")
+        dataset_picture(dataset, index, alt=evidence.names[place], key="large_two_answers")
     with right:
-        st.markdown(f"It is **{text.md(judged.classes[judged.labels[place]])}**.")
+        st.markdown(f"It is **{text.md(evidence.classes[evidence.labels[place]])}**.")
         for label, name in zip((first, second), text.distinct((first, second)), strict=True):
-            st.markdown(f"**{text.md(name)}**  \n{_said(judged, judged.arms[label], place)}")
-        st.text(judged.names[place])
+            st.markdown(f"**{text.md(name)}**  \n{_said(evidence, evidence.arms[label], place)}")
+        st.text(evidence.names[place])
     previous_next(position, len(places), key=_STATE)
     if more_button("What both looked at", "Hide what both looked at", key="heat_maps_of_both"):
-        _heat_maps(judged, (first, second), place, index)
+        _heat_maps(evidence, (first, second), place, index)
 
 
-def _heat_maps(judged: Judged, labels: Sequence[str], place: int, index: int) -> None:
+def _heat_maps(evidence: Evidence, labels: Sequence[str], place: int, index: int) -> None:
     """Both side by side: for each the class it says and the true one, in the eyes of its first seed that says so."""
-    truth = judged.classes[judged.labels[place]]
+    truth = evidence.classes[evidence.labels[place]]
     names = text.distinct(labels)
     for turn, (label, column) in enumerate(zip(labels, st.columns(2, gap="large"), strict=True)):
-        arm = judged.arms[label]
+        arm = evidence.arms[label]
         run = arm.runs[int(arm.votes.speaker[place])]
         with column:
             st.markdown(f"**{text.md(names[turn])}**, seed {run.config.seed}")
             heat_maps(
                 run.id,
                 Subject(image=index),
-                [judged.classes[arm.votes.guesses[place]], truth],
+                [evidence.classes[arm.votes.guesses[place]], truth],
                 key=f"two_answers_{turn}",
             )
 
 
-def _said(judged: Judged, arm: Arm, place: int) -> str:
+def _said(evidence: Evidence, arm: StrategyAnswers, place: int) -> str:
     """`cat, 81.0 % sure, 2 of 3 seeds`."""
     votes = arm.votes
     mark = ":green[:material/check_circle:]" if votes.right[place] else ":red[:material/cancel:]"
     seeds = f", {votes.agree[place]} of {votes.seeds} seeds" if votes.seeds > 1 else ""
     return (
-        f"{mark} {text.md(judged.classes[votes.guesses[place]])}, {text.percent(float(votes.confidence[place]))} "
+        f"{mark} {text.md(evidence.classes[votes.guesses[place]])}, {text.percent(float(votes.confidence[place]))} "
         f"sure{seeds}"
     )

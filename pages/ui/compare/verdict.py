@@ -1,7 +1,6 @@
-"""Outcome: the verdict of a comparison in words, and its table with one row a strategy.
+"""Verdict: the verdict of a comparison in its box, and the table with one row a strategy.
 
-Not here: computing either (engine.comparisons.judgement), what guessing would reach (guessing), figures, and the files
-to take home.
+Not here: computing either (engine.comparisons.judgement), the sentences (engine.comparisons.wording), figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,15 +9,14 @@ from statistics import fmean
 import pandas as pd
 import streamlit as st
 
+from engine.comparisons import wording
 from engine.comparisons.comparison import without_seed
-from engine.comparisons.judgement import by_label
+from engine.comparisons.judgement import Judgement, Row, by_label
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.verdict import Verdict
-from engine.evaluation.wording import sentences
 from engine.workspace import Workspace
 from pages.ui import text
-from pages.ui.compare import chance
-from pages.ui.compare.evidence import Arm, Judged
+from pages.ui.compare.evidence import Evidence, StrategyAnswers
 from pages.ui.compare.run_table import differing_table
 from pages.ui.resources import workspace
 
@@ -54,7 +52,7 @@ COLUMNS = {
     "memory": ("Memory, MB", "The most memory that one of its runs took at once."),
     "checkpoint": ("Weights, MB", "What the trained weights take on disk."),
 }
-"""Column of `rows` -> (heading, what it says)."""
+"""Column of `strategy_rows` -> (heading, what it says)."""
 _DIGITS = {
     "accuracy": "%.1f",
     "f1": "%.3f",
@@ -66,8 +64,8 @@ _DIGITS = {
 _DIGITS |= {"seconds": "%.1f", "cache": "%.1f", "memory": "%.0f", "checkpoint": "%.1f"}
 _MANY = 7
 """Against more rivals than this, the sentences are folded."""
-_OUT, _FEW = "Not judged:", 2
-"""How a sentence about runs that do not count begins, and how many of them stand open."""
+_FEW = 2
+"""So many reasons why runs do not count stand open."""
 _SHOWN = {
     "better": "shown to be worse",
     "worse": "shown to be better",
@@ -77,125 +75,109 @@ _SHOWN = {
 """The outcome of the chosen strategy against a rival, as said of the rival."""
 
 
-def verdict(judged: Judged) -> None:
+def verdict_box(evidence: Evidence) -> None:
     """The verdict first, then what to take, then each rival, and what was left out or is still to come."""
-    found = judged.judgement.verdict
+    judged = evidence.judgement
     with st.container(border=True):
-        if found is None:
-            st.markdown(text.md(judged.judgement.sentences[0]))
-            _rest(judged.judgement.sentences[1:])
-            return
-        said = sentences(found)
-        rest = judged.judgement.sentences[len(said) :]
-        rivals = len(found.rivals)
-        choice, firmness = said[0], said[1 : 1 + bool(rivals)]
-        against, (advice, *notes) = (
-            said[1 + bool(rivals) : 1 + bool(rivals) + rivals],
-            said[1 + bool(rivals) + rivals :],
-        )
-        st.markdown(f"**{text.md(choice)}**")
-        st.caption(HOW[judged.split])
-        doubt = chance.doubt(judged)
-        if doubt:
-            st.warning(text.md(doubt), icon=":material/casino:")
-        _advise(
-            f"So far: {advice[:1].lower()}{advice[1:]}" if judged.unsettled else advice,
-            rivals=rivals,
-            sure=not doubt and not judged.unsettled,
-        )
-        if uncounted := besides(judged):
-            st.caption(text.md(uncounted))
-        if rivals > _MANY:
-            with st.expander(f"Against each of the {rivals} others"):
-                _list(against)
+        if judged.verdict is None:
+            st.markdown(text.md(wording.obstacle(judged)))
         else:
-            _list(against)
-        _list([*firmness, *notes])
-        _rest(rest)
+            _verdict(judged, judged.verdict)
+        _kept_out(judged)
+        if to_come := wording.to_come(judged):
+            st.info(text.md(to_come), icon=":material/hourglass_top:")
 
 
-def _rest(said: Sequence[str]) -> None:
-    """What does not count, folded when it is much, and what is still to come."""
-    out = [sentence for sentence in said if sentence.startswith(_OUT)]
-    if len(out) > _FEW:
-        with st.expander(f"{len(out)} reasons why runs are not judged", icon=":material/block:"):
-            _list([sentence.removeprefix(_OUT).strip() for sentence in out])
+def _verdict(judged: Judgement, verdict: Verdict) -> None:
+    said = wording.wording(verdict)
+    st.markdown(f"**{text.md(f'{said.choice} {said.flattery}'.rstrip())}**")
+    st.caption(HOW[judged.split])
+    if judged.doubtful:
+        st.warning(text.md(wording.doubt(judged)), icon=":material/casino:")
+    advice = text.md(f"So far: {said.advice}" if judged.to_come else said.advice)
+    if not said.rivals:
+        st.info(advice, icon=":material/info:")
+    elif judged.doubtful or judged.to_come:
+        st.info(advice, icon=":material/savings:")
+    else:  # in green only what more runs will not overturn
+        st.success(advice, icon=":material/savings:")
+    if frozen_part := frozen_part_seconds(judged):
+        st.caption(text.md(frozen_part))
+    if len(said.rivals) > _MANY:
+        with st.expander(f"Against each of the {len(said.rivals)} others"):
+            _list(said.rivals)
     else:
-        for sentence in out:
-            st.warning(text.md(sentence), icon=":material/block:")
-    for sentence in said:
-        if sentence not in out:
-            st.info(text.md(sentence), icon=":material/hourglass_top:")
+        _list(said.rivals)
+    _list([*filter(None, [said.firmness]), *said.notes])
 
 
-def table(judged: Judged) -> None:
+def _kept_out(judged: Judgement) -> None:
+    """What does not count, folded when it is much."""
+    reasons = [wording.kept_out_sentence(kept_out) for kept_out in judged.kept_out]
+    if len(reasons) > _FEW:
+        with st.expander(f"{len(reasons)} reasons why runs are not judged", icon=":material/block:"):
+            _list(reasons)
+        return
+    for reason in reasons:
+        st.warning(text.md(f"Not judged: {reason}"), icon=":material/block:")
+
+
+def strategy_table(evidence: Evidence) -> None:
     """The strategies side by side; a click on a heading sorts."""
-    frame, named = rows(judged, workspace()), headings(judged)
-    shown = {}
+    frame, named = strategy_rows(evidence, workspace()), headings(evidence.judgement)
+    columns = {}
     for name in frame:
         title, help_ = named[name], COLUMNS[name][1] or None
         if name in _DIGITS:
-            shown[name] = st.column_config.NumberColumn(title, format=_DIGITS[name], help=help_)
+            columns[name] = st.column_config.NumberColumn(title, format=_DIGITS[name], help=help_)
         else:
-            shown[name] = st.column_config.TextColumn(title, help=help_, pinned=name == "strategy")
+            columns[name] = st.column_config.TextColumn(title, help=help_, pinned=name == "strategy")
     st.dataframe(
         frame,
         hide_index=True,
         placeholder="–",
-        column_config=shown,
+        column_config=columns,
         alt="Accuracy, calibration and cost of every strategy",
     )
-    for said in filter(None, (flattery(judged), chance.baseline(judged))):
-        st.caption(text.md(said))
-    legend(frame, named)
+    for note in table_notes(evidence.judgement):
+        st.caption(text.md(note))
+    with st.expander("What the columns mean", icon=":material/help:"):  # for those who cannot hover over a heading
+        st.markdown("\n".join(f"- **{named[name]}**: {COLUMNS[name][1]}" for name in frame if COLUMNS[name][1]))
 
 
-def headings(judged: Judged) -> dict[str, str]:
-    """Column of `rows` -> its heading; what validation flatters is called so."""
+def headings(judged: Judgement) -> dict[str, str]:
+    """Column of `strategy_rows` -> its heading; what validation flatters is called so."""
     named = {name: title for name, (title, _) in COLUMNS.items()}
     named["accuracy"] = f"{SPLIT_NAMES[judged.split].capitalize()}, %"
     return named if judged.split == "test" else named | {"interval": "95 %, optimistic"}
 
 
-def besides(judged: Judged) -> str:
+def table_notes(judged: Judgement) -> list[str]:
+    """What stands under the table: why intervals of validation accuracy are too good, and what guessing reaches."""
+    notes = [wording.baseline_sentence(judged.baseline)] if judged.baseline else []
+    if judged.verdict and (flattery := wording.wording(judged.verdict).flattery):
+        notes.insert(0, f"The 95 % intervals are of validation accuracy and optimistic, because it chose. {flattery}")
+    return notes
+
+
+def frozen_part_seconds(judged: Judgement) -> str:
     """What the seconds of the advice leave out, where it is more than they are; nothing otherwise."""
-    found, records = judged.judgement.verdict, judged.judgement.table.to_dict("records")
-    if found is None or not found.rivals:
+    verdict, rows = judged.verdict, {row.label: row for row in judged.rows}
+    if verdict is None or not verdict.rivals:
         return ""
-    spent = {
-        str(row["label"]): (_times(row["seconds"], 1) or 0.0, _times(row["cache_seconds"], 1) or 0.0) for row in records
-    }
-    seconds, shared = spent[found.cheapest]
-    if not shared > seconds:
+    cheapest, chosen = rows[verdict.cheapest], rows[verdict.chosen].cache_seconds
+    if (cheapest.cache_seconds or 0.0) <= (cheapest.seconds or 0.0):
         return ""
-    chosen = spent[found.chosen][1]
-    others = (
-        f" and {text.duration(chosen)} a run of {found.chosen}" if found.chosen != found.cheapest and chosen else ""
-    )
-    mine = f"{text.duration(shared)} a run of {found.cheapest}"
-    return f"Not counted as training: computing the frozen part once for all, {mine}{others} on average."
+    runs = f"{text.duration(cheapest.cache_seconds or 0.0)} a run of {verdict.cheapest}"
+    if verdict.chosen != verdict.cheapest and chosen:
+        runs += f" and {text.duration(chosen)} a run of {verdict.chosen}"
+    return f"Not counted as training: computing the frozen part once for all, {runs} on average."
 
 
-def flattery(judged: Judged) -> str:
-    """Why the intervals are too good where validation images judge, and by how much; nothing where test images do."""
-    found = judged.judgement.verdict
-    if judged.split == "test" or found is None:
-        return ""
-    _, much, many = sentences(found)[0].rpartition("No test images judged it")  # no name stands behind these words
-    return f"The 95 % intervals are of validation accuracy and optimistic, because it chose. {much}{many}"
-
-
-def legend(frame: pd.DataFrame, named: Mapping[str, str]) -> None:
-    """What the columns mean, for those who cannot hover over a heading."""
-    with st.expander("What the columns mean", icon=":material/help:"):
-        said = [f"- **{named[name]}**: {COLUMNS[name][1]}" for name in frame if COLUMNS[name][1]]
-        st.markdown("\n".join(said))
-
-
-def differences(judged: Judged) -> None:
+def option_differences(evidence: Evidence) -> None:
     """Only the options in which the strategies differ."""
-    arms = {label: of[0] for label, of in by_label(judged.comparison, judged.runs).items() if of}
-    frame = differing_table({label: without_seed(run.config) for label, run in arms.items()})
+    arms = by_label(evidence.comparison, evidence.runs)
+    frame = differing_table({label: without_seed(of[0].config) for label, of in arms.items()})
     if len(arms) < 2 or frame.empty:
         st.caption("Apart from the seed, all runs have the same configuration.")
         return
@@ -203,77 +185,62 @@ def differences(judged: Judged) -> None:
     st.caption("All other options are equal.")
 
 
-def rows(judged: Judged, workspace: Workspace) -> pd.DataFrame:
+def strategy_rows(evidence: Evidence, workspace: Workspace) -> pd.DataFrame:
     """The table as numbers: shares as percent, bytes as megabytes; empty columns left out."""
-    beside = _beside(judged.judgement.verdict)
-    runs = by_label(judged.comparison, judged.runs)
+    judged = evidence.judgement
+    beside, runs, tested = _beside(judged.verdict), by_label(evidence.comparison, evidence.runs), judged.split == "test"
     records = []
-    labels = [str(row) for row in judged.judgement.table["label"]]
-    for row, name in zip(judged.judgement.table.to_dict("records"), text.distinct(labels), strict=True):
-        label = str(row["label"])
-        sizes = [_bytes(workspace, run.id) for run in runs.get(label, [])]
+    for row, name in zip(judged.rows, text.distinct([row.label for row in judged.rows]), strict=True):
+        accuracy = row.test_accuracy if tested else row.val_accuracy
+        checkpoint = max((_checkpoint_bytes(workspace, run.id) for run in runs.get(row.label, [])), default=0)
         records.append(
             {
                 "strategy": name,
-                "verdict": beside.get(label) or ("not judged" if row["kept_out"] else "not finished"),
-                "runs": f"{row['runs']} of {row['planned']}",
-                "accuracy": _times(row["test_accuracy" if judged.split == "test" else "val_accuracy"], 100),
-                "interval": _interval(judged, label, row),
-                "f1": row["f1_macro"] if judged.split == "test" else None,
-                "log_loss": row["log_loss"] if judged.split == "test" else None,
-                **_calibration(judged.arms.get(label)),
-                "best_epoch": row["best_epoch"],
-                "trains": row["trainable_parameters"],
-                "seconds": row["seconds"],
-                "cache": row["cache_seconds"],
-                "memory": _times(row["peak_memory_bytes"], 1e-6),
-                "checkpoint": max((size for size in sizes if size), default=0) / 1e6 or None,
+                "verdict": beside.get(row.label) or ("not judged" if row.kept_out else "not finished"),
+                "runs": f"{row.runs} of {row.planned}",
+                "accuracy": None if accuracy is None else 100 * accuracy,
+                "interval": _interval(judged, row),
+                "f1": row.f1_macro if tested else None,
+                "log_loss": row.log_loss if tested else None,
+                **_calibration(evidence.arms.get(row.label)),
+                "best_epoch": row.best_epoch,
+                "trains": row.trainable_parameters,
+                "seconds": row.seconds,
+                "cache": row.cache_seconds,
+                "memory": None if row.peak_memory_bytes is None else row.peak_memory_bytes / 1e6,
+                "checkpoint": checkpoint / 1e6 or None,
             }
         )
     return pd.DataFrame(records).replace("", None).dropna(axis=1, how="all")
 
 
-def _beside(found: Verdict | None) -> dict[str, str]:
-    return (
-        {}
-        if found is None
-        else {found.chosen: "chosen", **{rival.name: _SHOWN[rival.outcome] for rival in found.rivals}}
-    )
+def _beside(verdict: Verdict | None) -> dict[str, str]:
+    if verdict is None:
+        return {}
+    return {verdict.chosen: "chosen", **{rival.name: _SHOWN[rival.outcome] for rival in verdict.rivals}}
 
 
-def _calibration(arm: Arm | None) -> Mapping[str, object]:
+def _calibration(arm: StrategyAnswers | None) -> Mapping[str, object]:
     if arm is None:
         return {"calibration": None, "band": ""}
     error, low, high = (100 * fmean(getattr(one, name) for one in arm.calibration) for name in ("error", "low", "high"))
     return {"calibration": error, "band": f"{low:.1f} to {high:.1f}{', above' if error > high else ''}"}
 
 
-def _interval(judged: Judged, label: str, row: Mapping) -> str:
+def _interval(judged: Judgement, row: Row) -> str:
     """Of what counts; a strategy that is not judged still has the one of its test images."""
-    known = judged.reach.get(label) or ((row["test_low"], row["test_high"]) if judged.split == "test" else None)
-    return "" if known is None or pd.isna(known[0]) else f"{100 * known[0]:.1f} to {100 * known[1]:.1f}"
+    low, high = judged.intervals.get(row.label) or (
+        (row.test_low, row.test_high) if judged.split == "test" else (None, None)
+    )
+    return "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
 
 
-def _advise(advice: str, *, rivals: int, sure: bool) -> None:
-    """In green only what more runs will not overturn."""
-    if not rivals:
-        st.info(text.md(advice), icon=":material/info:")
-    elif sure:
-        st.success(text.md(advice), icon=":material/savings:")
-    else:
-        st.info(text.md(advice), icon=":material/savings:")
+def _list(sentences: Sequence[str]) -> None:
+    if sentences:
+        st.markdown("\n".join(f"- {text.md(sentence)}" for sentence in sentences))
 
 
-def _list(said: list[str] | tuple[str, ...]) -> None:
-    if said:
-        st.markdown("\n".join(f"- {text.md(sentence)}" for sentence in said))
-
-
-def _times(value: object, factor: float) -> float | None:
-    return float(str(value)) * factor if isinstance(value, int | float) and not pd.isna(value) else None
-
-
-def _bytes(workspace: Workspace, run_id: str) -> int:
+def _checkpoint_bytes(workspace: Workspace, run_id: str) -> int:
     try:
         return (workspace.run(run_id) / "best.safetensors").stat().st_size
     except OSError:

@@ -13,7 +13,7 @@ import streamlit as st
 
 from engine.config import command_line, options
 from engine.data.dataset_records import SPLIT_NAMES
-from engine.store.run import ENDED, Run
+from engine.store.run import ENDED, INTERRUPTED, Run
 from pages.ui import block_strip, charts, epochs, status, text, time_left
 from pages.ui.monitor import frozen_part
 from pages.ui.section import section
@@ -43,7 +43,7 @@ def headline(run: Run, rows: Rows) -> None:
     else:
         kept = f" The best of {len(rows)} epochs is kept." if rows else ""
         said = run.error or ("Stopped as you asked." if run.status == "stopped" else "Interrupted.")
-        advice = "" if "Resume it" in said else " Resume it to go on where it was."
+        advice = "" if run.error == INTERRUPTED else " Resume it to go on where it was."
         st.warning(text.md(f"{said}{kept}{advice}"), icon=":material/info:")
     if note := run.progress.get("note"):
         st.info(text.md(str(note)), icon=":material/info:")

@@ -1,4 +1,4 @@
-"""What a comparison means: which runs, in which order, and which of them cannot be judged beside the others."""
+"""What a comparison means: which runs, and in which order."""
 
 import dataclasses
 
@@ -19,7 +19,6 @@ from engine.comparisons.comparison import (
     with_arm,
     with_seeds,
 )
-from engine.comparisons.fairness import guard
 from engine.errors import ConfigError
 from engine.runconfig import RunConfig
 from tests.engine.comparisons.outlines import outline
@@ -152,71 +151,3 @@ def test_more_seeds_go_on_counting_and_an_arm_comes_in_once():
         with_arm(made, arm("last_block"))
     with pytest.raises(ConfigError, match="not part of this comparison"):
         with_seeds(made, 1, strategy="bias_norm")
-
-
-def configs(**differing: object) -> dict[str, RunConfig]:
-    """Three runs alike, and one that differs."""
-    usual = RunConfig(dataset="d", backbone="resnet18", epochs=4, views=2)
-    alike = {
-        name: dataclasses.replace(usual, strategy=name) for name in ("linear_probe", "last_block", "full_finetune")
-    }
-    return {**alike, "odd": dataclasses.replace(usual, strategy="bias_norm", **differing)}  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("differing", "words"),
-    [
-        ({"image_size": 64}, "Image size is 64 here and the weights' own in most of the others."),
-        ({"epochs": 9}, "Epochs is 9 here and 4 in most of the others."),
-        ({"views": 0}, "Augmented views is none here and 2 in most of the others."),
-        ({"augment": "trivial"}, "Augmentation is trivial here and crop in most of the others."),
-        ({"data_seed": 3}, "View seed is 3 here and 0 in most of the others."),
-        ({"preprocessing": "half"}, "Preprocessing is half here and weights in most of the others."),
-        ({"select": "loss"}, "Best epoch by is loss here and accuracy in most of the others."),
-        ({"max_minutes": 1.5}, "Time budget in minutes is 1.5 here and none in most of the others."),
-        ({"patience": 2}, "Early stopping patience is 2 here and none in most of the others."),
-        ({"phases": "head | 2; layer4 | 4"}, "Epochs is 6 here and 4 in most of the others."),
-        ({"dataset": "other"}, "Dataset is other here and d in most of the others."),
-    ],
-)
-def test_what_no_strategy_should_win_by_is_named(differing: dict[str, object], words: str):
-    assert guard(configs(**differing), {}) == {"odd": words}
-
-
-@pytest.mark.parametrize(
-    "fair", [{"lr": 0.1}, {"seed": 3}, {"batch_norm": "running"}, {"phases": "head | 2; layer4 | 2"}, {"ema": 0.9}]
-)
-def test_what_belongs_to_a_strategy_is_fair(fair: dict[str, object]):
-    assert guard(configs(**fair), {}) == {}
-
-
-def test_views_that_nobody_sees_do_not_matter():
-    runs = {name: dataclasses.replace(config, views=0) for name, config in configs(data_seed=3, augment="rand").items()}
-    assert guard(runs, {}) == {}
-
-
-def test_data_and_preparation_are_held_against_what_the_runs_really_had():
-    runs = configs()
-    started = {
-        run: {"dataset": {"fingerprint": "a" * 16}, "preprocessing": {"crop": 32}, "phases": [{"epochs": 4}]}
-        for run in runs
-    }
-    assert guard(runs, {**started, "odd": None}) == {}
-    other = {**started["odd"], "dataset": {"fingerprint": "b" * 16}, "preprocessing": {"crop": 64}}
-    reason = guard(runs, {**started, "odd": other})["odd"]
-    assert "images and split is bbbbbbbb here and aaaaaaaa" in reason and "images (crop) is 64 here and 32" in reason
-    resized = {**runs, "odd": dataclasses.replace(runs["odd"], image_size=64)}
-    assert guard(resized, {**started, "odd": {"preprocessing": {"crop": 64}}})["odd"].startswith(
-        "Image size is 64 here and the weights'"
-    )
-    assert "(crop)" not in guard(resized, {**started, "odd": other})["odd"], "said once"
-    runs["odd"] = dataclasses.replace(
-        runs["odd"], backbone="vit_b_16"
-    )  # a backbone of its own prepares images its own way
-    assert guard(runs, {**started, "odd": {"preprocessing": {"crop": 64}}}) == {}
-
-
-def test_many_seeds_have_one_voice():
-    runs = configs(epochs=9)
-    seeds = {f"odd {seed}": dataclasses.replace(runs["odd"], seed=seed) for seed in range(20)}
-    assert set(guard({**runs, **seeds}, {})) == {"odd", *seeds}

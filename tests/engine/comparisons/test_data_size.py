@@ -6,7 +6,6 @@ import pytest
 from engine.comparisons import comparison, data_size
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.comparisons.data_size import Point
 from engine.comparisons.judgement import judgement
 from engine.store.process_identity import this_process
 from engine.workspace import Workspace
@@ -62,9 +61,8 @@ def test_runs_on_parts_of_the_images_never_enter_table_or_verdict(workspace: Wor
     made = grown(workspace)
     finish(workspace, made)
     judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
-    assert list(judged.table["label"]) == ["linear_probe", "full_finetune"]
+    assert [row.label for row in judged.rows] == ["linear_probe", "full_finetune"]
     assert [entrant.name for entrant in judged.entrants] == ["linear_probe", "full_finetune"] and not judged.excluded
-    assert not any("train_share" in said for said in judged.sentences)
 
 
 def test_labels_are_made_once_and_nothing_is_read_without_parts(
@@ -73,7 +71,7 @@ def test_labels_are_made_once_and_nothing_is_read_without_parts(
     made = compared.comparison(workspace, arm("linear_probe", seeds=2), arm("full_finetune", seeds=2))
     finish(workspace, made)
     read: list[str] = []
-    monkeypatch.setattr(data_size, "answers", lambda workspace, run: read.append(run.id))
+    monkeypatch.setattr(data_size, "correctness", lambda workspace, run: read.append(run.id))
     assert data_size.points(workspace, made, ComparisonStore(workspace).runs_of(made.id)) == () and read == []
     monkeypatch.undo()
     for missing in data_size.arms(made):
@@ -85,21 +83,3 @@ def test_labels_are_made_once_and_nothing_is_read_without_parts(
         monkeypatch.setattr(module, "labels", lambda of, real=comparison.labels: (built.append(of), real(of))[1])
     assert len(data_size.points(workspace, made, ComparisonStore(workspace).runs_of(made.id))) == 8
     assert len(built) == 1
-
-
-def points(**curves: tuple[float, ...]) -> list[Point]:
-    return [
-        Point(label=label, share=share, images=share * 10, accuracy=accuracy, low=0.0, high=1.0, runs=3, split="test")
-        for label, curve in curves.items()
-        for share, accuracy in zip((10, 50, 100), curve, strict=True)
-    ]
-
-
-def test_the_words_name_who_leads_where_and_who_still_gains() -> None:
-    crossing = data_size.sentence(points(A=(0.7, 0.75, 0.76), B=(0.5, 0.7, 0.8)))
-    assert (
-        crossing.startswith("A is ahead with 100 images, B with 1,000.") and "B gained most: +10.0 points" in crossing
-    )
-    same = data_size.sentence(points(A=(0.7, 0.8, 0.9), B=(0.5, 0.6, 0.65)))
-    assert same.startswith("A is ahead with every number of images, from 100 to 1,000.")
-    assert data_size.sentence([]) == ""

@@ -8,7 +8,9 @@ import pytest
 
 from engine.comparisons.comparison import arm
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.comparisons.judgement import answers, judgement
+from engine.comparisons.judgement import Judgement, Row, judgement
+from engine.comparisons.run_results import correctness
+from engine.comparisons.wording import reason, sentences
 from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
@@ -29,6 +31,10 @@ def extra(workspace: Workspace, of: str, **options: object) -> Run:
     return RunStore(workspace).get(run_id)
 
 
+def rows_of(judged: Judgement) -> dict[str, Row]:
+    return {row.label: row for row in judged.rows}
+
+
 def test_the_verdict_takes_the_cheapest_of_those_not_shown_worse(workspace: Workspace):
     made = comparison(workspace)
     judged = judgement(workspace, made, finish_all(workspace, made, SHARES))
@@ -38,36 +44,29 @@ def test_the_verdict_takes_the_cheapest_of_those_not_shown_worse(workspace: Work
     assert [entrant.correct_test.shape for entrant in judged.entrants if entrant.correct_test is not None] == [
         (2, 200)
     ] * 3
-    assert any("linear_probe" in sentence and "better than" in sentence for sentence in judged.sentences)
+    assert any("linear_probe" in sentence and "better than" in sentence for sentence in sentences(judged))
 
 
 def test_a_row_holds_the_means_over_seeds(workspace: Workspace):
     made = comparison(workspace)
     runs = finish_all(workspace, made, SHARES)
-    table = judgement(workspace, made, runs).table.set_index("label")
-    assert list(table.index) == ["linear_probe", "last_block", "full_finetune"] and list(table["runs"]) == [2, 2, 2]
+    rows = rows_of(judgement(workspace, made, runs))
+    assert list(rows) == ["linear_probe", "last_block", "full_finetune"] and {row.runs for row in rows.values()} == {2}
     of = [run.summary["test_accuracy"] for run in runs if run.config.strategy == "last_block" and run.summary]
-    row = table.loc["last_block"]
-    assert row["test_accuracy"] == pytest.approx(sum(of) / 2) and len(set(of)) == 2
-    assert row["test_low"] < row["test_accuracy"] < row["test_high"] and 0 < row["f1_macro"] < 1 and row["log_loss"] > 0
-    assert (row["seconds"], row["trainable_parameters"], row["peak_memory_bytes"], row["best_epoch"]) == (
-        10.0,
-        1000,
-        5_000_000,
-        3.0,
-    )
-    assert row["kept_out"] == "" and row["cache_seconds"] == 4.0
+    row = rows["last_block"]
+    assert row.test_accuracy == pytest.approx(sum(of) / 2) and len(set(of)) == 2
+    assert row.test_low is not None and row.test_high is not None and row.test_low < row.test_accuracy < row.test_high
+    assert row.f1_macro is not None and 0 < row.f1_macro < 1 and row.log_loss is not None and row.log_loss > 0
+    assert (row.seconds, row.trainable_parameters, row.peak_memory_bytes) == (10.0, 1000, 5_000_000)
+    assert (row.best_epoch, row.kept_out, row.cache_seconds) == (3.0, (), 4.0)
 
 
 def test_nothing_is_judged_before_something_has_finished(workspace: Workspace):
     made = comparison(workspace)
     judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
-    assert (
-        judged.verdict is None
-        and "nothing to judge" in judged.sentences[0]
-        and judged.sentences[-1].startswith("6 of 6 runs have not")
-    )
-    assert list(judged.table["planned"]) == [2, 2, 2] and list(judged.table["runs"]) == [0, 0, 0]
+    assert (judged.verdict, judged.obstacle, judged.to_come, judged.total) == (None, "nothing finished", 6, 6)
+    assert "nothing to judge" in sentences(judged)[0] and sentences(judged)[-1].startswith("6 of 6 runs have not")
+    assert [(row.runs, row.planned) for row in judged.rows] == [(0, 2)] * 3
 
 
 def test_a_run_on_other_terms_is_shown_but_not_judged(workspace: Workspace):
@@ -78,9 +77,11 @@ def test_a_run_on_other_terms_is_shown_but_not_judged(workspace: Workspace):
     judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
     assert set(judged.excluded) == {odd.id} and judged.verdict is not None
     assert "bias_norm" not in judged.verdict.seconds
-    row = judged.table.set_index("label").loc["resnet18 bias_norm"]
-    assert row["runs"] == 0 and row["test_accuracy"] > 0.9 and "Image size is 64" in row["kept_out"]
-    assert "Not judged: resnet18 bias_norm (1 run). Image size is 64 here" in " ".join(judged.sentences)
+    row = rows_of(judged)["resnet18 bias_norm"]
+    assert (
+        row.runs == 0 and row.test_accuracy and row.test_accuracy > 0.9 and row.kept_out == (judged.excluded[odd.id],)
+    )
+    assert "Not judged: resnet18 bias_norm (1 run). Image size is 64 here" in " ".join(sentences(judged))
 
 
 def test_other_data_under_the_same_name_is_not_judged(workspace: Workspace):
@@ -89,7 +90,7 @@ def test_other_data_under_the_same_name_is_not_judged(workspace: Workspace):
     odd = extra(workspace, made.id, strategy="bias_norm")
     finish(workspace, odd, 0.99, start={"dataset": {"fingerprint": "another"}})
     judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
-    assert "images and split is another here" in judged.excluded[odd.id]
+    assert "images and split is another here" in reason(judged.excluded[odd.id])
 
 
 def test_stopped_failed_and_emptied_runs_do_not_count(workspace: Workspace):
@@ -103,15 +104,15 @@ def test_stopped_failed_and_emptied_runs_do_not_count(workspace: Workspace):
     rest = finish_all(workspace, made, SHARES)
     judged = judgement(workspace, made, rest)
     assert set(judged.excluded) == {stopped.id, failed.id, emptied.id}
-    assert judged.excluded[failed.id] == "It failed: The loss is not a number."
+    assert reason(judged.excluded[failed.id]) == "It failed: The loss is not a number."
     assert judged.verdict is not None and set(judged.verdict.seconds) == {"last_block", "full_finetune"}
 
 
 def test_without_test_images_validation_judges(workspace: Workspace):
     made = comparison(workspace)
     judged = judgement(workspace, made, finish_all(workspace, made, SHARES, test=False))
-    assert judged.verdict is not None and judged.verdict.judged_on == "validation"
-    assert judged.table["test_accuracy"].isna().all() and judged.table["test_low"].isna().all()
+    assert judged.verdict is not None and judged.verdict.judged_on == judged.split == "val"
+    assert {(row.test_accuracy, row.test_low) for row in judged.rows} == {(None, None)}
 
 
 def test_without_validation_images_the_reason_and_the_remedy_are_told(workspace: Workspace):
@@ -122,8 +123,7 @@ def test_without_validation_images_the_reason_and_the_remedy_are_told(workspace:
         path.write_text(path.read_text(encoding="utf-8").replace(",val,", ",test,"), encoding="utf-8")
     judged = judgement(workspace, made, runs)
     assert judged.verdict is None and judged.excluded == {}
-    assert "no validation images" in judged.sentences[0] and "70/15/15" in judged.sentences[0]
-    assert not any("has finished yet" in sentence for sentence in judged.sentences)
+    assert judged.obstacle == "no validation images" and "70/15/15" in sentences(judged)[0]
 
 
 def test_when_nothing_that_finished_counts_that_is_what_is_said(workspace: Workspace):
@@ -132,7 +132,7 @@ def test_when_nothing_that_finished_counts_that_is_what_is_said(workspace: Works
     for run in runs:
         (workspace.run(run.id) / "predictions.csv").unlink()
     judged = judgement(workspace, made, runs)
-    assert judged.verdict is None and judged.sentences[0].startswith("No run that has finished counts")
+    assert judged.verdict is None and sentences(judged)[0].startswith("No run that has finished counts")
 
 
 @pytest.mark.parametrize(("tune", "epochs"), [(0, 4), (1, 4), (5, 20)])
@@ -146,13 +146,11 @@ def test_every_learning_rate_tried_is_another_chance_to_be_lucky(workspace: Work
 def test_predictions_are_read_again_only_when_they_change(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
     made = comparison(workspace, arm("linear_probe", seeds=1))
     (run,) = finish_all(workspace, made, SHARES)
-    first = answers(workspace, run)
-    images, right = first["test"]
-    assert np.frombuffer(images, np.int32).tolist() == list(range(200, 400)) and right.mean() == pytest.approx(
-        0.6, abs=0.05
-    )
-    assert answers(workspace, run) is first
+    first = correctness(workspace, run)
+    assert np.frombuffer(first["test"].images, np.int32).tolist() == list(range(200, 400))
+    assert first["test"].correct.mean() == pytest.approx(0.6, abs=0.05)
+    assert correctness(workspace, run) is first
     path = workspace.run(run.id) / "predictions.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("0.8", "0.85"), encoding="utf-8")
-    assert answers(workspace, run) is not first
-    assert answers(workspace, dataclasses.replace(run, id="run-00000000")) == {}
+    assert correctness(workspace, run) is not first
+    assert correctness(workspace, dataclasses.replace(run, id="run-00000000")) == {}

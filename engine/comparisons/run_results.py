@@ -1,0 +1,81 @@
+"""Run results: on which images a run was right, and the scores it wrote down, read from its folder and kept.
+
+Pure reading, without torch. Not here: several runs together (judgement).
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from engine.evaluation.majority_baseline import MajorityBaseline, majority_baseline
+from engine.store.database import Json
+from engine.store.run import Run
+from engine.workspace import Workspace
+
+_COLUMNS = ["image", "split", "label", "predict", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCorrectness:
+    """Of the labelled images of one split, in the order of their indices."""
+
+    images: bytes
+    """The indices in their dataset as int32."""
+    correct: np.ndarray
+    """Bool [images]."""
+    baseline: MajorityBaseline | None
+
+
+def correctness(workspace: Workspace, run: Run) -> Mapping[str, SplitCorrectness]:
+    """Split -> where the run was right, from its predictions.csv; empty when there is none."""
+    path = workspace.run(run.id) / "predictions.csv"
+    try:
+        stat = path.stat()
+    except OSError:
+        return {}
+    return _correctness(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=256)
+def _correctness(path: Path, modified_ns: int, size: int) -> Mapping[str, SplitCorrectness]:
+    """Kept per content: a page asks again with every click. Only the few columns that say who was right are read."""
+    table = pd.read_csv(path, usecols=_COLUMNS, dtype="str", keep_default_na=False, encoding="utf-8")
+    labelled = table[(table["label"] != "") & (table["error"] == "")]
+    splits = {}
+    for split, rows in labelled.groupby("split", sort=False):
+        images = rows["image"].astype("int32").to_numpy()
+        order = np.argsort(images, kind="stable")
+        splits[str(split)] = SplitCorrectness(
+            images=images[order].tobytes(),
+            correct=(rows["label"] == rows["predict"]).to_numpy(dtype=np.bool_)[order],
+            baseline=majority_baseline(Counter(rows["label"])),
+        )
+    return splits
+
+
+def scores(workspace: Workspace, run: Run, split: str) -> Mapping[str, float]:
+    """The plain numbers that metrics.json has of a split; empty where it has none."""
+    path = workspace.run(run.id) / "metrics.json"
+    try:
+        stat = path.stat()
+        return _scores(path, stat.st_mtime_ns, stat.st_size).get(split, {})
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+@lru_cache(maxsize=256)
+def _scores(path: Path, modified_ns: int, size: int) -> dict[str, dict[str, float]]:
+    splits: dict[str, Json] = json.loads(path.read_text())["splits"]
+    return {
+        split: {
+            name: value for name, value in report.items() if isinstance(value, int | float) and math.isfinite(value)
+        }
+        for split, report in splits.items()
+    }

@@ -1,0 +1,274 @@
+"""Wording: a judgement as English sentences a person can act on; the only catalogue of them. Every sentence follows
+from the numbers and says no more than they do.
+
+Names are printed as they come; whoever renders them escapes them. Not here: the numbers (judgement).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from engine.comparisons.data_size import Point
+from engine.comparisons.fairness import Deviation, Trait
+from engine.comparisons.judgement import Exclusion, Judgement, KeptOut
+from engine.config import options
+from engine.data.dataset_records import SPLIT_NAMES
+from engine.evaluation.majority_baseline import MajorityBaseline
+from engine.evaluation.verdict import Rival, Verdict
+from engine.options import Value
+
+_OBSTACLES = {
+    None: "",
+    "nothing finished": "No run of this comparison has finished yet, so there is nothing to judge.",
+    "other images": "The runs of each strategy saw different validation images, so there is nothing to judge. "
+    "Compare on one dataset again.",
+    "nothing counts": "No run that has finished counts, so there is nothing to judge; the reasons follow.",
+    "no validation images": "Runs have finished, but validation is what chooses among strategies and the dataset has "
+    "no validation images with labels. Import it again with a share for validation, such as 70/15/15, and compare on "
+    "that.",
+}
+_ABSENT = {"image_size": "the weights' own", "patience": "none", "max_minutes": "none", "views": "none"}
+"""What an option that is 0 means."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """What is said of a verdict, by part, in the order in which it is read; "" and () where there is nothing to say."""
+
+    choice: str
+    flattery: str
+    firmness: str
+    rivals: tuple[str, ...]
+    advice: str
+    notes: tuple[str, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        choice = f"{self.choice} {self.flattery}".rstrip()
+        return tuple(filter(None, (choice, self.firmness, *self.rivals, self.advice, *self.notes)))
+
+
+def sentences(judgement: Judgement) -> tuple[str, ...]:
+    """The verdict or why there is none, what was kept out, and what is still to come."""
+    verdict = wording(judgement.verdict).sentences if judgement.verdict else (obstacle(judgement),)
+    kept_out = [f"Not judged: {kept_out_sentence(kept_out)}" for kept_out in judgement.kept_out]
+    return (*verdict, *kept_out, *filter(None, [to_come(judgement)]))
+
+
+def wording(verdict: Verdict) -> Wording:
+    """The choice, how firm it is, one sentence for each rival, what to take, and what to keep in mind."""
+    return Wording(
+        choice=_choice(verdict),
+        flattery=_flattery(verdict),
+        firmness=f"On validation images and seeds drawn again, {verdict.chosen} would be chosen "
+        f"{_percent(verdict.chosen_share)} of the time."
+        if verdict.rivals
+        else "",
+        rivals=tuple(_against(verdict, rival) for rival in verdict.rivals),
+        advice=_advice(verdict),
+        notes=_notes(verdict),
+    )
+
+
+def obstacle(judgement: Judgement) -> str:
+    """Why there is no verdict, and what to do about it."""
+    return _OBSTACLES[judgement.obstacle]
+
+
+def kept_out_sentence(kept_out: KeptOut) -> str:
+    return f"{kept_out.label} ({_count(kept_out.runs, 'run', 'runs')}). {reason(kept_out.exclusion)}"
+
+
+def reason(exclusion: Exclusion) -> str:
+    """Why a run is not judged."""
+    if exclusion.kind == "failed":
+        return f"It failed: {exclusion.error or 'nobody knows why'}"
+    if exclusion.kind == "stopped":
+        return "It was stopped before it had finished. Resume it to have it counted."
+    if exclusion.kind == "predictions missing":
+        return "Its predictions are missing from its folder. Train it again."
+    return " ".join(_deviation(deviation) for deviation in exclusion.deviations)
+
+
+def to_come(judgement: Judgement) -> str:
+    left = judgement.to_come
+    have = "has" if left == 1 else "have"
+    return f"{left} of {judgement.total} runs {have} not finished yet; the verdict may change." if left else ""
+
+
+def baseline_sentence(baseline: MajorityBaseline | None) -> str:
+    """What guessing reaches."""
+    if baseline is None:
+        return ""
+    return f"Always answering {baseline.name} would be right on {100 * baseline.share:.1f} % of these images."
+
+
+def doubt(judgement: Judgement) -> str:
+    """Why the strategy that validation chose may have learned nothing; "" when it is shown to beat guessing."""
+    if judgement.verdict is None or not judgement.doubtful:
+        return ""
+    low, high = judgement.intervals[judgement.verdict.chosen]
+    return (
+        f"{judgement.verdict.chosen} is not shown to be better than guessing. {baseline_sentence(judgement.baseline)} "
+        f"Its own 95 % interval is {100 * low:.1f} to {100 * high:.1f} %. Train longer, start from pretrained weights, "
+        "or bring more images; until then the rest says little."
+    )
+
+
+def data_sizes(points: Sequence[Point]) -> str:
+    """Which strategy leads with how many images, and who still gains; without a claim that a difference is real."""
+    if not points:
+        return ""
+    shares = sorted({point.share for point in points})
+    leaders = [
+        max((point for point in points if point.share == share), key=lambda point: point.accuracy) for share in shares
+    ]
+    first, last = leaders[0], leaders[-1]
+    if len({point.label for point in leaders}) == 1:
+        lead = f"{last.label} is ahead with every number of images, from {first.images:,} to {last.images:,}."
+    else:
+        lead = f"{first.label} is ahead with {first.images:,} images, {last.label} with {last.images:,}."
+    before, after = (
+        {point.label: point.accuracy for point in points if point.share == share} for share in (shares * 2)[-2:]
+    )
+    gains = {label: after[label] - before[label] for label in after if label in before} if len(shares) > 1 else {}
+    if not gains:
+        return lead
+    rising = max(gains, key=gains.__getitem__)
+    return (
+        f"{lead} From {shares[-2]} % to {shares[-1]} % of the images {rising} gained most: {100 * gains[rising]:+.1f} "
+        "points. Curves that still rise say that more images would help; intervals that overlap say that the order "
+        "may be chance."
+    )
+
+
+def _choice(verdict: Verdict) -> str:
+    accuracy = f"{100 * verdict.accuracy_val:.1f} %"
+    if verdict.accuracy_test is not None:
+        accuracy += f" on validation, {100 * verdict.accuracy_test:.1f} % on {verdict.images} test images"
+    return f"Validation chose {verdict.chosen}: {accuracy}."
+
+
+def _flattery(verdict: Verdict) -> str:
+    if verdict.optimism is None:
+        return ""
+    tried = _count(1 + len(verdict.rivals), "strategy", "strategies")
+    tried += f" and {verdict.tried_epochs} epochs" if verdict.tried_epochs > 1 else ""
+    return (
+        f"No test images judged it; choosing among {tried} on these {verdict.images} images can have flattered it by "
+        f"about {_points(verdict.optimism)} points."
+    )
+
+
+def _against(verdict: Verdict, rival: Rival) -> str:
+    chosen, other = verdict.chosen, rival.name
+    if rival.outcome == "better":
+        reach = _range(rival.low, rival.high)
+        return f"{chosen} is better than {other} by {_points(rival.difference)} points ({reach})."
+    if rival.outcome == "worse":
+        reach = _range(-rival.high, -rival.low)
+        return f"{other} is better than {chosen} by {_points(-rival.difference)} points ({reach})."
+    if rival.outcome == "equivalent":
+        return (
+            f"{chosen} and {other} are equivalent: they differ by no more than {verdict.margin:g} points "
+            f"({_points(rival.low)} to {_points(rival.high)})."
+        )
+    hidden = math.ceil(10 * rival.hidden - 1e-9) / 10
+    return (
+        f"No difference shown between {chosen} and {other}; up to {hidden:.1f} points could be "
+        f"hidden{_more(verdict, rival)}."
+    )
+
+
+def _more(verdict: Verdict, rival: Rival) -> str:
+    kind = SPLIT_NAMES[verdict.judged_on]
+    if rival.more_images is None:
+        return f"; more {kind} images alone would not show a difference of {verdict.margin:g}, more seeds can"
+    if rival.more_images == 0:
+        return ""
+    return f"; about {_about(rival.more_images)} more {kind} images would show a difference of {verdict.margin:g}"
+
+
+def _advice(verdict: Verdict) -> str:
+    if not verdict.rivals:
+        return "One strategy alone cannot be compared; train another on the same split."
+    if set(verdict.not_worse) <= {verdict.chosen}:
+        return f"Take {verdict.chosen}: every other strategy is shown to be worse."
+    seconds = _seconds(verdict.seconds[verdict.cheapest])
+    cheapest = f"The cheapest of those not shown to be worse is {verdict.cheapest}: {seconds} of training"
+    if verdict.cheapest == verdict.chosen:
+        return f"{cheapest}; it is also the one that validation chose."
+    return f"{cheapest} instead of {_seconds(verdict.seconds[verdict.chosen])}."
+
+
+def _notes(verdict: Verdict) -> tuple[str, ...]:
+    strategies = 1 + len(verdict.rivals)
+    single, untested = ", ".join(verdict.single_seed), ", ".join(verdict.untested)
+    notes = []
+    if len(verdict.single_seed) == strategies:
+        notes.append(
+            "Every strategy ran with one seed: this compares these trained models; another seed may change the order."
+        )
+    elif single:
+        notes.append(
+            f"One seed only: {single}. How much another seed changes is taken from the strategies that ran more often."
+        )
+    if 0 < len(verdict.untested) < strategies:
+        notes.append(f"Judged on validation images, because there are no test predictions of: {untested}.")
+    return tuple(notes)
+
+
+def _deviation(deviation: Deviation) -> str:
+    trait = deviation.trait
+    mine, usual = (_value(trait, value) for value in (deviation.value, deviation.usual))
+    return f"{_trait(trait)} is {mine} here and {usual} in most of the others."
+
+
+def _trait(trait: Trait) -> str:
+    if trait.name == "fingerprint":
+        return "The fingerprint of images and split"
+    if trait.name == "preparation":
+        return f"The preparation of images ({trait.part})"
+    return _labels().get(trait.name, trait.name.capitalize())
+
+
+def _value(trait: Trait, value: Value) -> str:
+    if trait.name == "fingerprint":
+        return str(value)[:8]
+    if not value:
+        return _ABSENT.get(trait.name, "0")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def _labels() -> dict[str, str]:
+    """What a form calls an option."""
+    return {option.name: option.label for option in options()}
+
+
+def _points(value: float) -> str:
+    """One decimal; a small difference from zero keeps a digit, so that nothing is better "by 0.0 points"."""
+    return f"{value:.1g}" if 0 < abs(value) < 0.05 else f"{value:.1f}"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_points(low) if low > 0 else 'more than 0'} to {_points(high)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share <= 0.99 else "more than 99 %"
+
+
+def _about(count: int) -> str:
+    """Two digits, upwards: a planning number is no more exact than that."""
+    step = 10 ** max(0, len(str(count)) - 2)
+    return f"{-(-count // step) * step:,}"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
