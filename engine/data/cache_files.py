@@ -75,7 +75,7 @@ def _description(path: Path) -> tuple[str, str, int]:
         header = read_header(path)
     except (OSError, ValueError):
         return "", "being filled, or left by a crash" if path.suffix == ".tmp" else "not readable", 0
-    about = header.about
-    view = "evaluation crop" if about.get("view") is None else f"view {about['view']}"
-    block = f", {about['backbone']}, inputs of {about['block']}" if "block" in about else ""
-    return str(about.get("dataset", "")), f"{about.get('split', '')}, {view}{block}", header.rows
+    contents = header.contents
+    view = "evaluation crop" if contents.view is None else f"view {contents.view}"
+    block = f", {contents.backbone}, inputs of {contents.block}" if contents.block else ""
+    return contents.dataset, f"{contents.split}, {view}{block}", header.rows

@@ -24,13 +24,11 @@ from engine.data.dataset_records import SPLITS, Dataset, Image, Split
 from engine.data.decoder import decode
 from engine.data.pool import threads
 from engine.data.preprocessing import Crop, Preprocessing, eval_crop, view, view_key, view_side
-from engine.data.row_file import Building, Rows
+from engine.data.row_file import Building, Contents, Rows
 from engine.errors import ImageError, TrainingError
 from engine.workspace import Workspace
 
 Indices = npt.NDArray[np.int64]
-
-MOST_KEPT_VIEWS = row_file.MOST_KEPT_VIEWS
 DEFAULT_BUDGET_GB = 8.0
 _VERSION = 2
 """Raise it when the same inputs would give other pixels."""
@@ -44,14 +42,20 @@ class Plane:
     view: int | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How training images vary: so many views of each under a policy; none means the evaluation crop every time."""
+
+    views: int
+    data_seed: int = 0
+    policy: str = "crop"
+
+
 class Pixels:
     """Batches of one dataset. Holds files and threads; close it, or use it as a context manager."""
 
-    def __init__(
-        self, dataset: Dataset, preprocessing: Preprocessing, *, views: int, data_seed: int, augment: str = "crop"
-    ) -> None:
-        self.dataset, self.preprocessing, self.views, self.data_seed = dataset, preprocessing, views, data_seed
-        self.augment = augment
+    def __init__(self, dataset: Dataset, preprocessing: Preprocessing, augmentation: Augmentation) -> None:
+        self.dataset, self.preprocessing, self.augmentation = dataset, preprocessing, augmentation
         self.row = np.zeros(len(dataset.images), dtype=np.int64)
         """For every image its place among those of its split."""
         for split in SPLITS:
@@ -84,7 +88,8 @@ class Pixels:
 
     def view_of(self, epoch: int | None) -> int | None:
         """The view that `epoch` shows; None for the evaluation crop."""
-        return None if epoch is None or self.views == 0 else epoch % self.views
+        views = self.augmentation.views
+        return None if epoch is None or views == 0 else epoch % views
 
     @property
     def kept(self) -> frozenset[Plane]:
@@ -124,11 +129,10 @@ class Pixels:
     def _finish(self) -> None:
         for plane, file in self._filling():
             if file.complete:
-                about = {"kind": "pixels", "split": plane.split, "view": plane.view, "dataset": self.dataset.name}
-                with suppress(
-                    OSError
-                ):  # the disk is full, or the file was removed meanwhile: this run reads on from what it has written
-                    self._files[plane] = file.finish(about)
+                contents = Contents(kind="pixels", split=plane.split, view=plane.view, dataset=self.dataset.name)
+                # the disk is full, or the file was removed meanwhile: this run reads on from what it has written
+                with suppress(OSError):
+                    self._files[plane] = file.finish(contents)
 
     def close(self) -> None:
         self._decoders.shutdown(wait=True, cancel_futures=True)
@@ -144,48 +148,51 @@ class Pixels:
         self.close()
 
 
-def ensure(
+def open_pixels(
     workspace: Workspace,
     dataset: Dataset,
     preprocessing: Preprocessing,
-    views: int,
-    data_seed: int,
     *,
+    augmentation: Augmentation,
     epochs: int = 0,
-    augment: str = "crop",
 ) -> Pixels:
-    """The pixels of a run with `views` views under the policy `augment`; nothing is decoded yet.
+    """The pixels of a run of so many epochs; nothing is decoded yet.
 
     Evaluation crops and up to 32 views are kept on disk within the budget. More views than that, or at least as many
     views as `epochs` (none would be seen twice), and whatever does not fit, are decoded whenever they are asked for.
     """
-    pixels = Pixels(dataset, preprocessing, views=views, data_seed=data_seed, augment=augment)
+    pixels = Pixels(dataset, preprocessing, augmentation)
     try:
-        folder = workspace.pixels / key(dataset, preprocessing)
-        folder.mkdir(parents=True, exist_ok=True)
-        wanted = {
-            plane: folder / f"{plane_name(plane, data_seed, augment)}.rows" for plane in _planes(dataset, views, epochs)
-        }
-        for plane, path in wanted.items():
-            if (file := _open(pixels, plane, path)) is not None:
-                pixels.keep(plane, file)
-        missing = _within_budget(
-            pixels, {plane: path for plane, path in wanted.items() if plane not in pixels.kept}, workspace.pixels
-        )
-        spare = frozenset(wanted.values())
-        row_file.evict(
-            workspace.pixels.glob("*/*"),
-            budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in missing),
-            spare=spare,
-        )
-        for plane, path in missing.items():
-            count = len(dataset.images_of(plane.split))
-            with suppress(OSError):  # no room for even a name, or too many open files: decoded every time instead
-                pixels.keep(plane, Building(path, rows=count, row_bytes=_row_bytes(pixels)))
+        _open_files(pixels, workspace.pixels, epochs)
     except BaseException:
         pixels.close()
         raise
     return pixels
+
+
+def _open_files(pixels: Pixels, root: Path, epochs: int) -> None:
+    """Let `pixels` read what is there and fill what is missing, once the least recently used have made room for it."""
+    folder, row_bytes = root / key(pixels.dataset, pixels.preprocessing), _row_bytes(pixels)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {
+        plane: folder / f"{plane_name(plane, pixels.augmentation)}.rows"
+        for plane in _planes(pixels.dataset, pixels.augmentation.views, epochs)
+    }
+    counts = {plane: len(pixels.dataset.images_of(plane.split)) for plane in paths}
+    for plane, path in paths.items():
+        if (file := row_file.open_rows(path, rows=counts[plane], row_bytes=row_bytes)) is not None:
+            pixels.keep(plane, file)
+    room = budget_bytes() - sum(counts[plane] * row_bytes for plane in pixels.kept)
+    left, missing = min(room, row_file.free_bytes(root)), []
+    for plane in paths:
+        if plane not in pixels.kept and (size := counts[plane] * row_bytes) <= left:
+            missing.append(plane)
+            left -= size
+    filling = sum(counts[plane] for plane in missing) * row_bytes
+    row_file.evict(root.glob("*/*"), budget_bytes() - filling, spare=frozenset(paths.values()))
+    for plane in missing:
+        with suppress(OSError):  # no room for even a name, or too many open files: decoded every time instead
+            pixels.keep(plane, Building(paths[plane], rows=counts[plane], row_bytes=row_bytes))
 
 
 def crops_of(pixels: Pixels, image: Image, numbers: Sequence[int | None]) -> list[Crop]:
@@ -205,15 +212,14 @@ def crops_of(pixels: Pixels, image: Image, numbers: Sequence[int | None]) -> lis
         raise TrainingError(
             f"The image {image.name!r} of dataset {pixels.dataset.name!r}: {reason} Import the dataset again."
         ) from error
-    return [
-        eval_crop(decoded, pixels.preprocessing) if number is None else _view(pixels, image, decoded, number)
-        for number in numbers
-    ]
+    return [_crop(pixels, decoded, image.sha256, number=number) for number in numbers]
 
 
-def _view(pixels: Pixels, image: Image, decoded: Decoded, number: int) -> Crop:
-    key = view_key(image.sha256, number, pixels.data_seed)
-    return distort(view(decoded, pixels.preprocessing, key=key), pixels.augment, key)
+def _crop(pixels: Pixels, decoded: Decoded, sha256: str, *, number: int | None) -> Crop:
+    if number is None:
+        return eval_crop(decoded, pixels.preprocessing)
+    seen = view_key(sha256, number, pixels.augmentation.data_seed)
+    return distort(view(decoded, pixels.preprocessing, key=seen), pixels.augmentation.policy, seen)
 
 
 def budget_bytes() -> int:
@@ -226,31 +232,13 @@ def _planes(dataset: Dataset, views: int, epochs: int) -> list[Plane]:
     planes = [Plane(split=split, view=None) for split in ("val", "test")]
     if views == 0:
         planes.append(Plane(split="train", view=None))
-    elif views <= MOST_KEPT_VIEWS and not 0 < epochs <= views:
+    elif views <= row_file.MOST_KEPT_VIEWS and not 0 < epochs <= views:
         planes += [Plane(split="train", view=number) for number in range(views)]
     return [plane for plane in planes if dataset.images_of(plane.split)]
 
 
-def _open(pixels: Pixels, plane: Plane, path: Path) -> Rows | None:
-    return row_file.open_rows(path, rows=len(pixels.dataset.images_of(plane.split)), row_bytes=_row_bytes(pixels))
-
-
-def _within_budget(pixels: Pixels, missing: dict[Plane, Path], disk: Path) -> dict[Plane, Path]:
-    """Those of the missing planes that fit into the budget beside the kept ones, and onto the disk."""
-    left = min(budget_bytes() - sum(_plane_bytes(pixels, plane) for plane in pixels.kept), row_file.free_bytes(disk))
-    chosen = {}
-    for plane, path in missing.items():
-        if (size := _plane_bytes(pixels, plane)) <= left:
-            chosen[plane], left = path, left - size
-    return chosen
-
-
 def _row_bytes(pixels: Pixels) -> int:
     return 3 * pixels.preprocessing.crop**2
-
-
-def _plane_bytes(pixels: Pixels, plane: Plane) -> int:
-    return len(pixels.dataset.images_of(plane.split)) * _row_bytes(pixels)
 
 
 def key(dataset: Dataset, preprocessing: Preprocessing) -> str:
@@ -264,6 +252,8 @@ def key(dataset: Dataset, preprocessing: Preprocessing) -> str:
     return "pixels-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def plane_name(plane: Plane, data_seed: int, augment: str) -> str:
+def plane_name(plane: Plane, augmentation: Augmentation) -> str:
     """What a plane is called in a file name; everything that decides a view beside its image."""
-    return f"{plane.split}-eval" if plane.view is None else f"{plane.split}-{augment}-seed{data_seed}-view{plane.view}"
+    if plane.view is None:
+        return f"{plane.split}-eval"
+    return f"{plane.split}-{augmentation.policy}-seed{augmentation.data_seed}-view{plane.view}"

@@ -5,7 +5,6 @@ Read by position and not mapped: mapped pages count as memory of the process, an
 kills it. Not here: what the rows mean (pixels, activations).
 """
 
-import json
 import math
 import os
 import secrets
@@ -14,7 +13,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import ConfigError
+from engine import record_files
+from engine.errors import ConfigError, EngineError
 
 MOST_KEPT_VIEWS = 32
 """Of one dataset in one cache: each is a file that stays open, and a process may have only so many."""
@@ -35,41 +35,56 @@ Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What the rows of a file are: images of one split seen one way, as pixels or as the inputs of a block."""
+
+    kind: str = ""
+    dataset: str = ""
+    split: str = ""
+    view: int | None = None
+    """None for the evaluation crop."""
+    cut: int = 0
+    backbone: str = ""
+    block: str = ""
+    """Empty for pixels."""
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    channels_last: bool = False
+    seconds: float = 0.0
+    """What computing one row took."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Header:
     """What a complete file says of itself."""
 
     rows: int
     row_bytes: int
-    about: Mapping[str, object]
+    contents: Contents
 
 
 class Rows:
-    """A complete file, open for reading from any thread. ValueError or OSError when it is not one."""
+    """A complete file, open for reading from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, header: Header, *, file: int, sums: npt.NDArray[np.uint32]) -> None:
+        """The file at `path`, which is open as `file` and from now on closed by this; `sums` [rows] are its
+        checksums."""
+        self.path, self.header, self._file, self._sums = path, header, file, sums
+        self._checked = np.zeros(header.rows, dtype=bool)
+
+    @classmethod
+    def open(cls, path: Path) -> "Rows":
+        """The file at `path`; ValueError or OSError when it is not a complete one."""
         header = read_header(path)
         file = os.open(path, os.O_RDONLY)
         try:
             sums = np.frombuffer(os.pread(file, 4 * header.rows, header.rows * header.row_bytes), dtype="<u4")
             if len(sums) != header.rows:
                 raise ValueError(f"{path.name} has lost a part")
-            self._hold(path, header, file, sums)
+            return cls(path, header, file=file, sums=sums)
         except BaseException:
             os.close(file)
             raise
-
-    @classmethod
-    def of(cls, path: Path, header: Header, file: int, sums: npt.NDArray[np.uint32]) -> "Rows":
-        """The file at `path`, which is open as `file` and from now on closed by this; `sums` [rows] are its
-        checksums."""
-        made = cls.__new__(cls)
-        made._hold(path, header, file, sums)
-        return made
-
-    def _hold(self, path: Path, header: Header, file: int, sums: npt.NDArray[np.uint32]) -> None:
-        self.path, self.header, self._sums = path, header, sums
-        self._checked = np.zeros(header.rows, dtype=bool)
-        self._file = file
 
     def read(self, row: int, out: Bytes) -> bool:
         """Fill `out`, contiguous uint8 [row_bytes], with a row; False if it is not what was written, and `out` is not
@@ -134,22 +149,21 @@ class Building:
     def complete(self) -> bool:
         return bool(self._have.all())
 
-    def finish(self, about: Mapping[str, object]) -> Rows:
+    def finish(self, contents: Contents) -> Rows:
         """Make the file complete and hand it over, open; then `close` does nothing. No fsync: after a power cut the
         checksums tell.
 
         OSError when the disk is full or somebody has removed the file: what was written can still be read, until
         `close`.
         """
-        text = json.dumps(about).encode()
+        text = record_files.encode(contents).encode()
         end = self._sums.tobytes() + text + _TAIL.pack(self._rows, self._row_bytes, len(text), zlib.crc32(text), _MAGIC)
         if os.pwrite(self._file, end, self._rows * self._row_bytes) != len(end):
             raise OSError("the disk took only a part")
         os.replace(self._temporary, self.path)
-        header = Header(rows=self._rows, row_bytes=self._row_bytes, about=json.loads(text))
-        self._finished = Rows.of(
-            self.path, header, self._file, self._sums
-        )  # on the open file: opening it anew could fail
+        header = Header(rows=self._rows, row_bytes=self._row_bytes, contents=contents)
+        # on the open file: opening it anew could fail
+        self._finished = Rows(self.path, header, file=self._file, sums=self._sums)
         return self._finished
 
     def abandon(self) -> None:
@@ -183,7 +197,11 @@ def read_header(path: Path) -> Header:
         file.seek(size - _TAIL.size - length)
         if zlib.crc32(text := file.read(length)) != checksum:
             raise ValueError(f"{path.name} is damaged")
-        return Header(rows=rows, row_bytes=row_bytes, about=json.loads(text))
+    try:
+        contents = record_files.decode(text, Contents, what=path.name)
+    except EngineError as error:
+        raise ValueError(str(error)) from None
+    return Header(rows=rows, row_bytes=row_bytes, contents=contents)
 
 
 def open_rows(path: Path, *, rows: int, row_bytes: int) -> Rows | None:
@@ -192,7 +210,7 @@ def open_rows(path: Path, *, rows: int, row_bytes: int) -> Rows | None:
         header = read_header(path)
         if (header.rows, header.row_bytes) != (rows, row_bytes):
             return None
-        file = Rows(path)
+        file = Rows.open(path)
     except (OSError, ValueError):
         return None
     file.touch()

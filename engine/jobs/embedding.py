@@ -12,11 +12,10 @@ import numpy as np
 import torch
 
 from engine import devices
-from engine.data import pixel_cache
 from engine.data.dataset import open_dataset
 from engine.data.dataset_records import SPLITS, Dataset
 from engine.data.decoder import decode
-from engine.data.pixel_cache import Pixels
+from engine.data.pixel_cache import Augmentation, Pixels, open_pixels
 from engine.data.pool import ordered
 from engine.errors import DatasetError, ImageError, RunError
 from engine.evaluation import label_issues, predictions, similarity
@@ -67,7 +66,7 @@ def embed(workspace: Workspace, run_id: str, *, device: str = "auto") -> Iterato
     dataset = _dataset(workspace, run)
     yield {"event": "progress", "stage": "loading the model", "done": 0, "total": len(dataset.images)}
     preprocessing = read_preprocessing(workspace.run(run.id))
-    with pixel_cache.ensure(workspace, dataset, preprocessing, 0, run.config.data_seed) as shown:
+    with open_pixels(workspace, dataset, preprocessing, augmentation=Augmentation(views=0)) as shown:
         model = _load(workspace, run, dataset, shown, device)
         seen = yield from _features(model)
         room = similarity.principal_components(seen)

@@ -13,7 +13,7 @@ import numpy as np
 from engine import devices
 from engine.data.dataset import open_dataset
 from engine.data.dataset_records import SPLITS, Dataset, Image
-from engine.data.pixel_cache import Pixels, ensure
+from engine.data.pixel_cache import Augmentation, Pixels, open_pixels
 from engine.data.preprocessing import Preprocessing
 from engine.data.split import share_of
 from engine.errors import DatasetError
@@ -190,9 +190,8 @@ def _pixels(
 ) -> Pixels:
     """Views that this run sees only once are kept too when others wait that will see them again."""
     epochs = 0 if siblings(workspace, config) else epochs
-    return ensure(
-        workspace, dataset, preprocessing, config.views, config.data_seed, epochs=epochs, augment=config.augment
-    )
+    augmentation = Augmentation(views=config.views, data_seed=config.data_seed, policy=config.augment)
+    return open_pixels(workspace, dataset, preprocessing, augmentation=augmentation, epochs=epochs)
 
 
 def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:

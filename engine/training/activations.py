@@ -31,10 +31,10 @@ class Activations:
 
     def __init__(self, file: Rows, device: torch.device, *, beside: int = 0) -> None:
         """`beside`: bytes that other files of the same run hold in memory already."""
-        self.about, self.path, self._file, self._device = dict(file.header.about), file.path, file, device
+        self.contents, self.path, self._file, self._device = file.header.contents, file.path, file, device
         self.row_bytes, self.count = file.header.row_bytes, file.header.rows
-        self._dtype: torch.dtype = getattr(torch, str(self.about["dtype"]))
-        self._shape = tuple(int(str(size)) for size in self.about["shape"])  # type: ignore[attr-defined]
+        self._dtype: torch.dtype = getattr(torch, self.contents.dtype)
+        self._shape = self.contents.shape
         self.rows_served = 0
         self._held: torch.Tensor | None = None
         try:
@@ -50,7 +50,7 @@ class Activations:
     def open(cls, path: Path, device: torch.device, *, beside: int = 0) -> "Activations | None":
         """The file at `path` if it is there, whole and byte for byte what was written; what is not is removed."""
         try:
-            file = Rows(path)
+            file = Rows.open(path)
         except OSError:  # it is not there, or it cannot be opened now and may well be whole
             return None
         except ValueError:
@@ -75,7 +75,7 @@ class Activations:
     @property
     def seconds(self) -> float:
         """What computing one image took."""
-        return float(str(self.about["seconds"]))
+        return self.contents.seconds
 
     @property
     def seconds_saved(self) -> float:
@@ -124,11 +124,11 @@ class Activations:
                 raise TrainingError(
                     "A file in the cache of frozen activations was damaged while it was in use. Resume the run."
                 )
-        height_width_channels = (*self._shape[1:], self._shape[0]) if self.about["channels_last"] else self._shape
+        height_width_channels = (*self._shape[1:], self._shape[0]) if self.contents.channels_last else self._shape
         return torch.from_numpy(buffer).view(self._dtype).view(len(places), *height_width_channels)
 
     def _laid(self, rows: torch.Tensor) -> torch.Tensor:
-        return rows.permute(0, 3, 1, 2) if self.about["channels_last"] else rows
+        return rows.permute(0, 3, 1, 2) if self.contents.channels_last else rows
 
 
 def _fits(size: int, device: torch.device, beside: int) -> bool:

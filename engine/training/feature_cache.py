@@ -25,7 +25,7 @@ from engine import devices
 from engine.data import pixel_cache, row_file
 from engine.data.dataset_records import SPLITS, Split
 from engine.data.pixel_cache import Pixels, Plane
-from engine.data.row_file import Building
+from engine.data.row_file import Building, Contents
 from engine.training.activations import Activations, FeatureSource
 from engine.training.batches import Source, filled
 from engine.training.cuts import Cost, Slot, worth_keeping
@@ -79,7 +79,7 @@ class FeatureCache:
         return [
             {
                 **asdict(slot),
-                "block": kept.about["block"],
+                "block": kept.contents.block,
                 "bytes": kept.size_bytes,
                 "state": "computed" if slot in self.computed else "found",
                 "saved_seconds": kept.seconds_saved,
@@ -136,7 +136,7 @@ class _Filling:
         self._every: list[int] = []
         """All missing cuts: the first batch goes through them to see what each is worth."""
         self._files: dict[Slot, Building] = {}
-        self._about: dict[Slot, dict[str, object]] = {}
+        self._contents: dict[Slot, Contents] = {}
 
     def run(self) -> Iterator[tuple[int, int]]:
         started = time.monotonic()
@@ -187,7 +187,7 @@ class _Filling:
         for slot in [slot for slot, file in self._files.items() if file.complete]:
             building = self._files.pop(slot)
             try:
-                file = building.finish(self._about[slot])
+                file = building.finish(self._contents[slot])
                 self._cache.kept[slot] = Activations(file, self._origin.training.device, beside=self._cache.held_bytes)
                 self._cache.computed.add(slot)
             except OSError:
@@ -239,7 +239,7 @@ class _Filling:
                 self._files[slot] = Building(
                     self._paths[slot], rows=self._counts[slot.split], row_bytes=_row_bytes(features)
                 )
-                self._about[slot] = {**_about(self._origin, slot, features), "seconds": self._costs[slot.cut].seconds}
+                self._contents[slot] = _contents(self._origin, slot, features, seconds=self._costs[slot.cut].seconds)
             for place, row in zip(places, _as_bytes(features), strict=True):
                 self._files[slot].write(int(place), row)
         except OSError:  # the disk is full: these are computed whenever they are needed
@@ -283,21 +283,23 @@ def _file_name(origin: Origin, slot: Slot) -> str:
     chain, shown = origin.training.chain, origin.pixels
     names = [name for block in chain.blocks[: slot.cut] for name in (*block.parameters, *block.buffers)]
     weights = hashlib.sha256("".join(f"{name}:{origin.digests[name]};" for name in names).encode()).hexdigest()[:24]
-    plane = pixel_cache.plane_name(Plane(split=slot.split, view=slot.view), shown.data_seed, shown.augment)
+    plane = pixel_cache.plane_name(Plane(split=slot.split, view=slot.view), shown.augmentation)
     return f"{plane}-cut{slot.cut}-{weights}.rows"
 
 
-def _about(origin: Origin, slot: Slot, features: torch.Tensor) -> dict[str, object]:
-    return {
-        "kind": "activations",
+def _contents(origin: Origin, slot: Slot, features: torch.Tensor, *, seconds: float) -> Contents:
+    chain = origin.training.chain
+    return Contents(
+        kind="activations",
         **asdict(slot),
-        "dataset": origin.pixels.dataset.name,
-        "backbone": origin.training.chain.backbone,
-        "block": origin.training.chain.blocks[slot.cut].name,
-        "shape": list(features.shape[1:]),
-        "dtype": str(features.dtype).removeprefix("torch."),
-        "channels_last": is_channels_last(features),
-    }
+        dataset=origin.pixels.dataset.name,
+        backbone=chain.backbone,
+        block=chain.blocks[slot.cut].name,
+        shape=tuple(features.shape[1:]),
+        dtype=str(features.dtype).removeprefix("torch."),
+        channels_last=is_channels_last(features),
+        seconds=seconds,
+    )
 
 
 def _row_bytes(features: torch.Tensor) -> int:

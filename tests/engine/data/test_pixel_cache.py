@@ -1,5 +1,7 @@
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from engine.data.dataset import commit
 from engine.data.dataset_records import Dataset
 from engine.data.decoder import decode
 from engine.data.importer import scan
-from engine.data.pixel_cache import Pixels, Plane, ensure
+from engine.data.pixel_cache import Augmentation, Pixels, Plane, open_pixels
 from engine.data.preprocessing import Preprocessing, eval_crop, view, view_key, view_side
 from engine.errors import TrainingError
 from engine.workspace import Workspace
@@ -39,6 +41,12 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
+def opened(workspace: Workspace, dataset: Dataset, views: int, *, epochs: int = 0, **options: Any) -> Pixels:
+    preprocessing = options.pop("preprocessing", PRE)
+    augmentation = Augmentation(views=views, **options)
+    return open_pixels(workspace, dataset, preprocessing, augmentation=augmentation, epochs=epochs)
+
+
 def everything(dataset: Dataset) -> np.ndarray:
     return np.arange(len(dataset.images))
 
@@ -61,7 +69,7 @@ def test_batches_are_the_pure_functions_whether_kept_or_made(
     workspace: Workspace, dataset: Dataset, views: int
 ) -> None:
     indices = np.array([5, 0, 23, 5, 11])
-    with ensure(workspace, dataset, PRE, views, 9) as pixels:
+    with opened(workspace, dataset, views, data_seed=9) as pixels:
         assert same(pixels.batch(indices, None), dataset, indices, None)
         for epoch in (0, 1, 4):
             assert same(pixels.batch(indices, epoch), dataset, indices, epoch % views if views else None, 9)
@@ -82,7 +90,7 @@ def cache(workspace: Workspace) -> list[Path]:
 
 
 def test_nothing_is_decoded_before_it_is_asked_for(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
-    with ensure(workspace, dataset, PRE, 3, 0) as pixels:
+    with opened(workspace, dataset, 3) as pixels:
         assert decoded == [] and len(pixels.kept) == 5
         pixels.batch(np.array([3]), 0)
         assert len(decoded) == 1
@@ -92,11 +100,11 @@ def test_what_a_run_asks_for_is_decoded_once_and_never_again(
     workspace: Workspace, dataset: Dataset, decoded: list[int]
 ) -> None:
     for _ in range(2):
-        with ensure(workspace, dataset, PRE, 3, 0) as pixels:
+        with opened(workspace, dataset, 3) as pixels:
             show(pixels, dataset, 6)
         assert len(decoded) == len(dataset.images), "one decoding per image gives all three views"
     assert len(cache(workspace)) == 5  # three views, val, test
-    with ensure(workspace, dataset, PRE, 2, 0) as pixels:
+    with opened(workspace, dataset, 2) as pixels:
         show(pixels, dataset, 2)
     assert len(decoded) == len(dataset.images)
 
@@ -107,7 +115,7 @@ def test_views_that_came_later_are_decoded_without_the_ones_that_are_there(
     train = np.array([image.index for image in dataset.images_of("train")])
     for views in (1, 3):
         decoded.clear()
-        with ensure(workspace, dataset, PRE, views, 0) as pixels:
+        with opened(workspace, dataset, views) as pixels:
             show(pixels, dataset, 4)
             assert all(same(pixels.batch(train, epoch), dataset, train, epoch) for epoch in range(views))
         assert len(decoded) == len(train if views == 3 else dataset.images)
@@ -115,41 +123,41 @@ def test_views_that_came_later_are_decoded_without_the_ones_that_are_there(
 
 def test_training_crops_without_views_are_kept_too(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
     for _ in range(2):
-        with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+        with opened(workspace, dataset, 0) as pixels:
             show(pixels, dataset, 3)
             pixels.batch(everything(dataset), None)
     assert len(decoded) == len(dataset.images)
 
 
 def test_as_many_views_as_epochs_are_not_kept(workspace: Workspace, dataset: Dataset) -> None:
-    with ensure(workspace, dataset, PRE, 4, 0, epochs=4) as pixels:
+    with opened(workspace, dataset, 4, epochs=4) as pixels:
         assert {plane.split for plane in pixels.kept} == {"val", "test"}
         indices = everything(dataset)
         assert same(pixels.batch(indices, 3), dataset, indices, 3)
-    with ensure(workspace, dataset, PRE, 4, 0, epochs=5) as pixels:
+    with opened(workspace, dataset, 4, epochs=5) as pixels:
         assert Plane(split="train", view=3) in pixels.kept
 
 
 def test_a_run_that_was_killed_half_way_leaves_nothing_that_is_trusted(
     workspace: Workspace, dataset: Dataset, decoded: list[int]
 ) -> None:
-    killed = ensure(workspace, dataset, PRE, 0, 0)
+    killed = opened(workspace, dataset, 0)
     killed.batch(everything(dataset)[:3], None)  # and never closed: what it has written so far stays behind
     left = [path for path in workspace.pixels.glob("*/*")]
     assert left and {path.suffix for path in left} == {".tmp"}
     decoded.clear()
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
     assert len(decoded) == len(dataset.images)
     for path in left:
         os.utime(path, (1, 1))
-    ensure(workspace, dataset, PRE, 0, 0).close()
+    opened(workspace, dataset, 0).close()
     assert not any(path.exists() for path in left)
     killed.close()
 
 
 def test_closing_half_way_keeps_nothing(workspace: Workspace, dataset: Dataset) -> None:
-    with ensure(workspace, dataset, PRE, 2, 0) as pixels:
+    with opened(workspace, dataset, 2) as pixels:
         pixels.batch(everything(dataset)[:3], 0)
     assert list(workspace.pixels.glob("*/*")) == []
 
@@ -169,7 +177,7 @@ def test_a_file_of_the_wrong_size_is_made_again(
 
 
 def filled(workspace: Workspace, dataset: Dataset) -> None:
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
 
 
@@ -183,7 +191,7 @@ def test_a_damaged_row_is_decoded_again_and_its_file_made_anew(
     content[position] ^= 0x10
     path.write_bytes(content)
     decoded.clear()
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         for times in (1, 2):
             assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
             assert len(decoded) == times, "the one damaged row, and no other"
@@ -195,13 +203,13 @@ def test_a_damaged_row_is_decoded_again_and_its_file_made_anew(
 
 def test_other_inputs_do_not_share_files(workspace: Workspace, dataset: Dataset) -> None:
     indices = everything(dataset)
-    with ensure(workspace, dataset, PRE, 1, 0) as pixels:
+    with opened(workspace, dataset, 1) as pixels:
         show(pixels, dataset, 1)
     bicubic = Preprocessing(resize=(20,), crop=16, interpolation="bicubic")
     with (
-        ensure(workspace, dataset, PRE, 1, 5) as seeded,
-        ensure(workspace, dataset, bicubic, 0, 0) as other,
-        Pixels(dataset, bicubic, views=0, data_seed=0) as unkept,
+        opened(workspace, dataset, 1, data_seed=5) as seeded,
+        opened(workspace, dataset, 0, preprocessing=bicubic) as other,
+        Pixels(dataset, bicubic, Augmentation(views=0)) as unkept,
     ):
         assert same(seeded.batch(indices, 0), dataset, indices, 0, 5)
         assert torch.equal(other.batch(indices, None), unkept.batch(indices, None))
@@ -210,9 +218,8 @@ def test_other_inputs_do_not_share_files(workspace: Workspace, dataset: Dataset)
 def test_mean_and_deviation_change_no_pixels(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
     filled(workspace, dataset)
     decoded.clear()
-    with ensure(
-        workspace, dataset, Preprocessing(resize=(20,), crop=16, mean=(0.5,) * 3, std=(0.5,) * 3), 0, 0
-    ) as pixels:
+    normalised = replace(PRE, mean=(0.5,) * 3, std=(0.5,) * 3)
+    with opened(workspace, dataset, 0, preprocessing=normalised) as pixels:
         assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
     assert decoded == []
 
@@ -221,7 +228,7 @@ def test_another_policy_of_augmentation_is_another_file(workspace: Workspace, da
     train = np.array([image.index for image in dataset.images_of("train")])
     seen = []
     for policy in ("crop", "trivial", "crop"):
-        with ensure(workspace, dataset, PRE, 1, 0, augment=policy) as pixels:
+        with opened(workspace, dataset, 1, policy=policy) as pixels:
             seen.append(pixels.batch(train, 0))
     assert torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
 
@@ -232,7 +239,7 @@ def test_beyond_the_budget_images_are_decoded_on_the_way(
     held_out = len(dataset.images) - len(dataset.images_of("train"))
     monkeypatch.setenv("THAW_PIXEL_CACHE_GB", str((held_out * PLANE_BYTES + 10) / 2**30))
     indices = everything(dataset)
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         assert {plane.split for plane in pixels.kept} == {"val", "test"}
         assert same(pixels.batch(indices, None), dataset, indices, None)
 
@@ -242,7 +249,7 @@ def test_a_budget_of_nothing_leaves_no_files(
 ) -> None:
     monkeypatch.setenv("THAW_PIXEL_CACHE_GB", "0")
     indices = everything(dataset)
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         assert pixels.kept == frozenset()
         assert same(pixels.batch(indices, None), dataset, indices, None)
     assert list(workspace.pixels.glob("*/*")) == []
@@ -254,7 +261,7 @@ def test_the_least_recently_used_go_first(
     sizes = {size: Preprocessing(resize=(size,), crop=16) for size in (20, 21, 22)}
 
     def seen(size: int) -> None:
-        with ensure(workspace, dataset, sizes[size], 0, 0) as pixels:
+        with opened(workspace, dataset, 0, preprocessing=sizes[size]) as pixels:
             pixels.batch(everything(dataset), None)
 
     for age, size in ((300, 20), (200, 21)):
@@ -287,7 +294,7 @@ def test_an_image_that_changed_since_the_import_is_named(
         path.write_bytes(
             b"broken" if harm == "damaged" else dataset.image_path(dataset.images_of("train")[4]).read_bytes()
         )
-    with pytest.raises(TrainingError, match=image.name), ensure(workspace, dataset, PRE, views, 0) as pixels:
+    with pytest.raises(TrainingError, match=image.name), opened(workspace, dataset, views) as pixels:
         pixels.batch(np.array([image.index]), 0)
 
 
@@ -304,7 +311,7 @@ def test_a_full_disk_means_slower_and_not_stopped(
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "pwrite", filling)
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         for _ in range(2):
             assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
     assert len(written) > room and list(workspace.pixels.glob("*/*")) == []
@@ -317,6 +324,6 @@ def test_a_disk_with_no_room_is_not_begun_on(
     workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_file, "free_bytes", lambda folder: PLANE_BYTES)
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         assert pixels.kept == frozenset()
         assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)

@@ -17,7 +17,7 @@ from engine.data.cache_files import clear
 from engine.data.dataset import commit
 from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
-from engine.data.pixel_cache import Pixels, ensure
+from engine.data.pixel_cache import Augmentation, Pixels, open_pixels
 from engine.data.preprocessing import Preprocessing
 from engine.workspace import Workspace
 from tests.engine.data.descriptors import watched
@@ -31,8 +31,12 @@ def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+def descriptors(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     return watched(monkeypatch)
+
+
+def opened(workspace: Workspace, dataset: Dataset, views: int) -> Pixels:
+    return open_pixels(workspace, dataset, PRE, augmentation=Augmentation(views=views))
 
 
 def everything(dataset: Dataset) -> np.ndarray:
@@ -40,7 +44,7 @@ def everything(dataset: Dataset) -> np.ndarray:
 
 
 def expected(dataset: Dataset) -> torch.Tensor:
-    with Pixels(dataset, PRE, views=0, data_seed=0) as pixels:
+    with Pixels(dataset, PRE, Augmentation(views=0)) as pixels:
         return pixels.batch(everything(dataset), None)
 
 
@@ -49,7 +53,7 @@ def test_a_cache_that_is_cleared_while_it_is_filled_stops_nobody(
     workspace: Workspace, dataset: Dataset, by: str
 ) -> None:
     whole, half = expected(dataset), len(dataset.images) // 2
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         assert torch.equal(pixels.batch(everything(dataset)[:half], None), whole[:half])
         filling = list(workspace.pixels.glob("*/*"))
         if by == "the verb":
@@ -70,7 +74,7 @@ def test_pixels_of_another_pillow_are_not_read(dataset: Dataset, monkeypatch: py
 
 
 def test_a_file_on_a_full_disk_is_closed_when_nobody_can_be_writing_to_it(
-    workspace: Workspace, dataset: Dataset, opened: set[int], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, dataset: Dataset, descriptors: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, first, lock = os.pwrite, [True], threading.Lock()
 
@@ -82,19 +86,19 @@ def test_a_file_on_a_full_disk_is_closed_when_nobody_can_be_writing_to_it(
 
     monkeypatch.setattr(os, "pwrite", filling)
     whole = expected(dataset)
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         kept = len(pixels.kept)
         for _ in range(2):
             assert torch.equal(pixels.batch(everything(dataset), None), whole)
         assert len(pixels.kept) == kept - 1 == len(list(workspace.pixels.glob("*/*"))), "its room is given back at once"
-        assert len(opened) == kept, "decoders may be writing to it still"
-    assert not opened
+        assert len(descriptors) == kept, "decoders may be writing to it still"
+    assert not descriptors
 
 
 def test_a_start_that_fails_leaves_no_file_open(
-    workspace: Workspace, dataset: Dataset, opened: set[int], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, dataset: Dataset, descriptors: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         pixels.batch(everything(dataset), None)
 
     def broken(*_: object, **__: object) -> int:
@@ -102,8 +106,8 @@ def test_a_start_that_fails_leaves_no_file_open(
 
     monkeypatch.setattr(row_file, "evict", broken)
     with pytest.raises(RuntimeError, match="broken"):
-        ensure(workspace, dataset, PRE, 0, 0)
-    assert not opened
+        opened(workspace, dataset, 0)
+    assert not descriptors
 
 
 def test_too_many_open_files_mean_decoding_on_the_way(
@@ -117,5 +121,5 @@ def test_too_many_open_files_mean_decoding_on_the_way(
         return real(path, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "open", too_many)
-    with ensure(workspace, dataset, PRE, 0, 0) as pixels:
+    with opened(workspace, dataset, 0) as pixels:
         assert pixels.kept == frozenset() and torch.equal(pixels.batch(everything(dataset), None), expected(dataset))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from engine.data import row_file as files
-from engine.data.row_file import Building, Rows, budget_bytes, evict, open_rows
+from engine.data.row_file import Building, Contents, Rows, budget_bytes, evict, open_rows
 
 COUNT, SIZE = 5, 24
-ABOUT = {"kind": "test", "shape": [2, 3], "name": "개미"}
+CONTENTS = Contents(kind="test", shape=(2, 3), dataset="개미")
 
 
 def content(row: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def write(path: Path, order: tuple[int, ...] = (3, 0, 4, 1, 2)) -> None:
     building = Building(path, rows=COUNT, row_bytes=SIZE)
     for row in order:
         building.write(row, content(row))
-    building.finish(ABOUT).close()
+    building.finish(CONTENTS).close()
 
 
 def read(file: Rows | Building, row: int) -> np.ndarray | None:
@@ -54,7 +54,7 @@ def full(*arguments: object) -> int:
 def test_rows_written_in_any_order_come_back(path: Path) -> None:
     write(path)
     file = open_rows(path, rows=COUNT, row_bytes=SIZE)
-    assert file is not None and file.header.about == ABOUT and file.sound()
+    assert file is not None and file.header.contents == CONTENTS and file.sound()
     for row in (4, 0, 4, 2):
         assert np.array_equal(read(file, row), content(row))
     file.close()
@@ -68,7 +68,7 @@ def test_a_file_is_absent_until_it_is_complete(path: Path) -> None:
         assert np.array_equal(read(building, row), content(row))
         assert not path.exists() and open_rows(path, rows=COUNT, row_bytes=SIZE) is None
     assert building.complete
-    building.finish(ABOUT).close()
+    building.finish(CONTENTS).close()
     assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 
@@ -96,7 +96,7 @@ def test_two_who_fill_the_same_file_do_not_meet(path: Path) -> None:
     for row in range(COUNT):
         other.write(row, content(row))
     one.write(0, content(9))
-    other.finish(ABOUT).close()
+    other.finish(CONTENTS).close()
     one.close()
     assert intact(path)
 
@@ -143,7 +143,7 @@ def test_a_file_that_lost_its_beginning_or_grew_is_not_opened(path: Path) -> Non
 
 def test_a_file_that_is_cut_while_it_is_open_is_noticed(path: Path) -> None:
     write(path)
-    file = Rows(path)
+    file = Rows.open(path)
     os.truncate(path, SIZE + 3)
     assert read(file, 0) is not None and read(file, 1) is None and read(file, 2) is None
     file.close()
@@ -157,7 +157,7 @@ def test_a_file_of_another_shape_is_not_opened(path: Path, shape: dict[str, int]
 
 def test_a_dropped_file_is_read_on_by_whoever_has_it(path: Path) -> None:
     write(path)
-    file = Rows(path)
+    file = Rows.open(path)
     file.drop()
     file.drop()
     file.touch()
@@ -170,7 +170,7 @@ def test_rows_come_from_and_go_to_several_threads(path: Path) -> None:
     building = Building(path, rows=count, row_bytes=SIZE)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda row: building.write(row, content(row)), range(count)))
-        file = building.finish({})
+        file = building.finish(CONTENTS)
         assert all(threads.map(lambda row: np.array_equal(read(file, row), content(row)), range(count)))
     file.close()
 
@@ -196,7 +196,7 @@ def test_a_disk_that_is_full_at_the_very_end_leaves_no_file(
         building.write(row, content(row))
     monkeypatch.setattr(os, "pwrite", failing)
     with pytest.raises(OSError):
-        building.finish(ABOUT)
+        building.finish(CONTENTS)
     assert not path.exists() and np.array_equal(read(building, 3), content(3))
     building.close()
     assert list(path.parent.iterdir()) == []

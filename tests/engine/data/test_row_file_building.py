@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from engine.data import row_file as files
-from engine.data.row_file import Building, Rows, being_filled, budget_bytes
+from engine.data.row_file import Building, Contents, Rows, being_filled, budget_bytes
 from engine.errors import ConfigError
 from tests.engine.data.descriptors import watched
 
 COUNT, SIZE = 4, 16
+CONTENTS = Contents(kind="test")
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_file_whose_name_is_removed_while_it_is_filled_is_read_on(path: Path) 
     for left in path.parent.iterdir():
         left.unlink()
     with pytest.raises(OSError):
-        building.finish({})
+        building.finish(CONTENTS)
     with stranger(path.parent):
         assert all(right(building, row) for row in range(COUNT))
         building.close()
@@ -71,7 +72,7 @@ def test_a_file_whose_name_is_removed_while_it_is_filled_is_read_on(path: Path) 
 
 
 def test_closing_again_closes_nothing_of_others(path: Path) -> None:
-    for file in (built(path), built(path).finish({})):
+    for file in (built(path), built(path).finish(CONTENTS)):
         file.close()
         with stranger(path.parent) as opened:
             file.close()
@@ -92,8 +93,8 @@ def test_finishing_opens_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", too_many)
         patch.setattr("builtins.open", too_many)
-        file = building.finish({"kind": "test"})
-    assert file.header.about == {"kind": "test"} and file.sound() and Rows(path).sound()
+        file = building.finish(CONTENTS)
+    assert file.header.contents == CONTENTS and file.sound() and Rows.open(path).sound()
     file.close()
 
 
@@ -101,7 +102,7 @@ def test_whoever_reads_a_file_while_it_is_finished_reads_on_until_it_is_closed(
     path: Path, descriptors: set[int]
 ) -> None:
     building = built(path)
-    file = building.finish({})
+    file = building.finish(CONTENTS)
     building.close()
     assert all(right(building, row) and right(file, row) for row in range(COUNT))
     file.close()
@@ -111,7 +112,7 @@ def test_whoever_reads_a_file_while_it_is_finished_reads_on_until_it_is_closed(
 
 
 def test_a_row_that_was_cut_off_after_it_was_checked_is_not_there(path: Path) -> None:
-    file = built(path).finish({})
+    file = built(path).finish(CONTENTS)
     assert right(file, 2)
     os.truncate(path, 2 * SIZE + 5)
     assert not file.read(2, np.full(SIZE, 77, dtype=np.uint8)) and not file.read(3, np.full(SIZE, 77, dtype=np.uint8))
@@ -122,7 +123,7 @@ def test_a_row_that_was_cut_off_after_it_was_checked_is_not_there(path: Path) ->
 def test_a_file_that_cannot_be_opened_stays_open_for_nobody(
     path: Path, descriptors: set[int], monkeypatch: pytest.MonkeyPatch, harm: OSError | bytes
 ) -> None:
-    built(path).finish({}).close()
+    built(path).finish(CONTENTS).close()
 
     def harmed(*_: object) -> bytes:
         if isinstance(harm, OSError):
@@ -131,7 +132,7 @@ def test_a_file_that_cannot_be_opened_stays_open_for_nobody(
 
     monkeypatch.setattr(os, "pread", harmed)
     with pytest.raises((OSError, ValueError)):
-        Rows(path)
+        Rows.open(path)
     assert not descriptors
 
 
@@ -154,7 +155,7 @@ def test_a_file_is_being_filled_until_it_is_complete_or_has_lain_for_hours(path:
     old = files.time.time() - 7 * 3600
     os.utime(temporary, (old, old))
     assert not being_filled(temporary)
-    building.finish({}).close()
+    building.finish(CONTENTS).close()
     assert not being_filled(path) and not being_filled(temporary)
 
 

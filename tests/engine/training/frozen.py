@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.data.dataset_records import SPLITS, Dataset
-from engine.data.pixel_cache import ensure as open_pixels
+from engine.data.pixel_cache import Augmentation, open_pixels
 from engine.data.preprocessing import Preprocessing
 from engine.runconfig import RunConfig
 from engine.training import feature_cache
@@ -47,9 +47,8 @@ class World:
         known = digests(made.chain.model.state_dict())
         made.chain.model.to(memory_format=computes.memory_format)
         made = Training(made.chain, made.outline, made.plan, chosen, dtype=computes.dtype)
-        shown = open_pixels(
-            self.workspace, self.dataset, preprocessing, chosen.views, chosen.data_seed, augment=chosen.augment
-        )
+        views = Augmentation(views=chosen.views, data_seed=chosen.data_seed, policy=chosen.augment)
+        shown = open_pixels(self.workspace, self.dataset, preprocessing, augmentation=views)
         self.stack.callback(shown.close)
         sources: dict[str, Source] = {}
         for split in SPLITS:

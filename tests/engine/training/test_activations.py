@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine import devices
-from engine.data.row_file import Building, Rows
+from engine.data.row_file import Building, Contents, Rows
 from engine.errors import TrainingError
 from engine.training import activations as wing
 from engine.training.activations import Activations, FeatureSource
@@ -35,13 +35,14 @@ def keep(path: Path, features: Tensor) -> Path:
     building = Building(path, rows=len(features), row_bytes=_row_bytes(features))
     for place, row in enumerate(_as_bytes(features)):
         building.write(place, row)
-    about = {
-        "shape": list(features.shape[1:]),
-        "dtype": str(features.dtype).removeprefix("torch."),
-        "seconds": 0.5,
-        "block": "b",
-    }
-    building.finish({**about, "channels_last": is_channels_last(features)}).close()
+    contents = Contents(
+        shape=tuple(features.shape[1:]),
+        dtype=str(features.dtype).removeprefix("torch."),
+        channels_last=is_channels_last(features),
+        seconds=0.5,
+        block="b",
+    )
+    building.finish(contents).close()
     return path
 
 
@@ -111,7 +112,7 @@ def test_a_damaged_file_is_removed_and_an_absent_one_is_none(tmp_path: Path) -> 
 def test_damage_after_opening_ends_the_run_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wing, "MEMORY_BYTES", 0)
     path = keep(tmp_path / "a.rows", made(5))
-    found = Activations(Rows(path), CPU)
+    found = Activations(Rows.open(path), CPU)
     with open(path, "r+b") as file:
         file.write(b"\xff\xff")
     with pytest.raises(TrainingError, match="damaged while it was in use"):
@@ -170,7 +171,7 @@ def test_a_file_that_turns_out_to_be_damaged_is_closed(tmp_path: Path) -> None:
     with open(path, "r+b") as file:
         file.write(b"\xff\xff")
     with pytest.raises(TrainingError):
-        Activations(damaged := Rows(path), CPU)
+        Activations(damaged := Rows.open(path), CPU)
     assert damaged._file < 0
 
 
@@ -213,7 +214,7 @@ def test_a_large_file_goes_to_a_gpu_in_pieces(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(
         wing.torch, "empty", lambda *given, device, **named: empty(*given, **named)
     )  # where its content can be seen
-    found = Activations(Rows(keep(tmp_path / "a.rows", features)), GPU)
+    found = Activations(Rows.open(keep(tmp_path / "a.rows", features)), GPU)
     assert sizes == [3, 3, 1] and found._held is not None and torch.equal(found._laid(found._held), features)
     found.close()
 
