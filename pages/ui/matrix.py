@@ -15,8 +15,8 @@ AXIS = {"ticks": "", "showgrid": False, "zeroline": False, "fixedrange": True, "
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """`share` (0 to 1) colours it, `number` stands in it, `hover` is markup of plotly. Without `hover` it takes no
-    clicks."""
+    """`share` (-1 to 1) colours it, below 0 in the second colour; `number` stands in it, `hover` is markup of plotly.
+    Without `hover` it takes no clicks."""
 
     share: float
     number: str = ""
@@ -26,13 +26,13 @@ class Cell:
 def matrix(cells: Sequence[Sequence[Cell]], *, side: int, numbered: bool, theme: str = "") -> go.Figure:
     """The rows from top to bottom; a click answers with customdata [row, column]. `side` is that of a cell in pixels.
     Titles and names of rows and columns are the caller's."""
-    surface, accent = palette.surface(theme), palette.categorical(theme)[0]
+    surface, (accent, second, *_) = palette.surface(theme), palette.categorical(theme)
     figure = go.Figure(
         [
             go.Heatmap(
                 z=[[cell.share for cell in row] for row in cells],
-                colorscale=[(0.0, surface), (1.0, accent)],
-                zmin=0,
+                colorscale=[(0.0, second), (0.5, surface), (1.0, accent)],
+                zmin=-1,
                 zmax=1,
                 showscale=False,
                 xgap=2,
@@ -55,7 +55,9 @@ def matrix(cells: Sequence[Sequence[Cell]], *, side: int, numbered: bool, theme:
                     "y": row,
                     "text": cell.number,
                     "showarrow": False,
-                    "font": {"color": contrast.on(surface, accent, cell.share, theme)},
+                    "font": {
+                        "color": contrast.on(surface, second if cell.share < 0 else accent, abs(cell.share), theme)
+                    },
                 }
                 for row, line in enumerate(cells)
                 for column, cell in enumerate(line)

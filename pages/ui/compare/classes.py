@@ -1,7 +1,7 @@
-"""Perclass: which classes a strategy finds and which it loses, beside the others, and where two of them confuse
+"""Classes: which classes a strategy finds and which it loses, beside the others, and where two of them confuse
 differently.
 
-Not here: the images themselves (flipping), the scores of one run (scores).
+Not here: the images themselves (disagreements), the scores of one run (scores).
 """
 
 import numpy as np
@@ -11,8 +11,9 @@ import streamlit as st
 
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.disagreements import confusion_matrix
-from pages.ui import charts, contrast, palette, text
+from pages.ui import charts, palette, text
 from pages.ui.compare.evidence import Evidence, waits
+from pages.ui.matrix import Cell, matrix
 
 MATRIX_CLASSES = 30
 NUMBERED = 14
@@ -43,56 +44,27 @@ def confusion_difference_figure(evidence: Evidence, first: str, second: str, the
     """In the first colour where the first says it more often, in the second where the second does."""
     values = confusion_difference(evidence, first, second)
     names = [text.plotly(text.short(name, 22)) for name in evidence.classes]
-    most = float(np.abs(values).max()) or 1.0
-    colours = palette.categorical(theme)
-    hover = [
+    most, side = float(np.abs(values).max()) or 1.0, max(16, min(54, 440 // len(names)))
+    cells = [
         [
-            text.plotly(f"{text.short(t, 30)} called {text.short(g, 30)}: {values[r, c]:+.1f}")
-            for c, g in enumerate(evidence.classes)
+            _cell(float(value), most, truth=truth, guess=guess)
+            for value, guess in zip(row, evidence.classes, strict=True)
         ]
-        for r, t in enumerate(evidence.classes)
+        for row, truth in zip(values, evidence.classes, strict=True)
     ]
-    heat = go.Heatmap(
-        z=values,
-        zmin=-most,
-        zmax=most,
-        colorscale=[(0.0, colours[1]), (0.5, palette.surface(theme)), (1.0, colours[0])],
-        xgap=2,
-        ygap=2,
-        hovertext=hover,
-        hovertemplate="%{hovertext}<extra></extra>",
-        showscale=False,
+    figure = matrix(cells, side=side, numbered=len(names) <= NUMBERED, theme=theme)
+    figure.update_xaxes(title="predicted", side="bottom", tickangle=-35 if len(names) > 4 else 0, ticktext=names)
+    figure.update_yaxes(title="true", ticktext=names)
+    return figure.update_layout(height=max(220, 110 + side * len(names)))
+
+
+def _cell(value: float, most: float, *, truth: str, guess: str) -> Cell:
+    """What is not zero has its number in its cell."""
+    return Cell(
+        share=value / most,
+        number=f"{value:+.1f}".removesuffix(".0").replace("-", "−") if round(value, 1) else "",
+        hover=text.plotly(f"{text.short(truth, 30)} called {text.short(guess, 30)}: {value:+.1f}"),
     )
-    drawn = go.Figure(heat)
-    ticks = {
-        "tickvals": list(range(len(names))),
-        "ticktext": names,
-        "showgrid": False,
-        "zeroline": False,
-        "automargin": True,
-    }
-    drawn.update_xaxes(title="predicted", tickangle=-35 if len(names) > 4 else 0, **ticks)
-    drawn.update_yaxes(title="true", autorange="reversed", **ticks)
-    if len(names) <= NUMBERED:
-        drawn.update_layout(annotations=_numbers(values, most, theme))
-    side = max(16, min(54, 440 // len(names)))
-    return drawn.update_layout(height=max(220, 110 + side * len(names)), margin={"l": 8, "r": 8, "t": 8, "b": 8})
-
-
-def _numbers(values: np.ndarray, most: float, theme: str) -> list[dict[str, object]]:
-    """What is not zero, in its cell."""
-    surface, colours = palette.surface(theme), palette.categorical(theme)
-    return [
-        {
-            "x": column,
-            "y": row,
-            "text": f"{value:+.1f}".removesuffix(".0").replace("-", "−"),
-            "showarrow": False,
-            "font": {"color": contrast.on(surface, colours[int(value < 0)], abs(value) / most, theme)},
-        }
-        for (row, column), value in np.ndenumerate(values)
-        if round(value, 1)
-    ]
 
 
 def recall_by_class(evidence: Evidence) -> None:

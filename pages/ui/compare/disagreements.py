@@ -1,7 +1,7 @@
-"""Flipping: on which test images two strategies disagree: how many for every pair, and the images of one pair.
+"""Disagreements: on which test images two strategies disagree: how many for every pair, and the images of one pair.
 
-Of several seeds, what most of them say counts. Not here: one image in large (twofold), whether a difference is chance
-(the verdict).
+Of several seeds, what most of them say counts. Not here: one image in large (two_answers), whether a difference is
+chance (the verdict).
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.evaluation.disagreements import disagreement_counts
-from pages.ui import addresses, contrast, palette, text
+from pages.ui import addresses, text
 from pages.ui.compare.evidence import Evidence, waits
 from pages.ui.compare.two_answers import two_answers_dialog
 from pages.ui.gallery import Card, gallery, page_of
+from pages.ui.matrix import Cell, matrix
 
 PAGE_SIZE = 60
 KINDS = {"first": "Only A is right", "second": "Only B is right", "neither": "Both wrong, differently"}
@@ -49,33 +50,30 @@ def pick(evidence: Evidence, wanted: Disagreement) -> np.ndarray:
 
 
 def disagreement_matrix(evidence: Evidence, theme: str = "") -> go.Figure:
-    """Images that the row gets right and the column wrong; customdata of a cell is its two strategies."""
+    """Images that the row gets right and the column wrong; customdata of a cell is [row, column]."""
     labels = list(evidence.arms)
     counts = disagreement_counts([evidence.arms[label].votes.right for label in labels])
     names = [text.plotly(name) for name in text.distinct(labels, 26)]
-    accent = palette.categorical(theme)[0]
-    side = max(14, min(56, 460 // len(labels)))
-    ramp, most = [(0.0, palette.surface(theme)), (1.0, accent)], max(int(counts.max()), 1)
-    heat = go.Heatmap(z=counts, colorscale=ramp, zmin=0, zmax=most, showscale=False, xgap=2, ygap=2, hoverinfo="skip")
-    drawn = go.Figure([heat, _clickable(counts, names, labels, side)])
+    side, most = max(14, min(56, 460 // len(labels))), max(int(counts.max()), 1)
+    cells = [
+        [
+            Cell(share=0, number="–") if right == wrong else _cell(int(count), most, right=right, wrong=wrong)
+            for count, wrong in zip(row, names, strict=True)
+        ]
+        for row, right in zip(counts, names, strict=True)
+    ]
     # Columns go by number: names would need more room than a telephone has.
-    ends = (-0.5, len(labels) - 0.5)  # said, or the squares for clicks would widen them
-    ticks = {
-        "tickvals": list(range(len(labels))),
-        "ticks": "",
-        "showgrid": False,
-        "zeroline": False,
-        "automargin": True,
-    }
     numbers = [str(number) for number in range(1, len(labels) + 1)]
-    drawn.update_xaxes(title="gets wrong", side="top", range=ends, tickangle=0, ticktext=numbers, **ticks)
+    figure = matrix(cells, side=side, numbered=len(labels) <= NUMBERED, theme=theme)
+    figure.update_xaxes(title="gets wrong", ticktext=numbers)
     rows = [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
-    drawn.update_yaxes(title="gets right", range=ends[::-1], ticktext=rows, **ticks)
-    if len(labels) <= NUMBERED:
-        drawn.update_layout(annotations=_numbers(counts, theme))
-    return drawn.update_layout(
-        height=max(180, 80 + side * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False
-    )
+    figure.update_yaxes(title="gets right", ticktext=rows)
+    return figure.update_layout(height=max(180, 80 + side * len(labels)))
+
+
+def _cell(count: int, most: int, *, right: str, wrong: str) -> Cell:
+    hover = f"{text.count(count, 'image')}<br><b>{right}</b> right<br><b>{wrong}</b> wrong"
+    return Cell(share=count / most, number=str(count), hover=hover)
 
 
 def disagreement_gallery(evidence: Evidence, *, pictures: bool = True) -> None:
@@ -122,7 +120,8 @@ def _pictures(evidence: Evidence, wanted: Disagreement, places: np.ndarray) -> N
         side=140,
     )
     if picked is not None:
-        two_answers_dialog(evidence, wanted.first, wanted.second, places.tolist(), places.tolist().index(int(picked)))
+        pair, order = (wanted.first, wanted.second), places.tolist()
+        two_answers_dialog(evidence, pair, places=order, position=order.index(int(picked)))
 
 
 def card(evidence: Evidence, wanted: Disagreement, place: int) -> Card:
@@ -168,21 +167,6 @@ def _boxes(evidence: Evidence, labels: Sequence[str]) -> Disagreement | None:
     return Disagreement(first=first, second=second, kind=kind, truth=truth)
 
 
-def _numbers(counts: np.ndarray, theme: str) -> list[dict[str, object]]:
-    """The counts in their cells, to be given to plotly all at once: one by one it copies all that are there."""
-    most, surface, accent = max(int(counts.max()), 1), palette.surface(theme), palette.categorical(theme)[0]
-    return [
-        {
-            "x": column,
-            "y": row,
-            "text": "–" if row == column else str(count),
-            "showarrow": False,
-            "font": {"color": contrast.on(surface, accent, count / most, theme)},
-        }
-        for (row, column), count in np.ndenumerate(counts)
-    ]
-
-
 def _start(evidence: Evidence, labels: Sequence[str]) -> None:
     """At first: the chosen strategy against the one that disagrees with it most. Never a strategy that is gone."""
     state, found = st.session_state, evidence.judgement.verdict
@@ -207,26 +191,6 @@ def _show_cell(labels: Sequence[str]) -> None:
     first, second = state.get("flips_cell", ("", ""))
     if first in labels and second in labels:
         state.update(flip_first=first, flip_second=second, flip_kind="first", flip_truth=None)
-
-
-def _clickable(counts: np.ndarray, names: Sequence[str], labels: Sequence[str], side: int) -> go.Scatter:
-    """Invisible squares over the heatmap, which itself answers no clicks."""
-    cells = [(row, column) for row in range(len(labels)) for column in range(len(labels)) if row != column]
-    return go.Scatter(
-        x=[column for _, column in cells],
-        y=[row for row, _ in cells],
-        mode="markers",
-        marker={"symbol": "square", "size": side, "opacity": 0},
-        customdata=[list(cell) for cell in cells],
-        hovertext=[
-            f"{text.count(int(counts[r, c]), 'image')}<br><b>{names[r]}</b> right<br><b>{names[c]}</b> wrong"
-            for r, c in cells
-        ],
-        hovertemplate="%{hovertext}<extra></extra>",
-        unselected={"marker": {"opacity": 0}},
-        selected={"marker": {"opacity": 0}},
-        showlegend=False,
-    )
 
 
 def _several(evidence: Evidence) -> bool:

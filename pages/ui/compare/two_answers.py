@@ -17,14 +17,14 @@ _STATE = "two_answers"
 """In the session: where the open dialog stands among its images."""
 
 
-def two_answers_dialog(evidence: Evidence, first: str, second: str, places: Sequence[int], position: int) -> None:
+def two_answers_dialog(evidence: Evidence, pair: tuple[str, str], *, places: Sequence[int], position: int) -> None:
     """Open the dialog at `places[position]`; places are among the images of `evidence`."""
     st.session_state[_STATE] = position
-    _dialog(evidence, first, second, places)
+    _dialog(evidence, pair, places)
 
 
 @st.dialog("Two strategies, one image", width="large")
-def _dialog(evidence: Evidence, first: str, second: str, places: Sequence[int]) -> None:
+def _dialog(evidence: Evidence, pair: tuple[str, str], places: Sequence[int]) -> None:
     position = position_among(len(places), key=_STATE)
     place = places[position]
     index, dataset = int(evidence.images[place]), evidence.comparison.dataset
@@ -33,15 +33,15 @@ def _dialog(evidence: Evidence, first: str, second: str, places: Sequence[int]) 
         dataset_picture(dataset, index, alt=evidence.names[place], key="large_two_answers")
     with right:
         st.markdown(f"It is **{text.md(evidence.classes[evidence.labels[place]])}**.")
-        for label, name in zip((first, second), text.distinct((first, second)), strict=True):
+        for label, name in zip(pair, text.distinct(pair), strict=True):
             st.markdown(f"**{text.md(name)}**  \n{_said(evidence, evidence.arms[label], place)}")
         st.text(evidence.names[place])
     previous_next(position, len(places), key=_STATE)
     if more_button("What both looked at", "Hide what both looked at", key="heat_maps_of_both"):
-        _heat_maps(evidence, (first, second), place, index)
+        _heat_maps(evidence, pair, place)
 
 
-def _heat_maps(evidence: Evidence, labels: Sequence[str], place: int, index: int) -> None:
+def _heat_maps(evidence: Evidence, labels: Sequence[str], place: int) -> None:
     """Both side by side: for each the class it says and the true one, in the eyes of its first seed that says so."""
     truth = evidence.classes[evidence.labels[place]]
     names = text.distinct(labels)
@@ -52,7 +52,7 @@ def _heat_maps(evidence: Evidence, labels: Sequence[str], place: int, index: int
             st.markdown(f"**{text.md(names[turn])}**, seed {run.config.seed}")
             heat_maps(
                 run.id,
-                Subject(image=index),
+                Subject(image=int(evidence.images[place])),
                 [evidence.classes[arm.votes.guesses[place]], truth],
                 key=f"two_answers_{turn}",
             )
