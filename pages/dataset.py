@@ -4,20 +4,17 @@ and watches."""
 import streamlit as st
 
 from engine.data import dataset as datasets
-from engine.data.dataset_records import SPLIT_NAMES, SPLITS, Dataset, DatasetSummary, VersionOrigin
+from engine.data.dataset_records import Dataset, DatasetSummary, VersionOrigin
 from engine.data.label_decisions import read_decisions
 from engine.errors import DatasetError
-from pages.ui import addresses, status, text
+from pages.ui import status, text
 from pages.ui.choice import choose
 from pages.ui.dataset.bring_form import bring_images
 from pages.ui.dataset.health_card import draft_decision, health_card
+from pages.ui.dataset.image_browser import image_browser, image_dialog
 from pages.ui.dataset.versions import change_gallery, version_links
-from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.label_decisions import pending_decisions
-from pages.ui.large_image import dataset_picture
 from pages.ui.resources import job_store, run_store, workspace
-
-PAGE_SIZE = 60
 
 
 def waiting_drafts() -> list[str]:
@@ -28,54 +25,6 @@ def waiting_drafts() -> list[str]:
 
 def caption_of(summary: DatasetSummary) -> str:
     return f"{text.short(summary.name)} · {text.count(summary.images, 'image')}, {text.count(summary.classes, 'class')}"
-
-
-def alt_of(dataset: Dataset, index: int) -> str:
-    image = dataset.images[index]
-    return f"{dataset.classes[image.label]}, {image.name}, {SPLIT_NAMES[image.split]}"
-
-
-@st.dialog("Image", width="large")
-def show_image(dataset: Dataset, index: int) -> None:
-    image = dataset.images[index]
-    dataset_picture(dataset.id, index, alt=alt_of(dataset, index), key="large_image")
-    st.markdown(
-        f"**{text.md(dataset.classes[image.label])}** · {SPLIT_NAMES[image.split].capitalize()} · "
-        f"{image.width} × {image.height} pixels"
-    )
-    st.text(image.name)
-
-
-def browse(dataset: Dataset) -> None:
-    """The images by class and split, from thumbnails."""
-    columns = st.columns([2, 2])
-    wanted = columns[0].selectbox(
-        "Class", range(-1, len(dataset.classes)), format_func=lambda i: dataset.classes[i] if i >= 0 else "All classes"
-    )
-    split = columns[1].segmented_control(
-        "Split",
-        ["all", *SPLITS],
-        format_func=lambda s: SPLIT_NAMES.get(s, "all").capitalize(),
-        default="all",
-        required=True,
-    )
-    shown = [image for image in dataset.images if wanted in (-1, image.label) and split in ("all", image.split)]
-    if not shown:
-        st.info("No image of this class is in this split.")
-        return
-    cards = [
-        Card(
-            id=str(image.index),
-            src=addresses.thumbnail(dataset.id, image.index),
-            title=dataset.classes[image.label],
-            note=image.name.rpartition("/")[2],
-            alt=alt_of(dataset, image.index),
-        )
-        for image in shown[page_of(len(shown), PAGE_SIZE, key=f"page_{dataset.id}")]
-    ]
-    picked = gallery(cards, label=f"Images of {dataset.name}", key=f"gallery_{dataset.id}")
-    if picked is not None:
-        show_image(dataset, int(picked))
 
 
 def actions(dataset: Dataset) -> None:
@@ -104,7 +53,7 @@ def changes(dataset: Dataset, origin: VersionOrigin) -> None:
     picked = change_gallery(dataset, origin)
     if picked is not None:
         of, index = picked
-        show_image(datasets.open_dataset(workspace(), of), index)
+        image_dialog(datasets.open_dataset(workspace(), of), index)
 
 
 def failed_import() -> None:
@@ -154,7 +103,7 @@ decisions(opened)
 names = ["Images", "Health card"]
 gallery_tab, health_tab, *more = st.tabs([*names, f"Changes ({len(made_of.changes):,})"] if made_of else names)
 with gallery_tab:
-    browse(opened)
+    image_browser(opened)
 with health_tab:
     st.caption(f"{text.md(card.layout)} Fingerprint `{opened.fingerprint[:12]}`, made {opened.created_at[:10]}.")
     health_card(card, key=opened.id)

@@ -7,17 +7,18 @@ from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.predictions import classes_of
 from engine.store.job_store import Job
 from engine.store.run import Run
-from pages.ui import addresses, scores, status, text
+from pages.ui import addresses, status, text
 from pages.ui.audit import audit_section, is_audited
 from pages.ui.choice import choose
 from pages.ui.download import download
 from pages.ui.predictions import export
 from pages.ui.predictions.embedding import embedding_or_button
-from pages.ui.predictions.filters import SPLITS, confusion_chart, filters
+from pages.ui.predictions.filters import filters
 from pages.ui.predictions.image_gallery import ImageSource, thumbnails
 from pages.ui.predictions.image_map import image_map
 from pages.ui.predictions.label_issues import decisions, label_issues
 from pages.ui.predictions.near_duplicates import near_duplicates
+from pages.ui.predictions.own_images import own_images
 from pages.ui.predictions.reliability import reliability
 from pages.ui.predictions.row_selection import ordered, prediction_table, select, unreadable_files
 from pages.ui.resources import job_store, run_store, workspace
@@ -35,41 +36,6 @@ def caption_of(run: Run) -> str:
         words.append(f"{run.config.backbone}, {title(run.config.strategy).lower()}")
     split = SPLIT_NAMES["test" if summary.get("test_accuracy") else "val"]
     return " · ".join([*words, f"{text.percent(float(accuracy))} of {split} images right"] if accuracy else words)
-
-
-def how_good(run: Run, classes: tuple[str, ...]) -> None:
-    """Accuracy, the matrix and the classes of one split."""
-    report = scores.split_scores(workspace().run(run.id))
-    present = [split for split in ("test", "val") if split in report]
-    if not present:
-        st.info("This run's dataset has no validation and no test images, so nothing can be scored.")
-        return
-    split = st.segmented_control(
-        "Scores on", present, format_func=SPLITS.__getitem__, default=present[0], key=f"{run.id}_scored", required=True
-    )
-    scores.accuracy_summary(report[split], split)
-    left, right = st.columns([1, 1], gap="large")
-    with left:
-        if len(classes) <= scores.MATRIX_CLASSES:
-            confusion_chart(report[split], split, classes, key=run.id)
-        else:
-            st.markdown("**Most frequent mistakes**")
-            st.dataframe(scores.frequent_mistakes(report[split], classes), hide_index=True)
-    with right:
-        st.markdown("**Per class**, the weakest first")
-        scores.class_table(report[split])
-
-
-def own_images(run: Run) -> None:
-    """The validation and test images of the run's dataset."""
-    table = prediction_table(workspace().run(run.id) / "predictions.csv")
-    classes = classes_of(table)
-    how_good(run, classes)
-    st.subheader("Image by image", anchor=False)
-    wanted, order = filters(table, classes, key=run.id)
-    chosen = ordered(select(table, wanted), order)
-    st.caption(f"{text.count(len(chosen), 'image')} of {len(table):,}")
-    thumbnails(chosen, ImageSource(run=run.id, dataset=run.config.dataset), key=run.id)
 
 
 def new_images(run: Run) -> None:

@@ -24,23 +24,14 @@ from engine.workspace import checked_id, open_workspace
 
 # What a decoder of ours wrote into the extension decides the type; the content never does.
 _IMAGE_TYPES = {
+    **{name: f"image/{name}" for name in ("jpeg", "png", "webp", "gif", "bmp", "tiff")},
     "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-    "gif": "image/gif",
-    "bmp": "image/bmp",
     "tif": "image/tiff",
-    "tiff": "image/tiff",
 }
+_CSV, _JSON = "text/csv; charset=utf-8", "application/json"
 _DOWNLOADS = {
-    "result.csv": "text/csv; charset=utf-8",
-    "predictions.csv": "text/csv; charset=utf-8",
-    "audit.csv": "text/csv; charset=utf-8",
-    "history.csv": "text/csv; charset=utf-8",
-    "config.json": "application/json",
-    "classes.json": "application/json",
-    "metrics.json": "application/json",
+    **dict.fromkeys(("result.csv", "predictions.csv", "audit.csv", "history.csv"), _CSV),
+    **dict.fromkeys(("config.json", "classes.json", "metrics.json"), _JSON),
     "best.safetensors": "application/octet-stream",
     "export.zip": "application/zip",
     "log.txt": "text/plain; charset=utf-8",
@@ -85,7 +76,7 @@ def prediction_thumbnail(request: Request) -> Response:
 
 def prediction_result(request: Request) -> Response:
     path = _predictions_folder(request) / "result.csv"
-    return _file(path, _DOWNLOADS["result.csv"], _FRESH, f"{request.path_params['predictions']}-result.csv")
+    return _file(path, _CSV, _FRESH, f"{request.path_params['predictions']}-result.csv")
 
 
 def explanation(request: Request) -> Response:
@@ -139,9 +130,8 @@ def _refusal(request: Request) -> str:
     if allowed and "*" not in allowed and _host_name(host) not in {name.lower() for name in allowed}:
         return "This host name is not in server.allowedHosts of .streamlit/config.toml."
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
-        return "Another site may not use these addresses."
-    if request.headers.get("sec-fetch-site") == "cross-site":
+    foreign = origin is not None and urlsplit(origin).netloc != host
+    if foreign or request.headers.get("sec-fetch-site") == "cross-site":
         return "Another site may not use these addresses."
     return ""
 
@@ -174,7 +164,7 @@ def _file(path: Path, media_type: str, caching: dict[str, str], download: str | 
 
 def _sentence(text: str, status: int) -> Response:
     body = json.dumps({"error": text}, ensure_ascii=False)
-    return Response(body, status, media_type="application/json", headers=_SAFE | _FRESH)
+    return Response(body, status, media_type=_JSON, headers=_SAFE | _FRESH)
 
 
 def _route(path: str, endpoint: object, method: str = "GET") -> Route:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -63,20 +63,18 @@ def is_audited(run: Run) -> bool:
 
 def audit_details(run: Run) -> None:
     """The sentence with its tick, the strip with its key, and every tensor, folded."""
-    table = audit_table(_path(run))
-    _summary(run, table)
+    _summary(run)
     with section("Tensor by tensor", icon=":material/table_rows:", key=f"fold_tensors_{run.id}") as seen:
         if seen:
-            _tensors(run, table)
+            _tensors(run)
 
 
 def audit_section(run: Run) -> None:
     """The same in one folded section, for pages that are about something else."""
     with section("What moved and what stayed frozen", icon=":material/verified:", key=f"fold_audit_{run.id}") as seen:
         if seen:
-            table = audit_table(_path(run))
-            _summary(run, table)
-            _tensors(run, table)
+            _summary(run)
+            _tensors(run)
 
 
 def audit_table(path: Path) -> pd.DataFrame:
@@ -100,65 +98,53 @@ def block_movements(table: pd.DataFrame, late: frozenset[str] = frozenset()) -> 
 
 def movement_strip(moved: Sequence[BlockMovement]) -> str:
     """HTML for st.html: the strip shaded by how far each block moved, with the number under each stage."""
-    stages = block_strip.by_stage(moved)
-    bars = "".join(
-        f"<div class='s' style='flex-grow:{block_strip.width(each)}'>{''.join(map(_bar, each))}</div>"
-        for each in stages
-    )
+    stages = [
+        (f"<div class='s' style='flex-grow:{block_strip.width(blocks)}'>", blocks)
+        for blocks in block_strip.by_stage(moved)
+    ]
+    bars = "".join(f"{div}{''.join(map(_bar, blocks))}</div>" for div, blocks in stages)
     names = "".join(
-        f"<div class='s' style='flex-grow:{block_strip.width(each)}'><span class='n' "
-        f"title='{escape(each[0].stage, quote=True)}'>"
-        f"{escape(each[0].stage.rpartition('.')[2])}<br><small>{escape(_stage_says(each))}</small></span></div>"
-        for each in stages
+        f"{div}<span class='n' title='{escape(blocks[0].stage)}'>{escape(blocks[0].stage.rpartition('.')[2])}"
+        f"<br><small>{escape(_stage_movement(blocks))}</small></span></div>"
+        for div, blocks in stages
     )
-    said = movement_sentence(moved)
+    sentence = escape(movement_sentence(moved))
     return (
-        f"{block_strip.STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' "
-        f"aria-label='{escape(said, quote=True)}'>"
-        f"<figcaption>{escape(said)}</figcaption><div class='r'>{bars}</div>"
+        f"{block_strip.STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{sentence}'>"
+        f"<figcaption>{sentence}</figcaption><div class='r'>{bars}</div>"
         f"<div class='r names{' crowded' if len(stages) > 8 else ''}' aria-hidden='true'>{names}</div></figure>"
     )
 
 
 def movement_legend(moved: Sequence[BlockMovement]) -> str:
     """What the shades, the hatching and the marks mean; only those that occur."""
-    there = {block.state for block in moved}
+    states = {block.state for block in moved}
     shades = "".join(
         f"<i class='b moved' style='--much:{_shade(share)}%;margin-right:1px'></i>" for share in (1e-4, 1e-2, 1.0)
     )
-    key = [f"<span>{shades} moved: 0.01 %, 1 %, 100 %</span>"] if "moved" in there else []
-    key += [
-        f"<span><i class='b{_class(s)}'>{_MARKS.get(s, '')}</i>{_SAYS[s]}</span>"
-        for s in _SAYS
-        if s in there and s != "moved"
-    ]
-    return f"{block_strip.STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'>{''.join(key)}</div>"
+    entries = {state: f"<i class='b{_class(state)}'>{_MARKS.get(state, '')}</i>{_SAYS[state]}" for state in _SAYS}
+    entries["moved"] = f"{shades} moved: 0.01 %, 1 %, 100 %"
+    spans = "".join(f"<span>{entry}</span>" for state, entry in entries.items() if state in states)
+    return f"{block_strip.STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'>{spans}</div>"
 
 
 def movement_sentence(moved: Sequence[BlockMovement]) -> str:
-    """`fc moved most: by 7.3 % of its length; then layer4.1, by 0.9 %. 8 blocks are frozen, byte for byte what they
-    were.`"""
-    far = sorted(
-        (block for block in moved if block.state != "frozen" and block.movement), key=lambda b: -cast(float, b.movement)
-    )
-    said = (
-        [f"{far[0].name} moved most, by {amount_moved(far[0].movement)} of what it was"] if far else ["No block moved"]
-    )
-    said += [f"then {far[1].name}, by {amount_moved(far[1].movement)}"] if len(far) > 1 else []
+    """`fc moved most, by 7.3 % of what it was; then layer4.1, by 0.9 %. 8 of 10 blocks stayed frozen.`"""
+    far = sorted((-block.movement, block.name) for block in moved if block.state != "frozen" and block.movement)
+    most = [f"{name} moved most, by {amount_moved(-movement)} of what it was" for movement, name in far[:1]]
+    most += [f"then {name}, by {amount_moved(-movement)}" for movement, name in far[1:2]]
     frozen, broken = (sum(block.state == state for block in moved) for state in ("frozen", "broken"))
-    rest = f" {frozen} of {text.count(len(moved), 'block')} stayed frozen." if frozen else ""
-    return f"{'; '.join(said)}.{rest}" + (
-        f" {text.count(broken, 'block')} should have been frozen and moved." if broken else ""
-    )
+    sentences = [f"{'; '.join(most) or 'No block moved'}."]
+    sentences += [f"{frozen} of {text.count(len(moved), 'block')} stayed frozen."] if frozen else []
+    sentences += [f"{text.count(broken, 'block')} should have been frozen and moved."] if broken else []
+    return " ".join(sentences)
 
 
 def amount_moved(movement: float | None) -> str:
     """`0.031 %`, `7.3 %`, `41 %`, `12 times`; "from zero" where a tensor started at zero."""
-    if movement is None or math.isnan(movement):
+    if movement is None or not math.isfinite(movement):
         return "not measured"
-    if movement > FROM_ZERO:
-        return "from zero" if math.isfinite(movement) else "not measured"
-    if movement == NEW:
+    if movement > FROM_ZERO or movement == NEW:
         return "from zero"
     if movement >= 9.995:
         return f"{movement:.3g} times"
@@ -169,25 +155,20 @@ def amount_moved(movement: float | None) -> str:
 
 def tensor_table(table: pd.DataFrame) -> pd.DataFrame:
     """Every tensor for people, what went wrong first."""
-    order = {verdict: turn for turn, verdict in enumerate(("broken", "idle"))}
-    movements = [
-        amount_moved(moved) if verdict != "frozen" else "–"
-        for moved, verdict in zip(table["movement"], table["verdict"], strict=True)
-    ]
-    turns = [order.get(verdict, 2) for verdict in table["verdict"]]
-    rows = table.assign(_moved=movements, _order=turns).sort_values("_order", kind="stable")
+    rows = table.iloc[table["verdict"].map({"broken": 0, "idle": 1}).fillna(2).argsort(kind="stable")]
+    moved = rows["movement"].map(amount_moved).where(rows["verdict"] != "frozen", "–")
     return pd.DataFrame(
         {
             "Tensor": rows["tensor"],
-            "Moved by": rows["_moved"],
-            "Outcome": [_VERDICTS.get(verdict, verdict) for verdict in rows["verdict"]],
+            "Moved by": moved,
+            "Outcome": rows["verdict"].replace(_VERDICTS),
             "Block": rows["block"],
             "Values": rows["values"],
         }
     )
 
 
-def _summary(run: Run, table: pd.DataFrame) -> None:
+def _summary(run: Run) -> None:
     kept = int(str((run.summary or {}).get("best_epoch") or 0))
     late = frozenset(name for name, first in first_epochs(run.started or {}).items() if kept and first > kept)
     moved = _kept_movements(str(_path(run)), _path(run).stat().st_mtime_ns, late)
@@ -209,7 +190,8 @@ def _summary(run: Run, table: pd.DataFrame) -> None:
     st.html(movement_legend(moved))
 
 
-def _tensors(run: Run, table: pd.DataFrame) -> None:
+def _tensors(run: Run) -> None:
+    table = audit_table(_path(run))
     st.dataframe(
         tensor_table(table),
         hide_index=True,
@@ -243,7 +225,7 @@ def _movement(rows: pd.DataFrame) -> float | None:
 
 def _bar(block: BlockMovement) -> str:
     much = f", by {amount_moved(block.movement)} of what it was" if block.state == "moved" else ""
-    said = escape(f"{block.name}: {_SAYS[block.state]}{much}", quote=True)
+    said = escape(f"{block.name}: {_SAYS[block.state]}{much}")
     shade = f" style='--much:{_shade(block.movement or 0.0)}%'" if block.state == "moved" else ""
     return f"<i class='b{_class(block.state)}'{shade} title='{said}'>{_MARKS.get(block.state, '')}</i>"
 
@@ -257,18 +239,18 @@ def _shade(movement: float) -> int:
     return round(min(max(15 + 85 * (math.log10(max(movement, 1e-9)) + 4) / 4, 15), 100))
 
 
-def _stage_says(members: Sequence[BlockMovement]) -> str:
-    for state, word in (("broken", "✗ moved"), ("idle", "! still")):
-        if any(block.state == state for block in members):
-            return word
-    known = [
-        (block.values, block.movement) for block in members if block.state == "moved" and block.movement is not None
+def _stage_movement(blocks: Sequence[BlockMovement]) -> str:
+    """The root mean square of a stage, or what is worth more to know of it."""
+    states = {block.state for block in blocks}
+    if "broken" in states or "idle" in states:
+        return "✗ moved" if "broken" in states else "! still"
+    moved = [
+        (block.values, block.movement) for block in blocks if block.state == "moved" and block.movement is not None
     ]
-    if not known:
-        return "later" if any(block.state == "waiting" for block in members) else "frozen"
-    return amount_moved(
-        math.sqrt(sum(values * movement**2 for values, movement in known) / sum(values for values, _ in known))
-    )
+    if not moved:
+        return "later" if "waiting" in states else "frozen"
+    squares = sum(values * movement**2 for values, movement in moved)
+    return amount_moved(math.sqrt(squares / sum(values for values, _ in moved)))
 
 
 def _path(run: Run) -> Path:
@@ -282,10 +264,9 @@ def _kept_movements(path: str, modified_ns: int, late: frozenset[str]) -> tuple[
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _read(path: str, modified_ns: int) -> pd.DataFrame:
-    words = dict.fromkeys(("tensor", "block", "stage", "verdict"), "str")
-    return pd.read_csv(
-        path,
-        dtype={**words, "values": "int64", "movement": "float64"},
-        keep_default_na=False,
-        na_values={"movement": ["nan"]},
-    )
+    columns = {
+        **dict.fromkeys(("tensor", "block", "stage", "verdict"), "str"),
+        "values": "int64",
+        "movement": "float64",
+    }
+    return pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={"movement": ["nan"]})

@@ -10,6 +10,9 @@ from typing import Literal
 
 import streamlit as st
 
+from engine.data.dataset_records import Dataset, Image
+from pages.ui import addresses
+
 _HERE = Path(__file__).parent
 _grid = st.components.v2.component(
     "thaw_gallery",
@@ -29,6 +32,13 @@ class Card:
     alt: str
     note: str = ""
     tone: Literal["plain", "good", "bad"] = "plain"
+
+
+def dataset_card(dataset: Dataset, image: Image, *, note: str, alt: str = "") -> Card:
+    """An image of a dataset under the name of its class; its id is its index."""
+    name = dataset.classes[image.label]
+    src = addresses.thumbnail(dataset.id, image.index)
+    return Card(id=str(image.index), src=src, title=name, note=note, alt=alt or f"{image.name}: {name}")
 
 
 def gallery(cards: Sequence[Card], *, label: str, key: str, side: int = 132) -> str | None:

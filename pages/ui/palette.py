@@ -44,22 +44,17 @@ def muted(theme: str = "") -> str:
 
 def surface(theme: str = "") -> str:
     """The colour of what stands a little apart from the page."""
-    chosen = theme or _theme()
-    return str(
-        st.get_option(f"theme.{chosen}.secondaryBackgroundColor") or ("#f2f6f9" if chosen == "light" else "#19252d")
-    )
+    return _option("secondaryBackgroundColor", theme, light="#f2f6f9", dark="#19252d")
 
 
 def page(theme: str = "") -> str:
     """The colour behind everything."""
-    chosen = theme or _theme()
-    return str(st.get_option(f"theme.{chosen}.backgroundColor") or ("#ffffff" if chosen == "light" else "#0f171c"))
+    return _option("backgroundColor", theme, light="#ffffff", dark="#0f171c")
 
 
 def ink(theme: str = "") -> str:
     """The colour of text."""
-    chosen = theme or _theme()
-    return str(st.get_option(f"theme.{chosen}.textColor") or ("#1c2a33" if chosen == "light" else "#e4edf2"))
+    return _option("textColor", theme, light="#1c2a33", dark="#e4edf2")
 
 
 def faint(colour: str, share: float = 0.16) -> str:
@@ -78,6 +73,11 @@ def styles(ids: Sequence[str], theme: str = "") -> dict[str, tuple[str, str]]:
     return {
         key: (colours[turn % len(colours)], DASHES[turn // len(colours) % len(DASHES)]) for turn, key in enumerate(ids)
     }
+
+
+def _option(name: str, theme: str, *, light: str, dark: str) -> str:
+    theme = theme or _theme()
+    return str(st.get_option(f"theme.{theme}.{name}") or (light if theme == "light" else dark))
 
 
 def _theme() -> str:

@@ -3,37 +3,34 @@
 Not here: what is drawn of it (label_issues, near_duplicates, image_map).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
 from engine.data.dataset import open_dataset
-from engine.data.dataset_records import Dataset
+from engine.data.dataset_records import Dataset, Image
 from engine.errors import DatasetError
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import KIND, Embedded
 from engine.store.run import Run
 from engine.workspace import Workspace
-from pages.ui import addresses, text
-from pages.ui.gallery import Card, gallery
+from pages.ui import text
+from pages.ui.gallery import Card, dataset_card, gallery
 from pages.ui.resources import workspace
 from pages.ui.waiting import newest, submit_button, under_way
 
 WHAT = (
     "The model's features of all images of the dataset show which **labels look wrong**, which images of different "
-    "splits are "
-    "**almost the same**, and which **lie close together**. Nothing is changed."
+    "splits are **almost the same**, and which **lie close together**. Nothing is changed."
 )
 
 
 def embedding_of(run_id: str) -> Embedded | None:
     """What the job found with the weights as they are now; None when nothing is there."""
-    root = str(workspace().root)
-    return (
-        _read(root, run_id, embedding_files.stamp(workspace(), run_id))
-        if embedding_files.ready(workspace(), run_id)
-        else None
-    )
+    if not embedding_files.ready(workspace(), run_id):
+        return None
+    return _read(str(workspace().root), run_id, embedding_files.stamp(workspace(), run_id))
 
 
 def embedding_or_button(run: Run, *, key: str) -> tuple[Embedded, Dataset] | None:
@@ -44,47 +41,38 @@ def embedding_or_button(run: Run, *, key: str) -> tuple[Embedded, Dataset] | Non
     except DatasetError:
         st.info("The dataset of this run was deleted, so its images cannot be looked at any more.")
         return None
-    made = embedding_of(run.id)
-    if made is not None and len(made.coordinates) == len(dataset.images):
-        return made, dataset
+    embedding = embedding_of(run.id)
+    if embedding is not None and len(embedding.coordinates) == len(dataset.images):
+        return embedding, dataset
     _ask(run, key)
     return None
 
 
 def nearest_images(run_id: str, dataset_id: str, image: int) -> None:
     """The training images closest to `image`, with their labels; nothing where the job has not run."""
-    made = embedding_of(run_id)
-    if made is None or not 0 <= image < len(made.nearest):
+    embedding = embedding_of(run_id)
+    if embedding is None or not 0 <= image < len(embedding.nearest):
         return
     try:
         dataset = open_dataset(workspace(), dataset_id)
     except DatasetError:
         return
-    places = [
-        (int(place), float(close))
-        for place, close in zip(made.nearest[image], made.cosines[image], strict=True)
-        if place >= 0
-    ]
-    if not places:
+    pairs = zip(embedding.nearest[image], embedding.cosines[image], strict=True)
+    near = [(dataset.images[int(place)], float(cosine)) for place, cosine in pairs if place >= 0]
+    if not near:
         return
-    shown = [(dataset.images[place], close) for place, close in places]
-    labels = [text.short(dataset.classes[one.label], 24) for one, _ in shown]
-    cards = [
-        Card(
-            id=str(one.index),
-            src=addresses.thumbnail(dataset.id, one.index),
-            title=label,
-            note=f"{close:.2f}",
-            alt=f"{one.name}, a training image of {label}, likeness {close:.2f}",
-        )
-        for (one, close), label in zip(shown, labels, strict=True)
-    ]
     st.markdown("**Nearest training images**")
+    cards = [_card(dataset, neighbour, cosine) for neighbour, cosine in near]
     picked = gallery(cards, label="Nearest training images", key="nearest", side=96)
-    names = {str(one.index): one.name for one, _ in shown}
-    if picked in names:
-        st.text(names[picked])
+    if picked is not None and int(picked) in embedding.nearest[image]:
+        st.text(dataset.images[int(picked)].name)
     st.caption("With their labels, and how alike their features are: 1 is the same. Pick one to see its file name.")
+
+
+def _card(dataset: Dataset, image: Image, cosine: float) -> Card:
+    label = text.short(dataset.classes[image.label], 24)
+    alt = f"{image.name}, a training image of {label}, likeness {cosine:.2f}"
+    return replace(dataset_card(dataset, image, note=f"{cosine:.2f}", alt=alt), title=label)
 
 
 def _ask(run: Run, key: str) -> None:

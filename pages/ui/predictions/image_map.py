@@ -16,11 +16,13 @@ from engine.data.dataset_records import SPLIT_NAMES, Dataset, Image
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded
 from engine.store.run import Run
-from pages.ui import addresses, palette, text
-from pages.ui.gallery import Card, gallery
+from pages.ui import palette, text
+from pages.ui.gallery import dataset_card, gallery
 from pages.ui.large_image import dataset_picture
-from pages.ui.predictions import embedding, image_gallery, row_selection
+from pages.ui.predictions import image_gallery
+from pages.ui.predictions.embedding import nearest_images
 from pages.ui.predictions.image_gallery import ImageSource
+from pages.ui.predictions.row_selection import run_table
 from pages.ui.resources import workspace
 
 MOST_POINTS = 6000
@@ -29,33 +31,25 @@ FOUND = 12
 _MARKS = {"right": "circle", "wrong": "x", "not predicted": "circle-open"}
 
 
-def image_map(run: Run, made: Embedded, dataset: Dataset) -> None:
+def image_map(run: Run, embedding: Embedded, dataset: Dataset) -> None:
     """The map, and the way to its images without a mouse."""
+    table, key = run_table(run.id), f"map_{run.id}"
     path = workspace().run(run.id) / "predictions.csv"
-    table, places = row_selection.prediction_table(path), drawn_images(len(dataset.images))
-    changed = (
-        str(path),
-        path.stat().st_mtime_ns,
-        embedding_files.stamp(workspace(), run.id),
-        dataset.id,
-        st.context.theme.type or "light",
-    )
-    key = f"map_{run.id}"
+    changes = (str(path), path.stat().st_mtime_ns, embedding_files.stamp(workspace(), run.id), dataset.id)
+    drawn = len(drawn_images(len(dataset.images)))
     st.plotly_chart(
-        _kept_figure(made, dataset, table, changed),
+        _kept_figure(embedding, dataset, table, (*changes, st.context.theme.type or "light")),
         key=key,
         on_select=partial(_clicked, key),
         selection_mode="points",
         config={"displayModeBar": False},
-        alt=f"Map of {text.count(len(places), 'image')}; type part of a file name below to open one without the map.",
+        alt=f"Map of {text.count(drawn, 'image')}; type part of a file name below to open one without the map.",
     )
-    one, two = (text.percent(share, 0) for share in made.facts.explained)
-    drawn = (
-        "" if len(places) == len(dataset.images) else f" {len(places):,} of {len(dataset.images):,} images are drawn."
-    )
+    across, up = (text.percent(share, 0) for share in embedding.facts.explained)
+    some = "" if drawn == len(dataset.images) else f" {drawn:,} of {len(dataset.images):,} images are drawn."
     st.caption(
-        f"Principal components of the features: across {one} of what varies, up {two}. Click a point to open its "
-        f"image.{drawn}"
+        f"Principal components of the features: across {across} of what varies, up {up}. Click a point to open its "
+        f"image.{some}"
     )
     if st.session_state.pop(f"{key}_wanted", False):
         _open(st.session_state[f"{key}_image"], run, dataset, table)
@@ -77,11 +71,11 @@ def drawn_images(images: int) -> np.ndarray:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _kept_figure(
-    _made: Embedded, _dataset: Dataset, _table: pd.DataFrame, changed: tuple[str, int, int, str, str]
+    _embedding: Embedded, _dataset: Dataset, _table: pd.DataFrame, changes: tuple[str, int, int, str, str]
 ) -> go.Figure:
-    """`figure` of all points, kept as long as nothing of `changed` does: the files, the dataset and the theme. Not to
-    be changed."""
-    return map_figure(_made, _dataset, drawn_images(len(_dataset.images)), outcomes(_table, len(_dataset.images)))
+    """Of all points, kept as long as `changes` stay: of the files, the dataset and the theme. Not to be changed."""
+    images = len(_dataset.images)
+    return map_figure(_embedding, _dataset, drawn_images(images), outcomes(_table, images))
 
 
 def outcomes(table: pd.DataFrame, images: int) -> list[str]:
@@ -94,62 +88,52 @@ def outcomes(table: pd.DataFrame, images: int) -> list[str]:
 
 
 def map_figure(
-    made: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray, outcome: Sequence[str]
+    embedding: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray, outcome: Sequence[str]
 ) -> go.Figure:
     """Points coloured by true class, marked by whether the run is right; customdata is the image. Classes beyond
     COLOURED are grey."""
-    drawn = go.Figure()
-    for coloured, word, mine in _groups(dataset, np.asarray(places), outcome):
-        drawn.add_scattergl(**_points(made, dataset, mine, _colour(coloured), word))
-    drawn.update_xaxes(showticklabels=False, showgrid=False, zeroline=False, title="")
-    drawn.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, title="")
-    for label, name in enumerate(dataset.classes[:COLOURED]):
-        drawn.add_scatter(**_legend_entry(text.plotly(text.short(name, 24)), _colour(label), "square"))
-    if (rest := len(dataset.classes) - COLOURED) > 0:
-        drawn.add_scatter(**_legend_entry(text.count(rest, "other class"), _colour(COLOURED), "square"))
-    for word in sorted(set(outcome), key=list(_MARKS).index):
-        drawn.add_scatter(**_legend_entry(word, palette.muted(), _MARKS[word]))
-    legend = {"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "title": {"text": ""}}
-    drawn.update_layout(
-        height=560, margin={"l": 0, "r": 0, "t": 8, "b": 0}, legend=legend, dragmode="pan", clickmode="event+select"
-    )
-    return drawn
-
-
-def _groups(dataset: Dataset, places: np.ndarray, outcome: Sequence[str]) -> list[tuple[int, str, np.ndarray]]:
-    """(class, or COLOURED for all the others; outcome; images) in that order, without empty ones."""
-    words = list(_MARKS)
-    labels = np.minimum([image.label for image in dataset.images], COLOURED)
-    groups = labels[places] * len(words) + np.array([words.index(word) for word in outcome])[places]
-    known, starts = np.unique(np.sort(groups), return_index=True)
-    parts = np.split(places[np.argsort(groups, kind="stable")], starts[1:])
-    return [
-        (int(group) // len(words), words[group % len(words)], part) for group, part in zip(known, parts, strict=True)
+    figure = go.Figure()
+    colours = (*palette.categorical()[:COLOURED], palette.muted())
+    marks = pd.Categorical([outcome[place] for place in places], categories=list(_MARKS))
+    labels = [min(dataset.images[place].label, COLOURED) for place in places]
+    for (label, word), group in pd.Series(places).groupby([labels, marks], observed=True):
+        figure.add_scattergl(**_points(embedding, dataset, group.to_numpy(), colours[label], str(word)))
+    entries = [
+        (text.plotly(text.short(name, 24)), colour, "square")
+        for name, colour in zip(dataset.classes[:COLOURED], colours, strict=False)
     ]
+    if (rest := len(dataset.classes) - COLOURED) > 0:
+        entries.append((text.count(rest, "other class"), palette.muted(), "square"))
+    entries += [(word, palette.muted(), mark) for word, mark in _MARKS.items() if word in outcome]
+    for name, colour, mark in entries:  # they stand for no point
+        marker = {"color": colour, "symbol": mark, "size": 9}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
+    axis = {"showticklabels": False, "showgrid": False, "zeroline": False, "title": ""}
+    legend = {"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "title": {"text": ""}}
+    return figure.update_layout(
+        xaxis=axis,
+        yaxis=axis,
+        height=560,
+        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+        legend=legend,
+        dragmode="pan",
+        clickmode="event+select",
+    )
 
 
-def _colour(label: int) -> str:
-    return palette.categorical()[label] if label < COLOURED else palette.muted()
-
-
-def _points(made: Embedded, dataset: Dataset, mine: np.ndarray, colour: str, word: str) -> dict[str, object]:
+def _points(embedding: Embedded, dataset: Dataset, places: np.ndarray, colour: str, outcome: str) -> dict[str, object]:
     """The images of one colour with one outcome. Names are text for plotly, not markup."""
-    at, wrong = made.coordinates[mine], word == "wrong"
+    size, opacity = (10, 1) if outcome == "wrong" else (7, 0.75)
+    images = [dataset.images[place] for place in places]
     titles = [text.plotly(text.short(name, 40)) for name in dataset.classes]
-    images = [dataset.images[place] for place in mine]
     return {
-        "x": at[:, 0],
-        "y": at[:, 1],
+        "x": embedding.coordinates[places, 0],
+        "y": embedding.coordinates[places, 1],
         "mode": "markers",
-        "marker": {
-            "color": colour,
-            "symbol": _MARKS[word],
-            "size": 10 if wrong else 7,
-            "opacity": 1 if wrong else 0.75,
-        },
-        "customdata": [int(place) for place in mine],
+        "marker": {"color": colour, "symbol": _MARKS[outcome], "size": size, "opacity": opacity},
+        "customdata": places.tolist(),
         "hovertext": [
-            f"<b>{titles[image.label]}</b>, {word}<br>{text.plotly(text.short(image.name, 48))}" for image in images
+            f"<b>{titles[image.label]}</b>, {outcome}<br>{text.plotly(text.short(image.name, 48))}" for image in images
         ],
         "hovertemplate": "%{hovertext}<extra></extra>",
         "unselected": {"marker": {"opacity": 0.75}},
@@ -157,54 +141,30 @@ def _points(made: Embedded, dataset: Dataset, mine: np.ndarray, colour: str, wor
     }
 
 
-def _legend_entry(name: str, colour: str, mark: str) -> dict[str, object]:
-    """An entry of the legend, which stands for no point."""
-    return {
-        "x": [None],
-        "y": [None],
-        "mode": "markers",
-        "name": name,
-        "marker": {"color": colour, "symbol": mark, "size": 9},
-    }
-
-
 def _by_name(run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
     """Images by a part of their name, as buttons that a keyboard reaches."""
-    asked = st.text_input(
-        "Open an image by name", placeholder="part of a file name", key=f"named_{run.id}", max_chars=120
-    )
-    if not asked.strip():
+    label, example = "Open an image by name", "part of a file name"
+    part = st.text_input(label, placeholder=example, key=f"named_{run.id}", max_chars=120).strip().casefold()
+    if not part:
         return
-    hits = [image for image in dataset.images if asked.strip().casefold() in image.name.casefold()]
+    hits = [image for image in dataset.images if part in image.name.casefold()]
     if not hits:
         st.info("No image of this dataset has that in its name.", icon=":material/search_off:")
         return
     st.caption(f"{text.count(len(hits), 'image')}" + (f"; the first {FOUND} are shown." if len(hits) > FOUND else "."))
-    picked = gallery(
-        [_card(image, dataset) for image in hits[:FOUND]], label="Images with this name", key=f"hits_{run.id}", side=120
-    )
+    cards = [dataset_card(dataset, image, note=image.name) for image in hits[:FOUND]]
+    picked = gallery(cards, label="Images with this name", key=f"hits_{run.id}", side=120)
     if picked is not None:
         _open(int(picked), run, dataset, table)
 
 
-def _card(image: Image, dataset: Dataset) -> Card:
-    name = dataset.classes[image.label]
-    return Card(
-        id=str(image.index),
-        src=addresses.thumbnail(dataset.id, image.index),
-        title=name,
-        note=image.name,
-        alt=f"{image.name}: {name}",
-    )
-
-
-def _open(image: int, run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
+def _open(index: int, run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
     """The prediction of the image in large, or just the image where there is none."""
-    rows = table[(table["image"] == image) & (table["error"] == "")]
+    rows = table[(table["image"] == index) & (table["error"] == "")]
     if len(rows):
         image_gallery.open_first(rows, ImageSource(run=run.id, dataset=dataset.id))
     else:
-        _image_dialog(dataset.images[image], run.id, dataset)
+        _image_dialog(dataset.images[index], run.id, dataset)
 
 
 @st.dialog("Image", width="large")
@@ -215,4 +175,4 @@ def _image_dialog(image: Image, run_id: str, dataset: Dataset) -> None:
     with right:
         st.markdown(f"**{text.md(dataset.classes[image.label])}**, a {SPLIT_NAMES[image.split]} image.")
         st.text(image.name)
-    embedding.nearest_images(run_id, dataset.id, image.index)
+    nearest_images(run_id, dataset.id, image.index)

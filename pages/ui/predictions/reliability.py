@@ -15,7 +15,7 @@ from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.predictions import PREFIX, classes_of
 from engine.store.run import Run
 from pages.ui import palette, text
-from pages.ui.predictions import row_selection
+from pages.ui.predictions.row_selection import prediction_table
 from pages.ui.resources import workspace
 
 if TYPE_CHECKING:
@@ -24,23 +24,19 @@ if TYPE_CHECKING:
 LEAST = 20
 HOPELESS = 20.0
 """A temperature from which on every class is said to be about equally probable."""
-_SPLITS = ("test", "val")
 
 
 def reliability(run: Run) -> None:
     """The diagram of one split, its error beside what chance alone would show, and the temperature that would mend
     it."""
     path = workspace().run(run.id) / "predictions.csv"
-    table = row_selection.prediction_table(path)
-    known = {
-        split: int(((table["split"] == split) & (table["error"] == "") & (table["label"] != "")).sum())
-        for split in _SPLITS
-    }
-    present = [split for split in _SPLITS if known[split] >= LEAST]
+    table = prediction_table(path)
+    images = {split: len(_labelled(table, split)) for split in ("test", "val")}
+    present = [split for split in images if images[split] >= LEAST]
     if not present:
         st.info(
             f"Whether confidence can be trusted is judged from at least {LEAST} validation or test images; this run "
-            f"has fewer."
+            "has fewer."
         )
         return
     split = st.segmented_control(
@@ -48,18 +44,15 @@ def reliability(run: Run) -> None:
         present,
         format_func=lambda name: f"{SPLIT_NAMES[name].capitalize()} images",
         default=present[0],
-        key=f"{run.id}_certainty",
+        key=f"{run.id}_reliability_split",
+        required=True,
     )
-    bins, error, temperature = _calibration(str(path), path.stat().st_mtime_ns, split or present[0])
-    st.markdown(calibration_sentence(error, known[split or present[0]]))
+    bins, error, temperature = _calibration(str(path), path.stat().st_mtime_ns, split)
+    st.markdown(calibration_sentence(error, images[split]))
     picture, words = st.columns([3, 2], gap="large")
     with picture:
-        st.plotly_chart(
-            reliability_diagram(bins),
-            key=f"{run.id}_reliability",
-            config={"displayModeBar": False},
-            alt=diagram_in_words(bins),
-        )
+        config, alt = {"displayModeBar": False}, diagram_in_words(bins)
+        st.plotly_chart(reliability_diagram(bins), key=f"{run.id}_reliability", config=config, alt=alt)
     with words:
         _bin_table(bins)
         if temperature is not None:
@@ -157,17 +150,20 @@ def _calibration(
 ) -> "tuple[tuple[ReliabilityBin, ...], CalibrationError, float | None]":
     from engine.evaluation import calibration  # scipy: only for whoever looks
 
-    table = row_selection.prediction_table(Path(path))
-    bins = calibration.reliability(*_answers(table, split))
-    enough = int(((table["split"] == "val") & (table["error"] == "") & (table["label"] != "")).sum()) >= LEAST
-    temperature = calibration.fit_temperature(*_answers(table, "val")) if enough else None
-    return bins, calibration.expected_calibration_error(*_answers(table, split)), temperature
+    table = prediction_table(Path(path))
+    validation, answers = _labelled(table, "val"), _probabilities_and_targets(_labelled(table, split))
+    enough = len(validation) >= LEAST
+    temperature = calibration.fit_temperature(*_probabilities_and_targets(validation)) if enough else None
+    return calibration.reliability(*answers), calibration.expected_calibration_error(*answers), temperature
 
 
-def _answers(table: pd.DataFrame, split: str) -> tuple[np.ndarray, np.ndarray]:
-    rows = table[(table["split"] == split) & (table["error"] == "") & (table["label"] != "")]
-    classes = classes_of(table)
+def _labelled(table: pd.DataFrame, split: str) -> pd.DataFrame:
+    return table[(table["split"] == split) & (table["error"] == "") & (table["label"] != "")]
+
+
+def _probabilities_and_targets(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Float64 [images, classes] and the number of the true class [images]."""
+    classes = classes_of(rows)
     number = {name: place for place, name in enumerate(classes)}
-    return rows[[PREFIX + name for name in classes]].to_numpy(dtype=np.float64), np.array(
-        [number[name] for name in rows["label"]]
-    )
+    probabilities = rows[[PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
+    return probabilities, np.array([number[name] for name in rows["label"]])

@@ -12,6 +12,7 @@ import streamlit as st
 from engine.evaluation import predictions
 from pages.ui import text
 from pages.ui.gallery import Card
+from pages.ui.resources import workspace
 
 ORDERS = ("Most confident mistakes", "Least certain", "File name")
 OUTCOMES = ("All", "Wrong", "Right")
@@ -32,6 +33,11 @@ class Selection:
 def prediction_table(path: Path) -> pd.DataFrame:
     """The table in `path`, kept until the file changes. Callers must not change it."""
     return _read(str(path), path.stat().st_mtime_ns)
+
+
+def run_table(run_id: str) -> pd.DataFrame:
+    """The predictions of a run on its own dataset, kept in the same way."""
+    return prediction_table(workspace().run(run_id) / "predictions.csv")
 
 
 def select(table: pd.DataFrame, wanted: Selection) -> pd.DataFrame:
