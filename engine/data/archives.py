@@ -3,35 +3,22 @@
 Nothing is decoded and no name from the source becomes a path: extracted files are numbered.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.data import uploads
 from engine.data.dataset_records import Problem
 from engine.data.file_names import clean_name, system_folder
 from engine.data.label_table import read_labels
-from engine.data.zips import DEFAULT_LIMITS, Limits, StagedFile, extract
+from engine.data.pool import Progress, silent
+from engine.data.zips import DEFAULT_LIMITS, Limits, Staged, StagedFile, extract
 from engine.errors import DatasetError
 
-__all__ = ["DEFAULT_LIMITS", "Limits", "Staged", "StagedFile", "stage"]
-
-Progress = Callable[[str, int, int], None]
 _LINK = "It is a link; links are not followed. Copy the file itself."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Staged:
-    """What a source holds: files to look at, and what was left aside already."""
-
-    files: tuple[StagedFile, ...]
-    problems: tuple[Problem, ...]
-
-
-def stage(
-    source: Path, into: Path, limits: Limits = DEFAULT_LIMITS, progress: Progress = lambda stage, done, total: None
-) -> Staged:
+def stage(source: Path, into: Path, *, limits: Limits = DEFAULT_LIMITS, progress: Progress = silent) -> Staged:
     """The files of `source`. Zip members are written to `into`, which the caller removes; files of folders stay where
     they are.
 
@@ -44,15 +31,15 @@ def stage(
     problems: list[Problem] = []
     zips: list[StagedFile] = []
     files: list[StagedFile] = []
-    for file in _files_of(source, limits, problems):
+    for file in _files_of(source, problems):
         (zips if _is_zip(file) else files).append(file)
     for number, file in enumerate(zips):
         alone = len(zips) == 1 and not files
         prefix = "" if alone else file.name.rpartition(".")[0]
         try:
-            files += extract(
-                file, into / str(number), limits=limits, prefix=prefix, problems=problems, progress=progress
-            )
+            members = extract(file, into / str(number), limits=limits, prefix=prefix, progress=progress)
+            files += members.files
+            problems += members.problems
         except DatasetError as error:
             if alone:
                 raise
@@ -62,14 +49,13 @@ def stage(
     return Staged(files=tuple(files), problems=tuple(problems))
 
 
-def _files_of(source: Path, limits: Limits, problems: list[Problem]) -> Iterator[StagedFile]:
+def _files_of(source: Path, problems: list[Problem]) -> Iterator[StagedFile]:
     if uploads.is_upload(source):
         for upload in uploads.received(source):
-            name = clean_name(upload.name)
-            if name:
+            if name := clean_name(upload.name):
                 yield StagedFile(path=upload.path, name=name)
     elif source.is_dir():
-        yield from _walk(source, source, limits, problems)
+        yield from _walk(source, source, problems)
     elif source.suffix.lower() in (".csv", ".tsv"):
         yield StagedFile(path=source, name=clean_name(source.name) or "labels.csv")
         yield from _listed(source)
@@ -77,7 +63,7 @@ def _files_of(source: Path, limits: Limits, problems: list[Problem]) -> Iterator
         yield StagedFile(path=source, name=clean_name(source.name) or "file")
 
 
-def _walk(folder: Path, root: Path, limits: Limits, problems: list[Problem]) -> Iterator[StagedFile]:
+def _walk(folder: Path, root: Path, problems: list[Problem]) -> Iterator[StagedFile]:
     """Regular files below `folder`, in a stable order; links and hidden folders are named and not entered."""
     try:
         entries = sorted(folder.iterdir())
@@ -92,7 +78,7 @@ def _walk(folder: Path, root: Path, limits: Limits, problems: list[Problem]) -> 
             if system_folder(path.name):
                 problems.append(Problem(name=name + "/", reason="system folder", kind="system"))
             else:
-                yield from _walk(path, root, limits, problems)
+                yield from _walk(path, root, problems)
         elif path.is_file():
             yield StagedFile(path=path, name=name)
         else:

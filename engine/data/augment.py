@@ -35,12 +35,10 @@ def distort(crop: npt.NDArray[np.uint8], policy: str, key: bytes) -> npt.NDArray
     return np.array(image)
 
 
-def _affine(
-    image: pillow.Image, a: float = 1, b: float = 0, c: float = 0, d: float = 0, e: float = 1, f: float = 0
-) -> pillow.Image:
-    return image.transform(
-        image.size, pillow.Transform.AFFINE, (a, b, c, d, e, f), pillow.Resampling.BILINEAR, fillcolor=_GREY
-    )
+def _affine(image: pillow.Image, *, b: float = 0, c: float = 0, d: float = 0, f: float = 0) -> pillow.Image:
+    """Source coordinates x + b y + c and d x + y + f."""
+    matrix = (1, b, c, d, 1, f)
+    return image.transform(image.size, pillow.Transform.AFFINE, matrix, pillow.Resampling.BILINEAR, fillcolor=_GREY)
 
 
 def _enhance(kind: type, image: pillow.Image, amount: float) -> pillow.Image:

@@ -7,12 +7,12 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.data import uploads
-from engine.data.archives import Staged, stage
+from engine.data.archives import stage
 from engine.data.dataset_files import write_draft
 from engine.data.dataset_records import Draft, Image, Problem, Split
 from engine.data.decoder import decode_as, thumbnail, why_not
@@ -20,12 +20,11 @@ from engine.data.drafts import draft_folder
 from engine.data.file_names import clean_name, system_file
 from engine.data.label_table import read_labels
 from engine.data.layout import LabelledFile, LabelTable, Layout, recognise
-from engine.data.pool import ordered
-from engine.data.zips import DEFAULT_LIMITS, StagedFile
+from engine.data.pool import Progress, ordered, silent
+from engine.data.zips import DEFAULT_LIMITS, Staged, StagedFile
 from engine.errors import DatasetError, EngineError, ImageError
 from engine.workspace import Workspace, new_id, sync_folder
 
-Progress = Callable[[str, int, int], None]
 IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"})
 MAX_TABLE_BYTES = 64 << 20
 
@@ -35,7 +34,7 @@ def scan(
     source: Path,
     *,
     name: str = "",
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     origin: str = "",
 ) -> str:
     """Read everything at `source` and keep it as a draft, whose id is returned; the sources of drafts are not changed.
@@ -50,8 +49,8 @@ def scan(
             (folder / part).mkdir(parents=True)
         staged = stage(source, folder / "staging", progress=progress)
         layout = _recognise(staged)
-        found = _read(layout.entries, folder, progress)
-        draft = _draft(staged, layout, found, name=_name(name, source, staged), source=origin or _origin(source))
+        results = _read(layout.entries, folder, progress)
+        draft = _draft(staged, layout, results, name=_name(name, source), source=origin or _origin(source))
         shutil.rmtree(folder / "staging", ignore_errors=True)
         for part in ("images", "thumbs"):
             sync_folder(folder / part)
@@ -86,7 +85,7 @@ def find_source(workspace: Workspace, source: str, *, anywhere: bool = False) ->
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
+class _ReadImage:
     """A readable image before classes have numbers."""
 
     image: Image
@@ -118,9 +117,9 @@ def _recognise(staged: Staged) -> Layout:
     return replace(layout, problems=(*staged.problems, *problems, *layout.problems))
 
 
-def _read(entries: Sequence[LabelledFile], folder: Path, progress: Progress) -> list[_Found | Problem]:
+def _read(entries: Sequence[LabelledFile], folder: Path, progress: Progress) -> list[_ReadImage | Problem]:
     """Verify, store and thumbnail every image; files that cannot be decoded come back as problems."""
-    results: list[_Found | Problem] = []
+    results: list[_ReadImage | Problem] = []
     progress("read", 0, len(entries))
     reading = ordered(lambda entry: _take(entry, folder), entries)
     try:
@@ -132,7 +131,7 @@ def _read(entries: Sequence[LabelledFile], folder: Path, progress: Progress) -> 
     return results
 
 
-def _take(entry: LabelledFile, folder: Path) -> _Found | Problem:
+def _take(entry: LabelledFile, folder: Path) -> _ReadImage | Problem:
     """One file, completely decoded so that training meets no surprise, into `images/` and `thumbs/` under its hash."""
     try:
         if entry.file.path.stat().st_size > DEFAULT_LIMITS.file_bytes:
@@ -168,7 +167,7 @@ def _take(entry: LabelledFile, folder: Path) -> _Found | Problem:
         sha256=sha256,
         bytes=len(content),
     )
-    return _Found(image=image, label=entry.label, given=entry.given)
+    return _ReadImage(image=image, label=entry.label, given=entry.given)
 
 
 def _store(path: Path, content: bytes) -> None:
@@ -180,26 +179,25 @@ def _store(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _draft(staged: Staged, layout: Layout, results: Sequence[_Found | Problem], *, name: str, source: str) -> Draft:
-    found = sorted(
-        (result for result in results if isinstance(result, _Found)), key=lambda one: (one.label, one.image.name)
-    )
-    classes = tuple(sorted({one.label for one in found}))
+def _draft(staged: Staged, layout: Layout, results: Sequence[_ReadImage | Problem], *, name: str, source: str) -> Draft:
+    read = [result for result in results if isinstance(result, _ReadImage)]
+    read.sort(key=lambda entry: (entry.label, entry.image.name))
+    classes = tuple(sorted({entry.label for entry in read}))
     problems = [*layout.problems, *(result for result in results if isinstance(result, Problem))]
     problems += [
         Problem(name=label, reason="This class has no readable image and is left out.", kind="note")
         for label in sorted({entry.label for entry in layout.entries} - set(classes))
     ]
     if len(classes) < 2:
-        raise DatasetError(_refusal(staged, Counter(one.label for one in found), problems))
-    images = (replace(one.image, index=index, label=classes.index(one.label)) for index, one in enumerate(found))
+        raise DatasetError(_refusal(staged, Counter(entry.label for entry in read), problems))
+    images = (replace(entry.image, index=index, label=classes.index(entry.label)) for index, entry in enumerate(read))
     return Draft(
         name=name,
         source=source,
         layout=layout.sentence,
         classes=classes,
         images=tuple(images),
-        given=tuple(one.given for one in found),
+        given=tuple(entry.given for entry in read),
         problems=tuple(problems),
     )
 
@@ -218,12 +216,13 @@ def _refusal(staged: Staged, counts: Counter[str], problems: Sequence[Problem]) 
     return f"{start} Found: {kinds}.{f' First problems: {first}' if first else ''} {remedy}"
 
 
-def _name(name: str, source: Path, staged: Staged) -> str:
-    if not uploads.is_upload(source):
-        return clean_name(name) or clean_name(source.stem if source.is_file() else source.name) or "Images"
-    names = [file.name for file in uploads.received(source)]
-    alone = names[0].rpartition("/")[2].rpartition(".")[0] if len(names) == 1 else ""
-    return clean_name(name) or clean_name(alone) or "Images"
+def _name(name: str, source: Path) -> str:
+    if uploads.is_upload(source):
+        names = [file.name for file in uploads.received(source)]
+        title = names[0].rpartition("/")[2].rpartition(".")[0] if len(names) == 1 else ""
+    else:
+        title = source.stem if source.is_file() else source.name
+    return clean_name(name) or clean_name(title) or "Images"
 
 
 def _origin(source: Path) -> str:

@@ -63,11 +63,13 @@ def paint(pattern: str, generator: np.random.Generator) -> pillow.Image:
             radius=generator.uniform(26, 44),
             angle=_turn(generator),
         )
-        canvas = _place(canvas, str(generator.choice(others)), far, _jitter(colours, generator), generator)
+        canvas = _place(
+            canvas, str(generator.choice(others)), far, colours=_jitter(colours, generator), generator=generator
+        )
         canvas = _blur(canvas, generator.uniform(1.5, 3.0))
     canvas = _blades(canvas, _colours(ground), generator, count=int(generator.integers(4, 14)), blur=2.0)
     for body in _group(generator):
-        canvas = _place(canvas, pattern, body, _jitter(colours, generator), generator)
+        canvas = _place(canvas, pattern, body, colours=_jitter(colours, generator), generator=generator)
     canvas = _blades(canvas, _colours(ground), generator, count=int(generator.integers(0, 5)), blur=1.2)
     return _photograph(canvas, generator)
 
@@ -143,7 +145,7 @@ def _blades(canvas: Field, colours: Field, generator: np.random.Generator, *, co
     )  # colours already carry their opacity, so no dark fringe
 
 
-def _place(canvas: Field, pattern: str, body: _Body, colours: Field, generator: np.random.Generator) -> Field:
+def _place(canvas: Field, pattern: str, body: _Body, *, colours: Field, generator: np.random.Generator) -> Field:
     """Lay a patterned body on the canvas: shadow first, then the body, rounded by light from above left."""
     reach = body.radius * 1.75
     rows, columns = (slice(max(0, int(middle - reach)), max(1, int(middle + reach))) for middle in (body.y, body.x))

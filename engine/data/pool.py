@@ -9,8 +9,14 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+Progress = Callable[[str, int, int], None]
+"""progress(stage, done, total), called by whoever works; it may raise to cancel."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """A Progress that tells nobody."""
 
 
 def threads() -> int:

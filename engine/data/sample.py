@@ -6,7 +6,6 @@ business.
 
 import io
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from engine.data.dataset_records import Dataset
 from engine.data.drafts import discard
 from engine.data.importer import scan
 from engine.data.painting import PATTERNS, paint
-from engine.data.pool import ordered
+from engine.data.pool import Progress, ordered, silent
 from engine.workspace import Workspace, new_id
 
 SOURCE = "sample"
@@ -25,26 +24,19 @@ PER_CLASS = 40
 SEED = 20
 
 
-def make_sample(
-    workspace: Workspace,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-    *,
-    per_class: int = PER_CLASS,
-) -> Dataset:
+def make_sample(workspace: Workspace, progress: Progress = silent, *, per_class: int = PER_CLASS) -> Dataset:
     """The sample dataset, drawn on the first call and found again afterwards. Takes seconds."""
-    found = _find(workspace)
-    if found:
-        return found
+    if sample := _find(workspace):
+        return sample
     folder = workspace.incoming / new_id("sample")
     try:
         _draw(folder, per_class, progress)
         draft = scan(workspace, folder, name=NAME, progress=progress, origin=SOURCE)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    found = _find(workspace)
-    if found:  # another process drew it meanwhile
+    if sample := _find(workspace):  # another process drew it meanwhile
         discard(workspace, draft)
-        return found
+        return sample
     return commit(workspace, draft)
 
 
@@ -53,7 +45,7 @@ def _find(workspace: Workspace) -> Dataset | None:
     return open_dataset(workspace, summary.id) if summary else None
 
 
-def _draw(folder: Path, per_class: int, progress: Callable[[str, int, int], None]) -> None:
+def _draw(folder: Path, per_class: int, progress: Progress) -> None:
     """One JPEG per picture in a folder per class; every picture has a generator of its own and does not depend on the
     others."""
     pictures = [(pattern, kind, number) for kind, pattern in enumerate(PATTERNS) for number in range(per_class)]

@@ -1,6 +1,7 @@
 """Zips: members of an untrusted zip written as numbered files, within limits that are checked by us.
 
-Python's own extraction accepts overlapping members, misreads Korean names and gives up at the first bad one.
+Python's own extraction misreads Korean names and gives up at the first bad one. It refuses overlapping members itself
+from 3.11.8 and 3.12.2 on, one by one; here an archive that has any is refused as a whole, whatever the version.
 """
 
 import shutil
@@ -9,13 +10,13 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from engine.data.dataset_records import Problem
 from engine.data.file_names import clean_name, decode_names, system_folder
+from engine.data.pool import Progress, silent
 from engine.errors import DatasetError
 
 CHUNK_BYTES = 1 << 20
@@ -49,26 +50,28 @@ class StagedFile:
     owned: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """What a source holds: files to look at, and what was left aside already."""
+
+    files: tuple[StagedFile, ...]
+    problems: tuple[Problem, ...]
+
+
 def extract(
-    archive: StagedFile,
-    into: Path,
-    *,
-    limits: Limits,
-    prefix: str,
-    problems: list[Problem],
-    progress: Callable[[str, int, int], None],
-) -> list[StagedFile]:
-    """Write the members of `archive` to the new folder `into`; one that cannot be taken is added to `problems` and the
-    rest goes on.
+    archive: StagedFile, into: Path, *, limits: Limits = DEFAULT_LIMITS, prefix: str = "", progress: Progress = silent
+) -> Staged:
+    """Write the members of `archive` to the new folder `into`; one that cannot be taken is a problem, and the rest goes
+    on.
 
     `prefix` is put before every name. Raises DatasetError when the archive as a whole is damaged, locked or a bomb.
     """
     with _open(archive) as opened:
         members = _members(opened, prefix)
-        _check_whole(opened, archive, [info for info, _ in members], limits)
-        _check_space(into.parent, sum(info.file_size for info, _ in members))
+        _check_space(into.parent, _check_whole(opened, archive, limits))
         into.mkdir(parents=True, exist_ok=True)
         files: list[StagedFile] = []
+        problems: list[Problem] = []
         system: Counter[str] = Counter()
         for number, (info, name) in enumerate(members):
             progress("unpack", number, len(members))
@@ -76,20 +79,17 @@ def extract(
             if folder:
                 system[folder] += 1
                 continue
-            reason = _refusal(info, name, limits)
             path = into / f"{number:06d}.bin"
-            if reason is None:
-                reason = _write(opened, info, path)
+            reason = _refusal(info, name, limits) or _write(opened, info, path)
             if reason is None:
                 files.append(StagedFile(path=path, name=name or "", owned=True))
             else:
                 path.unlink(missing_ok=True)
                 problems.append(Problem(name=name or ascii(info.orig_filename), reason=reason))
-    problems += [
-        Problem(name=f"{folder}/ ({count} {'file' if count == 1 else 'files'})", reason="system folder", kind="system")
-        for folder, count in system.items()
-    ]
-    return files
+    for folder, count in system.items():
+        name = f"{folder}/ ({count} {'file' if count == 1 else 'files'})"
+        problems.append(Problem(name=name, reason="system folder", kind="system"))
+    return Staged(files=tuple(files), problems=tuple(problems))
 
 
 def _open(archive: StagedFile) -> zipfile.ZipFile:
@@ -105,9 +105,8 @@ def _open(archive: StagedFile) -> zipfile.ZipFile:
         raise DatasetError(f"{archive.name} lists far too many files. Split it, or import an unpacked folder.")
     try:
         return zipfile.ZipFile(archive.path)
-    except (
-        Exception
-    ) as error:  # BadZipFile, struct.error, UnicodeDecodeError, RecursionError and what else a hostile table brings up
+    # BadZipFile, struct.error, UnicodeDecodeError, RecursionError and what else a hostile table brings up
+    except Exception as error:
         raise DatasetError(
             f"{archive.name} is damaged or incomplete and cannot be opened as a zip. Download or make it again."
         ) from error
@@ -132,11 +131,15 @@ def _directory_bytes(path: Path) -> int:
 
 def _members(opened: zipfile.ZipFile, prefix: str) -> list[tuple[zipfile.ZipInfo, str | None]]:
     """Every member that is not a folder with its cleaned name, or None for a name that leads out of the archive."""
-    infos = [info for info in opened.infolist() if not info.is_dir()]
+    infos = _files(opened)
     unflagged = [info for info in infos if not info.flag_bits & _UTF8_FLAG]
     decoded = dict(zip(map(id, unflagged), decode_names([_raw_name(info) for info in unflagged]), strict=True))
     names = [clean_name(_unicode_path(info) or decoded.get(id(info)) or info.orig_filename) for info in infos]
     return [(info, f"{prefix}/{name}" if prefix and name else name) for info, name in zip(infos, names, strict=True)]
+
+
+def _files(opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [info for info in opened.infolist() if not info.is_dir()]
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:
@@ -159,9 +162,9 @@ def _unicode_path(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _check_whole(
-    opened: zipfile.ZipFile, archive: StagedFile, infos: Sequence[zipfile.ZipInfo], limits: Limits
-) -> None:
+def _check_whole(opened: zipfile.ZipFile, archive: StagedFile, limits: Limits) -> int:
+    """How many bytes the members take; DatasetError when that, or how they lie, is beyond reason."""
+    infos = _files(opened)
     size = archive.path.stat().st_size
     total = sum(info.file_size for info in infos)
     if len(infos) > limits.files:
@@ -180,10 +183,11 @@ def _check_whole(
     ranges = sorted(
         (info.header_offset, info.header_offset + 30 + len(_raw_name(info)) + info.compress_size) for info in infos
     )
-    if any(end > start for (_, end), (start, _) in pairwise(ranges)) or (ranges and ranges[-1][1] > opened.start_dir):
+    if any(end > start for (_, end), (start, _) in pairwise([*ranges, (opened.start_dir, 0)])):
         raise DatasetError(
             f"{archive.name} contains files that overlap, as a decompression bomb does. Make the zip again."
         )
+    return total
 
 
 def _check_space(into: Path, needed: int) -> None:

@@ -83,7 +83,7 @@ def expected_calibration_error(
     order = np.argsort(confidence, kind="stable")
     confidence, correct = confidence[order], correct[order]
     error = float(_binned_error(confidence, correct[None, :], bins)[0])
-    null = _null_errors(confidence, bins, draws, np.random.default_rng(seed))
+    null = _null_errors(confidence, np.random.default_rng(seed), bins=bins, draws=draws)
     low, high = np.quantile(null, [0.025, 0.975])
     return CalibrationError(
         error=error, expected=float(null.mean()), low=float(low), high=float(high), miscalibrated=error > float(high)
@@ -106,7 +106,7 @@ def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def _null_errors(confidence: np.ndarray, bins: int, draws: int, source: np.random.Generator) -> np.ndarray:
+def _null_errors(confidence: np.ndarray, source: np.random.Generator, *, bins: int, draws: int) -> np.ndarray:
     """Errors [draws] of answers drawn from the confidences; a few draws at a time, so that memory does not grow with
     their number."""
     at_once = max(1, _NUMBERS_AT_ONCE // len(confidence))

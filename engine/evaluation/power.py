@@ -13,7 +13,7 @@ TARGET_POWER = 0.8
 """How often a difference of the stated size would be shown; the usual convention."""
 
 
-def mcnemar_power(difference: float, discordance: float, images: int, alpha: float = 0.05) -> float:
+def mcnemar_power(difference: float, discordance: float, images: int, *, alpha: float = 0.05) -> float:
     """How often McNemar's mid-p test at `alpha` shows a true `difference` on so many images, summed over all
     outcomes."""
     if not 0 <= difference <= discordance <= 1:

@@ -92,7 +92,7 @@ def difference_hash(grey: np.ndarray) -> int:
 
 
 def near_duplicates(
-    hashes: Sequence[int], splits: Sequence[str], coordinates: np.ndarray, least: float
+    hashes: Sequence[int], splits: Sequence[str], coordinates: np.ndarray, *, least: float
 ) -> tuple[NearDuplicate, ...]:
     """Pairs of images from different splits with nearly equal hashes and a cosine of at least `least`; the closest
     first."""

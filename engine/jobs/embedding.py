@@ -234,7 +234,7 @@ def _judged(
     labels = np.array([image.label for image in dataset.images])
     training_images = np.array([image.index for image in dataset.images_of("train")], dtype=np.int64)
     nearest, close = similarity.nearest_neighbours(room.coordinates, training_images)
-    pairs = similarity.near_duplicates(hashes, [image.split for image in dataset.images], room.coordinates, least)
+    pairs = similarity.near_duplicates(hashes, [image.split for image in dataset.images], room.coordinates, least=least)
     unchecked = label_issues.too_few_images(labels, dataset.classes)
     found = (
         ()

@@ -5,8 +5,8 @@ import pytest
 from pictures import make_folder, make_zip
 
 from engine.data import uploads
-from engine.data.archives import Staged, stage
-from engine.data.zips import Limits
+from engine.data.archives import stage
+from engine.data.zips import Limits, Staged
 from engine.errors import DatasetError
 from engine.workspace import Workspace
 
@@ -63,15 +63,13 @@ def test_a_csv_opens_the_zip_beside_it_for_what_is_missing(tmp_path: Path) -> No
 def test_an_upload_gives_the_names_the_browser_sent(workspace: Workspace, tmp_path: Path) -> None:
     upload = uploads.create(workspace)
     for name in ("개미/1.jpg", "../../etc/passwd"):
-        receiver = uploads.Receiver(workspace, upload, name)
-        receiver.write(b"x")
-        receiver.close()
+        uploads.Receiver(workspace, upload, name).close()
     assert names(stage(workspace.incoming_item(upload.id), tmp_path / "into")) == ["개미/1.jpg"]
 
 
 def test_too_many_files_and_nothing_there(tmp_path: Path) -> None:
     source = make_folder(tmp_path / "set", {f"{n}.jpg": b"x" for n in range(5)})
     with pytest.raises(DatasetError, match="limit is 4"):
-        stage(source, tmp_path / "into", Limits(files=4))
+        stage(source, tmp_path / "into", limits=Limits(files=4))
     with pytest.raises(DatasetError, match="nothing at"):
         stage(tmp_path / "absent", tmp_path / "into")

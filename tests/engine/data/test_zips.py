@@ -12,18 +12,12 @@ from engine.data.dataset_records import Problem
 from engine.data.zips import DEFAULT_LIMITS, Limits, StagedFile, extract
 from engine.errors import DatasetError
 
-Unpacked = tuple[dict[str, bytes], list[Problem]]
 
-
-def unpack(path: Path, *, limits: Limits = DEFAULT_LIMITS, prefix: str = "") -> Unpacked:
-    problems: list[Problem] = []
-    archive = StagedFile(path=path, name=path.name)
+def unpack(path: Path, *, limits: Limits = DEFAULT_LIMITS, prefix: str = "") -> tuple[dict[str, bytes], list[Problem]]:
     into = path.parent / "out"
-    files = extract(
-        archive, into, limits=limits, prefix=prefix, problems=problems, progress=lambda stage, done, total: None
-    )
-    assert {file.path for file in files} == set(into.iterdir()), "what is not returned must not stay"
-    return {file.name: file.path.read_bytes() for file in files}, problems
+    staged = extract(StagedFile(path=path, name=path.name), into, limits=limits, prefix=prefix)
+    assert {file.path for file in staged.files} == set(into.iterdir()), "what is not returned must not stay"
+    return {file.name: file.path.read_bytes() for file in staged.files}, list(staged.problems)
 
 
 def quoted_overlap(path: Path) -> None:
@@ -147,14 +141,7 @@ def test_mutations_never_escape_as_other_errors(tmp_path: Path) -> None:
         content[position] ^= 0xFF
         (tmp_path / "mutated.zip").write_bytes(content)
         try:
-            extract(
-                StagedFile(path=tmp_path / "mutated.zip", name="mutated.zip"),
-                tmp_path / "mutated",
-                limits=DEFAULT_LIMITS,
-                prefix="",
-                problems=[],
-                progress=lambda stage, done, total: None,
-            )
+            extract(StagedFile(path=tmp_path / "mutated.zip", name="mutated.zip"), tmp_path / "mutated")
         except DatasetError:
             continue
 

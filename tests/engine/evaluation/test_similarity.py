@@ -28,7 +28,7 @@ def test_look_alikes_need_another_split_a_near_hash_and_a_near_feature(monkeypat
     base = 0x0F0F_1234_5678_9ABC
     hashes = [base, base ^ 0b111111, base ^ 0b1111111, base, base]
     points = np.array([[1, 0], [1, 0.01], [1, 0], [0, 1], [1, 0]], np.float32)
-    found = similarity.near_duplicates(hashes, ["train", "test", "test", "test", "train"], points, 0.9)
+    found = similarity.near_duplicates(hashes, ["train", "test", "test", "test", "train"], points, least=0.9)
     assert {(pair.first, pair.second): pair.bits for pair in found} == {(0, 1): 6, (1, 4): 6}
 
 
