@@ -4,20 +4,20 @@ without torch.
 A ratio is only ever taken between measurements of the same repetition, so that a slow machine slows both sides.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import fmean, median
 
-from engine.bench.measurements import Key, Measurement, Measurements
-from engine.bench.rows import AGAIN, CONTENDERS, Row
+from engine.bench.measurements import Key, Measurement, Measurements, Recipe
+from engine.bench.workloads import AGAIN, CONTENDERS, Workload
 
 TOGETHER = ("bare", "thaw", AGAIN)
-"""Contenders that do a whole row at once; the others are measured training by training, and theirs add up."""
+"""Contenders that do a whole workload at once; the others are measured training by training, and theirs add up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """A median with the smallest and the largest."""
+    """A median, or a mean, with the smallest and the largest."""
 
     middle: float
     low: float
@@ -26,74 +26,70 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A row with what was found; None where nothing was measured."""
+    """A workload with what was measured: contender -> repetition -> measurement."""
 
-    row: Row
-    seconds: Mapping[str, Spread | None]
-    accuracy: Mapping[str, Spread | None]
-    """Mean over seeds as `middle`."""
-    classic: Spread | None
-    """Times as fast as the classic loop."""
-    fastai: Spread | None
-    bare: Spread | None
-    """Times as long as the bare computation."""
-    possible: Spread | None
-    """Times as fast as the classic loop the bare computation is: nothing that computes the same can be faster."""
-    again: Spread | None
-    """Times as fast as the classic loop, on a workspace that has seen this run before."""
+    workload: Workload
+    measured: Mapping[str, Mapping[int, Measurement]]
+
+    def seconds(self, contender: str) -> Spread | None:
+        return spread([made.seconds for made in self.measured[contender].values()])
+
+    def accuracy(self, contender: str) -> Spread | None:
+        """The mean over seeds, and their range."""
+        made = self.measured[contender].values()
+        return spread([one.accuracy for one in made if one.accuracy is not None], middle=fmean)
+
+    def ratio(self, above: str, below: str) -> Spread | None:
+        """How many times as long `above` took as `below`."""
+        return ratio(
+            {number: made.seconds for number, made in self.measured[above].items()},
+            {number: made.seconds for number, made in self.measured[below].items()},
+        )
 
 
-def line(row: Row, measurements: Measurements, like: Key, repetitions: Iterable[int]) -> Line:
-    """`row` from everything measured under the conditions of `like`, whose contender, what and repetition do not
-    matter."""
-    found = {
+def line(workload: Workload, measurements: Measurements, recipe: Recipe) -> Line:
+    """`workload` from everything measured under the conditions of `recipe`."""
+    measured = {
         contender: {
-            number: made
-            for number in repetitions
-            if (made := of_row(row, contender, measurements, replace(like, repetition=number)))
+            number: whole
+            for number in range(repetitions(measurements, recipe))
+            if (
+                whole := of_workload(
+                    workload, measurements, Key(contender=contender, what="", repetition=number, recipe=recipe)
+                )
+            )
         }
         for contender in (*CONTENDERS, AGAIN)
     }
-    return Line(
-        row=row,
-        seconds={
-            contender: spread([made.seconds for made in numbers.values()]) for contender, numbers in found.items()
-        },
-        accuracy={
-            contender: _mean([made.accuracy for made in numbers.values() if made.accuracy is not None])
-            for contender, numbers in found.items()
-        },
-        classic=_ratio(found["classic"], found["thaw"]),
-        fastai=_ratio(found["fastai"], found["thaw"]),
-        bare=_ratio(found["thaw"], found["bare"]),
-        possible=_ratio(found["classic"], found["bare"]),
-        again=_ratio(found["classic"], found[AGAIN]),
-    )
+    return Line(workload=workload, measured=measured)
 
 
-def of_row(row: Row, contender: str, measurements: Measurements, like: Key) -> Measurement | None:
-    """What `row` took in one repetition: as measured, or the sum of its trainings; None while a part is missing."""
-    if contender in TOGETHER:
-        return measurements.find(replace(like, contender=contender, what=row.name))
-    parts = [measurements.find(replace(like, contender=contender, what=training)) for training in row.trainings]
+def of_workload(workload: Workload, measurements: Measurements, key: Key) -> Measurement | None:
+    """What `workload` took in the repetition of `key`: as measured, or the sum of its trainings; None while a part is
+    missing."""
+    if key.contender in TOGETHER:
+        return measurements.find(replace(key, what=workload.name))
+    parts = [measurements.find(replace(key, what=training)) for training in workload.trainings]
     whole = [part for part in parts if part is not None]
     if len(whole) < len(parts):
         return None
     accuracies = [part.accuracy for part in whole if part.accuracy is not None]
     return Measurement(
-        key=replace(like, contender=contender, what=row.name),
-        seconds=row.seeds * sum(part.seconds for part in whole),
-        accuracy=sum(accuracies) / len(accuracies) if accuracies else None,
+        key=replace(key, what=workload.name),
+        seconds=workload.seeds * sum(part.seconds for part in whole),
+        accuracy=fmean(accuracies) if accuracies else None,
     )
 
 
-def spread(values: list[float]) -> Spread | None:
-    return Spread(middle=median(values), low=min(values), high=max(values)) if values else None
+def repetitions(measurements: Measurements, recipe: Recipe) -> int:
+    """How many times anything was measured under the conditions of `recipe`."""
+    return 1 + max((made.key.repetition for made in measurements if made.key.recipe == recipe), default=0)
 
 
-def _mean(values: list[float]) -> Spread | None:
-    return Spread(middle=sum(values) / len(values), low=min(values), high=max(values)) if values else None
+def ratio(above: Mapping[int, float], below: Mapping[int, float]) -> Spread | None:
+    """Of seconds by repetition."""
+    return spread([above[number] / below[number] for number in above if number in below])
 
 
-def _ratio(above: Mapping[int, Measurement], below: Mapping[int, Measurement]) -> Spread | None:
-    return spread([above[number].seconds / below[number].seconds for number in above if number in below])
+def spread(values: Sequence[float], *, middle: Callable[[Sequence[float]], float] = median) -> Spread | None:
+    return Spread(middle=middle(values), low=min(values), high=max(values)) if values else None

@@ -9,14 +9,14 @@ weights agree.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from engine import devices
-from engine.bench.outcome import Outcome
-from engine.bench.setting import Setting
+from engine.bench.experiment import Experiment, Result
 from engine.data.dataset_records import Image, Split
 from engine.data.decoder import decode
 from engine.data.preprocessing import eval_crop, view, view_key, view_side
@@ -46,75 +46,72 @@ class Given:
     targets: dict[Split, Tensor]
     chain: Chain
     numerics: Numerics
-    setting: Setting
+    experiment: Experiment
     plans: tuple[FreezePlan, ...]
     views: int
 
 
-def train_bare(setting: Setting, configs: Sequence[RunConfig]) -> Outcome:
+def train_bare(experiment: Experiment, configs: Sequence[RunConfig]) -> Result:
     """All `configs`, which start from the same weights and see the same views, over one pass of what they share."""
-    given = _given(setting, configs)
-    devices.synchronise(setting.place)
+    given = _given(experiment, configs)
+    devices.synchronise(experiment.place)
     started = time.perf_counter()
     kept = _pass(given)
-    devices.synchronise(setting.place)
+    devices.synchronise(experiment.place)
     seconds = time.perf_counter() - started
     accuracies: list[float] = []
     state: dict[str, Tensor] = {}
     for config, plan in zip(configs, given.plans, strict=True):
-        chain = _laid_out(setting, config.seed, given.numerics)
-        devices.synchronise(setting.place)
+        chain = _laid_out(experiment, config.seed, given.numerics)
+        devices.synchronise(experiment.place)
         started = time.perf_counter()
         accuracy, state = _Training(given, chain, plan, config).run(kept)
-        devices.synchronise(setting.place)
+        devices.synchronise(experiment.place)
         seconds += time.perf_counter() - started
         accuracies.append(accuracy)
-    return Outcome(
-        seconds=seconds,
-        accuracy=sum(accuracies) / len(accuracies),
-        state=state,
-        about={"precision": given.numerics.name},
-    )
+    return Result(seconds=seconds, accuracy=fmean(accuracies), state=state)
 
 
-def _given(setting: Setting, configs: Sequence[RunConfig]) -> Given:
-    numerics = setting.numerics(setting.chain(configs[0].seed))
-    chain = _laid_out(setting, configs[0].seed, numerics)
+def _given(experiment: Experiment, configs: Sequence[RunConfig]) -> Given:
+    numerics = experiment.numerics(experiment.chain(configs[0].seed))
+    chain = _laid_out(experiment, configs[0].seed, numerics)
     outline, views = chain.outline(), configs[0].views
     images = {
-        number: _pixels(setting, "train", number if views else None, configs[0].data_seed)
+        number: _pixels(experiment, "train", number if views else None, configs[0].data_seed)
         for number in range(max(1, views))
     }
-    images[_VAL] = _pixels(setting, "val", None, 0)
+    images[_VAL] = _pixels(experiment, "val", None, 0)
     splits: tuple[Split, ...] = ("train", "val")
     targets = {
-        split: torch.tensor([image.label for image in setting.dataset.images_of(split)]).to(setting.place)
+        split: torch.tensor([image.label for image in experiment.dataset.images_of(split)]).to(experiment.place)
         for split in splits
     }
     plans = tuple(plan_for(outline, config) for config in configs)
     return Given(
-        images=images, targets=targets, chain=chain, numerics=numerics, setting=setting, plans=plans, views=views
+        images=images, targets=targets, chain=chain, numerics=numerics, experiment=experiment, plans=plans, views=views
     )
 
 
-def _laid_out(setting: Setting, seed: int, numerics: Numerics) -> Chain:
-    chain = setting.chain(seed)
+def _laid_out(experiment: Experiment, seed: int, numerics: Numerics) -> Chain:
+    chain = experiment.chain(seed)
     chain.model.to(memory_format=numerics.memory_format)
     return chain
 
 
-def _pixels(setting: Setting, split: Split, number: int | None, data_seed: int) -> Tensor:
+def _pixels(experiment: Experiment, split: Split, number: int | None, data_seed: int) -> Tensor:
     """uint8 [N, 3, crop, crop]"""
-    crops = [_crop(setting, image, number, data_seed).transpose(2, 0, 1) for image in setting.dataset.images_of(split)]
-    return torch.from_numpy(np.stack(crops)).to(setting.place)
+    crops = [
+        _crop(experiment, image, number, data_seed).transpose(2, 0, 1) for image in experiment.dataset.images_of(split)
+    ]
+    return torch.from_numpy(np.stack(crops)).to(experiment.place)
 
 
-def _crop(setting: Setting, image: Image, number: int | None, data_seed: int) -> np.ndarray:
-    content = setting.dataset.image_path(image).read_bytes()
+def _crop(experiment: Experiment, image: Image, number: int | None, data_seed: int) -> np.ndarray:
+    content = experiment.dataset.image_path(image).read_bytes()
     if number is None:
-        return eval_crop(decode(content), setting.preprocessing)
-    decoded = decode(content, side=view_side(setting.preprocessing))
-    return view(decoded, setting.preprocessing, key=view_key(image.sha256, number, data_seed))
+        return eval_crop(decode(content), experiment.preprocessing)
+    decoded = decode(content, side=view_side(experiment.preprocessing))
+    return view(decoded, experiment.preprocessing, key=view_key(image.sha256, number, data_seed))
 
 
 def _cuts(given: Given) -> list[int]:
@@ -126,13 +123,13 @@ def _cuts(given: Given) -> list[int]:
 def _pass(given: Given) -> Kept:
     """Every image once through the frozen blocks; what comes out at every cut that is wanted. A cut of 0 keeps
     nothing."""
-    cuts, size = [cut for cut in _cuts(given) if cut], given.setting.recipe.batch_size
+    cuts, size = [cut for cut in _cuts(given) if cut], given.experiment.recipe.batch_size
     parts: dict[tuple[int, int], list[Tensor]] = {(number, cut): [] for number in given.images for cut in cuts}
     given.chain.train_blocks(())
     for number, images in given.images.items() if cuts else ():
         for start in range(0, len(images), size):
             x, before = _normalised(given, images[start : start + size]), 0
-            with autocast(given.setting.place, given.numerics.dtype):
+            with autocast(given.experiment.place, given.numerics.dtype):
                 for cut in cuts:
                     x = given.chain(x, before, cut)
                     parts[number, cut].append(x)
@@ -141,7 +138,7 @@ def _pass(given: Given) -> Kept:
 
 
 def _normalised(given: Given, images: Tensor) -> Tensor:
-    made = normalise(images, *moments(given.setting.preprocessing, given.setting.place))
+    made = normalise(images, *moments(given.experiment.preprocessing, given.experiment.place))
     return made.contiguous(memory_format=given.numerics.memory_format)
 
 

@@ -16,37 +16,35 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from engine.bench.outcome import Outcome
-from engine.bench.rows import ONE
-from engine.bench.setting import Setting
+from engine.bench.experiment import Experiment, Result
+from engine.bench.workloads import TRAININGS
 from engine.data.preprocessing import Preprocessing
 
 LOADER_WORKERS = (0, 2)
 
 
-def train_classic(setting: Setting, training: str, seed: int, *, workers: int, fixed: bool = False) -> Outcome:
-    """One of rows.ONE from reading the first file to the last validation; `fixed`: frozen BatchNorm keeps its
-    statistics."""
-    recipe, start, phase = setting.recipe, setting.start(seed), setting.phase(training, seed)
+def train_classic(experiment: Experiment, training: str, seed: int, *, workers: int, fixed: bool = False) -> Result:
+    """A training from reading the first file to the last validation; `fixed`: frozen BatchNorm keeps its statistics."""
+    recipe, start, phase = experiment.recipe, experiment.start(seed), experiment.phase(training, seed)
     epochs, names, rate = recipe.epochs, frozenset(phase.parameters), phase.lr
     started = time.perf_counter()
     torch.manual_seed(seed)
-    model = classic_model(recipe.backbone, len(setting.dataset.classes), start).to(setting.place)
+    model = classic_model(recipe.backbone, len(experiment.dataset.classes), start).to(experiment.place)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in names
     optimizer = torch.optim.Adam([parameter for parameter in model.parameters() if parameter.requires_grad], lr=rate)
-    train, val = loaders(setting, workers=workers, augmented=bool(ONE[training].get("views")))
+    train, val = loaders(experiment, workers=workers, augmented=TRAININGS[training].views > 0)
     best, kept = -1.0, model.state_dict()
     for _ in range(epochs):
         model.train()
         if fixed:
             _fix_statistics(model)
-        _train_epoch(model, optimizer, train, setting.place)
-        accuracy = _validate(model, val, setting.place)
+        _train_epoch(model, optimizer, train, experiment.place)
+        accuracy = _validate(model, val, experiment.place)
         if accuracy > best:
             best, kept = accuracy, copy.deepcopy(model.state_dict())
     model.load_state_dict(kept)
-    return Outcome(seconds=time.perf_counter() - started, accuracy=best, state=kept, about={"workers": workers})
+    return Result(seconds=time.perf_counter() - started, accuracy=best, state=kept)
 
 
 def classic_model(backbone: str, classes: int, start: Path) -> nn.Module:
@@ -56,26 +54,28 @@ def classic_model(backbone: str, classes: int, start: Path) -> nn.Module:
     return model
 
 
-def loaders(setting: Setting, *, workers: int, augmented: bool = False) -> tuple[DataLoader, DataLoader]:
+def loaders(experiment: Experiment, *, workers: int, augmented: bool = False) -> tuple[DataLoader, DataLoader]:
     """Shuffled training batches and validation batches."""
-    fixed = fixed_transform(setting.preprocessing)
-    seen = _augmenting(setting.preprocessing) if augmented else fixed
-    train = torchvision.datasets.ImageFolder(str(setting.tree / "train"), seen, allow_empty=True)
-    val = torchvision.datasets.ImageFolder(str(setting.tree / "val"), fixed, allow_empty=True)
-    size = setting.recipe.batch_size
+    fixed = fixed_transform(experiment.preprocessing)
+    seen = _augmenting(experiment.preprocessing) if augmented else fixed
+    train = torchvision.datasets.ImageFolder(str(experiment.tree / "train"), seen, allow_empty=True)
+    val = torchvision.datasets.ImageFolder(str(experiment.tree / "val"), fixed, allow_empty=True)
+    size = experiment.recipe.batch_size
     return DataLoader(train, batch_size=size, shuffle=True, num_workers=workers), DataLoader(
         val, batch_size=size, num_workers=workers
     )
 
 
-def faster_workers(setting: Setting) -> int:
+def faster_workers(experiment: Experiment) -> int:
     """0, or the 2 that somebody with two cores would take: whichever reads and classifies the images sooner here."""
     seconds = {}
-    model = classic_model(setting.recipe.backbone, len(setting.dataset.classes), setting.start(0)).to(setting.place)
+    model = classic_model(experiment.recipe.backbone, len(experiment.dataset.classes), experiment.start(0)).to(
+        experiment.place
+    )
     for workers in LOADER_WORKERS:
-        _, val = loaders(setting, workers=workers)
+        _, val = loaders(experiment, workers=workers)
         started = time.perf_counter()
-        _validate(model, val, setting.place)
+        _validate(model, val, experiment.place)
         seconds[workers] = time.perf_counter() - started
     return min(seconds, key=lambda workers: seconds[workers])
 

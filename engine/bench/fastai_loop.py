@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 from engine.bench.classic import classic_model
-from engine.bench.outcome import Outcome
-from engine.bench.rows import ONE
-from engine.bench.setting import Setting
+from engine.bench.experiment import Experiment, Result
+from engine.bench.workloads import TRAININGS
 from engine.errors import EngineError
 
 
@@ -26,34 +25,33 @@ def installed() -> bool:
     return importlib.util.find_spec("fastai") is not None
 
 
-def train_fastai(setting: Setting, training: str, seed: int, *, workers: int) -> Outcome:
-    """One of rows.ONE from listing the files to the last validation."""
-    phase, _, _ = setting.phase(training, seed), setting.start(seed), import_module("fastai.vision.all")
+def train_fastai(experiment: Experiment, training: str, seed: int, *, workers: int) -> Result:
+    """One of workloads.TRAININGS from listing the files to the last validation."""
+    phase, _, _ = experiment.phase(training, seed), experiment.start(seed), import_module("fastai.vision.all")
     started = time.perf_counter()
     torch.manual_seed(seed)
-    learner = make_learner(setting, training, seed, names=phase.parameters, workers=workers)
+    learner = make_learner(experiment, training, seed, names=phase.parameters, workers=workers)
     with ExitStack() as quiet:
         quiet.enter_context(learner.no_bar())
         quiet.enter_context(learner.no_logging())
-        learner.fit(setting.recipe.epochs, phase.lr)
+        learner.fit(experiment.recipe.epochs, phase.lr)
     accuracy = max(float(values[-1]) for values in learner.recorder.values)
-    return Outcome(seconds=time.perf_counter() - started, accuracy=accuracy, about={"workers": workers})
+    return Result(seconds=time.perf_counter() - started, accuracy=accuracy)
 
 
-def make_learner(setting: Setting, training: str, seed: int, *, names: tuple[str, ...], workers: int) -> Any:
+def make_learner(experiment: Experiment, training: str, seed: int, *, names: tuple[str, ...], workers: int) -> Any:
     """A Learner in which the parameters called `names` train; its model starts like everybody's."""
     vision = import_module("fastai.vision.all")
-    classes = len(setting.dataset.classes)
-    model = classic_model(setting.recipe.backbone, classes, setting.start(seed))
+    classes = len(experiment.dataset.classes)
+    model = classic_model(experiment.recipe.backbone, classes, experiment.start(seed))
     head = list(model.named_children())[-1][1]
     if not isinstance(head, nn.Linear):
-        raise EngineError(
-            f"fastai is measured with ResNets only, not {setting.recipe.backbone}. Leave it out with --without fastai."
-        )
+        backbone = experiment.recipe.backbone
+        raise EngineError(f"fastai is measured with ResNets only, not {backbone}. Leave it out with --without fastai.")
     state, parameters = list(model.state_dict().values()), [name for name, _ in model.named_parameters()]
     learner = vision.vision_learner(
-        _batches(vision, setting, training, workers),
-        lambda pretrained: classic_model(setting.recipe.backbone, classes, setting.start(seed)),
+        _batches(vision, experiment, training, workers),
+        lambda pretrained: classic_model(experiment.recipe.backbone, classes, experiment.start(seed)),
         pretrained=False,
         normalize=False,
         n_out=classes,
@@ -77,9 +75,9 @@ def _groups(model: nn.Module, names: list[str], trained: frozenset[str]) -> list
     return [[value for name, value in parameters.items() if (name in last) == trains] for trains in (False, True)]
 
 
-def _batches(vision: Any, setting: Setting, training: str, workers: int) -> Any:
+def _batches(vision: Any, experiment: Experiment, training: str, workers: int) -> Any:
     """DataLoaders of the same images; PIL crops them as for the others."""
-    preprocessing = setting.preprocessing
+    preprocessing = experiment.preprocessing
     resize = list(preprocessing.resize) if len(preprocessing.resize) == 2 else preprocessing.resize[0]
     fixed = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(preprocessing.crop)])
 
@@ -88,13 +86,13 @@ def _batches(vision: Any, setting: Setting, training: str, workers: int) -> Any:
 
     random = [vision.RandomResizedCrop(preprocessing.crop, min_scale=0.35), vision.FlipItem()]
     return vision.ImageDataLoaders.from_folder(
-        setting.tree,
+        experiment.tree,
         train="train",
         valid="val",
-        item_tfms=random if ONE[training].get("views") else [crop],
+        item_tfms=random if TRAININGS[training].views else [crop],
         batch_tfms=vision.Normalize.from_stats(preprocessing.mean, preprocessing.std),
-        bs=setting.recipe.batch_size,
+        bs=experiment.recipe.batch_size,
         drop_last=False,
         num_workers=workers,
-        device=setting.place,
+        device=experiment.place,
     )

@@ -1,15 +1,44 @@
-"""Measurements: one line of JSON each, appended the moment it is there, so that a bench that is interrupted goes on.
+"""Measurements: what was measured under which conditions, one line of JSON each, appended the moment it is there, so
+that a bench that is interrupted goes on.
 
 Loads without torch. Not here: measuring.
 """
 
-import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-RAW = "measurements.jsonl"
+from engine.errors import EngineError
+from engine.record_files import decode, encode
+
+RAW, ABOUT, PAGES = "measurements.jsonl", "about.json", "pages.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is the same for everyone."""
+
+    images: int
+    """For training; a quarter as many come on top for validation."""
+    epochs: int
+    backbone: str = "resnet18"
+    image_size: int = 0
+    batch_size: int = 32
+    device: str = "cpu"
+    threads: int = 1
+    source: str = ""
+    """A folder of real photographs; "" makes them."""
+    data_seed: int = 0
+
+    @property
+    def data(self) -> str:
+        return Path(self.source).name or "generated"
+
+    @property
+    def validation_images(self) -> int:
+        return max(2, self.images // 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,27 +47,48 @@ class Key:
 
     contender: str
     what: str
-    """A row, a training of a row, or a step of growth."""
-    repetition: int
+    """A workload, a training of one, or a part."""
+    repetition: int = 0
     """Also the seed."""
-    images: int
-    epochs: int
-    backbone: str
-    image_size: int
-    threads: int
-    batch_size: int
-    device: str
-    data: str
-    """Name of the folder, or `generated`."""
+    recipe: Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
+    """Seconds, and what came out in them."""
+
     key: Key
     seconds: float
     accuracy: float | None = None
     """Of the best epoch on the validation images; the mean where there were several trainings."""
-    about: dict[str, object] = field(default_factory=dict)
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of parts of the whole, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a reader needs in order to repeat a bench."""
+
+    command: str
+    date: str
+    machine: str
+    side: int
+    """Pixels along an edge of what the backbone saw."""
+    recipe: Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageTimes:
+    """How pages answered, and what it cost training that somebody looked."""
+
+    backbone: str
+    threads: int
+    idle: Mapping[str, float]
+    """Page -> milliseconds."""
+    training: Mapping[str, float]
+    """The same while a run trained."""
+    images_per_second: Mapping[str, float]
+    """Who looks -> speed of training; nobody comes first."""
 
 
 class Measurements:
@@ -46,32 +96,25 @@ class Measurements:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / RAW
-        self._known = {made.key: made for made in _read(self._path)}
-        if self._path.is_file() and not self._path.read_bytes().endswith(b"\n"):
-            self._path.write_bytes(self._path.read_bytes() + b"\n")  # a line that was cut off must not swallow the next
+        self._by_key = {measurement.key: measurement for measurement in _read(self._path)}
 
     def __iter__(self) -> Iterator[Measurement]:
-        return iter(self._known.values())
+        return iter(self._by_key.values())
 
     def find(self, key: Key) -> Measurement | None:
-        return self._known.get(key)
+        return self._by_key.get(key)
 
-    def add(self, made: Measurement) -> None:
+    def add(self, measurement: Measurement) -> None:
         """Remember it, on the disk first."""
         with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(made), ensure_ascii=False) + "\n")
+            file.write(f"\n{encode(measurement)}")  # the break comes first: a line cut off must not swallow the next
             file.flush()
             os.fsync(file.fileno())
-        self._known[made.key] = made
+        self._by_key[measurement.key] = measurement
 
 
-def _read(path: Path) -> list[Measurement]:
-    """Whole lines only: the last one may have been cut off."""
-    made = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            values = json.loads(line)
-        except ValueError:
-            continue
-        made.append(Measurement(**{**values, "key": Key(**values["key"])}))
-    return made
+def _read(path: Path) -> Iterator[Measurement]:
+    """Whole lines only: one may have been cut off."""
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        with suppress(EngineError):
+            yield decode(line, Measurement, what=path.name)

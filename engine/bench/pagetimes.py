@@ -22,8 +22,8 @@ from statistics import quantiles
 from typing import Any
 
 from engine.bench.browsers import FLAGS, NAMES
-from engine.bench.runner import Say
-from engine.bench.setting import Recipe, Setting, prepare
+from engine.bench.experiment import Experiment, prepare
+from engine.bench.measurements import PageTimes, Recipe
 from engine.errors import EngineError
 from engine.store.run import Run
 from engine.store.run_store import RunStore
@@ -48,43 +48,40 @@ _LISTEN = """() => {
   });
 }"""
 
-Found = dict[str, dict[str, dict[str, float]]]
 
-
-def measure(folder: Path, recipe: Recipe, say: Say) -> Found:
-    """{"reruns": {page: {"idle", "training"}} in ms, "throughput": {"images_per_second": {who looks: speed}}}"""
+def measure(folder: Path, recipe: Recipe) -> PageTimes:
+    """EngineError where there is no browser driver, or training does not go on."""
     if find_spec("playwright") is None:
         raise EngineError(
             "Measuring pages needs a browser driver. Install it with pip install -r requirements-dev.txt."
         )
-    setting = prepare(folder, recipe)
+    experiment = prepare(folder, recipe)
     with ExitStack() as stack:
-        workspace = stack.enter_context(setting.fresh_workspace())
+        workspace = stack.enter_context(experiment.fresh_workspace())
         address = stack.enter_context(_serving(workspace, recipe.threads))
         browser = stack.enter_context(_browser())
         with _tab(browser, address, "start"):  # the first visit starts the workers
-            run = _endless(setting, workspace)
+            run = _endless(experiment, workspace)
         speeds = {}
         for tabs, who in ((0, "nobody"), (1, "one tab on Monitor"), (3, "three tabs on Monitor")):
             with ExitStack() as looking:
                 for _ in range(tabs):
                     looking.enter_context(_tab(browser, address, f"monitor?run={run.id}"))
                 speeds[who] = _speed(workspace, run, recipe)
-            say(f"{who}: {speeds[who]:.1f} images a second")
+            print(f"{who}: {speeds[who]:.1f} images a second", flush=True)
         busy = {page: _rerun_ms(browser, address, page) for page in PAGES}
         RunStore(workspace).request(run.id, "stop")
         _until(lambda: RunStore(workspace).get(run.id).status == "stopped", "the run stops")
         idle = {page: _rerun_ms(browser, address, page) for page in PAGES}
-    for page in PAGES:
-        say(f"{page}: {idle[page]:.0f} ms idle, {busy[page]:.0f} ms while training")
-    reruns = {page: {"idle": idle[page], "training": busy[page]} for page in PAGES}
-    return {"reruns": reruns, "throughput": {"images_per_second": speeds}}
+    return PageTimes(
+        backbone=recipe.backbone, threads=recipe.threads, idle=idle, training=busy, images_per_second=speeds
+    )
 
 
-def _endless(setting: Setting, workspace: Workspace) -> Run:
+def _endless(experiment: Experiment, workspace: Workspace) -> Run:
     """A full fine-tuning that goes on until it is stopped, past its first epoch."""
     store = RunStore(workspace)
-    run = store.enqueue(replace(setting.config("full_finetune", 0), epochs=1000), name="bench")
+    run = store.enqueue(replace(experiment.config("full_finetune", 0), epochs=1000), name="bench")
     _until(lambda: len(store.epochs(run.id)) > 0, "the run trains")
     return run
 
@@ -147,24 +144,15 @@ def _browser() -> Iterator[Any]:
 @contextmanager
 def _serving(workspace: Workspace, threads: int) -> Iterator[str]:
     """The address of a dashboard on `workspace` that trains with so many CPU threads."""
-    with socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "dashboard.py",
-        "--server.address",
-        "127.0.0.1",
-        "--server.port",
-        str(port),
-    ]
+    with socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    options = {"address": "127.0.0.1", "port": port, "headless": "true"}
+    words = [word for name, value in options.items() for word in (f"--server.{name}", str(value))]
     environment = {**os.environ, "THAW_WORKSPACE": str(workspace.root), "THAW_THREADS": str(threads)}
     with open(workspace.root / "dashboard.txt", "wb") as said:
         process = subprocess.Popen(
-            [*command, "--server.headless", "true"],
+            [sys.executable, "-m", "streamlit", "run", "dashboard.py", *words],
             cwd=_PROJECT,
             env=environment,
             stdout=said,
@@ -183,8 +171,8 @@ def _serving(workspace: Workspace, threads: int) -> Iterator[str]:
 
 
 def _answers(port: int) -> bool:
-    with socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
+    with socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _until(happens: Callable[[], bool], what: str) -> None:

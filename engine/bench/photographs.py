@@ -1,7 +1,7 @@
 """Photographs: pictures that cost what photographs cost to decode, made from a seed, or taken from a folder of real
 ones.
 
-Both come as train/ and val/ with a folder a class. Not here: importing them (setting), what is trained on them.
+Both come as train/ and val/ with a folder a class. Not here: importing them (experiment), what is trained on them.
 """
 
 import os
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from engine.bench.rows import HEIGHT, WIDTH
+from engine.bench.workloads import HEIGHT, WIDTH
 from engine.data.importer import IMAGE_SUFFIXES
 from engine.errors import DatasetError
 

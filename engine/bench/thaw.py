@@ -10,11 +10,10 @@ import pstats
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from statistics import fmean
 
 from engine import devices
-from engine.bench.outcome import Outcome
-from engine.bench.setting import Setting
+from engine.bench.experiment import Experiment, Result
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.database import Json
@@ -25,23 +24,13 @@ from engine.workspace import Workspace
 _TOP = 25
 
 
-@dataclass(frozen=True, kw_only=True)
-class Profile:
-    """Where the time of a row goes."""
-
-    cold: Outcome
-    again: Outcome
-    calls: str
-    """The functions that took longest, with what they called, when the row ran a third time on a fresh workspace."""
-
-
-def train_thaw(setting: Setting, configs: Sequence[RunConfig]) -> tuple[Outcome, Outcome]:
+def train_thaw(experiment: Experiment, configs: Sequence[RunConfig]) -> tuple[Result, Result]:
     """All `configs` one after the other on one fresh workspace, and the same again."""
-    with setting.fresh_workspace() as workspace:
-        return run_queue(setting, workspace, configs), run_queue(setting, workspace, configs)
+    with experiment.fresh_workspace() as workspace:
+        return run_queue(experiment, workspace, configs), run_queue(experiment, workspace, configs)
 
 
-def run_queue(setting: Setting, workspace: Workspace, configs: Sequence[RunConfig]) -> Outcome:
+def run_queue(experiment: Experiment, workspace: Workspace, configs: Sequence[RunConfig]) -> Result:
     """From the first run to the last event of the last one. All wait in the queue from the start, as a comparison
     leaves them there."""
     stages: dict[str, float] = defaultdict(float)
@@ -49,9 +38,9 @@ def run_queue(setting: Setting, workspace: Workspace, configs: Sequence[RunConfi
     started = time.perf_counter()
     for config in configs:
         store.enqueue(config)
-    while (run := store.claim(str(devices.pick(setting.recipe.device)), this_process())) is not None:
+    while (run := store.claim(str(devices.pick(experiment.recipe.device)), this_process())) is not None:
         before = time.perf_counter()
-        for event in execute(run, workspace, device=setting.recipe.device):
+        for event in execute(run, workspace, device=experiment.recipe.device):
             now = time.perf_counter()
             stages[_stage(event)] += now - before
             before = now
@@ -60,18 +49,21 @@ def run_queue(setting: Setting, workspace: Workspace, configs: Sequence[RunConfi
         stages["result.csv"] += time.perf_counter() - before
         store.finish(run.id, "finished")
     seconds = time.perf_counter() - started
-    rounded = {name: round(spent, 4) for name, spent in stages.items()}
-    return Outcome(seconds=seconds, accuracy=sum(accuracies) / len(accuracies), about={"stages": rounded})
+    return Result(seconds=seconds, accuracy=fmean(accuracies), stages=stages)
 
 
-def profile(setting: Setting, configs: Sequence[RunConfig]) -> Profile:
-    """The stages of the pipeline in seconds, and the functions behind them."""
-    cold, again = train_thaw(setting, configs)
-    recorder, text = cProfile.Profile(), io.StringIO()
-    with setting.fresh_workspace() as workspace, recorder:
-        run_queue(setting, workspace, configs)
+def profile(experiment: Experiment, configs: Sequence[RunConfig]) -> str:
+    """Where the time goes: the stages of the pipeline, on a fresh workspace and again, and the functions that took
+    longest, with what they called, on another fresh one."""
+    text = io.StringIO()
+    for title, result in zip(("fresh workspace", "again"), train_thaw(experiment, configs), strict=True):
+        print(f"{title}: {result.seconds:.3f} s", file=text)
+        for stage, seconds in result.stages.items():
+            print(f"  {seconds:9.3f} s  {stage}", file=text)
+    with experiment.fresh_workspace() as workspace, cProfile.Profile() as recorder:
+        run_queue(experiment, workspace, configs)
     pstats.Stats(recorder, stream=text).sort_stats("cumulative").print_stats(_TOP)
-    return Profile(cold=cold, again=again, calls=text.getvalue())
+    return text.getvalue()
 
 
 def _stage(event: Json) -> str:

@@ -5,7 +5,7 @@ from typing import Unpack
 import click
 
 from engine.bench.options import BenchOptions
-from engine.bench.rows import CONTENDERS, ROWS
+from engine.bench.workloads import CONTENDERS, WORKLOADS
 from engine.cli.verb import Session, verb
 
 
@@ -24,7 +24,10 @@ from engine.cli.verb import Session, verb
     click.option("--threads", default=0, help="CPU threads of every contender; 0: as many as a run of Thaw takes here"),
     click.option("--device", default="auto", help="auto, cpu, cuda:0, ..."),
     click.option(
-        "--rows", default="", metavar="A,B", help=f"which lines of the table: {', '.join(ROWS)}; default: all, or none"
+        "--rows",
+        default="",
+        metavar="A,B",
+        help=f"which lines of the table: {', '.join(WORKLOADS)}; default: all, or none",
     ),
     click.option("--without", default="", metavar="A,B", help=f"leave out some of {', '.join(CONTENDERS)}"),
     click.option("--growth", is_flag=True, help="also how the cost grows with images and epochs"),

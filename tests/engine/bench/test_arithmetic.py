@@ -1,32 +1,31 @@
 """The arithmetic of the table, and the page that shows it, from measurements that are made up."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from engine.bench import plots
-from engine.bench.arithmetic import line, of_row
-from engine.bench.measurements import RAW, Key, Measurement, Measurements
+from engine import record_files
+from engine.bench.arithmetic import Spread, line, of_workload
+from engine.bench.measurements import ABOUT, PAGES, RAW, About, Key, Measurement, Measurements, PageTimes, Recipe
 from engine.bench.parts import PARTS
-from engine.bench.report import ABOUT, PAGES, page_table, write_report
-from engine.bench.rows import AGAIN, PART, ROWS, TITLES
+from engine.bench.plots import line_plot
+from engine.bench.report import growth_series, write_report
+from engine.bench.workloads import AGAIN, GROWTH, OPERATION, OPERATIONS, PART, TITLES, WITHOUT_PART, WORKLOADS
 
-LIKE = Key(
-    contender="",
-    what="",
-    repetition=0,
-    images=64,
-    epochs=15,
-    backbone="resnet18",
-    image_size=0,
-    threads=1,
-    batch_size=32,
-    device="auto",
-    data="generated",
-)
+RECIPE = Recipe(images=64, epochs=15)
+
+
+def key(contender: str, what: str = "linear_probe", repetition: int = 0, recipe: Recipe = RECIPE) -> Key:
+    return Key(contender=contender, what=what, repetition=repetition, recipe=recipe)
+
+
+def written(folder: Path, recipe: Recipe = RECIPE) -> str:
+    """The page on what was measured in `folder`."""
+    about = About(command="python -m engine bench", date="2026-01-01", machine="A machine", side=224, recipe=recipe)
+    record_files.write(folder / ABOUT, about)
+    return write_report([folder], folder / "docs" / "performance.md").read_text()
 
 
 @pytest.fixture
@@ -41,143 +40,110 @@ def measurements(tmp_path: Path) -> Measurements:
             ("bare", "linear_probe", 1.6, 0.6),
             ("thaw", "seeds", 4.0, 0.6),
         ):
-            key = replace(LIKE, contender=contender, what=what, repetition=repetition)
-            made.add(Measurement(key=key, seconds=slow * seconds, accuracy=accuracy))
+            made.add(Measurement(key=key(contender, what, repetition), seconds=slow * seconds, accuracy=accuracy))
     return made
 
 
 def test_ratios_are_taken_within_a_repetition(measurements: Measurements) -> None:
-    made = line(ROWS["linear_probe"], measurements, LIKE, range(3))
-    assert made.classic is not None and (made.classic.low, made.classic.middle, made.classic.high) == (20, 20, 20)
-    assert made.bare is not None and made.bare.middle == pytest.approx(1.25)
-    assert made.again is not None and made.again.middle == 40
-    assert made.possible is not None and made.possible.middle == pytest.approx(25), (
-        "what nothing but the mathematics would reach"
-    )
-    assert made.fastai is None
-    seconds, accuracy = made.seconds["classic"], made.accuracy["classic"]
-    assert seconds is not None and (seconds.low, seconds.middle, seconds.high) == (40, 80, 160)
+    made = line(WORKLOADS["linear_probe"], measurements, RECIPE)
+    assert made.ratio("classic", "thaw") == Spread(middle=20, low=20, high=20)
+    assert made.ratio("thaw", "bare") == Spread(middle=1.25, low=1.25, high=1.25)
+    assert made.ratio("fastai", "thaw") is None and made.seconds("fastai") is None
+    assert made.seconds("classic") == Spread(middle=80, low=40, high=160)
+    accuracy = made.accuracy("classic")
     assert accuracy is not None and (accuracy.low, accuracy.middle, accuracy.high) == pytest.approx((0.5, 0.6, 0.7))
 
 
 def test_trainings_add_up_and_seeds_multiply_for_those_who_share_nothing(measurements: Measurements) -> None:
-    seeds = line(ROWS["seeds"], measurements, LIKE, range(3))
-    assert seeds.classic is not None and seeds.classic.middle == 20 * 40 / 4
-    assert of_row(ROWS["five"], "classic", measurements, LIKE) is None, "four of its trainings are missing"
-    for training in ROWS["five"].trainings[1:]:
-        measurements.add(Measurement(key=replace(LIKE, contender="classic", what=training), seconds=10, accuracy=0.9))
-    five = of_row(ROWS["five"], "classic", measurements, LIKE)
-    assert five is not None and five.seconds == 80 and five.accuracy == pytest.approx((0.5 + 4 * 0.9) / 5)
+    seeds = line(WORKLOADS["seeds"], measurements, RECIPE).ratio("classic", "thaw")
+    assert seeds is not None and seeds.middle == 20 * 40 / 4
+    five = WORKLOADS["five"]
+    assert of_workload(five, measurements, key("classic")) is None, "four of its trainings are missing"
+    for training in five.trainings[1:]:
+        measurements.add(Measurement(key=key("classic", training), seconds=10, accuracy=0.9))
+    whole = of_workload(five, measurements, key("classic"))
+    assert whole is not None and whole.seconds == 80 and whole.accuracy == pytest.approx((0.5 + 4 * 0.9) / 5)
 
 
 def test_measurements_outlive_an_interruption(measurements: Measurements, tmp_path: Path) -> None:
     with open(tmp_path / RAW, "a") as file:
-        file.write('{"key": {"contender": "cl')
+        file.write('\n{"key": {"contender": "cl')
     again = Measurements(tmp_path)
     assert list(again) == list(measurements)
-    key = replace(LIKE, contender="fastai", what="linear_probe")
-    again.add(Measurement(key=key, seconds=1.0))
-    assert Measurements(tmp_path).find(key) is not None, "the half line before it does no harm"
+    again.add(Measurement(key=key("fastai"), seconds=1.0))
+    assert Measurements(tmp_path).find(key("fastai")) is not None, "the half line before it does no harm"
 
 
 def test_other_conditions_are_other_measurements(measurements: Measurements) -> None:
-    assert line(ROWS["linear_probe"], measurements, replace(LIKE, threads=2), range(3)).classic is None
+    assert line(WORKLOADS["linear_probe"], measurements, replace(RECIPE, threads=2)).seconds("classic") is None
 
 
 def test_the_page_shows_what_was_measured(measurements: Measurements, tmp_path: Path) -> None:
-    about = {
-        "command": "python -m engine bench",
-        "date": "2026-01-01",
-        "machine": "A machine",
-        "validation_images": 16,
-        "side": 224,
-    }
-    (tmp_path / ABOUT).write_text(json.dumps({**about, "like": asdict(LIKE)}))
-    (tmp_path / PAGES).write_text(
-        json.dumps(
-            {
-                "reruns": {"monitor": {"idle": 41.4, "training": 99.6}},
-                "throughput": {"images_per_second": {"nobody": 10.0, "one tab": 9.0}},
-            }
-        )
+    speeds = {"nobody": 10.0, "one tab": 9.0}
+    times = PageTimes(
+        backbone="vgg11", threads=2, idle={"monitor": 41.4}, training={"monitor": 99.6}, images_per_second=speeds
     )
-    for images in (250, 500):
-        key = replace(LIKE, contender="thaw", what="growth of last_block", images=images)
-        measurements.add(Measurement(key=key, seconds=images / 100))
+    record_files.write(tmp_path / PAGES, times)
     for repetition, (on, off) in enumerate([(2.0, 6.0), (2.0, 10.0), (4.0, 12.0)]):
-        for name, seconds in (("activations, on", on), ("activations, off", off)):
-            key = replace(LIKE, contender=PART, what=name, repetition=repetition)
-            measurements.add(Measurement(key=key, seconds=seconds))
-    page = write_report([tmp_path], tmp_path / "docs" / "performance.md")
-    text = page.read_text()
-    assert (
-        "| frozen activations kept: linear probe | 10.00 (6.00–12.00) | 2.00 (2.00–4.00) | **3.00** (3.00–5.00) |"
-        in text
-    )
+        for contender, seconds in ((PART, on), (WITHOUT_PART, off)):
+            measurements.add(Measurement(key=key(contender, "activations", repetition), seconds=seconds))
+    spent = dict.fromkeys(OPERATIONS, 0.5)
+    measurements.add(Measurement(key=key(OPERATION, "last_block"), seconds=10.0, stages=spent))
+    text = written(tmp_path)
     ratios = (
-        "**20.00** (20.00–20.00)",
-        "≥ 20 met",
-        "**25.00** (25.00–25.00)",
-        "–",
-        "**1.25** (1.25–1.25)",
-        "≤ 1.15 missed",
+        *("**20.00** (20.00–20.00)", "≥ 20 met", "**25.00** (25.00–25.00)", "–", "**1.25** (1.25–1.25)"),
+        *("≤ 1.15 missed", "**40.00** (40.00–40.00)"),
     )
-    assert f"| linear probe | {' | '.join(ratios)} | **40.00** (40.00–40.00) |" in text
-    assert "| linear probe | 80.00 (40.00–160.00) | – | 3.20 (1.60–6.40) |" in text
-    assert "3 repetitions" in text and "| monitor | 41 | 100 |" in text and "| one tab | 9.0 | 90 % |" in text
-    assert "full fine-tuning" not in text.split("## How many")[1]
-    picture = ElementTree.parse(page.parent / "performance" / "images.svg").getroot()
-    dots = [element for element in picture.iter() if element.tag.endswith("circle")]
-    assert len(dots) == 2 and dots[0].get("cy") == dots[1].get("cy"), "10 ms an image, for few and for many"
-
-
-@pytest.mark.parametrize(
-    ("device", "machine", "said"),
-    [
-        ("cpu", "A processor, 8 cores, 32 GiB, Linux", True),
-        ("auto", "A processor, 8 cores, 32 GiB, Linux", True),  # measured by an earlier version
-        ("auto", "A processor, 8 cores, A GPU, 32 GiB, Linux", False),
-        ("cuda:0", "A processor, 8 cores, A GPU, 32 GiB, Linux", False),
-    ],
-)
-def test_the_page_says_that_there_was_no_gpu_only_when_there_was_none(
-    tmp_path: Path, device: str, machine: str, said: bool
-) -> None:
-    about = {"command": "c", "date": "d", "machine": machine, "validation_images": 16, "side": 224}
-    like = replace(LIKE, device=device)
-    (tmp_path / ABOUT).write_text(json.dumps({**about, "like": asdict(like)}))
-    Measurements(tmp_path).add(Measurement(key=replace(like, contender="thaw", what="linear_probe"), seconds=1.0))
-    text = write_report([tmp_path], tmp_path / "report.md").read_text()
-    assert ("Nothing on this page was measured on a GPU." in text) is said and "A dash stands for" in text
-
-
-def test_the_page_names_what_trained_while_pages_were_measured() -> None:
-    found = {"reruns": {}, "throughput": {"images_per_second": {"nobody": 1.0}}}
-    assert "while vgg11 trains on 2 CPU thread(s):" in page_table(
-        {"backbone": "vgg11", "threads": 2, **found}, "resnet18"
-    )
-    assert "while resnet50 trains" in page_table(found, "resnet50")
-
-
-def test_every_part_has_a_title_and_a_way_to_do_without_it() -> None:
-    assert [part.name for part in PARTS] == list(TITLES)
-    for part in PARTS:
-        with part.without():
-            pass
-
-
-def test_a_plot_escapes_names_and_starts_at_zero() -> None:
-    picture = ElementTree.fromstring(plots.lines("a & b", "images", "ms", {"<b>": [(250, 10.0), (4000, 5.0)]}))
-    texts = [element.text for element in picture.iter() if element.tag.endswith("text")]
-    assert {"a & b", "<b>", "250", "4,000", "0", "10"} <= set(texts)
+    for row in (
+        f"linear probe | {' | '.join(ratios)}",
+        "linear probe | 80.00 (40.00–160.00) | – | 3.20 (1.60–6.40) | 4.00 (2.00–8.00) | 2.00 (1.00–4.00)",
+        "frozen activations kept: linear probe | 10.00 (6.00–12.00) | 2.00 (2.00–4.00) | **3.00** (3.00–5.00)",
+        f"last block | 10.00 | {'5 % | ' * len(OPERATIONS)}70 %",
+        "monitor | 41 | 100",
+        "one tab | 9.0 | 90 %",
+    ):
+        assert f"| {row} |\n" in text
+    assert "3 repetitions" in text and "while vgg11 trains on 2 CPU thread(s):" in text
+    assert "full fine-tuning" not in text.split("## How many")[1] and "How the cost grows" not in text
 
 
 def test_the_page_says_where_the_time_goes(tmp_path: Path) -> None:
     measurements = Measurements(tmp_path)
     for repetition, seconds in enumerate((1.0, 5.0, 3.0)):
-        key = replace(LIKE, contender="thaw", what="linear_probe", repetition=repetition)
-        measurements.add(Measurement(key=key, seconds=9.0, about={"stages": {"frozen part": seconds, "answers": 0.25}}))
-    about = {"command": "c", "date": "d", "machine": "m", "validation_images": 16, "side": 224, "like": asdict(LIKE)}
-    (tmp_path / ABOUT).write_text(json.dumps(about))
-    text = write_report([tmp_path], tmp_path / "report.md").read_text()
-    assert "| | frozen part | answers |" in text and "| linear probe | 3.00 | 0.25 |" in text
+        stages = {"frozen part": seconds, "answers": 0.25}
+        measurements.add(Measurement(key=key("thaw", repetition=repetition), seconds=9.0, stages=stages))
+    text = written(tmp_path)
+    assert "|  | frozen part | answers |" in text and "| linear probe | 3.00 | 0.25 |" in text
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_the_page_says_that_there_was_no_gpu_only_when_there_was_none(tmp_path: Path, device: str) -> None:
+    recipe = replace(RECIPE, device=device)
+    Measurements(tmp_path).add(Measurement(key=key("thaw", recipe=recipe), seconds=1.0))
+    text = written(tmp_path, recipe)
+    assert ("Nothing on this page was measured on a GPU." in text) is (device == "cpu") and "A dash stands for" in text
+
+
+def test_growth_is_told_by_image_and_drawn_beside_the_page(measurements: Measurements, tmp_path: Path) -> None:
+    for images, epochs in ((250, 15), (500, 15), (250, 30)):
+        recipe = replace(RECIPE, images=images, epochs=epochs)
+        measurements.add(Measurement(key=key(GROWTH, "last_block", recipe=recipe), seconds=images * epochs / 1500))
+    assert growth_series(measurements, RECIPE, by="images") == {"last_block": [(250, 10), (500, 10)]}
+    assert growth_series(measurements, RECIPE, by="epochs") == {"last_block": [(15, 10), (30, 20)]}
+    assert "(performance/images.svg)" in written(tmp_path)
+    assert {path.name for path in (tmp_path / "docs" / "performance").iterdir()} == {"images.svg", "epochs.svg"}
+
+
+def test_a_plot_escapes_names_and_starts_at_zero() -> None:
+    plots = [line_plot("a & b", "images", "ms", series={"<b>": [(250, 10.0), (4000, 5.0)]}) for _ in range(2)]
+    assert plots[0] == plots[1], "the same figures make the same file"
+    texts = [element.text for element in ElementTree.fromstring(plots[0]).iter() if element.tag.endswith("text")]
+    assert {"a & b", "<b>", "250", "4,000", "0", "10"} <= set(texts)
+
+
+def test_every_part_has_a_title_and_a_way_to_do_without_it() -> None:
+    assert [part.name for part in PARTS] == list(TITLES)
+    for part in PARTS:
+        assert part.precision == "fp32" or part.environment or part.attribute
+        with part.without():
+            pass

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from engine.bench.photographs import CLASSES, make_photographs, photograph, take_photographs
-from engine.bench.rows import HEIGHT, WIDTH
+from engine.bench.workloads import HEIGHT, WIDTH
 from engine.errors import DatasetError
 from tests.pictures import write_folders
 

@@ -1,71 +1,71 @@
 """Who is measured when, and that what has been measured is left alone."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from engine import devices
+from engine import devices, record_files
 from engine.bench import command, pagetimes, runner
+from engine.bench.experiment import Result
+from engine.bench.measurements import PAGES, Key, Measurements, PageTimes, Recipe
 from engine.bench.options import BenchOptions
-from engine.bench.outcome import Outcome
-from engine.bench.report import PAGES
-from engine.bench.rows import CONTENDERS, ROWS
-from engine.bench.setting import Recipe
+from engine.bench.workloads import CONTENDERS, WORKLOADS
 from engine.cli.main import VERBS, main
-from engine.errors import ConfigError, EngineError
+from engine.errors import EngineError
 from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
+
+RECIPE = Recipe(images=16, epochs=2)
 
 
 def options(words: list[str]) -> BenchOptions:
     return VERBS["bench"].make_context("bench", words).params  # type: ignore[return-value]
 
 
+def keys(*names: str, repetitions: int = 1) -> list[Key]:
+    workloads = [WORKLOADS[name] for name in names]
+    return runner.keys(RECIPE, workloads, repetitions=repetitions, contenders=CONTENDERS)
+
+
 def test_everybody_begins_once() -> None:
-    made = list(runner.jobs([ROWS["linear_probe"]], len(CONTENDERS), CONTENDERS))
-    assert [job.contender for job in made if job.repetition == 0] == list(CONTENDERS)
+    made = keys("linear_probe", repetitions=len(CONTENDERS))
+    assert [key.contender for key in made if key.repetition == 0] == list(CONTENDERS)
     assert {made[len(CONTENDERS) * repetition].contender for repetition in range(len(CONTENDERS))} == set(CONTENDERS)
 
 
 def test_what_adds_up_is_measured_once_and_thaw_does_the_whole_row() -> None:
-    made = list(runner.jobs([ROWS["linear_probe"], ROWS["five"], ROWS["seeds"]], 1, CONTENDERS))
-    assert [job.what for job in made if job.contender == "classic"].count("linear_probe") == 1
-    assert [job.what for job in made if job.contender == "thaw"] == ["linear_probe", "five", "seeds"]
-    assert len(made) == len(set(made))
-    assert [job.what for job in made if job.contender == "fixed"] == ["linear_probe"], (
-        "only where everything has frozen layers"
-    )
+    made = keys("linear_probe", "five", "seeds")
+    by_contender = {name: [key.what for key in made if key.contender == name] for name in CONTENDERS}
+    assert by_contender["classic"] == list(WORKLOADS["five"].trainings)
+    assert by_contender["thaw"] == ["linear_probe", "five", "seeds"]
+    assert by_contender["fixed"] == ["linear_probe"], "only where everything has frozen layers"
 
 
 def test_a_second_start_goes_on_where_the_first_was_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: list[runner.Job] = []
+    done: list[Key] = []
 
-    def do(setting: object, job: runner.Job, workers: int) -> list[tuple[str, Outcome]]:
+    def run(experiment: object, key: Key, workers: int) -> list[tuple[str, Result]]:
         if len(done) == 4:
             raise KeyboardInterrupt
-        done.append(job)
-        return [(job.contender, Outcome(seconds=1.0, accuracy=0.5))]
+        done.append(key)
+        return [(key.contender, Result(seconds=1.0, accuracy=0.5))]
 
-    for name, fake in (
-        ("prepare", lambda *_: None),
-        ("_workers", lambda *_: 0),
-        ("_warm_up", lambda *_: None),
-        ("_do", do),
-    ):
+    def measure(*names: str) -> Measurements:
+        workloads = [WORKLOADS[name] for name in names]
+        return runner.measure(tmp_path, RECIPE, workloads, repetitions=1, contenders=CONTENDERS)
+
+    for name, fake in (("prepare", lambda *_: None), ("_warm_up", lambda *_: 0), ("_run", run)):
         monkeypatch.setattr(runner, name, fake)
-    recipe, rows = Recipe(images=16, epochs=2), [ROWS["linear_probe"], ROWS["last_block"]]
     with pytest.raises(KeyboardInterrupt):
-        runner.measure(tmp_path, recipe, rows, 1, CONTENDERS, lambda text: None)
+        measure("linear_probe", "last_block")
     first = list(done)
     done.clear()
-    measurements = runner.measure(tmp_path, recipe, rows[:1], 1, CONTENDERS, lambda text: None)
-    assert len(first) == 4 and len(list(measurements)) == 5
-    assert done == [runner.Job(contender="thaw", what="linear_probe", repetition=0)]
+    assert len(first) == 4 and len(list(measure("linear_probe"))) == 5
+    assert done == [Key(contender="thaw", what="linear_probe", recipe=RECIPE)]
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_the_device_is_known_by_name_before_anything_is_measured(monkeypatch: py
 
 
 def test_pages_are_kept_with_what_trained_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {"reruns": {}, "throughput": {"images_per_second": {"nobody": 2.0}}}
-    monkeypatch.setattr(pagetimes, "measure", lambda *_: found)
+    times = PageTimes(backbone="resnet34", threads=1, idle={}, training={}, images_per_second={"nobody": 2.0})
+    monkeypatch.setattr(pagetimes, "measure", lambda *_: times)
     command.run(options(["--pages", "--out", str(tmp_path), "--backbone", "resnet34", "--threads", "1"]))
-    assert json.loads((tmp_path / PAGES).read_text()) == {"backbone": "resnet34", "threads": 1, **found}
+    assert record_files.read(tmp_path / PAGES, PageTimes) == times
     assert "while resnet34 trains" in (tmp_path / "report.md").read_text()
 
 
@@ -106,12 +106,11 @@ def test_a_run_that_dies_ends_the_measuring_of_pages(workspace: Workspace, monke
     run = store.enqueue(RunConfig(dataset="d", backbone="resnet18"), owner="tests")
     store.finish(run.id, "failed", "The disk is full.")
     with pytest.raises(EngineError, match=r"does not go on: The disk is full.*Start the bench again"):
-        pagetimes._speed(workspace, run, Recipe(images=16, epochs=2))
+        pagetimes._speed(workspace, run, RECIPE)
 
 
-def test_growth_alone_measures_no_rows() -> None:
-    assert command.rows_of(options(["--growth"])) == []
-    assert len(command.rows_of(options([]))) == len(ROWS)
-    assert [row.name for row in command.rows_of(options(["--growth", "--rows", "views"]))] == ["views"]
-    with pytest.raises(ConfigError):
-        command.rows_of(options(["--rows", "x"]))
+@pytest.mark.parametrize(
+    ("words", "names"), [([], list(WORKLOADS)), (["--growth"], []), (["--growth", "--rows", "views"], ["views"])]
+)
+def test_growth_alone_measures_no_rows(words: list[str], names: list[str]) -> None:
+    assert [workload.name for workload in command.workloads_of(options(words))] == names

@@ -1,21 +1,21 @@
-"""Rows: what is compared, and how much faster than the classic loop Thaw means to be. Plain data; loads without torch.
+"""Workloads: what is compared, and how much faster than the classic loop Thaw means to be. Plain data, without torch.
 
 Not here: how anything is measured (runner), how measurements become ratios (arithmetic).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-Settings = Mapping[str, str | int]
-"""Fields of a RunConfig."""
+from engine.runconfig import RunConfig
 
 CONTENDERS = ("classic", "fixed", "fastai", "bare", "thaw")
 """`fixed` is the classic loop with the BatchNorm statistics of its frozen layers fixed: for the accuracy, where
 anything is frozen."""
 AGAIN = "thaw again"
 """The second run on the same workspace: what the first one kept is there."""
-PART = "part"
-"""The contender under whose name the parts of Thaw are measured, on and off."""
+PART, WITHOUT_PART = "with part", "without part"
+"""The contenders under whose names the parts of Thaw are measured, on and off."""
+GROWTH = "growth"
+"""The contender under whose name Thaw is measured with more images and more epochs."""
 OPERATION = "operation"
 """The contender under whose name the operations of the bare computation are kept."""
 PROFILED = ("linear_probe", "last_block", "last_stage", "full_finetune")
@@ -45,25 +45,27 @@ VIEWS = 4
 WIDTH, HEIGHT = 500, 375
 """Pixels of a photograph that is made."""
 
-ONE: dict[str, Settings] = {
-    "linear_probe": {"strategy": "linear_probe"},
-    "last_block": {"strategy": "last_block"},
-    "last_stage": {"strategy": "last_stage"},
-    "last_two_stages": {"strategy": "named", "patterns": "layer3*, layer4*"},
-    "full_finetune": {"strategy": "full_finetune"},
-    "views": {"strategy": "linear_probe", "views": VIEWS},
+_PLAIN = RunConfig(dataset="", backbone="")
+TRAININGS = {
+    "linear_probe": _PLAIN,
+    "last_block": replace(_PLAIN, strategy="last_block"),
+    "last_stage": replace(_PLAIN, strategy="last_stage"),
+    "last_two_stages": replace(_PLAIN, strategy="named", patterns="layer3*, layer4*"),
+    "full_finetune": replace(_PLAIN, strategy="full_finetune"),
+    "views": replace(_PLAIN, views=VIEWS),
 }
-"""The trainings that the classic loop and fastai are measured in, by name."""
+"""What trains, by name, in a configuration that says nothing of data, model, epochs and seed: the classic loop and
+fastai are measured in each."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Workload:
     """One line of the table."""
 
     name: str
     title: str
     trainings: tuple[str, ...]
-    """Names in ONE; Thaw and the bare computation do them together, the others one by one, so theirs add up."""
+    """Names in TRAININGS; Thaw and the bare computation do them together, the others one by one, so theirs add up."""
     seeds: int = 1
     target: float | None = None
     """At least so many times as fast as the classic loop."""
@@ -80,22 +82,26 @@ class Row:
         return len(self.trainings) == 1 and self.seeds == 1
 
 
-ROWS: dict[str, Row] = {
+WORKLOADS: dict[str, Workload] = {
     row.name: row
     for row in (
-        Row(name="linear_probe", title="linear probe", trainings=("linear_probe",), target=20, limit=1.15),
-        Row(name="last_block", title="last block", trainings=("last_block",), target=8, limit=1.15),
-        Row(name="last_stage", title="last stage", trainings=("last_stage",), target=5, limit=1.15),
-        Row(name="full_finetune", title="full fine-tuning", trainings=("full_finetune",), target=2.2, limit=1.10),
-        Row(
+        Workload(name="linear_probe", title="linear probe", trainings=("linear_probe",), target=20, limit=1.15),
+        Workload(name="last_block", title="last block", trainings=("last_block",), target=8, limit=1.15),
+        Workload(name="last_stage", title="last stage", trainings=("last_stage",), target=5, limit=1.15),
+        Workload(name="full_finetune", title="full fine-tuning", trainings=("full_finetune",), target=2.2, limit=1.10),
+        Workload(
             name="five",
             title="five strategies side by side",
             trainings=("linear_probe", "last_block", "last_stage", "last_two_stages", "full_finetune"),
             target=4,
             limit=1.15,
         ),
-        Row(name="seeds", title=f"linear probe, {SEEDS} seeds", trainings=("linear_probe",), seeds=SEEDS, target=200),
-        Row(name="views", title=f"linear probe, {VIEWS} augmented views", trainings=("views",), target=6, limit=1.15),
+        Workload(
+            name="seeds", title=f"linear probe, {SEEDS} seeds", trainings=("linear_probe",), seeds=SEEDS, target=200
+        ),
+        Workload(
+            name="views", title=f"linear probe, {VIEWS} augmented views", trainings=("views",), target=6, limit=1.15
+        ),
     )
 }
 

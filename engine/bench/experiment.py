@@ -1,14 +1,13 @@
-"""Setting: what every contender is given: the same images, the same starting weights, the same recipe.
+"""Experiment: what every contender is given: the same images, the same starting weights, the same recipe.
 
 Nothing here is measured: importing images, measuring the number format of the machine and writing starting weights come
 before the clock.
 """
 
-import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -16,9 +15,10 @@ from tempfile import mkdtemp
 
 import torch
 
-from engine import devices
+from engine import devices, record_files
+from engine.bench.measurements import Recipe
 from engine.bench.photographs import link_or_copy, make_photographs, take_photographs
-from engine.bench.rows import ONE
+from engine.bench.workloads import TRAININGS
 from engine.data.dataset import commit, open_dataset
 from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
@@ -33,36 +33,34 @@ from engine.runs.session import preprocessing_of
 from engine.training.freezing import plan_for
 from engine.training.numerics import Numerics, choose
 from engine.training.plan import Phase
-from engine.workspace import Workspace, atomic_path, atomic_write, open_workspace
+from engine.workspace import Workspace, atomic_path, open_workspace
+
+ORIGIN = "origin.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What is the same for everyone."""
+class Result:
+    """One training as it was timed, or several that were done together."""
 
-    images: int
-    """For training; a quarter as many come on top for validation."""
-    epochs: int
-    backbone: str = "resnet18"
-    image_size: int = 0
-    batch_size: int = 32
-    device: str = "auto"
-    threads: int = 1
-    source: Path | None = None
-    """A folder of real photographs; None makes them."""
-    data_seed: int = 0
-
-    @property
-    def data(self) -> str:
-        return self.source.name if self.source else "generated"
-
-    @property
-    def validation_images(self) -> int:
-        return max(2, self.images // 4)
+    seconds: float
+    accuracy: float
+    """Of the best epoch on the validation images; the mean over trainings."""
+    state: Mapping[str, torch.Tensor] = field(default_factory=dict, repr=False)
+    """What moved, as it was in the best epoch of the last training."""
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of each stage of the pipeline."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class Origin:
+    """What was made for an experiment, as it is written down beside it."""
+
+    dataset: str
+    weights: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
     """A recipe with its images imported and its weights laid out."""
 
     recipe: Recipe
@@ -71,20 +69,26 @@ class Setting:
     """The workspace that every run of Thaw gets a copy of: it holds the dataset and the weights, and nothing that is
     kept by running."""
     dataset: Dataset
-    tree: Path
-    """The same images as train/ and val/ with a folder a class, the way an image folder is read."""
     weights: str
 
+    @property
+    def tree(self) -> Path:
+        """The same images as train/ and val/ with a folder a class, the way an image folder is read."""
+        return self.folder / "tree"
+
     def config(self, training: str, seed: int) -> RunConfig:
-        """The RunConfig of one of rows.ONE."""
+        """The RunConfig of one of workloads.TRAININGS."""
         recipe = self.recipe
-        common: dict[str, object] = {
-            "epochs": recipe.epochs,
-            "batch_size": recipe.batch_size,
-            "image_size": recipe.image_size,
-        }
-        fields: dict[str, object] = {**common, "weights": self.weights, "seed": seed, **ONE[training]}
-        return RunConfig(dataset=self.dataset.id, backbone=recipe.backbone, **fields)  # type: ignore[arg-type]
+        return replace(
+            TRAININGS[training],
+            dataset=self.dataset.id,
+            backbone=recipe.backbone,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            image_size=recipe.image_size,
+            weights=self.weights,
+            seed=seed,
+        )
 
     @property
     def place(self) -> torch.device:
@@ -109,11 +113,7 @@ class Setting:
 
     def start(self, seed: int) -> Path:
         """A state dict on disk with which everybody begins, the new head of `seed` included."""
-        path = (
-            self.folder
-            / "starts"
-            / f"{self.recipe.backbone}-{self.recipe.image_size}-{len(self.dataset.classes)}-{seed}.pt"
-        )
+        path = self.folder / "starts" / f"{self.recipe.image_size}-{seed}.pt"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             state = {name: tensor.cpu() for name, tensor in self.chain(seed).model.state_dict().items()}
@@ -122,12 +122,12 @@ class Setting:
         return path
 
     def phase(self, training: str, seed: int) -> Phase:
-        """Which parameters train in one of rows.ONE, and how fast."""
+        """Which parameters train in one of workloads.TRAININGS, and how fast."""
         (phase,) = plan_for(self.chain(seed).outline(), self.config(training, seed)).phases
         return phase
 
     def numerics(self, chain: Chain) -> Numerics:
-        """What Thaw computes in here; it was measured when the setting was made."""
+        """What Thaw computes in here; it was measured when the experiment was made."""
         return choose(chain, "auto", self.place, side=self.preprocessing.crop)
 
     @contextmanager
@@ -141,33 +141,25 @@ class Setting:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def prepare(folder: Path, recipe: Recipe) -> Setting:
+def prepare(folder: Path, recipe: Recipe) -> Experiment:
     """Everything a bench in `folder` needs for `recipe`; what an earlier call has made is used again."""
     home = folder / f"{recipe.data}-{recipe.images}-{recipe.data_seed}-{recipe.backbone}"
-    about = home / "setting.json"
-    if not about.is_file():
+    if not (home / ORIGIN).is_file():
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
-        _make(home, about, recipe)
-    known = json.loads(about.read_text())
-    workspace = open_workspace(home / "workspace")
-    setting = Setting(
-        recipe=recipe,
-        folder=home,
-        workspace=workspace,
-        dataset=open_dataset(workspace, known["dataset"]),
-        tree=home / "tree",
-        weights=known["weights"],
-    )
-    setting.numerics(setting.chain(0))
-    return setting
+        _make(home, recipe)
+    origin, workspace = record_files.read(home / ORIGIN, Origin), open_workspace(home / "workspace")
+    dataset = open_dataset(workspace, origin.dataset)
+    experiment = Experiment(recipe=recipe, folder=home, workspace=workspace, dataset=dataset, weights=origin.weights)
+    experiment.numerics(experiment.chain(0))
+    return experiment
 
 
-def _make(home: Path, about: Path, recipe: Recipe) -> None:
+def _make(home: Path, recipe: Recipe) -> None:
     workspace = open_workspace(home / "workspace")
     photographs, train, val = home / "photographs", recipe.images, recipe.validation_images
     if recipe.source:
-        take_photographs(recipe.source, photographs, train=train, val=val, seed=recipe.data_seed)
+        take_photographs(Path(recipe.source), photographs, train=train, val=val, seed=recipe.data_seed)
     else:
         make_photographs(photographs, train=train, val=val, seed=recipe.data_seed)
     dataset = commit(workspace, scan(workspace, photographs, name="bench"), ratios=(0.8, 0.2, 0.0))
@@ -177,7 +169,7 @@ def _make(home: Path, about: Path, recipe: Recipe) -> None:
     for image in dataset.images:  # the order and the class numbers are those of the dataset
         path = home / "tree" / image.split / f"{image.label:04d}" / f"{image.index:06d}{Path(image.file).suffix}"
         link_or_copy(dataset.image_path(image), path)
-    atomic_write(about, json.dumps({"dataset": dataset.id, "weights": _weights(workspace, recipe.backbone)}))
+    record_files.write(home / ORIGIN, Origin(dataset=dataset.id, weights=_weights(workspace, recipe.backbone)))
 
 
 def _weights(workspace: Workspace, backbone: str) -> str:
