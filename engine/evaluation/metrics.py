@@ -1,10 +1,9 @@
-"""Metrics: how good a table of predictions is, per split, as plain numbers for metrics.json.
+"""Metrics: how good a table of predictions is, per split, as the records of metrics.json.
 
 scikit-learn does the counting. Not here: the table (predictions), comparing two runs (comparison).
 """
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -12,48 +11,17 @@ from scipy.stats import binomtest
 from sklearn import config_context
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
+from engine.evaluation.metric_records import ClassMetrics, Metrics, SplitMetrics
 from engine.evaluation.predictions import PREFIX
-
-# Precision is None for a class that was never predicted, recall and F1 for one without images: nothing was measured.
-ClassMetrics = TypedDict(
-    "ClassMetrics",
-    {"class": str, "precision": float | None, "recall": float | None, "f1": float | None, "support": int},
-)
-
-
-class SplitMetrics(TypedDict):
-    """One split. Macro averages are over the classes that have images in it; accuracy_low and _high bound 95 %
-    (Wilson)."""
-
-    images: int
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    precision_macro: float
-    recall_macro: float
-    f1_macro: float
-    precision_weighted: float
-    recall_weighted: float
-    f1_weighted: float
-    log_loss: float
-    per_class: list[ClassMetrics]
-    confusion: list[list[int]]
-    """Rows are the truth, columns the prediction, both in the order of the classes."""
-
-
-class Metrics(TypedDict):
-    """All splits that have labelled images, by name."""
-
-    splits: dict[str, SplitMetrics]
 
 
 def compute_metrics(table: pd.DataFrame, classes: Sequence[str]) -> Metrics:
     """Scores of every split; rows without a label, without a split or with an error do not count."""
     known = table[(table["label"] != "") & (table["split"] != "") & (table["error"] == "")]
     with config_context(skip_parameter_validation=True, assume_finite=True):  # half of the time of a short report
-        return {
-            "splits": {str(split): _split_report(rows, classes) for split, rows in known.groupby("split", sort=False)}
-        }
+        return Metrics(
+            splits={str(split): _split_metrics(rows, classes) for split, rows in known.groupby("split", sort=False)}
+        )
 
 
 def wilson_interval(correct: int, images: int) -> tuple[float, float]:
@@ -62,7 +30,7 @@ def wilson_interval(correct: int, images: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _split_report(rows: pd.DataFrame, classes: Sequence[str]) -> SplitMetrics:
+def _split_metrics(rows: pd.DataFrame, classes: Sequence[str]) -> SplitMetrics:
     index = {name: position for position, name in enumerate(classes)}
     truth = np.array([index[name] for name in rows["label"]])
     guess = np.array([index[name] for name in rows["predict"]])
@@ -72,21 +40,21 @@ def _split_report(rows: pd.DataFrame, classes: Sequence[str]) -> SplitMetrics:
     per_class, support = np.array(scores[:3]), np.array(scores[3])
     measured, weights = np.nan_to_num(per_class[:, support > 0]), support[support > 0]
     macro, weighted = measured.mean(axis=1), np.average(measured, axis=1, weights=weights)
-    return {
-        "images": len(rows),
-        "accuracy": correct / len(rows),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "precision_macro": float(macro[0]),
-        "recall_macro": float(macro[1]),
-        "f1_macro": float(macro[2]),
-        "precision_weighted": float(weighted[0]),
-        "recall_weighted": float(weighted[1]),
-        "f1_weighted": float(weighted[2]),
-        "log_loss": _log_loss(rows, truth, classes),
-        "per_class": _class_reports(per_class, support, classes),
-        "confusion": confusion_matrix(truth, guess, labels=range(len(classes))).tolist(),
-    }
+    return SplitMetrics(
+        images=len(rows),
+        accuracy=correct / len(rows),
+        accuracy_low=low,
+        accuracy_high=high,
+        precision_macro=float(macro[0]),
+        recall_macro=float(macro[1]),
+        f1_macro=float(macro[2]),
+        precision_weighted=float(weighted[0]),
+        recall_weighted=float(weighted[1]),
+        f1_weighted=float(weighted[2]),
+        log_loss=_log_loss(rows, truth, classes),
+        per_class=_class_metrics(per_class, support, classes),
+        confusion=tuple(map(tuple, confusion_matrix(truth, guess, labels=range(len(classes))).tolist())),
+    )
 
 
 def _log_loss(rows: pd.DataFrame, truth: np.ndarray, classes: Sequence[str]) -> float:
@@ -97,19 +65,18 @@ def _log_loss(rows: pd.DataFrame, truth: np.ndarray, classes: Sequence[str]) -> 
     return float(log_loss(truth, probabilities, labels=range(len(classes))))
 
 
-def _class_reports(scores: np.ndarray, support: np.ndarray, classes: Sequence[str]) -> list[ClassMetrics]:
+def _class_metrics(scores: np.ndarray, support: np.ndarray, classes: Sequence[str]) -> tuple[ClassMetrics, ...]:
     """From precision, recall and F1 [3, classes], NaN where nothing was measured."""
-    precision, recall, f1 = scores
-    return [
-        {
-            "class": name,
-            "precision": _measured(precision[row]),
-            "recall": _measured(recall[row]),
-            "f1": _measured(f1[row]) if support[row] else None,
-            "support": int(support[row]),
-        }
-        for row, name in enumerate(classes)
-    ]
+    return tuple(
+        ClassMetrics(
+            name=name,
+            precision=_measured(precision),
+            recall=_measured(recall),
+            f1=_measured(f1) if images else None,
+            support=int(images),
+        )
+        for name, precision, recall, f1, images in zip(classes, *scores, support, strict=True)
+    )
 
 
 def _measured(score: float) -> float | None:

@@ -17,7 +17,8 @@ import torch
 from engine import devices
 from engine.errors import TrainingError
 from engine.evaluation import predictions
-from engine.evaluation.metrics import Metrics, compute_metrics
+from engine.evaluation.metric_records import SplitMetrics, write_metrics
+from engine.evaluation.metrics import compute_metrics
 from engine.evaluation.result_csv import write_result
 from engine.models.loading import release
 from engine.runs.checkpointing import Saver
@@ -160,12 +161,15 @@ def _write_answers(shared: Shared) -> Iterator[Json]:
         probabilities = yield from _probabilities(shared)
         table = _table(session, probabilities.numpy())
         metrics = compute_metrics(table, classes)
-        atomic_write(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False))
+        write_metrics(folder, metrics)
         predictions.write(folder / "predictions.csv", table)
         rows = audited.result()
         yield {"event": "note", "text": sentence(rows)}
         saved.result()
-    yield {"event": "finished", "summary": {**_summary(session, metrics, rows), "cache": shared.report()}}
+    yield {
+        "event": "finished",
+        "summary": {**_summary(session, metrics.splits.get("test"), rows), "cache": shared.report()},
+    }
     write_result(folder / "result.csv", table, folder.name)
 
 
@@ -214,18 +218,17 @@ def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:
     return predictions.with_unreadable(predictions.numbered(table, [image.index for image in images]), unreadable)
 
 
-def _summary(session: Session, metrics: Metrics, rows: Sequence[Tensor]) -> Json:
+def _summary(session: Session, test: SplitMetrics | None, rows: Sequence[Tensor]) -> Json:
     position = session.training.position
     best = position.history[position.best_epoch - 1]
-    test = metrics["splits"].get("test")
     return {
         "best_epoch": position.best_epoch,
         "epochs": position.epoch,
         "val_accuracy": best["val_accuracy"],
         "val_loss": best["val_loss"],
-        "test_accuracy": test["accuracy"] if test else None,
-        "test_accuracy_low": test["accuracy_low"] if test else None,
-        "test_accuracy_high": test["accuracy_high"] if test else None,
+        "test_accuracy": test.accuracy if test else None,
+        "test_accuracy_low": test.accuracy_low if test else None,
+        "test_accuracy_high": test.accuracy_high if test else None,
         "seconds": sum(float(str(row["seconds"])) for row in position.history),
         "peak_memory_bytes": position.peak_bytes,
         "frozen_unchanged": not any(row.verdict == "broken" for row in rows),

@@ -6,13 +6,12 @@ Not here: computing them (engine.evaluation.metrics); they are read from the run
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine import record_files
 from engine.data.dataset_records import SPLIT_NAMES
+from engine.evaluation.metric_records import METRICS, Metrics, SplitMetrics, read_metrics
 from pages.ui import text
 from pages.ui.matrix import Cell, matrix
 
@@ -20,41 +19,13 @@ MATRIX_CLASSES = 40
 NUMBERED_CLASSES = 20
 
 
-class ClassScores(msgspec.Struct, frozen=True, kw_only=True):
-    """None where nothing could be measured; `support` counts the images."""
-
-    name: str = msgspec.field(name="class")
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    support: int
-
-
-class SplitScores(msgspec.Struct, frozen=True, kw_only=True):
-    """Of metrics.json, what is shown of a split; rows of `confusion` are the truth, columns the prediction."""
-
-    images: int
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    precision_macro: float
-    recall_macro: float
-    f1_macro: float
-    per_class: tuple[ClassScores, ...]
-    confusion: tuple[tuple[int, ...], ...]
-
-
-class _Scores(msgspec.Struct, frozen=True):
-    splits: dict[str, SplitScores]
-
-
-def split_scores(folder: Path) -> Mapping[str, SplitScores]:
+def split_scores(folder: Path) -> Mapping[str, SplitMetrics]:
     """The scores of each split in a run's folder; none when it has no labelled images."""
-    path = folder / "metrics.json"
+    path = folder / METRICS
     return _read(str(path), path.stat().st_mtime_ns).splits if path.is_file() else {}
 
 
-def accuracy_summary(scores: SplitScores, split: str) -> None:
+def accuracy_summary(scores: SplitMetrics, split: str) -> None:
     """The accuracy as a person would say it, how far to trust it, and the averages over classes."""
     with st.grid(4, min_column_width=150):
         st.metric(f"Accuracy, {SPLIT_NAMES.get(split, split)} images", text.percent(scores.accuracy))
@@ -72,7 +43,7 @@ def accuracy_summary(scores: SplitScores, split: str) -> None:
     )
 
 
-def class_table(scores: SplitScores) -> None:
+def class_table(scores: SplitMetrics) -> None:
     """Precision, recall and F1 per class, the weakest first; a dash where nothing could be measured."""
     rows = sorted(scores.per_class, key=lambda row: -1 if row.f1 is None else row.f1)
     frame = pd.DataFrame(
@@ -95,7 +66,7 @@ def class_table(scores: SplitScores) -> None:
     st.dataframe(frame, hide_index=True, column_config=columns, height=min(38 + 35 * len(rows), 430))
 
 
-def confusion_matrix(scores: SplitScores, classes: Sequence[str]) -> go.Figure:
+def confusion_matrix(scores: SplitMetrics, classes: Sequence[str]) -> go.Figure:
     """Counts of (true class, predicted class), coloured by the share of the true class."""
     names = [text.plotly(name) for name in text.distinct(classes, 22)]
     side = max(18, min(72, 420 // len(classes)))
@@ -109,7 +80,7 @@ def confusion_matrix(scores: SplitScores, classes: Sequence[str]) -> go.Figure:
     return figure.update_layout(height=130 + max(220, min(560, side * len(classes))))
 
 
-def frequent_mistakes(scores: SplitScores, classes: Sequence[str], limit: int = 50) -> pd.DataFrame:
+def frequent_mistakes(scores: SplitMetrics, classes: Sequence[str], limit: int = 50) -> pd.DataFrame:
     """The most frequent mistakes as a table, for when the matrix would be too large to read."""
     rows = [
         (count, classes[truth], classes[guess])
@@ -134,5 +105,5 @@ def _percent(share: float | None) -> float | None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _read(path: str, modified_ns: int) -> _Scores:
-    return record_files.read(Path(path), _Scores)
+def _read(path: str, modified_ns: int) -> Metrics:
+    return read_metrics(Path(path).parent)

@@ -9,6 +9,7 @@ from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.dataset_records import Dataset
 from engine.evaluation import metrics, predictions
+from engine.evaluation.metric_records import write_metrics
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run import Run
@@ -51,14 +52,14 @@ def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images:
     table = _table(run, of, right, images)
     predictions.write(folder / "predictions.csv", table)
     report = metrics.compute_metrics(table, of.classes)
-    (folder / "metrics.json").write_text(json.dumps(report))
+    write_metrics(folder, report)
     (folder / "best.safetensors").write_bytes(b"weights" * 100)
     versions = {"torch": "2.0", "torchvision": "0.1"}
     (folder / "config.json").write_text(
         json.dumps({"dataset": {"id": of.id, "name": "동물 *pets*"}, "versions": versions})
     )
     seconds = {"linear_probe": 2.0, "last_block": 12.0}.get(run.config.strategy, 80.0)
-    scores = {f"{split}_accuracy": report["splits"][split]["accuracy"] for split in ("val", "test")}
+    scores = {f"{split}_accuracy": report.splits[split].accuracy for split in ("val", "test")}
     summary = {
         "best_epoch": 3,
         "epochs": 4,

@@ -14,6 +14,7 @@ from engine.data.dataset_files import write_draft
 from engine.data.dataset_records import Dataset, Draft, Image, Problem
 from engine.data.drafts import draft_folder
 from engine.evaluation import metrics, predictions, result_csv
+from engine.evaluation.metric_records import write_metrics
 from engine.runconfig import RunConfig
 from engine.store.run import Run
 from engine.store.run_store import RunStore
@@ -82,7 +83,7 @@ def finished_run(workspace: Workspace, of: Dataset, *, name: str = "first *run*"
         [image.index for image in images],
     )
     predictions.write(folder / "predictions.csv", table)
-    (folder / "metrics.json").write_text(json.dumps(metrics.compute_metrics(table, of.classes)))
+    write_metrics(folder, metrics.compute_metrics(table, of.classes))
     (folder / "classes.json").write_text(json.dumps(list(of.classes)))
     result_csv.write_result(folder / "result.csv", table, run.id)
     store.finish(run.id, "finished")

@@ -11,8 +11,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from engine.data.dataset_records import SPLIT_NAMES
+from engine.evaluation.metric_records import SplitMetrics
 from pages.ui.predictions.row_selection import ORDERS, OUTCOMES, Selection
-from pages.ui.scores import SplitScores, confusion_matrix
+from pages.ui.scores import confusion_matrix
 
 SPLITS = {
     "unseen": "Validation and test",
@@ -21,7 +22,7 @@ SPLITS = {
 _UNSEEN = ("val", "test")
 
 
-def confusion_chart(scores: SplitScores, split: str, classes: Sequence[str], *, key: str) -> None:
+def confusion_chart(scores: SplitMetrics, split: str, classes: Sequence[str], *, key: str) -> None:
     """The confusion matrix of one split; a click on a cell shows its images in the gallery with the same `key`."""
     st.plotly_chart(
         confusion_matrix(scores, classes),

@@ -1,6 +1,5 @@
 """Comparisons whose runs left what a run leaves, made without training, for tests of what is read from them."""
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.evaluation import metrics, predictions
+from engine.evaluation.metric_records import write_metrics
 from engine.runconfig import RunConfig
 from engine.store.database import Json
 from engine.store.process_identity import this_process
@@ -48,7 +48,7 @@ def finish(
     folder.mkdir(parents=True, exist_ok=True)
     predictions.write(folder / "predictions.csv", table)
     report = metrics.compute_metrics(table, CLASSES)
-    (folder / "metrics.json").write_text(json.dumps(report))
+    write_metrics(folder, report)
     store = RunStore(workspace)
     started = {
         "trainable_parameters": 1000,
@@ -58,7 +58,7 @@ def finish(
     }
     store.record(run.id, {"event": "started", "device": "cpu", **started})
     seconds = {"linear_probe": 1.0, "last_block": 10.0}.get(run.config.strategy, 100.0)
-    scores = {split: report["splits"][split]["accuracy"] for split in report["splits"]}
+    scores = {split: scores.accuracy for split, scores in report.splits.items()}
     summary = {
         "best_epoch": 3,
         "epochs": 4,
