@@ -92,12 +92,8 @@ def look_at_a_disagreement(person: Person) -> None:
 
 
 def take_the_files_home(person: Person, folder: Path) -> None:
-    for link, name in (
-        ("report.html", "report.html"),
-        ("comparison.csv", "comparison.csv"),
-        ("result.csv", "result.csv"),
-    ):
-        person.download(f"Download {link}").save_as(folder / name)
+    for name in ("report.html", "comparison.csv", "result.csv"):
+        person.download(f"Download {name}").save_as(folder / name)
     runs = pd.read_csv(io.BytesIO((folder / "comparison.csv").read_bytes()), encoding="utf-8-sig")
     assert len(runs) == 4 and set(runs["status"]) == {"finished"}
     images = pd.read_csv(io.BytesIO((folder / "result.csv").read_bytes()), encoding="utf-8-sig")

@@ -189,3 +189,17 @@ def waiting(workspace: Workspace, **options: int) -> str:
     draft = made.draft(workspace, **options)
     prepared.job(workspace, "import", IMPORT, result={"draft": draft})
     return draft
+
+
+def test_an_image_opens_large_in_a_dialog(workspace: Workspace) -> None:
+    def script(dataset_id: str) -> None:
+        from engine.data.dataset import open_dataset
+        from pages.ui.dataset.image_browser import image_dialog
+        from pages.ui.resources import workspace
+
+        image_dialog(open_dataset(workspace(), dataset_id), 0)
+
+    dataset = made.dataset(workspace)
+    page = prepared.alone(script, dataset_id=dataset.id)
+    assert page.get("dialog") and "](http" not in prepared.drawn(page)
+    assert prepared.components(page, "picture")[0]["src"] == f"/api/images/{dataset.id}/0"

@@ -80,6 +80,11 @@ def keep(workspace: Workspace, run: Run, dataset: Dataset, **changed: object) ->
     return done
 
 
+@pytest.fixture
+def kept(workspace: Workspace, run: Run, dataset: Dataset) -> Embedded:
+    return keep(workspace, run, dataset)
+
+
 def opened(tab: str, **query: str) -> AppTest:
     page = AppTest.from_file(PAGE, default_timeout=30)
     page.query_params.update(query)
@@ -115,9 +120,8 @@ def decide(dataset: Dataset) -> None:
 
 
 def test_decisions_make_a_version_and_leave_the_old_dataset_alone(
-    workspace: Workspace, run: Run, dataset: Dataset
+    workspace: Workspace, run: Run, dataset: Dataset, kept: Embedded
 ) -> None:
-    keep(workspace, run, dataset)
     page = opened(DATA)
     shown = cards(page, "Labels to check")
     assert [card["title"] for card in shown] == [f"{dataset.classes[2]}? 90 %"] * 3
@@ -138,8 +142,7 @@ def test_decisions_make_a_version_and_leave_the_old_dataset_alone(
     assert "is a new dataset" in drawn(page) and not label_decisions.read_decisions(dataset).by_image
 
 
-def test_decisions_outlive_the_session_that_made_them(workspace: Workspace, run: Run, dataset: Dataset) -> None:
-    keep(workspace, run, dataset)
+def test_decisions_outlive_the_session_that_made_them(run: Run, dataset: Dataset, kept: Embedded) -> None:
     decide(dataset)
     page = opened(DATA)  # as after a closed tab
     shown = cards(page, "Labels to check")
@@ -168,9 +171,8 @@ def question(run: Run, dataset: Dataset) -> AppTest:
 
 
 def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
-    workspace: Workspace, run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, kept: Embedded
 ) -> None:
-    keep(workspace, run, dataset)
     page = question(run, dataset)
     page.button(key="decide_relabel").click().run()
     assert label_decisions.read_decisions(dataset).by_image[0].to == dataset.classes[2]
@@ -190,9 +192,8 @@ def test_an_answer_is_kept_can_be_taken_back_and_a_full_disk_is_said(
 
 
 def test_a_new_version_that_was_deleted_is_not_announced_any_more(
-    workspace: Workspace, run: Run, dataset: Dataset
+    workspace: Workspace, run: Run, dataset: Dataset, kept: Embedded
 ) -> None:
-    keep(workspace, run, dataset)
     decide(dataset)
     page = opened(DATA)
     page.button(key=f"make_{run.id}").click().run()
@@ -203,9 +204,8 @@ def test_a_new_version_that_was_deleted_is_not_announced_any_more(
 
 
 def test_two_workspaces_never_share_what_was_found(
-    workspace: Workspace, run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: Embedded
 ) -> None:
-    keep(workspace, run, dataset)
     facts_here = embedding.embedding_of(run.id)
     other = tmp_path / "other"
     shutil.copytree(workspace.root, other)
@@ -221,14 +221,12 @@ def test_two_workspaces_never_share_what_was_found(
     assert (len(facts_here.facts.doubts), len(there.facts.doubts)) == (3, 0)
 
 
-def test_a_damaged_file_of_decisions_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:
-    keep(workspace, run, dataset)
+def test_a_damaged_file_of_decisions_is_said(dataset: Dataset, kept: Embedded) -> None:
     (dataset.folder / "decisions.json").write_text("{")
     assert "could not be read" in drawn(opened(DATA))
 
 
-def test_only_keeping_makes_no_version(workspace: Workspace, run: Run, dataset: Dataset) -> None:
-    keep(workspace, run, dataset)
+def test_only_keeping_makes_no_version(run: Run, dataset: Dataset, kept: Embedded) -> None:
     label_decisions.decide(dataset, Decision(image=2, what="keep"))
     page = opened(DATA)
     assert page.button(key=f"make_{run.id}").disabled
@@ -257,10 +255,9 @@ def test_the_accuracy_that_twins_change_is_said_in_every_case(dataset: Dataset) 
     assert "no test image is left" in near_duplicates.effect_on_accuracy(facts(dataset, accuracy_without=(0, 0)))
 
 
-def test_hostile_names_stay_text(workspace: Workspace, run: Run, dataset: Dataset) -> None:
-    keep(workspace, run, dataset)
+def test_hostile_names_stay_text(dataset: Dataset, kept: Embedded) -> None:
     figure = image_map.map_figure(
-        keep(workspace, run, dataset),
+        kept,
         dataset,
         image_map.drawn_images(len(dataset.images)),
         ["right"] * len(dataset.images),
@@ -271,9 +268,8 @@ def test_hostile_names_stay_text(workspace: Workspace, run: Run, dataset: Datase
     assert any("butterfly" in word for word in words) and not any("<b>butterfly" in word for word in words)
 
 
-def test_names_in_the_question_of_a_label_stay_text(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+def test_names_in_the_question_of_a_label_stay_text(run: Run, dataset: Dataset, kept: Embedded) -> None:
     """The dialog is where names of classes are Markdown."""
-    keep(workspace, run, dataset)
     page = question(run, dataset)
     assert not page.exception
     said = "\n".join([drawn(page), *(button.label for button in page.button)])
@@ -283,14 +279,12 @@ def test_names_in_the_question_of_a_label_stay_text(workspace: Workspace, run: R
 
 
 def test_every_image_is_a_point_that_knows_its_image_and_outcome(
-    workspace: Workspace, run: Run, dataset: Dataset
+    workspace: Workspace, run: Run, dataset: Dataset, kept: Embedded
 ) -> None:
     table = row_selection.prediction_table(workspace.run(run.id) / "predictions.csv")
     outcome = image_map.outcomes(table, len(dataset.images))
     assert outcome.count("wrong") == int((table["label"] != table["predict"]).sum())
-    figure = image_map.map_figure(
-        keep(workspace, run, dataset), dataset, image_map.drawn_images(len(dataset.images)), outcome
-    )
+    figure = image_map.map_figure(kept, dataset, image_map.drawn_images(len(dataset.images)), outcome)
     clouds = [trace for trace in figure.data if trace.customdata is not None]
     assert sorted(int(image) for trace in clouds for image in trace.customdata) == list(range(len(dataset.images)))
     assert {trace.marker.symbol for trace in clouds} == {"circle", "x", "circle-open"}
@@ -303,12 +297,10 @@ def many(dataset: Dataset, classes: int) -> Dataset:
     return replace(dataset, images=images, classes=tuple(f"class {number}" for number in range(classes)))
 
 
-def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(
-    workspace: Workspace, run: Run, dataset: Dataset
-) -> None:
+def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(dataset: Dataset, kept: Embedded) -> None:
     wide = many(dataset, 13)
     places = image_map.drawn_images(len(wide.images))
-    figure = image_map.map_figure(keep(workspace, run, dataset), wide, places, ["right"] * len(wide.images))
+    figure = image_map.map_figure(kept, wide, places, ["right"] * len(wide.images))
     coloured = {
         int(image): cloud.marker.color
         for cloud in figure.data
@@ -325,9 +317,8 @@ def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(
 
 
 def test_the_map_is_drawn_anew_only_when_something_has_changed(
-    workspace: Workspace, run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, run: Run, monkeypatch: pytest.MonkeyPatch, kept: Embedded
 ) -> None:
-    keep(workspace, run, dataset)
     asked, figure = [], image_map.map_figure
     monkeypatch.setattr(image_map, "map_figure", lambda *given: (asked.append(1), figure(*given))[1])
     page = opened(MAP)
@@ -339,8 +330,7 @@ def test_the_map_is_drawn_anew_only_when_something_has_changed(
     assert not page.exception and len(asked) == 2
 
 
-def test_an_image_is_found_by_its_name_without_the_map(workspace: Workspace, run: Run, dataset: Dataset) -> None:
-    keep(workspace, run, dataset)
+def test_an_image_is_found_by_its_name_without_the_map(run: Run, dataset: Dataset, kept: Embedded) -> None:
     page = opened(MAP)
     page.text_input(key=f"named_{run.id}").set_value("고양이").run()
     assert not page.exception
@@ -349,8 +339,7 @@ def test_an_image_is_found_by_its_name_without_the_map(workspace: Workspace, run
     assert "No image of this dataset has that in its name" in drawn(page)
 
 
-def test_a_deleted_dataset_is_said(workspace: Workspace, run: Run, dataset: Dataset) -> None:
-    keep(workspace, run, dataset)
+def test_a_deleted_dataset_is_said(workspace: Workspace, dataset: Dataset, kept: Embedded) -> None:
     delete_dataset(workspace, dataset.id)
     assert "was deleted" in drawn(opened(DATA))
 
@@ -394,8 +383,7 @@ def test_the_reliability_diagram_is_drawn_for_enough_images(workspace: Workspace
     assert len(diagrams[0]["data"][1]["x"]) > 0
 
 
-def test_the_nearest_training_images_come_with_their_labels(workspace: Workspace, run: Run, dataset: Dataset) -> None:
-    done = keep(workspace, run, dataset)
+def test_the_nearest_training_images_come_with_their_labels(run: Run, dataset: Dataset, kept: Embedded) -> None:
 
     def look(run_id: str, dataset_id: str) -> None:
         from pages.ui.predictions import embedding
@@ -404,6 +392,6 @@ def test_the_nearest_training_images_come_with_their_labels(workspace: Workspace
 
     page = prepared.alone(look, run_id=run.id, dataset_id=dataset.id)
     items = cards(page, "Nearest training images")
-    assert [int(item["id"]) for item in items] == done.nearest[7].tolist()
+    assert [int(item["id"]) for item in items] == kept.nearest[7].tolist()
     labels = [dataset.classes[dataset.images[int(item["id"])].label] for item in items]
     assert [item["title"] for item in items] == [text.short(label, 24) for label in labels]

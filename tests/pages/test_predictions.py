@@ -75,20 +75,13 @@ def test_a_click_on_the_matrix_sets_the_filters_and_a_click_beside_it_clears_the
     assert (state["k_truth"], state["k_guess"], state["k_split"]) == (None, None, "unseen")
 
 
-def test_the_matrix_has_a_clickable_square_for_every_cell(workspace: Workspace, run: Run) -> None:
-    report = scores.split_scores(workspace.run(run.id))["test"]
-    figure = scores.confusion_matrix(report, made.CLASSES)
+def test_the_matrix_has_a_clickable_square_for_every_cell_and_names_are_text(workspace: Workspace, run: Run) -> None:
+    figure = scores.confusion_matrix(scores.split_scores(workspace.run(run.id))["test"], made.CLASSES)
     squares = figure.data[1]
     assert [list(cell) for cell in squares.customdata] == [[t, g] for t in range(3) for g in range(3)]
     assert [(g, t) for t, g in squares.customdata] == list(zip(squares.x, squares.y, strict=True))
-    assert figure.layout.xaxis.title.text == "predicted class"
-    assert figure.layout.yaxis.title.text == "true class"
-
-
-def test_class_names_are_text_for_plotly(workspace: Workspace, run: Run) -> None:
-    drawn = scores.confusion_matrix(scores.split_scores(workspace.run(run.id))["test"], made.CLASSES).to_json()
-    assert "<b>butterfly" not in drawn
-    assert "\\u003cb\\u003ebutterfly" not in drawn
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("predicted class", "true class")
+    assert "<b>butterfly" not in figure.to_json() and "\\u003cb\\u003ebutterfly" not in figure.to_json()
 
 
 def test_filters_and_orders(workspace: Workspace, run: Run) -> None:

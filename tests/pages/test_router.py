@@ -12,6 +12,7 @@ import dashboard
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
+from pages.ui import contrast
 from tests.pages import made
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,13 +50,18 @@ def test_the_configuration_stays_on_this_machine_and_keeps_training_fast() -> No
     assert "http" not in str(config["theme"])
 
 
+def ratio(first: str, second: str) -> float:
+    """The contrast of WCAG 2."""
+    return contrast._ratio(*(contrast._luminance(contrast._channels(colour)) for colour in (first, second)))
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_each_theme_has_ten_colours_that_can_be_seen_on_its_page(theme: str) -> None:
     about = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"][theme]
     assert len(set(about["chartCategoricalColors"])) == 10
     for colour in (*about["chartCategoricalColors"], about["primaryColor"]):
-        assert contrast(colour, about["backgroundColor"]) >= 2.95
-    assert contrast(about["textColor"], about["backgroundColor"]) >= 7
+        assert ratio(colour, about["backgroundColor"]) >= 2.95
+    assert ratio(about["textColor"], about["backgroundColor"]) >= 7
 
 
 def test_the_server_asks_once_for_what_is_missing_and_stops_its_workers(
@@ -80,15 +86,3 @@ def test_the_server_asks_once_for_what_is_missing_and_stops_its_workers(
         gc.unfreeze()
     assert sorted(job.kind for job in JobStore(workspace).list()) == ["catalog", "sample"]
     assert stopped == [True, True]
-
-
-def contrast(first: str, second: str) -> float:
-    """The contrast of WCAG 2."""
-    dark, light = sorted(luminance(colour) for colour in (first, second))
-    return (light + 0.05) / (dark + 0.05)
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

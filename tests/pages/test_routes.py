@@ -2,14 +2,18 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Match
 
 from engine.data import uploads
+from engine.data.dataset_records import Dataset
+from engine.store.run import Run
 from engine.workspace import Workspace
 from pages.routes import ROUTES
+from pages.ui import addresses
 from tests.pages import made
 
 APP = Starlette(routes=ROUTES)
@@ -66,10 +70,54 @@ def ask(
     return Answer(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, content)
 
 
-def test_an_upload_arrives_chunk_by_chunk_under_a_name_of_ours(workspace: Workspace) -> None:
-    upload = uploads.create(workspace)
-    name = "name=..%2F..%2Fetc%2F%EA%B3%A0%EC%96%91%EC%9D%B4.png"
-    answer = ask(f"/api/uploads/{upload.id}", f"token={upload.token}&{name}", method="PUT", body=(b"abc", b"defg"))
+def put(
+    upload: uploads.Upload, *body: bytes, name: str = "a.png", token: str = "", broken: bool = False, **headers: str
+) -> Answer:
+    """A file into the upload."""
+    query = f"token={token or upload.token}&name={name}"
+    return ask(addresses.upload(upload.id), query, method="PUT", body=body, broken=broken, **headers)
+
+
+@pytest.fixture
+def upload(workspace: Workspace) -> uploads.Upload:
+    return uploads.create(workspace)
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return made.dataset(workspace)
+
+
+@pytest.fixture
+def run(workspace: Workspace, dataset: Dataset) -> Run:
+    return made.finished_run(workspace, dataset)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        addresses.upload("upload-1"),
+        addresses.thumbnail("dataset-1", 3),
+        addresses.image("dataset-1", 3),
+        addresses.new_thumbnail("run-1", "predict-1", 3),
+        addresses.new_result("run-1", "predict-1"),
+        addresses.heat_map("run-1", "name", "heat"),
+        addresses.run_file("run-1", "audit.csv"),
+        addresses.comparison_file("comparison-1", "report.html"),
+    ],
+)
+def test_every_address_that_pages_draw_is_a_route(address: str) -> None:
+    method = "PUT" if "uploads" in address else "GET"
+    scope = {"type": "http", "method": method, "path": address}
+    assert [route.path for route in ROUTES if route.matches(scope)[0] == Match.FULL]
+
+
+def test_no_id_leads_out_of_its_address() -> None:
+    assert addresses.thumbnail("../x?y#z", 0) == "/api/thumbnails/..%2Fx%3Fy%23z/0"
+
+
+def test_an_upload_arrives_chunk_by_chunk_under_a_name_of_ours(workspace: Workspace, upload: uploads.Upload) -> None:
+    answer = put(upload, b"abc", b"defg", name="..%2F..%2Fetc%2F%EA%B3%A0%EC%96%91%EC%9D%B4.png")
     assert (answer.status, json.loads(answer.body)) == (200, {"bytes": 7})
     (file,) = uploads.received(workspace.incoming_item(upload.id))
     assert file.path.parent == workspace.incoming_item(upload.id)
@@ -77,36 +125,32 @@ def test_an_upload_arrives_chunk_by_chunk_under_a_name_of_ours(workspace: Worksp
     assert file.name.endswith("고양이.png")
 
 
-def test_a_wrong_token_or_a_strange_upload_is_refused_in_a_sentence(workspace: Workspace) -> None:
-    upload = uploads.create(workspace)
-    for address in (upload.id, "upload-00000000", "..", "draft-00000000"):
-        answer = ask(f"/api/uploads/{address}", "token=guess&name=a.png", method="PUT", body=(b"x",))
+def test_a_wrong_token_or_a_strange_upload_is_refused_in_a_sentence(
+    workspace: Workspace, upload: uploads.Upload
+) -> None:
+    for upload_id in (upload.id, "upload-00000000", "..", "draft-00000000"):
+        answer = put(replace(upload, id=upload_id), b"x", token="guess")
         assert answer.status == 400
         assert answer.error.endswith(".")
     assert not uploads.received(workspace.incoming_item(upload.id))
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(workspace: Workspace) -> None:
-    upload = uploads.create(workspace)
-    ask(f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"half",), broken=True)
+def test_an_upload_that_breaks_off_leaves_nothing(workspace: Workspace, upload: uploads.Upload) -> None:
+    put(upload, b"half", broken=True)
     assert [path.name for path in workspace.incoming_item(upload.id).iterdir()] == ["token"]
 
 
 def test_an_upload_beyond_the_limit_is_refused_and_dropped(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, upload: uploads.Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THAW_MAX_UPLOAD_MB", "1")
-    upload = uploads.create(workspace)
-    answer = ask(
-        f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"x" * 600_000,) * 3
-    )
+    answer = put(upload, *(b"x" * 600_000,) * 3)
     assert answer.status == 400
     assert "THAW_MAX_UPLOAD_MB" in answer.error
     assert not uploads.received(workspace.incoming_item(upload.id))
 
 
-def test_images_come_with_a_fixed_type_and_cannot_be_anything_else(workspace: Workspace) -> None:
-    dataset = made.dataset(workspace)
+def test_images_come_with_a_fixed_type_and_cannot_be_anything_else(dataset: Dataset) -> None:
     for kind, type_ in (("thumbnails", "image/jpeg"), ("images", "image/png")):
         answer = ask(f"/api/{kind}/{dataset.id}/0")
         assert answer.status == 200
@@ -126,15 +170,13 @@ def test_images_come_with_a_fixed_type_and_cannot_be_anything_else(workspace: Wo
         "/api/runs/run-00000000/result.csv",
     ],
 )
-def test_what_is_not_there_is_a_sentence_and_not_a_defect(workspace: Workspace, path: str) -> None:
-    dataset = made.dataset(workspace)
+def test_what_is_not_there_is_a_sentence_and_not_a_defect(dataset: Dataset, path: str) -> None:
     answer = ask(path.replace("{id}", dataset.id))
     assert answer.status == 404
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_result_csv_is_a_fresh_attachment(workspace: Workspace) -> None:
-    run = made.finished_run(workspace, made.dataset(workspace))
+def test_result_csv_is_a_fresh_attachment(workspace: Workspace, run: Run) -> None:
     answer = ask(f"/api/runs/{run.id}/result.csv")
     assert answer.status == 200
     assert answer.headers["content-disposition"] == f'attachment; filename="{run.id}-result.csv"'
@@ -146,8 +188,9 @@ def test_result_csv_is_a_fresh_attachment(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("name", "type_"), [("audit.csv", "text/csv; charset=utf-8"), ("export.zip", "application/zip")]
 )
-def test_the_proof_and_the_bundle_of_a_run_are_attachments(workspace: Workspace, name: str, type_: str) -> None:
-    run = made.finished_run(workspace, made.dataset(workspace))
+def test_the_audit_and_the_bundle_of_a_run_are_attachments(
+    workspace: Workspace, run: Run, name: str, type_: str
+) -> None:
     assert ask(f"/api/runs/{run.id}/{name}").status == 404
     (workspace.run(run.id) / name).write_bytes(b"content")
     answer = ask(f"/api/runs/{run.id}/{name}")
@@ -155,8 +198,7 @@ def test_the_proof_and_the_bundle_of_a_run_are_attachments(workspace: Workspace,
     assert answer.headers["content-disposition"] == f'attachment; filename="{run.id}-{name}"'
 
 
-def test_only_listed_files_of_a_run_can_be_downloaded(workspace: Workspace) -> None:
-    run = made.finished_run(workspace, made.dataset(workspace))
+def test_only_listed_files_of_a_run_can_be_downloaded(workspace: Workspace, run: Run) -> None:
     (workspace.run(run.id) / "checkpoint.pt").write_bytes(b"secret")
     for name in ("checkpoint.pt", "..", "%2e%2e", "predictions"):
         answer = ask(f"/api/runs/{run.id}/{name}")
@@ -164,10 +206,8 @@ def test_only_listed_files_of_a_run_can_be_downloaded(workspace: Workspace) -> N
         assert b"secret" not in answer.body
 
 
-def test_new_predictions_have_thumbnails_and_a_result(workspace: Workspace) -> None:
-    dataset = made.dataset(workspace)
-    run = made.finished_run(workspace, dataset)
-    predictions = made.new_predictions(workspace, run, dataset.classes)
+def test_new_predictions_have_thumbnails_and_a_result(workspace: Workspace, run: Run) -> None:
+    predictions = made.new_predictions(workspace, run, made.CLASSES)
     assert ask(f"/api/predictions/{run.id}/{predictions}/1").headers["content-type"] == "image/jpeg"
     assert ask(f"/api/predictions/{run.id}/{predictions}/2").status == 404
     assert ask(f"/api/predictions/{run.id}/{predictions}/result.csv").status == 200
@@ -185,17 +225,15 @@ def test_new_predictions_have_thumbnails_and_a_result(workspace: Workspace) -> N
         {"sec_fetch_site": "cross-site"},
     ],
 )
-def test_foreign_hosts_and_pages_are_refused(workspace: Workspace, headers: dict[str, str]) -> None:
-    dataset = made.dataset(workspace)
-    upload = uploads.create(workspace)
+def test_foreign_hosts_and_pages_are_refused(
+    workspace: Workspace, dataset: Dataset, upload: uploads.Upload, headers: dict[str, str]
+) -> None:
     assert ask(f"/api/images/{dataset.id}/0", **headers).status == 403
-    sent = ask(f"/api/uploads/{upload.id}", f"token={upload.token}&name=a.png", method="PUT", body=(b"x",), **headers)
-    assert sent.status == 403
+    assert put(upload, b"x", **headers).status == 403
     assert not uploads.received(workspace.incoming_item(upload.id))
 
 
-def test_our_own_page_gets_through(workspace: Workspace) -> None:
-    dataset = made.dataset(workspace)
+def test_our_own_page_gets_through(dataset: Dataset) -> None:
     for headers in (
         {"origin": "http://127.0.0.1:8501"},
         {"host": "localhost:8501", "origin": "http://localhost:8501", "sec_fetch_site": "same-origin"},
