@@ -27,8 +27,8 @@ class RunConfig:
     strategy: str = "linear_probe"
     weights: str = option(
         "default",
-        "Where the backbone starts: 'default' (the best weights torchvision publishes), 'none' (random), the name "
-        "of a torchvision weights entry, 'file:ID' (weights you brought) or 'run:ID' (an earlier run).",
+        "Where the backbone starts: 'default' (the best published weights), 'none' (random), the name "
+        "of other published weights, 'file:ID' (weights you brought) or 'run:ID' (an earlier run).",
         section="data",
         label="Weights",
     )

@@ -51,7 +51,7 @@ class Workspace:
 
     @property
     def catalog(self) -> Path:
-        """What torchvision offers, as JSON, so that pages need not import it."""
+        """The backbones that there are, as JSON, so that pages need no torch."""
         return self.root / "catalog"
 
     @property

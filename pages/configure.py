@@ -9,7 +9,7 @@ from engine.comparisons.comparison import expand
 from engine.config import command_line
 from engine.data.dataset import list_datasets
 from engine.errors import EngineError
-from engine.models.catalog import BackboneInfo, load_catalog, torchvision_version
+from engine.models.catalog import BackboneInfo, load_catalog
 from engine.models.outline import load_outline, with_classes
 from engine.runconfig import RunConfig
 from pages.ui import block_strip, charts, forecast, forms, kept_figures, strategies, text
@@ -22,7 +22,7 @@ from pages.ui.waiting import newest, wait_for
 
 FILES = {
     "result.csv": "one row an image with prediction and confidence; opens in a spreadsheet",
-    "best.safetensors": "the weights of the best epoch, under torchvision's own names",
+    "best.safetensors": "the weights of the best epoch, under the model's own names",
     "history.csv": "loss and accuracy of every epoch; tensorboard/ holds the same for TensorBoard",
     "predictions.csv": "the probabilities of every validation and test image; metrics.json what follows from them",
     "config.json": "everything that decided the run; classes.json the names of the classes",
@@ -60,7 +60,7 @@ captions = {
 dataset = datasets[choose("Dataset", captions, key="dataset")]
 catalog = load_catalog(workspace())
 if catalog is None:
-    wait_for("catalog", {}, "Listing the backbones that torchvision offers")
+    wait_for("catalog", {}, "Listing the backbones that there are")
     st.stop()
 left, right = st.columns(2)
 with left:
@@ -76,7 +76,7 @@ if entry is not None and not entry.on_disk:
 
 st.subheader("Strategies", anchor=False)
 st.caption("What trains and what stays frozen. Tick several to compare them on the same images.")
-outline = load_outline(workspace(), info.name, torchvision_version())
+outline = load_outline(workspace(), info.name)
 if outline is None:
     wait_for("outline", {"backbone": info.name}, f"Opening {info.name} to see its blocks", height=240)
     st.stop()

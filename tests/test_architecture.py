@@ -48,6 +48,8 @@ LIGHT = (
     "engine.data.label_decisions",
     "engine.data.versions",
     "engine.models.outline",
+    "engine.models.sources.source",
+    "engine.jobs.bundle.formats",
     "engine.models.catalog",
     "engine.models.weights_store",
     "engine.training.freezing",

@@ -120,7 +120,7 @@ def _public(words: list[str]) -> list[str]:
 
 
 def _side(recipe: Recipe) -> int:
-    return int(registry.preprocessing_of(registry.weights_entry(recipe.backbone), recipe.backbone)["crop"])
+    return registry.describe(recipe.backbone).input_size
 
 
 def _version(name: str) -> str:

@@ -24,7 +24,6 @@ from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.data.preprocessing import Preprocessing
 from engine.models import registry
-from engine.models.catalog import checkpoints_folder
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone
 from engine.models.weights_reader import bring
@@ -175,13 +174,10 @@ def _make(home: Path, recipe: Recipe) -> None:
 def _weights(workspace: Workspace, backbone: str) -> str:
     """The published weights if they are on this disk, else random ones as a file, so that all begin alike and nobody
     downloads."""
-    entry = registry.weights_entry(backbone)
-    if (checkpoints_folder() / entry.url.rpartition("/")[2]).is_file():
+    if registry.published(backbone).on_disk:
         return "default"
     with atomic_path(workspace.root / "random.pt") as temporary:
-        torch.save(
-            registry.build(backbone, registry.preprocessing_of(entry, backbone)["crop"], 0).state_dict(), temporary
-        )
+        torch.save(registry.build(backbone, registry.describe(backbone).input_size, 0).state_dict(), temporary)
     try:
         return f"file:{bring(workspace, workspace.root / 'random.pt', 'random.pt')}"
     finally:

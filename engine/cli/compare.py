@@ -15,7 +15,6 @@ from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
-from engine.models.catalog import torchvision_version
 from engine.models.outline import Outline, load_outline, with_classes
 from engine.runconfig import RunConfig
 from engine.store.database import Json
@@ -224,9 +223,9 @@ def _outlines(session: Session, comparison: Comparison) -> dict[str, Outline]:
     classes = len(datasets.open_dataset(session.workspace, comparison.dataset).classes)
     outlines = {}
     for backbone, _ in comparison.backbones:
-        if load_outline(session.workspace, backbone, torchvision_version()) is None:
+        if load_outline(session.workspace, backbone) is None:
             session.do_job("outline", {"backbone": backbone})
-        outline = load_outline(session.workspace, backbone, torchvision_version())
+        outline = load_outline(session.workspace, backbone)
         assert outline is not None
         outlines[backbone] = with_classes(outline, classes)
     return outlines

@@ -52,7 +52,7 @@ def datasets(session: Session) -> None:
 
 @verb(
     "backbones",
-    "list every classifier of torchvision",
+    "list every backbone",
     click.argument("part", metavar="[NAME]", default="", help="only names that contain this"),
 )
 def backbones(session: Session, *, part: str) -> None:

@@ -37,7 +37,7 @@ RUN_OPTIONS = (
     DATASET,
     BACKBONE,
     click.option("--strategy", default="linear_probe", type=click.Choice(tuple(STRATEGIES)), help=_STRATEGIES),
-    click.option("--weights", default="default", help="default, none, a torchvision weights name, a FILE, or run:ID"),
+    click.option("--weights", default="default", help="default, none, a name of published weights, FILE, or run:ID"),
     EPOCHS,
     click.option("--seed", type=int, help="decides the new head, the order of images and dropout"),
     set_option("any other option; see docs/options.md"),
@@ -66,7 +66,7 @@ def settings_of(pairs: Iterable[str]) -> dict[str, Value]:
 
 
 def catalog(session: Session) -> Catalog:
-    """What torchvision offers; listed now where nobody has done so yet."""
+    """Every backbone; listed now where nobody has done so yet."""
     if load_catalog(session.workspace) is None:
         session.do_job("catalog", {})
     listed = load_catalog(session.workspace)
@@ -75,7 +75,7 @@ def catalog(session: Session) -> Catalog:
 
 
 def check_backbone(session: Session, backbone: str) -> None:
-    """ConfigError, with some that there are, when torchvision has no such classifier."""
+    """ConfigError, with some that there are, when there is no such backbone."""
     names = sorted(info.name for info in catalog(session).backbones)
     if backbone not in names:
         near = [name for name in names if name[:4] == backbone[:4]] or names

@@ -24,7 +24,7 @@ Crop = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """How an image becomes the square a backbone expects; the values come from torchvision's weights."""
+    """How an image becomes the square a backbone expects; the values come from the published weights."""
 
     resize: tuple[int, ...]
     """One number: the shorter side, in pixels. Two: height and width, whatever the shape was."""

@@ -20,7 +20,7 @@ from engine.jobs.heat_maps import explain as explain_image
 from engine.jobs.inference import predict_new
 from engine.jobs.probe import probe
 from engine.models import registry
-from engine.models.catalog import torchvision_version, write_catalog
+from engine.models.catalog import write_catalog
 from engine.models.loading import match_brought, outline_of
 from engine.models.outline import save_outline
 from engine.models.weights_reader import bring
@@ -59,20 +59,20 @@ def predict(workspace: Workspace, arguments: Json) -> Iterator[Json]:
 
 
 def catalog(workspace: Workspace, arguments: Json) -> Iterator[Json]:
-    """{} -> {"backbones": count}; writes what torchvision offers."""
+    """{} -> {"backbones": count}; writes down all that there are."""
     names = registry.names()
     described = []
     for name in names:
         described.append(registry.describe(name))
         yield {"event": "progress", "stage": "describing", "done": len(described), "total": len(names)}
-    write_catalog(workspace, tuple(described), torchvision_version())
+    write_catalog(workspace, tuple(described))
     yield {"event": "result", "backbones": len(described)}
 
 
 def outline(workspace: Workspace, arguments: Json) -> Iterator[Json]:
     """{"backbone"} -> {"blocks": count}; writes the outline that pages draw and plans are made from."""
     made = outline_of(arguments["backbone"])
-    save_outline(workspace, made, torchvision_version())
+    save_outline(workspace, made)
     yield {"event": "result", "blocks": len(made.blocks)}
 
 

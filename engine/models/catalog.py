@@ -1,16 +1,30 @@
-"""Catalog: what torchvision offers, as plain data in the workspace, so that pages need neither torch nor torchvision.
+"""Catalog: the backbones of every source as plain data in the workspace, so that pages need no torch.
 
-`registry` fills it. Not here: building a model, or reading a weights file.
+The sources fill it. Not here: building a model, or reading a weights file.
 """
 
-import dataclasses
-import json
 import os
-from dataclasses import dataclass
-from importlib.metadata import version as installed_version
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.workspace import Workspace, atomic_write
+from engine import record_files
+from engine.errors import EngineError
+from engine.models.sources.source import SOURCES
+from engine.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transforms:
+    """How published weights want their images."""
+
+    resize: tuple[int, ...]
+    """The shorter side, or (height, width), in pixels."""
+    crop: int
+    """Side of the central square."""
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    """Of the channels, for values from 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +33,8 @@ class WeightsInfo:
 
     name: str
     """The name of the weights entry: `IMAGENET1K_V2`."""
+    title: str
+    """The name in full, for sentences: `ResNet18_Weights.IMAGENET1K_V2`."""
     is_default: bool
     url: str
     file_name: str
@@ -41,11 +57,11 @@ class WeightsInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneInfo:
-    """One classifier of torchvision. Sizes and cost are those of its default weights."""
+    """One backbone. Sizes and cost are those of its default weights."""
 
     name: str
     family: str
-    """The torchvision module that defines it: `resnet`, `vision_transformer`."""
+    """Whose architecture it is: `resnet`, `vision_transformer`."""
     parameters: int
     gflops: float
     input_size: int
@@ -59,47 +75,44 @@ class BackboneInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """Every backbone of one torchvision version, by name."""
+    """Every backbone, by name."""
 
     version: str
+    """Of all packages that models come from."""
     backbones: tuple[BackboneInfo, ...]
 
 
-def torchvision_version() -> str:
-    """The installed torchvision, asked without importing it."""
-    return installed_version("torchvision")
-
-
 def checkpoints_folder() -> Path:
-    """Where torchvision keeps downloaded weights; the rule of torch.hub, followed without importing torch."""
+    """Where downloaded weights lie, whoever downloads them; the rule of torch.hub, followed without importing torch."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
-def write_catalog(workspace: Workspace, backbones: tuple[BackboneInfo, ...], version: str) -> None:
-    content = {"version": version, "backbones": [dataclasses.asdict(backbone) for backbone in backbones]}
-    atomic_write(_path(workspace), json.dumps(content))
+def write_catalog(workspace: Workspace, backbones: tuple[BackboneInfo, ...]) -> None:
+    record_files.write(_path(workspace), Catalog(version=_version(), backbones=backbones))
 
 
 def load_catalog(workspace: Workspace) -> Catalog | None:
-    """The catalog of the installed torchvision, or None when it has to be written (anew); `on_disk` is looked up
-    now."""
+    """The catalog of what is installed, or None when it has to be written (anew); `on_disk` is looked up now."""
     try:
-        content = json.loads(_path(workspace).read_text())
-        if content["version"] != torchvision_version():
-            return None
-        folder = checkpoints_folder()
-        backbones = tuple(_backbone(raw, folder) for raw in content["backbones"])
-    except (OSError, ValueError, KeyError, TypeError):  # missing, or of another release: it is only a cache
+        catalog = record_files.read(_path(workspace), Catalog)
+    except (OSError, EngineError):  # missing, damaged, or of another version: it is only a cache
         return None
-    return Catalog(version=content["version"], backbones=backbones)
+    if catalog.version != _version():
+        return None
+    folder = checkpoints_folder()
+    return replace(catalog, backbones=tuple(_looked_up(info, folder) for info in catalog.backbones))
 
 
 def _path(workspace: Workspace) -> Path:
     return workspace.catalog / "catalog.json"
 
 
-def _backbone(raw: dict, folder: Path) -> BackboneInfo:
-    weights = (WeightsInfo(**{**entry, "on_disk": (folder / entry["file_name"]).is_file()}) for entry in raw["weights"])
-    return BackboneInfo(**{**raw, "weights": tuple(weights)})
+def _version() -> str:
+    return "-".join(version for source in SOURCES.values() for version in source.versions)
+
+
+def _looked_up(info: BackboneInfo, folder: Path) -> BackboneInfo:
+    weights = (replace(entry, on_disk=(folder / entry.file_name).is_file()) for entry in info.weights)
+    return replace(info, weights=tuple(weights))

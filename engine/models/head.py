@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
-from torchvision.models import VisionTransformer
 
 from engine.errors import BackboneError
+from engine.models.sources.source import source_of
 from engine.models.trace import output_chain, trace
 
 AUXILIARIES = ("aux1", "aux2", "AuxLogits")
@@ -46,38 +46,25 @@ def swap_head(model: nn.Module, backbone: str, classes: int, seed: int) -> str:
     """
     drop_auxiliaries(model)
     path = find_head(model)
-    old = model.get_submodule(path)
-    assert isinstance(old, (nn.Linear, nn.Conv2d))
-    head = _like(old, classes)
-    _initialise(head, model, seed_of(f"head {backbone} {classes}", seed))
+    head = _like(_layer(model, path), classes)
+    _initialise(head, model, backbone, seed=seed)
     model.set_submodule(path, head)
     if isinstance(getattr(model, "num_classes", None), int):
         setattr(model, "num_classes", classes)  # noqa: B010 - SqueezeNet and ViT keep it as a plain attribute
     return path
 
 
-def reset_head(model: nn.Module, path: str, backbone: str, seed: int) -> None:
+def reset_head(model: nn.Module, path: str, backbone: str, *, seed: int) -> None:
     """Give the head at `path` the values that `swap_head` with this seed would give it."""
-    head = model.get_submodule(path)
-    assert isinstance(head, (nn.Linear, nn.Conv2d))
-    _initialise(head, model, seed_of(f"head {backbone} {head.weight.shape[0]}", seed))
+    _initialise(_layer(model, path), model, backbone, seed=seed)
 
 
-def is_new_head(model: nn.Module, path: str, backbone: str, seed: int) -> bool:
+def is_new_head(model: nn.Module, path: str, backbone: str, *, seed: int) -> bool:
     """Whether the head at `path` has the values that `swap_head` with this seed gives, and so none from a file."""
-    head, fresh = model.get_submodule(path), new_head(model, path, backbone, seed)
-    assert isinstance(head, (nn.Linear, nn.Conv2d))
-    return torch.equal(fresh.weight, head.weight)
-
-
-def new_head(model: nn.Module, path: str, backbone: str, seed: int) -> nn.Linear | nn.Conv2d:
-    """A layer like the head at `path`, with the values that `swap_head` with this seed gives; the model is left as it
-    is."""
-    head = model.get_submodule(path)
-    assert isinstance(head, (nn.Linear, nn.Conv2d))
+    head = _layer(model, path)
     fresh = _like(head, head.weight.shape[0])
-    _initialise(fresh, model, seed_of(f"head {backbone} {head.weight.shape[0]}", seed))
-    return fresh
+    _initialise(fresh, model, backbone, seed=seed)
+    return torch.equal(fresh.weight, head.weight)
 
 
 def drop_auxiliaries(model: nn.Module) -> None:
@@ -92,6 +79,12 @@ def seed_of(purpose: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{purpose} {seed}".encode()).digest()[:8], "little") >> 1
 
 
+def _layer(model: nn.Module, path: str) -> nn.Linear | nn.Conv2d:
+    layer = model.get_submodule(path)
+    assert isinstance(layer, (nn.Linear, nn.Conv2d))
+    return layer
+
+
 def _like(old: nn.Linear | nn.Conv2d, classes: int) -> nn.Linear | nn.Conv2d:
     """A layer of the same kind for `classes` outputs, its values not yet set; making it draws no random number."""
     placing = {"device": old.weight.device, "dtype": old.weight.dtype, "bias": old.bias is not None}
@@ -101,13 +94,13 @@ def _like(old: nn.Linear | nn.Conv2d, classes: int) -> nn.Linear | nn.Conv2d:
 
 
 @torch.no_grad()
-def _initialise(head: nn.Linear | nn.Conv2d, model: nn.Module, seed: int) -> None:
-    """As torchvision starts this kind of head: zeros for ViT, a narrow normal for SqueezeNet's convolution, else
+def _initialise(head: nn.Linear | nn.Conv2d, model: nn.Module, backbone: str, *, seed: int) -> None:
+    """As its kind starts: zeros where the source says so, a narrow normal for SqueezeNet's convolution, else
     Linear's uniform."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_of(f"head {backbone} {head.weight.shape[0]}", seed))
     weight = torch.empty(head.weight.shape)
     bias = torch.zeros(head.weight.shape[0])
-    if isinstance(model, VisionTransformer):
+    if source_of(backbone).models().starts_at_zero(model):
         weight.zero_()
     elif isinstance(head, nn.Conv2d):
         weight.normal_(0.0, 0.01, generator=generator)

@@ -19,7 +19,7 @@ from engine.models import registry
 from engine.models.chain import Chain, build_chain
 from engine.models.head import drop_auxiliaries, find_head, seed_of, swap_head
 from engine.models.outline import Outline
-from engine.models.published import Progress, find_torchvision
+from engine.models.published import Progress, find_published
 from engine.models.reuse import Warm
 from engine.models.state_matching import Match, fit_state, match_state
 from engine.models.weights_reader import read_state
@@ -39,7 +39,7 @@ def load_backbone(
     models.
     """
     kind, _, reference = weights.partition(":")
-    size = _image_size(backbone, weights, image_size)
+    size = registry.preprocessing_of(backbone, weights, image_size=image_size).crop
     prepare_weights(backbone, weights)  # first, so that a missing file is known before anything large is built
     key = _key(workspace, backbone, weights, classes, seed, size)
     if (kept := _WARM.take(key, seed)) is not None:
@@ -83,7 +83,7 @@ def keep_digests(chain: Chain, digests: Mapping[str, str]) -> None:
 
 def load_trained(folder: Path, backbone: str, *, image_size: int = 0) -> Chain:
     """The chain of a run with the weights of its best epoch, for the classes of classes.json in its `folder`."""
-    size = _image_size(backbone, "default", image_size)
+    size = registry.preprocessing_of(backbone, "default", image_size=image_size).crop
     classes = _classes_of(folder)
     start = _Start(model=registry.build(backbone, size, 0), backbone=backbone, classes=classes, seed=0)
     start.new_head()
@@ -93,13 +93,13 @@ def load_trained(folder: Path, backbone: str, *, image_size: int = 0) -> Chain:
 
 def prepare_weights(backbone: str, weights: str, progress: Progress | None = None) -> None:
     """Download what `load_backbone` will need, so that it can be shown; does nothing for weights that are here."""
-    if weights != "none" and ":" not in weights:
-        find_torchvision(registry.weights_entry(backbone, weights), progress)
+    if registry.is_published(weights):
+        find_published(registry.published(backbone, weights), progress)
 
 
 def outline_of(backbone: str, classes: int = 2, *, image_size: int = 0) -> Outline:
     """The blocks of `backbone` as plain data, without memory for its weights."""
-    size = _image_size(backbone, "default", image_size)
+    size = registry.preprocessing_of(backbone, "default", image_size=image_size).crop
     model = registry.build_weightless(backbone, size)
     swap_head(model, backbone, classes, 0)
     return build_chain(model, backbone, classes, size).outline()
@@ -110,7 +110,7 @@ def match_brought(workspace: Workspace, weights_id: str, backbone: str, classes:
     not at all."""
     name = open_weights(workspace, weights_id).name
     state = _STATES.read(weights_path(workspace, weights_id), name)
-    model = registry.build_weightless(backbone, _image_size(backbone, "default", 0))
+    model = registry.build_weightless(backbone, registry.describe(backbone).input_size)
     drop_auxiliaries(model)
     in_file = state.get(f"{find_head(model)}.weight")
     swap_head(model, backbone, classes or (len(in_file) if in_file is not None and in_file.ndim else 1000), 0)
@@ -177,23 +177,23 @@ def _key(
             if kind == "run"
             else None
         )
-        path = path or find_torchvision(registry.weights_entry(backbone, weights))
+        path = path or find_published(registry.published(backbone, weights))
         source = (kind, str(path), path.stat().st_mtime_ns if path.is_file() else 0)
     return (backbone, source, tuple(classes), size)
 
 
 def _from_published(weights: str, start: _Start) -> tuple[str, ...]:
-    """Weights that torchvision publishes. Layers published as NaN (VGG16's features-only weights) keep their random
+    """Weights that were published. Layers published as NaN (VGG16's features-only weights) keep their random
     start."""
-    entry = registry.weights_entry(start.backbone, weights)
+    entry = registry.published(start.backbone, weights)
     drop_auxiliaries(start.model)
     head = find_head(start.model)
-    state = _STATES.read(find_torchvision(entry))
+    state = _STATES.read(find_published(entry))
     finite = {name: tensor for name, tensor in state.items() if bool(torch.isfinite(tensor).all())}
-    match = start.fit(finite, str(entry))
+    match = start.fit(finite, entry.title)
     start.new_head()
     anew = sorted({name.rpartition(".")[0] for name in match.missing} - {head})
-    return (f"{entry} has no values for {', '.join(anew)}: they start from random values.",) if anew else ()
+    return (f"{entry.title} has no values for {', '.join(anew)}: they start from random values.",) if anew else ()
 
 
 def _from_file(workspace: Workspace, weights_id: str, start: _Start) -> tuple[str, ...]:
@@ -253,12 +253,6 @@ def _permute(head: nn.Module, order: list[int]) -> None:
     """Row i of `head` becomes its former row `order[i]`."""
     for parameter in head.parameters():
         parameter.copy_(parameter[order].clone())
-
-
-def _image_size(backbone: str, weights: str, image_size: int) -> int:
-    named = weights != "none" and ":" not in weights
-    entry = registry.weights_entry(backbone, weights if named else "default")
-    return registry.preprocessing_of(entry, backbone, image_size)["crop"]
 
 
 def _tested(model: nn.Module, backbone: str, classes: int, image_size: int) -> Chain:

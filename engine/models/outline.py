@@ -3,17 +3,20 @@
 The chain makes it (models/chain.py); it is kept as JSON in the workspace.
 """
 
-import dataclasses
-import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
-from engine.workspace import Workspace, atomic_write
+from engine import record_files
+from engine.errors import EngineError
+from engine.models.sources.source import source_of
+from engine.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterOutline:
-    """One tensor that can train: torchvision's own name, number of values, and its role."""
+    """One tensor that can train: its own name in the model, number of values, and its role."""
 
     name: str
     size: int
@@ -27,8 +30,7 @@ class BlockOutline:
     """One block of the chain, in forward order."""
 
     name: str
-    """A name that a reader of torchvision knows: `layer3.1`, `features.5`, `encoder.layers.encoder_layer_7`; the last
-    is the head, `fc`."""
+    """Path of its module: `layer3.1`, `features.5`, `encoder.layers.encoder_layer_7`; the last is the head, `fc`."""
     stage: str
     """Blocks that are drawn together: `layer3`, `features.5`, `encoder.layers`, `head`."""
     parameters: tuple[ParameterOutline, ...]
@@ -61,31 +63,32 @@ def with_classes(outline: Outline, classes: int) -> Outline:
     """The same backbone with a head for another number of classes."""
     head = outline.blocks[-1]
     resized = tuple(
-        dataclasses.replace(parameter, size=parameter.size // outline.classes * classes)
+        replace(parameter, size=parameter.size // outline.classes * classes)
         if _per_class(head, parameter, outline)
         else parameter
         for parameter in head.parameters
     )
-    blocks = (*outline.blocks[:-1], dataclasses.replace(head, parameters=resized))
-    return dataclasses.replace(outline, classes=classes, blocks=blocks)
+    blocks = (*outline.blocks[:-1], replace(head, parameters=resized))
+    return replace(outline, classes=classes, blocks=blocks)
 
 
-def save_outline(workspace: Workspace, outline: Outline, version: str) -> None:
-    """Keep `outline` under the backbone's name and the torchvision `version` that made it."""
-    atomic_write(workspace.catalog / f"{outline.backbone}-{version}.json", json.dumps(dataclasses.asdict(outline)))
+def save_outline(workspace: Workspace, outline: Outline) -> None:
+    """Keep `outline` under the backbone's name and the version of its source."""
+    record_files.write(_path(workspace, outline.backbone), outline)
 
 
-def load_outline(workspace: Workspace, backbone: str, version: str) -> Outline | None:
+def load_outline(workspace: Workspace, backbone: str) -> Outline | None:
     """What `save_outline` kept, or None when this backbone has not been opened yet."""
-    path = workspace.catalog / f"{backbone}-{version}.json"
-    if not backbone.isidentifier() or not path.is_file():
+    if not re.fullmatch(r"(\w+/)?\w[\w.]*", backbone):
         return None
-    raw = json.loads(path.read_text())
-    blocks = tuple(
-        BlockOutline(name=b["name"], stage=b["stage"], parameters=tuple(ParameterOutline(**p) for p in b["parameters"]))
-        for b in raw.pop("blocks")
-    )
-    return Outline(blocks=blocks, **raw)
+    try:
+        return record_files.read(_path(workspace, backbone), Outline)
+    except (OSError, EngineError):  # missing, damaged, or of another version: it is only a cache
+        return None
+
+
+def _path(workspace: Workspace, backbone: str) -> Path:
+    return workspace.catalog / f"{backbone.replace('/', '--')}-{'-'.join(source_of(backbone).versions)}.json"
 
 
 def _per_class(head: BlockOutline, parameter: ParameterOutline, outline: Outline) -> bool:

@@ -8,19 +8,14 @@ from dataclasses import dataclass
 
 from engine.errors import WeightsError
 from engine.models import registry
+from engine.models.sources.source import source_of
 from engine.models.weights_store import open_weights
 from engine.workspace import Workspace
-
-_UNSAID = (
-    "Their metadata names no licence; torchvision says that pretrained weights may have licences or terms of their "
-    "own, derived "
-    "from the data they were trained on (here ImageNet), and that it is up to you to find out whether you may use them."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Plain text, which may hold a file name of a user, and addresses that torchvision gives."""
+    """Plain text, which may hold a file name of a user, and addresses that the source of the backbone gives."""
 
     text: str
     links: tuple[str, ...] = ()
@@ -36,11 +31,10 @@ def provenance(workspace: Workspace, backbone: str, weights: str) -> Provenance:
             text=f"The weights started from {_file_name(workspace, reference)}. Its licence is whatever its maker "
             f"chose."
         )
-    entry = registry.weights_entry(backbone, weights)
-    info = next(info for info in registry.describe(backbone).weights if info.name == entry.name)
-    licence = "Their licence stands at the first address below." if info.license else _UNSAID
-    links = tuple(link for link in (info.license, info.recipe_url, info.url) if link)
-    return Provenance(text=f"The weights started from torchvision's {entry}. {licence}", links=links)
+    entry, source = registry.published(backbone, weights), source_of(backbone)
+    licence = "Their licence stands at the first address below." if entry.license else source.terms
+    links = tuple(link for link in (entry.license, entry.recipe_url, entry.url) if link)
+    return Provenance(text=f"The weights started from {source.title}'s {entry.title}. {licence}", links=links)
 
 
 def _file_name(workspace: Workspace, weights_id: str) -> str:

@@ -1,6 +1,6 @@
-"""Published weights: the file of a torchvision weights entry, on disk or downloaded, and checked against its name.
+"""Published weights: the file of an entry of the catalog, on disk or downloaded, and checked against its name.
 
-Files lie where torchvision itself keeps them. Not here: reading their tensors, weights of users.
+Files lie where torch.hub keeps them. Not here: reading their tensors, weights of users.
 """
 
 import functools
@@ -15,10 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from torchvision.models import WeightsEnum
-
 from engine.errors import WeightsError
-from engine.models.catalog import checkpoints_folder
+from engine.models.catalog import WeightsInfo, checkpoints_folder
 from engine.workspace import atomic_path
 
 CONNECT_SECONDS = 5.0
@@ -31,10 +29,10 @@ Progress = Callable[[int, int], None]
 """Called with (bytes so far, bytes in all; 0 when unknown)."""
 
 
-def find_torchvision(entry: WeightsEnum, progress: Progress | None = None) -> Path:
+def find_published(entry: WeightsInfo, progress: Progress | None = None) -> Path:
     """The intact file of `entry`, downloaded when it is not there yet. WeightsError within seconds when it cannot be
     had."""
-    path = checkpoints_folder() / entry.url.rpartition("/")[2]
+    path = checkpoints_folder() / entry.file_name
     if not path.is_file():
         _download(entry, path, progress)
     elif not _intact(path):
@@ -45,7 +43,7 @@ def find_torchvision(entry: WeightsEnum, progress: Progress | None = None) -> Pa
     return path
 
 
-def _download(entry: WeightsEnum, path: Path, progress: Progress | None) -> None:
+def _download(entry: WeightsInfo, path: Path, progress: Progress | None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _open(entry.url) as response, atomic_path(path) as temporary:
@@ -95,12 +93,12 @@ def _save(response: http.client.HTTPResponse, path: Path, progress: Progress | N
     return digest.hexdigest()
 
 
-def _unavailable(entry: WeightsEnum, path: Path, error: Exception) -> str:
+def _unavailable(entry: WeightsInfo, path: Path, error: Exception) -> str:
     """One sentence and three ways on."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     reason = getattr(cause, "strerror", None) or cause
     return (
-        f"The weights {entry} are not on this machine and could not be downloaded from {_host(entry.url)} "
+        f"The weights {entry.title} are not on this machine and could not be downloaded from {_host(entry.url)} "
         f"({reason}). Three ways on: "
         f"bring a weights file of your own; or get {entry.url} elsewhere and put it into {path.parent}; "
         "or train from random weights (weights 'none')."

@@ -48,7 +48,7 @@ class Warm:
         state = chain.model.state_dict()
         if sum(tensor.nbytes for tensor in state.values()) > LIMIT_BYTES:
             return
-        new_head = not chain.seeded and is_new_head(chain.model, chain.head, chain.backbone, seed)
+        new_head = not chain.seeded and is_new_head(chain.model, chain.head, chain.backbone, seed=seed)
         copies = {name: tensor.detach().clone() for name, tensor in state.items()}
         with self._lock:
             self._lent[chain] = Loaded(key=key, notes=notes, seed=seed, new_head=new_head, tensors=copies)
@@ -66,7 +66,7 @@ class Warm:
             self._lent[chain] = loaded
         _set_back(chain, loaded)
         if loaded.new_head:
-            reset_head(chain.model, chain.head, chain.backbone, seed)
+            reset_head(chain.model, chain.head, chain.backbone, seed=seed)
         return chain, loaded.notes
 
     def digests(self, chain: Chain) -> Mapping[str, str]:

@@ -3,26 +3,15 @@
 Only the region of the head (`fc`, `classifier`, `heads`) may differ. Not here: where the tensors come from.
 """
 
-import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import VisionTransformer
-from torchvision.models.vision_transformer import interpolate_embeddings
 
 from engine.errors import WeightsError
 from engine.models.head import AUXILIARIES, find_head
-
-# What torchvision itself renames when it reads older files.
-_LEGACY_NAMES = (
-    (re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)"), r"\1\2"),
-    (re.compile(r"(.*\.mlp)\.linear_1(\..*)"), r"\1.0\2"),
-    (re.compile(r"(.*\.mlp)\.linear_2(\..*)"), r"\1.3\2"),
-)
-_POSITIONS = "encoder.pos_embedding"
+from engine.models.sources.source import source_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +48,13 @@ def match_state(
     own = {key: tensor.shape for key, tensor in model.state_dict().items()}
     needed = [key for key in own if not key.endswith("num_batches_tracked")]  # older files have no such counters
     head = find_head(model)
-    notes: list[str] = []
-    known = _without_auxiliaries(_resampled(_renamed(state), model, notes), own, notes)
+    adapted, notes = source_of(backbone).models().adapted(state, model)
+    known = _without_auxiliaries(adapted, own)
+    if len(known) < len(adapted):
+        notes += (
+            f"The file's auxiliary heads ({len(adapted) - len(known)} tensors) are not used: they only serve training "
+            f"from scratch.",
+        )
     known = _adopted_head(known, own, head)
     differing = [key for key in (*needed, *known) if key not in known or own.get(key) != known[key].shape]
     _demand_backbone(differing, head, known, own, f"{name[:120]} does not fit {backbone}")
@@ -82,45 +76,8 @@ def _layer(key: str) -> str:
     return key.rpartition(".")[0]
 
 
-def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {_modern(key): tensor for key, tensor in state.items()}
-
-
-def _modern(key: str) -> str:
-    for pattern, replacement in _LEGACY_NAMES:
-        key = pattern.sub(replacement, key)
-    return key
-
-
-def _resampled(state: dict[str, Tensor], model: nn.Module, notes: list[str]) -> dict[str, Tensor]:
-    """A vision transformer's position codes for the image size of `model`."""
-    positions = state.get(_POSITIONS)
-    if (
-        not isinstance(model, VisionTransformer)
-        or positions is None
-        or positions.shape == model.encoder.pos_embedding.shape
-    ):
-        return state
-    try:
-        resampled = interpolate_embeddings(model.image_size, model.patch_size, OrderedDict(state))
-    except (ValueError, RuntimeError):  # not a square of positions; the shapes will be reported
-        return state
-    side = model.image_size // model.patch_size
-    notes.append(
-        f"The position codes were resampled from {positions.shape[1] - 1} to {side * side} patches, for images of "
-        f"another size."
-    )
-    return dict(resampled)
-
-
-def _without_auxiliaries(state: dict[str, Tensor], own: Mapping[str, object], notes: list[str]) -> dict[str, Tensor]:
-    kept = {key: tensor for key, tensor in state.items() if key in own or key.partition(".")[0] not in AUXILIARIES}
-    if len(kept) < len(state):
-        notes.append(
-            f"The file's auxiliary heads ({len(state) - len(kept)} tensors) are not used: they only serve training "
-            f"from scratch."
-        )
-    return kept
+def _without_auxiliaries(state: dict[str, Tensor], own: Mapping[str, object]) -> dict[str, Tensor]:
+    return {key: tensor for key, tensor in state.items() if key in own or key.partition(".")[0] not in AUXILIARIES}
 
 
 def _adopted_head(state: dict[str, Tensor], own: Mapping[str, torch.Size], head: str) -> dict[str, Tensor]:

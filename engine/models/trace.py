@@ -4,23 +4,19 @@ A segment becomes a plain function (model, x) -> x that runs the model's own mod
 through the segments trains the model. Not here: names of stages, heads, weights.
 """
 
-import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torchvision
 from torch import Tensor, fx, nn
-from torchvision.models.maxvit import MaxVitBlock
-from torchvision.models.vision_transformer import Encoder
 
 from engine.errors import BackboneError
+from engine.models.sources.source import SOURCES
 
 Forward = Callable[[nn.Module, Tensor], Tensor]
 
-# Containers: their forward runs their children in order and little else, so a cut between two children is natural.
-_CONTAINERS = (nn.Sequential, nn.ModuleList, Encoder, MaxVitBlock)
-_LEAVES = tuple(kind for _, kind in inspect.getmembers(torchvision.ops, inspect.isclass) if issubclass(kind, nn.Module))
+_CONTAINERS = frozenset(name for source in SOURCES.values() for name in source.containers)
+_LEAF_MODULES = tuple(name for source in SOURCES.values() for name in source.leaf_modules)
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 DROPOUTS = nn.modules.dropout._DropoutNd
 
@@ -99,14 +95,13 @@ def modules_of(model: nn.Module, segment: Segment) -> tuple[nn.Module, ...]:
 
 def _opens(module: nn.Module) -> bool:
     """Whether to look inside. A conv with its norm and activation is one unit, whatever container holds it."""
-    if (
-        not isinstance(module, _CONTAINERS)
-        or isinstance(module, _LEAVES)
-        or type(module).forward is not _own_forward(module)
-    ):
+    container = next(
+        (kind for kind in type(module).__mro__ if issubclass(kind, nn.Module) and _is_container(kind)), None
+    )
+    if container is None or _is_leaf(module) or type(module).forward is not container.forward:
         return False
     children = list(module.children())
-    composite = any(list(child.children()) and not isinstance(child, _LEAVES) for child in children)
+    composite = any(list(child.children()) and not _is_leaf(child) for child in children)
     return composite or sum(_has_matrix(child) for child in children) > 1
 
 
@@ -115,13 +110,13 @@ def _has_matrix(module: nn.Module) -> bool:
 
 
 class _Tracer(fx.Tracer):
-    """Leaves whole what torch.nn and torchvision.ops define, so that their `training` is read when they run, not
+    """Leaves whole what torch.nn and the sources define as layers, so that their `training` is read when they run, not
     now."""
 
     proxy_buffer_attributes = True  # else MaxViT's position index becomes a constant that `.to(device)` would not move
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _LEAVES) or super().is_leaf_module(m, module_qualified_name)
+        return _is_leaf(m) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _target(node: fx.Node) -> str:
@@ -146,10 +141,13 @@ def _unit(model: nn.Module, path: str, head: str) -> str:
     return ""
 
 
-def _own_forward(module: nn.Module) -> object:
-    """The forward of the container class that `module` is an instance of; a subclass with another is no mere
-    container."""
-    return next(kind.forward for kind in _CONTAINERS if isinstance(module, kind))
+def _is_container(kind: type[nn.Module]) -> bool:
+    """Whether modules of this class run their children in order and little else: a cut between two is natural."""
+    return kind in (nn.Sequential, nn.ModuleList) or f"{kind.__module__}.{kind.__qualname__}" in _CONTAINERS
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    return any(f"{kind.__module__}.".startswith(_LEAF_MODULES) for kind in type(module).__mro__)
 
 
 def _holds_weights(model: nn.Module, unit: str, head: str) -> bool:

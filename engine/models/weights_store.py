@@ -3,13 +3,12 @@
 `weights.bring` stores them. Not here: reading their tensors.
 """
 
-import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import record_files
 from engine.errors import WeightsError
-from engine.workspace import Workspace, atomic_write, checked_id
+from engine.workspace import Workspace, checked_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +48,7 @@ def weights_path(workspace: Workspace, weights_id: str) -> Path:
 
 def record_weights(workspace: Workspace, weights: BroughtWeights) -> None:
     """List `weights`; its tensors must be in place already, for this is what makes them exist."""
-    atomic_write(
-        weights_path(workspace, weights.id).with_suffix(".json"),
-        json.dumps(dataclasses.asdict(weights), ensure_ascii=False),
-    )
+    record_files.write(weights_path(workspace, weights.id).with_suffix(".json"), weights)
 
 
 def delete_weights(workspace: Workspace, weights_id: str) -> None:
@@ -62,4 +58,4 @@ def delete_weights(workspace: Workspace, weights_id: str) -> None:
 
 
 def _read(path: Path) -> BroughtWeights:
-    return BroughtWeights(**json.loads(path.read_text()))
+    return record_files.read(path, BroughtWeights, error=WeightsError)

@@ -17,6 +17,7 @@ from pathlib import Path
 from engine.data.dataset_records import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.errors import RunError
+from engine.models.sources.source import source_of
 from engine.runconfig import RunConfig
 from engine.store.database import Json
 from engine.workspace import atomic_write
@@ -36,7 +37,6 @@ TUNING = "tuning.json"
 """Which learning rates were tried, and what came of them."""
 WRITE_SECONDS = 0.5
 """Epochs that follow each other faster than this are written together."""
-PACKAGES = ("torch", "torchvision", "pillow", "numpy")
 
 
 class Recorder:
@@ -91,15 +91,16 @@ def write_origin(
         },
         "precision": precision,
         "preprocessing": dataclasses.asdict(preprocessing),
-        "versions": _versions(),
+        "versions": _versions(config.backbone),
     }
     atomic_write(folder / "config.json", json.dumps(origin, indent=2, ensure_ascii=False))
     atomic_write(folder / "classes.json", json.dumps(list(dataset.classes), ensure_ascii=False))
 
 
 @cache
-def _versions() -> dict[str, str]:
-    return {package: metadata.version(package) for package in PACKAGES}
+def _versions(backbone: str) -> dict[str, str]:
+    packages = ("torch", *source_of(backbone).packages, "pillow", "numpy")
+    return {package: metadata.version(package) for package in packages}
 
 
 def read_fingerprint(folder: Path) -> str | None:

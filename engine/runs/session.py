@@ -200,7 +200,7 @@ def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:
     kind, _, earlier = weights.partition(":")
     if kind == "run" and not config.image_size and config.preprocessing == "weights":
         return read_preprocessing(workspace.run(earlier))
-    published = None if kind in ("default", "none", "file", "run") else registry.weights_entry(config.backbone, weights)
-    return Preprocessing(
-        **registry.preprocessing_of(published, config.backbone, config.image_size, config.preprocessing)
+    transforms = registry.preprocessing_of(
+        config.backbone, weights, image_size=config.image_size, kind=config.preprocessing
     )
+    return Preprocessing(**vars(transforms))

@@ -1,4 +1,4 @@
-"""JobStore: the short jobs beside training (imports, predictions, what torchvision offers), asked for and watched by
+"""JobStore: the short jobs beside training (imports, predictions, lists of backbones), asked for and watched by
 pages.
 
 Not here: what a kind of job does (tasks) and who does it (worker). Rows are changed in short transactions like those of

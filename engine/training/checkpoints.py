@@ -78,7 +78,7 @@ def restore_tensors(training: Training, tensors: Mapping[str, torch.Tensor]) -> 
 
 
 def save_weights(state: Mapping[str, torch.Tensor], path: Path, *, metadata: Mapping[str, str]) -> None:
-    """A whole state dict as safetensors, under torchvision's own tensor names."""
+    """A whole state dict as safetensors, under the model's own tensor names."""
     with _saving(path), atomic_path(path) as temporary:
         save_file(
             {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},

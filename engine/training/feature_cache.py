@@ -14,7 +14,6 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from engine.data import pixel_cache, row_file
 from engine.data.dataset_records import SPLITS, Split
 from engine.data.pixel_cache import Pixels, Plane
 from engine.data.row_file import Building, Contents
+from engine.models.sources.source import source_of
 from engine.training.activations import Activations, FeatureSource
 from engine.training.batches import Source, filled
 from engine.training.cuts import Cost, Slot, worth_keeping
@@ -264,7 +264,8 @@ def _folder(origin: Origin) -> Path:
         shown.preprocessing.mean,
         shown.preprocessing.std,
     ]
-    about += [chain.backbone, origin.numerics.name, device.type, *machine, *_versions()]
+    about += [chain.backbone, origin.numerics.name, device.type, *machine]
+    about += [metadata.version("torch"), *source_of(chain.backbone).versions]
     if device.type != "cpu":  # which computes the same either way
         about.append(origin.training.config.arithmetic)
     return origin.workspace.features / ("features-" + hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24])
@@ -272,11 +273,6 @@ def _folder(origin: Origin) -> Path:
 
 def _order(plane: Plane) -> tuple[str, int]:
     return plane.split, -1 if plane.view is None else plane.view
-
-
-@cache
-def _versions() -> tuple[str, ...]:
-    return metadata.version("torch"), metadata.version("torchvision")
 
 
 def _file_name(origin: Origin, slot: Slot) -> str:

@@ -5,13 +5,13 @@ Everything a phase does not name is frozen: no gradient, and blocks in which not
 which strategy makes which plan (freezing).
 """
 
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from engine.models.outline import Outline
+from engine.models.sources.source import SOURCES
 
-NO_DECAY_NAMES = re.compile(r"logit_scale|relative_position_bias_table|class_token|pos_embedding|layer_scale")
+_NO_DECAY = tuple(name for source in SOURCES.values() for name in source.no_decay)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,4 +116,4 @@ def groups(outline: Outline, plan: FreezePlan) -> tuple[Group, ...]:
 
 
 def _decays(name: str, kind: str) -> bool:
-    return kind == "weight" and not NO_DECAY_NAMES.search(name)
+    return kind == "weight" and not any(part in name for part in _NO_DECAY)

@@ -8,7 +8,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset_records import Dataset
-from engine.models.catalog import BackboneInfo, WeightsInfo, torchvision_version, write_catalog
+from engine.models.catalog import BackboneInfo, WeightsInfo, write_catalog
 from engine.models.outline import BlockOutline, Outline, ParameterOutline, save_outline, with_classes
 from engine.runconfig import RunConfig
 from engine.store.job_store import Job, JobStore
@@ -62,12 +62,11 @@ def catalog(workspace: Workspace) -> None:
     write_catalog(
         workspace,
         (_backbone("resnet18", 11_689_512, 69.758), _backbone("vgg11", 132_863_336, 69.02)),
-        torchvision_version(),
     )
 
 
 def outline(workspace: Workspace) -> None:
-    save_outline(workspace, OUTLINE, torchvision_version())
+    save_outline(workspace, OUTLINE)
 
 
 def run(workspace: Workspace, of: Dataset, *, epochs: int = 2, status: str = "running", **options: object) -> Run:
@@ -210,6 +209,7 @@ def _started(sized: Outline, config: RunConfig) -> dict[str, object]:
 def _backbone(name: str, parameters: int, accuracy: float) -> BackboneInfo:
     best = WeightsInfo(
         name="IMAGENET1K_V1",
+        title=f"{name}.IMAGENET1K_V1",
         is_default=True,
         url=f"https://example.org/{name}.pth",
         file_name=f"{name}-00000000.pth",

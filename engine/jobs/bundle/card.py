@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.config import options
+from engine.jobs.bundle.formats import needed
+from engine.models.sources.source import source_of
 from engine.runconfig import RunConfig
 from engine.store.database import Json
 
@@ -55,9 +57,10 @@ def card(facts: Facts) -> str:
 
 def licences(facts: Facts) -> str:
     """LICENSES.md."""
+    source = source_of(facts.config.backbone)
     lines = [
         "`predict.py` is a part of Thaw, Apache-2.0 (<https://www.apache.org/licenses/LICENSE-2.0>).",
-        "The code of the model is not in here: `predict.py` takes it from torchvision, BSD-3-Clause.",
+        f"The code of the model is not in here: `predict.py` takes it from {source.title}, {source.licence}.",
         f"`model.safetensors` and, where there is one, `model.onnx` hold trained weights. {_weights(facts)}",
         f"They were trained on images of {md(facts.origin['dataset']['name'])}. Whoever owns those knows whether it "
         f"may be passed on.",
@@ -100,13 +103,11 @@ def _head(facts: Facts) -> str:
     return f"""
 # {md(facts.name)}
 
-A torchvision `{facts.config.backbone}` that tells {len(facts.classes)} classes apart:
+A {source_of(facts.config.backbone).title} `{facts.config.backbone}` that tells {len(facts.classes)} classes apart:
 {", ".join(map(md, facts.classes))}.
 
-`python predict.py photos/ --out result.csv` classifies images; it needs torch and torchvision only.
-`model.safetensors` has
-torchvision's own tensor names for the model that `model.json` describes, so `load_state_dict` takes it; `predict.py`
-shows how.
+`python predict.py photos/ --out result.csv` classifies images; it needs {needed(facts.config.backbone)} only.
+`model.safetensors` has the model's own tensor names, so `load_state_dict` takes it; `predict.py` shows how.
 
 ## Checked
 

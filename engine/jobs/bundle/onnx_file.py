@@ -5,7 +5,7 @@ Input `images` float32 [batch, 3, height, width], normalised; output `probabilit
 """
 
 import warnings
-from importlib.util import find_spec
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -13,28 +13,26 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import BackboneError
+from engine.jobs.bundle.equality import CONVERTED, demand_equal
+from engine.jobs.bundle.formats import Subject
+from engine.store.database import Json
 
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-HOW = "pip install -r requirements-export.txt"
+FILE = "model.onnx"
 _ONE_FILE_BYTES = 1 << 30
 """A protobuf message ends at 2 GB; tensors of larger models lie beside it, in model.onnx.data."""
 
 
-def missing() -> tuple[str, ...]:
-    """The packages that are not installed."""
-    return tuple(name for name in PACKAGES if find_spec(name) is None)
-
-
-def write(model: nn.Module, images: Tensor, path: Path) -> None:
-    """Convert `model`, which is in eval mode on the CPU, to `path`. BackboneError when it cannot be converted."""
+def write(subject: Subject, folder: Path) -> None:
+    """model.onnx. BackboneError when PyTorch cannot convert the model."""
+    model = subject.chain.model
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the converter to itself
             torch.onnx.export(
                 _Probabilities(model).eval(),
-                (images[:1].repeat(2, 1, 1, 1),),  # a batch of one would be taken for a constant
-                path,
+                (subject.images[:1].repeat(2, 1, 1, 1),),  # a batch of one would be taken for a constant
+                folder / FILE,
                 input_names=["images"],
                 output_names=["probabilities"],
                 dynamic_shapes={"images": {0: "batch"}},
@@ -45,6 +43,23 @@ def write(model: nn.Module, images: Tensor, path: Path) -> None:
     except Exception as error:  # the converter raises what its many passes raise
         first = (str(error).strip().splitlines() or [""])[0]
         raise BackboneError(f"PyTorch cannot convert it to ONNX ({type(error).__name__}: {first[:200]}).") from error
+
+
+def check(subject: Subject, folder: Path) -> Generator[Json, None, str]:
+    """onnxruntime against this program."""
+    yield {"event": "progress", "stage": "checking ONNX", "done": 0, "total": 1}
+    difference = demand_equal(
+        probabilities(folder / FILE, subject.images),
+        subject.probabilities,
+        CONVERTED,
+        "this program does, in onnxruntime,",
+    )
+    height, width = subject.images.shape[2:]
+    return (
+        f"{FILE} answers the same in onnxruntime: probabilities differ by at most {difference:.1e} (allowed "
+        f"{CONVERTED:g}). It takes `images` [batch, 3, {height}, {width}] as predict.py prepares them and gives "
+        f"`probabilities` [batch, classes]."
+    )
 
 
 def probabilities(path: Path, images: Tensor) -> np.ndarray:

@@ -1,10 +1,13 @@
-"""Classify images with the model in this folder; needs torch and torchvision only. A part of Thaw, Apache-2.0.
+"""Classify images with the model in this folder; a part of Thaw, Apache-2.0.
+
+It needs torch, torchvision and the package that `constructor` in model.json names.
 
 python predict.py IMAGE_OR_FOLDER ... [--out result.csv] [--device cuda]
 """
 
 import argparse
 import csv
+import importlib
 import json
 import math
 import os
@@ -13,7 +16,6 @@ from pathlib import Path
 
 import numpy
 import torch
-import torchvision
 from PIL import Image, ImageOps
 from torchvision.transforms import InterpolationMode, functional
 
@@ -25,7 +27,8 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 def load() -> torch.nn.Module:
     """The model. A safetensors file is eight bytes of length, a JSON header, and the tensors."""
-    model = torchvision.models.get_model(ABOUT["backbone"], weights=None, **ABOUT["arguments"])
+    module, _, function = ABOUT["constructor"].partition(":")
+    model = getattr(importlib.import_module(module), function)(**ABOUT["arguments"])
     state, raw = model.state_dict(), bytearray((HERE / "model.safetensors").read_bytes())
     start = 8 + int.from_bytes(raw[:8], "little")
     for name, entry in json.loads(raw[8:start]).items():

@@ -12,7 +12,6 @@ from engine.comparisons.data_size import is_part_arm
 from engine.config import option_named
 from engine.data.dataset import list_datasets
 from engine.errors import EngineError
-from engine.models.catalog import torchvision_version
 from engine.models.outline import Outline, load_outline, with_classes
 from engine.options import Value
 from engine.store.run import Run
@@ -84,7 +83,7 @@ def buttons(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = Tr
 def outlines(backbones: Sequence[str], dataset: str) -> dict[str, Outline]:
     """The outlines that are known already, with a head for the classes of the dataset: they put runs in order."""
     classes = {about.id: about.classes for about in list_datasets(workspace())}.get(dataset)
-    found = {name: load_outline(workspace(), name, torchvision_version()) for name in backbones}
+    found = {name: load_outline(workspace(), name) for name in backbones}
     return {name: with_classes(outline, classes) for name, outline in found.items() if outline and classes}
 
 

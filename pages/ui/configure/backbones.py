@@ -1,4 +1,4 @@
-"""Backbones: choose one of torchvision's classifiers and the weights it starts from, with the facts to choose by.
+"""Backbones: choose a backbone and the weights it starts from, with the facts to choose by.
 
 Not here: where the facts come from (models.catalog) and bringing a weights file (weights_file).
 """

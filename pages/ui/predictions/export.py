@@ -5,6 +5,7 @@ Not here: what makes the bundle and checks it, which a background job does.
 
 import streamlit as st
 
+from engine.jobs.bundle.formats import contents
 from engine.store.job_store import Job
 from engine.store.run import Run
 from pages.ui import addresses, status, text
@@ -13,13 +14,6 @@ from pages.ui.resources import job_store, workspace
 from pages.ui.waiting import newest
 
 KIND = "export"
-CONTENTS = {
-    "model.safetensors": "the weights under torchvision's own names",
-    "model.json": "backbone, classes and how images are prepared",
-    "predict.py": "classifies images and folders; needs torch and torchvision only",
-    "MODEL_CARD.md": "data, metrics, strategy and licence of the weights; LICENSES.md names and links them",
-    "model.onnx": "for other runtimes, where `onnx` is installed",
-}
 
 
 def offer(run: Run) -> None:
@@ -29,7 +23,8 @@ def offer(run: Run) -> None:
         "Export the model", icon=":material/package_2:", expanded=st.session_state.get("exported") == run.id
     ):
         st.markdown(
-            "One zip that works without Thaw:\n" + "\n".join(f"- `{name}`: {about}" for name, about in CONTENTS.items())
+            "One zip that works without Thaw:\n"
+            + "\n".join(f"- `{name}`: {about}" for name, about in contents(run.config.backbone).items())
         )
         if job is not None and not job.ended:
             status.follow(job, "Exporting the model")

@@ -24,8 +24,9 @@ from engine.errors import EngineError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import read_result
 from engine.jobs import export
-from engine.jobs.bundle import onnx_file
-from engine.jobs.export import _SCRIPT, Exported, export_run, export_zip
+from engine.jobs.bundle import onnx_file, script
+from engine.jobs.bundle.formats import FORMATS
+from engine.jobs.export import Exported, export_run, export_zip
 from engine.jobs.inference import predict_new
 from engine.jobs.tasks import TASKS
 from engine.models.provenance import Provenance
@@ -168,24 +169,24 @@ def test_weights_that_are_not_those_of_the_predictions_do_not_leave(home: Home, 
 
 
 @pytest.mark.parametrize(
-    ("script", "sentence"),
+    ("program", "sentence"),
     [
         (
-            _SCRIPT.read_text().replace('HOW["crop"]', 'HOW["crop"] - 1'),
+            script.SCRIPT.read_text().replace('HOW["crop"]', 'HOW["crop"] - 1'),
             r"does not answer as this program does in fp32",
         ),
         ("import engine", r"does not run here .*No module named 'engine'"),
         (
-            _SCRIPT.read_text().replace("Image.open(path)", "Image.open('nowhere')"),
+            script.SCRIPT.read_text().replace("Image.open(path)", "Image.open('nowhere')"),
             r"cannot read an image of the dataset .*nowhere",
         ),
     ],
 )
 def test_a_script_that_answers_otherwise_or_not_at_all_does_not_leave(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, sentence: str
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, sentence: str
 ) -> None:
-    (tmp_path / "predict.py").write_text(script)
-    monkeypatch.setattr(export, "_SCRIPT", tmp_path / "predict.py")
+    (tmp_path / "predict.py").write_text(program)
+    monkeypatch.setattr(script, "SCRIPT", tmp_path / "predict.py")
     with pytest.raises(EngineError, match=sentence):
         done(export_zip(home.workspace, home.run.id))
     assert not (home.workspace.run(home.run.id) / "export.zip").exists() and not list(home.workspace.incoming.iterdir())
@@ -297,7 +298,7 @@ def test_closing_ends_the_check_and_leaves_nothing(home: Home, tmp_path: Path) -
 
 
 def test_onnx_answers_the_same_or_is_left_out_with_a_sentence(home: Home) -> None:
-    if onnx_file.missing():
+    if FORMATS[1].missing:
         assert "model.onnx is left out" in home.made.checks[1] and "requirements-export.txt" in home.made.checks[1]
         assert not (home.bundle / "model.onnx").exists()
         return

@@ -3,18 +3,20 @@ list."""
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from engine.models import registry
-from engine.models.catalog import Catalog, checkpoints_folder, load_catalog, torchvision_version, write_catalog
+from engine.models.catalog import Catalog, checkpoints_folder, load_catalog, write_catalog
+from engine.models.sources import source
 from engine.workspace import Workspace
 
 
 @pytest.fixture
 def written(workspace: Workspace) -> Catalog:
-    write_catalog(workspace, (registry.describe("resnet18"), registry.describe("vgg16")), torchvision_version())
+    write_catalog(workspace, (registry.describe("resnet18"), registry.describe("vgg16")))
     catalog = load_catalog(workspace)
     assert catalog is not None
     return catalog
@@ -22,7 +24,7 @@ def written(workspace: Workspace) -> Catalog:
 
 def test_comes_back_as_it_went(written: Catalog) -> None:
     assert written.backbones == (registry.describe("resnet18"), registry.describe("vgg16"))
-    assert written.version == torchvision_version()
+    assert written.version == version("torchvision")
 
 
 def test_notices_weights_that_arrived_later(workspace: Workspace, written: Catalog) -> None:
@@ -36,11 +38,15 @@ def test_notices_weights_that_arrived_later(workspace: Workspace, written: Catal
     assert not again.backbones[1].weights[0].on_disk
 
 
-def test_another_torchvision_or_a_damaged_file_is_no_catalog(workspace: Workspace) -> None:
-    assert load_catalog(workspace) is None
-    write_catalog(workspace, (registry.describe("resnet18"),), "0.0.1")
-    assert load_catalog(workspace) is None
+def test_another_version_or_a_damaged_file_is_no_catalog(
+    workspace: Workspace, written: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(source, "_version", lambda package: "0.0.1")
+        assert load_catalog(workspace) is None
     (workspace.catalog / "catalog.json").write_text('{"version": ')
+    assert load_catalog(workspace) is None
+    (workspace.catalog / "catalog.json").unlink()
     assert load_catalog(workspace) is None
 
 

@@ -37,7 +37,7 @@ def publish(monkeypatch: pytest.MonkeyPatch, backbone: str, state: dict[str, Ten
     draft = checkpoints_folder() / "draft"
     torch.save(state, draft)
     name = f"{backbone}-{hashlib.sha256(draft.read_bytes()).hexdigest()[:8]}.pth"
-    monkeypatch.setattr(registry.weights_entry(backbone).value, "url", f"http://127.0.0.1:9/{name}")
+    monkeypatch.setattr(get_model_weights(backbone).DEFAULT.value, "url", f"http://127.0.0.1:9/{name}")
     return draft.rename(checkpoints_folder() / name)
 
 
@@ -234,7 +234,7 @@ def test_a_layer_that_the_file_lacks_is_random_by_the_seed_of_each_run(workspace
 
 def test_preparing_downloads_only_what_is_published(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(loading, "find_torchvision", lambda entry, progress=None: asked.append(entry.name))
+    monkeypatch.setattr(loading, "find_published", lambda entry, progress=None: asked.append(entry.name))
     for weights in ("none", "file:weights-0123456789", f"run:{RUN}", "default"):
         prepare_weights("resnet50", weights)
     assert asked == ["IMAGENET1K_V2"]

@@ -14,7 +14,7 @@ import pytest
 from torchvision.models import ResNet18_Weights
 
 from engine.errors import WeightsError
-from engine.models import published
+from engine.models import published, registry
 from engine.models.catalog import checkpoints_folder
 
 ENTRY = ResNet18_Weights.IMAGENET1K_V1
@@ -51,24 +51,24 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_downloads_once_and_tells_how_far_it_is(served: Path) -> None:
     (served / NAME).write_bytes(CONTENT)
     seen: list[tuple[int, int]] = []
-    path = published.find_torchvision(ENTRY, lambda done, total: seen.append((done, total)))
+    path = published.find_published(registry.published("resnet18"), lambda done, total: seen.append((done, total)))
     assert path == checkpoints_folder() / NAME and path.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT)) and len(seen) > 1
     (served / NAME).unlink()
-    assert published.find_torchvision(ENTRY) == path
+    assert published.find_published(registry.published("resnet18")) == path
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1], b"", b"<html>captive portal</html>"])
 def test_a_damaged_download_leaves_nothing_behind(served: Path, content: bytes) -> None:
     (served / NAME).write_bytes(content)
     with pytest.raises(WeightsError, match="arrived damaged"):
-        published.find_torchvision(ENTRY)
+        published.find_published(registry.published("resnet18"))
     assert list(checkpoints_folder().iterdir()) == []
 
 
 def test_a_file_that_is_not_there_any_more_shows_three_ways_on(served: Path) -> None:
     with pytest.raises(WeightsError, match=r"could not be downloaded from .*File not found") as caught:
-        published.find_torchvision(ENTRY)
+        published.find_published(registry.published("resnet18"))
     for way in ("bring a weights file", f"put it into {checkpoints_folder()}", "weights 'none'"):
         assert way in str(caught.value)
 
@@ -78,7 +78,7 @@ def test_no_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setattr(ENTRY.value, "url", f"http://127.0.0.1:{taken.getsockname()[1]}/{NAME}")
         with pytest.raises(WeightsError, match=r"ResNet18_Weights.IMAGENET1K_V1 are not on this machine .*refused"):
-            published.find_torchvision(ENTRY)
+            published.find_published(registry.published("resnet18"))
 
 
 def test_a_host_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_a_host_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyP
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(ENTRY.value, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/{NAME}")
         with pytest.raises(WeightsError, match=r"no answer within 0\.1 seconds"):
-            published.find_torchvision(ENTRY)
+            published.find_published(registry.published("resnet18"))
 
 
 def test_a_file_on_disk_must_be_what_its_name_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,10 +94,10 @@ def test_a_file_on_disk_must_be_what_its_name_says(monkeypatch: pytest.MonkeyPat
     path = checkpoints_folder() / NAME
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
-    assert published.find_torchvision(ENTRY) == path
+    assert published.find_published(registry.published("resnet18")) == path
     path.write_bytes(CONTENT + b"x")
     with pytest.raises(WeightsError, match="is damaged: its checksum") as caught:
-        published.find_torchvision(ENTRY)
+        published.find_published(registry.published("resnet18"))
     assert str(path) in str(caught.value) and "Delete it" in str(caught.value)
 
 
@@ -110,4 +110,4 @@ def test_a_full_disk_says_so(served: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(published, "open", lambda *_: Full(), raising=False)
     with pytest.raises(WeightsError, match="No space left on device"):
-        published.find_torchvision(ENTRY)
+        published.find_published(registry.published("resnet18"))

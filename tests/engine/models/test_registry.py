@@ -9,10 +9,11 @@ import torchvision
 from engine.errors import BackboneError, WeightsError
 from engine.models import registry
 from engine.models.head import swap_head
+from engine.models.sources.source import source_of
 
 
 def test_offers_every_classifier_of_torchvision() -> None:
-    infos = registry.describe_all()
+    infos = [registry.describe(name) for name in registry.names()]
     assert [info.name for info in infos] == torchvision.models.list_models(module=torchvision.models)
     assert len(infos) >= 80
     for info in infos:
@@ -42,25 +43,24 @@ def test_an_unknown_backbone_is_one_sentence(name: str) -> None:
 
 def test_an_unknown_weights_entry_names_those_there_are() -> None:
     with pytest.raises(WeightsError, match="IMAGENET1K_V2, IMAGENET1K_V1"):
-        registry.weights_entry("resnet50", "IMAGENET22K")
+        registry.published("resnet50", "IMAGENET22K")
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "vgg16", "vit_b_16", "efficientnet_v2_l", "inception_v3"])
 def test_preprocessing_is_that_of_the_weights(backbone: str) -> None:
     for about in registry.describe(backbone).weights:
-        entry = registry.weights_entry(backbone, about.name)
-        transforms = entry.transforms()
-        fields = registry.preprocessing_of(entry, backbone)
-        assert fields["resize"] == tuple(transforms.resize_size) and fields["crop"] == transforms.crop_size[0]
-        assert fields["mean"] == tuple(transforms.mean) and fields["std"] == tuple(transforms.std)
-        assert fields["interpolation"] == transforms.interpolation.value
+        transforms = torchvision.models.get_model_weights(backbone)[about.name].transforms()
+        wanted = registry.preprocessing_of(backbone, about.name)
+        assert wanted.resize == tuple(transforms.resize_size) and wanted.crop == transforms.crop_size[0]
+        assert wanted.mean == tuple(transforms.mean) and wanted.std == tuple(transforms.std)
+        assert wanted.interpolation == transforms.interpolation.value
 
 
 def test_another_image_size_keeps_the_proportions() -> None:
-    fields = registry.preprocessing_of(None, "resnet50", 112)
-    assert (fields["resize"], fields["crop"]) == ((116,), 112)  # 232 and 224, halved
-    half = registry.preprocessing_of(None, "resnet50", 112, "half")
-    assert (half["resize"], half["crop"], half["mean"], half["std"]) == ((112, 112), 112, (0.5,) * 3, (0.5,) * 3)
+    wanted = registry.preprocessing_of("resnet50", "run:run-0123456789", image_size=112)
+    assert (wanted.resize, wanted.crop) == ((116,), 112)  # 232 and 224, halved
+    half = registry.preprocessing_of("resnet50", "default", image_size=112, kind="half")
+    assert (half.resize, half.crop, half.mean, half.std) == ((112, 112), 112, (0.5,) * 3, (0.5,) * 3)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_another_image_size_keeps_the_proportions() -> None:
 )
 def test_a_size_the_network_cannot_see_is_refused(backbone: str, size: int) -> None:
     with pytest.raises(BackboneError, match=f"cannot see images of {size} pixels. Choose a size of at least"):
-        registry.preprocessing_of(None, backbone, size)
+        registry.preprocessing_of(backbone, "none", image_size=size)
 
 
 def test_random_weights_are_a_function_of_the_seed_alone() -> None:
@@ -112,8 +112,8 @@ def test_published_input_normalisation_is_always_on() -> None:
 def test_torchvisions_constructor_makes_what_a_trained_state_fits(backbone: str, size: int) -> None:
     trained = registry.build_weightless(backbone, size)
     swap_head(trained, backbone, 5, 0)
-    arguments = json.loads(json.dumps(registry.trained_arguments(backbone, size, 5)))  # they travel as JSON
-    fresh = torchvision.models.get_model(backbone, weights=None, **arguments)
+    arguments = source_of(backbone).models().constructor_arguments(backbone, size, 5)
+    fresh = torchvision.models.get_model(**json.loads(json.dumps(arguments)))  # they travel as JSON
     assert {name: tensor.shape for name, tensor in fresh.state_dict().items()} == {
         name: tensor.shape for name, tensor in trained.state_dict().items()
     }

@@ -1,0 +1,144 @@
+"""The form that needs nothing of Thaw: weights as safetensors, a description, and a script that classifies images.
+
+The check runs that script as a stranger would. Not here: which images are asked about (specimens).
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine import record_files
+from engine.data.preprocessing import Preprocessing
+from engine.errors import RunError
+from engine.evaluation import predictions
+from engine.evaluation.result_csv import read_result
+from engine.jobs.bundle.equality import COARSE, EXACT, demand_equal
+from engine.jobs.bundle.facts import read_json
+from engine.jobs.bundle.formats import Subject
+from engine.models.sources.source import source_of
+from engine.runs.recorder import read_precision
+from engine.store.database import Json
+
+SCRIPT = Path(__file__).with_name("predict.py")
+_TELLING = 100 * EXACT
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """model.json: everything that predict.py needs to know."""
+
+    backbone: str
+    constructor: str
+    arguments: Mapping[str, object]
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    run: str
+    versions: Mapping[str, str]
+
+
+def write(subject: Subject, folder: Path) -> None:
+    """predict.py, model.safetensors and model.json."""
+    shutil.copyfile(SCRIPT, folder / SCRIPT.name)
+    shutil.copyfile(subject.folder / "best.safetensors", folder / "model.safetensors")
+    backbone, source = subject.run.config.backbone, source_of(subject.run.config.backbone)
+    arguments = source.models().constructor_arguments(backbone, subject.preprocessing.crop, len(subject.classes))
+    description = Description(
+        backbone=backbone,
+        constructor=source.constructor,
+        arguments=arguments,
+        classes=subject.classes,
+        preprocessing=subject.preprocessing,
+        run=subject.run.id,
+        versions=read_json(subject.folder / "config.json")["versions"],
+    )
+    record_files.write(folder / "model.json", description)
+
+
+def check(subject: Subject, folder: Path) -> Generator[Json, None, str]:
+    """predict.py against this program, and against what the dashboard shows."""
+    given = yield from _answers(folder, subject.specimens.paths, subject.classes)
+    return _compare(subject, given) + _discrimination(subject.probabilities)
+
+
+def _compare(subject: Subject, given: np.ndarray) -> str:
+    """Against this program in float32 on the CPU, and against what the dashboard shows, however that was computed."""
+    specimens, run = subject.specimens, subject.run
+    count = len(specimens.paths)
+    difference = demand_equal(given, subject.probabilities, EXACT, "this program does in fp32")
+    told = f"allowed {EXACT:g}"
+    if specimens.rows is None:
+        return (
+            f"predict.py answers as Thaw does on {count} drawn pictures, for the dataset is no longer here: "
+            f"probabilities differ by at most {difference:.1e} ({told})."
+        )
+    shown = specimens.rows[[predictions.PREFIX + name for name in subject.classes]].to_numpy(dtype=np.float64)
+    computed = read_precision(subject.folder) or "fp32"
+    device = str((run.started or {}).get("device", "an unknown device"))
+    if (computed, device) == ("fp32", "cpu"):
+        difference = demand_equal(given, shown, EXACT, "the dashboard does")
+        return (
+            f"predict.py answers as the dashboard does on {count} images: probabilities differ by at most "
+            f"{difference:.1e} ({told})."
+        )
+    coarse = demand_equal(given, shown, COARSE, "the dashboard does")
+    return (
+        f"predict.py answers as Thaw does in fp32 on {count} images: probabilities differ by at most "
+        f"{difference:.1e} ({told}). The "
+        f"dashboard's own answers were computed in {computed} on {device} and differ by at most {coarse:.1e} "
+        f"(allowed {COARSE:g})."
+    )
+
+
+def _discrimination(own: np.ndarray) -> str:
+    """A model that says the same of every image agrees with any reading of them; then that has to be known."""
+    apart = float(np.ptp(own, axis=0).max())
+    if apart > _TELLING:
+        return ""
+    return f" It says almost the same of all of them (within {apart:.1e}), so this shows little of how they are read."
+
+
+def _answers(folder: Path, images: Sequence[Path], classes: Sequence[str]) -> Generator[Json, None, np.ndarray]:
+    """float64 [images, classes] from the bundle in `folder`, in a process that knows nothing of Thaw. Closing ends
+    it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / "result.csv"
+        with open(Path(temporary) / "errors", "w+b") as errors:
+            code = yield from _finished(
+                [sys.executable, "-I", "predict.py", *map(str, images), "--out", str(out)], folder, errors.fileno()
+            )
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip()
+        if code:
+            reason = said.splitlines()[-1] if said else f"exit code {code}"
+            raise RunError(
+                f"The bundle's predict.py does not run here ({reason[:300]}), so nothing was exported. Please report "
+                f"it."
+            )
+        table = read_result(out)
+    if broken := [error for error in table["error"] if error]:
+        raise RunError(
+            f"The bundle's predict.py cannot read an image of the dataset ({broken[0][:300]}), so nothing was exported."
+        )
+    return table[[predictions.PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
+
+
+def _finished(command: list[str], folder: Path, stderr: int) -> Generator[Json, None, int]:
+    """The exit code of `command`; closing the generator kills it."""
+    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+    try:
+        while True:
+            yield {"event": "progress", "stage": "checking the bundle", "done": 0, "total": 1}
+            try:
+                return process.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+    finally:
+        process.kill()  # does nothing to one that has ended
+        process.wait()
