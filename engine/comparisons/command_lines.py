@@ -1,4 +1,4 @@
-"""Repeat: the command lines that make a comparison again.
+"""Command lines: those that make a comparison again.
 
 Not here: what the command line understands (options of the verbs), the command of one run alone (config).
 """

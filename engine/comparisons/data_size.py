@@ -1,4 +1,4 @@
-"""Data sizes: the strategies of a comparison trained on nested shares of the training images: would more data change
+"""Data size: the strategies of a comparison trained on nested shares of the training images: would more data change
 the choice?
 
 These runs are shown as curves and never judged beside those that saw everything. Not here: what
@@ -84,13 +84,13 @@ def points(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) ->
     if not any(share != comparison.shared.train_share for _, share in groups):
         return ()
     order = list(dict.fromkeys(label for label, _ in groups))
-    measured = [_point(workspace, label, share, of) for (label, share), of in groups.items()]
+    measured = [_point(workspace, of, label=label, share=share) for (label, share), of in groups.items()]
     return tuple(
         sorted((point for point in measured if point), key=lambda point: (order.index(point.label), point.share))
     )
 
 
-def _point(workspace: Workspace, label: str, share: int, runs: Sequence[Run]) -> Point | None:
+def _point(workspace: Workspace, runs: Sequence[Run], *, label: str, share: int) -> Point | None:
     answers = [correctness(workspace, run) for run in runs]
     split: Split = "test" if all("test" in splits for splits in answers) else "val"
     judging = [splits[split] for splits in answers if split in splits]

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from engine.comparisons.comparison import Comparison, label_of, labels, without_seed
+from engine.comparisons.data_size import is_part, whole_labels
 from engine.comparisons.fairness import Deviation, deviations
 from engine.comparisons.run_results import correctness, scores
 from engine.data.dataset_records import Split
@@ -110,12 +111,11 @@ def judgement(
 ) -> Judgement:
     """Judge what has finished; `margin` in points, see evaluation.verdict. Runs on a smaller share of the images are
     left to data_size."""
-    share = comparison.shared.train_share
-    runs = [run for run in runs if run.config.train_share == share]
+    runs = [run for run in runs if not is_part(comparison, run)]
     excluded = exclusions(workspace, runs)
     arms = by_label(comparison, runs)
-    planned = [label for config, label in labels(comparison).items() if config.train_share == share]
-    rows = {label: row_of(workspace, label, arms.get(label, []), excluded) for label in [*planned, *arms]}
+    named = [*whole_labels(comparison), *arms]
+    rows = {label: row_of(workspace, label, arms.get(label, []), excluded=excluded) for label in named}
     counted = {label: _counted(of, excluded) for label, of in arms.items()}
     entrants = _entrants(workspace, rows, counted)
     verdict = judge(entrants, margin) if entrants else None
@@ -158,7 +158,7 @@ def by_label(comparison: Comparison, runs: Sequence[Run]) -> dict[str, list[Run]
     return {label: of for label, of in arms.items() if of}
 
 
-def row_of(workspace: Workspace, label: str, runs: Sequence[Run], excluded: Mapping[str, Exclusion]) -> Row:
+def row_of(workspace: Workspace, label: str, runs: Sequence[Run], *, excluded: Mapping[str, Exclusion]) -> Row:
     """What the runs of one arm have reached."""
     counted = _counted(runs, excluded)
     shown = counted or [run for run in runs if run.summary]

@@ -30,7 +30,7 @@ def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[
     differing = differences([run.config for run in runs])
     rows = []
     for position, run in enumerate(runs):
-        row = row_of(workspace, label_of(comparison, run.config), [run], {})
+        row = row_of(workspace, label_of(comparison, run.config), [run], excluded={})
         rows.append(
             {
                 "run": run.id,

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 
 import numpy as np
+from streamlit.testing.v1 import AppTest
 
 from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.dataset_records import Dataset
-from engine.evaluation import metrics, predictions
-from engine.evaluation.metric_records import write_metrics
+from engine.evaluation import predictions
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run import Run
@@ -17,6 +17,8 @@ from engine.store.run_store import RunStore
 from engine.training.freezing import plan_for
 from engine.training.plan import groups
 from engine.workspace import Workspace
+from pages.ui.compare.evidence import Evidence, evidence_of
+from tests.engine.comparisons.compared import write_results
 from tests.pages import prepared
 
 
@@ -48,28 +50,23 @@ def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images:
     """End a running run: started, four epochs, predictions of validation and test images, metrics. `images`: so many a
     split, made up."""
     start(workspace, run, of, views=views)
-    store, folder = RunStore(workspace), workspace.run(run.id)
-    table = _table(run, of, right, images)
-    predictions.write(folder / "predictions.csv", table)
-    report = metrics.compute_metrics(table, of.classes)
-    write_metrics(folder, report)
+    folder = workspace.run(run.id)
     (folder / "best.safetensors").write_bytes(b"weights" * 100)
-    versions = {"torch": "2.0", "torchvision": "0.1"}
-    (folder / "config.json").write_text(
-        json.dumps({"dataset": {"id": of.id, "name": "동물 *pets*"}, "versions": versions})
-    )
+    origin = {"dataset": {"id": of.id, "name": "동물 *pets*"}, "versions": {"torch": "2.0", "torchvision": "0.1"}}
+    (folder / "config.json").write_text(json.dumps(origin))
     seconds = {"linear_probe": 2.0, "last_block": 12.0}.get(run.config.strategy, 80.0)
-    scores = {f"{split}_accuracy": report.splits[split].accuracy for split in ("val", "test")}
-    summary = {
-        "best_epoch": 3,
-        "epochs": 4,
-        "seconds": seconds,
-        "peak_memory_bytes": 5_000_000,
-        "cache": {"seconds": 4.0},
-        **scores,
-    }
-    store.record(run.id, {"event": "finished", "summary": summary})
-    store.finish(run.id, "finished")
+    write_results(workspace, run, _table(run, of, right, images), of.classes, seconds=seconds)
+
+
+def evidence_now(workspace: Workspace, comparison: Comparison) -> Evidence:
+    """Of what its runs have left so far."""
+    return evidence_of(workspace, comparison, ComparisonStore(workspace).runs_of(comparison.id))
+
+
+def opened(comparison: Comparison) -> AppTest:
+    page = prepared.page("compare", comparison=comparison.id)
+    assert not page.exception
+    return page
 
 
 def start(workspace: Workspace, run: Run, of: Dataset, *, epochs: int = 4, views: str = "same") -> None:

@@ -18,8 +18,8 @@ from engine.store.process_identity import this_process
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import text
-from pages.ui.compare.evidence import evidence_of
 from tests.pages import compared, made, prepared
+from tests.pages.compared import evidence_now, opened
 from tests.pages.test_compare import strings
 
 RIGHT = {"linear_probe": 0.5, "last_block": 0.75, "full_finetune": 0.97, "last_n": 0.8, "named": 0.8}
@@ -37,12 +37,6 @@ def known(workspace: Workspace, dataset: Dataset) -> Comparison:
     known = compared.comparison(workspace, dataset)
     compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
     return known
-
-
-def opened(known: Comparison) -> AppTest:
-    page = prepared.page("compare", comparison=known.id)
-    assert not page.exception
-    return page
 
 
 def table(page: AppTest):
@@ -147,7 +141,7 @@ def test_the_disagreements_are_exactly_these_images(workspace: Workspace, known:
     page.selectbox(key="flip_second").set_value("linear_probe")
     page.radio(key="flip_kind").set_value(kind).run()
     assert not page.exception
-    found = evidence_of(workspace, known, ComparisonStore(workspace).runs_of(known.id))
+    found = evidence_now(workspace, known)
     one, two = found.arms["full_finetune"].votes, found.arms["linear_probe"].votes
     wanted = {
         place

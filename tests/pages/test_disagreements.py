@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
@@ -14,8 +13,9 @@ from engine.store.process_identity import this_process
 from engine.workspace import Workspace
 from pages.ui import text
 from pages.ui.compare import classes, disagreements
-from pages.ui.compare.evidence import Evidence, evidence_of
-from tests.pages import compared, made, prepared
+from pages.ui.compare.evidence import Evidence
+from tests.pages import compared, made
+from tests.pages.compared import evidence_now, opened
 from tests.pages.test_compare import strings
 
 HOSTILE = 'say "hi" <b>x</b>'
@@ -52,18 +52,13 @@ def known(workspace: Workspace, dataset: Dataset) -> Comparison:
     return store.get(known.id)
 
 
-def now(workspace: Workspace, known: Comparison) -> Evidence:
-    return evidence_of(workspace, known, ComparisonStore(workspace).runs_of(known.id))
-
-
-def opened(known: Comparison) -> AppTest:
-    page = prepared.page("compare", comparison=known.id)
-    assert not page.exception
-    return page
+@pytest.fixture
+def evidence(workspace: Workspace, known: Comparison) -> Evidence:
+    return evidence_now(workspace, known)
 
 
 def test_strategies_that_look_alike_when_cut_stay_two(workspace: Workspace, known: Comparison) -> None:
-    found = now(workspace, known)
+    found = evidence_now(workspace, known)
     assert len(classes.recall_table(found).columns) == 3 + 2
     page = opened(known)
     assert "Choose two different strategies." not in [one.value for one in page.info]
@@ -90,15 +85,14 @@ def test_a_second_click_on_a_cell_chooses_its_pair_again(monkeypatch: pytest.Mon
     assert (state["flip_first"], state["flip_second"]) == ("c", "d")
 
 
-def test_figures_show_names_as_they_are_written(workspace: Workspace, known: Comparison) -> None:
-    found = now(workspace, known)
-    first, second = found.arms
-    ticks = classes.confusion_difference_figure(found, first, second, "light").layout.xaxis.ticktext
+def test_figures_show_names_as_they_are_written(evidence: Evidence) -> None:
+    first, second = evidence.arms
+    ticks = classes.confusion_difference_figure(evidence, (first, second), "light").layout.xaxis.ticktext
     assert ticks[0] == 'say "hi" &lt;b&gt;x&lt;/b&gt;'
-    said = classes.confusion_difference_in_words(found, first, second)
-    cell = classes.largest(found, first, second).iloc[0]
+    said = classes.confusion_difference_in_words(evidence, first, second)
+    cell = classes.largest(evidence, first, second).iloc[0]
     assert f"{cell['True class']} called {cell['Predicted class']}: {cell['Difference in images']:+.1f}" in said
-    drawn = disagreements.disagreement_matrix(found, "light").data[1]
+    drawn = disagreements.disagreement_matrix(evidence, "light").data[1]
     counts = [int(said.split()[0]) for said in drawn.hovertext]
     assert all(
         said.startswith(f"{text.count(number, 'image')}<br>")
@@ -108,7 +102,7 @@ def test_figures_show_names_as_they_are_written(workspace: Workspace, known: Com
 
 def test_one_image_is_one_image(workspace: Workspace, known: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disagreements, "disagreement_counts", lambda right: np.array([[0, 1], [2, 0]]))
-    hover = disagreements.disagreement_matrix(now(workspace, known), "light").data[1].hovertext
+    hover = disagreements.disagreement_matrix(evidence_now(workspace, known), "light").data[1].hovertext
     assert [said.partition("<br>")[0] for said in hover] == ["1 image", "2 images"]
 
 

@@ -26,9 +26,10 @@ from pages.ui.compare import (
     verdict,
 )
 from pages.ui.compare.disagreements import Disagreement
-from pages.ui.compare.evidence import Evidence, evidence_of
+from pages.ui.compare.evidence import Evidence
 from pages.ui.unfreezing import Change
 from tests.pages import compared, made, prepared
+from tests.pages.compared import evidence_now
 
 RIGHT = {"linear_probe": 0.5, "last_block": 0.7, "full_finetune": 0.97}
 
@@ -45,19 +46,20 @@ def known(workspace: Workspace, dataset: Dataset) -> Comparison:
     return known
 
 
-def now(workspace: Workspace, known: Comparison) -> Evidence:
-    return evidence_of(workspace, known, ComparisonStore(workspace).runs_of(known.id))
+@pytest.fixture
+def evidence(workspace: Workspace, known: Comparison) -> Evidence:
+    return evidence_now(workspace, known)
 
 
 def test_a_judgement_is_kept_until_something_of_it_changes(workspace: Workspace, known: Comparison) -> None:
-    first = now(workspace, known)
-    assert now(workspace, known) is first
+    first = evidence_now(workspace, known)
+    assert evidence_now(workspace, known) is first
     path = workspace.run(first.runs[0].id) / "predictions.csv"
     table = predictions.read(path)
     predictions.write(path, table.assign(predict=table["label"]))
     about = path.stat()
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 1_000_000))  # a coarse clock may have stood still
-    again = now(workspace, known)
+    again = evidence_now(workspace, known)
     label = again.comparison.strategies[0].label
     assert not first.arms[label].votes.right.all()
     assert again.arms[label].votes.right.all()
@@ -66,11 +68,9 @@ def test_a_judgement_is_kept_until_something_of_it_changes(workspace: Workspace,
 def test_a_run_that_is_resumed_does_not_count_until_it_has_finished_again(
     workspace: Workspace, known: Comparison
 ) -> None:
-    assert now(workspace, known).judgement.to_come == 0
+    assert evidence_now(workspace, known).judgement.to_come == 0
     ComparisonStore(workspace).add_seeds(known.id, 1)
-    grown = evidence_of(
-        workspace, ComparisonStore(workspace).get(known.id), ComparisonStore(workspace).runs_of(known.id)
-    )
+    grown = evidence_now(workspace, ComparisonStore(workspace).get(known.id))
     assert grown.judgement.to_come == 3
     assert {label: arm.votes.seeds for label, arm in grown.arms.items()} == dict.fromkeys(RIGHT, 1)
 
@@ -80,7 +80,7 @@ def test_what_costs_more_and_is_shown_to_be_worse_is_not_worth_it(workspace: Wor
     compared.finish_all(
         workspace, known, dataset, {"linear_probe": 0.97, "last_block": 0.9, "full_finetune": 0.4}, images=60
     )
-    found = now(workspace, known)
+    found = evidence_now(workspace, known)
     worth = {offer.name: offer.worth for offer in cost_chart.offers(found, "seconds")}
     assert worth["linear_probe"] and not worth["full_finetune"]
     symbols = {
@@ -92,32 +92,28 @@ def test_what_costs_more_and_is_shown_to_be_worse_is_not_worth_it(workspace: Wor
     assert {offer.cost for offer in memory} == {5.0}  # megabytes
 
 
-def test_the_matrix_counts_the_images_of_the_gallery(workspace: Workspace, known: Comparison) -> None:
-    found = now(workspace, known)
-    cells = disagreements.disagreement_matrix(found, "light").layout.annotations
+def test_the_matrix_counts_the_images_of_the_gallery(evidence: Evidence) -> None:
+    cells = disagreements.disagreement_matrix(evidence, "light").layout.annotations
     counts = {(cell.y, cell.x): cell.text for cell in cells}
-    labels = list(found.arms)
+    labels = list(evidence.arms)
     for row, first in enumerate(labels):
         for column, second in enumerate(labels):
             pair = Disagreement(first=first, second=second, kind="first")
-            expected = "–" if row == column else str(len(disagreements.pick(found, pair)))
+            expected = "–" if row == column else str(len(disagreements.pick(evidence, pair)))
             assert counts[row, column] == expected
 
 
-def test_classes_are_compared_by_recall_and_the_difference_of_confusions_sums_to_nothing(
-    workspace: Workspace, known: Comparison
-) -> None:
-    found = now(workspace, known)
-    frame = classes.recall_table(found)
+def test_classes_are_compared_by_recall_and_the_difference_of_confusions_sums_to_nothing(evidence: Evidence) -> None:
+    frame = classes.recall_table(evidence)
     assert list(frame["Apart"]) == sorted(frame["Apart"], reverse=True)
-    right = found.arms["full_finetune"].votes.right
+    right = evidence.arms["full_finetune"].votes.right
     for row in frame.to_dict("records"):
-        mine = found.labels == found.classes.index(row["Class"])
+        mine = evidence.labels == evidence.classes.index(row["Class"])
         assert row["full_finetune"] == pytest.approx(100 * right[mine].mean())
-    values = classes.confusion_difference(found, "full_finetune", "linear_probe")
+    values = classes.confusion_difference(evidence, "full_finetune", "linear_probe")
     assert values.sum(axis=1) == pytest.approx(np.zeros(3))
-    assert values.trace() == right.sum() - found.arms["linear_probe"].votes.right.sum()
-    largest = classes.largest(found, "full_finetune", "linear_probe")
+    assert values.trace() == right.sum() - evidence.arms["linear_probe"].votes.right.sum()
+    largest = classes.largest(evidence, "full_finetune", "linear_probe")
     assert abs(largest["Difference in images"].iloc[0]) == np.abs(values).max()
 
 
@@ -126,7 +122,7 @@ def test_without_test_images_validation_judges_and_the_table_says_so(workspace: 
         path = workspace.run(run.id) / "predictions.csv"
         table = predictions.read(path)
         predictions.write(path, table[table["split"] == "val"])
-    found = now(workspace, known)
+    found = evidence_now(workspace, known)
     assert found.judgement.split == "val" and len(found.images) == 60
     rows = verdict.strategy_rows(found, workspace)
     assert rows["accuracy"].notna().all()
@@ -146,20 +142,19 @@ def test_without_test_images_validation_judges_and_the_table_says_so(workspace: 
     )
 
 
-def test_with_test_images_nothing_is_called_optimistic(workspace: Workspace, known: Comparison) -> None:
-    found = now(workspace, known)
-    assert verdict.headings(found.judgement)["interval"] == "95 % interval"
-    assert not any("optimistic" in note for note in verdict.table_notes(found.judgement))
+def test_with_test_images_nothing_is_called_optimistic(evidence: Evidence) -> None:
+    assert verdict.headings(evidence.judgement)["interval"] == "95 % interval"
+    assert not any("optimistic" in note for note in verdict.table_notes(evidence.judgement))
 
 
 def test_a_strategy_no_better_than_guessing_is_called_so(
     workspace: Workspace, dataset: Dataset, known: Comparison
 ) -> None:
-    right = now(workspace, known)
+    right = evidence_now(workspace, known)
     assert not right.judgement.doubtful and wording.doubt(right.judgement) == ""
     hopeless = compared.comparison(workspace, dataset, arm("linear_probe", seeds=2), arm("full_finetune", seeds=2))
     compared.finish_all(workspace, hopeless, dataset, {"linear_probe": 0.3, "full_finetune": 0.4}, images=60)
-    found = now(workspace, hopeless)
+    found = evidence_now(workspace, hopeless)
     share = np.bincount(found.labels).max() / len(found.labels)
     doubt = wording.doubt(found.judgement)
     assert doubt.startswith(f"{found.judgement.verdict.chosen} is not shown to be better than guessing")
@@ -171,7 +166,9 @@ def test_names_beside_equal_points_do_not_stand_on_each_other(workspace: Workspa
     alike = {"last_stage": 0.9, "gradual_unfreeze": 0.9, "full_finetune": 0.9}  # which all cost 80 seconds
     known = compared.comparison(workspace, dataset, *(arm(strategy, seeds=1) for strategy in ["linear_probe", *alike]))
     compared.finish_all(workspace, known, dataset, {"linear_probe": 0.5, **alike}, images=60)
-    drawn = cost_chart.cost_figure(cost_chart.offers(now(workspace, known), "seconds", "light"), "seconds", "light")
+    drawn = cost_chart.cost_figure(
+        cost_chart.offers(evidence_now(workspace, known), "seconds", "light"), "seconds", "light"
+    )
     low, high = drawn.layout.yaxis.range
     heights = sorted(
         (name.y - low) / (high - low) * cost_chart.PLOT + name.yshift
@@ -258,7 +255,7 @@ def test_a_curve_says_that_its_end_is_of_the_seeds_that_came_so_far() -> None:
 def test_a_strategy_has_one_colour_in_every_figure(workspace: Workspace, known: Comparison) -> None:
     one = data_size.Point(label="last_block", share=10, images=7, accuracy=0.5, low=0.4, high=0.6, runs=1, split="test")
     (curve,) = data_size_curves.data_size_figure([one], data_size.whole_labels(known)).data
-    offers = {offer.name: offer.colour for offer in cost_chart.offers(now(workspace, known), "seconds")}
+    offers = {offer.name: offer.colour for offer in cost_chart.offers(evidence_now(workspace, known), "seconds")}
     assert curve.line.color == offers["last_block"] != offers["linear_probe"]
     runs = ComparisonStore(workspace).runs_of(known.id)
     RunStore(workspace).delete(runs[0].id)
@@ -272,18 +269,18 @@ def test_the_report_writes_large_numbers_out_and_says_when_no_image_judged(
     assert [report.cell(value) for value in (12345.6, 0.12345, -1234.5, None)] == ["12,346", "0.1235", "-1,234", "–"]
     for run in ComparisonStore(workspace).runs_of(known.id):
         (workspace.run(run.id) / "predictions.csv").unlink()
-    assert "0 images" not in report.report(workspace, now(workspace, known))
+    assert "0 images" not in report.report(workspace, evidence_now(workspace, known))
 
 
 def test_runs_without_a_folder_do_not_break_the_page(workspace: Workspace, known: Comparison) -> None:
     for run in ComparisonStore(workspace).runs_of(known.id)[:2]:
         (workspace.run(run.id) / "predictions.csv").unlink()
-    found = now(workspace, known)
+    found = evidence_now(workspace, known)
     assert len(found.arms) == 1 and len(found.judgement.excluded) == 2
     assert isinstance(verdict.strategy_rows(found, workspace), pd.DataFrame)
     for run in RunStore(workspace).list():
         RunStore(workspace).delete(run.id)
-    assert now(workspace, known).arms == {}
+    assert evidence_now(workspace, known).arms == {}
 
 
 def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(
@@ -292,7 +289,7 @@ def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(
     known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
     compared.finish_all(workspace, known, dataset, {"linear_probe": 0.9, "full_finetune": 0.92}, images=60)
     said = verdict.frozen_part_seconds(
-        now(workspace, known).judgement
+        evidence_now(workspace, known).judgement
     )  # 2 seconds of training, 4 of computing the frozen part
     assert said.startswith(
         "Not counted as training: computing the frozen part once for all, 4.0 s a run of linear_probe"
@@ -301,7 +298,7 @@ def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(
         workspace, dataset, arm("linear_probe", seeds=1, settings={"lr": 0.5}), arm("full_finetune", seeds=2)
     )
     compared.finish_all(workspace, worse, dataset, {"linear_probe": 0.3, "full_finetune": 0.97}, images=60)
-    assert verdict.frozen_part_seconds(now(workspace, worse).judgement) == ""  # 80 seconds of training
+    assert verdict.frozen_part_seconds(evidence_now(workspace, worse).judgement) == ""  # 80 seconds of training
 
 
 def test_a_run_that_does_not_say_what_it_computed_once_is_taken_to_have_computed_nothing(
@@ -309,7 +306,7 @@ def test_a_run_that_does_not_say_what_it_computed_once_is_taken_to_have_computed
 ) -> None:
     known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
     compared.finish_all(workspace, known, dataset, {"linear_probe": 0.8, "full_finetune": 0.99}, images=12)
-    found = now(workspace, known)
+    found = evidence_now(workspace, known)
     first, second = found.judgement.rows
     rows = (first, replace(second, cache_seconds=None))
     said = verdict.frozen_part_seconds(replace(found.judgement, rows=rows))

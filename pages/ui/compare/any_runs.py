@@ -1,6 +1,6 @@
 """Any runs: runs of one dataset that a person picks, side by side, whether they belong to a comparison or not.
 
-Intervals alone say which differences are too small to believe. Not here: the judgement of a comparison (outcome).
+Intervals alone say which differences are too small to believe. Not here: the judgement of a comparison (verdict).
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def run_sections(everything: Sequence[Run], dataset: str) -> None:
     scored = {run.id: run_table.scores(workspace(), run) for run in runs}
     run_table.show(run_table.table(runs, scored))
     styles = palette.styles([run.id for run in reversed(everything)])
-    _accuracy(runs, scored, labels, styles)
+    _accuracy(runs, scored, labels=labels, styles=styles)
     _curves(runs, labels, styles)
     _differences(runs)
     st.subheader("Look closer", anchor=False)
@@ -65,7 +65,11 @@ def links(run: Run, name: str) -> None:
 
 
 def _accuracy(
-    runs: Sequence[Run], scored: Mapping[str, Scores], labels: Mapping[str, str], styles: Mapping[str, tuple[str, str]]
+    runs: Sequence[Run],
+    scored: Mapping[str, Scores],
+    *,
+    labels: Mapping[str, str],
+    styles: Mapping[str, tuple[str, str]],
 ) -> None:
     split = "test" if any("test" in one for one in scored.values()) else "val"
     verdict = run_table.verdict(runs, scored, split)
@@ -101,18 +105,15 @@ def _curves(runs: Sequence[Run], labels: Mapping[str, str], styles: Mapping[str,
         for run, name in zip(runs, text.distinct([labels[run.id] for run in runs], 48), strict=True)
     ]
     st.html(charts.key(curves))
-    left, right = st.columns(2)
-    left.markdown("**Accuracy**")
-    left.plotly_chart(
-        charts.overlay(curves, "accuracy"),
-        key="accuracy",
-        config=charts.CONFIG,
-        alt="Validation accuracy per epoch and run",
-    )
-    right.markdown("**Loss**")
-    right.plotly_chart(
-        charts.overlay(curves, "loss"), key="loss", config=charts.CONFIG, alt="Validation loss per epoch and run"
-    )
+    metrics: tuple[charts.Metric, ...] = ("accuracy", "loss")
+    for metric, column in zip(metrics, st.columns(2), strict=True):
+        column.markdown(f"**{metric.capitalize()}**")
+        column.plotly_chart(
+            charts.overlay(curves, metric),
+            key=metric,
+            config=charts.CONFIG,
+            alt=f"Validation {metric} per epoch and run",
+        )
 
 
 def _differences(runs: Sequence[Run]) -> None:

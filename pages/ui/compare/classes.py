@@ -40,9 +40,9 @@ def confusion_difference(evidence: Evidence, first: str, second: str) -> np.ndar
     return np.asarray(one - two)
 
 
-def confusion_difference_figure(evidence: Evidence, first: str, second: str, theme: str = "") -> go.Figure:
+def confusion_difference_figure(evidence: Evidence, pair: tuple[str, str], theme: str = "") -> go.Figure:
     """In the first colour where the first says it more often, in the second where the second does."""
-    values = confusion_difference(evidence, first, second)
+    values = confusion_difference(evidence, *pair)
     names = [text.plotly(text.short(name, 22)) for name in evidence.classes]
     most, side = float(np.abs(values).max()) or 1.0, max(16, min(54, 440 // len(names)))
     cells = [
@@ -110,7 +110,7 @@ def _pair(evidence: Evidence, first: str, second: str) -> None:
         st.html(key(first, second))
         with st.container(width=max(360, min(200 + 70 * len(evidence.classes), 1100))):
             drawn, said = (
-                confusion_difference_figure(evidence, first, second),
+                confusion_difference_figure(evidence, (first, second)),
                 confusion_difference_in_words(evidence, first, second),
             )
             st.plotly_chart(drawn, key="confusion_difference", config={"displayModeBar": False}, alt=said)

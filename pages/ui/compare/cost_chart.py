@@ -1,4 +1,4 @@
-"""Price: accuracy against what it costs, with intervals, and which strategies nothing as cheap is shown to beat.
+"""Cost chart: accuracy against what it costs, with intervals, and which strategies nothing as cheap is shown to beat.
 
 Not here: the statistics of the front (engine.evaluation.pareto).
 """
@@ -88,7 +88,7 @@ def cost_figure(found: list[Offer], cost: str, theme: str = "") -> go.Figure:
             )
         )
         if len(found) <= NAMED:
-            drawn.add_annotation(**_name(offer, found, wide, lift[offer.name], theme))
+            drawn.add_annotation(**_name(offer, found, wide=wide, lift=lift[offer.name], theme=theme))
     drawn.update_xaxes(
         title=cost_name(cost), **({"type": "log", **_ticks(found)} if wide else {"rangemode": "tozero", "nticks": 6})
     )
@@ -108,7 +108,7 @@ def _wide(found: list[Offer]) -> bool:
     return min(costs) > 0 and max(costs) > 8 * min(costs)
 
 
-def _name(offer: Offer, found: list[Offer], wide: bool, lift: float, theme: str) -> dict[str, object]:
+def _name(offer: Offer, found: list[Offer], *, wide: bool, lift: float, theme: str) -> dict[str, object]:
     """Its name beside the point and its interval, on the side with more room."""
     right = _cheap(offer, found, wide)
     return {

@@ -80,7 +80,8 @@ def evidence_of(workspace: Workspace, comparison: Comparison, runs: Sequence[Run
     """The comparison as it stands; computed anew only when a run has ended, started or was changed on disk. Runs on a
     part of the images are left to data_size."""
     runs = [run for run in runs if not is_part(comparison, run)]
-    return _evidence(str(workspace.root), to_json(comparison), signature(workspace, runs), workspace, comparison, runs)
+    state = (str(workspace.root), to_json(comparison), signature(workspace, runs))
+    return _evidence(state, _workspace=workspace, _comparison=comparison, _runs=runs)
 
 
 def signature(workspace: Workspace, runs: Sequence[Run]) -> tuple[tuple[object, ...], ...]:
@@ -107,9 +108,7 @@ def answers(workspace: Workspace, run: Run, split: str) -> RunAnswers | None:
 
 # Resources rather than data: they are read only, and a copy for every click would cost more than all else on the page.
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _evidence(
-    root: str, body: str, state: tuple, _workspace: Workspace, _comparison: Comparison, _runs: Sequence[Run]
-) -> Evidence:
+def _evidence(state: tuple, *, _workspace: Workspace, _comparison: Comparison, _runs: Sequence[Run]) -> Evidence:
     judged = judgement(_workspace, _comparison, _runs)
     entrants = {entrant.name for entrant in judged.entrants}
     counted = [run for run in _runs if run.status == "finished" and run.id not in judged.excluded]

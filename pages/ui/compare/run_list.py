@@ -1,6 +1,6 @@
 """Members: the runs of a comparison one by one, and the way to each of them.
 
-Not here: what they say together (outcome).
+Not here: what they say together (verdict).
 """
 
 from collections.abc import Mapping, Sequence
