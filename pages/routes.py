@@ -103,7 +103,7 @@ def comparison_file(request: Request) -> Response:
     comparison, name = request.path_params["comparison"], request.path_params["file"]
     made = downloads.content(open_workspace(), checked_id(comparison), name)
     disposition = {"Content-Disposition": f'attachment; filename="{comparison}-{name}"'}
-    return Response(made, media_type=downloads.FILES[name][1], headers=_SAFE | _FRESH | disposition)
+    return Response(made, media_type=downloads.FILES[name][0], headers=_SAFE | _FRESH | disposition)
 
 
 class Gate:

@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from engine.data.dataset_records import Dataset
 from engine.runconfig import RunConfig
+from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import text
@@ -48,27 +49,35 @@ def test_only_options_that_differ_are_listed(workspace: Workspace, dataset: Data
     assert set(shown["option"]) == {"Learning rate", "Seed"}
 
 
-def test_a_small_difference_is_called_what_it_is(workspace: Workspace, dataset: Dataset) -> None:
-    runs = [
-        prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))
-    ]
-    scored = {run.id: run_table.scores(workspace, run) for run in runs}
-    said = run_table.verdict(runs, scored)
-    assert said.startswith("On 40 test images an accuracy is known to about ±13 percentage points")
-    assert said.endswith("b leads a by 7.5 points: no difference shown, their intervals overlap.")
+def scored(workspace: Workspace, runs: Sequence[Run]) -> dict[str, run_table.Scores]:
+    return {run.id: run_table.scores(workspace, run) for run in runs}
 
 
-def test_a_large_difference_is_called_what_it_is(workspace: Workspace, dataset: Dataset) -> None:
-    runs = [
-        prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((10, "a"), (38, "b"))
-    ]
-    said = run_table.verdict(runs, {run.id: run_table.scores(workspace, run) for run in runs})
-    assert said.endswith("their intervals do not overlap.")
+def two(workspace: Workspace, dataset: Dataset, *correct: int) -> list[Run]:
+    """Runs a and b, right on so many of 40 images."""
+    return [prepared.finished(workspace, dataset, correct=n, name=name) for n, name in zip(correct, "ab", strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("correct", "end"),
+    [
+        ((30, 33), "b leads a by 7.5 points: no difference shown, their intervals overlap."),
+        ((10, 38), "their intervals do not overlap."),
+    ],
+)
+def test_a_difference_is_called_what_it_is(
+    workspace: Workspace, dataset: Dataset, correct: tuple[int, int], end: str
+) -> None:
+    runs = two(workspace, dataset, *correct)
+    said = run_table.verdict(runs, scored(workspace, runs))
+    assert said.startswith("On 40 test images an accuracy is known to about ±13 percentage points") and said.endswith(
+        end
+    )
 
 
 def test_one_run_alone_proves_nothing(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.finished(workspace, dataset, correct=30)
-    assert run_table.verdict([run], {run.id: run_table.scores(workspace, run)}) == ""
+    assert run_table.verdict([run], scored(workspace, [run])) == ""
     assert not prepared.page("compare").exception
 
 
@@ -144,21 +153,17 @@ def test_long_names_that_differ_in_the_middle_stay_two_rows(workspace: Workspace
         prepared.finished(workspace, dataset, correct=30 + n, name=f"{'a' * 50}{n}{'b' * 50}", lr=(n + 1) / 100)
         for n in range(2)
     ]
-    scored = {run.id: run_table.scores(workspace, run) for run in runs}
-    assert run_table.table(runs, scored)["run"].is_unique
+    assert run_table.table(runs, scored(workspace, runs))["run"].is_unique
     assert run_table.differing(runs).columns.is_unique
-    said = run_table.verdict(runs, scored)
+    said = run_table.verdict(runs, scored(workspace, runs))
     assert "(1)" in said and "(2)" in said
 
 
 def test_the_split_is_called_validation_and_its_optimism_is_said(workspace: Workspace, dataset: Dataset) -> None:
-    runs = [
-        prepared.finished(workspace, dataset, correct=correct, name=name) for correct, name in ((30, "a"), (33, "b"))
-    ]
-    scored = {run.id: run_table.scores(workspace, run) for run in runs}
-    said = run_table.verdict(runs, scored, "val")
+    runs = two(workspace, dataset, 30, 33)
+    said = run_table.verdict(runs, scored(workspace, runs), "val")
     assert said.startswith("On 40 validation images") and "chose the epoch" in said
-    assert "chose the epoch" not in run_table.verdict(runs, scored, "test")
+    assert "chose the epoch" not in run_table.verdict(runs, scored(workspace, runs), "test")
 
 
 def test_runs_that_differ_in_their_seed_alone_are_called_luck(workspace: Workspace, dataset: Dataset) -> None:

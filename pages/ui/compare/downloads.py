@@ -15,32 +15,24 @@ from pages.ui.compare.evidence import Evidence, evidence_of, waits
 from pages.ui.download import download
 
 FILES = {
-    "report.html": (
-        "report.html",
-        "text/html; charset=utf-8",
-        "the verdict, tables and figures in one file that needs no network",
-    ),
-    "comparison.csv": ("comparison.csv", "text/csv; charset=utf-8", "one row a run, for a spreadsheet"),
-    "result.csv": ("result.csv", "text/csv; charset=utf-8", "one row an image, with what each strategy says of it"),
+    "report.html": ("text/html; charset=utf-8", "the verdict, tables and figures in one file that needs no network"),
+    "comparison.csv": ("text/csv; charset=utf-8", "one row a run, for a spreadsheet"),
+    "result.csv": ("text/csv; charset=utf-8", "one row an image, with what each strategy says of it"),
 }
-"""Name in the address -> (what the link says, type, what it holds)."""
+"""Name in the address -> (type, what it holds)."""
 
 
 def download_links(evidence: Evidence) -> None:
     """The three links, and the command that does it again."""
-    some = bool(evidence.arms)
     with st.grid(min_column_width=230):
-        for name, (label, _, about) in FILES.items():
+        for name, (_, contents) in FILES.items():
             with st.container(gap="xsmall"):
-                if some or name != "result.csv":
-                    download(
-                        f"Download {label}", addresses.comparison_file(evidence.comparison.id, name), key=f"take_{name}"
-                    )
-                st.caption(
-                    f"{label}: {about}."
-                    if some or name != "result.csv"
-                    else f"{label}: {waits(evidence, 'a run has finished')}"
-                )
+                if name == "result.csv" and not evidence.arms:
+                    st.caption(f"{name}: {waits(evidence, 'a run has finished')}")
+                    continue
+                link = addresses.comparison_file(evidence.comparison.id, name)
+                download(f"Download {name}", link, key=f"take_{name}")
+                st.caption(f"{name}: {contents}.")
     with st.expander("The same again on the command line", icon=":material/terminal:"):
         for line in command_lines(evidence.comparison):
             st.code(line, language="bash", wrap_lines=True)
@@ -51,11 +43,11 @@ def content(workspace: Workspace, comparison_id: str, name: str) -> bytes:
     if name not in FILES:
         raise RunError(f"A comparison has no file of that name to download. There are {', '.join(FILES)}.")
     store = ComparisonStore(workspace)
-    known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    comparison, runs = store.get(comparison_id), store.runs_of(comparison_id)
     if name == "comparison.csv":
-        return tables.comparison_csv(workspace, known, runs)
+        return tables.comparison_csv(workspace, comparison, runs)
     if name == "result.csv":
-        return tables.result_csv(workspace, known, runs)
+        return tables.result_csv(workspace, comparison, runs)
     from pages.ui.compare.report import report  # here, or the server would wait for plotly before its first page
 
-    return report(workspace, evidence_of(workspace, known, runs)).encode("utf-8", "replace")
+    return report(workspace, evidence_of(workspace, comparison, runs)).encode("utf-8", "replace")

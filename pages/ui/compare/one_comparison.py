@@ -31,22 +31,22 @@ GONE = (
 def comparison_sections(comparison_id: str) -> None:
     """Everything of it. The whole page is drawn anew when a run ends or starts; between that, only what ticks."""
     store = comparison_store()
-    known, runs = store.get(comparison_id), store.runs_of(comparison_id)
-    there = workspace().dataset(known.dataset).exists()
+    comparison, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    trainable = workspace().dataset(comparison.dataset).exists()
     with st.container():
-        if not there:
+        if not trainable:
             st.warning(GONE, icon=":material/delete:")
     if not runs:
         st.info(
             "All runs of this comparison were deleted. Add seeds to train it again, or delete it.",
             icon=":material/info:",
         )
-        progress.buttons(known, runs, trainable=there)
+        progress.buttons(comparison, runs, trainable=trainable)
         return
     active = any(run.status in status.ACTIVE for run in runs)
-    as_drawn = (known, _state(runs))
-    st.fragment(_head, run_every="1s" if active else None)(comparison_id, as_drawn, there)
-    evidence = evidence_of(workspace(), known, runs)
+    as_drawn = (comparison, _state(runs))
+    st.fragment(_head, run_every="1s" if active else None)(comparison_id, as_drawn, trainable)
+    evidence = evidence_of(workspace(), comparison, runs)
     # Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it
     # was.
     st.subheader("Verdict", anchor=False)
@@ -58,23 +58,23 @@ def comparison_sections(comparison_id: str) -> None:
             option_differences(evidence)
     st.subheader("Learning curves", anchor=False)
     st.fragment(_curves, run_every="3s" if active else None)(comparison_id)
-    _closer(evidence, runs, there)
+    _closer(evidence, runs, trainable)
 
 
-def _closer(evidence: Evidence, runs: Sequence[Run], there: bool) -> None:
-    """What stands below the curves. `there`: its dataset is."""
+def _closer(evidence: Evidence, runs: Sequence[Run], trainable: bool) -> None:
+    """What stands below the curves."""
     with st.container():
         st.subheader("Accuracy against cost", anchor=False)
         accuracy_against_cost(evidence)
     with st.container():
         st.subheader("Disagreements", anchor=False)
-        disagreement_gallery(evidence, pictures=there)
+        disagreement_gallery(evidence, pictures=trainable)
     with st.container():
         st.subheader("Class by class", anchor=False)
         recall_by_class(evidence)
     with st.container():
         st.subheader("Would more images change the choice?", anchor=False)
-        data_size_curves(evidence.comparison, runs, trainable=there)
+        data_size_curves(evidence.comparison, runs, trainable=trainable)
     with st.container():
         st.subheader("Runs", anchor=False)
         run_list.show(evidence, runs)
@@ -87,23 +87,23 @@ def _head(comparison_id: str, as_drawn: tuple, trainable: bool) -> None:
     """Status and buttons; reruns the page once when something has ended, started or was changed in another tab."""
     store = comparison_store()
     try:
-        known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+        comparison, runs = store.get(comparison_id), store.runs_of(comparison_id)
     except EngineError as error:  # deleted in another tab
         st.info(text.md(str(error)))
         return
     progress.progress(runs)
-    progress.buttons(known, runs, trainable=trainable)
-    if (known, _state(runs)) != as_drawn:
+    progress.buttons(comparison, runs, trainable=trainable)
+    if (comparison, _state(runs)) != as_drawn:
         st.rerun()
 
 
 def _curves(comparison_id: str) -> None:
     store = comparison_store()
     try:
-        known, runs = store.get(comparison_id), store.runs_of(comparison_id)
+        comparison, runs = store.get(comparison_id), store.runs_of(comparison_id)
     except EngineError:
         return
-    learning_curves.show(known, [run for run in runs if not is_part(known, run)])
+    learning_curves.show(comparison, [run for run in runs if not is_part(comparison, run)])
 
 
 def _state(runs: Sequence[Run]) -> tuple[tuple[object, ...], ...]:
