@@ -97,8 +97,8 @@ shared = strategies.with_values(base, values)
 chosen = phases.edit([strategies.judge(shared, arm, outline) for arm in arms], shared, outline)
 sound = [one for one in chosen if one.plan is not None]
 
-rate_test.find(sound)
-probe.ask([one.config for one in sound])
+rate_test.rate_test_section(sound)
+probe.probe_section([one.config for one in sound])
 
 if sound:
     st.subheader("What will happen", anchor=False)
@@ -143,11 +143,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 comparison = replace(queue.comparison_of(chosen, shared, seeds=seeds), name=name or "", fingerprint=dataset.fingerprint)
 runs = queue.run_count(comparison)
 if runs > 1:
-    st.caption(queue.summary(comparison))
+    st.caption(queue.queue_summary(comparison))
 problems = [one.problem for one in chosen if one.problem] or ([] if chosen else ["Tick at least one strategy."])
 problems += [problem for problem in (size_problem(int(values["image_size"]), info),) if problem]
 try:
-    forecast.show([] if problems else expand(comparison))
+    forecast.forecast_section([] if problems else expand(comparison))
 except EngineError as error:  # the options of two strategies exclude each other
     problems.append(str(error))
 label = f"Start {text.count(runs, 'run')}" if chosen else "Start"

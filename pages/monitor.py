@@ -100,7 +100,7 @@ with st.container():
         st.html(block_strip.legend())
         what_trains()
         frozen_part.show(shown)
-        if told := forecast.beside(shown):
+        if told := forecast.forecast_and_measured(shown):
             st.caption(f"Foretold and measured: {told}.")
 with st.container():
     if is_audited(shown):

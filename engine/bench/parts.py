@@ -16,7 +16,7 @@ from engine.bench.experiment import Experiment, prepare
 from engine.bench.measurements import Key, Measurement, Measurements, Recipe
 from engine.bench.workloads import FEW_SEEDS, PART, WITHOUT_PART
 from engine.models.reuse import Warm
-from engine.runs import checkpointing, sharing
+from engine.runs import checkpointing, session
 from engine.training.activations import FeatureSource
 
 
@@ -55,7 +55,7 @@ PARTS = (
     Part(
         name="siblings",
         trainings=("linear_probe", "last_block", "last_stage"),
-        attribute=(sharing, "siblings", _always(())),
+        attribute=(session, "siblings", _always(())),
     ),
     Part(name="pixels", trainings=("full_finetune",), environment={"THAW_PIXEL_CACHE_GB": "0"}),
     Part(name="format", trainings=("full_finetune",), precision="fp32"),

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from engine import devices
-from engine.data.dataset import open_dataset
 from engine.data.dataset_records import SPLITS, Dataset
 from engine.data.decoder import decode
 from engine.data.pixel_cache import Augmentation, Pixels, open_pixels
@@ -22,18 +21,19 @@ from engine.evaluation import label_issues, predictions, similarity
 from engine.evaluation.similarity import PrincipalComponents
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Doubt, Embedded, Facts, Twins
+from engine.jobs.trained import dataset_of, numerics_of, weights_path
 from engine.models.loading import load_trained
-from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing
+from engine.runconfig import RunConfig
+from engine.runs.recorder import read_preprocessing
+from engine.runs.sharing import filled_cache
 from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
-from engine.training import feature_cache
 from engine.training.audit import digests
 from engine.training.batches import PixelSource, Source, filled
 from engine.training.cuts import Slot, readings
 from engine.training.feature_cache import Origin
 from engine.training.freezing import plan_for
-from engine.training.numerics import numerics
 from engine.training.plan import untouched
 from engine.training.prefix import CHUNK, through_frozen
 from engine.training.state import Training
@@ -63,7 +63,10 @@ class _Model:
 def embed(workspace: Workspace, run_id: str, *, device: str = "auto") -> Iterator[Json]:
     """{"images", "suspects", "twins"} as its last event, when everything lies in the run's folder."""
     run = RunStore(workspace).get(run_id)
-    dataset = _dataset(workspace, run)
+    if run.status in ("running", "queued"):
+        raise RunError(f"{run.name} has no trained weights yet: it is {run.status}. Let it finish first.")
+    weights_path(workspace, run)
+    dataset = dataset_of(workspace, run)
     yield {"event": "progress", "stage": "loading the model", "done": 0, "total": len(dataset.images)}
     preprocessing = read_preprocessing(workspace.run(run.id))
     with open_pixels(workspace, dataset, preprocessing, augmentation=Augmentation(views=0)) as shown:
@@ -84,22 +87,11 @@ def embed(workspace: Workspace, run_id: str, *, device: str = "auto") -> Iterato
     }
 
 
-def _dataset(workspace: Workspace, run: Run) -> Dataset:
-    folder = workspace.run(run.id)
-    if run.status in ("running", "queued") or not (folder / "best.safetensors").is_file():
-        raise RunError(f"{run.name} has no trained weights yet: it is {run.status}. Let it finish first.")
-    dataset = open_dataset(workspace, run.config.dataset)
-    if read_fingerprint(folder) != dataset.fingerprint:
-        raise DatasetError(f"The dataset {dataset.name} has changed since this run was trained. Train a new run on it.")
-    return dataset
-
-
 def _load(workspace: Workspace, run: Run, dataset: Dataset, shown: Pixels, device: str) -> _Model:
     """The weights of the best epoch. Blocks that never trained are bit for bit what they were, so what was kept of them
     is found."""
     place, folder = devices.pick(device), workspace.run(run.id)
-    trained_in = read_precision(folder) or "fp32"
-    chosen = numerics("fp32" if place.type == "cpu" and trained_in.startswith("fp16") else trained_in, place)
+    chosen = numerics_of(folder, place)
     chain = load_trained(folder, run.config.backbone, image_size=shown.preprocessing.crop)
     known = digests(chain.model.state_dict())
     chain.model.to(place)
@@ -133,7 +125,7 @@ def _features(model: _Model) -> Generator[Json, None, np.ndarray]:
     origin, dataset = model.origin, model.dataset
     rows: np.ndarray | None = None
     done, total = 0, len(dataset.images)
-    with (yield from _kept(origin, model.run)) as cache:
+    with (yield from filled_cache(origin, _reusable(origin.training, model.run.config))) as cache:
         for split in SPLITS:
             images = np.array([image.index for image in dataset.images_of(split)], dtype=np.int64)
             places = np.arange(len(images))
@@ -151,28 +143,14 @@ def _features(model: _Model) -> Generator[Json, None, np.ndarray]:
     return rows
 
 
-def _kept(origin: Origin, run: Run) -> Generator[Json, None, feature_cache.FeatureCache]:
-    """Activations of blocks that no epoch has touched, found or, where that is worth it, computed and kept."""
-    training = origin.training
-    if feature_cache.budget_bytes() <= 0:
-        return feature_cache.FeatureCache()
+def _reusable(training: Training, config: RunConfig) -> dict[Slot, int]:
+    """What will be read of blocks that no epoch has touched."""
     reach = untouched(training.outline, training.plan, training.plan.epochs - 1)
-    wanted = {
-        slot: 1
-        for slot in readings(training.outline, training.plan, run.config)
-        if slot.view is None and slot.cut <= reach
-    }
+    slots = readings(training.outline, training.plan, config)
+    wanted = {slot: 1 for slot in slots if slot.view is None and slot.cut <= reach}
     if reach:
         wanted[Slot(split="train", view=None, cut=reach)] = 1
-    filling = feature_cache.ensure(origin, wanted)
-    try:
-        while True:
-            done, total = next(filling)
-            yield {"event": "progress", "stage": "frozen part", "done": done, "total": total}
-    except StopIteration as end:
-        return end.value
-    finally:
-        filling.close()
+    return wanted
 
 
 @torch.no_grad()

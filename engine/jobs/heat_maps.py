@@ -12,18 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from engine import record_files
-from engine.data.dataset import open_dataset
 from engine.data.decoder import decode
 from engine.data.preprocessing import Crop, Preprocessing, eval_crop
-from engine.errors import DatasetError, ImageError, RunError
+from engine.errors import DatasetError, ImageError
 from engine.evaluation.grad_cam import TargetLayer, find_target_layer, heat_maps, random_maps
 from engine.evaluation.overlay import overlay, png
 from engine.jobs import heat_map_files
 from engine.jobs.heat_map_files import Explanation, Subject
+from engine.jobs.trained import classes_of, dataset_of, weights_path
 from engine.models.chain import Chain
 from engine.models.loading import load_trained
-from engine.runs.recorder import read_fingerprint, read_preprocessing
+from engine.runs.recorder import read_preprocessing
 from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
@@ -97,11 +96,7 @@ class _Models:
 
     def get(self, workspace: Workspace, run: Run) -> _Model:
         """The model of `run` with the weights of its best epoch; a file that has changed is another model."""
-        path = workspace.run(run.id) / "best.safetensors"
-        if not path.is_file():
-            raise RunError(
-                f"{run.name} has no trained weights yet: it is {run.status}. Let it finish at least one epoch."
-            )
+        path = weights_path(workspace, run)
         key = (str(path), path.stat().st_size, path.stat().st_mtime_ns)
         with self._lock:
             model = self._kept.pop(key, None) or _load(workspace, run)
@@ -120,14 +115,13 @@ _MODELS = _Models(KEPT_MODELS, KEPT_BYTES)
 def _load(workspace: Workspace, run: Run) -> _Model:
     folder = workspace.run(run.id)
     preprocessing = read_preprocessing(folder)
-    classes = record_files.read(folder / "classes.json", tuple[str, ...], error=RunError)
     chain = load_trained(folder, run.config.backbone, image_size=preprocessing.crop)
     grey = np.random.default_rng(0).integers(0, 256, (preprocessing.crop, preprocessing.crop, 3), dtype=np.uint8)
     return _Model(
         chain=chain,
         layer=find_target_layer(chain, _images(grey, preprocessing)),
         preprocessing=preprocessing,
-        classes=classes,
+        classes=classes_of(folder),
     )
 
 
@@ -148,11 +142,7 @@ def _crop(workspace: Workspace, run: Run, subject: Subject, preprocessing: Prepr
         )
         name = f"The new image {subject.image}"
     else:
-        dataset = open_dataset(workspace, run.config.dataset)
-        if read_fingerprint(workspace.run(run.id)) != dataset.fingerprint:
-            raise DatasetError(
-                f"The dataset {dataset.name} has changed since this run was trained. Train a new run on it."
-            )
+        dataset = dataset_of(workspace, run)
         if not 0 <= subject.image < len(dataset.images):
             raise DatasetError(f"The dataset {dataset.name} has no image {subject.image}. Choose one from the list.")
         image = dataset.images[subject.image]

@@ -13,23 +13,23 @@ import numpy as np
 import pandas as pd
 import torch
 
-from engine import devices, record_files
+from engine import devices
 from engine.data.archives import stage
 from engine.data.decoder import decode, thumbnail
 from engine.data.file_names import system_file
 from engine.data.pool import ordered
 from engine.data.preprocessing import Preprocessing, eval_crop
 from engine.data.zips import StagedFile
-from engine.errors import DatasetError, ImageError, RunError
+from engine.errors import DatasetError, ImageError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import write_result
+from engine.jobs.trained import classes_of, numerics_of, weights_path
 from engine.models.loading import load_trained
-from engine.runs.recorder import read_precision, read_preprocessing
+from engine.runs.recorder import read_preprocessing
 from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training.batches import moments, normalise
-from engine.training.numerics import numerics
 from engine.training.state import autocast
 from engine.work.progress import reported
 from engine.workspace import Workspace, new_id
@@ -97,15 +97,11 @@ class _Model:
     """A trained run, loaded: crops in, probabilities out."""
 
     def __init__(self, workspace: Workspace, run: Run, device: str) -> None:
-        folder = workspace.run(run.id)
-        if not (folder / "best.safetensors").is_file():
-            raise RunError(
-                f"{run.name} has no trained weights yet: it is {run.status}. Let it finish at least one epoch."
-            )
+        folder = weights_path(workspace, run).parent
         self.preprocessing = read_preprocessing(folder)
-        self.classes = record_files.read(folder / "classes.json", tuple[str, ...], error=RunError)
+        self.classes = classes_of(folder)
         self._device = devices.pick(device)
-        self._numerics = numerics(_precision(folder, self._device), self._device)
+        self._numerics = numerics_of(folder, self._device)
         self._chain = load_trained(folder, run.config.backbone, image_size=self.preprocessing.crop)
         self._chain.model.to(self._device)
         self._chain.model.to(memory_format=self._numerics.memory_format)
@@ -120,12 +116,6 @@ class _Model:
         with autocast(self._device, self._numerics.dtype):
             logits = self._chain(images).float()
         return logits.softmax(1).cpu().numpy()
-
-
-def _precision(folder: Path, device: torch.device) -> str:
-    """What the run was trained in, where this device can do it."""
-    trained_in = read_precision(folder) or "fp32"
-    return "fp32" if device.type == "cpu" and trained_in.startswith("fp16") else trained_in
 
 
 def _batches(reads: Iterator[_Read]) -> Iterator[list[_Read]]:

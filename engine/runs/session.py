@@ -53,6 +53,8 @@ class Session:
     before: Before
     base: str
     notes: tuple[str, ...]
+    waiting: tuple[RunConfig, ...]
+    """The queued runs that start where this one does."""
 
     @property
     def folder(self) -> Path:
@@ -123,17 +125,22 @@ def open_session(
     base = base_digest(before.digests)
     if earlier.checkpoint:
         load_checkpoint(training, earlier.checkpoint, base=base)
+    waiting = siblings(workspace, config)
+    epochs = 0 if waiting else training.plan.epochs  # of views that this run sees only once, others will see again
+    augmentation = Augmentation(views=config.views, data_seed=config.data_seed, policy=config.augment)
+    pixels = open_pixels(workspace, dataset, preprocessing, augmentation=augmentation, epochs=epochs)
     return Session(
         config=config,
         workspace=workspace,
         run_folder=folder,
         dataset=dataset,
-        pixels=_pixels(config, workspace, dataset, preprocessing, training.plan.epochs),
+        pixels=pixels,
         training=training,
         numerics=numbers,
         before=before,
         base=base,
         notes=notes,
+        waiting=waiting,
     )
 
 
@@ -183,15 +190,6 @@ def _load(
         workspace, config.backbone, weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop
     )
     return chain, notes
-
-
-def _pixels(
-    config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing, epochs: int
-) -> Pixels:
-    """Views that this run sees only once are kept too when others wait that will see them again."""
-    epochs = 0 if siblings(workspace, config) else epochs
-    augmentation = Augmentation(views=config.views, data_seed=config.data_seed, policy=config.augment)
-    return open_pixels(workspace, dataset, preprocessing, augmentation=augmentation, epochs=epochs)
 
 
 def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:

@@ -1,11 +1,11 @@
 """Sharing: what a run and those that wait behind it will read of the frozen part, so that one pass computes it for all
 of them.
 
-Part of the pipeline. Not here: what is worth keeping (training.cuts), computing and keeping it (training.features).
+Part of the pipeline. Not here: what is worth keeping (training.cuts), computing it (training.feature_cache).
 """
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,6 @@ from engine.errors import EngineError
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
 from engine.runs.session import Session
-from engine.runs.siblings import siblings
 from engine.store.database import Json
 from engine.training import feature_cache
 from engine.training.batches import Source
@@ -31,8 +30,6 @@ class Shared:
 
     session: Session
     cache: FeatureCache
-    waiting: tuple[RunConfig, ...] = ()
-    """The other runs that the same pass was for."""
 
     def training(self) -> Source:
         """The images that training uses."""
@@ -51,42 +48,52 @@ class Shared:
         """For the record of the run: every file, what computing them took, and the seconds they have saved so far."""
         rows = self.cache.report()
         saved = sum(float(str(row["saved_seconds"])) for row in rows)
-        return {"files": rows, "seconds": self.cache.seconds, "saved_seconds": saved, "shared_with": len(self.waiting)}
+        return {
+            "files": rows,
+            "seconds": self.cache.seconds,
+            "saved_seconds": saved,
+            "shared_with": len(self.session.waiting),
+        }
 
 
 def share(session: Session) -> Generator[Json, None, Shared]:
     """Yields progress while the frozen part is computed, as far as it is worth keeping and not there yet."""
-    cache, others = FeatureCache(), siblings(session.workspace, session.config)
-    if feature_cache.budget_bytes() > 0:
-        origin = Origin(
-            workspace=session.workspace,
-            pixels=session.pixels,
-            training=session.training,
-            numerics=session.numerics,
-            digests=session.before.digests,
-            sources={split: session.source(session.splits[split]) for split in SPLITS},
-        )
-        filling = feature_cache.ensure(origin, _wanted(session, others))
-        try:
-            while True:
-                done, total = next(filling)
-                yield {"event": "progress", "stage": "frozen part", "done": done, "total": total}
-        except StopIteration as end:
-            cache = end.value
-        finally:
-            filling.close()
-    return Shared(session=session, cache=cache, waiting=others)
+    origin = Origin(
+        workspace=session.workspace,
+        pixels=session.pixels,
+        training=session.training,
+        numerics=session.numerics,
+        digests=session.before.digests,
+        sources={split: session.source(session.splits[split]) for split in SPLITS},
+    )
+    return Shared(session=session, cache=(yield from filled_cache(origin, _wanted(session))))
 
 
-def _wanted(session: Session, others: Sequence[RunConfig]) -> Counter[Slot]:
+def filled_cache(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[Json, None, FeatureCache]:
+    """Yields progress; returns what was found or computed of `wanted` (how often each is read), empty where nothing may
+    be kept."""
+    if feature_cache.budget_bytes() <= 0:
+        return FeatureCache()
+    filling = feature_cache.ensure(origin, wanted)
+    try:
+        while True:
+            done, total = next(filling)
+            yield {"event": "progress", "stage": "frozen part", "done": done, "total": total}
+    except StopIteration as end:
+        cache: FeatureCache = end.value
+        return cache
+    finally:
+        filling.close()
+
+
+def _wanted(session: Session) -> Counter[Slot]:
+    """How often the run and those that wait will read every slot."""
     training, config = session.training, session.config
     wanted = readings(training.outline, training.plan, config, epoch=training.position.epoch)
-    for other, count in Counter(replace(other, seed=config.seed) for other in others).items():  # seeds read the same
+    kinds = Counter(replace(other, seed=config.seed) for other in session.waiting)  # seeds read the same
+    for other, count in kinds.items():
         theirs = _readings(training.outline, other)
-        same_views = (other.views > 0) == (config.views > 0) and (other.augment, other.data_seed) == (
-            config.augment,
-            config.data_seed,
-        )
+        same_views = _views(other) == _views(config)
         reads = {
             slot: times
             for slot, times in theirs.items()
@@ -97,6 +104,11 @@ def _wanted(session: Session, others: Sequence[RunConfig]) -> Counter[Slot]:
         reach = untouched(training.outline, training.plan, min(training.position.epoch, training.plan.epochs - 1))
         wanted = Counter({slot: count for slot, count in wanted.items() if slot.cut <= reach})
     return wanted
+
+
+def _views(config: RunConfig) -> tuple[bool, str, int]:
+    """Two runs that agree in this see the same images as their views of one number."""
+    return config.views > 0, config.augment, config.data_seed
 
 
 def _readings(outline: Outline, config: RunConfig) -> Counter[Slot]:

@@ -4,11 +4,12 @@ Every run tries as many, so that no strategy wins because one shared rate happen
 here: the range test, which looks at the training loss only (training.lr_range).
 """
 
-import json
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 
-from engine.errors import TrainingError
+from engine import record_files
+from engine.errors import RunError, TrainingError
 from engine.runconfig import RunConfig
 from engine.runs.recorder import TUNING
 from engine.runs.session import Session
@@ -19,9 +20,30 @@ from engine.training.events import Epoch
 from engine.training.loop import fit
 from engine.training.plan import scaled
 from engine.training.state import Training
-from engine.workspace import atomic_write
 
 RATIO = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Try:
+    """A learning rate, `factor` times what the strategy says, and what its best epoch came to: None where it broke."""
+
+    factor: float
+    lr: float
+    val_accuracy: float | None = None
+    val_loss: float | None = None
+    seconds: float = 0.0
+    """An earlier version did not say."""
+    cut_short: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """tuning.json: the factor that was chosen, and all that was tried."""
+
+    factor: float
+    tries: tuple[Try, ...]
 
 
 def tune(shared: Shared) -> Iterator[Json]:
@@ -32,48 +54,37 @@ def tune(shared: Shared) -> Iterator[Json]:
     left. TrainingError when every rate breaks the loss, and whenever something else than the rate ends a try.
     """
     session = shared.session
-    count, begun = session.config.tune, session.training.position.epoch or session.training.position.step
-    if count < 2 or begun:
+    config, position, path = session.config, session.training.position, session.folder / TUNING
+    if config.tune < 2 or position.epoch or position.step:
         return
-    if (session.folder / TUNING).is_file():
-        session.training.position.spent = _spent(json.loads((session.folder / TUNING).read_text())["tries"])
+    if path.is_file():
+        position.spent = _spent(record_files.read(path, Tuning, error=RunError).tries)
         return
     if not session.splits["val"]:
-        yield {
-            "event": "note",
-            "text": "There are no validation images to choose a learning rate by, so none was tried.",
-        }
+        text = "There are no validation images to choose a learning rate by, so none was tried."
+        yield {"event": "note", "text": text}
         return
-    tries: list[Json] = []
-    for number, factor in enumerate(factors(count), start=1):
-        tries.append(
-            {
-                "factor": factor,
-                "lr": factor * session.training.plan.phases[0].lr,
-                "val_accuracy": None,
-                "val_loss": None,
-            }
-        )
-        stage = {"stage": f"learning rate {number} of {count}", "total": session.training.plan.epochs}
-        for done in _attempt(shared, factor, tries[-1]):
-            yield {"event": "progress", **stage, "done": done}
-    best = chosen(tries, session.config.select)
-    atomic_write(session.folder / TUNING, json.dumps({"factor": best["factor"], "tries": tries}, indent=1))
-    set_back(session, best["factor"])
+    tries: list[Try] = []
+    for number, factor in enumerate(factors(config.tune), start=1):
+        stage = f"learning rate {number} of {config.tune}"
+        tries.append((yield from _attempt(shared, factor, stage)))
+    best = best_try(tries, config.select)
+    record_files.write(path, Tuning(factor=best.factor, tries=tuple(tries)))
+    set_back(session, best.factor)
     session.training.position.spent = _spent(tries)
-    yield {"event": "note", "text": sentence(tries, best)}
+    yield {"event": "note", "text": tuning_summary(tries, best)}
 
 
-def chosen(tries: list[Json], select: str) -> Json:
+def best_try(tries: Sequence[Try], select: str) -> Try:
     """The try that validation likes best; TrainingError when none came to an end."""
-    whole = [made for made in tries if made["val_accuracy"] is not None]
+    whole = [attempt for attempt in tries if attempt.val_accuracy is not None]
     if not whole:
-        rates = ", ".join(f"{made['lr']:.3g}" for made in tries)
-        lower = f"{min(made['lr'] for made in tries) / 10:.3g}"
+        rates = ", ".join(f"{attempt.lr:.3g}" for attempt in tries)
+        lower = f"{min(attempt.lr for attempt in tries) / 10:.3g}"
         raise TrainingError(
             f"The loss broke at every learning rate tried ({rates}). Start again with a learning rate of {lower}."
         )
-    return max(whole, key=lambda made: _score(made, select))
+    return max(whole, key=lambda attempt: _score(attempt, select))
 
 
 def factors(count: int) -> tuple[float, ...]:
@@ -85,46 +96,48 @@ def set_back(session: Session, factor: float) -> None:
     """The session at its very start, with all rates `factor` times what the strategy says."""
     training = session.training
     restore_tensors(training, session.before.tensors)
-    fresh = Training(
-        training.chain, training.outline, scaled(training.plan, factor), training.config, dtype=training.dtype
-    )
-    session.training = fresh
+    plan = scaled(training.plan, factor)
+    session.training = Training(training.chain, training.outline, plan, training.config, dtype=training.dtype)
 
 
-def sentence(tries: list[Json], best: Json) -> str:
+def tuning_summary(tries: Sequence[Try], best: Try) -> str:
     """What was tried, in words."""
-    said = ", ".join(f"{made['lr']:.3g} ({_said(made)})" for made in tries)
+    rates = ", ".join(f"{attempt.lr:.3g} ({_outcome(attempt)})" for attempt in tries)
     edge = " It is the last one on its side: one further out may be better." if best in (tries[0], tries[-1]) else ""
-    how = (
-        "until its share of the time budget was used up"
-        if any(made.get("cut_short") for made in tries)
-        else "for the whole training"
-    )
-    return f"Validation chose the learning rate {best['lr']:.3g}. Tried {how} each: {said}.{edge}"
+    how = "for the whole training"
+    if any(attempt.cut_short for attempt in tries):
+        how = "until its share of the time budget was used up"
+    return f"Validation chose the learning rate {best.lr:.3g}. Tried {how} each: {rates}.{edge}"
 
 
-def _attempt(shared: Shared, factor: float, made: Json) -> Iterator[int]:
-    """Train for the whole plan, or while time is left, and note the best epoch in `made`; yields the epochs done."""
+def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Json, None, Try]:
+    """Train for the whole plan, or while time is left; yields progress, an epoch at a time."""
     session, own = shared.session, shared.session.training.plan
     set_back(session, factor)
     training = session.training
-    training.position.spent = before = _all_but_a_share(session.config)
+    position, error = training.position, None
+    position.spent = before = _all_but_a_share(session.config)
     try:
         for event in fit(training, shared.training(), shared.source("val")):
             if isinstance(event, Epoch):
-                yield event.epoch
-        best = training.position.history[training.position.best_epoch - 1]
-        made.update(val_accuracy=best["val_accuracy"], val_loss=best["val_loss"])
-    except TrainingError as error:
+                yield {"event": "progress", "stage": stage, "done": event.epoch, "total": own.epochs}
+    except TrainingError as broken:
         if math.isfinite(training.sums[0].item()):
             raise  # memory or the disk, which no other rate would mend
-        made["error"] = str(error)  # this rate is too high: that is an answer too
+        error = str(broken)  # this rate is too high: that is an answer too
     finally:
-        made.update(
-            seconds=training.position.spent + training.position.seconds - before, cut_short=training.out_of_time
-        )
         restore_tensors(training, session.before.tensors)
         session.training = Training(training.chain, training.outline, own, training.config, dtype=training.dtype)
+    best = None if error else position.history[position.best_epoch - 1]
+    return Try(
+        factor=factor,
+        lr=factor * own.phases[0].lr,
+        val_accuracy=best["val_accuracy"] if best else None,  # type: ignore[arg-type]
+        val_loss=best["val_loss"] if best else None,  # type: ignore[arg-type]
+        seconds=position.spent + position.seconds - before,
+        cut_short=training.out_of_time,
+        error=error,
+    )
 
 
 def _all_but_a_share(config: RunConfig) -> float:
@@ -133,15 +146,15 @@ def _all_but_a_share(config: RunConfig) -> float:
     return 60 * config.max_minutes * config.tune / (config.tune + 1)
 
 
-def _spent(tries: list[Json]) -> float:
-    """Seconds; what an earlier version tried does not say how long that took."""
-    return sum(float(made.get("seconds", 0.0)) for made in tries)
+def _spent(tries: Sequence[Try]) -> float:
+    return sum(attempt.seconds for attempt in tries)
 
 
-def _score(made: Json, select: str) -> tuple[float, float]:
-    accuracy, loss = float(made["val_accuracy"]), float(made["val_loss"])
-    return (accuracy, -loss) if select == "accuracy" else (-loss, accuracy)
+def _score(attempt: Try, select: str) -> tuple[float, float]:
+    accuracy, loss = attempt.val_accuracy or 0.0, attempt.val_loss
+    negative = -math.inf if loss is None else -loss
+    return (accuracy, negative) if select == "accuracy" else (negative, accuracy)
 
 
-def _said(made: Json) -> str:
-    return "the loss broke" if made["val_accuracy"] is None else f"{100 * made['val_accuracy']:.1f} %"
+def _outcome(attempt: Try) -> str:
+    return "the loss broke" if attempt.val_accuracy is None else f"{100 * attempt.val_accuracy:.1f} %"

@@ -33,7 +33,7 @@ LABELS = Labels(
 Result = Mapping[str, Any]
 
 
-def show(configs: Sequence[RunConfig]) -> None:
+def forecast_section(configs: Sequence[RunConfig]) -> None:
     """A folded section: ask, wait, and what all of `configs`, in the order of the queue, will take. Nothing without a
     config."""
     if not configs:
@@ -44,19 +44,19 @@ def show(configs: Sequence[RunConfig]) -> None:
                 "Times a few steps of every strategy on your images and adds up what the whole queue will take. No "
                 "weight moves."
             )
-            offer(KIND, {"configs": [to_json(config) for config in configs]}, LABELS, _found)
+            offer(KIND, {"configs": [to_json(config) for config in configs]}, LABELS, _result)
 
 
-def beside(run: Run) -> str:
+def forecast_and_measured(run: Run) -> str:
     """`forecast 42 s, took 45 s`; nothing for a run that was not foretold or has not finished."""
     foretold = forecast_of(workspace(), run.config)
-    spent = took(run)
+    spent = measured_seconds(run)
     if foretold is None or spent is None:
         return ""
     return f"forecast {text.duration(foretold.seconds)}, took {text.duration(spent)}"
 
 
-def took(run: Run) -> float | None:
+def measured_seconds(run: Run) -> float | None:
     """Seconds from its start to its end, what it computed once for others and pauses included. None unless it has
     finished, and for one that was resumed, of which only the last part is known."""
     if (
@@ -69,13 +69,13 @@ def took(run: Run) -> float | None:
     return run.ended_at - run.started_at
 
 
-def _found(job: Job) -> None:
+def _result(job: Job) -> None:
     result = cast(Result, job.result)
     for problem in result["problems"]:
         st.warning(text.md(str(problem)), icon=":material/warning:")
-    st.markdown(text.md(in_words(result)))
+    st.markdown(text.md(forecast_summary(result)))
     st.dataframe(
-        table(result), hide_index=True, alt="Forecast of every strategy: seconds, memory, parameters and cache"
+        strategy_table(result), hide_index=True, alt="Forecast of every strategy: seconds, memory, parameters and cache"
     )
     st.caption(
         "All runs is the time of a strategy with every seed. Training, validation and predicting are of one run; the "
@@ -86,7 +86,7 @@ def _found(job: Job) -> None:
     )
 
 
-def in_words(result: Result) -> str:
+def forecast_summary(result: Result) -> str:
     """`8 runs: about 3 min 20 s, and 12.0 MB kept of the frozen part.`"""
     runs = sum(int(row["runs"]) for row in result["strategies"])
     return (
@@ -96,7 +96,7 @@ def in_words(result: Result) -> str:
     )
 
 
-def table(result: Result) -> pd.DataFrame:
+def strategy_table(result: Result) -> pd.DataFrame:
     """A row a strategy, then the whole queue."""
     rows = [
         {

@@ -45,7 +45,9 @@ def offer(kind: str, arguments: Mapping[str, object], labels: Labels, draw: Call
     done = job is not None and job.status == "finished" and job.result is not None
     if job is not None and done:
         draw(job)
-    submit_button(labels.again if done else labels.ask, kind, arguments, key=labels.key, icon=labels.icon)
+    if st.button(labels.again if done else labels.ask, key=labels.key, icon=labels.icon):
+        _submit(kind, dict(arguments))  # not in a callback, whose arguments would be those before what was typed last
+        st.rerun()
 
 
 def under_way(job: Job | None, title: str) -> bool:

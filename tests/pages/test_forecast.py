@@ -75,16 +75,19 @@ def test_forecast_and_measured_stand_side_by_side(workspace: Workspace) -> None:
     forecast_files.keep(
         workspace, config, Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0)
     )
-    assert forecast.beside(store.get(run.id)) == ""
+    assert forecast.forecast_and_measured(store.get(run.id)) == ""
     store.finish(run.id, "finished")
-    assert forecast.beside(store.get(run.id)).startswith("forecast 42 s, took ")
+    assert forecast.forecast_and_measured(store.get(run.id)).startswith("forecast 42 s, took ")
     again = store.enqueue(config, owner="1:1")  # of a run that was resumed only the last part is known
     store.record(again.id, {"event": "started", "device": "cpu", "epochs_done": 3})
     store.finish(again.id, "finished")
-    assert forecast.beside(store.get(again.id)) == "" and forecast.took(store.get(again.id)) is None
+    assert (
+        forecast.forecast_and_measured(store.get(again.id)) == ""
+        and forecast.measured_seconds(store.get(again.id)) is None
+    )
     other = store.enqueue(RunConfig(dataset="dataset-00000000", backbone="resnet18", epochs=9), owner="1:1")
     store.finish(other.id, "finished")
-    assert forecast.beside(store.get(other.id)) == ""
+    assert forecast.forecast_and_measured(store.get(other.id)) == ""
 
 
 def test_monitor_shows_both_when_the_run_has_finished(workspace: Workspace) -> None:

@@ -75,7 +75,7 @@ def test_the_page_names_the_number_that_the_job_looks_at(page: AppTest) -> None:
 
 def test_blocks_are_drawn_apart_and_as_they_are_called() -> None:
     rows = [{**FOUND["blocks"][0], "block": f'{"a" * 20}{middle}{"b" * 20} "x"'} for middle in "12"]
-    names = probe.figure({**FOUND, "blocks": rows, "random": []}).data[1].x
+    names = probe.accuracy_figure({**FOUND, "blocks": rows, "random": []}).data[1].x
     assert len(set(names)) == 2 and all('"x"' in name for name in names)
 
 
@@ -94,14 +94,14 @@ def test_a_failure_says_why(page: AppTest, workspace: Workspace) -> None:
 
 
 def test_random_weights_have_no_random_twin_and_scratch_is_random() -> None:
-    assert "random weights" not in probe.in_words({**FOUND, "random": []})
-    assert probe.table({**FOUND, "random": []})["Random weights"].tolist() == ["–"] * 5
+    assert "random weights" not in probe.probe_summary({**FOUND, "random": []})
+    assert probe.block_table({**FOUND, "random": []})["Random weights"].tolist() == ["–"] * 5
     config = RunConfig(dataset="dataset-00000000", backbone="resnet18")
     assert from_json(str(probe.arguments_of(replace(config, strategy="from_scratch"))["config"])).weights == "none"
-    assert "every other block" in probe.in_words({**FOUND, "suggestion": {**FOUND["suggestion"], "alike": []}})
+    assert "every other block" in probe.probe_summary({**FOUND, "suggestion": {**FOUND["suggestion"], "alike": []}})
 
 
 def test_blocks_that_are_all_alike_have_no_winner() -> None:
-    said = probe.in_words({**FOUND, "suggestion": {"block": 2, "alike": [0, 1], "name": "layer4.1", "last_n": 1}})
+    said = probe.probe_summary({**FOUND, "suggestion": {"block": 2, "alike": [0, 1], "name": "layer4.1", "last_n": 1}})
     assert said.startswith("The probe cannot tell the blocks apart: layer4.1 reaches most, 82.0 %")
     assert "furthest" not in said

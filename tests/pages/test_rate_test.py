@@ -97,4 +97,4 @@ def test_without_a_sound_strategy_there_is_nothing_to_try(page: AppTest) -> None
 
 
 def test_no_points_are_said_and_not_drawn() -> None:
-    assert "nothing to suggest" in rate_test.in_words([], None)
+    assert "nothing to suggest" in rate_test.rate_summary([], None)

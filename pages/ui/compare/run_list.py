@@ -15,7 +15,7 @@ from engine.store.run import Run
 from pages.ui import status, text
 from pages.ui.compare.any_runs import links
 from pages.ui.compare.evidence import Evidence
-from pages.ui.forecast import took
+from pages.ui.forecast import measured_seconds
 from pages.ui.resources import workspace
 
 
@@ -33,7 +33,7 @@ def show(evidence: Evidence, runs: Sequence[Run]) -> None:
                 "Validation, %": _percent(run, "val_accuracy"),
                 "Test, %": _percent(run, "test_accuracy"),
                 "Forecast, s": foretold[run.id].seconds if run.id in foretold else None,
-                "Took, s": took(run),
+                "Took, s": measured_seconds(run),
                 "Why it does not count": wording.reason(excluded[run.id]) if run.id in excluded else None,
             }
             for run in runs
@@ -59,7 +59,9 @@ def show(evidence: Evidence, runs: Sequence[Run]) -> None:
 def beside(runs: Sequence[Run], foretold: Mapping[str, Forecast]) -> str:
     """How far the forecast was from what the finished runs took, all together; nothing where nothing was foretold."""
     both = [
-        (foretold[run.id].seconds, spent) for run in runs if run.id in foretold and (spent := took(run)) is not None
+        (foretold[run.id].seconds, spent)
+        for run in runs
+        if run.id in foretold and (spent := measured_seconds(run)) is not None
     ]
     if not both:
         return ""

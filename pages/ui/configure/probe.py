@@ -32,7 +32,7 @@ LABELS = Labels(
 Result = Mapping[str, Any]
 
 
-def ask(configs: Sequence[RunConfig]) -> None:
+def probe_section(configs: Sequence[RunConfig]) -> None:
     """A folded section about the backbone of `configs`: ask, wait, look. Nothing without a configuration."""
     if not configs:
         return
@@ -45,7 +45,7 @@ def ask(configs: Sequence[RunConfig]) -> None:
             "each image judged by the others. A prediction from frozen features: it trains nothing and chooses "
             "nothing for you."
         )
-        offer(KIND, arguments_of(configs[0]), LABELS, lambda job: show(cast(Result, job.result), key=job.id))
+        offer(KIND, arguments_of(configs[0]), LABELS, lambda job: probe_result(cast(Result, job.result), key=job.id))
 
 
 def arguments_of(config: RunConfig) -> dict[str, object]:
@@ -54,10 +54,10 @@ def arguments_of(config: RunConfig) -> dict[str, object]:
     return {"config": to_json(RunConfig(**kept, weights=starting_weights(config)))}
 
 
-def show(result: Result, *, key: str) -> None:
+def probe_result(result: Result, *, key: str) -> None:
     """Figure, sentence and table of a finished probe."""
-    said = in_words(result)
-    st.plotly_chart(figure(result), key=f"probe_{key}", config=charts.CONFIG, alt=said)
+    said = probe_summary(result)
+    st.plotly_chart(accuracy_figure(result), key=f"probe_{key}", config=charts.CONFIG, alt=said)
     st.markdown(text.md(said))
     st.caption(
         "Ridge is a linear classifier on what a block says of an image, with its 95 % band; nearest neighbours ask "
@@ -68,14 +68,16 @@ def show(result: Result, *, key: str) -> None:
     if not result["random"]:
         st.caption("These weights are random already, so there is no backbone with random weights to compare with.")
     with st.expander("Every block as a table", icon=":material/table_rows:"):
-        st.dataframe(table(result), hide_index=True, alt="Leave-one-out accuracy of every block, with its interval")
+        st.dataframe(
+            block_table(result), hide_index=True, alt="Leave-one-out accuracy of every block, with its interval"
+        )
         st.caption(
             f"{text.count(int(result['images']), 'training image')} of {int(result['of']):,}; intervals of 95 % "
             f"(Wilson)."
         )
 
 
-def in_words(result: Result) -> str:
+def probe_summary(result: Result) -> str:
     """What the figure shows: where features carry furthest, what cannot be told apart, and what the controls reach."""
     blocks, advice = result["blocks"], result["suggestion"]
     peak = blocks[advice["block"]]["ridge"]
@@ -107,7 +109,7 @@ def in_words(result: Result) -> str:
     return said + "."
 
 
-def table(result: Result) -> pd.DataFrame:
+def block_table(result: Result) -> pd.DataFrame:
     """A row a block, then the controls; the same numbers as the figure."""
     random = [one["accuracy"] for one in result["random"]] or [None] * len(result["blocks"])
     rows = [
@@ -127,7 +129,7 @@ def table(result: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def figure(result: Result) -> go.Figure:
+def accuracy_figure(result: Result) -> go.Figure:
     """Accuracy over depth: ridge with its band, neighbours, the backbone with random weights; controls as level
     lines."""
     colours, grey = palette.categorical(), palette.muted()

@@ -53,7 +53,7 @@ def run_count(comparison: Comparison) -> int:
     return sum(len(arm.seeds) for arm in comparison.strategies)
 
 
-def summary(comparison: Comparison) -> str:
+def queue_summary(comparison: Comparison) -> str:
     """`8 runs in one comparison, the cheapest first: Linear probe 5, Full fine-tuning 3.`"""
     each = ", ".join(f"{title(arm.strategy)} {len(arm.seeds)}" for arm in comparison.strategies)
     return f"{text.count(run_count(comparison), 'run')} in one comparison, the cheapest first: {each}."

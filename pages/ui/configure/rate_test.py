@@ -27,7 +27,7 @@ LABELS = Labels(
 )
 
 
-def find(sound: Sequence[Chosen]) -> None:
+def rate_test_section(sound: Sequence[Chosen]) -> None:
     """A folded section for one of the ticked strategies: ask, wait, look, take."""
     if not sound:
         return
@@ -45,7 +45,7 @@ def find(sound: Sequence[Chosen]) -> None:
             options = list(by_name)
             name = st.selectbox("Strategy to try", options, format_func=strategies.title, key="rates_strategy") or name
         chosen = by_name[name]
-        offer(KIND, arguments_of(chosen), LABELS, lambda job: _found(job, chosen))
+        offer(KIND, arguments_of(chosen), LABELS, lambda job: _result(job, chosen))
 
 
 def arguments_of(chosen: Chosen) -> dict[str, object]:
@@ -54,11 +54,11 @@ def arguments_of(chosen: Chosen) -> dict[str, object]:
     return {"config": to_json(replace(chosen.config, lr=0.0))}
 
 
-def _found(job: Job, chosen: Chosen) -> None:
+def _result(job: Job, chosen: Chosen) -> None:
     result = job.result or {}
     points = list(zip(cast(list[float], result["rates"]), cast(list[float], result["losses"]), strict=True))
     suggestion = cast(float | None, result.get("suggestion"))
-    said = in_words(points, suggestion)
+    said = rate_summary(points, suggestion)
     if points:
         st.plotly_chart(charts.range_test(points, suggestion), key=f"rates_{job.id}", config=charts.CONFIG, alt=said)
     st.markdown(text.md(said))
@@ -88,7 +88,7 @@ def rounded(suggestion: float) -> float:
     return float(f"{suggestion:.1e}")
 
 
-def in_words(points: Sequence[tuple[float, float]], suggestion: float | None) -> str:
+def rate_summary(points: Sequence[tuple[float, float]], suggestion: float | None) -> str:
     """What the figure shows, as a sentence."""
     if suggestion is None:
         return (

@@ -17,7 +17,7 @@ from engine.errors import TrainingError
 from engine.runconfig import RunConfig
 from engine.runs import tuning
 from engine.runs.pipeline import conclude, execute
-from engine.runs.tuning import factors, sentence
+from engine.runs.tuning import Try, factors, tuning_summary
 from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
@@ -185,9 +185,8 @@ def test_factors_are_three_apart_around_the_strategys_own() -> None:
 
 def test_a_choice_at_the_edge_says_so() -> None:
     tries = [
-        {"factor": factor, "lr": factor, "val_accuracy": accuracy}
-        for factor, accuracy in ((1.0, 0.5), (3.0, 0.7), (9.0, 0.6))
+        Try(factor=factor, lr=factor, val_accuracy=accuracy) for factor, accuracy in ((0.003, 0.5), (3, 0.7), (9, 0.6))
     ]
-    assert "one further out" not in sentence(tries, tries[1])
-    assert "one further out" in sentence(tries, {**tries[2]})
-    assert "0.003 (50.0 %)" in sentence([{**tries[0], "lr": 0.003}], tries[1])
+    assert "one further out" not in tuning_summary(tries, tries[1])
+    assert "one further out" in tuning_summary(tries, tries[2])
+    assert "0.003 (50.0 %)" in tuning_summary(tries, tries[1])
