@@ -1,9 +1,12 @@
-"""What the command line said, read back."""
+"""What the command line is told in order to train quickly, and what it said, read back."""
 
 import json
 from typing import Any
 
 import pytest
+
+SMALL = ["--backbone", "resnet18", "--weights", "none", "--epochs", "1"]
+SMALL += ["--set", "image_size=32", "--set", "batch_size=8"]
 
 
 def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -23,8 +23,12 @@ from engine.runs.pipeline import execute
 from engine.store.run_store import RunStore
 
 
+def noise() -> torch.Tensor:
+    return torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
 def test_everybody_starts_from_equal_weights(experiment: Experiment) -> None:
-    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    images = noise()
     chain = experiment.chain(3)
     theirs = classic_model("resnet18", 3, experiment.start(3)).eval()
     with torch.no_grad():
@@ -42,7 +46,7 @@ def test_everybody_starts_from_equal_weights(experiment: Experiment) -> None:
 @pytest.mark.filterwarnings("default")  # other people's
 @pytest.mark.skipif(not fastai_loop.installed(), reason="fastai is optional")
 def test_fastai_starts_from_the_same_weights_and_trains_what_thaw_trains(experiment: Experiment) -> None:
-    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    images = noise()
     names = experiment.phase("last_block", 3).parameters
     learner = fastai_loop.make_learner(experiment, "last_block", 3, names=names, workers=0)
     with torch.no_grad():

@@ -10,14 +10,14 @@ from engine.cli.main import main
 from engine.data.cache_files import cache_files
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
+from tests.engine.said import SMALL
 
-TRAIN = ["train", "--dataset", "colours", "--backbone", "resnet18", "--weights", "none", "--epochs", "3"]
-SMALL = ["--set", "image_size=32", "--set", "batch_size=8", "--set", "precision=fp32", "--json"]
+TRAIN = ["train", "--dataset", "colours", *SMALL, "--epochs", "3", "--set", "precision=fp32", "--json"]
 
 
 @pytest.fixture
 def trained(imported: Workspace, capsys: pytest.CaptureFixture[str]) -> Workspace:
-    assert main([*TRAIN, *SMALL]) == 0
+    assert main(TRAIN) == 0
     capsys.readouterr()
     return imported
 
@@ -48,7 +48,7 @@ def test_what_is_cleared_is_gone_and_made_again_with_the_same_answers(
     assert not cache_files(trained, ("features",)) and cache_files(trained, ("pixels",))
     assert main(["cache", "--clear"]) == 0
     assert "MB removed" in capsys.readouterr().out and not cache_files(trained)
-    assert main([*TRAIN, *SMALL]) == 0
+    assert main(TRAIN) == 0
     again = RunStore(trained).list()[0]
     assert again.id != first.id and len(cache_files(trained)) == 6
     answers = [(trained.run(run.id) / "predictions.csv").read_bytes() for run in (first, again)]

@@ -16,21 +16,11 @@ from engine.data.sample import make_sample
 from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
+from engine.work.supervisor import Supervisor
 from engine.workspace import Workspace, open_workspace
-from tests.engine.said import last_json
+from tests.engine.said import SMALL, last_json
 
-SMALL = [
-    "--backbone",
-    "resnet18",
-    "--weights",
-    "none",
-    "--epochs",
-    "1",
-    "--set",
-    "image_size=32",
-    "--set",
-    "batch_size=8",
-]
+NEW = ["--dataset", "colours", *SMALL]
 TWO = ["--strategies", "last_block,linear_probe", "--seeds", "2"]
 
 
@@ -38,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("in_thread")
 
 
 def queued(capsys: pytest.CaptureFixture[str], *more: str) -> str:
-    assert main(["compare", "--dataset", "colours", *SMALL, *TWO, "--queue", "--json", *more]) == 0
+    assert main(["compare", *NEW, *TWO, "--queue", "--json", *more]) == 0
     return str(last_json(capsys)["comparison"])
 
 
@@ -50,7 +40,7 @@ def test_a_comparison_is_trained_judged_and_written(
     imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, out = "색 '비교' =1", tmp_path / "out"
-    assert main(["compare", "--dataset", "colours", *SMALL, *TWO, "--name", name, "--out", str(out)]) == 0
+    assert main(["compare", *NEW, *TWO, "--name", name, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     (made,) = ComparisonStore(imported).list()
     assert made.name == name and f"[1/4] {name}: resnet18 linear_probe, seed 0" in said and "[4/4]" in said
@@ -104,8 +94,6 @@ def test_ctrl_c_stops_the_comparison_and_resume_goes_on(
 def test_a_run_that_fails_does_not_keep_the_others_from_training(
     imported: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.work.supervisor import Supervisor
-
     made, do_run = queued(capsys), Supervisor.do_run
 
     def do(self: Supervisor, claimed: Run, device: str, **options: Any) -> None:
@@ -116,19 +104,14 @@ def test_a_run_that_fails_does_not_keep_the_others_from_training(
     monkeypatch.setattr(Supervisor, "do_run", do)
     assert main(["compare", "--resume", made]) == 2
     said = capsys.readouterr()
-    assert (
-        "2 of 4 runs failed." in said.err
-        and "The loss is not a number." in said.err
-        and "Validation chose last_block" in said.out
-    )
+    assert "2 of 4 runs failed." in said.err and "The loss is not a number." in said.err
+    assert "Validation chose last_block" in said.out
     assert statuses(imported, made) == ["failed", "failed", "finished", "finished"]
 
 
 def test_when_every_run_fails_that_is_what_is_told_and_the_table_is_written(
     imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.work.supervisor import Supervisor
-
     def fail(self: Supervisor, claimed: Run, device: str, **options: Any) -> None:
         RunStore(imported).finish(claimed.id, "failed", "The loss is not a number.")
 
@@ -143,23 +126,17 @@ def test_when_every_run_fails_that_is_what_is_told_and_the_table_is_written(
     ("arguments", "sentence"),
     [
         ([], "compare takes one of --dataset"),
-        (["--dataset", "colours", "--show", "comparison-00000000"], "compare takes one of --dataset"),
+        ([*NEW, "--show", "comparison-00000000"], "compare takes one of --dataset"),
         (["--show", "comparison-00000000"], "There is no comparison 'comparison-00000000'"),
-        (["--dataset", "colours", *SMALL, "--strategies", "linear"], "There is no strategy 'linear'"),
+        ([*NEW, "--strategies", "linear"], "There is no strategy 'linear'"),
+        ([*NEW, "--strategies", "linear_probe,linear_probe:dataset=x"], "There is no option 'dataset'"),
+        ([*NEW, "--strategies", "named:patterns=layer9"], "matches no block"),
+        ([*NEW, "--strategies", "linear_probe:data_seed=3"], "cannot have data_seed of its own"),
+        ([*NEW, "--seeds", "many"], "--seeds takes a whole number or auto, not 'many'"),
+        ([*NEW, "--set", "seed=3"], "choose how many with --seeds"),
+        ([*NEW, "--backbone", "resnet18,resnet19"], "There is no backbone 'resnet19'"),
         (
-            ["--dataset", "colours", *SMALL, "--strategies", "linear_probe,linear_probe:dataset=x"],
-            "There is no option 'dataset'",
-        ),
-        (["--dataset", "colours", *SMALL, "--strategies", "named:patterns=layer9"], "matches no block"),
-        (
-            ["--dataset", "colours", *SMALL, "--strategies", "linear_probe:data_seed=3"],
-            "cannot have data_seed of its own",
-        ),
-        (["--dataset", "colours", *SMALL, "--seeds", "many"], "--seeds takes a whole number or auto, not 'many'"),
-        (["--dataset", "colours", *SMALL, "--set", "seed=3"], "choose how many with --seeds"),
-        (["--dataset", "colours", "--backbone", "resnet18,resnet19"], "There is no backbone 'resnet19'"),
-        (
-            ["--dataset", "colours", "--backbone", "resnet18,vgg11", "--weights", "none,none,none"],
+            [*NEW, "--backbone", "resnet18,vgg11", "--weights", "none,none,none"],
             "one word for all backbones or one for",
         ),
         (["--add-seeds", "comparison-00000000", "1"], "There is no comparison"),
