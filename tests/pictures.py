@@ -30,3 +30,8 @@ def make_dataset(workspace: Workspace, folder: Path, *, each: int = 10) -> Datas
     (source / "red" / "broken.jpg").write_bytes(b"not an image")
     (source / ".DS_Store").write_bytes(b"\0")
     return commit(workspace, scan(workspace, source, name="colours"))
+
+
+def other_class(dataset: Dataset, image: int) -> str:
+    """A class that the image does not have."""
+    return next(name for name in dataset.classes if name != dataset.classes[dataset.images[image].label])

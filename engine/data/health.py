@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.data.dataset_records import SPLIT_NAMES, ClassHealth, Draft, HealthCard, Image
+from engine.data.dataset_records import SPLIT_NAMES, SPLITS, ClassHealth, Draft, HealthCard, Image
 
 SMALL_CLASS = 5
 """Fewer images than this and a class can hardly be learnt, let alone measured."""
@@ -39,7 +39,7 @@ def examine(draft: Draft) -> HealthCard:
         bytes=sum(image.bytes for image in images),
         warnings=(),
     )
-    return _with_warnings(card)
+    return replace(card, warnings=(*_warnings_about_classes(card), *_warnings_about_images(card)))
 
 
 def copies(images: Sequence[Image]) -> dict[str, list[Image]]:
@@ -52,19 +52,16 @@ def copies(images: Sequence[Image]) -> dict[str, list[Image]]:
 
 def _count(classes: Sequence[str], images: Sequence[Image]) -> list[ClassHealth]:
     counts = Counter((image.label, image.split) for image in images)
-    rows = [
-        (name, counts[label, "train"], counts[label, "val"], counts[label, "test"])
-        for label, name in enumerate(classes)
-    ]
-    return [
-        ClassHealth(name=name, train=train, val=val, test=test, total=train + val + test)
-        for name, train, val, test in rows
-    ]
+    rows = []
+    for label, name in enumerate(classes):
+        train, val, test = (counts[label, split] for split in SPLITS)
+        rows.append(ClassHealth(name=name, train=train, val=val, test=test, total=train + val + test))
+    return rows
 
 
 def _repeated_across_splits(group: Sequence[Image]) -> int:
     """How many images of `group` (identical copies) have a copy in an earlier split."""
-    first = next(split for split in ("train", "val", "test") if any(image.split == split for image in group))
+    first = next(split for split in SPLITS if any(image.split == split for image in group))
     return sum(image.split != first for image in group)
 
 
@@ -73,16 +70,12 @@ def _range(values: Sequence[int]) -> tuple[int, int, int]:
     return ordered[0], ordered[len(ordered) // 2], ordered[-1]
 
 
-def _with_warnings(card: HealthCard) -> HealthCard:
-    return replace(card, warnings=(*_warnings_about_classes(card), *_warnings_about_images(card)))
-
-
 def _warnings_about_classes(card: HealthCard) -> list[str]:
     warnings = []
     if card.small_classes:
-        names = ", ".join(card.small_classes[:8]) + (" and others" if len(card.small_classes) > 8 else "")
         warnings.append(
-            f"Fewer than {SMALL_CLASS} images: {names}. Such a class can hardly be learnt; add images or leave it out."
+            f"Fewer than {SMALL_CLASS} images: {_listed(card.small_classes)}. "
+            "Such a class can hardly be learnt; add images or leave it out."
         )
     if card.imbalance >= IMBALANCED:
         warnings.append(
@@ -99,9 +92,7 @@ def _warnings_about_classes(card: HealthCard) -> list[str]:
         if len(missing) == len(card.classes):
             warnings.append(f"No image is left for {word}: no score can be measured there.")
         elif missing:
-            warnings.append(
-                f"Without a {word} image: {', '.join(missing[:8])}{' and others' if len(missing) > 8 else ''}."
-            )
+            warnings.append(f"Without a {word} image: {_listed(missing)}.")
     return warnings
 
 
@@ -120,7 +111,7 @@ def _warnings_about_images(card: HealthCard) -> list[str]:
     if card.label_conflicts:
         warnings.append(
             f"{len(card.label_conflicts)} groups of identical images carry different classes: at least one label is "
-            f"wrong."
+            "wrong."
         )
     if len({name for group in card.duplicates for name in group}) == card.images and len(card.duplicates) == 1:
         warnings.append("All images are identical: nothing can be learnt from them.")
@@ -133,6 +124,10 @@ def _warnings_about_images(card: HealthCard) -> list[str]:
 
 def _files(count: int) -> str:
     return "1 file is" if count == 1 else f"{count} files are"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
 
 
 def _by_casefold(classes: Sequence[ClassHealth]) -> dict[str, list[str]]:

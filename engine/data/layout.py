@@ -4,7 +4,8 @@ Opens no image. What belongs to no class is returned as a problem, by name.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from engine.data.dataset_records import SPLITS, Problem, Split
 from engine.data.label_table import LabelRow
@@ -66,16 +67,15 @@ def _from_folders(files: Sequence[StagedFile]) -> Layout:
     words = {SPLIT_WORDS[top] for top in tops if top in SPLIT_WORDS}
     inner = {path[1].casefold() for path in paths.values() if len(path) > 2}
     if len(words) > 1 and "train" in words and _deep(paths):
-        rule, arrangement = _split_first, "Split folders that contain class folders"
+        rule, arrangement = partial(_labelled, label=1, split=0, depth=3), "Split folders that contain class folders"
     elif words and len(tops) > 1 and tops <= SPLIT_WORDS.keys():
-        rule, arrangement = (
-            _without_top,
-            f"Class folders; the folders {' and '.join(sorted(tops))} without train were joined and are split anew",
-        )
+        rule = partial(_labelled, label=1, depth=3)
+        joined = " and ".join(sorted(tops))
+        arrangement = f"Class folders; the folders {joined} without train were joined and are split anew"
     elif "train" in (found := {SPLIT_WORDS.get(part) for part in inner}) and len(found) > 1 and None not in found:
-        rule, arrangement = _class_first, "Class folders that contain split folders"
+        rule, arrangement = partial(_labelled, label=0, split=1, depth=3), "Class folders that contain split folders"
     else:
-        rule, arrangement = _class_only, "Class folders"
+        rule, arrangement = partial(_labelled, label=0, depth=2), "Class folders"
     labelled = {index: rule(path) for index, path in paths.items()}
     entries = tuple(
         LabelledFile(file=files[index], label=found[0], given=found[1]) for index, found in labelled.items() if found
@@ -153,7 +153,7 @@ def _layout(entries: tuple[LabelledFile, ...], problems: tuple[Problem, ...], ar
         tuple(split for split in SPLITS if split in found) if len(found - {None}) > 1 and "train" in found else ()
     )
     if not given:
-        entries = tuple(LabelledFile(file=entry.file, label=entry.label, given=None) for entry in entries)
+        entries = tuple(replace(entry, given=None) for entry in entries)
     carved = [split for split in SPLITS if split not in given]
     tail = f"; split as given into {', '.join(given)}" if given else ""
     tail += f"; {' and '.join(carved)} taken out of train" if given and carved else ""
@@ -179,18 +179,11 @@ def _deep(paths: Mapping[int, Sequence[str]]) -> bool:
     return sum(depth > 2 for depth in depths) > len(depths) / 2
 
 
-def _split_first(path: Sequence[str]) -> tuple[str, Split | None] | None:
-    split = SPLIT_WORDS.get(path[0].casefold())
-    return (path[1], split) if split and len(path) > 2 else None
-
-
-def _class_first(path: Sequence[str]) -> tuple[str, Split | None] | None:
-    return (path[0], SPLIT_WORDS[path[1].casefold()]) if len(path) > 2 else None
-
-
-def _without_top(path: Sequence[str]) -> tuple[str, Split | None] | None:
-    return (path[1], None) if len(path) > 2 else None
-
-
-def _class_only(path: Sequence[str]) -> tuple[str, Split | None] | None:
-    return (path[0], None) if len(path) > 1 else None
+def _labelled(
+    path: Sequence[str], *, label: int, split: int | None = None, depth: int
+) -> tuple[str, Split | None] | None:
+    """Class and split at these places of a path of at least `depth` parts; None for a path that has no such places."""
+    if len(path) < depth:
+        return None
+    given = None if split is None else SPLIT_WORDS.get(path[split].casefold())
+    return (path[label], given) if given or split is None else None

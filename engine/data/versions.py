@@ -9,14 +9,13 @@ import errno
 import os
 import re
 import shutil
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.data.dataset import describe, health_card, open_dataset
 from engine.data.dataset_files import write_dataset
-from engine.data.dataset_records import Dataset, Draft, Image, LabelChange, Problem, VersionOrigin
+from engine.data.dataset_records import SPLITS, Dataset, Draft, Image, LabelChange, Problem, VersionOrigin
 from engine.errors import DatasetError
 from engine.workspace import Workspace, new_id, sync_folder
 
@@ -121,17 +120,11 @@ def _changed(old: Dataset, excluded: Mapping[int, str], to: Mapping[int, str]) -
         replace(image, index=index, label=number[to[image.index]] if image.index in to else image.label)
         for index, image in enumerate(kept)
     ]
-    counts = Counter(image.label for image in images)
-    had = {image.label for image in old.images}
-    empty = [old.classes[label] for label in sorted(had) if not counts[label]]
-    if empty:
-        raise DatasetError(f"The class {empty[0]!r} would be left without images. Keep at least one of them.")
-    learnt = {image.label for image in images if image.split == "train"}
-    lost = [
-        old.classes[label] for label in sorted({image.label for image in old.images if image.split == "train"} - learnt)
-    ]
-    if lost:
-        raise DatasetError(f"The class {lost[0]!r} would be left without training images. Keep at least one of them.")
+    for what, splits in (("images", SPLITS), ("training images", ("train",))):
+        before, after = ({image.label for image in of if image.split in splits} for of in (old.images, images))
+        if lost := sorted(before - after):
+            name = old.classes[lost[0]]
+            raise DatasetError(f"The class {name!r} would be left without {what}. Keep at least one of them.")
     return tuple(images)
 
 

@@ -14,7 +14,7 @@ from engine.data.label_decisions import Decision, decide, discard, read_decision
 from engine.data.versions import locate_changes
 from engine.errors import DatasetError
 from engine.workspace import Workspace
-from tests.pictures import make_dataset
+from tests.pictures import make_dataset, other_class
 
 HOSTILE = '‮[x](http://evil.example) <b>고양이</b>\n../.. "}]'
 
@@ -24,16 +24,12 @@ def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
     return make_dataset(workspace, tmp_path / "source", each=8)
 
 
-def other(dataset: Dataset, image: int) -> str:
-    return next(name for name in dataset.classes if name != dataset.classes[dataset.images[image].label])
-
-
 def raw(dataset: Dataset) -> Path:
     return dataset.folder / "decisions.json"
 
 
 def test_what_was_decided_is_there_for_whoever_comes_next(workspace: Workspace, dataset: Dataset) -> None:
-    to = other(dataset, 4)
+    to = other_class(dataset, 4)
     for one in (
         Decision(image=4, what="exclude", why="blurred"),
         Decision(image=1, what="keep"),
@@ -77,7 +73,7 @@ def test_a_damaged_file_costs_a_sentence_and_nothing_else(
 
 def test_decisions_on_what_is_not_there_are_dropped(workspace: Workspace, dataset: Dataset) -> None:
     for image in (0, 1, 2, 3):
-        decide(dataset, Decision(image=image, what="relabel", to=other(dataset, image)))
+        decide(dataset, Decision(image=image, what="relabel", to=other_class(dataset, image)))
     rows = json.loads(raw(dataset).read_text())["decisions"]
     rows[0]["image"], rows[1]["file"], rows[2]["to"] = 999, "another.jpg", "no such class"
     raw(dataset).write_text(json.dumps({"decisions": rows}))
@@ -106,7 +102,7 @@ def test_what_does_not_fit_is_refused(workspace: Workspace, dataset: Dataset, wr
 def test_applying_makes_a_version_and_forgets_only_what_it_applied(
     workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    to = other(dataset, 4)
+    to = other_class(dataset, 4)
     decide(dataset, Decision(image=1, what="exclude", why=HOSTILE))
     decide(dataset, Decision(image=4, what="relabel", to=to, why="둘"))
     decide(dataset, Decision(image=5, what="keep"))
@@ -161,7 +157,7 @@ def test_images_of_one_name_are_told_apart(workspace: Workspace, dataset: Datase
     twins = tuple(replace(image, name="same.jpg") for image in dataset.images[:2])
     alike: tuple[Image, ...] = (*twins, *dataset.images[2:])
     named = replace(dataset, images=alike)
-    to = other(named, 1)
+    to = other_class(named, 1)
     change = LabelChange(image="same.jpg", was="x", to=to, why="", file=alike[1].file)
     (found,) = locate_changes(workspace, named, VersionOrigin(dataset=dataset.id, name="x", changes=(change,)))
     assert (found.dataset, found.index) == (named.id, 1)

@@ -41,8 +41,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def opened(workspace: Workspace, dataset: Dataset, views: int, *, epochs: int = 0, **options: Any) -> Pixels:
-    preprocessing = options.pop("preprocessing", PRE)
+def opened(dataset: Dataset, views: int, *, epochs: int = 0, **options: Any) -> Pixels:
+    workspace, preprocessing = Workspace(dataset.folder.parents[1]), options.pop("preprocessing", PRE)
     augmentation = Augmentation(views=views, **options)
     return open_pixels(workspace, dataset, preprocessing, augmentation=augmentation, epochs=epochs)
 
@@ -59,20 +59,22 @@ def expected(dataset: Dataset, index: int, number: int | None, seed: int = 0) ->
     return view(shown, PRE, key=view_key(image.sha256, number, seed)).transpose(2, 0, 1)
 
 
-def same(batch: torch.Tensor, dataset: Dataset, indices: np.ndarray, number: int | None, seed: int = 0) -> bool:
+def right(pixels: Pixels, epoch: int | None = None, indices: np.ndarray | None = None) -> bool:
+    """Whether the batch of these images (default: all) is what the pure functions give."""
+    indices = everything(pixels.dataset) if indices is None else indices
+    batch, seed = pixels.batch(indices, epoch), pixels.augmentation.data_seed
     assert batch.dtype == torch.uint8 and batch.is_contiguous() and batch.shape == (len(indices), 3, 16, 16)
-    return np.array_equal(batch.numpy(), np.stack([expected(dataset, int(index), number, seed) for index in indices]))
+    known = [expected(pixels.dataset, int(index), pixels.view_of(epoch), seed) for index in indices]
+    return np.array_equal(batch.numpy(), np.stack(known))
 
 
 @pytest.mark.parametrize("views", [0, 3, 50])
-def test_batches_are_the_pure_functions_whether_kept_or_made(
-    workspace: Workspace, dataset: Dataset, views: int
-) -> None:
+def test_batches_are_the_pure_functions_whether_kept_or_made(dataset: Dataset, views: int) -> None:
     indices = np.array([5, 0, 23, 5, 11])
-    with opened(workspace, dataset, views, data_seed=9) as pixels:
-        assert same(pixels.batch(indices, None), dataset, indices, None)
+    with opened(dataset, views, data_seed=9) as pixels:
+        assert right(pixels, None, indices)
         for epoch in (0, 1, 4):
-            assert same(pixels.batch(indices, epoch), dataset, indices, epoch % views if views else None, 9)
+            assert right(pixels, epoch, indices)
 
 
 def show(pixels: Pixels, dataset: Dataset, epochs: int) -> None:
@@ -89,8 +91,8 @@ def cache(workspace: Workspace) -> list[Path]:
     return sorted(path for path in workspace.pixels.glob("*/*") if path.suffix == ".rows")
 
 
-def test_nothing_is_decoded_before_it_is_asked_for(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
-    with opened(workspace, dataset, 3) as pixels:
+def test_nothing_is_decoded_before_it_is_asked_for(dataset: Dataset, decoded: list[int]) -> None:
+    with opened(dataset, 3) as pixels:
         assert decoded == [] and len(pixels.kept) == 5
         pixels.batch(np.array([3]), 0)
         assert len(decoded) == 1
@@ -100,64 +102,63 @@ def test_what_a_run_asks_for_is_decoded_once_and_never_again(
     workspace: Workspace, dataset: Dataset, decoded: list[int]
 ) -> None:
     for _ in range(2):
-        with opened(workspace, dataset, 3) as pixels:
+        with opened(dataset, 3) as pixels:
             show(pixels, dataset, 6)
         assert len(decoded) == len(dataset.images), "one decoding per image gives all three views"
     assert len(cache(workspace)) == 5  # three views, val, test
-    with opened(workspace, dataset, 2) as pixels:
+    with opened(dataset, 2) as pixels:
         show(pixels, dataset, 2)
     assert len(decoded) == len(dataset.images)
 
 
 def test_views_that_came_later_are_decoded_without_the_ones_that_are_there(
-    workspace: Workspace, dataset: Dataset, decoded: list[int]
+    dataset: Dataset, decoded: list[int]
 ) -> None:
     train = np.array([image.index for image in dataset.images_of("train")])
     for views in (1, 3):
         decoded.clear()
-        with opened(workspace, dataset, views) as pixels:
+        with opened(dataset, views) as pixels:
             show(pixels, dataset, 4)
-            assert all(same(pixels.batch(train, epoch), dataset, train, epoch) for epoch in range(views))
+            assert all(right(pixels, epoch, train) for epoch in range(views))
         assert len(decoded) == len(train if views == 3 else dataset.images)
 
 
-def test_training_crops_without_views_are_kept_too(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
+def test_training_crops_without_views_are_kept_too(dataset: Dataset, decoded: list[int]) -> None:
     for _ in range(2):
-        with opened(workspace, dataset, 0) as pixels:
+        with opened(dataset, 0) as pixels:
             show(pixels, dataset, 3)
             pixels.batch(everything(dataset), None)
     assert len(decoded) == len(dataset.images)
 
 
-def test_as_many_views_as_epochs_are_not_kept(workspace: Workspace, dataset: Dataset) -> None:
-    with opened(workspace, dataset, 4, epochs=4) as pixels:
+def test_as_many_views_as_epochs_are_not_kept(dataset: Dataset) -> None:
+    with opened(dataset, 4, epochs=4) as pixels:
         assert {plane.split for plane in pixels.kept} == {"val", "test"}
-        indices = everything(dataset)
-        assert same(pixels.batch(indices, 3), dataset, indices, 3)
-    with opened(workspace, dataset, 4, epochs=5) as pixels:
+        assert right(pixels, 3)
+    with opened(dataset, 4, epochs=5) as pixels:
         assert Plane(split="train", view=3) in pixels.kept
 
 
 def test_a_run_that_was_killed_half_way_leaves_nothing_that_is_trusted(
     workspace: Workspace, dataset: Dataset, decoded: list[int]
 ) -> None:
-    killed = opened(workspace, dataset, 0)
+    killed = opened(dataset, 0)
     killed.batch(everything(dataset)[:3], None)  # and never closed: what it has written so far stays behind
     left = [path for path in workspace.pixels.glob("*/*")]
     assert left and {path.suffix for path in left} == {".tmp"}
     decoded.clear()
-    with opened(workspace, dataset, 0) as pixels:
-        assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+    with opened(dataset, 0) as pixels:
+        assert right(pixels)
     assert len(decoded) == len(dataset.images)
     for path in left:
         os.utime(path, (1, 1))
-    opened(workspace, dataset, 0).close()
+    opened(dataset, 0).close()
     assert not any(path.exists() for path in left)
     killed.close()
 
 
 def test_closing_half_way_keeps_nothing(workspace: Workspace, dataset: Dataset) -> None:
-    with opened(workspace, dataset, 2) as pixels:
+    with opened(dataset, 2) as pixels:
         pixels.batch(everything(dataset)[:3], 0)
     assert list(workspace.pixels.glob("*/*")) == []
 
@@ -166,92 +167,88 @@ def test_closing_half_way_keeps_nothing(workspace: Workspace, dataset: Dataset) 
 def test_a_file_of_the_wrong_size_is_made_again(
     workspace: Workspace, dataset: Dataset, decoded: list[int], damage: object
 ) -> None:
-    filled(workspace, dataset)
+    filled(dataset)
     for path in cache(workspace):
         os.truncate(path, damage(path.stat().st_size))  # type: ignore[operator]
     decoded.clear()
-    filled(workspace, dataset)
+    filled(dataset)
     assert len(decoded) == len(dataset.images)
-    filled(workspace, dataset)
+    filled(dataset)
     assert len(decoded) == len(dataset.images)
 
 
-def filled(workspace: Workspace, dataset: Dataset) -> None:
-    with opened(workspace, dataset, 0) as pixels:
-        assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+def filled(dataset: Dataset) -> None:
+    with opened(dataset, 0) as pixels:
+        assert right(pixels)
 
 
 @pytest.mark.parametrize("position", [0, 2 * PLANE_BYTES + 7])
 def test_a_damaged_row_is_decoded_again_and_its_file_made_anew(
     workspace: Workspace, dataset: Dataset, decoded: list[int], position: int
 ) -> None:
-    filled(workspace, dataset)
+    filled(dataset)
     (path,) = workspace.pixels.glob("*/train-eval.rows")
     content = bytearray(path.read_bytes())
     content[position] ^= 0x10
     path.write_bytes(content)
     decoded.clear()
-    with opened(workspace, dataset, 0) as pixels:
+    with opened(dataset, 0) as pixels:
         for times in (1, 2):
-            assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+            assert right(pixels)
             assert len(decoded) == times, "the one damaged row, and no other"
     decoded.clear()
     for _ in range(2):
-        filled(workspace, dataset)
+        filled(dataset)
     assert len(decoded) == len(dataset.images_of("train"))
 
 
-def test_other_inputs_do_not_share_files(workspace: Workspace, dataset: Dataset) -> None:
+def test_other_inputs_do_not_share_files(dataset: Dataset) -> None:
     indices = everything(dataset)
-    with opened(workspace, dataset, 1) as pixels:
+    with opened(dataset, 1) as pixels:
         show(pixels, dataset, 1)
     bicubic = Preprocessing(resize=(20,), crop=16, interpolation="bicubic")
     with (
-        opened(workspace, dataset, 1, data_seed=5) as seeded,
-        opened(workspace, dataset, 0, preprocessing=bicubic) as other,
+        opened(dataset, 1, data_seed=5) as seeded,
+        opened(dataset, 0, preprocessing=bicubic) as other,
         Pixels(dataset, bicubic, Augmentation(views=0)) as unkept,
     ):
-        assert same(seeded.batch(indices, 0), dataset, indices, 0, 5)
+        assert right(seeded, 0)
         assert torch.equal(other.batch(indices, None), unkept.batch(indices, None))
 
 
-def test_mean_and_deviation_change_no_pixels(workspace: Workspace, dataset: Dataset, decoded: list[int]) -> None:
-    filled(workspace, dataset)
+def test_mean_and_deviation_change_no_pixels(dataset: Dataset, decoded: list[int]) -> None:
+    filled(dataset)
     decoded.clear()
     normalised = replace(PRE, mean=(0.5,) * 3, std=(0.5,) * 3)
-    with opened(workspace, dataset, 0, preprocessing=normalised) as pixels:
-        assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+    with opened(dataset, 0, preprocessing=normalised) as pixels:
+        assert right(pixels)
     assert decoded == []
 
 
-def test_another_policy_of_augmentation_is_another_file(workspace: Workspace, dataset: Dataset) -> None:
+def test_another_policy_of_augmentation_is_another_file(dataset: Dataset) -> None:
     train = np.array([image.index for image in dataset.images_of("train")])
     seen = []
     for policy in ("crop", "trivial", "crop"):
-        with opened(workspace, dataset, 1, policy=policy) as pixels:
+        with opened(dataset, 1, policy=policy) as pixels:
             seen.append(pixels.batch(train, 0))
     assert torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
 
 
-def test_beyond_the_budget_images_are_decoded_on_the_way(
-    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_beyond_the_budget_images_are_decoded_on_the_way(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     held_out = len(dataset.images) - len(dataset.images_of("train"))
     monkeypatch.setenv("THAW_PIXEL_CACHE_GB", str((held_out * PLANE_BYTES + 10) / 2**30))
-    indices = everything(dataset)
-    with opened(workspace, dataset, 0) as pixels:
+    with opened(dataset, 0) as pixels:
         assert {plane.split for plane in pixels.kept} == {"val", "test"}
-        assert same(pixels.batch(indices, None), dataset, indices, None)
+        assert right(pixels)
 
 
 def test_a_budget_of_nothing_leaves_no_files(
     workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THAW_PIXEL_CACHE_GB", "0")
-    indices = everything(dataset)
-    with opened(workspace, dataset, 0) as pixels:
+    with opened(dataset, 0) as pixels:
         assert pixels.kept == frozenset()
-        assert same(pixels.batch(indices, None), dataset, indices, None)
+        assert right(pixels)
     assert list(workspace.pixels.glob("*/*")) == []
 
 
@@ -261,7 +258,7 @@ def test_the_least_recently_used_go_first(
     sizes = {size: Preprocessing(resize=(size,), crop=16) for size in (20, 21, 22)}
 
     def seen(size: int) -> None:
-        with opened(workspace, dataset, 0, preprocessing=sizes[size]) as pixels:
+        with opened(dataset, 0, preprocessing=sizes[size]) as pixels:
             pixels.batch(everything(dataset), None)
 
     for age, size in ((300, 20), (200, 21)):
@@ -283,9 +280,7 @@ def test_the_least_recently_used_go_first(
 
 @pytest.mark.parametrize("harm", ["gone", "damaged", "other"])
 @pytest.mark.parametrize("views", [0, 100])
-def test_an_image_that_changed_since_the_import_is_named(
-    workspace: Workspace, dataset: Dataset, harm: str, views: int
-) -> None:
+def test_an_image_that_changed_since_the_import_is_named(dataset: Dataset, harm: str, views: int) -> None:
     image = dataset.images_of("train")[3]
     path = dataset.image_path(image)
     if harm == "gone":
@@ -294,7 +289,7 @@ def test_an_image_that_changed_since_the_import_is_named(
         path.write_bytes(
             b"broken" if harm == "damaged" else dataset.image_path(dataset.images_of("train")[4]).read_bytes()
         )
-    with pytest.raises(TrainingError, match=image.name), opened(workspace, dataset, views) as pixels:
+    with pytest.raises(TrainingError, match=image.name), opened(dataset, views) as pixels:
         pixels.batch(np.array([image.index]), 0)
 
 
@@ -311,19 +306,17 @@ def test_a_full_disk_means_slower_and_not_stopped(
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "pwrite", filling)
-    with opened(workspace, dataset, 0) as pixels:
+    with opened(dataset, 0) as pixels:
         for _ in range(2):
-            assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+            assert right(pixels)
     assert len(written) > room and list(workspace.pixels.glob("*/*")) == []
     monkeypatch.setattr(os, "pwrite", real)
-    filled(workspace, dataset)
+    filled(dataset)
     assert len(cache(workspace)) == 3
 
 
-def test_a_disk_with_no_room_is_not_begun_on(
-    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_with_no_room_is_not_begun_on(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_file, "free_bytes", lambda folder: PLANE_BYTES)
-    with opened(workspace, dataset, 0) as pixels:
+    with opened(dataset, 0) as pixels:
         assert pixels.kept == frozenset()
-        assert same(pixels.batch(everything(dataset), None), dataset, everything(dataset), None)
+        assert right(pixels)

@@ -13,7 +13,7 @@ from engine.data.dataset_records import Dataset
 from engine.data.versions import locate_changes, make_version
 from engine.errors import DatasetError
 from engine.workspace import Workspace
-from tests.pictures import make_dataset
+from tests.pictures import make_dataset, other_class
 
 HOSTILE = "‮[x](http://evil.example) <b>고양이</b>\n../.."
 
@@ -36,7 +36,7 @@ def test_the_old_one_stays_byte_for_byte_and_the_others_keep_their_split(
 ) -> None:
     before = content(dataset.folder)
     out, moved = dataset.images[1], dataset.images[4]
-    to = next(name for name in dataset.classes if name != dataset.classes[moved.label])
+    to = other_class(dataset, 4)
     made = make_version(workspace, dataset.id, excluded={1: "blurred"}, relabelled={4: (to, "looks like it")})
     assert content(dataset.folder) == before
     assert made.name == f"{dataset.name} v2" and made.fingerprint != dataset.fingerprint and made.id != dataset.id
@@ -54,7 +54,7 @@ def test_the_old_one_stays_byte_for_byte_and_the_others_keep_their_split(
 
 
 def test_every_change_is_on_record(workspace: Workspace, dataset: Dataset) -> None:
-    to = next(name for name in dataset.classes if name != dataset.classes[dataset.images[4].label])
+    to = other_class(dataset, 4)
     made = make_version(workspace, dataset.id, excluded={1: HOSTILE}, relabelled={4: (to, "둘")}, name=HOSTILE)
     found = version_origin(made)
     assert found is not None and (found.dataset, found.name) == (dataset.id, dataset.name)
@@ -138,8 +138,7 @@ def test_what_a_person_left_out_is_a_note_and_what_could_not_be_read_stays_an_er
     "kind", ["nothing", "same", "unknown image", "negative", "unknown class", "both", "empty class"]
 )
 def test_what_cannot_be_is_refused_and_leaves_nothing(workspace: Workspace, dataset: Dataset, kind: str) -> None:
-    first = dataset.classes[dataset.images[0].label]
-    other = next(name for name in dataset.classes if name != first)
+    first, other = dataset.classes[dataset.images[0].label], other_class(dataset, 0)
     excluded, relabelled, said = {
         "nothing": ({}, {}, "Nothing would differ"),
         "same": ({}, {0: (first, "")}, "Nothing would differ"),
@@ -163,7 +162,7 @@ def test_a_class_that_cannot_be_learnt_any_more_is_refused(workspace: Workspace,
 
 
 def test_every_change_can_be_seen_while_the_old_one_is_there(workspace: Workspace, dataset: Dataset) -> None:
-    to = next(name for name in dataset.classes if name != dataset.classes[dataset.images[4].label])
+    to = other_class(dataset, 4)
     made = make_version(workspace, dataset.id, excluded={1: "blurred"}, relabelled={4: (to, "둘")})
     origin = version_origin(made)
     assert origin is not None
