@@ -33,8 +33,8 @@ class WeightsInfo:
 
     name: str
     """The name of the weights entry: `IMAGENET1K_V2`."""
-    title: str
-    """The name in full, for sentences: `ResNet18_Weights.IMAGENET1K_V2`."""
+    title: str = ""
+    """The name in full, for sentences: `ResNet18_Weights.IMAGENET1K_V2`; older catalogs lack it."""
     is_default: bool
     url: str
     file_name: str

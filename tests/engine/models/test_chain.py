@@ -6,6 +6,7 @@ With THAW_ALL=1 it is so for every classifier of torchvision.
 
 import dataclasses
 import os
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -44,32 +45,9 @@ def chain(request: pytest.FixtureRequest) -> Chain:
     return chain_of(request.param)
 
 
-def test_has_a_head_for_as_many_classes(chain: Chain) -> None:
-    checks.the_head_answers_for_as_many_classes(chain)
-
-
-def test_blocks_are_named_after_what_they_hold(chain: Chain) -> None:
-    checks.names_are_those_of_torchvision(chain)
-
-
-def test_every_tensor_belongs_to_one_block(chain: Chain) -> None:
-    checks.every_tensor_belongs_to_one_block(chain)
-
-
-def test_is_the_model_bit_for_bit_and_writes_into_no_input(chain: Chain) -> None:
-    checks.the_chain_is_the_model_in_evaluation(chain)
-
-
-def test_freezes_at_every_block(chain: Chain) -> None:
-    checks.every_cut_freezes_what_is_before_it(chain)
-
-
-def test_no_block_ends_in_dropout(chain: Chain) -> None:
-    checks.no_block_ends_in_dropout(chain)
-
-
-def test_suffix_trains_from_a_cached_activation_as_in_the_ordinary_loop(chain: Chain) -> None:
-    checks.the_rest_trains_from_a_cached_activation(chain)
+@pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
+def test_holds_for_every_family(chain: Chain, check: Callable[[Chain], None]) -> None:
+    check(chain)
 
 
 def test_the_small_ones_are_one_of_each_family() -> None:
@@ -163,22 +141,14 @@ class Noisy(nn.Module):
 
 def test_self_test_notices_a_block_that_is_wrong_or_writes_into_its_input() -> None:
     chain = chain_of("squeezenet1_1")
-    right = chain.blocks
-    block = right[2]
-    chain.blocks = (
-        *right[:2],
-        dataclasses.replace(block, evaluating=lambda model, x: block.evaluating(model, x) * 1.01),
-        *right[3:],
-    )
-    with pytest.raises(BackboneError, match="do not add up to the model"):
-        chain.self_test(64)
-    chain.blocks = (
-        *right[:2],
-        dataclasses.replace(block, evaluating=lambda model, x: block.evaluating(model, x.mul_(1.0))),
-        *right[3:],
-    )
-    with pytest.raises(BackboneError, match=f"{block.name} of squeezenet1_1 writes into its input"):
-        chain.self_test(64)
+    blocks, block = chain.blocks, chain.blocks[2]
+    for wrong, message in (
+        (lambda model, x: block.evaluating(model, x) * 1.01, "do not add up to the model"),
+        (lambda model, x: block.evaluating(model, x.mul_(1.0)), f"{block.name} of squeezenet1_1 writes into its input"),
+    ):
+        chain.blocks = (*blocks[:2], dataclasses.replace(block, evaluating=wrong), *blocks[3:])
+        with pytest.raises(BackboneError, match=message):
+            chain.self_test(64)
 
 
 class Residual(nn.Module):

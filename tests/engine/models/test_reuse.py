@@ -51,10 +51,14 @@ def test_one_user_at_a_time_and_only_the_same_model() -> None:
     assert kept.take(("key",), 0) is None, "it is in use again"
 
 
-def test_a_head_from_a_file_belongs_to_its_seed() -> None:
+@pytest.mark.parametrize("from_file", ["head", "all but a layer below it"])
+def test_what_one_seed_decided_belongs_to_it(from_file: str) -> None:
     kept, chain = Warm(), loaded()
-    with torch.no_grad():
-        chain.model.get_submodule(chain.head).weight.fill_(0.5)  # type: ignore[union-attr, operator]
+    if from_file == "head":
+        with torch.no_grad():
+            chain.model.get_parameter(f"{chain.head}.weight").fill_(0.5)
+    else:
+        chain.random = frozenset({"classifier.0.weight", "classifier.3.weight"})
     kept.lend(chain, ("key",), (), seed=0)
     kept.give_back(chain)
     assert kept.take(("key",), 1) is None
@@ -72,12 +76,3 @@ def test_large_models_and_forgotten_ones_are_not_kept(monkeypatch: pytest.Monkey
     kept.lend(large, ("key",), (), seed=0)
     kept.give_back(large)
     assert kept.take(("key",), 0) is None
-
-
-def test_a_layer_below_the_head_that_no_file_had_belongs_to_its_seed() -> None:
-    kept, chain = Warm(), loaded()
-    chain.random = frozenset({"classifier.0.weight", "classifier.3.weight"})
-    kept.lend(chain, ("key",), (), seed=0)
-    kept.give_back(chain)
-    assert kept.take(("key",), 1) is None
-    assert kept.take(("key",), 0) is not None

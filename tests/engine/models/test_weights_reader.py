@@ -79,18 +79,8 @@ def archive(path: Path, records: dict[str, bytes]) -> None:
             file.writestr(name, content)
 
 
-def truncated(path: Path) -> None:
-    torch.save({"w": torch.rand(1000)}, path)
-    path.write_bytes(path.read_bytes()[:-500])
-
-
-def halved_safetensors(path: Path) -> None:
-    save_file({"w": torch.rand(1000)}, path)
-    path.write_bytes(path.read_bytes()[:-500])
-
-
-def halved_pickle(path: Path) -> None:
-    torch.save({"w": torch.rand(1000)}, path, _use_new_zipfile_serialization=False)
+def halved(path: Path, save: Callable[..., object] = torch.save, **options: bool) -> None:
+    save({"w": torch.rand(1000)}, path, **options)
     path.write_bytes(path.read_bytes()[:-500])
 
 
@@ -106,9 +96,9 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "empty": (lambda p: p.write_bytes(b""), "is empty"),
     "image": (lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99)), "is not a weights file"),
-    "cut zip": (truncated, "cut short or damaged"),
-    "cut safetensors": (halved_safetensors, "cut short or damaged"),
-    "cut pickle": (halved_pickle, "cut short or damaged"),
+    "cut zip": (halved, "cut short or damaged"),
+    "cut safetensors": (lambda p: halved(p, save_file), "cut short or damaged"),
+    "cut pickle": (lambda p: halved(p, _use_new_zipfile_serialization=False), "cut short or damaged"),
     "dataset": (lambda p: archive(p, {"cats/1.jpg": b"x"}), "Dataset page"),
     "torchscript": (lambda p: archive(p, {"a/data.pkl": b"x", "a/constants.pkl": b"x"}), "compiled program"),
     "bomb": (lambda p: archive(p, {"a/data.pkl": bytes(10_000_000)}), "unpack to many times its size"),
