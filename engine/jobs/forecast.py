@@ -222,15 +222,11 @@ def _disk(session: Session, trainable: int) -> Iterator[str]:
 
 def _foretold(workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[RunConfig, Tried]) -> Json:
     """Rows, totals and problems; and every run's own forecast into the workspace."""
-    groups: dict[tuple[object, ...], list[RunConfig]] = {}
-    for config in queue:
-        groups.setdefault(start_of(config), []).append(config)
-    folder = workspace.features
-    folder.mkdir(exist_ok=True)
-    free = free_bytes(folder)
+    workspace.features.mkdir(exist_ok=True)
+    free = free_bytes(workspace.features)
     rows: dict[RunConfig, Json] = {kind: _row(one, free) for kind, one in tried.items()}
     total, cache, problems = 0.0, 0, [problem for one in tried.values() for problem in one.problems]
-    for members in groups.values():
+    for members in _sharing(queue):
         of = [tried[replace(config, seed=0)] for config in members]
         kept, seconds, size = _shared(of, free)
         if kept is None:
@@ -263,6 +259,14 @@ def _foretold(workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[R
         "cache_bytes": cache,
         "problems": list(dict.fromkeys(problems)),
     }
+
+
+def _sharing(queue: Sequence[RunConfig]) -> list[list[RunConfig]]:
+    """The runs that share a frozen part, group by group."""
+    groups: dict[tuple[object, ...], list[RunConfig]] = {}
+    for config in queue:
+        groups.setdefault(start_of(config), []).append(config)
+    return list(groups.values())
 
 
 def _row(one: Tried, free: int) -> Json:
