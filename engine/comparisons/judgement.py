@@ -163,7 +163,7 @@ def row_of(workspace: Workspace, label: str, runs: Sequence[Run], *, excluded: M
     counted = _counted(runs, excluded)
     shown = counted or [run for run in runs if run.summary]
     summaries = [run.summary or {} for run in shown]
-    val, test = ([scores(workspace, run, split) for run in shown] for split in ("val", "test"))
+    val, test = ([metrics for run in shown if (metrics := scores(workspace, run, split))] for split in ("val", "test"))
     correct = _correct(workspace, shown, "test")
     low, high = (None, None) if correct is None else accuracy_interval(correct)
     config = runs[0].config if runs else None
@@ -174,12 +174,12 @@ def row_of(workspace: Workspace, label: str, runs: Sequence[Run], *, excluded: M
         strategy=config.strategy if config else None,
         runs=len(counted),
         planned=len(runs),
-        val_accuracy=_mean(report.get("accuracy") for report in val),
-        test_accuracy=_mean(report.get("accuracy") for report in test),
+        val_accuracy=_mean(report.accuracy for report in val),
+        test_accuracy=_mean(report.accuracy for report in test),
         test_low=low,
         test_high=high,
-        f1_macro=_mean(report.get("f1_macro") for report in test),
-        log_loss=_mean(report.get("log_loss") for report in test),
+        f1_macro=_mean(report.f1_macro for report in test),
+        log_loss=_mean(report.log_loss for report in test),
         best_epoch=_mean(summary.get("best_epoch") for summary in summaries),
         trainable_parameters=_most((run.started or {}).get("trainable_parameters") for run in shown),
         seconds=_mean(summary.get("seconds") for summary in summaries),

@@ -3,8 +3,6 @@
 Pure reading, without torch. Not here: several runs together (judgement).
 """
 
-import json
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from engine.errors import EngineError
 from engine.evaluation.majority_baseline import MajorityBaseline, majority_baseline
-from engine.store.database import Json
+from engine.evaluation.metric_records import METRICS, Metrics, SplitMetrics, read_metrics
 from engine.store.run import Run
 from engine.workspace import Workspace
 
@@ -60,22 +59,16 @@ def _correctness(path: Path, modified_ns: int, size: int) -> Mapping[str, SplitC
     return splits
 
 
-def scores(workspace: Workspace, run: Run, split: str) -> Mapping[str, float]:
-    """The plain numbers that metrics.json has of a split; empty where it has none."""
-    path = workspace.run(run.id) / "metrics.json"
+def scores(workspace: Workspace, run: Run, split: str) -> SplitMetrics | None:
+    """What metrics.json says of a split; None where it says nothing, or cannot be read."""
+    path = workspace.run(run.id) / METRICS
     try:
         stat = path.stat()
-        return _scores(path, stat.st_mtime_ns, stat.st_size).get(split, {})
-    except (OSError, ValueError, KeyError):
-        return {}
+        return _metrics(path.parent, stat.st_mtime_ns, stat.st_size).splits.get(split)
+    except (OSError, EngineError):
+        return None
 
 
 @lru_cache(maxsize=256)
-def _scores(path: Path, modified_ns: int, size: int) -> dict[str, dict[str, float]]:
-    splits: dict[str, Json] = json.loads(path.read_text())["splits"]
-    return {
-        split: {
-            name: value for name, value in report.items() if isinstance(value, int | float) and math.isfinite(value)
-        }
-        for split, report in splits.items()
-    }
+def _metrics(folder: Path, modified_ns: int, size: int) -> Metrics:
+    return read_metrics(folder)
