@@ -1,6 +1,6 @@
-"""Images: the preprocessing a backbone expects, and augmented views as pure functions of content, number and seed.
+"""Preprocessing: what a backbone expects, and augmented views as pure functions of content, number and seed.
 
-Works on decoded images (`decode`, from the decoder, is offered here too). No dataset, no cache, no torch.
+Works on decoded images. No dataset, no cache, no torch.
 """
 
 import hashlib
@@ -10,10 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as pillow
-
-from engine.data.decoder import decode, thumbnail
-
-__all__ = ["Crop", "Preprocessing", "decode", "eval_crop", "thumbnail", "view", "view_key", "view_side"]
 
 MAX_RESIZED_PIXELS = 16_000_000
 _OVERSAMPLING = 2.5
