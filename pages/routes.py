@@ -76,7 +76,7 @@ def prediction_thumbnail(request: Request) -> Response:
 
 def prediction_result(request: Request) -> Response:
     path = _predictions_folder(request) / "result.csv"
-    return _file(path, _CSV, _FRESH, f"{request.path_params['predictions']}-result.csv")
+    return _file(path, _CSV, _FRESH, download=f"{request.path_params['predictions']}-result.csv")
 
 
 def explanation(request: Request) -> Response:
@@ -93,7 +93,7 @@ def run_file(request: Request) -> Response:
     run, name = request.path_params["run"], request.path_params["file"]
     if name not in _DOWNLOADS:
         raise RunError(f"A run has no file of that name to download. There are {', '.join(sorted(_DOWNLOADS))}.")
-    return _file(open_workspace().run(run) / name, _DOWNLOADS[name], _FRESH, f"{run}-{name}")
+    return _file(open_workspace().run(run) / name, _DOWNLOADS[name], _FRESH, download=f"{run}-{name}")
 
 
 def comparison_file(request: Request) -> Response:
@@ -156,7 +156,7 @@ def _predictions_folder(request: Request) -> Path:
     return open_workspace().run(run) / "predictions" / checked_id(predictions)
 
 
-def _file(path: Path, media_type: str, caching: dict[str, str], download: str | None = None) -> Response:
+def _file(path: Path, media_type: str, caching: dict[str, str], *, download: str | None = None) -> Response:
     if not path.is_file():
         raise EngineError("This file is not there (any more). Reload the page.")
     return FileResponse(path, media_type=media_type, headers=_SAFE | caching, filename=download)

@@ -44,7 +44,7 @@ def forecast_section(configs: Sequence[RunConfig]) -> None:
                 "Times a few steps of every strategy on your images and adds up what the whole queue will take. No "
                 "weight moves."
             )
-            offer(KIND, {"configs": [to_json(config) for config in configs]}, LABELS, _result)
+            offer(KIND, {"configs": [to_json(config) for config in configs]}, LABELS, draw=_result)
 
 
 def forecast_and_measured(run: Run) -> str:

@@ -38,7 +38,7 @@ def heat_maps(run_id: str, subject: Subject, classes: Sequence[str], *, key: str
         if job is None or job.status == "finished":  # finished and not there: it was dropped to make room
             job_store().submit(KIND, arguments)
     # Its own fragment draws the maps when they come: a rerun of the page would close the dialog around it.
-    st.fragment(_maps, run_every="1s" if missing else None)(run_id, subject, classes, key)
+    st.fragment(_maps, run_every="1s" if missing else None)(run_id, subject, classes, key=key)
 
 
 def more_button(label: str, hide: str, *, key: str) -> bool:
@@ -54,7 +54,7 @@ def _remember(wanted: bool) -> None:
     st.session_state["heat_maps_wanted"] = wanted
 
 
-def _maps(run_id: str, subject: Subject, classes: tuple[str, ...], key: str) -> None:
+def _maps(run_id: str, subject: Subject, classes: tuple[str, ...], *, key: str) -> None:
     try:
         explanations = {name: _explanation(run_id, subject, name) for name in classes}
     except EngineError as error:  # the run was deleted meanwhile

@@ -45,26 +45,26 @@ def matrix(cells: Sequence[Sequence[Cell]], *, side: int, numbered: bool, theme:
     ends = (-0.5, len(cells) - 0.5)  # said, or the squares would widen them
     figure.update_xaxes(side="top", range=ends, tickvals=list(range(len(cells))), **AXIS)
     figure.update_yaxes(range=ends[::-1], tickvals=list(range(len(cells))), **AXIS)
-    if (
-        numbered
-    ):  # all at once: one by one plotly copies all that are there; as annotations, which a click does not fade
-        figure.update_layout(
-            annotations=[
-                {
-                    "x": column,
-                    "y": row,
-                    "text": cell.number,
-                    "showarrow": False,
-                    "font": {
-                        "color": contrast.on(surface, second if cell.share < 0 else accent, abs(cell.share), theme)
-                    },
-                }
-                for row, line in enumerate(cells)
-                for column, cell in enumerate(line)
-                if cell.number
-            ]
-        )
+    if numbered:
+        figure.update_layout(annotations=_numbers(cells, theme))
     return figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
+
+
+def _numbers(cells: Sequence[Sequence[Cell]], theme: str) -> list[dict[str, object]]:
+    """To be given to plotly all at once: one by one it copies all that are there. A click does not fade annotations."""
+    surface, (accent, second, *_) = palette.surface(theme), palette.categorical(theme)
+    return [
+        {
+            "x": column,
+            "y": row,
+            "text": cell.number,
+            "showarrow": False,
+            "font": {"color": contrast.on(surface, second if cell.share < 0 else accent, abs(cell.share), theme)},
+        }
+        for row, line in enumerate(cells)
+        for column, cell in enumerate(line)
+        if cell.number
+    ]
 
 
 def _squares(cells: Sequence[Sequence[Cell]], side: int) -> go.Scatter:

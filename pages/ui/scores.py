@@ -71,7 +71,7 @@ def confusion_matrix(scores: SplitMetrics, classes: Sequence[str]) -> go.Figure:
     names = [text.plotly(name) for name in text.distinct(classes, 22)]
     side = max(18, min(72, 420 // len(classes)))
     cells = [
-        [_cell(count, sum(row), truth, guess) for count, guess in zip(row, names, strict=True)]
+        [_cell(count, sum(row), truth=truth, guess=guess) for count, guess in zip(row, names, strict=True)]
         for row, truth in zip(scores.confusion, names, strict=True)
     ]
     figure = matrix(cells, side=side, numbered=len(classes) <= NUMBERED_CLASSES)
@@ -92,7 +92,7 @@ def frequent_mistakes(scores: SplitMetrics, classes: Sequence[str], limit: int =
     return pd.DataFrame(sorted(rows, key=lambda row: -row[0])[:limit], columns=columns)
 
 
-def _cell(count: int, images: int, truth: str, guess: str) -> Cell:
+def _cell(count: int, images: int, *, truth: str, guess: str) -> Cell:
     return Cell(
         share=count / max(images, 1),
         number=f"{count:,}" if count else "",

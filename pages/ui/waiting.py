@@ -37,7 +37,7 @@ def wait_for(kind: str, arguments: Mapping[str, object], title: str, *, height: 
     status.follow(job, title)
 
 
-def offer(kind: str, arguments: Mapping[str, object], labels: Labels, draw: Callable[[Job], None]) -> None:
+def offer(kind: str, arguments: Mapping[str, object], labels: Labels, *, draw: Callable[[Job], None]) -> None:
     """A job that is done only when somebody asks: how it goes, its result by `draw`, and the button that asks."""
     job = newest(kind, arguments)
     if under_way(job, labels.going):

@@ -257,10 +257,7 @@ def test_the_accuracy_that_twins_change_is_said_in_every_case(dataset: Dataset) 
 
 def test_hostile_names_stay_text(dataset: Dataset, kept: Embedded) -> None:
     figure = image_map.map_figure(
-        kept,
-        dataset,
-        image_map.drawn_images(len(dataset.images)),
-        ["right"] * len(dataset.images),
+        kept, dataset, places=image_map.drawn_images(len(dataset.images)), outcome=["right"] * len(dataset.images)
     )
     words = [str(trace.name) for trace in figure.data] + [
         word for trace in figure.data for word in trace.hovertext or ()
@@ -284,7 +281,7 @@ def test_every_image_is_a_point_that_knows_its_image_and_outcome(
     table = row_selection.prediction_table(workspace.run(run.id) / "predictions.csv")
     outcome = image_map.outcomes(table, len(dataset.images))
     assert outcome.count("wrong") == int((table["label"] != table["predict"]).sum())
-    figure = image_map.map_figure(kept, dataset, image_map.drawn_images(len(dataset.images)), outcome)
+    figure = image_map.map_figure(kept, dataset, places=image_map.drawn_images(len(dataset.images)), outcome=outcome)
     clouds = [trace for trace in figure.data if trace.customdata is not None]
     assert sorted(int(image) for trace in clouds for image in trace.customdata) == list(range(len(dataset.images)))
     assert {trace.marker.symbol for trace in clouds} == {"circle", "x", "circle-open"}
@@ -300,7 +297,7 @@ def many(dataset: Dataset, classes: int) -> Dataset:
 def test_no_two_classes_on_the_map_look_the_same_unless_it_is_said(dataset: Dataset, kept: Embedded) -> None:
     wide = many(dataset, 13)
     places = image_map.drawn_images(len(wide.images))
-    figure = image_map.map_figure(kept, wide, places, ["right"] * len(wide.images))
+    figure = image_map.map_figure(kept, wide, places=places, outcome=["right"] * len(wide.images))
     coloured = {
         int(image): cloud.marker.color
         for cloud in figure.data
@@ -320,7 +317,7 @@ def test_the_map_is_drawn_anew_only_when_something_has_changed(
     workspace: Workspace, run: Run, monkeypatch: pytest.MonkeyPatch, kept: Embedded
 ) -> None:
     asked, figure = [], image_map.map_figure
-    monkeypatch.setattr(image_map, "map_figure", lambda *given: (asked.append(1), figure(*given))[1])
+    monkeypatch.setattr(image_map, "map_figure", lambda *given, **more: (asked.append(1), figure(*given, **more))[1])
     page = opened(MAP)
     page.run()
     assert len(asked) == 1

@@ -45,7 +45,7 @@ def rate_test_section(sound: Sequence[Chosen]) -> None:
             options = list(by_name)
             name = st.selectbox("Strategy to try", options, format_func=strategies.title, key="rates_strategy") or name
         chosen = by_name[name]
-        offer(KIND, arguments_of(chosen), LABELS, lambda job: _result(job, chosen))
+        offer(KIND, arguments_of(chosen), LABELS, draw=lambda job: _result(job, chosen))
 
 
 def arguments_of(chosen: Chosen) -> dict[str, object]:

@@ -45,7 +45,7 @@ def draft_decision(draft_id: str) -> str | None:
         health_card(card, key=draft_id)
         name = st.text_input("Name of the dataset", card.name, key=f"name_{draft_id}", max_chars=120)
         ratios, seed = _split_choice(card, draft_id)
-        return _buttons(draft_id, card, name, ratios, seed)
+        return _buttons(draft_id, card, name=name, ratios=ratios, seed=seed)
 
 
 def _facts(card: HealthCard) -> None:
@@ -118,7 +118,7 @@ def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
     return (shares["train"], shares["val"], shares["test"]), int(seed)
 
 
-def _buttons(draft_id: str, card: HealthCard, name: str, ratios: Ratios, seed: int) -> str | None:
+def _buttons(draft_id: str, card: HealthCard, *, name: str, ratios: Ratios, seed: int) -> str | None:
     extra = sum(len(group) - 1 for group in card.duplicates)
     troubled = bool(extra or card.small_classes)
     st.caption(_consequence(card, extra))

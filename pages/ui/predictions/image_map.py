@@ -38,7 +38,7 @@ def image_map(run: Run, embedding: Embedded, dataset: Dataset) -> None:
     changes = (str(path), path.stat().st_mtime_ns, embedding_files.stamp(workspace(), run.id), dataset.id)
     drawn = len(drawn_images(len(dataset.images)))
     st.plotly_chart(
-        _kept_figure(embedding, dataset, table, (*changes, st.context.theme.type or "light")),
+        _kept_figure(embedding, dataset, table, changes=(*changes, st.context.theme.type or "light")),
         key=key,
         on_select=partial(_clicked, key),
         selection_mode="points",
@@ -52,7 +52,7 @@ def image_map(run: Run, embedding: Embedded, dataset: Dataset) -> None:
         f"image.{some}"
     )
     if st.session_state.pop(f"{key}_wanted", False):
-        _open(st.session_state[f"{key}_image"], run, dataset, table)
+        _open(st.session_state[f"{key}_image"], run, dataset=dataset, table=table)
     _by_name(run, dataset, table)
 
 
@@ -71,11 +71,11 @@ def drawn_images(images: int) -> np.ndarray:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _kept_figure(
-    _embedding: Embedded, _dataset: Dataset, _table: pd.DataFrame, changes: tuple[str, int, int, str, str]
+    _embedding: Embedded, _dataset: Dataset, _table: pd.DataFrame, *, changes: tuple[str, int, int, str, str]
 ) -> go.Figure:
     """Of all points, kept as long as `changes` stay: of the files, the dataset and the theme. Not to be changed."""
     images = len(_dataset.images)
-    return map_figure(_embedding, _dataset, drawn_images(images), outcomes(_table, images))
+    return map_figure(_embedding, _dataset, places=drawn_images(images), outcome=outcomes(_table, images))
 
 
 def outcomes(table: pd.DataFrame, images: int) -> list[str]:
@@ -88,7 +88,7 @@ def outcomes(table: pd.DataFrame, images: int) -> list[str]:
 
 
 def map_figure(
-    embedding: Embedded, dataset: Dataset, places: Sequence[int] | np.ndarray, outcome: Sequence[str]
+    embedding: Embedded, dataset: Dataset, *, places: Sequence[int] | np.ndarray, outcome: Sequence[str]
 ) -> go.Figure:
     """Points coloured by true class, marked by whether the run is right; customdata is the image. Classes beyond
     COLOURED are grey."""
@@ -97,7 +97,7 @@ def map_figure(
     marks = pd.Categorical([outcome[place] for place in places], categories=list(_MARKS))
     labels = [min(dataset.images[place].label, COLOURED) for place in places]
     for (label, word), group in pd.Series(places).groupby([labels, marks], observed=True):
-        figure.add_scattergl(**_points(embedding, dataset, group.to_numpy(), colours[label], str(word)))
+        figure.add_scattergl(**_points(embedding, dataset, group.to_numpy(), colour=colours[label], outcome=str(word)))
     entries = [
         (text.plotly(text.short(name, 24)), colour, "square")
         for name, colour in zip(dataset.classes[:COLOURED], colours, strict=False)
@@ -121,7 +121,9 @@ def map_figure(
     )
 
 
-def _points(embedding: Embedded, dataset: Dataset, places: np.ndarray, colour: str, outcome: str) -> dict[str, object]:
+def _points(
+    embedding: Embedded, dataset: Dataset, places: np.ndarray, *, colour: str, outcome: str
+) -> dict[str, object]:
     """The images of one colour with one outcome. Names are text for plotly, not markup."""
     size, opacity = (10, 1) if outcome == "wrong" else (7, 0.75)
     images = [dataset.images[place] for place in places]
@@ -155,10 +157,10 @@ def _by_name(run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
     cards = [dataset_card(dataset, image, note=image.name) for image in hits[:FOUND]]
     picked = gallery(cards, label="Images with this name", key=f"hits_{run.id}", side=120)
     if picked is not None:
-        _open(int(picked), run, dataset, table)
+        _open(int(picked), run, dataset=dataset, table=table)
 
 
-def _open(index: int, run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
+def _open(index: int, run: Run, *, dataset: Dataset, table: pd.DataFrame) -> None:
     """The prediction of the image in large, or just the image where there is none."""
     rows = table[(table["image"] == index) & (table["error"] == "")]
     if len(rows):

@@ -49,7 +49,8 @@ def label_issues(run: Run, made: Embedded, dataset: Dataset) -> None:
     by_image = label_decisions.read_decisions(dataset).by_image
     here = page_of(len(facts.doubts), PAGE_SIZE, key=f"doubts_page_{run.id}")
     cards = [
-        _card(place, doubt, dataset, by_image.get(doubt.image)) for place, doubt in list(enumerate(facts.doubts))[here]
+        _card(place, doubt, dataset, decision=by_image.get(doubt.image))
+        for place, doubt in list(enumerate(facts.doubts))[here]
     ]
     picked = gallery(cards, label="Labels to check", key=f"doubts_{run.id}", side=140)
     if picked is not None:
@@ -78,7 +79,7 @@ def decisions(run: Run, dataset: Dataset) -> None:
             st.switch_page("dataset.py", query_params={"dataset": done[0]})
 
 
-def _card(place: int, doubt: Doubt, dataset: Dataset, decision: Decision | None) -> Card:
+def _card(place: int, doubt: Doubt, dataset: Dataset, *, decision: Decision | None) -> Card:
     name, sure = dataset.images[doubt.image].name, text.percent(doubt.confidence, 0)
     note, words = f"labelled {doubt.given}", ""
     if decision is not None:
