@@ -13,7 +13,7 @@ from engine.jobs.heat_map_files import Explanation, Subject
 from pages.ui import addresses, status, text
 from pages.ui.picture_groups import Picture, PictureGroup, picture_groups
 from pages.ui.resources import job_store, workspace
-from pages.ui.waiting import failure, newest, try_again
+from pages.ui.waiting import failure, newest
 
 KIND = "explain"
 LEGEND = "Yellow places speak most for the class, blue ones least. Every map is scaled to its own strongest place."
@@ -73,7 +73,9 @@ def _progress(arguments: dict[str, object], key: str) -> None:
     job = newest(KIND, arguments)
     if job is None or job.status in ("failed", "cancelled"):
         reason = (job.error if job else None) or "The map was not made."
-        try_again(KIND, arguments, reason, key=f"again_{KIND}_{key}")
+        failure(reason)
+        if st.button("Try again", key=f"again_{KIND}_{key}"):  # the fragment ticks; a rerun would close the dialog
+            job_store().submit(KIND, arguments)
     else:
         status.progress(job)
 

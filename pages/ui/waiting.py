@@ -29,7 +29,8 @@ def wait_for(kind: str, arguments: Mapping[str, object], title: str, *, height: 
     """Call while the result is missing: submits the job unless it is on its way, and reruns the page when it ends."""
     job = newest(kind, arguments)
     if job is not None and job.status in ("failed", "cancelled"):
-        try_again(kind, arguments, job.error or f"{title} was cancelled.", key=f"again_{kind}")
+        failure(job.error or f"{title} was cancelled.")
+        submit_button("Try again", kind, arguments, key=f"again_{kind}")
         return
     if job is None or job.ended:  # ended and the result is still missing: somebody removed the file
         job = job_store().submit(kind, dict(arguments))
@@ -65,12 +66,6 @@ def failure(reason: str | None) -> None:
     st.error(text.md(reason or "It ended without saying why."), icon=":material/error:")
 
 
-def try_again(kind: str, arguments: Mapping[str, object], reason: str | None, *, key: str) -> None:
-    """Why a job failed, and the button that asks for it once more."""
-    failure(reason)
-    submit_button("Try again", kind, arguments, key=key)
-
-
 def submit_button(
     label: str,
     kind: str,
@@ -80,14 +75,12 @@ def submit_button(
     icon: str | None = None,
     type: Literal["primary", "secondary"] = "secondary",
 ) -> None:
-    """A click submits the job, before the page or the fragment around the button is drawn again."""
-    st.button(label, on_click=_submit, args=(kind, dict(arguments)), key=key, icon=icon, type=type)
+    """A click submits the job, with its arguments as they are now, and draws the page anew."""
+    if st.button(label, key=key, icon=icon, type=type):
+        job_store().submit(kind, dict(arguments))
+        st.rerun()
 
 
 def newest(kind: str, arguments: Mapping[str, object]) -> Job | None:
     """The latest job of this kind with exactly these arguments."""
     return job_store().newest(kind, dict(arguments))
-
-
-def _submit(kind: str, arguments: dict[str, object]) -> None:
-    job_store().submit(kind, arguments)
