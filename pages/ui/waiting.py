@@ -46,9 +46,7 @@ def offer(kind: str, arguments: Mapping[str, object], labels: Labels, *, draw: C
     done = job is not None and job.status == "finished" and job.result is not None
     if job is not None and done:
         draw(job)
-    if st.button(labels.again if done else labels.ask, key=labels.key, icon=labels.icon):
-        _submit(kind, dict(arguments))  # not in a callback, whose arguments would be those before what was typed last
-        st.rerun()
+    submit_button(labels.again if done else labels.ask, kind, arguments, key=labels.key, icon=labels.icon)
 
 
 def under_way(job: Job | None, title: str) -> bool:
@@ -75,7 +73,8 @@ def submit_button(
     icon: str | None = None,
     type: Literal["primary", "secondary"] = "secondary",
 ) -> None:
-    """A click submits the job, with its arguments as they are now, and draws the page anew."""
+    """A click submits the job and draws the page anew. Not by a callback, whose arguments would be those before what
+    was typed last."""
     if st.button(label, key=key, icon=icon, type=type):
         job_store().submit(kind, dict(arguments))
         st.rerun()

@@ -45,7 +45,9 @@ def probe_section(configs: Sequence[RunConfig]) -> None:
             "each image judged by the others. A prediction from frozen features: it trains nothing and chooses "
             "nothing for you."
         )
-        offer(KIND, arguments_of(configs[0]), LABELS, draw=lambda job: probe_result(cast(Result, job.result), key=job.id))
+        offer(
+            KIND, arguments_of(configs[0]), LABELS, draw=lambda job: probe_result(cast(Result, job.result), key=job.id)
+        )
 
 
 def arguments_of(config: RunConfig) -> dict[str, object]:
