@@ -98,7 +98,7 @@ def _load(workspace: Workspace, run: Run, dataset: Dataset, shown: Pixels, devic
     chain.model.to(memory_format=chosen.memory_format)
     outline = chain.outline()
     plan = plan_for(outline, run.config)
-    training = Training(chain, outline, plan, run.config, dtype=chosen.dtype)
+    training = Training(chain, outline, plan, config=run.config, dtype=chosen.dtype)
     sources: dict[str, Source] = {}
     for split in SPLITS:
         images = dataset.images_of(split)
@@ -129,10 +129,10 @@ def _features(model: _Model) -> Generator[Json, None, np.ndarray]:
         for split in SPLITS:
             images = np.array([image.index for image in dataset.images_of(split)], dtype=np.int64)
             places = np.arange(len(images))
-            source = cache.source(origin.pixels, origin.sources[split], split, places)
+            source = cache.source(origin.sources[split], split, pixels=origin.pixels, places=places)
             start = source.start(len(origin.training.chain.blocks) - 1, None)
             batches = [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)]
-            for part, inputs in filled(source, batches, None, start):
+            for part, inputs in filled(source, batches, epoch=None, start=start):
                 made = _before_head(origin.training, inputs, start)
                 rows = np.zeros((total, made.shape[1]), dtype=np.float32) if rows is None else rows
                 rows[images[part]] = made
@@ -162,7 +162,7 @@ def _before_head(training: Training, inputs: torch.Tensor, start: int) -> np.nda
     handle = head.register_forward_pre_hook(lambda _, given: caught.append(given[0].detach()))
     try:
         with training.autocast():
-            chain(through_frozen(chain, inputs, start, len(chain.blocks) - 1), len(chain.blocks) - 1)
+            chain(through_frozen(chain, inputs, start=start, stop=len(chain.blocks) - 1), len(chain.blocks) - 1)
     finally:
         handle.remove()
     found = caught[-1].float()

@@ -125,7 +125,7 @@ def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, f
         spent, x, at = 0.0, chunk, 0
         for stop in [*cuts, len(training.chain.blocks)]:
             began = time.perf_counter()
-            x = through_frozen(training.chain, x, at, stop)
+            x = through_frozen(training.chain, x, start=at, stop=stop)
             devices.synchronise(training.device)
             spent, at = spent + time.perf_counter() - began, stop
             costs[stop] = Cost(seconds=spent / computed, size_bytes=x[:1].numel() * x.element_size())
@@ -148,7 +148,7 @@ def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tupl
         enter_phase(training)
         start = 0 if training.mixer is not None else untouched(training.outline, training.plan, first)
         with torch.no_grad(), training.autocast():
-            inputs = through_frozen(training.chain, images, 0, start)
+            inputs = through_frozen(training.chain, images, start=0, stop=start)
         batch = Batch(
             inputs=inputs, targets=targets, start=start, prefix=prefix_length(training.outline, phase), seed=0
         )
@@ -169,7 +169,7 @@ def _memory(session: Session, images: torch.Tensor, trainable: int) -> Iterator[
     training, config = session.training, session.config
     standing = estimate.training_bytes(trainable, config.optimizer)
     parts = estimate.parts_needed(
-        devices.memory_free(training.device), standing, _an_image(session, images), len(images)
+        devices.memory_free(training.device), standing=standing, an_image=_an_image(session, images), batch=len(images)
     )
     if parts == 0:
         yield (
@@ -197,7 +197,7 @@ def _an_image(session: Session, images: torch.Tensor) -> int:
     prefix = prefix_length(training.outline, training.plan.phases[-1])
     few = images[:2]
     with torch.no_grad(), training.autocast():
-        inputs = through_frozen(training.chain, few, 0, prefix)
+        inputs = through_frozen(training.chain, few, start=0, stop=prefix)
     own = {parameter.untyped_storage().data_ptr() for parameter in training.parameters.values()}
     buffers = {name: tensor.clone() for name, tensor in training.chain.model.named_buffers()}
     with training.autocast(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -236,10 +236,11 @@ def _foretold(workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[R
             )
         cache, total = cache + size, total + seconds
         for place, (config, one) in enumerate(zip(members, of, strict=True)):
-            measured = replace(
-                one.measured, costs={**_costs(of), **one.measured.costs}
-            )  # it may read at a cut that another wanted
-            run = estimate.foresee(one.outline, one.plan, one.config, measured, kept or (), one.images)
+            # it may read at a cut that another wanted
+            measured = replace(one.measured, costs={**_costs(of), **one.measured.costs})
+            run = estimate.foresee(
+                one.outline, one.plan, one.config, measured=measured, kept=kept or (), images=one.images
+            )
             own = run.total + (seconds if place == 0 else 0.0)
             row = rows[replace(config, seed=0)]
             row.update(

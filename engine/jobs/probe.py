@@ -112,7 +112,7 @@ def _pass(session: Session, taken: np.ndarray) -> Generator[Json, None, Pooled]:
     parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in chains]
     colours: list[np.ndarray] = []
     done = 0
-    for rows, inputs in filled(source, cut(taken, _BATCH), None):
+    for rows, inputs in filled(source, cut(taken, _BATCH), epoch=None):
         moments = torch.cat([inputs.mean((2, 3)), inputs.std((2, 3))], 1)
         colours.append(moments.double().cpu().numpy())
         for chain, found in zip(chains, parts, strict=True):

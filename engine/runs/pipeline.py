@@ -182,7 +182,10 @@ def _audited(session: Session) -> tuple[Tensor, ...]:
         for name in (*block.parameters, *block.buffers)
     }
     rows = audit(
-        session.before, training.chain.model.state_dict(), places, moved_by(training, training.position.best_epoch)
+        session.before,
+        training.chain.model.state_dict(),
+        places,
+        may_move=moved_by(training, training.position.best_epoch),
     )
     atomic_write(session.folder / "audit.csv", to_csv(rows))
     return rows

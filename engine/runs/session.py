@@ -171,11 +171,11 @@ def _ready(chain: Chain, config: RunConfig, numbers: Numerics, rate_factor: floa
     """The training of a model that has just been loaded, and what the model was before it."""
     outline = chain.outline()
     plan = scaled(plan_for(outline, config), rate_factor)
-    moving = moving_names(chain, outline, plan, config)
+    moving = moving_names(chain, outline, plan, config=config)
     before = remember(chain.model.state_dict(), moving, known=known_digests(chain))
     keep_digests(chain, before.digests)
     chain.model.to(memory_format=numbers.memory_format)
-    return Training(chain, outline, plan, config, dtype=numbers.dtype), before
+    return Training(chain, outline, plan, config=config, dtype=numbers.dtype), before
 
 
 def _load(

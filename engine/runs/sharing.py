@@ -42,7 +42,7 @@ class Shared:
     def _source(self, images: tuple[Image, ...]) -> Source:
         source = self.session.source(images)
         name = images[0].split if images else "train"
-        return self.cache.source(self.session.pixels, source, name, _places(self.session, images))
+        return self.cache.source(source, name, pixels=self.session.pixels, places=_places(self.session, images))
 
     def report(self) -> Json:
         """For the record of the run: every file, what computing them took, and the seconds they have saved so far."""

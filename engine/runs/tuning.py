@@ -97,7 +97,7 @@ def set_back(session: Session, factor: float) -> None:
     training = session.training
     restore_tensors(training, session.before.tensors)
     plan = scaled(training.plan, factor)
-    session.training = Training(training.chain, training.outline, plan, training.config, dtype=training.dtype)
+    session.training = Training(training.chain, training.outline, plan, config=training.config, dtype=training.dtype)
 
 
 def tuning_summary(tries: Sequence[Try], best: Try) -> str:
@@ -127,7 +127,7 @@ def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Json, None,
         error = str(broken)  # this rate is too high: that is an answer too
     finally:
         restore_tensors(training, session.before.tensors)
-        session.training = Training(training.chain, training.outline, own, training.config, dtype=training.dtype)
+        session.training = Training(training.chain, training.outline, own, config=training.config, dtype=training.dtype)
     best = None if error else position.history[position.best_epoch - 1]
     return Try(
         factor=factor,

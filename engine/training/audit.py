@@ -59,7 +59,11 @@ def remember(state: Mapping[str, torch.Tensor], may_move: Iterable[str], *, know
 
 
 def audit(
-    before: Before, state: Mapping[str, torch.Tensor], places: Mapping[str, tuple[str, str]], may_move: Collection[str]
+    before: Before,
+    state: Mapping[str, torch.Tensor],
+    places: Mapping[str, tuple[str, str]],
+    *,
+    may_move: Collection[str],
 ) -> tuple[Tensor, ...]:
     """Every tensor of `state` against `before`; `places` has (block, stage) by name. In the order of the state dict.
 

@@ -114,7 +114,7 @@ def cut(order: np.ndarray, size: int) -> list[np.ndarray]:
 
 
 def filled(
-    source: Source, batches: Sequence[np.ndarray], epoch: int | None, start: int = 0
+    source: Source, batches: Sequence[np.ndarray], *, epoch: int | None, start: int = 0
 ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
     """(rows, inputs of block `start`) of every batch; the next ones are made in a thread while the caller computes.
 

@@ -72,7 +72,9 @@ def worth_keeping(
     unknown = sorted(
         (slot for slot in wanted if slot.cut not in kept[_pictures(slot)]), key=_order
     )  # of equal bargains the first
-    gains = {slot: _gain(slot, wanted, costs, reads[_pictures(slot)], kept[_pictures(slot)]) for slot in unknown}
+    gains = {
+        slot: _gain(slot, wanted, costs, reads=reads[_pictures(slot)], kept=kept[_pictures(slot)]) for slot in unknown
+    }
     while gains:
         best = max(gains, key=lambda slot: gains[slot] / costs[slot.cut].size_bytes)
         gain, size, pictures = gains.pop(best), costs[best.cut].size_bytes * images[best.split], _pictures(best)
@@ -84,12 +86,12 @@ def worth_keeping(
                 replace(best, cut=cut) for cut in reads[pictures]
             ):  # what is kept of one plane says nothing of another
                 if other in gains:
-                    gains[other] = _gain(other, wanted, costs, reads[pictures], kept[pictures])
+                    gains[other] = _gain(other, wanted, costs, reads=reads[pictures], kept=kept[pictures])
     return tuple(chosen)
 
 
 def _gain(
-    slot: Slot, wanted: Mapping[Slot, int], costs: Mapping[int, Cost], reads: Iterable[int], kept: Iterable[int]
+    slot: Slot, wanted: Mapping[Slot, int], costs: Mapping[int, Cost], *, reads: Iterable[int], kept: Iterable[int]
 ) -> float:
     """Seconds an image saved by keeping `slot` beside the cuts `kept` of the same pictures, of which the cuts `reads`
     are wanted."""

@@ -46,6 +46,7 @@ def foresee(
     outline: Outline,
     plan: FreezePlan,
     config: RunConfig,
+    *,
     measured: Measured,
     kept: Collection[Slot],
     images: Mapping[Split, int],
@@ -100,7 +101,7 @@ def checkpoint_bytes(outline: Outline, trainable: int, optimizer: str) -> int:
     return VALUE_BYTES * (2 * moving + outline.size)
 
 
-def parts_needed(free: int, standing: int, an_image: int, batch: int) -> int:
+def parts_needed(free: int, *, standing: int, an_image: int, batch: int) -> int:
     """In how many parts a batch has to be computed to fit into `free` bytes, the model there already; 0 when not even
     one image fits."""
     room = free - standing

@@ -63,7 +63,7 @@ class FeatureCache:
     seconds: float = 0.0
     """Spent on computing them in this run."""
 
-    def source(self, pixels: Pixels, source: Source, split: Split, places: np.ndarray) -> FeatureSource:
+    def source(self, source: Source, split: Split, *, pixels: Pixels, places: np.ndarray) -> FeatureSource:
         """`source`, whose rows stand at `places` [N] of `split`, with the activations that are kept for it."""
         mine = {(slot.view, slot.cut): kept for slot, kept in self.kept.items() if slot.split == split}
         return FeatureSource(source, mine, places=places, view_of=pixels.view_of)
@@ -158,28 +158,28 @@ class _Filling:
     def _plane(self, plane: Plane, cuts: Sequence[int]) -> Iterator[int]:
         """Fill the chosen ones of `cuts` for one plane, batch by batch."""
         origin, split = self._origin, plane.split
-        if self._chosen is not None and not any(self._slot(plane, cut) in self._chosen for cut in cuts):
+        if not self._chosen_of(plane, cuts):
             yield self._counts[split]
             return
         places = np.arange(self._counts[split])
-        source = self._cache.source(origin.pixels, origin.sources[split], split, places)
+        source = self._cache.source(origin.sources[split], split, pixels=origin.pixels, places=places)
         start = source.start((self._every if self._chosen is None else cuts)[0], plane.view)
         batches, done = [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)], 0
-        for part, inputs in filled(source, batches, plane.view, start):
-            chosen = (
-                self._every if self._chosen is None else [cut for cut in cuts if self._slot(plane, cut) in self._chosen]
-            )
-            made = self._compute(inputs, start, chosen)
-            for cut, (features, _) in made.items():
+        for part, inputs in filled(source, batches, epoch=plane.view, start=start):
+            for cut, features in self._compute(inputs, start, self._chosen_of(plane, cuts)).items():
                 self._keep(self._slot(plane, cut), part, features)
             done += len(part)
             yield len(part)
-            if not any(
-                self._slot(plane, cut) in (self._chosen or ()) for cut in cuts
-            ):  # it is not worth it, or the disk is full
+            if not self._chosen_of(plane, cuts):  # it is not worth it, or the disk is full
                 yield self._counts[split] - done
                 return
         self._finish()
+
+    def _chosen_of(self, plane: Plane, cuts: Sequence[int]) -> Sequence[int]:
+        """Those of `cuts` that are worth keeping; before the first batch has told, every missing one."""
+        if self._chosen is None:
+            return self._every
+        return [cut for cut in cuts if self._slot(plane, cut) in self._chosen]
 
     def _finish(self) -> None:
         """Make what is filled readable; what cannot be (the disk is full, the file was removed) is computed whenever it
@@ -194,25 +194,23 @@ class _Filling:
                 building.close()
 
     @torch.no_grad()
-    def _compute(self, inputs: torch.Tensor, start: int, cuts: Sequence[int]) -> dict[int, tuple[torch.Tensor, float]]:
-        """Cut -> (activations, seconds an image from `start` on). The first batch goes through all and decides which
-        are worth keeping."""
-        training, made, began, at = self._origin.training, {}, time.monotonic(), start
+    def _compute(self, inputs: torch.Tensor, start: int, cuts: Sequence[int]) -> dict[int, torch.Tensor]:
+        """Cut -> activations, from the inputs of block `start`. The first batch goes through all and decides which are
+        worth keeping."""
+        training, began, at = self._origin.training, time.monotonic(), start
+        features: dict[int, torch.Tensor] = {}
+        costs: dict[int, Cost] = {}
         training.chain.train_blocks(set())
         with training.autocast():
             for cut in cuts:
-                inputs = through_frozen(training.chain, inputs, at, cut)
+                inputs = through_frozen(training.chain, inputs, start=at, stop=cut)
                 devices.synchronise(training.device)
-                made[cut], at = (inputs, (time.monotonic() - began) / len(inputs)), cut
+                features[cut], at = inputs, cut
+                seconds = (time.monotonic() - began) / len(inputs)
+                costs[cut] = Cost(seconds=seconds, size_bytes=_row_bytes(inputs))
         if self._chosen is None:
-            self._choose(
-                {
-                    cut: Cost(seconds=seconds, size_bytes=_row_bytes(features))
-                    for cut, (features, seconds) in made.items()
-                },
-                start,
-            )
-        return made
+            self._choose(costs, start)
+        return features
 
     def _choose(self, costs: dict[int, Cost], start: int) -> None:
         origin, kept = self._origin, self._cache.kept
@@ -257,13 +255,8 @@ def _folder(origin: Origin) -> Path:
     chain, shown = origin.training.chain, origin.pixels
     device = origin.training.device
     machine = [platform.machine(), devices.name(device), torch.get_num_threads() if device.type == "cpu" else 0]
-    about = [
-        _VERSION,
-        CHUNK,
-        pixel_cache.key(shown.dataset, shown.preprocessing),
-        shown.preprocessing.mean,
-        shown.preprocessing.std,
-    ]
+    about = [_VERSION, CHUNK, pixel_cache.key(shown.dataset, shown.preprocessing)]
+    about += [shown.preprocessing.mean, shown.preprocessing.std]
     about += [chain.backbone, origin.numerics.name, device.type, *machine]
     about += [metadata.version("torch"), *source_of(chain.backbone).versions]
     if device.type != "cpu":  # which computes the same either way

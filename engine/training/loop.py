@@ -38,10 +38,9 @@ def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step 
 def enter_phase(training: Training) -> None:
     """Set requires_grad and the mode of every block for the phase under way: a pure function of the epoch."""
     phase = training.plan.phases[phase_at(training.plan, training.position.epoch)[0]]
-    chosen = set(phase.parameters)
     for name, parameter in training.parameters.items():
-        parameter.requires_grad_(name in chosen)
-        if name not in chosen:
+        parameter.requires_grad_(name in phase.names)
+        if name not in phase.names:
             parameter.grad = None  # a stale gradient would still move a frozen parameter
     flags = trainable_blocks(training.outline, phase)
     training.chain.train_blocks({index for index, trains in enumerate(flags) if trains})
@@ -63,10 +62,10 @@ def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
     prefix = prefix_length(training.outline, phase)
     start = _start(training, train, position.epoch)
     resumed = time.monotonic()
-    for rows, inputs in feeding.filled(train, batches[position.step :], position.epoch, start):
+    for rows, inputs in feeding.filled(train, batches[position.step :], epoch=position.epoch, start=start):
         done = (position.epoch - first_epoch) * len(batches) + position.step
         share = factor(config.schedule, step=done, steps=phase.epochs * len(batches), warmup=config.warmup)
-        set_rates(training.optimizer, training.groups, index, share)
+        set_rates(training, index, share)
         targets = train.targets[torch.from_numpy(rows).to(training.device)]
         seed = step_seed(config.seed, position.epoch, position.step)
         loss = optimise(training, Batch(inputs=inputs, targets=targets, start=start, prefix=prefix, seed=seed))
@@ -103,14 +102,14 @@ def infer(training: Training, source: Source, *, epoch: int) -> Iterator[torch.T
     reach = untouched(training.outline, training.plan, min(epoch, training.plan.epochs - 1))
     start = source.start(reach, None)
     batches = feeding.cut(np.arange(len(source.targets)), max(64, training.config.batch_size))
-    for _, inputs in feeding.filled(source, batches, None, start):
-        yield _logits(training, inputs, start, reach)
+    for _, inputs in feeding.filled(source, batches, epoch=None, start=start):
+        yield _logits(training, inputs, start=start, reach=reach)
 
 
 @torch.no_grad()
-def _logits(training: Training, inputs: torch.Tensor, start: int, reach: int) -> torch.Tensor:
+def _logits(training: Training, inputs: torch.Tensor, *, start: int, reach: int) -> torch.Tensor:
     with training.autocast():
-        return training.chain(through_frozen(training.chain, inputs, start, reach), reach).float()
+        return training.chain(through_frozen(training.chain, inputs, start=start, stop=reach), reach).float()
 
 
 def _start(training: Training, train: Source, epoch: int) -> int:
@@ -126,12 +125,10 @@ def _finish_epoch(training: Training, val: Source | None) -> Epoch:
     norms = _gradient_norms(training)
     with training.best_tensors():
         val_loss, val_accuracy = evaluate(training, val) if val is not None and len(val.targets) else (None, None)
-        judged = (
-            (val_loss, val_accuracy)
-            if val_loss is not None and val_accuracy is not None
-            else (total / weight, correct / images)
-        )
-        score = (judged[1], -judged[0]) if config.select == "accuracy" else (-judged[0], judged[1])
+        loss, accuracy = total / weight, correct / images
+        if val_loss is not None and val_accuracy is not None:
+            loss, accuracy = val_loss, val_accuracy
+        score = (accuracy, -loss) if config.select == "accuracy" else (-loss, accuracy)
         best = score > position.best_score
         if best:
             training.best = {name: tensor.cpu().clone() for name, tensor in training.moving().items()}
@@ -165,14 +162,10 @@ def _gradient_norms(training: Training) -> dict[str, float]:
     norms = {}
     for block in training.chain.blocks:
         gradients = [grad for name in block.parameters if (grad := training.parameters[name].grad) is not None]
-        if gradients:
+        if gradients:  # without the loss scale: fused optimizers have taken it out
             norms[block.name] = torch.nn.utils.get_total_norm(gradients)
-    values = {
-        name: norm.item() for name, norm in norms.items()
-    }  # fused optimizers leave gradients without the loss scale
-    return {
-        name: value for name, value in values.items() if math.isfinite(value)
-    }  # half precision skips a step that overflows
+    # half precision skips a step that overflows
+    return {name: value for name, norm in norms.items() if math.isfinite(value := norm.item())}
 
 
 def class_weights_of(training: Training, train: Source) -> torch.Tensor | None:

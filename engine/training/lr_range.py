@@ -15,7 +15,7 @@ from engine.training import batches as feeding
 from engine.training.batches import Source
 from engine.training.loop import class_weights_of, enter_phase
 from engine.training.plan import prefix_length
-from engine.training.state import Training
+from engine.training.state import Training, set_rates
 from engine.training.step import Batch, optimise
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 80
@@ -38,13 +38,12 @@ def range_test(training: Training, train: Source, *, steps: int = STEPS) -> Iter
     training.position.epoch = training.plan.epochs - 1
     training.class_weights = class_weights_of(training, train)
     enter_phase(training)
-    index, phase = len(training.plan.phases) - 1, training.plan.phases[-1]
+    phase = training.plan.phases[-1]
     prefix = prefix_length(training.outline, phase)
     smoothed, lowest = 0.0, math.inf
     for step, rows in zip(range(steps), _endless(train, training), strict=False):
         rate = LOWEST * (HIGHEST / LOWEST) ** (step / max(1, steps - 1))
-        for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True):
-            entry["lr"] = rate * group.rates[index] / phase.lr
+        set_rates(training, len(training.plan.phases) - 1, rate / phase.lr)
         targets = train.targets[torch.from_numpy(rows).to(training.device)]
         batch = Batch(inputs=train.batch(rows, step, 0), targets=targets, start=0, prefix=prefix, seed=step)
         loss = optimise(training, batch).item()

@@ -72,10 +72,10 @@ def time_formats(chain: Chain, place: torch.device, side: int) -> dict[str, floa
     chain.train_blocks(())
     deadline = time.perf_counter() + SECONDS
     images = torch.rand(_IMAGES, 3, side, side, generator=torch.Generator().manual_seed(0)).to(place)
-    seconds = _race(chain, images[:1], candidates(), deadline)
+    seconds = _race(chain, images[:1], candidates(), deadline=deadline)
     fastest = min(seconds.values())
     left = [name for name, spent in seconds.items() if spent <= _LOSING * fastest]
-    if left != ["fp32"] and (again := _race(chain, images, left, deadline)).keys() == set(left):
+    if left != ["fp32"] and (again := _race(chain, images, left, deadline=deadline)).keys() == set(left):
         seconds = {name: spent * _IMAGES for name, spent in seconds.items()} | again
     chain.model.to(memory_format=torch.contiguous_format)
     return seconds
@@ -104,7 +104,7 @@ def _kept(chain: Chain, place: torch.device, side: int) -> str:
     return known[key]
 
 
-def _race(chain: Chain, images: torch.Tensor, names: Sequence[str], deadline: float) -> dict[str, float]:
+def _race(chain: Chain, images: torch.Tensor, names: Sequence[str], *, deadline: float) -> dict[str, float]:
     """Name -> seconds of its fastest pass, as far as there is time; the first pass of each also prepares kernels."""
     seconds: dict[str, float] = {}
     for name in names:

@@ -41,7 +41,7 @@ def parse_phases(outline: Outline, text: str, *, rate: float) -> tuple[Phase, ..
     `head | 2 | 1e-3; layer4, head | 3 | 1e-4 | 0.8` trains the head for two epochs, then layer4 too for three.
     """
     rows = [row.strip() for row in text.replace("\n", ";").split(";") if row.strip()]
-    return tuple(_phase(outline, row, number, rate) for number, row in enumerate(rows, start=1))
+    return tuple(_phase(outline, row, number, rate=rate) for number, row in enumerate(rows, start=1))
 
 
 def write_phases(rows: list[tuple[str, int, float, float]]) -> str:
@@ -49,7 +49,7 @@ def write_phases(rows: list[tuple[str, int, float, float]]) -> str:
     return "; ".join(f"{names} | {epochs} | {rate:g} | {decay:g}" for names, epochs, rate, decay in rows)
 
 
-def _phase(outline: Outline, row: str, number: int, rate: float) -> Phase:
+def _phase(outline: Outline, row: str, number: int, *, rate: float) -> Phase:
     parts = [part.strip() for part in row.split("|")]
     try:
         if not 2 <= len(parts) <= 4:

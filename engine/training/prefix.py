@@ -13,7 +13,7 @@ from engine.models.chain import Chain
 CHUNK = 16
 
 
-def through_frozen(chain: Chain, x: Tensor, start: int, stop: int) -> Tensor:
+def through_frozen(chain: Chain, x: Tensor, *, start: int, stop: int) -> Tensor:
     """Blocks `start` to `stop` of `chain`, all in eval mode, for inputs [N, ...]; `x` itself when there are none.
 
     Call it under no_grad, and under the autocast that training computes in.
@@ -22,7 +22,7 @@ def through_frozen(chain: Chain, x: Tensor, start: int, stop: int) -> Tensor:
         return x
     if x.device.type != "cpu":
         return chain(x, start, stop)
-    made = [_chunk(chain, part, start, stop) for part in x.split(CHUNK)]
+    made = [_chunk(chain, part, start=start, stop=stop) for part in x.split(CHUNK)]
     return made[0] if len(made) == 1 else plain(torch.cat(made))
 
 
@@ -40,7 +40,7 @@ def is_channels_last(x: Tensor) -> bool:
     return x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
 
 
-def _chunk(chain: Chain, part: Tensor, start: int, stop: int) -> Tensor:
+def _chunk(chain: Chain, part: Tensor, *, start: int, stop: int) -> Tensor:
     missing = CHUNK - len(part)
     x = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
     x = x.contiguous(memory_format=torch.channels_last) if is_channels_last(part) else plain(x)

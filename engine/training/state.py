@@ -46,7 +46,7 @@ class Training:
     """A model in training: chain, optimizer, running sums and position. `fit` drives it, checkpoints save it."""
 
     def __init__(
-        self, chain: Chain, outline: Outline, plan: FreezePlan, config: RunConfig, *, dtype: torch.dtype | None = None
+        self, chain: Chain, outline: Outline, plan: FreezePlan, *, config: RunConfig, dtype: torch.dtype | None = None
     ) -> None:
         self.chain, self.outline, self.plan, self.config, self.dtype = chain, outline, plan, config, dtype
         self.groups: tuple[Group, ...] = groups(outline, plan)
@@ -54,9 +54,9 @@ class Training:
         self.device = next(iter(self.parameters.values())).device
         self.optimizer = make_optimizer(self.groups, self.parameters, config)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype is torch.float16)
-        self.moving_names = moving_names(chain, outline, plan, config)
+        self.moving_names = moving_names(chain, outline, plan, config=config)
         self._moving = [
-            (name, *owner_of(chain.model, name)) for name in chain.model.state_dict() if name in self.moving_names
+            (name, *_owner(chain.model, name)) for name in chain.model.state_dict() if name in self.moving_names
         ]
         self.position = Position()
         self.mixer = mixer(config.mix, outline.classes)
@@ -92,7 +92,7 @@ class Training:
         return self.average.in_place_of(self.moving()) if self.average else nullcontext()
 
 
-def owner_of(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+def _owner(model: nn.Module, name: str) -> tuple[nn.Module, str]:
     """The module that owns the tensor `name`, and what it calls it: a whole state dict takes a hundred times as long to
     make."""
     owner, _, leaf = name.rpartition(".")
@@ -105,7 +105,7 @@ def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContext
 
 
 def make_optimizer(
-    made: tuple[Group, ...], parameters: Mapping[str, nn.Parameter], config: RunConfig
+    groups: tuple[Group, ...], parameters: Mapping[str, nn.Parameter], config: RunConfig
 ) -> torch.optim.Optimizer:
     """One optimizer with every group of the plan from step 0; frozen parameters have no gradient and so stay
     untouched."""
@@ -115,16 +115,16 @@ def make_optimizer(
             "lr": 0.0,
             "weight_decay": config.weight_decay if group.decays else 0.0,
         }
-        for group in made
+        for group in groups
     ]
     if config.optimizer == "sgd":
         return torch.optim.SGD(described, momentum=config.momentum, fused=True)
     return (torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam)(described, fused=True)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, made: tuple[Group, ...], phase: int, share: float) -> None:
-    """The learning rates of `phase`, each times `share`; `optimizer` was made from the groups `made`."""
-    for group, entry in zip(made, optimizer.param_groups, strict=True):
+def set_rates(training: Training, phase: int, share: float) -> None:
+    """The learning rates of `phase`, each times `share`."""
+    for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True):
         entry["lr"] = group.rates[phase] * share
 
 
@@ -133,10 +133,10 @@ def moved_by(training: Training, epoch: int) -> frozenset[str]:
     begun."""
     begun, _ = phase_at(training.plan, epoch - 1)
     plan = FreezePlan(phases=training.plan.phases[: begun + 1])
-    return moving_names(training.chain, training.outline, plan, training.config)
+    return moving_names(training.chain, training.outline, plan, config=training.config)
 
 
-def moving_names(chain: Chain, outline: Outline, plan: FreezePlan, config: RunConfig) -> frozenset[str]:
+def moving_names(chain: Chain, outline: Outline, plan: FreezePlan, *, config: RunConfig) -> frozenset[str]:
     """Names of the tensors that training may change: parameters of the plan, and statistics of blocks that train in
     some phase."""
     names = {name for phase in plan.phases for name in phase.parameters}

@@ -72,43 +72,38 @@ def _attempt(training: Training, batch: Batch) -> torch.Tensor:
     inputs, targets = batch.inputs, batch.targets
     if training.mixer is not None:
         inputs, targets = training.mixer(inputs, targets)
-    weight = weight_of(training, targets)
+    weight = _weight(training, targets)
     training.optimizer.zero_grad(set_to_none=True)
     sums = torch.zeros(2, dtype=torch.float64, device=weight.device)
     for part, goal in zip(_parts(training, inputs), _parts(training, targets), strict=True):
-        total, right = forward_loss(training, part, goal, batch)
+        logits = _forward(training, part, batch)
+        total = nn.functional.cross_entropy(
+            logits,
+            goal,
+            weight=training.class_weights,
+            label_smoothing=training.config.label_smoothing,
+            reduction="sum",
+        )
+        right = (logits.detach().argmax(1) == (goal if goal.ndim == 1 else goal.argmax(1))).sum()
         training.scaler.scale(total / weight).backward()
         sums += torch.stack([total.detach(), right]).double()
     training.scaler.step(training.optimizer)
     training.scaler.update()
-    seen = torch.full(
-        (), len(batch.targets), dtype=torch.float64, device=weight.device
-    )  # filled there: no copy to wait for
+    # filled there: no copy to wait for
+    seen = torch.full((), len(batch.targets), dtype=torch.float64, device=weight.device)
     training.sums += torch.stack([sums[0], weight.double(), sums[1], seen])
     return sums[0] / weight
-
-
-def forward_loss(
-    training: Training, inputs: torch.Tensor, goal: torch.Tensor, batch: Batch
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(summed loss of these inputs of the batch, with its graph; how many of them are answered rightly)"""
-    logits = _forward(training, inputs, batch)
-    total = nn.functional.cross_entropy(
-        logits, goal, weight=training.class_weights, label_smoothing=training.config.label_smoothing, reduction="sum"
-    )
-    hard = goal if goal.ndim == 1 else goal.argmax(1)
-    return total, (logits.detach().argmax(1) == hard).sum()
 
 
 def _forward(training: Training, inputs: torch.Tensor, batch: Batch) -> torch.Tensor:
     """float32 logits [n, classes]; gradients flow from the end of the frozen prefix on."""
     with torch.no_grad(), training.autocast():
-        features = through_frozen(training.chain, inputs, batch.start, batch.prefix)
+        features = through_frozen(training.chain, inputs, start=batch.start, stop=batch.prefix)
     with training.autocast():
         return training.chain(features, max(batch.start, batch.prefix)).float()
 
 
-def weight_of(training: Training, targets: torch.Tensor) -> torch.Tensor:
+def _weight(training: Training, targets: torch.Tensor) -> torch.Tensor:
     """What the summed loss of the batch is divided by: the images, or the sum of their class weights."""
     weights = training.class_weights
     if weights is None:

@@ -46,7 +46,7 @@ class World:
         made = training(chosen)
         known = digests(made.chain.model.state_dict())
         made.chain.model.to(memory_format=computes.memory_format)
-        made = Training(made.chain, made.outline, made.plan, chosen, dtype=computes.dtype)
+        made = Training(made.chain, made.outline, made.plan, config=chosen, dtype=computes.dtype)
         views = Augmentation(views=chosen.views, data_seed=chosen.data_seed, policy=chosen.augment)
         shown = open_pixels(self.workspace, self.dataset, preprocessing, augmentation=views)
         self.stack.callback(shown.close)
@@ -89,7 +89,7 @@ def train(origin: Origin, cache: FeatureCache | None = None) -> tuple[dict[str, 
     def source(split: str) -> Source:
         pixels = origin.sources[split]  # type: ignore[index]
         places = np.arange(len(pixels.targets))
-        return pixels if cache is None else cache.source(origin.pixels, pixels, split, places)  # type: ignore[arg-type]
+        return pixels if cache is None else cache.source(pixels, split, pixels=origin.pixels, places=places)  # type: ignore[arg-type]
 
     for _ in fit(origin.training, source("train"), source("val")):
         pass

@@ -21,7 +21,9 @@ def after(**changes: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def test_verdicts() -> None:
     before = remember(STATE, {"head.weight", "head.bias"})
-    rows = audit(before, after(**{"head.weight": torch.full((2, 2), 1.5)}), PLACES, {"head.weight", "head.bias"})
+    rows = audit(
+        before, after(**{"head.weight": torch.full((2, 2), 1.5)}), PLACES, may_move={"head.weight", "head.bias"}
+    )
     assert {row.name: row.verdict for row in rows} == {
         "stem.weight": "frozen",
         "head.weight": "trained",
@@ -40,24 +42,26 @@ def test_a_single_bit_in_a_frozen_tensor_is_a_broken_promise() -> None:
     before = remember(STATE, {"head.weight"})
     nudged = STATE["stem.weight"].clone()
     nudged[0] = torch.nextafter(nudged[0], torch.tensor(2.0))
-    rows = audit(before, after(**{"stem.weight": nudged}), PLACES, {"head.weight"})
+    rows = audit(before, after(**{"stem.weight": nudged}), PLACES, may_move={"head.weight"})
     assert [row.name for row in rows if row.verdict == "broken"] == ["stem.weight"]
     assert "1 frozen tensors moved, stem.weight first" in sentence(rows)
 
 
 def test_the_table_has_a_row_a_tensor() -> None:
-    rows = audit(remember(STATE, ()), STATE, PLACES, ())
+    rows = audit(remember(STATE, ()), STATE, PLACES, may_move=())
     read = list(csv.DictReader(to_csv(rows).splitlines()))
     assert [row["tensor"] for row in read] == list(STATE) and {row["verdict"] for row in read} == {"frozen"}
 
 
 def test_a_tensor_that_started_at_zero_has_moved_by_one() -> None:
-    rows = audit(remember(STATE, {"head.bias"}), after(**{"head.bias": torch.ones(2)}), PLACES, {"head.bias"})
+    rows = audit(remember(STATE, {"head.bias"}), after(**{"head.bias": torch.ones(2)}), PLACES, may_move={"head.bias"})
     assert {row.name: row.movement for row in rows}["head.bias"] == 1.0
 
 
 def test_what_a_later_phase_releases_must_not_have_moved_yet() -> None:
     before = remember(STATE, {"head.weight", "stem.weight"})
-    assert {row.name: row.verdict for row in audit(before, STATE, PLACES, {"head.weight"})}["stem.weight"] == "frozen"
-    rows = audit(before, after(**{"stem.weight": torch.zeros(4)}), PLACES, {"head.weight"})
+    assert {row.name: row.verdict for row in audit(before, STATE, PLACES, may_move={"head.weight"})}[
+        "stem.weight"
+    ] == "frozen"
+    rows = audit(before, after(**{"stem.weight": torch.zeros(4)}), PLACES, may_move={"head.weight"})
     assert {row.name: row.verdict for row in rows}["stem.weight"] == "broken"

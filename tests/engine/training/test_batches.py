@@ -28,10 +28,10 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 def test_filled_batches_hold_the_rows_they_are_named_by() -> None:
     source = Pictures(11)
     batches = cut(epoch_order(torch.zeros(11, dtype=torch.int64), seed=0, epoch=0), 4)
-    seen = list(filled(source, batches, 0))
+    seen = list(filled(source, batches, epoch=0))
     assert [list(rows) for rows, _ in seen] == [list(rows) for rows in batches]
     assert all(torch.equal(inputs, source.batch(rows, 0)) for rows, inputs in seen)
-    assert list(filled(source, [], 0)) == []
+    assert list(filled(source, [], epoch=0)) == []
 
 
 def test_balanced_sampling_shows_rare_classes_as_often() -> None:
@@ -55,6 +55,6 @@ def test_a_source_is_asked_for_the_inputs_of_the_block_it_starts_at(
     source = Pictures(7)
     monkeypatch.setattr(source, "batch", batch)
     monkeypatch.setattr(source, "instant", lambda epoch, start: instant)
-    seen = list(filled(source, cut(np.arange(7), 3), 4, 2))
+    seen = list(filled(source, cut(np.arange(7), 3), epoch=4, start=2))
     assert asked == [([0, 1, 2], 4, 2), ([3, 4, 5, 6], 4, 2)]
     assert all(torch.equal(inputs, torch.from_numpy(rows)) for rows, inputs in seen) and len(seen) == 2

@@ -24,7 +24,7 @@ def chain(request: pytest.FixtureRequest) -> Iterator[Chain]:
 
 def frozen(chain: Chain, x: Tensor, start: int, stop: int, dtype: torch.dtype | None = None) -> Tensor:
     with torch.no_grad(), autocast(CPU, dtype):
-        return through_frozen(chain, x, start, stop)
+        return through_frozen(chain, x, start=start, stop=stop)
 
 
 def pictures(count: int = IMAGES, layout: torch.memory_format = torch.contiguous_format, side: int = 64) -> Tensor:
@@ -100,7 +100,10 @@ def test_it_is_the_model_that_answers() -> None:
 def test_nothing_to_go_through_gives_the_inputs_themselves() -> None:
     images = pictures(2, side=32)
     chain = chain_of("resnet18")
-    assert through_frozen(chain, images, 3, 3) is images and through_frozen(chain, images, 4, 2) is images
+    assert (
+        through_frozen(chain, images, start=3, stop=3) is images
+        and through_frozen(chain, images, start=4, stop=2) is images
+    )
 
 
 def test_both_layouts_are_kept_and_every_other_becomes_plain() -> None:

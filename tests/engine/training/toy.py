@@ -49,4 +49,4 @@ def config(**options: object) -> RunConfig:
 def training(chosen: RunConfig) -> Training:
     made = chain(chosen.backbone)
     outline = made.outline()
-    return Training(made, outline, plan_for(outline, chosen), chosen)
+    return Training(made, outline, plan_for(outline, chosen), config=chosen)
