@@ -21,9 +21,9 @@ from engine.models.head import drop_auxiliaries, find_head, seed_of, swap_head
 from engine.models.outline import Outline
 from engine.models.published import Progress, find_published
 from engine.models.reuse import Warm
-from engine.models.state_matching import Match, fit_state, match_state
+from engine.models.state_matching import fit_state, match_state
 from engine.models.weights_reader import read_state
-from engine.models.weights_store import open_weights, weights_path
+from engine.models.weights_store import Match, open_weights, weights_path
 from engine.workspace import Workspace
 
 KEPT_BYTES = 2 << 30

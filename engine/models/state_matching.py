@@ -4,7 +4,6 @@ Only the region of the head (`fc`, `classifier`, `heads`) may differ. Not here: 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,20 +11,7 @@ from torch import Tensor, nn
 from engine.errors import WeightsError
 from engine.models.head import AUXILIARIES, find_head
 from engine.models.sources.source import source_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Match:
-    """How a file and a model fit: numbers and names for the person who brought the file."""
-
-    matched: int
-    missing: tuple[str, ...]
-    """Tensors of the model that the file does not have; they keep their random start."""
-    unexpected: tuple[str, ...]
-    """Tensors of the file that are not used."""
-    reinitialised_head: bool
-    notes: tuple[str, ...]
-    """The same in sentences; empty when everything matched."""
+from engine.models.weights_store import Match
 
 
 def fit_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, name: str) -> Match:

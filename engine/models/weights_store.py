@@ -24,6 +24,20 @@ class BroughtWeights:
     """ISO 8601, UTC."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """How a file and a model fit: numbers and names for the person who brought the file."""
+
+    matched: int
+    missing: tuple[str, ...]
+    """Tensors of the model that the file does not have; they keep their random start."""
+    unexpected: tuple[str, ...]
+    """Tensors of the file that are not used."""
+    reinitialised_head: bool
+    notes: tuple[str, ...]
+    """The same in sentences; empty when everything matched."""
+
+
 def list_weights(workspace: Workspace) -> list[BroughtWeights]:
     """Everything that was brought, newest first."""
     found = [_read(path) for path in workspace.weights.glob("weights-*.json")]

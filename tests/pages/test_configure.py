@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.dataset_records import Dataset
 from engine.models.catalog import checkpoints_folder
-from engine.models.weights_store import BroughtWeights, record_weights
+from engine.models.weights_store import BroughtWeights, Match, record_weights
 from engine.runconfig import RunConfig
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
@@ -226,7 +226,9 @@ def test_a_brought_file_says_what_fitted_and_is_chosen(workspace: Workspace, dat
 
 
 def test_the_match_is_told_in_sentences() -> None:
-    told = weights_file.match_in_words({"matched": 2, "missing": [], "unexpected": ["c"], "notes": ["A reason."]})
+    told = weights_file.match_sentences(
+        Match(matched=2, missing=(), unexpected=("c",), reinitialised_head=False, notes=("A reason.",))
+    )
     assert told == [
         "2 tensors of the file fitted the backbone.",
         "1 tensor of the file is left over and not used.",

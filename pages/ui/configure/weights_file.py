@@ -3,12 +3,10 @@
 Not here: reading the file, which a background job does in a process of its own.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import cast
-
 import streamlit as st
 
-from engine.models.weights_store import list_weights
+from engine import record_files
+from engine.models.weights_store import Match, list_weights
 from engine.store.job_store import Job
 from pages.ui import status, text
 from pages.ui.configure import backbones
@@ -44,21 +42,16 @@ def bring(backbone: str) -> None:
             st.rerun()
 
 
-def match_in_words(match: Mapping[str, object]) -> list[str]:
-    """What matched, what was missing and what was left over, as sentences; the reasons that the engine gave follow."""
-    missing, unexpected = (len(cast(Sequence[str], match.get(key) or ())) for key in ("missing", "unexpected"))
-    said = [f"{text.count(int(str(match.get('matched') or 0)), 'tensor')} of the file fitted the backbone."]
-    said += (
-        [f"{text.count(missing, 'tensor')} of the backbone {_verb(missing)} not in the file: random values instead."]
-        if missing
-        else []
-    )
-    said += (
-        [f"{text.count(unexpected, 'tensor')} of the file {_verb(unexpected)} left over and not used."]
-        if unexpected
-        else []
-    )
-    return [*said, *(text.short(note, 400) for note in cast(Sequence[str], match.get("notes") or ()))]
+def match_sentences(match: Match) -> list[str]:
+    """What matched, what was missing and what was left over; the reasons that the engine gave follow."""
+    sentences = [f"{text.count(match.matched, 'tensor')} of the file fitted the backbone."]
+    if missing := len(match.missing):
+        sentences.append(
+            f"{text.count(missing, 'tensor')} of the backbone {_verb(missing)} not in the file: random values instead."
+        )
+    if unexpected := len(match.unexpected):
+        sentences.append(f"{text.count(unexpected, 'tensor')} of the file {_verb(unexpected)} left over and not used.")
+    return [*sentences, *(text.short(note, 400) for note in match.notes)]
 
 
 def _job(backbone: str) -> Job | None:
@@ -76,8 +69,8 @@ def _outcome(job: Job) -> None:
         st.session_state["weights_taken"] = job.id
         st.session_state[backbones.PENDING] = f"file:{job.result['weights']}"
         st.rerun()
-    told = match_in_words(cast(Mapping[str, object], job.result.get("match") or {}))
-    st.markdown("\n".join(f"- {text.md(sentence)}" for sentence in told))
+    match = record_files.convert(job.result["match"], Match, what="What the file holds")
+    st.markdown("\n".join(f"- {text.md(sentence)}" for sentence in match_sentences(match)))
 
 
 def _verb(number: int) -> str:

@@ -11,7 +11,8 @@ from torchvision.models import VisionTransformer
 from engine.errors import WeightsError
 from engine.models import registry
 from engine.models.head import swap_head
-from engine.models.state_matching import Match, fit_state
+from engine.models.state_matching import fit_state
+from engine.models.weights_store import Match
 
 
 def model_of(backbone: str, classes: int, seed: int = 0, size: int = 64) -> nn.Module:
