@@ -98,7 +98,9 @@ def difference(first: Correct, second: Correct, luck: SeedVariance | None = None
     total, squares = float(each.sum()), float((each * each).sum()) + 2.0
     centre = total / (images + 2)
     image_variance = (squares / (images + 2) - centre * centre) / (images + 2)
-    seed_variance, freedom = _seeds(first, second, luck or pooled_seed_variance([first, second]), image_variance)
+    seed_variance, freedom = _seeds(
+        first, second, luck=luck or pooled_seed_variance([first, second]), image_variance=image_variance
+    )
     discordant = None
     if seed_variance is None:
         discordant = (int((each > 0).sum()), int((each < 0).sum()))
@@ -126,7 +128,7 @@ def interval(gap: Difference, level: float = 0.95) -> tuple[float, float]:
     error = float(-stdtrit(gap.freedom, tail)) * float(np.sqrt(gap.image_variance + (gap.seed_variance or 0.0)))
     low, high = gap.centre - error, gap.centre + error
     if gap.discordant is not None:
-        inner = _mid_p_interval(*gap.discordant, gap.images, tail)
+        inner = _mid_p_interval(*gap.discordant, images=gap.images, tail=tail)
         if gap.p < 1 - level:  # the test decides on which side of zero
             low = inner[0] if low <= 0 < gap.value else low
             high = inner[1] if high >= 0 > gap.value else high
@@ -160,7 +162,7 @@ def _own_luck(correct: Correct) -> SeedVariance | None:
 
 
 def _seeds(
-    first: Correct, second: Correct, luck: SeedVariance | None, image_variance: float
+    first: Correct, second: Correct, *, luck: SeedVariance | None, image_variance: float
 ) -> tuple[float | None, float]:
     """(variance of the mean difference that seeds cause, degrees of freedom of the whole); None where nobody ran
     twice."""
@@ -178,7 +180,7 @@ def _seeds(
     return variance, (image_variance + variance) ** 2 / (spread + image_variance**2 / (images - 1))
 
 
-def _mid_p_interval(first_only: int, second_only: int, images: int, tail: float) -> tuple[float, float]:
+def _mid_p_interval(first_only: int, second_only: int, *, images: int, tail: float) -> tuple[float, float]:
     """The difference for the shares of "first only" among the discordant that a mid-p test at `tail` on each side
     keeps."""
     total = first_only + second_only
