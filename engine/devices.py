@@ -10,9 +10,10 @@ import resource
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from engine.errors import DeviceError
+from engine.events import Device
 
 if TYPE_CHECKING:
     import torch
@@ -21,19 +22,10 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "AL
 _MEMINFO = Path("/proc/meminfo")
 
 
-class DeviceInfo(TypedDict):
-    """One device that can train; `why` is "" or, on the CPU, the reason why there is no GPU."""
-
-    device: str
-    name: str
-    memory_bytes: int
-    why: str
-
-
-def available() -> list[DeviceInfo]:
+def available() -> list[Device]:
     """What can train here, the preferred device first; the CPU is always there and comes last."""
     why = why_no_gpu()
-    cpu = DeviceInfo(device="cpu", name=_cpu_name(), memory_bytes=_cpu_total_bytes(), why=why)
+    cpu = Device(device="cpu", name=_cpu_name(), memory_bytes=_cpu_total_bytes(), why=why)
     return [cpu] if why else [*_gpus(), cpu]
 
 
@@ -64,7 +56,7 @@ def pick(name: str) -> "torch.device":
     import torch
 
     devices = available()
-    names = [about["device"] for about in devices]
+    names = [entry.device for entry in devices]
     chosen = (
         names[0]
         if name == "auto"
@@ -73,7 +65,7 @@ def pick(name: str) -> "torch.device":
     if chosen is None:
         raise DeviceError(
             f"There is no device {name[:40]!r} here. Choose auto or one of: {', '.join(names)}. "
-            f"{devices[-1]['why']}".strip()
+            f"{devices[-1].why}".strip()
         )
     return torch.device(chosen)
 
@@ -224,12 +216,12 @@ def _usable() -> bool:
         return torch.cuda.is_available() and torch.cuda.device_count() > 0
 
 
-def _gpus() -> list[DeviceInfo]:
+def _gpus() -> list[Device]:
     import torch
 
     properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     return [
-        DeviceInfo(device=f"cuda:{index}", name=about.name, memory_bytes=about.total_memory, why="")
+        Device(device=f"cuda:{index}", name=about.name, memory_bytes=about.total_memory, why="")
         for index, about in enumerate(properties)
     ]
 

@@ -5,6 +5,7 @@ that are missing take their default, and whatever else does not fit is refused w
 Records are frozen dataclasses or msgspec.Struct. Not here: what the records mean, checkpoints and tables.
 """
 
+import json
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,15 +19,21 @@ T = TypeVar("T")
 
 def encode(record: object, *, indent: int = 0) -> str:
     """`record` as JSON, on one line unless `indent` says otherwise; a value that is not finite becomes null."""
-    content = msgspec.json.encode(record)
+    try:
+        content = msgspec.json.encode(record)
+    except UnicodeEncodeError:  # a path whose bytes are no text
+        content = json.dumps(msgspec.to_builtins(record)).encode()
     return (msgspec.json.format(content, indent=indent) if indent else content).decode()
 
 
 def decode(content: str | bytes, kind: type[T], *, what: str, error: type[EngineError] = EngineError) -> T:
     """The record in `content`; `error` says that `what` is damaged, or was written by another version, and where."""
     try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as reason:
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.DecodeError:
+            return msgspec.convert(json.loads(content), kind)  # knows NaN, and paths whose bytes are no text
+    except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
         raise _refusal(what, reason, error) from None
 
 

@@ -85,7 +85,7 @@ base = RunConfig(dataset=dataset.id, backbone=info.name, weights=weights)
 arms = strategies.tiles(base, outline)
 
 st.subheader("Options", anchor=False)
-devices = ["auto", *(str(device["device"]) for device in run_store().devices())]
+devices = ["auto", *(device.device for device in run_store().devices())]
 values = forms.basic()
 with section("More options", icon=":material/tune:", key="fold_options") as seen:
     values |= forms.folded({"device": devices}) if seen else forms.kept({"device": devices})
@@ -110,7 +110,7 @@ if sound:
     st.markdown("**Learning rate of the head**")
     st.html(charts.key(planned))
     st.plotly_chart(
-        kept_figures.rates(planned, max(one.plan.epochs for one in sound if one.plan)),
+        kept_figures.rates(tuple(planned), max(one.plan.epochs for one in sound if one.plan)),
         config=charts.CONFIG,
         alt=f"Learning rate over epochs, schedule {values['schedule']}",
     )

@@ -7,6 +7,7 @@ from engine.data import dataset as datasets
 from engine.data.dataset_records import Dataset, DatasetSummary, VersionOrigin
 from engine.data.label_decisions import read_decisions
 from engine.errors import DatasetError
+from engine.jobs import records
 from pages.ui import status, text
 from pages.ui.choice import choose
 from pages.ui.dataset.bring_form import bring_images
@@ -19,7 +20,7 @@ from pages.ui.resources import job_store, run_store, workspace
 
 def waiting_drafts() -> list[str]:
     """Imports that are done and not yet decided about, the newest first."""
-    found = [str(job.result["draft"]) for job in job_store().list("import") if job.status == "finished" and job.result]
+    found = [made.draft for job in job_store().list("import") if (made := job.result_as(records.Draft))]
     return [draft for draft in found if workspace().incoming_item(draft).joinpath("draft.json").is_file()]
 
 
@@ -70,9 +71,8 @@ def failed_import() -> None:
 st.title("Dataset", anchor=False)
 for job in job_store().list():
     if job.kind in ("import", "sample") and job.status in status.ACTIVE:
-        status.follow(
-            job, "Drawing the sample dataset" if job.kind == "sample" else f"Importing {job.arguments.get('name', '')}"
-        )
+        asked = job.arguments_as(records.ImportImages)
+        status.follow(job, f"Importing {asked.name}" if asked else "Drawing the sample dataset")
 failed_import()
 for draft in waiting_drafts():
     accepted = draft_decision(draft)

@@ -49,19 +49,17 @@ def learning() -> None:
     """Figures of the epochs and of nothing that ticks: equal figures keep zoom and legend clicks, so only a new epoch
     redraws them."""
     rows = store.epochs(run_id)
-    planned, phases = time_left.epochs_planned(shown), changes(shown.started or {})
-    marks = [
-        (change.epoch - 0.5, change.says) for change in phases
-    ]  # between the last epoch before and the first one after
+    planned, phases = time_left.epochs_planned(shown), changes(shown.started) if shown.started else []
+    marks = tuple((change.epoch - 0.5, change.says) for change in phases)  # between the epochs before and after
     if not rows and not active:
         st.caption("No epoch has ended, so there are no curves.")
         return
-    for metric, place in zip(("accuracy", "loss"), st.columns(2), strict=True):
+    for metric, place in zip(charts.METRICS, st.columns(2), strict=True):
         with place:
             st.markdown(f"**{metric.capitalize()}**")
             if rows:
-                figure = kept_figures.learning(rows, metric, epochs=planned, marks=marks)  # type: ignore[arg-type]
-                said = charts.curves_in_words(rows, metric)  # type: ignore[arg-type]
+                figure = kept_figures.learning_curves(rows, metric, planned=planned, marks=marks)
+                said = charts.curves_in_words(rows, metric)
                 said += "".join(f" From epoch {change.epoch}: {change.says}." for change in phases)
                 st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=said)
             else:
@@ -70,7 +68,8 @@ def learning() -> None:
 
 @st.fragment(run_every="2s" if active else None)
 def what_trains() -> None:
-    run_status.blocks(shown, store.epochs(run_id))
+    if shown.started:
+        run_status.blocks(shown, shown.started, store.epochs(run_id))
 
 
 @st.fragment(run_every="3s" if active else None)
@@ -99,7 +98,7 @@ with st.container():
         st.subheader("What trains", anchor=False)
         st.html(block_strip.legend())
         what_trains()
-        frozen_part.show(shown)
+        frozen_part.frozen_part(shown)
         if told := forecast.forecast_and_measured(shown):
             st.caption(f"Foretold and measured: {told}.")
 with st.container():

@@ -5,6 +5,7 @@ import streamlit as st
 
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.predictions import classes_of
+from engine.jobs import records
 from engine.store.job_store import Job
 from engine.store.run import Run
 from pages.ui import addresses, status, text
@@ -27,15 +28,15 @@ from pages.ui.upload import next_upload, upload_area
 
 
 def caption_of(run: Run) -> str:
-    summary = run.summary or {}
-    accuracy = summary.get("test_accuracy") or summary.get("val_accuracy")
+    tested, validated = (run.summary.test_accuracy, run.summary.val_accuracy) if run.summary else (None, None)
+    accuracy = tested or validated
     words = [text.short(run.name)]
     if (
         run.config.backbone not in run.name or run.config.strategy not in run.name
     ):  # as they are, unless a person named the run
         words.append(f"{run.config.backbone}, {title(run.config.strategy).lower()}")
-    split = SPLIT_NAMES["test" if summary.get("test_accuracy") else "val"]
-    return " · ".join([*words, f"{text.percent(float(accuracy))} of {split} images right"] if accuracy else words)
+    split = SPLIT_NAMES["test" if tested else "val"]
+    return " · ".join([*words, f"{text.percent(accuracy)} of {split} images right"] if accuracy else words)
 
 
 def new_images(run: Run) -> None:
@@ -48,13 +49,13 @@ def new_images(run: Run) -> None:
         )
         next_upload("new")
         st.rerun()
-    jobs = [job for job in job_store().list("predict") if job.arguments.get("run") == run.id]
+    jobs = [job for job in job_store().list("predict") if _asked(job).run == run.id]
     for job in jobs:
         if not job.ended:
-            status.follow(job, f"Predicting {job.arguments.get('name', '')}")
+            status.follow(job, f"Predicting {_asked(job).name}")
     if jobs and jobs[0].status == "failed":
         st.error(text.md(jobs[0].error or "The prediction ended without saying why."), icon=":material/error:")
-    done = {str(job.result["predictions"]): job for job in jobs if job.status == "finished" and job.result}
+    done = {made.predictions: job for job in jobs if (made := job.result_as(records.Predictions))}
     if done:
         predicted(
             run, choose("Predicted images", {id_: job_caption(job) for id_, job in done.items()}, key="predictions")
@@ -62,7 +63,11 @@ def new_images(run: Run) -> None:
 
 
 def job_caption(job: Job) -> str:
-    return text.short(str(job.arguments.get("name") or "New images"))
+    return text.short(_asked(job).name or "New images")
+
+
+def _asked(job: Job) -> records.Predict:
+    return job.arguments_as(records.Predict) or records.Predict(run="", source="")
 
 
 def predicted(run: Run, predictions_id: str) -> None:

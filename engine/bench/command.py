@@ -101,14 +101,14 @@ def _path(text: str) -> Path:
 def _about(recipe: Recipe) -> About:
     place = devices.pick(recipe.device)
     cpu = devices.available()[-1]
-    memory = f"{cpu['memory_bytes'] / 2**30:.0f} GiB" if cpu["memory_bytes"] else "unknown memory"
+    memory = f"{cpu.memory_bytes / 2**30:.0f} GiB" if cpu.memory_bytes else "unknown memory"
     software = ", ".join(f"{name} {_version(name)}" for name in ("torch", "torchvision", "fastai") if _version(name))
     others = f", {devices.name(place)}" if place.type != "cpu" else ""
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     return About(
         command=shlex.join(["python", "-m", "engine", *_public(sys.argv[1:])]),
         date=datetime.now(UTC).date().isoformat(),
-        machine=f"{cpu['name']}{others}, {memory}, {system}, {software}",
+        machine=f"{cpu.name}{others}, {memory}, {system}, {software}",
         side=recipe.image_size or _side(recipe),
         recipe=recipe,
     )

@@ -98,8 +98,8 @@ def _speed(workspace: Workspace, run: Run, recipe: Recipe) -> float:
                 f"The run that was to train while pages are measured does not go on: {why}. Start the bench again."
             )
         about = now.progress
-        if "step" in about:
-            images = (about["epoch"] - 1) * recipe.images + min(about["step"] * recipe.batch_size, recipe.images)
+        if about.step:
+            images = (about.epoch - 1) * recipe.images + min(about.step * recipe.batch_size, recipe.images)
             if not seen or images > seen[-1][1]:
                 seen.append((time.monotonic(), images))
         time.sleep(0.05)

@@ -14,9 +14,9 @@ from statistics import fmean
 
 from engine import devices
 from engine.bench.experiment import Experiment, Result
+from engine.events import Epoch, Event, Finished, Progress, Started, Step
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
-from engine.store.database import Json
 from engine.store.process_identity import this_process
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
@@ -44,8 +44,8 @@ def run_queue(experiment: Experiment, workspace: Workspace, configs: Sequence[Ru
             now = time.perf_counter()
             stages[_stage(event)] += now - before
             before = now
-            if event["event"] == "finished":
-                accuracies.append(event["summary"]["val_accuracy"])
+            if isinstance(event, Finished):
+                accuracies.append(event.summary.val_accuracy or 0.0)
         stages["result.csv"] += time.perf_counter() - before
         store.finish(run.id, "finished")
     seconds = time.perf_counter() - started
@@ -66,8 +66,7 @@ def profile(experiment: Experiment, configs: Sequence[RunConfig]) -> str:
     return text.getvalue()
 
 
-def _stage(event: Json) -> str:
+def _stage(event: Event) -> str:
     """What came before this event."""
-    kind = str(event["event"])
-    names = {"started": "opening", "step": "training", "epoch": "validation and checkpoint", "finished": "answers"}
-    return str(event.get("stage", kind)) if kind == "progress" else names.get(kind, kind)
+    names = {Started: "opening", Step: "training", Epoch: "validation and checkpoint", Finished: "answers"}
+    return event.stage if isinstance(event, Progress) else names.get(type(event), type(event).__name__.lower())

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from unicodedata import category, east_asian_width, normalize
 
+from engine.events import Epoch, Event, Note, Progress, Started
 from engine.record_files import encode
 from engine.store.database import Json
 
@@ -31,20 +32,19 @@ class Printer:
         else:
             print(empty)
 
-    def event(self, event: Json) -> None:
+    def event(self, event: Event) -> None:
         """What a child says: one line an epoch, stages as they change; with --json every event but the steps."""
-        if self.json:
-            if event["event"] in ("epoch", "note", "started"):
+        match event:
+            case Epoch() | Note() | Started() if self.json:
                 print(encode(event), flush=True)
-        elif event["event"] == "epoch":
-            names = ("train_loss", "val_loss", "val_accuracy")
-            scores = "  ".join(f"{name} {event[name]:.4f}" for name in names if event[name] is not None)
-            print(f"epoch {event['epoch']}/{event['epochs']}  {scores}  {event['seconds']:.1f} s", flush=True)
-        elif event["event"] == "note":
-            print(event["text"], flush=True)
-        elif event["event"] == "progress" and event.get("stage", self._stage) != self._stage:
-            self._stage = event["stage"]
-            print(f"{self._stage} ...", file=sys.stderr, flush=True)
+            case Epoch():
+                scores = "  ".join(event.scores)
+                print(f"epoch {event.epoch}/{event.epochs}  {scores}  {event.seconds:.1f} s", flush=True)
+            case Note(text=text):
+                print(text, flush=True)
+            case Progress(stage=stage) if not self.json and stage != self._stage:
+                self._stage = stage
+                print(f"{stage} ...", file=sys.stderr, flush=True)
 
 
 def columns(rows: Iterable[Json], names: Sequence[str]) -> None:

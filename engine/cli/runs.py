@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Unpack
 
 import click
+import msgspec
 
 from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config
 from engine.cli.verb import QUEUE, RUN, Session, verb
@@ -107,9 +108,9 @@ def _train_here(session: Session, run: Run) -> None:
     """Train in a child of this process and report; a failure is raised as the sentence that the run keeps."""
     session.supervisor.do_run(run, run.config.device, watch=session.printer.event)
     ended = RunStore(session.workspace).get(run.id)
-    summary = ended.summary or {}
-    accuracy = f", test accuracy {summary['test_accuracy']:.1%}" if summary.get("test_accuracy") is not None else ""
-    record = {"run": run.id, "status": ended.status, **summary}
+    summary = ended.summary
+    accuracy = f", test accuracy {summary.test_accuracy:.1%}" if summary and summary.test_accuracy is not None else ""
+    record = {"run": run.id, "status": ended.status, **(msgspec.to_builtins(summary) if summary else {})}
     session.printer.say(record, f"{run.id} {ended.status}{accuracy}")
     if ended.error:
         raise EngineError(ended.error)
@@ -123,14 +124,14 @@ def _request(session: Session, run: str, what: str) -> None:
 
 
 def _row(run: Run) -> Json:
-    summary = run.summary or {}
+    summary = run.summary
     return {
         "run": run.id,
         "name": run.name,
         "status": run.status,
         "backbone": run.config.backbone,
         "strategy": run.config.strategy,
-        "epoch": run.progress.get("epoch", summary.get("epochs")),
-        "test_accuracy": summary.get("test_accuracy"),
+        "epoch": run.progress.epoch or (summary.epochs if summary else None),
+        "test_accuracy": summary.test_accuracy if summary else None,
         "error": run.error,
     }

@@ -42,7 +42,7 @@ class Session:
 
     def do_job(self, kind: str, arguments: Json) -> Json:
         """Do a job here and now, in a child as for the dashboard; its result."""
-        return self.supervisor.do_job_here(kind, arguments, watch=self.printer.event)
+        return self.supervisor.do_job_here(kind, arguments, dict, watch=self.printer.event)
 
 
 def verb(name: str, summary: str, *parameters: Parameter, own_workspace: str = "") -> Callable[..., click.Command]:

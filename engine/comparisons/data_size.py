@@ -101,7 +101,7 @@ def _point(workspace: Workspace, runs: Sequence[Run], *, label: str, share: int)
     return Point(
         label=label,
         share=share,
-        images=int((runs[0].started or {}).get("train_images") or 0),
+        images=runs[0].started.train_images if runs[0].started else 0,
         accuracy=float(correct.mean()),
         low=low,
         high=high,

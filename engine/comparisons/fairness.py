@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.events import Started
 from engine.options import Value
 from engine.runconfig import RunConfig
-from engine.store.database import Json
 
 _OPTIONS = (
     "preprocessing",
@@ -50,7 +50,7 @@ class Deviation:
 
 
 def deviations(
-    configs: Mapping[str, RunConfig], started: Mapping[str, Json | None]
+    configs: Mapping[str, RunConfig], started: Mapping[str, Started | None]
 ) -> dict[str, tuple[Deviation, ...]]:
     """Run id -> why it cannot be judged beside the others; runs that can be are not named.
 
@@ -74,12 +74,11 @@ def _deviations(values: Mapping[Trait, Value], usual: Mapping[Trait, Value]) -> 
     return tuple(Deviation(trait=trait, value=values[trait], usual=usual[trait]) for trait in odd)
 
 
-def _traits(config: RunConfig, started: Json | None) -> dict[Trait, Value]:
-    started = started or {}
+def _traits(config: RunConfig, started: Started | None) -> dict[Trait, Value]:
     traits: dict[Trait, Value] = {Trait(name="dataset"): config.dataset}
-    if fingerprint := (started.get("dataset") or {}).get("fingerprint"):
-        traits[Trait(name="fingerprint")] = str(fingerprint)
-    for part, value in (started.get("preprocessing") or {}).items():
+    if started and started.dataset:
+        traits[Trait(name="fingerprint")] = started.dataset.fingerprint
+    for part, value in started.preprocessing.items() if started else ():
         traits[Trait(name="preparation", part=part, among=(config.backbone, config.weights))] = str(value)
     traits[Trait(name="epochs")] = _epochs(config, started)
     for name in _OPTIONS:
@@ -88,10 +87,10 @@ def _traits(config: RunConfig, started: Json | None) -> dict[Trait, Value]:
     return traits
 
 
-def _epochs(config: RunConfig, started: Json) -> int:
+def _epochs(config: RunConfig, started: Started | None) -> int:
     """How long it trains: phases of its own count for themselves."""
-    if phases := started.get("phases"):
-        return sum(int(phase["epochs"]) for phase in phases)
+    if started and started.phases:
+        return started.epochs
     rows = [row for row in config.phases.replace("\n", ";").split(";") if row.strip()]
     lengths = [row.split("|")[1].strip() if "|" in row else "" for row in rows]
     if lengths and all(length.isdigit() for length in lengths):

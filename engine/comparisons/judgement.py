@@ -162,7 +162,7 @@ def row_of(workspace: Workspace, label: str, runs: Sequence[Run], *, excluded: M
     """What the runs of one arm have reached."""
     counted = _counted(runs, excluded)
     shown = counted or [run for run in runs if run.summary]
-    summaries = [run.summary or {} for run in shown]
+    summaries = [run.summary for run in shown if run.summary]
     val, test = ([metrics for run in shown if (metrics := scores(workspace, run, split))] for split in ("val", "test"))
     correct = _correct(workspace, shown, "test")
     low, high = (None, None) if correct is None else accuracy_interval(correct)
@@ -180,11 +180,11 @@ def row_of(workspace: Workspace, label: str, runs: Sequence[Run], *, excluded: M
         test_high=high,
         f1_macro=_mean(report.f1_macro for report in test),
         log_loss=_mean(report.log_loss for report in test),
-        best_epoch=_mean(summary.get("best_epoch") for summary in summaries),
-        trainable_parameters=_most((run.started or {}).get("trainable_parameters") for run in shown),
-        seconds=_mean(summary.get("seconds") for summary in summaries),
-        cache_seconds=_mean((summary.get("cache") or {}).get("seconds") for summary in summaries),
-        peak_memory_bytes=_most(summary.get("peak_memory_bytes") for summary in summaries),
+        best_epoch=_mean(summary.best_epoch for summary in summaries),
+        trainable_parameters=_most(run.started.trainable_parameters for run in shown if run.started),
+        seconds=_mean(summary.seconds for summary in summaries),
+        cache_seconds=_mean(summary.cache.seconds for summary in summaries if summary.cache),
+        peak_memory_bytes=_most(summary.peak_memory_bytes for summary in summaries),
         kept_out=tuple(dict.fromkeys(excluded[run.id] for run in runs if run.id in excluded)),
     )
 
@@ -219,11 +219,10 @@ def _entrants(workspace: Workspace, rows: Mapping[str, Row], counted: Mapping[st
 def _tried_epochs(run: Run) -> int:
     """Among how many epochs validation had the choice. Each learning rate tried had all of them; the last training
     repeats the best try."""
-    epochs = int((run.summary or {}).get("epochs") or 1)
+    epochs = run.summary.epochs if run.summary else 1
     if run.config.tune < 2:
         return epochs
-    planned = sum(int(phase["epochs"]) for phase in (run.started or {}).get("phases") or ())
-    return run.config.tune * max(epochs, planned)
+    return run.config.tune * max(epochs, run.started.epochs if run.started else 0)
 
 
 def _correct(workspace: Workspace, runs: Sequence[Run], split: str) -> Correct | None:

@@ -19,14 +19,14 @@ from engine.data.pool import ordered
 from engine.errors import DatasetError, ImageError, RunError
 from engine.evaluation import label_issues, predictions, similarity
 from engine.evaluation.similarity import PrincipalComponents
-from engine.jobs import embedding_files
+from engine.events import Event, Progress, Result
+from engine.jobs import embedding_files, records
 from engine.jobs.embedding_files import Doubt, Embedded, Facts, Twins
 from engine.jobs.trained import dataset_of, numerics_of, weights_path
 from engine.models.loading import load_trained
 from engine.runconfig import RunConfig
 from engine.runs.recorder import read_preprocessing
 from engine.runs.sharing import filled_cache
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training.audit import digests
@@ -60,31 +60,27 @@ class _Model:
     frozen: bool
 
 
-def embed(workspace: Workspace, run_id: str, *, device: str = "auto") -> Iterator[Json]:
-    """{"images", "suspects", "twins"} as its last event, when everything lies in the run's folder."""
-    run = RunStore(workspace).get(run_id)
+def embed(workspace: Workspace, asked: records.OfRun) -> Iterator[Event]:
+    """Features of all images of a run, and what they say of labels and copies, into the folder of the run."""
+    run = RunStore(workspace).get(asked.run)
     if run.status in ("running", "queued"):
         raise RunError(f"{run.name} has no trained weights yet: it is {run.status}. Let it finish first.")
     weights_path(workspace, run)
     dataset = dataset_of(workspace, run)
-    yield {"event": "progress", "stage": "loading the model", "done": 0, "total": len(dataset.images)}
+    yield Progress(stage="loading the model", done=0, total=len(dataset.images))
     preprocessing = read_preprocessing(workspace.run(run.id))
     with open_pixels(workspace, dataset, preprocessing, augmentation=Augmentation(views=0)) as shown:
-        model = _load(workspace, run, dataset, shown, device)
+        model = _load(workspace, run, dataset, shown, asked.device)
         seen = yield from _features(model)
         room = similarity.principal_components(seen)
         least = _threshold(model, room, seen)
-    yield {"event": "progress", "stage": "comparing images", "done": 0, "total": len(dataset.images)}
+    yield Progress(stage="comparing images", done=0, total=len(dataset.images))
     hashes = yield from _hashes(dataset)
-    yield {"event": "progress", "stage": "checking labels", "done": 0, "total": 1}
+    yield Progress(stage="checking labels", done=0, total=1)
     made = _judged(workspace, model, room, hashes, least)
     embedding_files.keep(workspace, run.id, made)
-    yield {
-        "event": "result",
-        "images": len(dataset.images),
-        "suspects": len(made.facts.doubts),
-        "twins": made.facts.twins_found,
-    }
+    doubts, twins = len(made.facts.doubts), made.facts.twins_found
+    yield Result.of(records.Embedded(images=len(dataset.images), suspects=doubts, twins=twins))
 
 
 def _load(workspace: Workspace, run: Run, dataset: Dataset, shown: Pixels, device: str) -> _Model:
@@ -119,7 +115,7 @@ def _load(workspace: Workspace, run: Run, dataset: Dataset, shown: Pixels, devic
     return _Model(run=run, dataset=dataset, origin=origin, frozen=frozen)
 
 
-def _features(model: _Model) -> Generator[Json, None, np.ndarray]:
+def _features(model: _Model) -> Generator[Progress, None, np.ndarray]:
     """float32 [images, d] in the order of the dataset: what the head is given, averaged over places if it is given a
     map."""
     origin, dataset = model.origin, model.dataset
@@ -137,7 +133,7 @@ def _features(model: _Model) -> Generator[Json, None, np.ndarray]:
                 rows = np.zeros((total, made.shape[1]), dtype=np.float32) if rows is None else rows
                 rows[images[part]] = made
                 done += len(part)
-                yield {"event": "progress", "stage": "features", "done": done, "total": total}
+                yield Progress(stage="features", done=done, total=total)
     if rows is None:
         raise DatasetError(f"The dataset {dataset.name} has no images.")
     return rows
@@ -183,7 +179,7 @@ def _threshold(model: _Model, room: PrincipalComponents, seen: np.ndarray) -> fl
     return max(float(np.quantile(all_, _OWN_FLIPS)), _LEAST_COSINE) if len(all_) else 1.0
 
 
-def _hashes(dataset: Dataset) -> Generator[Json, None, list[int]]:
+def _hashes(dataset: Dataset) -> Generator[Progress, None, list[int]]:
     """The difference hash of every image, from its thumbnail."""
     made: list[int] = []
     for image, value in zip(
@@ -191,7 +187,7 @@ def _hashes(dataset: Dataset) -> Generator[Json, None, list[int]]:
     ):
         made.append(value)
         if image.index % 500 == 0:
-            yield {"event": "progress", "stage": "comparing images", "done": len(made), "total": len(dataset.images)}
+            yield Progress(stage="comparing images", done=len(made), total=len(dataset.images))
     return made
 
 

@@ -23,6 +23,7 @@ from engine.data.decoder import decode
 from engine.data.preprocessing import eval_crop
 from engine.errors import BackboneError, ConfigError, RunError
 from engine.evaluation import predictions
+from engine.events import Progress
 from engine.jobs.bundle.card import card, licences
 from engine.jobs.bundle.facts import facts_of, read_classes, read_json
 from engine.jobs.bundle.formats import FORMATS, Format, Subject
@@ -31,7 +32,6 @@ from engine.models.loading import load_trained
 from engine.models.provenance import Provenance, provenance
 from engine.runconfig import RunConfig
 from engine.runs.recorder import read_preprocessing
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training.batches import moments, normalise
@@ -51,21 +51,21 @@ class Exported:
     checks: tuple[str, ...]
 
 
-def export_run(workspace: Workspace, run_id: str, folder: Path) -> Generator[Json, None, Exported]:
+def export_run(workspace: Workspace, run_id: str, folder: Path) -> Generator[Progress, None, Exported]:
     """Write the bundle of a run to `folder`, which must be empty or new: whole and checked, or not at all."""
     run, table = _finished(workspace, run_id)
     with _replacing(folder) as building, tempfile.TemporaryDirectory() as temporary:
         subject = _subject(workspace, run, choose_specimens(workspace, run.config.dataset, table, Path(temporary)))
         checks = []
         for form in FORMATS:
-            yield {"event": "progress", "stage": f"writing {form.name}", "done": 0, "total": 1}
+            yield Progress(stage=f"writing {form.name}", done=0, total=1)
             checks.append((yield from _written(form, subject, building)))
         _write_card(workspace, subject, table, checks, building)
         files = tuple(sorted(path.name for path in building.iterdir()))
     return Exported(files=files, checks=tuple(checks))
 
 
-def export_zip(workspace: Workspace, run_id: str) -> Generator[Json, None, Exported]:
+def export_zip(workspace: Workspace, run_id: str) -> Generator[Progress, None, Exported]:
     """The same as export.zip in the folder of the run."""
     building = workspace.incoming / new_id("export")
     try:
@@ -111,7 +111,7 @@ def _subject(workspace: Workspace, run: Run, specimens: Specimens) -> Subject:
     )
 
 
-def _written(form: Format, subject: Subject, building: Path) -> Generator[Json, None, str]:
+def _written(form: Format, subject: Subject, building: Path) -> Generator[Progress, None, str]:
     """The model in one form, and a sentence about its check or why it is left out. RunError when it answers
     otherwise."""
     file = next(iter(form.files))

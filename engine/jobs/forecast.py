@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+import msgspec
 import numpy as np
 import torch
 
@@ -19,18 +20,18 @@ from engine.config import from_json
 from engine.data.dataset_records import Split
 from engine.data.row_file import free_bytes
 from engine.errors import ConfigError, TrainingError
-from engine.jobs import forecast_files
+from engine.events import Event, Progress, Result
+from engine.jobs import forecast_files, records
 from engine.jobs.forecast_files import Forecast
 from engine.models.loading import release
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.runs.siblings import start_of
-from engine.store.database import Json
 from engine.training import estimate, feature_cache
 from engine.training.batches import Source, cut
 from engine.training.cuts import Cost, Slot, readings, worth_keeping
-from engine.training.estimate import Measured, Seconds
+from engine.training.estimate import Measured
 from engine.training.freezing import validate
 from engine.training.loop import class_weights_of, enter_phase
 from engine.training.plan import FreezePlan, prefix_length, trainable_size, untouched
@@ -55,21 +56,20 @@ class Tried:
     problems: tuple[str, ...]
 
 
-def forecast(workspace: Workspace, arguments: Json) -> Iterator[Json]:
-    """{"configs": RunConfigs as JSON, in the order of the queue} -> {"strategies": a row each, "seconds",
-    "cache_bytes", "problems"}."""
-    queue = [validate(from_json(text)) for text in arguments["configs"]]
+def forecast(workspace: Workspace, asked: records.OfQueue) -> Iterator[Event]:
+    """What the queue will take; its runs are in their order."""
+    queue = [validate(from_json(text)) for text in asked.configs]
     if not queue:
         raise ConfigError("There is no run to forecast. Tick at least one strategy.")
     tried: dict[RunConfig, Tried] = {}
     kinds = list(dict.fromkeys(replace(config, seed=0) for config in queue))
     for done, kind in enumerate(kinds):
-        yield {"event": "progress", "stage": "timing strategies", "done": done, "total": len(kinds)}
+        yield Progress(stage="timing strategies", done=done, total=len(kinds))
         tried[kind] = yield from _try(workspace, kind)
-    yield {"event": "result", **_foretold(workspace, queue, tried)}
+    yield Result.of(_foretold(workspace, queue, tried))
 
 
-def _try(workspace: Workspace, config: RunConfig) -> Generator[Json, None, Tried]:
+def _try(workspace: Workspace, config: RunConfig) -> Generator[Event, None, Tried]:
     session = yield from open_session(config, workspace, config.device)
     with session.pixels:
         made = _measure(session)
@@ -220,11 +220,13 @@ def _disk(session: Session, trainable: int) -> Iterator[str]:
         )
 
 
-def _foretold(workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[RunConfig, Tried]) -> Json:
+def _foretold(
+    workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[RunConfig, Tried]
+) -> records.QueueForecast:
     """Rows, totals and problems; and every run's own forecast into the workspace."""
     workspace.features.mkdir(exist_ok=True)
     free = free_bytes(workspace.features)
-    rows: dict[RunConfig, Json] = {kind: _row(one, free) for kind, one in tried.items()}
+    rows = {kind: _row(one, free) for kind, one in tried.items()}
     total, cache, problems = 0.0, 0, [problem for one in tried.values() for problem in one.problems]
     for members in _sharing(queue):
         of = [tried[replace(config, seed=0)] for config in members]
@@ -242,11 +244,13 @@ def _foretold(workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[R
                 one.outline, one.plan, one.config, measured=measured, kept=kept or (), images=one.images
             )
             own = run.total + (seconds if place == 0 else 0.0)
-            row = rows[replace(config, seed=0)]
-            row.update(
-                runs=row["runs"] + 1,
-                total=row["total"] + own,
-                fill_shared=row["fill_shared"] + seconds / len(members),
+            kind = replace(config, seed=0)
+            row = rows[kind]
+            rows[kind] = msgspec.structs.replace(
+                row,
+                runs=row.runs + 1,
+                total=row.total + own,
+                fill_shared=row.fill_shared + seconds / len(members),
                 **asdict(run),
             )
             total += run.total
@@ -254,12 +258,9 @@ def _foretold(workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[R
                 seconds=own, peak_memory_bytes=one.peak_bytes, trainable_parameters=one.trainable, cache_bytes=size
             )
             forecast_files.keep(workspace, config, kept_forecast)
-    return {
-        "strategies": list(rows.values()),
-        "seconds": total,
-        "cache_bytes": cache,
-        "problems": list(dict.fromkeys(problems)),
-    }
+    return records.QueueForecast(
+        strategies=tuple(rows.values()), seconds=total, cache_bytes=cache, problems=tuple(dict.fromkeys(problems))
+    )
 
 
 def _sharing(queue: Sequence[RunConfig]) -> list[list[RunConfig]]:
@@ -270,22 +271,25 @@ def _sharing(queue: Sequence[RunConfig]) -> list[list[RunConfig]]:
     return list(groups.values())
 
 
-def _row(one: Tried, free: int) -> Json:
+def _row(one: Tried, free: int) -> records.StrategyForecast:
     """What a strategy takes by itself; what it takes in this queue is added to it."""
     _, seconds, size = _shared([one], free)
-    about = {"strategy": one.config.strategy, "backbone": one.config.backbone, "phases": len(one.plan.phases)}
-    counts = {"peak_memory_bytes": one.peak_bytes, "trainable_parameters": one.trainable, "cache_bytes": size}
-    zero = asdict(Seconds(epochs=0.0, validation=0.0, answers=0.0))
-    return {
-        **about,
-        **counts,
-        **zero,
-        "runs": 0,
-        "total": 0.0,
-        "fill_alone": seconds,
-        "fill_shared": 0.0,
-        "problems": list(one.problems),
-    }
+    return records.StrategyForecast(
+        strategy=one.config.strategy,
+        backbone=one.config.backbone,
+        phases=len(one.plan.phases),
+        peak_memory_bytes=one.peak_bytes,
+        trainable_parameters=one.trainable,
+        cache_bytes=size,
+        epochs=0.0,
+        validation=0.0,
+        answers=0.0,
+        runs=0,
+        total=0.0,
+        fill_alone=seconds,
+        fill_shared=0.0,
+        problems=one.problems,
+    )
 
 
 def _costs(of: Sequence[Tried]) -> dict[int, Cost]:

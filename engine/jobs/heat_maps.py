@@ -17,13 +17,13 @@ from engine.data.preprocessing import Crop, Preprocessing, eval_crop
 from engine.errors import DatasetError, ImageError
 from engine.evaluation.grad_cam import TargetLayer, find_target_layer, heat_maps, random_maps
 from engine.evaluation.overlay import overlay, png
-from engine.jobs import heat_map_files
+from engine.events import Event, Progress, Result
+from engine.jobs import heat_map_files, records
 from engine.jobs.heat_map_files import Explanation, Subject
 from engine.jobs.trained import classes_of, dataset_of, weights_path
 from engine.models.chain import Chain
 from engine.models.loading import load_trained
 from engine.runs.recorder import read_preprocessing
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training.batches import moments, normalise
@@ -50,21 +50,18 @@ class _Model:
         return sum(tensor.numel() * tensor.element_size() for tensor in self.chain.model.state_dict().values())
 
 
-def explain(workspace: Workspace, run_id: str, subject: Subject, of: str | None) -> Iterator[Json]:
-    """{"explanation": name of a folder, "class", "pictures"} as its last event. `of` None: the class the model
-    predicts.
-
-    What was made before by the same weights is only named.
-    """
-    run = RunStore(workspace).get(run_id)
+def explain(workspace: Workspace, asked: records.Explain) -> Iterator[Event]:
+    """What speaks for a class in an image; what was made before by the same weights is only named."""
+    run, of = RunStore(workspace).get(asked.run), asked.of
+    subject = Subject(image=asked.image, predictions=asked.predictions)
     found = heat_map_files.find(workspace, run.id, subject, of) if of is not None else None
     if found is None:
-        yield {"event": "progress", "stage": "loading the model", "done": 0, "total": 3}
+        yield Progress(stage="loading the model", done=0, total=3)
         model = _MODELS.get(workspace, run)
         crop = _crop(workspace, run, subject, model.preprocessing)
-        yield {"event": "progress", "stage": "following the answer back", "done": 1, "total": 3}
+        yield Progress(stage="following the answer back", done=1, total=3)
         found = _made(workspace, run, subject, of, model, crop)
-    yield {"event": "result", "explanation": found.name, "class": found.of, "pictures": list(heat_map_files.PICTURES)}
+    yield Result.of(records.Explanation(explanation=found.name, of=found.of, pictures=tuple(heat_map_files.PICTURES)))
 
 
 def _made(workspace: Workspace, run: Run, subject: Subject, of: str | None, model: _Model, crop: Crop) -> Explanation:

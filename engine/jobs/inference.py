@@ -23,10 +23,10 @@ from engine.data.zips import StagedFile
 from engine.errors import DatasetError, ImageError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import write_result
+from engine.events import Progress
 from engine.jobs.trained import classes_of, numerics_of, weights_path
 from engine.models.loading import load_trained
 from engine.runs.recorder import read_preprocessing
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training.batches import moments, normalise
@@ -47,7 +47,9 @@ class _Read:
     reason: str = ""
 
 
-def predict_new(workspace: Workspace, run_id: str, source: Path, *, device: str = "auto") -> Generator[Json, None, str]:
+def predict_new(
+    workspace: Workspace, run_id: str, source: Path, *, device: str = "auto"
+) -> Generator[Progress, None, str]:
     """Classify everything at `source` (image, folder, zip, upload); returns the id under the run's folder
     `predictions/`."""
     run = RunStore(workspace).get(run_id)
@@ -72,7 +74,7 @@ def predict_new(workspace: Workspace, run_id: str, source: Path, *, device: str 
     return predictions_id
 
 
-def _classify(inputs: Sequence[StagedFile], model: "_Model", thumbs: Path) -> "Generator[Json, None, pd.DataFrame]":
+def _classify(inputs: Sequence[StagedFile], model: "_Model", thumbs: Path) -> "Generator[Progress, None, pd.DataFrame]":
     """The predictions table; the i-th readable image is row i and has thumbnail i."""
     names: list[str] = []
     failures: list[tuple[str, str]] = []
@@ -85,7 +87,7 @@ def _classify(inputs: Sequence[StagedFile], model: "_Model", thumbs: Path) -> "G
         names += [one.name for one in good]
         if good:
             parts.append(model.probabilities(np.stack([one.crop for one in good if one.crop is not None])))
-        yield {"event": "progress", "stage": "predicting", "done": len(names) + len(failures), "total": len(inputs)}
+        yield Progress(stage="predicting", done=len(names) + len(failures), total=len(inputs))
     labels = [_label(name, model.classes) for name in names]
     table = predictions.build(
         names, splits=["new"] * len(names), labels=labels, probabilities=np.concatenate(parts), classes=model.classes

@@ -5,7 +5,7 @@ and the same backbone with random weights. Not here: the arithmetic (evaluation.
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,11 +14,12 @@ from engine.config import from_json
 from engine.errors import DatasetError
 from engine.evaluation import separability
 from engine.evaluation.separability import ProbeScore
+from engine.events import Event, Progress, Result
+from engine.jobs import records
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone, release
 from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
-from engine.store.database import Json
 from engine.training.batches import cut, filled
 from engine.training.freezing import starting_weights, validate
 from engine.workspace import Workspace
@@ -47,17 +48,17 @@ def asked(config: RunConfig) -> RunConfig:
     return validate(replace(plain, **{**kept, "weights": starting_weights(config)}))
 
 
-def probe(workspace: Workspace, arguments: Json) -> Iterator[Json]:
-    """{"config": a RunConfig as JSON} -> {"blocks": a row each, "random", "controls", "suggestion", "images"}."""
-    config = asked(from_json(arguments["config"]))
+def probe(workspace: Workspace, wanted: records.OfConfig) -> Iterator[Event]:
+    """How well classes can be read from every block of that run's backbone."""
+    config = asked(from_json(wanted.config))
     session = yield from open_session(config, workspace, config.device)
     with session.pixels:
         made = yield from _of_session(session)
     release(session.training.chain)
-    yield {"event": "result", **made}
+    yield Result.of(made)
 
 
-def _of_session(session: Session) -> Generator[Json, None, Json]:
+def _of_session(session: Session) -> Generator[Event, None, records.Probe]:
     images = session.training_images
     every = np.array([image.label for image in images], dtype=np.int64)
     if len(np.unique(every)) < 2 or len(every) < 4:
@@ -68,42 +69,42 @@ def _of_session(session: Session) -> Generator[Json, None, Json]:
     labels = every[taken]
     pooled = yield from _pass(session, taken)
     blocks = session.training.chain.blocks[:-1]
-    kinds = ("ridge", "neighbours")
-    rows: list[Json] = []
+    rows: list[records.ProbedBlock] = []
     scores: list[ProbeScore] = []
     for block, features in zip(blocks, pooled.blocks, strict=True):
-        found = separability.ridge_score(features, labels), separability.neighbours_score(features, labels)
-        scores.append(found[0])
+        scores.append(separability.ridge_score(features, labels))
+        neighbours = _plain(separability.neighbours_score(features, labels))
         rows.append(
-            {
-                "block": block.name,
-                "stage": block.stage,
-                **{kind: _plain(one) for kind, one in zip(kinds, found, strict=True)},
-            }
+            records.ProbedBlock(block=block.name, stage=block.stage, ridge=_plain(scores[-1]), neighbours=neighbours)
         )
-        yield {"event": "progress", "stage": "probing blocks", "done": len(rows), "total": len(blocks)}
+        yield Progress(stage="probing blocks", done=len(rows), total=len(blocks))
     suggestion = separability.suggest(scores)
-    return {
-        "blocks": rows,
-        "random": [_plain(separability.ridge_score(features, labels)) for features in pooled.random],
-        "controls": {
-            "colours": _plain(separability.ridge_score(pooled.colours, labels)),
-            "majority": _plain(separability.majority_score(labels)),
-        },
-        "suggestion": {**asdict(suggestion), **_depth(session.training.chain, suggestion.block)},
-        "images": len(labels),
-        "of": len(every),
-    }
+    return records.Probe(
+        blocks=tuple(rows),
+        random=tuple(_plain(separability.ridge_score(features, labels)) for features in pooled.random),
+        controls=records.Controls(
+            colours=_plain(separability.ridge_score(pooled.colours, labels)),
+            majority=_plain(separability.majority_score(labels)),
+        ),
+        suggestion=_suggestion(session.training.chain, suggestion),
+        images=len(labels),
+        of=len(every),
+    )
 
 
-def _depth(chain: Chain, block: int) -> Json:
-    """The suggestion as a strategy: how many of the last blocks, counted as the strategy last_n counts them, lie above
-    `block`."""
+def _suggestion(chain: Chain, suggestion: separability.Suggestion) -> records.ProbeSuggestion:
+    """With the strategy: how many of the last blocks, counted as last_n counts them, lie above the block."""
+    block = suggestion.block
     weighted = [any(p.kind == "weight" for p in about.parameters) for about in chain.outline().blocks]
-    return {"name": chain.blocks[block].name, "last_n": max(1, sum(weighted[block + 1 :]))}
+    return records.ProbeSuggestion(
+        block=block,
+        alike=suggestion.alike,
+        name=chain.blocks[block].name,
+        last_n=max(1, sum(weighted[block + 1 :])),
+    )
 
 
-def _pass(session: Session, taken: np.ndarray) -> Generator[Json, None, Pooled]:
+def _pass(session: Session, taken: np.ndarray) -> Generator[Event, None, Pooled]:
     """One pass of the images at `taken` through the backbone and its random twin."""
     chains = [session.training.chain]
     if session.config.weights != "none":
@@ -118,7 +119,7 @@ def _pass(session: Session, taken: np.ndarray) -> Generator[Json, None, Pooled]:
         for chain, found in zip(chains, parts, strict=True):
             found.append(_pooled_in(session, chain, inputs))
         done += len(rows)
-        yield {"event": "progress", "stage": "looking at images", "done": done, "total": len(taken)}
+        yield Progress(stage="looking at images", done=done, total=len(taken))
     stacked = [tuple(np.concatenate(of) for of in zip(*found, strict=True)) for found in parts]
     return Pooled(blocks=stacked[0], random=stacked[1] if len(stacked) > 1 else (), colours=np.concatenate(colours))
 
@@ -164,6 +165,6 @@ def mean_of_positions(x: torch.Tensor) -> torch.Tensor:
     return x.float().mean(1) if x.ndim == 3 else x.float().flatten(1)
 
 
-def _plain(score: ProbeScore) -> Json:
+def _plain(score: ProbeScore) -> records.Accuracy:
     """Without the answers for single images."""
-    return {name: getattr(score, name) for name in ("accuracy", "low", "high")}
+    return records.Accuracy(accuracy=score.accuracy, low=score.low, high=score.high)

@@ -6,9 +6,9 @@ Not here: what a checkpoint holds (training.checkpoints).
 
 import time
 
+from engine.events import Epoch, Step
 from engine.runs.session import Session
 from engine.training.checkpoints import save_checkpoint
-from engine.training.events import Epoch, Step
 
 CHECKPOINT_SECONDS = 60
 SHARE = 100

@@ -3,34 +3,34 @@
 Errors are not caught here and nobody is told here: the worker and the command line consume the events.
 """
 
-import dataclasses
 import json
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import msgspec
 import numpy as np
 import pandas as pd
 import torch
+from msgspec.structs import replace
 
-from engine import devices
+from engine import devices, events
 from engine.errors import TrainingError
 from engine.evaluation import predictions
 from engine.evaluation.metric_records import SplitMetrics, write_metrics
 from engine.evaluation.metrics import compute_metrics
 from engine.evaluation.result_csv import write_result
+from engine.events import Epoch, Event, Note, Progress, Step
 from engine.models.loading import release
 from engine.runs.checkpointing import Saver
 from engine.runs.recorder import Recorder, write_origin
 from engine.runs.session import Session, checkpoint_path, open_session
 from engine.runs.sharing import Shared, share
 from engine.runs.tuning import tune
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.training.audit import Tensor, audit, sentence, to_csv
 from engine.training.checkpoints import restore_tensors, save_weights
-from engine.training.events import Epoch, Note, Step
 from engine.training.feature_cache import FeatureCache
 from engine.training.loop import fit, infer
 from engine.training.plan import trainable_blocks, trainable_size
@@ -38,7 +38,7 @@ from engine.training.state import moved_by
 from engine.workspace import Workspace, atomic_write
 
 
-def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
+def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
     """Train `run` from its start, or from its checkpoint, and write everything it leaves; result.csv comes last."""
     folder = workspace.run(run.id)
     session = yield from open_session(run.config, workspace, device, folder=folder)
@@ -48,15 +48,15 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
         shared = yield from share(session)
         with shared.cache:
             yield from tune(shared)
-            yield {**_started(session), "cache": shared.report()}
+            yield _started(shared)
             for note in session.notes:
-                yield {"event": "note", "text": note}
+                yield Note(text=note)
             yield from _learn_and_answer(shared)
     session.checkpoint.unlink(missing_ok=True)  # a finished run is never resumed
     release(session.training.chain)
 
 
-def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
+def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
     """Write what a stopped run leaves: the best epoch so far, its predictions and result.csv. Nothing before the first
     epoch."""
     folder = workspace.run(run.id)
@@ -68,33 +68,32 @@ def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Json]:
             yield from _write_answers(Shared(session=session, cache=FeatureCache()))
 
 
-def _started(session: Session) -> Json:
-    training = session.training
-    trains = [trainable_blocks(training.outline, phase) for phase in training.plan.phases]
-    blocks = [
-        {"name": block.name, "stage": block.stage, "size": block.size, "trains": [flags[index] for flags in trains]}
-        for index, block in enumerate(training.outline.blocks)
-    ]
-    return {
-        "event": "started",
-        "device": str(training.device),
-        "device_name": devices.name(training.device),
-        "precision": session.numerics.name,
-        "trainable_parameters": max(trainable_size(training.outline, phase) for phase in training.plan.phases),
-        "total_parameters": training.outline.size,
-        "blocks": blocks,
-        "phases": [
-            {"epochs": phase.epochs, "lr": phase.lr, "lr_decay": phase.lr_decay} for phase in training.plan.phases
-        ],
-        **{f"{split}_images": len(images) for split, images in session.splits.items()},
-        "train_images": len(session.training_images),
-        "dataset": {"id": session.dataset.id, "name": session.dataset.name, "fingerprint": session.dataset.fingerprint},
-        "preprocessing": dataclasses.asdict(session.preprocessing),
-        "epochs_done": training.position.epoch,
-    }
+def _started(shared: Shared) -> events.Started:
+    session, training = shared.session, shared.session.training
+    outline, phases, dataset = training.outline, training.plan.phases, session.dataset
+    trains = zip(*(trainable_blocks(outline, phase) for phase in phases), strict=True)
+    return events.Started(
+        device=str(training.device),
+        device_name=devices.name(training.device),
+        precision=session.numerics.name,
+        trainable_parameters=max(trainable_size(outline, phase) for phase in phases),
+        total_parameters=outline.size,
+        blocks=tuple(
+            events.Block(name=block.name, stage=block.stage, size=block.size, trains=flags)
+            for block, flags in zip(outline.blocks, trains, strict=True)
+        ),
+        phases=tuple(events.Phase(epochs=phase.epochs, lr=phase.lr, lr_decay=phase.lr_decay) for phase in phases),
+        train_images=len(session.training_images),
+        val_images=len(session.splits["val"]),
+        test_images=len(session.splits["test"]),
+        dataset=events.DatasetVersion(id=dataset.id, name=dataset.name, fingerprint=dataset.fingerprint),
+        preprocessing=msgspec.to_builtins(session.preprocessing),
+        epochs_done=training.position.epoch,
+        cache=shared.report(),
+    )
 
 
-def _learn_and_answer(shared: Shared) -> Iterator[Json]:
+def _learn_and_answer(shared: Shared) -> Iterator[Event]:
     """Whatever ends this early, what has been learnt is not lost: in a checkpoint, or as the best weights where
     training broke."""
     saver, training = Saver(shared.session), shared.session.training
@@ -126,7 +125,7 @@ def _write_weights(session: Session) -> None:
     save_weights(session.training.chain.model.state_dict(), session.folder / "best.safetensors", metadata=metadata)
 
 
-def _train(shared: Shared, saver: Saver) -> Iterator[Json]:
+def _train(shared: Shared, saver: Saver) -> Iterator[Event]:
     session = shared.session
     training = session.training
     recorder = Recorder(session.folder, history=training.position.history)
@@ -134,23 +133,27 @@ def _train(shared: Shared, saver: Saver) -> Iterator[Json]:
     try:
         for event in fit(training, shared.training(), shared.source("val")):
             if isinstance(event, Note):
-                yield {"event": "note", "text": event.text}
+                yield event
                 continue
             memory = devices.memory_used(training.device)
             training.position.peak_bytes = max(training.position.peak_bytes, memory)
             if isinstance(event, Step):
-                yield {"event": "step", **_step_fields(event, training.plan.epochs, speed), "memory_bytes": memory}
+                yield replace(
+                    event,
+                    epochs=training.plan.epochs,
+                    images_per_second=speed.add(event.images),
+                    memory_bytes=memory,
+                )
             saver.after(event)
             if isinstance(event, Epoch):
-                fields: Json = {"event": "epoch", **vars(event), "epochs": training.plan.epochs, "memory_bytes": memory}
-                recorder.epoch(fields)
-                yield fields
+                recorder.epoch(event)
+                yield replace(event, epochs=training.plan.epochs, memory_bytes=memory)
                 speed = Speed()
     finally:
         recorder.close()
 
 
-def _write_answers(shared: Shared) -> Iterator[Json]:
+def _write_answers(shared: Shared) -> Iterator[Event]:
     """Best weights, audit, predictions, metrics; result.csv last and atomically: its presence means complete."""
     session = shared.session
     training, folder = session.training, session.folder
@@ -164,12 +167,9 @@ def _write_answers(shared: Shared) -> Iterator[Json]:
         write_metrics(folder, metrics)
         predictions.write(folder / "predictions.csv", table)
         rows = audited.result()
-        yield {"event": "note", "text": sentence(rows)}
+        yield Note(text=sentence(rows))
         saved.result()
-    yield {
-        "event": "finished",
-        "summary": {**_summary(session, metrics.splits.get("test"), rows), "cache": shared.report()},
-    }
+    yield events.Finished(summary=_summary(shared, metrics.splits.get("test"), rows))
     write_result(folder / "result.csv", table, folder.name)
 
 
@@ -191,7 +191,7 @@ def _audited(session: Session) -> tuple[Tensor, ...]:
     return rows
 
 
-def _probabilities(shared: Shared) -> Generator[Json, None, torch.Tensor]:
+def _probabilities(shared: Shared) -> Generator[Progress, None, torch.Tensor]:
     """float32 [images, classes] for every image of the dataset, in its order."""
     session, done = shared.session, 0
     best = session.training.position.best_epoch - 1
@@ -201,7 +201,7 @@ def _probabilities(shared: Shared) -> Generator[Json, None, torch.Tensor]:
         for logits in infer(session.training, shared.source(split), epoch=best):
             parts.append(logits.softmax(1).cpu())
             done += len(logits)
-            yield {"event": "progress", "stage": "predicting", "done": done, "total": len(made)}
+            yield Progress(stage="predicting", done=done, total=len(made))
         made[[image.index for image in images]] = torch.cat(parts)
     return made
 
@@ -221,25 +221,26 @@ def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:
     return predictions.with_unreadable(predictions.numbered(table, [image.index for image in images]), unreadable)
 
 
-def _summary(session: Session, test: SplitMetrics | None, rows: Sequence[Tensor]) -> Json:
-    position = session.training.position
+def _summary(shared: Shared, test: SplitMetrics | None, rows: Sequence[Tensor]) -> events.Summary:
+    position = shared.session.training.position
     best = position.history[position.best_epoch - 1]
-    return {
-        "best_epoch": position.best_epoch,
-        "epochs": position.epoch,
-        "val_accuracy": best["val_accuracy"],
-        "val_loss": best["val_loss"],
-        "test_accuracy": test.accuracy if test else None,
-        "test_accuracy_low": test.accuracy_low if test else None,
-        "test_accuracy_high": test.accuracy_high if test else None,
-        "seconds": sum(float(str(row["seconds"])) for row in position.history),
-        "peak_memory_bytes": position.peak_bytes,
-        "frozen_unchanged": not any(row.verdict == "broken" for row in rows),
-        "moved_tensors": sum(row.moved for row in rows),
-        "unchanged_tensors": sum(not row.moved for row in rows),
-        "idle_tensors": sum(row.verdict == "idle" for row in rows),
-        "audit": sentence(rows),
-    }
+    return events.Summary(
+        best_epoch=position.best_epoch,
+        epochs=position.epoch,
+        val_accuracy=best.val_accuracy,
+        val_loss=best.val_loss,
+        test_accuracy=test.accuracy if test else None,
+        test_accuracy_low=test.accuracy_low if test else None,
+        test_accuracy_high=test.accuracy_high if test else None,
+        seconds=sum(epoch.seconds for epoch in position.history),
+        peak_memory_bytes=position.peak_bytes,
+        frozen_unchanged=not any(row.verdict == "broken" for row in rows),
+        moved_tensors=sum(row.moved for row in rows),
+        unchanged_tensors=sum(not row.moved for row in rows),
+        idle_tensors=sum(row.verdict == "idle" for row in rows),
+        audit=sentence(rows),
+        cache=shared.report(),
+    )
 
 
 class Speed:
@@ -251,13 +252,3 @@ class Speed:
     def add(self, images: int) -> float:
         self._images += images
         return self._images / max(time.monotonic() - self._started, 1e-9)
-
-
-def _step_fields(step: Step, epochs: int, speed: Speed) -> Json:
-    return {
-        "epoch": step.epoch,
-        "epochs": epochs,
-        "step": step.step,
-        "steps": step.steps,
-        "images_per_second": speed.add(step.images),
-    }

@@ -5,21 +5,22 @@ predictions (the pipeline writes them when they exist) and the log (whoever driv
 """
 
 import csv
-import dataclasses
 import io
-import json
 import time
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from engine import record_files
 from engine.data.dataset_records import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.errors import RunError
+from engine.events import Epoch
 from engine.models.sources.source import source_of
 from engine.runconfig import RunConfig
-from engine.store.database import Json
 from engine.workspace import atomic_write
 
 HISTORY = (
@@ -42,7 +43,7 @@ WRITE_SECONDS = 0.5
 class Recorder:
     """Turns epoch events into history.csv and TensorBoard curves; close it to flush them."""
 
-    def __init__(self, folder: Path, *, history: list[Json]) -> None:
+    def __init__(self, folder: Path, *, history: Sequence[Epoch]) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
             from torch.utils.tensorboard import SummaryWriter
@@ -52,18 +53,18 @@ class Recorder:
         # on resuming, points of epochs that were not finished are hidden by purge_step
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1 if history else None)
 
-    def epoch(self, event: Json) -> None:
-        self._history.append(event)
-        number = int(str(event["epoch"]))
-        for split in ("train", "val"):
-            for measure in ("loss", "accuracy"):
-                value = event[f"{split}_{measure}"]
-                if isinstance(value, float):
-                    self._board.add_scalar(f"{measure}/{split}", value, number)
-        rates = event["lr"]
-        if isinstance(rates, dict):
-            for group, rate in rates.items():
-                self._board.add_scalar(f"learning rate/{group}", rate, number)
+    def epoch(self, epoch: Epoch) -> None:
+        self._history.append(epoch)
+        points = {
+            "loss/train": epoch.train_loss,
+            "accuracy/train": epoch.train_accuracy,
+            "loss/val": epoch.val_loss,
+            "accuracy/val": epoch.val_accuracy,
+            **{f"learning rate/{group}": rate for group, rate in epoch.lr.items()},
+        }
+        for name, value in points.items():
+            if value is not None:
+                self._board.add_scalar(name, value, epoch.epoch)
         if time.monotonic() - self._written > WRITE_SECONDS:
             self._write()
 
@@ -77,24 +78,46 @@ class Recorder:
         self._written = time.monotonic()
 
 
+@dataclass(frozen=True, kw_only=True)
+class DatasetUsed:
+    """The dataset of a run, as it was at its first start."""
+
+    id: str
+    name: str
+    fingerprint: str
+    images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What decided a run, on which data, prepared how, with which versions: config.json."""
+
+    config: RunConfig
+    dataset: DatasetUsed
+    precision: str
+    preprocessing: Preprocessing
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tuning:
+    factor: float
+
+
 def write_origin(
     folder: Path, config: RunConfig, dataset: Dataset, preprocessing: Preprocessing, precision: str
 ) -> None:
-    """config.json and classes.json: what decided the run, on which data, prepared how, with which versions."""
-    origin = {
-        "config": dataclasses.asdict(config),
-        "dataset": {
-            "id": dataset.id,
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "images": len(dataset.images),
-        },
-        "precision": precision,
-        "preprocessing": dataclasses.asdict(preprocessing),
-        "versions": _versions(config.backbone),
-    }
-    atomic_write(folder / "config.json", json.dumps(origin, indent=2, ensure_ascii=False))
-    atomic_write(folder / "classes.json", json.dumps(list(dataset.classes), ensure_ascii=False))
+    """config.json and classes.json."""
+    images = len(dataset.images)
+    origin = Origin(
+        config=config,
+        dataset=DatasetUsed(id=dataset.id, name=dataset.name, fingerprint=dataset.fingerprint, images=images),
+        precision=precision,
+        preprocessing=preprocessing,
+        versions=_versions(config.backbone),
+    )
+    record_files.write(folder / "config.json", origin)
+    record_files.write(folder / "classes.json", dataset.classes)
 
 
 @cache
@@ -103,39 +126,43 @@ def _versions(backbone: str) -> dict[str, str]:
     return {package: metadata.version(package) for package in packages}
 
 
+def read_origin(folder: Path) -> Origin | None:
+    """What was decided at the first start of a run; None before that. RunError for a damaged file."""
+    path = folder / "config.json"
+    return record_files.read(path, Origin, error=RunError) if path.is_file() else None
+
+
 def read_fingerprint(folder: Path) -> str | None:
     """Fingerprint of the dataset a run was started on, or None before its first start."""
-    path = folder / "config.json"
-    return json.loads(path.read_text())["dataset"]["fingerprint"] if path.is_file() else None
+    origin = read_origin(folder)
+    return origin.dataset.fingerprint if origin else None
 
 
 def read_precision(folder: Path) -> str | None:
     """What a run computes in, as it was chosen at its first start; None before that."""
-    path = folder / "config.json"
-    return json.loads(path.read_text())["precision"] if path.is_file() else None
+    origin = read_origin(folder)
+    return origin.precision if origin else None
 
 
 def read_rate_factor(folder: Path) -> float:
     """What the run's learning rates are multiplied by, once trying several has chosen; 1 before."""
     path = folder / TUNING
-    return float(json.loads(path.read_text())["factor"]) if path.is_file() else 1.0
+    return record_files.read(path, _Tuning, error=RunError).factor if path.is_file() else 1.0
 
 
 def read_preprocessing(folder: Path) -> Preprocessing:
     """How the images of a run were prepared. RunError when the run has not started."""
-    path = folder / "config.json"
-    if not path.is_file():
+    origin = read_origin(folder)
+    if origin is None:
         raise RunError(
             "That run has not started yet, so there is nothing to take from it. Choose one that has finished."
         )
-    fields: Json = json.loads(path.read_text())["preprocessing"]
-    tuples = {name: tuple(fields[name]) for name in ("resize", "mean", "std")}
-    return Preprocessing(**{**fields, **tuples})
+    return origin.preprocessing
 
 
-def _csv(rows: list[Json]) -> str:
+def _csv(epochs: Iterable[Epoch]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HISTORY)
+    writer.writerows([getattr(epoch, name) for name in HISTORY] for epoch in epochs)
     return text.getvalue()

@@ -17,13 +17,13 @@ from engine.data.pixel_cache import Augmentation, Pixels, open_pixels
 from engine.data.preprocessing import Preprocessing
 from engine.data.split import share_of
 from engine.errors import DatasetError
+from engine.events import Progress
 from engine.models import registry
 from engine.models.chain import Chain
 from engine.models.loading import keep_digests, known_digests, load_backbone, prepare_weights
 from engine.runconfig import RunConfig
 from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, read_rate_factor
 from engine.runs.siblings import siblings
-from engine.store.database import Json
 from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
 from engine.training.checkpoints import load_checkpoint
@@ -107,7 +107,7 @@ def checkpoint_path(folder: Path) -> Path:
 
 def open_session(
     config: RunConfig, workspace: Workspace, device: str, *, folder: Path | None = None
-) -> Generator[Json, None, Session]:
+) -> Generator[Progress, None, Session]:
     """Yields progress; returns the Session, standing where the checkpoint in the run's `folder` left it if there is
     one. Close its pixels."""
     dataset = open_dataset(workspace, config.dataset)
@@ -180,7 +180,7 @@ def _ready(chain: Chain, config: RunConfig, numbers: Numerics, rate_factor: floa
 
 def _load(
     config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing
-) -> Generator[Json, None, tuple[Chain, tuple[str, ...]]]:
+) -> Generator[Progress, None, tuple[Chain, tuple[str, ...]]]:
     """The backbone with its new head, after a download that can be watched; and what is to be said of its weights."""
     weights = starting_weights(config)
     yield from reported(

@@ -12,10 +12,10 @@ import numpy as np
 
 from engine.data.dataset_records import SPLITS, Image
 from engine.errors import EngineError
+from engine.events import Cache, Progress
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
 from engine.runs.session import Session
-from engine.store.database import Json
 from engine.training import feature_cache
 from engine.training.batches import Source
 from engine.training.cuts import Slot, readings
@@ -44,19 +44,14 @@ class Shared:
         name = images[0].split if images else "train"
         return self.cache.source(source, name, pixels=self.session.pixels, places=_places(self.session, images))
 
-    def report(self) -> Json:
-        """For the record of the run: every file, what computing them took, and the seconds they have saved so far."""
-        rows = self.cache.report()
-        saved = sum(float(str(row["saved_seconds"])) for row in rows)
-        return {
-            "files": rows,
-            "seconds": self.cache.seconds,
-            "saved_seconds": saved,
-            "shared_with": len(self.session.waiting),
-        }
+    def report(self) -> Cache:
+        """For the record of the run."""
+        files, others = self.cache.report(), len(self.session.waiting)
+        saved = sum(file.saved_seconds for file in files)
+        return Cache(files=files, seconds=self.cache.seconds, saved_seconds=saved, shared_with=others)
 
 
-def share(session: Session) -> Generator[Json, None, Shared]:
+def share(session: Session) -> Generator[Progress, None, Shared]:
     """Yields progress while the frozen part is computed, as far as it is worth keeping and not there yet."""
     origin = Origin(
         workspace=session.workspace,
@@ -69,7 +64,7 @@ def share(session: Session) -> Generator[Json, None, Shared]:
     return Shared(session=session, cache=(yield from filled_cache(origin, _wanted(session))))
 
 
-def filled_cache(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[Json, None, FeatureCache]:
+def filled_cache(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[Progress, None, FeatureCache]:
     """Yields progress; returns what was found or computed of `wanted` (how often each is read), empty where nothing may
     be kept."""
     if feature_cache.budget_bytes() <= 0:
@@ -78,7 +73,7 @@ def filled_cache(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[Json, 
     try:
         while True:
             done, total = next(filling)
-            yield {"event": "progress", "stage": "frozen part", "done": done, "total": total}
+            yield Progress(stage="frozen part", done=done, total=total)
     except StopIteration as end:
         cache: FeatureCache = end.value
         return cache

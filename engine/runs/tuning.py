@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from engine import record_files
 from engine.errors import RunError, TrainingError
+from engine.events import Epoch, Note, Progress
 from engine.runconfig import RunConfig
 from engine.runs.recorder import TUNING
 from engine.runs.session import Session
 from engine.runs.sharing import Shared
-from engine.store.database import Json
 from engine.training.checkpoints import restore_tensors
-from engine.training.events import Epoch
 from engine.training.loop import fit
 from engine.training.plan import scaled
 from engine.training.state import Training
@@ -46,7 +45,7 @@ class Tuning:
     tries: tuple[Try, ...]
 
 
-def tune(shared: Shared) -> Iterator[Json]:
+def tune(shared: Shared) -> Iterator[Note | Progress]:
     """Try the rates, write what came of them, and leave the session at its start with the best one. Nothing for a run
     that goes on.
 
@@ -62,7 +61,7 @@ def tune(shared: Shared) -> Iterator[Json]:
         return
     if not session.splits["val"]:
         text = "There are no validation images to choose a learning rate by, so none was tried."
-        yield {"event": "note", "text": text}
+        yield Note(text=text)
         return
     tries: list[Try] = []
     for number, factor in enumerate(factors(config.tune), start=1):
@@ -72,7 +71,7 @@ def tune(shared: Shared) -> Iterator[Json]:
     record_files.write(path, Tuning(factor=best.factor, tries=tuple(tries)))
     set_back(session, best.factor)
     session.training.position.spent = _spent(tries)
-    yield {"event": "note", "text": tuning_summary(tries, best)}
+    yield Note(text=tuning_summary(tries, best))
 
 
 def best_try(tries: Sequence[Try], select: str) -> Try:
@@ -110,7 +109,7 @@ def tuning_summary(tries: Sequence[Try], best: Try) -> str:
     return f"Validation chose the learning rate {best.lr:.3g}. Tried {how} each: {rates}.{edge}"
 
 
-def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Json, None, Try]:
+def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Progress, None, Try]:
     """Train for the whole plan, or while time is left; yields progress, an epoch at a time."""
     session, own = shared.session, shared.session.training.plan
     set_back(session, factor)
@@ -120,7 +119,7 @@ def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Json, None,
     try:
         for event in fit(training, shared.training(), shared.source("val")):
             if isinstance(event, Epoch):
-                yield {"event": "progress", "stage": stage, "done": event.epoch, "total": own.epochs}
+                yield Progress(stage=stage, done=event.epoch, total=own.epochs)
     except TrainingError as broken:
         if math.isfinite(training.sums[0].item()):
             raise  # memory or the disk, which no other rate would mend
@@ -132,8 +131,8 @@ def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Json, None,
     return Try(
         factor=factor,
         lr=factor * own.phases[0].lr,
-        val_accuracy=best["val_accuracy"] if best else None,  # type: ignore[arg-type]
-        val_loss=best["val_loss"] if best else None,  # type: ignore[arg-type]
+        val_accuracy=best.val_accuracy if best else None,
+        val_loss=best.val_loss if best else None,
         seconds=position.spent + position.seconds - before,
         cut_short=training.out_of_time,
         error=error,

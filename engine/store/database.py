@@ -13,10 +13,18 @@ from engine.errors import EngineError
 from engine.workspace import Workspace
 
 Json = dict[str, Any]
-"""A JSON object: an event, a progress, arguments, a result."""
-Rows = list[Json]
 
 _BUSY_SECONDS = 30.0
+_RESTORE = "Restore it from a copy, or move it away to begin with an empty list of runs."
+_REMEDIES = {
+    "full": "Free some space on the disk and try again.",
+    "locked": "Another program holds the file; close it and try again.",
+    "readonly": "Make the file and its folder writable, or choose another workspace with --workspace DIR.",
+    "not a database": _RESTORE,
+    "malformed": _RESTORE,
+    "": "Check that the workspace folder exists and is writable.",
+}
+"""What SQLite says, in part -> what helps."""
 _MIGRATIONS = (
     """
     CREATE TABLE runs (
@@ -102,8 +110,7 @@ def _migrate(connection: sqlite3.Connection, workspace: Workspace) -> None:
         if version > len(_MIGRATIONS):
             raise EngineError(
                 f"{workspace.database} was written by a newer Thaw (format {version}, this one reads "
-                f"{len(_MIGRATIONS)}). "
-                "Update Thaw, or choose another workspace with --workspace DIR."
+                f"{len(_MIGRATIONS)}). Update Thaw, or choose another workspace with --workspace DIR."
             )
         for step, script in enumerate(_MIGRATIONS[version:], start=version + 1):
             for statement in script.split(";"):
@@ -123,15 +130,5 @@ def _sentences(workspace: Workspace) -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise
     except sqlite3.DatabaseError as error:
-        remedies = {
-            "full": "Free some space on the disk and try again.",
-            "locked": "Another program holds the file; close it and try again.",
-            "readonly": "Make the file and its folder writable, or choose another workspace with --workspace DIR.",
-            "not a database": "Restore it from a copy, or move it away to begin with an empty list of runs.",
-            "malformed": "Restore it from a copy, or move it away to begin with an empty list of runs.",
-        }
-        remedy = next(
-            (text for word, text in remedies.items() if word in str(error)),
-            "Check that the workspace folder exists and is writable.",
-        )
+        remedy = next((text for word, text in _REMEDIES.items() if word in str(error)), _REMEDIES[""])
         raise EngineError(f"The list of runs in {workspace.database} cannot be used: {error}. {remedy}") from error

@@ -5,19 +5,22 @@ Not here: what a kind of job does (tasks) and who does it (worker). Rows are cha
 runs.
 """
 
-import json
 import sqlite3
 import time
 from dataclasses import dataclass
+from typing import TypeVar
 
+from engine import record_files
 from engine.errors import RunError
+from engine.events import Progress
 from engine.store import database
-from engine.store.database import Json
 from engine.store.process_identity import alive
+from engine.store.run import decoded
 from engine.workspace import Workspace, new_id
 
 STATUSES = ("queued", "running", "finished", "failed", "cancelled")
 INTERRUPTED = "This was interrupted: Thaw was closed, or its process was ended, before it was done. Start it again."
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +29,11 @@ class Job:
 
     id: str
     kind: str
-    arguments: Json
+    arguments: str
+    """The JSON of a record that the kind of job defines, and so is the result."""
     status: str
-    progress: Json
-    """{"stage": what it is doing, "done": so many, "total": of so many}; empty at first."""
-    result: Json | None
+    progress: Progress
+    result: str | None
     error: str | None
     created_at: float
     requested: str | None
@@ -40,6 +43,14 @@ class Job:
     def ended(self) -> bool:
         return self.status in ("finished", "failed", "cancelled")
 
+    def arguments_as(self, kind: type[T]) -> T | None:
+        """What was asked; None where another version asked otherwise."""
+        return decoded(self.arguments, kind)
+
+    def result_as(self, kind: type[T]) -> T | None:
+        """What came of it; None before it has finished, and where another version left another record."""
+        return decoded(self.result, kind) if self.status == "finished" else None
+
 
 class JobStore:
     """The jobs of one workspace. Safe from any thread and any process; holds no connection."""
@@ -47,11 +58,11 @@ class JobStore:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def submit(self, kind: str, arguments: Json) -> Job:
-        """Queue a job; `arguments` must be plain JSON."""
+    def submit(self, kind: str, arguments: object) -> Job:
+        """Queue a job; `arguments` is the record that this kind defines."""
         job_id = new_id("job")
         with database.write(self._workspace) as db:
-            values = (job_id, kind, json.dumps(arguments), "queued", time.time())
+            values = (job_id, kind, record_files.encode(arguments), "queued", time.time())
             db.execute("INSERT INTO jobs (id, kind, arguments, status, created_at) VALUES (?, ?, ?, ?, ?)", values)
             return _job(_row(db, job_id))
 
@@ -62,16 +73,14 @@ class JobStore:
     def list(self, kind: str | None = None) -> list[Job]:
         """All jobs, or all of a kind, the newest first."""
         with database.read(self._workspace) as db:
-            return [
-                _job(row)
-                for row in db.execute("SELECT * FROM jobs WHERE kind = coalesce(?, kind) ORDER BY number DESC", (kind,))
-            ]
+            rows = db.execute("SELECT * FROM jobs WHERE kind = coalesce(?, kind) ORDER BY number DESC", (kind,))
+            return [_job(row) for row in rows]
 
-    def newest(self, kind: str, arguments: Json) -> Job | None:
+    def newest(self, kind: str, arguments: object) -> Job | None:
         """The latest job of this kind with exactly these arguments; reads no further than it."""
         with database.read(self._workspace) as db:
             rows = db.execute("SELECT * FROM jobs WHERE kind = ? ORDER BY number DESC", (kind,))
-            return next((_job(row) for row in rows if json.loads(row["arguments"]) == arguments), None)
+            return next((_job(row) for row in rows if decoded(row["arguments"], type(arguments)) == arguments), None)
 
     def claim(self, owner: str) -> Job | None:
         """The oldest queued job, now running and owned by `owner`. Of everyone who asks, exactly one gets it."""
@@ -85,24 +94,19 @@ class JobStore:
             db.execute("UPDATE jobs SET status = 'running', owner = ? WHERE id = ?", (owner, row["id"]))
             return _job(_row(db, row["id"]))
 
-    def record(self, job_id: str, progress: Json) -> None:
-        """Remember how far a running job is: {"stage", "done", "total"}."""
+    def record(self, job_id: str, progress: Progress) -> None:
+        """Remember how far a running job is."""
+        values = (record_files.encode(progress), job_id)
         with database.write(self._workspace) as db:
-            db.execute(
-                "UPDATE jobs SET progress = ? WHERE id = ? AND status = 'running'", (json.dumps(progress), job_id)
-            )
+            db.execute("UPDATE jobs SET progress = ? WHERE id = ? AND status = 'running'", values)
 
     def finish(
-        self, job_id: str, *, result: Json | None = None, error: str | None = None, cancelled: bool = False
+        self, job_id: str, *, result: str | None = None, error: str | None = None, cancelled: bool = False
     ) -> None:
-        """End a running job: failed with an `error`, cancelled, or finished with its `result`."""
+        """End a running job: failed with an `error`, cancelled, or finished with its `result` as JSON."""
         status = "cancelled" if cancelled else "failed" if error is not None else "finished"
         with database.write(self._workspace) as db:
-            db.execute(
-                "UPDATE jobs SET status = ?, result = ?, error = ?, ended_at = ?, owner = NULL, requested = NULL "
-                "WHERE id = ? AND status = 'running'",
-                (status, None if result is None else json.dumps(result), error, time.time(), job_id),
-            )
+            _end(db, job_id, status, result=result, error=error)
 
     def cancel(self, job_id: str) -> None:
         """A queued job is cancelled at once, a running one as soon as it notices; an ended one stays as it is."""
@@ -119,12 +123,7 @@ class JobStore:
             rows = db.execute("SELECT id, owner FROM jobs WHERE status = 'running'").fetchall()
             orphans = [row["id"] for row in rows if not alive(row["owner"] or "")]
             for job_id in orphans:
-                values = (INTERRUPTED, time.time(), job_id)
-                db.execute(
-                    "UPDATE jobs SET status = 'failed', error = ?, ended_at = ?, owner = NULL, requested = NULL "
-                    "WHERE id = ?",
-                    values,
-                )
+                _end(db, job_id, "failed", error=INTERRUPTED)
             return len(orphans)
 
 
@@ -135,15 +134,15 @@ def _row(db: sqlite3.Connection, job_id: str) -> sqlite3.Row:
     return row
 
 
-def _job(row: sqlite3.Row) -> Job:
-    return Job(
-        id=row["id"],
-        kind=row["kind"],
-        arguments=json.loads(row["arguments"]),
-        status=row["status"],
-        progress=json.loads(row["progress"]),
-        result=json.loads(row["result"]) if row["result"] else None,
-        error=row["error"],
-        created_at=row["created_at"],
-        requested=row["requested"],
+def _end(db: sqlite3.Connection, job_id: str, status: str, *, result: str | None = None, error: str | None) -> None:
+    """Nothing happens to a job that has ended already."""
+    db.execute(
+        "UPDATE jobs SET status = ?, result = ?, error = ?, ended_at = ?, owner = NULL, requested = NULL "
+        "WHERE id = ? AND status = 'running'",
+        (status, result, error, time.time(), job_id),
     )
+
+
+def _job(row: sqlite3.Row) -> Job:
+    plain = ("id", "kind", "arguments", "status", "result", "error", "created_at", "requested")
+    return Job(progress=decoded(row["progress"], Progress) or Progress(), **{name: row[name] for name in plain})

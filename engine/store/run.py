@@ -1,21 +1,40 @@
 """Run: one row of the list of runs as plain data, and how the events of a run change it.
 
-Not here: the database (store), and what a run does (pipeline).
+Not here: the database (run_store), and what a run does (pipeline).
 """
 
 import dataclasses
-import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from engine import record_files
 from engine.config import from_json
-from engine.errors import ConfigError
+from engine.errors import ConfigError, EngineError
+from engine.events import Epoch, Event, Finished, Note, Paused, Progress, Started, Step, Summary
 from engine.runconfig import RunConfig
-from engine.store.database import Json
 
 STATUSES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
 ENDED = ("finished", "stopped", "failed", "interrupted")
 INTERRUPTED = "Thaw was closed, or its process was ended, while this run was at work. Resume it to go on."
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunProgress:
+    """The last step, or the stage under way, of a run; what is not known is 0 or empty."""
+
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    images_per_second: float = 0.0
+    memory_bytes: int = 0
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    paused: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +51,11 @@ class Run:
     heartbeat_at: float | None
     owner: str | None
     device: str | None
-    progress: Json
-    """The last step or stage; `{"paused": True, ...}` while a running run holds still."""
+    progress: RunProgress
     requested: str | None
     error: str | None
-    started: Json | None
-    summary: Json | None
+    started: Started | None
+    summary: Summary | None
     turn: int
     """Place in the queue: of two queued runs the one with the smaller turn goes first."""
     comparison: str | None = None
@@ -45,42 +63,53 @@ class Run:
 
     @property
     def paused(self) -> bool:
-        return self.status == "running" and bool(self.progress.get("paused"))
+        return self.status == "running" and self.progress.paused
 
 
 def from_row(row: sqlite3.Row) -> Run:
-    """The Run in a row of the table runs."""
+    """The Run in a row of the table runs. One of another version must not hide all the others: what cannot be read is
+    left out."""
     values = {entry.name: row[entry.name] for entry in dataclasses.fields(Run)}
-    for name in ("progress", "started", "summary"):
-        values[name] = json.loads(values[name]) if values[name] else None
+    values["progress"] = decoded(row["progress"], RunProgress) or RunProgress()
+    values["started"], values["summary"] = decoded(row["started"], Started), decoded(row["summary"], Summary)
     try:
         values["config"] = from_json(row["config"])
-    except ConfigError as error:  # one run of another version must not hide all the others
-        values["config"] = _readable_part(row["config"])
+    except ConfigError as error:
+        values["config"] = decoded(row["config"], RunConfig) or RunConfig(dataset="", backbone="")
         values["error"] = values["error"] or f"{error} It was made by another version of Thaw; configure it again."
     return Run(**values)
 
 
-def changes(event: Json, progress: Json) -> Json:
-    """The columns that `event` changes."""
-    body = {key: value for key, value in event.items() if key != "event"}
-    match event["event"]:
-        case "started":
-            return {"started": json.dumps(event), "device": event["device"], "progress": "{}"}
-        case "progress" if "paused" in event:
-            return {"progress": json.dumps({**progress, **body})}
-        case "progress" | "step":
-            return {"progress": json.dumps(body)}
-        case "epoch":
-            return {"progress": json.dumps({**progress, "epoch": event["epoch"], "epochs": event["epochs"]})}
-        case "note":
-            return {"progress": json.dumps({**progress, "note": event["text"]})}
-        case "finished":
-            return {"summary": json.dumps(event["summary"])}
-    return {}
+def decoded(content: str | None, kind: type[T]) -> T | None:
+    """The record in a column, or None where there is none, or one of another version."""
+    try:
+        return record_files.decode(content, kind, what="") if content else None
+    except EngineError:
+        return None
 
 
-def _readable_part(text: str) -> RunConfig:
-    known = {entry.name for entry in dataclasses.fields(RunConfig)}
-    values = {name: value for name, value in json.loads(text).items() if name in known}
-    return RunConfig(**{"dataset": "", "backbone": "", **values})
+def changes(event: Event, progress: RunProgress) -> dict[str, str]:
+    """The columns that `event` changes, with their values."""
+    match event:
+        case Started():
+            return {"started": record_files.encode(event), "device": event.device, "progress": "{}"}
+        case Finished(summary=summary):
+            return {"summary": record_files.encode(summary)}
+        case Step():
+            progress = RunProgress(
+                epoch=event.epoch,
+                epochs=event.epochs,
+                step=event.step,
+                steps=event.steps,
+                images_per_second=event.images_per_second,
+                memory_bytes=event.memory_bytes,
+            )
+        case Progress(stage=stage, done=done, total=total):
+            progress = RunProgress(stage=stage, done=done, total=total)
+        case Paused(paused=paused):
+            progress = replace(progress, paused=paused)
+        case Epoch(epoch=epoch, epochs=epochs):
+            progress = replace(progress, epoch=epoch, epochs=epochs)
+        case Note(text=text):
+            progress = replace(progress, note=text)
+    return {"progress": record_files.encode(progress)}

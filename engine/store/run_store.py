@@ -4,18 +4,19 @@ Every change is one short transaction; the functions below do single steps of on
 (comparisons). Not here: what a Run is made of (run), executing it (pipeline), its folder.
 """
 
-import json
 import shutil
 import sqlite3
 import time
+from collections.abc import Mapping, Sequence
 
+from engine import record_files
 from engine.config import from_json, to_json
 from engine.errors import RunError
+from engine.events import Device, Epoch, Event, Paused, Started
 from engine.runconfig import RunConfig
 from engine.store import database
-from engine.store.database import Json, Rows
 from engine.store.process_identity import alive
-from engine.store.run import ENDED, INTERRUPTED, Run, changes, from_row
+from engine.store.run import ENDED, INTERRUPTED, Run, RunProgress, changes, decoded, from_row
 from engine.workspace import Workspace, new_id
 
 
@@ -45,9 +46,8 @@ class RunStore:
     def queued(self) -> tuple[Run, ...]:
         """Those that wait, the next one first."""
         with database.read(self._workspace) as db:
-            return tuple(
-                from_row(row) for row in db.execute("SELECT * FROM runs WHERE status = 'queued' ORDER BY turn")
-            )
+            rows = db.execute("SELECT * FROM runs WHERE status = 'queued' ORDER BY turn")
+            return tuple(from_row(row) for row in rows)
 
     def claim(self, device: str, owner: str) -> Run | None:
         """The next queued run that may use `device`, now running and owned by `owner`; None when there is none or the
@@ -76,23 +76,25 @@ class RunStore:
             take(db, row["id"], owner, device)
             return from_row(_row(db, row["id"]))
 
-    def record(self, run_id: str, event: Json) -> None:
+    def record(self, run_id: str, event: Event) -> None:
         """Remember what a run said of itself. Events of a run that is not running any more are dropped."""
         with database.write(self._workspace) as db:
-            row = db.execute("SELECT progress FROM runs WHERE id = ? AND status = 'running'", (run_id,)).fetchone()
+            row = db.execute("SELECT * FROM runs WHERE id = ? AND status = 'running'", (run_id,)).fetchone()
             if row is None:
                 return
-            values = changes(event, json.loads(row["progress"]))
-            _set(db, run_id, {**values, "heartbeat_at": time.time()})
-            if "paused" in event:  # the answer to this request, not to a later one
-                answered = "pause" if event["paused"] else "resume"
-                db.execute("UPDATE runs SET requested = NULL WHERE id = ? AND requested = ?", (run_id, answered))
-            if event["event"] == "epoch":
-                db.execute(
-                    "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", (run_id, event["epoch"], json.dumps(event))
-                )
-            if event["event"] == "started" and "epochs_done" in event:
-                db.execute("DELETE FROM epochs WHERE run = ? AND epoch > ?", (run_id, event["epochs_done"]))
+            progress = decoded(row["progress"], RunProgress) or RunProgress()
+            _set(db, run_id, {**changes(event, progress), "heartbeat_at": time.time()})
+            match event:
+                case Paused(paused=paused):
+                    if row["requested"] == (
+                        "pause" if paused else "resume"
+                    ):  # a later request waits for its own answer
+                        _set(db, run_id, {"requested": None})
+                case Epoch(epoch=epoch):
+                    values = (run_id, epoch, record_files.encode(event))
+                    db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", values)
+                case Started(epochs_done=int(done)):
+                    db.execute("DELETE FROM epochs WHERE run = ? AND epoch > ?", (run_id, done))
 
     def request(self, run_id: str, what: str) -> None:
         """Ask a run to "stop", "pause" or "resume". A queued run stops at once; a stop is never taken back by a later
@@ -133,36 +135,31 @@ class RunStore:
             drop(db, run_id)
         shutil.rmtree(self._workspace.run(run_id), ignore_errors=True)
 
-    def epochs(self, run_id: str) -> Rows:
-        """The epoch events of a run, in order."""
+    def epochs(self, run_id: str) -> tuple[Epoch, ...]:
+        """The epochs of a run that have ended, in order; any that cannot be read is left out."""
         with database.read(self._workspace) as db:
-            return [
-                json.loads(row["event"])
-                for row in db.execute("SELECT event FROM epochs WHERE run = ? ORDER BY epoch", (run_id,))
-            ]
+            rows = db.execute("SELECT event FROM epochs WHERE run = ? ORDER BY epoch", (run_id,)).fetchall()
+        return tuple(epoch for row in rows if (epoch := decoded(row["event"], Epoch)))
 
     def sweep(self) -> int:
         """Mark runs whose owner is dead as interrupted; how many there were."""
         with database.write(self._workspace) as db:
             return _interrupt_orphans(db)
 
-    def announce(self, devices: Rows) -> None:
-        """Replace the list of devices that can train: dicts with device, name, memory_bytes and why; the preferred one
-        first."""
+    def announce(self, devices: Sequence[Device]) -> None:
+        """Replace the list of devices that can train; the preferred one first."""
+        rows = [(at, entry.device, entry.name, entry.memory_bytes, entry.why) for at, entry in enumerate(devices)]
         with database.write(self._workspace) as db:
             db.execute("DELETE FROM devices")
-            for position, about in enumerate(devices):
-                values = (position, about["device"], about["name"], about["memory_bytes"], about["why"])
-                db.execute(
-                    "INSERT INTO devices (position, device, name, memory_bytes, why) VALUES (?, ?, ?, ?, ?)", values
-                )
+            db.executemany(
+                "INSERT INTO devices (position, device, name, memory_bytes, why) VALUES (?, ?, ?, ?, ?)", rows
+            )
 
-    def devices(self) -> Rows:
+    def devices(self) -> tuple[Device, ...]:
         """What was announced last; empty until a worker has looked."""
         with database.read(self._workspace) as db:
-            return [
-                dict(row) for row in db.execute("SELECT device, name, memory_bytes, why FROM devices ORDER BY position")
-            ]
+            rows = db.execute("SELECT device, name, memory_bytes, why FROM devices ORDER BY position")
+            return tuple(Device(**dict(row)) for row in rows)
 
 
 RESUMABLE = ("stopped", "interrupted", "failed")
@@ -208,10 +205,8 @@ def revive(db: sqlite3.Connection, run_id: str) -> None:
     if row["status"] not in RESUMABLE:
         raise RunError(f"{row['name']} is {row['status']}. Only a stopped, interrupted or failed run can be resumed.")
     from_json(row["config"])  # a config of another version is refused by name, never half used
-    cleared = dict.fromkeys(
-        ("ended_at", "error", "requested", "summary", "device", "owner", "started_at", "heartbeat_at")
-    )
-    _set(db, run_id, {**cleared, "progress": "{}", "status": "queued"})
+    cleared = ("ended_at", "error", "requested", "summary", "device", "owner", "started_at", "heartbeat_at")
+    _set(db, run_id, {**dict.fromkeys(cleared), "progress": "{}", "status": "queued"})
     db.execute(f"UPDATE runs SET turn = {_NEXT_TURN} WHERE id = ?", (run_id,))
 
 
@@ -259,11 +254,11 @@ def _refuse_unplaceable(db: sqlite3.Connection, announced: list[str]) -> None:
         _set(db, row["id"], {"status": "failed", "error": sentence, "ended_at": time.time()})
 
 
-def _let_go() -> Json:
+def _let_go() -> dict[str, float | None]:
     return {"ended_at": time.time(), "owner": None, "requested": None}
 
 
-def _set(db: sqlite3.Connection, run_id: str, values: Json) -> None:
+def _set(db: sqlite3.Connection, run_id: str, values: Mapping[str, str | float | None]) -> None:
     assignments = ", ".join(f"{column} = ?" for column in values)
     db.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*values.values(), run_id))
 

@@ -4,11 +4,11 @@ Only what training may move is stored; frozen tensors come again from the weight
 Not here: which epoch is best.
 """
 
-import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import torch
 from safetensors.torch import save_file
 
@@ -33,7 +33,7 @@ def save_checkpoint(training: Training, path: Path, *, base: str) -> None:
         "average": {"tensors": training.average.tensors, "updates": training.average.updates}
         if training.average
         else None,
-        "position": dataclasses.asdict(training.position),
+        "position": msgspec.to_builtins(training.position),
     }
     with _saving(path), atomic_path(path) as temporary:
         torch.save(content, temporary)
@@ -66,7 +66,7 @@ def load_checkpoint(training: Training, path: Path, *, base: str) -> None:
         training.average.updates = content["average"]["updates"]
         for name, tensor in content["average"]["tensors"].items():
             training.average.tensors[name].copy_(tensor)
-    training.position = Position(**content["position"])
+    training.position = msgspec.convert(content["position"], Position)
 
 
 def restore_tensors(training: Training, tensors: Mapping[str, torch.Tensor]) -> None:

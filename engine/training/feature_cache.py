@@ -25,6 +25,7 @@ from engine.data import pixel_cache, row_file
 from engine.data.dataset_records import SPLITS, Split
 from engine.data.pixel_cache import Pixels, Plane
 from engine.data.row_file import Building, Contents
+from engine.events import CacheFile
 from engine.models.sources.source import source_of
 from engine.training.activations import Activations, FeatureSource
 from engine.training.batches import Source, filled
@@ -73,19 +74,20 @@ class FeatureCache:
         """What lies in memory as a whole."""
         return sum(kept.size_bytes for kept in self.kept.values() if kept.held)
 
-    def report(self) -> list[dict[str, object]]:
-        """A row a file: split, view, cut, block, bytes, whether it was computed or found, and the seconds it has saved
-        so far."""
-        return [
-            {
-                **asdict(slot),
-                "block": kept.contents.block,
-                "bytes": kept.size_bytes,
-                "state": "computed" if slot in self.computed else "found",
-                "saved_seconds": kept.seconds_saved,
-            }
+    def report(self) -> tuple[CacheFile, ...]:
+        """Every file, with the seconds it has saved so far."""
+        return tuple(
+            CacheFile(
+                split=slot.split,
+                view=slot.view,
+                cut=slot.cut,
+                block=kept.contents.block,
+                bytes=kept.size_bytes,
+                state="computed" if slot in self.computed else "found",
+                saved_seconds=kept.seconds_saved,
+            )
             for slot, kept in self.kept.items()
-        ]
+        )
 
     def close(self) -> None:
         for kept in self.kept.values():

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from engine.errors import TrainingError
+from engine.events import Epoch, Note, Step
 from engine.training import batches as feeding
 from engine.training.batches import Source
-from engine.training.events import Epoch, Note, Step
 from engine.training.plan import phase_at, prefix_length, trainable_blocks, untouched
 from engine.training.prefix import through_frozen
 from engine.training.schedule import factor
@@ -150,7 +150,7 @@ def _finish_epoch(training: Training, val: Source | None) -> Epoch:
     )
     position.spent += position.seconds
     position.epoch, position.step, position.seconds = position.epoch + 1, 0, 0.0
-    position.history.append(vars(epoch).copy())
+    position.history.append(epoch)
     training.sums.zero_()
     if best:
         position.best_epoch, position.best_score = position.epoch, score

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from engine.events import Epoch
 from engine.models.chain import Chain
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
@@ -33,7 +34,7 @@ class Position:
     best_epoch: int = 0
     best_score: tuple[float, float] = (-math.inf, -math.inf)
     """The score that selects, then the one that breaks ties: small validation sets have many."""
-    history: list[dict[str, object]] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)
     parts: int = 1
     """Every batch is computed in so many parts, because memory ran out before."""
     peak_bytes: int = 0

@@ -1,21 +1,17 @@
-"""The child: does runs and jobs away from the server, told by commands, telling by events (both JSON objects, one a
-line).
+"""The child: does runs and jobs away from the server, told by commands, telling by events, one a line.
 
-Commands: {"do": "run", "run", "device"} | {"do": "job", "kind", "arguments"} | {"do": "stop" | "pause" | "resume" |
-"cancel"}. Every piece of work ends with an event "done" or "error". Not here: the list of runs is only read, never
-written.
+Every piece of work ends with Done or Failed. Not here: the list of runs is only read, never written.
 """
 
 import errno
 import faulthandler
-import json
 import os
 import shutil
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import astuple, dataclass
 from importlib import import_module
@@ -23,15 +19,31 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TextIO
 
+from engine import record_files
 from engine.devices import is_out_of_memory, release_memory
 from engine.errors import EngineError
-from engine.store.database import Json
+from engine.events import (
+    COMMANDS,
+    Ask,
+    Command,
+    Device,
+    DoJob,
+    Done,
+    Epoch,
+    Event,
+    Failed,
+    Hello,
+    Note,
+    Paused,
+    TrainRun,
+)
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
 
-Commands = SimpleQueue[Json | None]
+Commands = SimpleQueue[Command | None]
 """What the child is told; None: nobody needs it any more."""
-Emit = Callable[[Json], None]
+Emit = Callable[[Event], None]
+Events = Generator[Event, None, None]
 _NICE = 19
 _GROUP_PRIORITY = Path("/proc/self/autogroup")
 _DISK_FULL_BYTES = 64 << 20
@@ -58,7 +70,9 @@ def main(root: str, wiring: Wiring) -> None:
     os.dup2(2, 1)  # whatever else prints, natively or not, must not mix with the events
     commands: Commands = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin, commands), daemon=True).start()
-    serve(open_workspace(root), commands, lambda event: print(json.dumps(event), file=events, flush=True), wiring)
+    serve(
+        open_workspace(root), commands, lambda event: print(record_files.encode(event), file=events, flush=True), wiring
+    )
 
 
 def _give_way() -> None:
@@ -75,13 +89,14 @@ def _give_way() -> None:
 
 def serve(workspace: Workspace, commands: Commands, emit: Emit, wiring: Wiring) -> None:
     """Say hello, then do one piece of work after the other until nobody needs the child any more."""
-    emit({"event": "hello", "pid": os.getpid(), "devices": _devices(wiring)})
+    emit(Hello(pid=os.getpid(), devices=_devices(wiring)))
     while (command := commands.get()) is not None:
         try:
-            if command["do"] == "run":
-                emit(_run(workspace, command, _Valve(commands, emit), wiring))
-            elif command["do"] == "job":
-                emit(_job(workspace, command, _Valve(commands, emit), wiring))
+            match command:
+                case TrainRun():
+                    emit(_run(workspace, command, _Valve(commands, emit), wiring))
+                case DoJob():
+                    emit(_job(workspace, command, _Valve(commands, emit), wiring))
         except Leave:
             return
         release_memory()  # other processes use the same device, and what the next run takes is measured
@@ -105,17 +120,17 @@ class _Valve:
         self._commands, self._emit = commands, emit
         self.stopped = False
 
-    def pass_on(self, events: Iterator[Json], seen: Emit) -> None:
+    def pass_on(self, events: Events, log: Emit) -> None:
         """Pull `events` to their end, or to a stop. An event that is not pulled is work that is not done: that is the
         pause."""
-        with closing(events):  # type: ignore[type-var]  # work is a generator
+        with closing(events):
             for event in events:
-                self.let_through(event, seen)
+                self.let_through(event, log)
                 if self._asked():
                     return
 
-    def let_through(self, event: Json, seen: Emit) -> None:
-        seen(event)
+    def let_through(self, event: Event, log: Emit) -> None:
+        log(event)
         self._emit(event)
 
     def _asked(self) -> bool:
@@ -125,71 +140,72 @@ class _Valve:
                 command = self._commands.get(block=paused)
             except Empty:
                 break
-            if command is None:
-                raise Leave
-            if command["do"] in ("stop", "cancel"):
-                self.stopped = True
-            elif command["do"] in ("pause", "resume"):
-                paused = command["do"] == "pause"
-                self._emit({"event": "progress", "paused": paused})
+            match command:
+                case None:
+                    raise Leave
+                case Ask(what="stop" | "cancel"):
+                    self.stopped = True
+                case Ask(what="pause" | "resume" as what):
+                    paused = what == "pause"
+                    self._emit(Paused(paused=paused))
         return self.stopped
 
 
-def _run(workspace: Workspace, command: Json, valve: _Valve, wiring: Wiring) -> Json:
+def _run(workspace: Workspace, command: TrainRun, valve: _Valve, wiring: Wiring) -> Event:
     """Execute one run, conclude it when it was stopped, and return the event that ends it."""
-    run_id = command["run"]
+    run_id = command.run
 
-    def log(event: Json) -> None:
+    def log(event: Event) -> None:
         if line := _log_line(event):
             write_log(workspace, run_id, line)
 
     try:
         work = import_module(wiring.executor)
         run = RunStore(workspace).get(run_id)
-        write_log(workspace, run_id, f"{run.name} begins on {command['device']}.")
-        valve.pass_on(work.execute(run, workspace, device=command["device"]), log)
+        write_log(workspace, run_id, f"{run.name} begins on {command.device}.")
+        valve.pass_on(work.execute(run, workspace, device=command.device), log)
         if valve.stopped and any(
             (workspace.run(run_id) / name).is_file() for name in ("best.safetensors", "checkpoint.pt")
         ):
             write_log(workspace, run_id, "Stopped. Predicting with the best weights so far.")
-            for event in work.conclude(run, workspace, device=command["device"]):
+            for event in work.conclude(run, workspace, device=command.device):
                 valve.let_through(event, log)
     except Leave:
         write_log(workspace, run_id, "Interrupted: Thaw is closing.")
         raise
     except Exception as error:
-        event = error_event(error, workspace)
-        write_log(workspace, run_id, f"{event['message']}\n{event['traceback']}")
-        return event
+        failed = failure(error, workspace)
+        write_log(workspace, run_id, f"{failed.message}\n{failed.traceback}")
+        return failed
     write_log(workspace, run_id, "Stopped." if valve.stopped else "Finished.")
-    return {"event": "done", "stopped": valve.stopped}
+    return Done(stopped=valve.stopped)
 
 
-def _job(workspace: Workspace, command: Json, valve: _Valve, wiring: Wiring) -> Json:
+def _job(workspace: Workspace, command: DoJob, valve: _Valve, wiring: Wiring) -> Event:
     try:
         tasks = import_module(wiring.tasks).TASKS
-        if command["kind"] not in tasks:
-            raise EngineError(f"There is no kind of job called {command['kind']!r}. Known: {', '.join(sorted(tasks))}.")
-        valve.pass_on(tasks[command["kind"]](workspace, command["arguments"]), lambda event: None)
+        if command.kind not in tasks:
+            raise EngineError(f"There is no kind of job called {command.kind!r}. Known: {', '.join(sorted(tasks))}.")
+        arguments, work = tasks[command.kind]
+        asked = record_files.decode(command.arguments, arguments, what=f"What was asked of a job ({command.kind})")
+        valve.pass_on(work(workspace, asked), lambda event: None)
     except Leave:
         raise
     except Exception as error:
-        event = error_event(error, workspace, details="The terminal that runs Thaw shows the details.")
-        if not event["healthy"]:
-            print(event["traceback"], file=sys.stderr, flush=True)
-        return event
-    return {"event": "done", "stopped": valve.stopped}
+        failed = failure(error, workspace, details="The terminal that runs Thaw shows the details.")
+        if not failed.healthy:
+            print(failed.traceback, file=sys.stderr, flush=True)
+        return failed
+    return Done(stopped=valve.stopped)
 
 
-def error_event(error: Exception, workspace: Workspace, details: str = "The log has the details.") -> Json:
-    """What a person is told, what the log keeps, and whether the child may be trusted with more work (`healthy`)."""
-    told = "".join(traceback.format_exception(error))
-    return {
-        "event": "error",
-        "message": _sentence(error, workspace, details),
-        "traceback": told,
-        "healthy": isinstance(error, EngineError),
-    }
+def failure(error: Exception, workspace: Workspace, details: str = "The log has the details.") -> Failed:
+    """The event that ends work with `error`."""
+    return Failed(
+        message=_sentence(error, workspace, details),
+        traceback="".join(traceback.format_exception(error)),
+        healthy=isinstance(error, EngineError),
+    )
 
 
 def _sentence(error: Exception, workspace: Workspace, details: str) -> str:
@@ -202,44 +218,36 @@ def _sentence(error: Exception, workspace: Workspace, details: str) -> str:
         )
     free = shutil.disk_usage(workspace.root).free
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or (
-        isinstance(error, OSError | RuntimeError) and free < _DISK_FULL_BYTES
-    ):  # torch reports a full disk as "unexpected pos"
+    # torch reports a full disk as "unexpected pos"
+    if full or (isinstance(error, OSError | RuntimeError) and free < _DISK_FULL_BYTES):
         return f"The disk is full: {free >> 20} MB are free in {workspace.root}. Make room and resume."
     summary = " ".join(str(error).split())[:300]
     return f"Thaw hit a defect: {type(error).__name__}: {summary}. {details}"
 
 
-def _log_line(event: Json) -> str:
-    match event["event"]:
-        case "note":
-            return event["text"]
-        case "epoch":
-            numbers = [
-                f"{name} {event[name]:.4f}"
-                for name in ("train_loss", "val_loss", "val_accuracy")
-                if event.get(name) is not None
-            ]
-            return (
-                f"Epoch {event['epoch']} of {event['epochs']}: "
-                f"{', '.join(numbers)}{' (best so far)' if event.get('best') else ''}"
-            )
+def _log_line(event: Event) -> str:
+    match event:
+        case Note(text=text):
+            return text
+        case Epoch():
+            best = " (best so far)" if event.best else ""
+            return f"Epoch {event.epoch} of {event.epochs}: {', '.join(event.scores)}{best}"
     return ""
 
 
-def _devices(wiring: Wiring) -> list[Json]:
+def _devices(wiring: Wiring) -> tuple[Device, ...]:
     try:
         devices = import_module(wiring.devices)
         devices.set_threads()
-        return list(devices.available())
+        return tuple(devices.available())
     except Exception as error:  # a torch that cannot be loaded must be said on the page, not end the worker
-        return [{"device": "cpu", "name": "CPU", "memory_bytes": 0, "why": f"PyTorch cannot be loaded: {error}"}]
+        return (Device(device="cpu", name="CPU", memory_bytes=0, why=f"PyTorch cannot be loaded: {error}"),)
 
 
 def _listen(stdin: TextIO, commands: Commands) -> None:
     """The death pact: end of file means that the server is gone, however it went."""
     for line in stdin:
-        commands.put(json.loads(line))
+        commands.put(record_files.decode(line, COMMANDS, what="A command"))
     os._exit(0)
 
 

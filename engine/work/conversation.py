@@ -1,6 +1,6 @@
-"""Errand: one run or job in the hands of a child, seen from the supervisor; and Seat: the child in whose hands.
+"""Conversation: a run or job in the hands of a child, seen from the supervisor, and the slot that holds the child.
 
-Not here: threads and endings (worker), pipes (link).
+Not here: what is made of the events (supervisor), threads (worker), pipes (transport).
 """
 
 import threading
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from engine.store.database import Json, Rows
+from engine.events import Ask, Command, Device, Epoch, Event, Hello, Progress, Step
 from engine.work.child import Wiring
 from engine.work.transport import Child, ChildDied, start_child
 from engine.workspace import Workspace
@@ -20,84 +20,77 @@ GRACE_SECONDS = 60.0
 CLOSE_SECONDS = 3.0
 
 
-class Errand:
-    """A command, where its events are recorded, and who knows what people ask of it meanwhile."""
+class Throttle:
+    """Gives events to be recorded in order, but of steps and stages, which only replace one another, at most two a
+    second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._held: Event | None = None
+        self._passed = -PACE_SECONDS
+
+    def take(self, event: Event | None) -> list[Event]:
+        """What is to be recorded now, after `event`, or after the news that there is none yet."""
+        if isinstance(event, Step | Progress):
+            self._held, event = event, None
+        elif isinstance(event, Epoch):  # it says more than the step before it
+            self._held = None
+        due = event is not None or self._clock() - self._passed >= PACE_SECONDS
+        return [*(self.flush() if due else ()), *([event] if event is not None else ())]
+
+    def flush(self) -> list[Event]:
+        """What is held back."""
+        if self._held is None:
+            return []
+        held, self._held, self._passed = self._held, None, self._clock()
+        return [held]
+
+
+class Assignment:
+    """A command, which of its events are recorded, and what people ask of it meanwhile."""
 
     def __init__(
-        self,
-        command: Json,
-        record: Callable[[Json], None],
-        requested: Callable[[], str | None],
-        clock: Callable[[], float] = time.monotonic,
+        self, command: Command, requested: Callable[[], str | None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.command = command
-        self._pace, self._requested, self._clock = Pace(record, clock), requested, clock
+        self._throttle, self._requested, self._clock = Throttle(clock), requested, clock
         self._forwarded: str | None = None
         self._looked = self._heard = clock()
 
-    def hear(self, event: Json | None) -> None:
-        """Take an event, or the news that there is none yet."""
+    def hear(self, event: Event | None) -> list[Event]:
+        """Take an event, or the news that there is none yet; what is to be recorded now."""
         if event is not None:
             self._heard = self._clock()
-            self._pace.take(event)
-        self._pace.tick()
+        return self._throttle.take(event)
 
-    def end(self) -> None:
-        """Record what was held back."""
-        self._pace.flush()
+    def end(self) -> list[Event]:
+        """What was held back."""
+        return self._throttle.flush()
 
-    def new_request(self) -> str | None:
+    def new_request(self) -> Ask | None:
         """What people ask now and the child has not been told yet; looks twice a second."""
         if self._clock() - self._looked < PACE_SECONDS:
             return None
         self._looked = self._clock()
-        request = self._requested()
-        news = request if request != self._forwarded else None
-        self._forwarded = request
-        if news:
-            self._heard = self._clock()  # a paused child has been silent for long, and may
-        return news
+        before, self._forwarded = self._forwarded, self._requested()
+        if self._forwarded in (None, before):
+            return None
+        self._heard = self._clock()  # a paused child has been silent for long, and may
+        return Ask(what=self._forwarded)
 
     def deaf(self) -> bool:
         """Whether the child was asked to stop and has been silent for longer than anyone would wait."""
         return self._forwarded in ("stop", "cancel") and self._clock() - self._heard > GRACE_SECONDS
 
 
-class Pace:
-    """Records events in order, but of steps and stages, which only replace one another, at most two a second."""
-
-    def __init__(self, record: Callable[[Json], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._record, self._clock = record, clock
-        self._held: Json | None = None
-        self._recorded = -PACE_SECONDS
-
-    def take(self, event: Json) -> None:
-        if event["event"] in ("step", "progress") and "paused" not in event:
-            self._held = event
-            return
-        if event["event"] != "epoch":  # an epoch says more than the step before it
-            self.flush()
-        self._held = None
-        self._record(event)
-
-    def tick(self) -> None:
-        if self._clock() - self._recorded >= PACE_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._held is not None:
-            held, self._held, self._recorded = self._held, None, self._clock()
-            self._record(held)
-
-
-class Seat:
+class ChildSlot:
     """One child at a time: started when it is needed, replaced when it died."""
 
     def __init__(self, workspace: Workspace, wiring: Wiring, leaving: threading.Event) -> None:
         self._workspace, self._wiring, self._leaving = workspace, wiring, leaving
         self._child: Child | None = None
         self._greeted = False
-        self.devices: Rows = []
+        self.devices: tuple[Device, ...] = ()
         """What the child said it can compute on."""
 
     def warm(self) -> None:
@@ -105,9 +98,7 @@ class Seat:
         not wait."""
         if self._child is None:
             self._child, self._greeted = start_child(self._workspace, self._wiring), False
-        with suppress(
-            ChildDied
-        ):  # `child` tells whoever wants to use it; one that cannot start must not be started in a loop
+        with suppress(ChildDied):  # `child` tells whoever wants to use it; here it would be started in a loop
             self._greet(self._child, 0)
 
     def child(self) -> Child:
@@ -129,5 +120,5 @@ class Seat:
             self._child = None
 
     def _greet(self, child: Child, timeout: float) -> None:
-        if not self._greeted and (hello := child.next_event(timeout)):
-            self.devices, self._greeted = hello["devices"], True
+        if not self._greeted and isinstance(hello := child.next_event(timeout), Hello):
+            self.devices, self._greeted = hello.devices, True

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from engine.errors import EngineError
-from engine.store.database import Json
+from engine.events import Progress
 
 Result = TypeVar("Result")
 Report = Callable[[str, int, int], None]
@@ -20,9 +20,9 @@ class Cancelled(EngineError):
     """The person who asked for this work has withdrawn the wish."""
 
 
-def reported(work: Callable[[Report], Result]) -> Generator[Json, None, Result]:
-    """Run `work(report)` in a thread, yield a progress event for each report, return its result or raise its error."""
-    events: queue.Queue[Json | None] = queue.Queue(maxsize=100)
+def reported(work: Callable[[Report], Result]) -> Generator[Progress, None, Result]:
+    """Run `work(report)` in a thread, yield an event for each report, return its result or raise its error."""
+    events: queue.Queue[Progress | None] = queue.Queue(maxsize=100)
     cancelled = threading.Event()
     outcome: list[Result] = []
     failure: list[BaseException] = []
@@ -30,7 +30,7 @@ def reported(work: Callable[[Report], Result]) -> Generator[Json, None, Result]:
     def report(stage: str, done: int, total: int) -> None:
         if cancelled.is_set():
             raise Cancelled("Cancelled.")
-        events.put({"event": "progress", "stage": stage, "done": done, "total": total})
+        events.put(Progress(stage=stage, done=done, total=total))
 
     def run() -> None:
         try:

@@ -1,33 +1,36 @@
 """Supervisor: drives one child through one piece of work after the other, and is the error boundary around it.
 
 It writes down what the child says, passes on what people ask, and says what happened when it dies. The dashboard's
-workers have one each; a command has one of its own. Not here: threads (worker), pipes (link), the child's side (child).
+workers have one each; a command has one of its own. Not here: threads (worker), pipes (transport), the child's side.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
+from engine import record_files
 from engine.errors import EngineError
+from engine.events import DoJob, Done, Event, Failed, Progress, Result, TrainRun
 from engine.store import job_store, run, run_store
-from engine.store.database import Json
 from engine.store.process_identity import this_process
 from engine.work.child import Wiring, write_log
-from engine.work.conversation import POLL_SECONDS, Errand, Seat
+from engine.work.conversation import POLL_SECONDS, Assignment, ChildSlot
 from engine.work.transport import ChildDied
 from engine.workspace import Workspace
 
-Watch = Callable[[Json], None]
+Watch = Callable[[Event], None]
+T = TypeVar("T")
 _DEAF = "The work did not answer and was ended; what was saved before is kept."
 _LOG = logging.getLogger("thaw.worker")
 
 
-def _ignore(event: Json) -> None:
+def _ignore(event: Event) -> None:
     """Nobody watches."""
 
 
 class Supervisor:
-    """Holds a seat for a child, which starts when there is something to do; leave the context, or dismiss the seat, to
+    """Holds a slot for a child, which starts when there is something to do; leave the context, or dismiss the slot, to
     end it."""
 
     def __init__(
@@ -36,107 +39,110 @@ class Supervisor:
         self.workspace, self.owner = workspace, this_process()
         self._runs, self._jobs = run_store.RunStore(workspace), job_store.JobStore(workspace)
         self._leaving = leaving or threading.Event()
-        self.seat = Seat(workspace, wiring or Wiring(), self._leaving)
+        self.slot = ChildSlot(workspace, wiring or Wiring(), self._leaving)
 
     def __enter__(self) -> "Supervisor":
         return self
 
     def __exit__(self, *error: object) -> None:
         self._leaving.set()
-        self.seat.dismiss()
+        self.slot.dismiss()
 
     def do_run(self, claimed: run.Run, device: str, watch: Watch = _ignore) -> None:
         """Have a claimed run executed and its ending written down, whatever it is. `watch` hears every recorded
         event."""
 
-        def record(event: Json) -> None:
+        def record(event: Event) -> None:
             self._runs.record(claimed.id, event)
             watch(event)
 
         if claimed.error:  # its configuration cannot be read by this version
             return self._surely(lambda: self._runs.finish(claimed.id, "failed", claimed.error))
-        errand = Errand(
-            {"do": "run", "run": claimed.id, "device": device}, record, lambda: self._runs.requested(claimed.id)
-        )
-        ending = self._drive(errand)
-        if ending["event"] == "died":
-            write_log(self.workspace, claimed.id, ending["message"])
-        status = {"left": "interrupted", "done": "stopped" if ending.get("stopped") else "finished"}.get(
-            ending["event"], "failed"
-        )
-        error = run.INTERRUPTED if status == "interrupted" else ending.get("message")
-        self._surely(lambda: self._runs.finish(claimed.id, status, error))
+        command = TrainRun(run=claimed.id, device=device)
+        match self._drive(Assignment(command, lambda: self._runs.requested(claimed.id)), record):
+            case Done(stopped=stopped, message=error):
+                status = "stopped" if stopped else "finished"
+            case Failed(message=error, traceback=traceback):
+                status = "failed"
+                if not traceback:  # the child did not live to log it
+                    write_log(self.workspace, claimed.id, error)
+            case None:
+                status, error = "interrupted", run.INTERRUPTED
+        self._surely(lambda: self._runs.finish(claimed.id, status, error or None))
 
     def do_job(self, job: job_store.Job) -> None:
         """Have a claimed job done and its ending written down."""
-        results: list[Json] = [{}]
+        results: list[str] = ["{}"]
 
-        def record(event: Json) -> None:
-            body = {key: value for key, value in event.items() if key != "event"}
-            if event["event"] == "result":
-                results.append(body)
-            elif event["event"] == "progress":
-                self._jobs.record(job.id, body)
+        def record(event: Event) -> None:
+            match event:
+                case Result(value=value):
+                    results.append(value)
+                case Progress():
+                    self._jobs.record(job.id, event)
 
-        command = {"do": "job", "kind": job.kind, "arguments": job.arguments}
-        ending = self._drive(Errand(command, record, lambda: self._jobs.get(job.id).requested))
-        error = job_store.INTERRUPTED if ending["event"] == "left" else ending.get("message")
-        cancelled = bool(ending.get("stopped"))
+        command = DoJob(kind=job.kind, arguments=job.arguments)
+        ending = self._drive(Assignment(command, lambda: self._jobs.get(job.id).requested), record)
+        error = ending.message or None if ending else job_store.INTERRUPTED
+        cancelled = isinstance(ending, Done) and ending.stopped
         self._surely(lambda: self._jobs.finish(job.id, result=results[-1], error=error, cancelled=cancelled))
 
-    def do_job_here(self, kind: str, arguments: Json, watch: Watch = _ignore) -> Json:
+    def do_job_here(self, kind: str, arguments: object, made: type[T], watch: Watch = _ignore) -> T:
         """Have a job done that nobody else needs to know of, and return its result; EngineError with what went
         wrong."""
-        results: list[Json] = []
+        results: list[str] = []
 
-        def record(event: Json) -> None:
-            if event["event"] == "result":
-                results.append(event)
+        def record(event: Event) -> None:
+            if isinstance(event, Result):
+                results.append(event.value)
             watch(event)
 
-        ending = self._drive(Errand({"do": "job", "kind": kind, "arguments": arguments}, record, lambda: None))
-        if ending["event"] == "left":
+        command = DoJob(kind=kind, arguments=record_files.encode(arguments))
+        ending = self._drive(Assignment(command, lambda: None), record)
+        if ending is None:
             raise KeyboardInterrupt
-        if not results or ending["event"] != "done":
-            raise EngineError(ending.get("message") or "The work ended without a result.")
-        return results[-1]
+        if not results or isinstance(ending, Failed):
+            raise EngineError(ending.message or "The work ended without a result.")
+        return record_files.decode(results[-1], made, what=f"The result of the work ({kind})")
 
-    def _drive(self, errand: Errand) -> Json:
-        """Have the child do the errand. Returns how it ended: done, error (with a message), died (likewise) or left."""
+    def _drive(self, assignment: Assignment, record: Callable[[Event], None]) -> Done | Failed | None:
+        """Have the child do it, and record what it says. How it ended; None when everybody is leaving."""
+        healthy = False
         try:
-            ending = self._converse(errand)
+            for event in self._converse(assignment):
+                if isinstance(event, Done | Failed):
+                    healthy = isinstance(event, Done) or event.healthy
+                    return event
+                record(event)
         except ChildDied as death:
-            ending = {"event": "left"} if self._leaving.is_set() else {"event": "died", "message": str(death)}
-        except (
-            KeyboardInterrupt
-        ):  # only a command line meets it; what was under way is kept like a run whose server ends
+            return None if self._leaving.is_set() else Failed(message=str(death))
+        except KeyboardInterrupt:  # only a command line meets it; the work is kept like that of a server that ends
             self._leaving.set()
-            ending = {"event": "left"}
         except Exception as error:  # the list of runs cannot be written, or a fault of ours
-            _LOG.exception("The worker gave up on %s", errand.command)
-            message = (
-                str(error) if isinstance(error, EngineError) else f"Thaw hit a defect: {type(error).__name__}: {error}."
-            )
-            ending = {"event": "error", "message": message, "healthy": False}
-        if ending["event"] != "done" and not ending.get("healthy"):
-            self.seat.dismiss()  # a native library may be in any state after a fault; the next work gets a fresh child
-        return ending
+            _LOG.exception("The worker gave up on %s", assignment.command)
+            defect = f"Thaw hit a defect: {type(error).__name__}: {error}."
+            return Failed(message=str(error) if isinstance(error, EngineError) else defect)
+        finally:
+            if not healthy:
+                self.slot.dismiss()  # a native library may be in any state after a fault
+        return None
 
-    def _converse(self, errand: Errand) -> Json:
-        child = self.seat.child()
-        child.send(errand.command)
+    def _converse(self, assignment: Assignment) -> Iterator[Event]:
+        """What is to be recorded, and how it ended at last; nothing more when everybody is leaving."""
+        child = self.slot.child()
+        child.send(assignment.command)
         while not self._leaving.is_set():
             event = child.next_event(POLL_SECONDS)
-            if event is not None and event["event"] in ("done", "error"):
-                errand.end()
-                return event
-            errand.hear(event)
-            if request := errand.new_request():
-                child.send({"do": request})
-            if errand.deaf():
-                self.seat.dismiss()
-                return {"event": "done", "stopped": True, "message": _DEAF}
-        return {"event": "left"}
+            if isinstance(event, Done | Failed):
+                yield from assignment.end()
+                yield event
+            else:
+                yield from assignment.hear(event)
+            if request := assignment.new_request():
+                child.send(request)
+            if assignment.deaf():
+                self.slot.dismiss()
+                yield Done(stopped=True, message=_DEAF)
 
     def _surely(self, finish: Callable[[], None]) -> None:
         """Write an ending down, again and again while the disk is full: a run must not be left running with nobody at

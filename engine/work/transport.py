@@ -4,7 +4,6 @@ tests.
 Not here: what is told and what is made of the answers (worker), and the child's own side (child).
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -13,12 +12,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
-from engine.store.database import Json
+from engine import record_files
+from engine.errors import EngineError
+from engine.events import COMMANDS, EVENTS, Command, Event
 from engine.work.child import Commands, Wiring, arguments, serve
 from engine.workspace import Workspace
 
+T = TypeVar("T")
 _PROJECT = Path(__file__).resolve().parents[2]
 _CAUSES = {
     signal.SIGKILL: "was killed by the system (signal 9): probably out of memory. Close other programs or choose a "
@@ -35,8 +37,8 @@ class ChildDied(Exception):
 class Child(Protocol):
     """What a supervisor needs of a child, however it runs."""
 
-    def send(self, command: Json) -> None: ...
-    def next_event(self, timeout: float) -> Json | None: ...
+    def send(self, command: Command) -> None: ...
+    def next_event(self, timeout: float) -> Event | None: ...
     def alive(self) -> bool: ...
     def close(self, patience: float) -> None: ...
 
@@ -60,17 +62,17 @@ class ProcessChild:
             start_new_session=True,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._stdin, self._events = self._process.stdin, SimpleQueue[Json | None]()
+        self._stdin, self._events = self._process.stdin, SimpleQueue[Event | None]()
         self._reader = threading.Thread(target=_pump, args=(self._process.stdout, self._events), daemon=True)
         self._reader.start()
 
-    def send(self, command: Json) -> None:
+    def send(self, command: Command) -> None:
         """Tell the child something; when it is gone, `next_event` is what says so."""
         with suppress(OSError):
-            self._stdin.write(json.dumps(command) + "\n")
+            self._stdin.write(record_files.encode(command) + "\n")
             self._stdin.flush()
 
-    def next_event(self, timeout: float) -> Json | None:
+    def next_event(self, timeout: float) -> Event | None:
         """The next event, or None when there was none for `timeout` seconds; ChildDied after the last one."""
         return _next(self._events, timeout, self._how_it_died)
 
@@ -102,14 +104,14 @@ class ThreadChild:
 
     def __init__(self, workspace: Workspace, wiring: Wiring) -> None:
         self._commands: Commands = SimpleQueue()
-        self._events: SimpleQueue[Json | None] = SimpleQueue()
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, args=(workspace, wiring), daemon=True)
         self._thread.start()
 
-    def send(self, command: Json) -> None:
-        self._commands.put(json.loads(json.dumps(command)))
+    def send(self, command: Command) -> None:
+        self._commands.put(_over_the_pipe(command, COMMANDS))
 
-    def next_event(self, timeout: float) -> Json | None:
+    def next_event(self, timeout: float) -> Event | None:
         return _next(self._events, timeout, lambda: "The thread that did the work ended.")
 
     def alive(self) -> bool:
@@ -121,12 +123,17 @@ class ThreadChild:
 
     def _serve(self, workspace: Workspace, wiring: Wiring) -> None:
         try:
-            serve(workspace, self._commands, lambda event: self._events.put(json.loads(json.dumps(event))), wiring)
+            serve(workspace, self._commands, lambda event: self._events.put(_over_the_pipe(event, EVENTS)), wiring)
         finally:
             self._events.put(None)
 
 
-def _next(events: "SimpleQueue[Json | None]", timeout: float, how_it_died: Callable[[], str]) -> Json | None:
+def _over_the_pipe(told: T, kind: type[T]) -> T:
+    """`told` as a process would hear it."""
+    return record_files.decode(record_files.encode(told), kind, what="What is told")
+
+
+def _next(events: "SimpleQueue[Event | None]", timeout: float, how_it_died: Callable[[], str]) -> Event | None:
     try:
         event = events.get(timeout=timeout)
     except Empty:
@@ -137,12 +144,10 @@ def _next(events: "SimpleQueue[Json | None]", timeout: float, how_it_died: Calla
     return event
 
 
-def _pump(stdout: IO[str], events: "SimpleQueue[Json | None]") -> None:
+def _pump(stdout: IO[str], events: "SimpleQueue[Event | None]") -> None:
     """Move lines to the queue as they come. A line that was cut off by a death is no event."""
     with stdout:
         for line in stdout:
-            try:
-                events.put(json.loads(line))
-            except ValueError:
-                continue
+            with suppress(EngineError):
+                events.put(record_files.decode(line, EVENTS, what="An event"))
     events.put(None)

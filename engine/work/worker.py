@@ -14,9 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
+from engine.events import Device
 from engine.store import job_store, run_store
 from engine.work.child import Wiring
-from engine.work.conversation import POLL_SECONDS, Seat
+from engine.work.conversation import POLL_SECONDS, ChildSlot
 from engine.work.supervisor import Supervisor
 from engine.work.transport import ChildDied
 from engine.workspace import Workspace
@@ -80,42 +81,42 @@ class Workers:
                 self._runs.sweep()
                 self._jobs.sweep()
             if len(self._threads) == 1:
-                self._hire(supervisor.seat)
+                self._hire(supervisor.slot)
             job = self._jobs.claim(supervisor.owner)
             if job is not None:
                 supervisor.do_job(job)
             return job is not None
 
-        self._repeat(once, supervisor.seat)
+        self._repeat(once, supervisor.slot)
 
-    def _hire(self, seat: Seat) -> None:
+    def _hire(self, slot: ChildSlot) -> None:
         """Ask the child what devices there are, tell everyone, and start a trainer for each."""
         try:
-            seat.child()
-            devices = seat.devices
+            slot.child()
+            devices = slot.devices
         except ChildDied as death:
-            seat.dismiss()
+            slot.dismiss()
             if self._leaving.is_set():
                 return
-            devices = [{"device": "cpu", "name": "CPU", "memory_bytes": 0, "why": str(death)}]
+            devices = (Device(device="cpu", name="CPU", memory_bytes=0, why=str(death)),)
         self._runs.announce(devices)
-        for about in devices:
-            self._begin(about["device"], partial(self._trainer, about["device"], warm=about is devices[0]))
+        for entry in devices:
+            self._begin(entry.device, partial(self._trainer, entry.device, warm=entry is devices[0]))
 
     def _trainer(self, device: str, *, warm: bool) -> None:
         supervisor = Supervisor(self._workspace, self._wiring, self._leaving)
 
         def once() -> bool:
             if warm:  # where most runs go; the others cost no memory before they are used
-                supervisor.seat.warm()
+                supervisor.slot.warm()
             claimed = self._runs.claim(device, supervisor.owner)
             if claimed is not None:
                 supervisor.do_run(claimed, device)
             return claimed is not None
 
-        self._repeat(once, supervisor.seat)
+        self._repeat(once, supervisor.slot)
 
-    def _repeat(self, once: Callable[[], bool], seat: Seat) -> None:
+    def _repeat(self, once: Callable[[], bool], slot: ChildSlot) -> None:
         """Do `once` until leaving, resting when there was nothing to do. A fault in it is logged and never ends the
         thread."""
         try:
@@ -128,7 +129,7 @@ class Workers:
                 if not busy:
                     self._leaving.wait(POLL_SECONDS)
         finally:
-            seat.dismiss()
+            slot.dismiss()
 
 
 class _Registry(ModuleType):

@@ -169,11 +169,11 @@ def tensor_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(run: Run) -> None:
-    kept = int(str((run.summary or {}).get("best_epoch") or 0))
-    late = frozenset(name for name, first in first_epochs(run.started or {}).items() if kept and first > kept)
+    kept, firsts = run.summary.best_epoch if run.summary else 0, first_epochs(run.started) if run.started else {}
+    late = frozenset(name for name, first in firsts.items() if kept and first > kept)
     moved = _kept_movements(str(_path(run)), _path(run).stat().st_mtime_ns, late)
     states = {block.state for block in moved}
-    said = text.md(str((run.summary or {}).get("audit") or ""))
+    said = text.md(run.summary.audit if run.summary else "")
     if "broken" in states:
         st.error(said or "Something frozen moved.", icon=":material/gpp_bad:")
     elif "idle" in states:

@@ -4,13 +4,14 @@ Plain HTML: training blocks are solid, frozen ones hatched, so that it reads wit
 chooses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 
+from engine.events import Started
 from engine.models.outline import BlockOutline, Outline
 from engine.training.plan import FreezePlan, Phase
 from pages.ui import palette
@@ -64,20 +65,13 @@ def of_plan(outline: Outline, plan: FreezePlan) -> Strip:
     return Strip(blocks=blocks, epochs=tuple(phase.epochs for phase in plan.phases))
 
 
-def of_started(event: Mapping[str, object]) -> Strip:
-    """What a run said it trains, from the event `started` that it left in the store."""
-    raw = cast(Sequence[Mapping], event.get("blocks") or ())
-    phases = cast(Sequence[Mapping], event.get("phases") or ())
+def of_started(started: Started) -> Strip:
+    """What a run said it trains."""
     blocks = tuple(
-        StripBlock(
-            name=str(b["name"]),
-            stage=str(b["stage"]),
-            size=int(b["size"]),
-            trained=tuple(b["size"] if on else 0 for on in b["trains"]),
-        )
-        for b in raw
+        StripBlock(name=b.name, stage=b.stage, size=b.size, trained=tuple(b.size if on else 0 for on in b.trains))
+        for b in started.blocks
     )
-    return Strip(blocks=blocks, epochs=tuple(int(phase["epochs"]) for phase in phases))
+    return Strip(blocks=blocks, epochs=tuple(phase.epochs for phase in started.phases))
 
 
 def amount(number: int) -> str:

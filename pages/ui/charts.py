@@ -1,30 +1,42 @@
 """Charts: plotly figures of what a run did and will do, and the same in words for readers who see no figure.
 
-Not here: where the numbers come from; every function takes plain rows and gives a figure.
+Not here: where the numbers come from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import plotly.graph_objects as go
 
 from engine.data.dataset_records import SPLIT_NAMES
+from engine.events import Epoch
 from pages.ui import palette, text
 
 Metric = Literal["accuracy", "loss"]
-Rows = Sequence[Mapping[str, object]]
+Split = Literal["train", "val"]
+SPLITS: tuple[Split, Split] = ("val", "train")
+METRICS: tuple[Metric, Metric] = ("accuracy", "loss")
+Point = tuple[float, float]
+Mark = tuple[float, str]
+"""An epoch and what happens there."""
+_LEGEND = {
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
+    "showlegend": True,
+    # with room for the legend, also when a window grows and plotly forgets to ask for it
+    "margin": {"l": 0, "r": 8, "t": 34, "b": 0},
+}
 CONFIG = {"displaylogo": False, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One run in an overlay."""
+    """One line among several."""
 
     name: str
-    rows: Rows
     colour: str
     dash: str = "solid"
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,27 +50,36 @@ class Estimate:
     high: float
 
 
-def learning_curves(rows: Rows, metric: Metric, *, epochs: int, marks: Sequence[tuple[float, str]] = ()) -> go.Figure:
-    """Training and validation `metric` per epoch; the epoch whose weights are kept carries a star. `marks`: (epoch,
-    what happens)."""
-    colours = palette.categorical()
-    figure = go.Figure()
-    for split, colour, dash in (("val", colours[0], "solid"), ("train", palette.muted(), "dot")):
-        figure.add_trace(_line(SPLIT_NAMES[split], _points(rows, f"{split}_{metric}"), colour, dash))
-    best = _best(rows)
-    if best is not None and best.get(f"val_{metric}") is not None:
-        figure.add_trace(_star(best, metric, colours[0]))
+def learning_curves(epochs: Sequence[Epoch], metric: Metric, *, planned: int, marks: Sequence[Mark] = ()) -> go.Figure:
+    """Training and validation `metric` per epoch; the epoch whose weights are kept carries a star."""
+    colour = palette.categorical()[0]
+    figure = go.Figure(
+        [
+            _line(Curve(name=SPLIT_NAMES["val"], colour=colour, points=points(epochs, metric))),
+            _line(
+                Curve(
+                    name=SPLIT_NAMES["train"],
+                    colour=palette.muted(),
+                    dash="dot",
+                    points=points(epochs, metric, "train"),
+                )
+            ),
+        ]
+    )
+    best = _best(epochs)
+    if best is not None and (score := best.score("val", metric)) is not None:
+        figure.add_trace(_star(best.epoch, score, colour))
     for epoch, words in marks:
         _mark(figure, epoch, words)
-    return _dressed(figure, metric, epochs)
+    return _dressed(figure, metric, planned)
 
 
 def overlay(curves: Sequence[Curve], metric: Metric) -> go.Figure:
     """Validation `metric` of several runs, one colour each; `key` says which is whose, once for all figures."""
     figure = go.Figure()
     for curve in curves:
-        figure.add_trace(_line(curve.name, _points(curve.rows, f"val_{metric}"), curve.colour, curve.dash))
-    figure = _dressed(figure, metric, max((len(curve.rows) for curve in curves), default=1))
+        figure.add_trace(_line(curve))
+    figure = _dressed(figure, metric, int(max((curve.points[-1][0] for curve in curves if curve.points), default=1)))
     return figure.update_layout(showlegend=False, margin_t=8)
 
 
@@ -74,11 +95,10 @@ def key(curves: Sequence[Curve]) -> str:
 
 
 def rates(curves: Sequence[Curve], epochs: int) -> go.Figure:
-    """The learning rate of the head that each strategy will use; rows of `epoch` and `rate`. `key` says which is
-    whose."""
+    """The learning rate of the head that each strategy will use, over epochs. `key` says which is whose."""
     figure = go.Figure()
     for curve in curves:
-        figure.add_trace(_line(curve.name, _points(curve.rows, "rate"), curve.colour, curve.dash, markers=False))
+        figure.add_trace(_line(curve, markers=False))
     figure.update_layout(yaxis={"title": "learning rate", "tickformat": ".1e", "rangemode": "tozero", "nticks": 4})
     return _framed(figure, epochs, height=210, first=0.0).update_layout(showlegend=False, margin_t=8)
 
@@ -119,11 +139,11 @@ def intervals(estimates: Sequence[Estimate]) -> go.Figure:
     return figure
 
 
-def range_test(points: Sequence[tuple[float, float]], suggestion: float | None) -> go.Figure:
+def range_test(points: Sequence[Point], suggestion: float | None) -> go.Figure:
     """Loss while the learning rate climbs, on a logarithmic axis, with the suggested rate marked. Points are (rate,
     loss)."""
     colours = palette.categorical()
-    figure = go.Figure(_line("loss", points, colours[0], "solid", markers=False))
+    figure = go.Figure(_line(Curve(name="loss", colour=colours[0], points=tuple(points)), markers=False))
     if suggestion is not None:
         loss = min(points, key=lambda point: abs(point[0] - suggestion))[1]
         mark = {"symbol": "diamond", "size": 12, "color": colours[1], "line": {"width": 1, "color": palette.page()}}
@@ -132,9 +152,7 @@ def range_test(points: Sequence[tuple[float, float]], suggestion: float | None) 
         )
     return figure.update_layout(
         height=260,
-        margin={"l": 0, "r": 8, "t": 34, "b": 0},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
-        showlegend=True,
+        **_LEGEND,
         xaxis={"type": "log", "title": "learning rate", "exponentformat": "power", "dtick": 1},
         yaxis={"title": "loss", "nticks": 5},
     )
@@ -145,46 +163,49 @@ def rate(value: float) -> str:
     return f"{value:.2g}" if value >= 1e-3 or not value else f"{value:.1e}".replace("e-0", "e-")
 
 
-def curves_in_words(rows: Rows, metric: Metric) -> str:
+def curves_in_words(epochs: Sequence[Epoch], metric: Metric) -> str:
     """What `learning_curves` shows, as a sentence."""
-    if not rows:
+    if not epochs:
         return f"No {metric} yet: no epoch has ended."
-    last = rows[-1]
-    said = (
-        f"After epoch {last['epoch']} the {metric} is {_said(last.get(f'val_{metric}'), metric)} on validation images"
-    )
-    said += f" and {_said(last.get(f'train_{metric}'), metric)} on training images."
-    best = _best(rows)
-    return said if best is None else f"{said} The best epoch is {best['epoch']}."
+    last, best = epochs[-1], _best(epochs)
+    val, train = (score(last.score(split, metric), metric) for split in SPLITS)
+    said = f"After epoch {last.epoch} the {metric} is {val} on validation images and {train} on training images."
+    return said if best is None else f"{said} The best epoch is {best.epoch}."
 
 
-def _points(rows: Rows, key: str) -> list[tuple[float, float]]:
-    return [(float(str(row["epoch"])), float(str(row[key]))) for row in rows if row.get(key) is not None]
+def points(epochs: Sequence[Epoch], metric: Metric, split: Split = "val") -> tuple[Point, ...]:
+    """(epoch, `metric`) of the epochs that have one."""
+    return tuple((epoch.epoch, value) for epoch in epochs if (value := epoch.score(split, metric)) is not None)
 
 
-def _best(rows: Rows) -> Mapping[str, object] | None:
+def score(value: float | None, metric: Metric) -> str:
+    """An accuracy or a loss in words."""
+    if value is None:
+        return "not measured"
+    return text.percent(value) if metric == "accuracy" else f"{value:.3f}"
+
+
+def _best(epochs: Sequence[Epoch]) -> Epoch | None:
     """The last epoch that was the best so far."""
-    return next((row for row in reversed(rows) if row.get("best")), None)
+    return next((epoch for epoch in reversed(epochs) if epoch.best), None)
 
 
-def _line(
-    name: str, points: Sequence[tuple[float, float]], colour: str, dash: str, *, markers: bool = True
-) -> go.Scatter:
-    few = markers and len(points) <= 40
+def _line(curve: Curve, *, markers: bool = True) -> go.Scatter:
+    few = markers and len(curve.points) <= 40
     return go.Scatter(
-        x=[x for x, _ in points],
-        y=[y for _, y in points],
-        name=_label(name),
+        x=[x for x, _ in curve.points],
+        y=[y for _, y in curve.points],
+        name=_label(curve.name),
         mode="lines+markers" if few else "lines",
-        line={"color": colour, "dash": dash, "width": 2},
+        line={"color": curve.colour, "dash": curve.dash, "width": 2},
         marker={"size": 6},
     )
 
 
-def _star(row: Mapping[str, object], metric: Metric, colour: str) -> go.Scatter:
+def _star(epoch: int, score: float, colour: str) -> go.Scatter:
     return go.Scatter(
-        x=[row["epoch"]],
-        y=[row[f"val_{metric}"]],
+        x=[epoch],
+        y=[score],
         name="best",
         mode="markers",
         marker={"symbol": "star", "size": 13, "color": colour, "line": {"width": 1, "color": palette.page()}},
@@ -218,15 +239,8 @@ def _framed(figure: go.Figure, epochs: int, *, height: int, first: float) -> go.
     ticks = {"dtick": 1} if epochs <= 10 else {"nticks": 8}
     figure.update_layout(
         height=height,
-        margin={
-            "l": 0,
-            "r": 8,
-            "t": 34,
-            "b": 0,
-        },  # room for the legend, also when a window grows and plotly forgets to ask for it
         hovermode="x unified",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
-        showlegend=True,
+        **_LEGEND,
         xaxis={"title": "epoch", "range": [first - room, max(epochs, first + 1) + room], "tickformat": "d", **ticks},
     )
     return figure
@@ -235,10 +249,3 @@ def _framed(figure: go.Figure, epochs: int, *, height: int, first: float) -> go.
 def _label(name: str) -> str:
     """Plotly reads a few HTML tags in names; names of runs come from people."""
     return text.plotly(text.short(name, 48))
-
-
-def _said(value: object, metric: Metric) -> str:
-    if value is None:
-        return "not measured"
-    number = float(str(value))
-    return text.percent(number) if metric == "accuracy" else f"{number:.3f}"

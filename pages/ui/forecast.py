@@ -5,7 +5,7 @@ measures itself.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -63,14 +63,14 @@ def measured_seconds(run: Run) -> float | None:
         run.status != "finished"
         or run.started_at is None
         or run.ended_at is None
-        or (run.started or {}).get("epochs_done")
+        or (run.started and run.started.epochs_done)
     ):
         return None
     return run.ended_at - run.started_at
 
 
 def _result(job: Job) -> None:
-    result = cast(Result, job.result)
+    result = job.result_as(dict) or {}
     for problem in result["problems"]:
         st.warning(text.md(str(problem)), icon=":material/warning:")
     st.markdown(text.md(forecast_summary(result)))

@@ -3,10 +3,11 @@
 Not here: the curves of a run (charts) and its blocks (strip).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
+from engine.events import Device
 from engine.store.job_store import Job
 from pages.ui import text
 from pages.ui.resources import job_store
@@ -51,13 +52,13 @@ def stage_words(stage: str) -> str:
     return _STAGES.get(stage, text.md(stage[:1].upper() + stage[1:]))
 
 
-def device_line(devices: Sequence[Mapping[str, object]]) -> None:
+def device_line(devices: Sequence[Device]) -> None:
     """Which device trains, and why it is not a GPU when it is not."""
     if not devices:
         st.caption(":material/hourglass_top: Looking for a GPU …")
         return
     names = [_device(device) for device in devices]
-    why = next((str(device["why"]) for device in devices if device.get("why")), "")
+    why = next((device.why for device in devices if device.why), "")
     icon = "memory" if why else "bolt"
     st.caption(f":material/{icon}: Training on {' and '.join(names)}" + (f" · {text.md(why)}" if why else ""))
 
@@ -87,8 +88,7 @@ def progress(job: Job) -> None:
 
 
 def _share(job: Job) -> float:
-    done, total = float(job.progress.get("done") or 0), float(job.progress.get("total") or 0)
-    return min(max(done / total, 0.0), 1.0) if total else 0.0
+    return min(job.progress.done / job.progress.total, 1.0) if job.progress.total else 0.0
 
 
 def _stage(job: Job) -> str:
@@ -96,11 +96,10 @@ def _stage(job: Job) -> str:
         return "Cancelling …"
     if job.status == "queued":
         return "Waiting for its turn …"
-    stage, total = stage_words(str(job.progress.get("stage") or "Starting")), int(job.progress.get("total") or 0)
-    return f"{stage} · {int(job.progress.get('done') or 0):,} of {total:,}" if total else f"{stage} …"
+    stage, now = stage_words(job.progress.stage or "Starting"), job.progress
+    return f"{stage} · {now.done:,} of {now.total:,}" if now.total else f"{stage} …"
 
 
-def _device(device: Mapping[str, object]) -> str:
-    memory = device.get("memory_bytes")
-    name = text.md(str(device.get("name") or device.get("device") or "CPU"))
-    return f"**{name}**" + (f" ({text.bytes_(float(str(memory)))})" if memory else "")
+def _device(device: Device) -> str:
+    memory = f" ({text.bytes_(device.memory_bytes)})" if device.memory_bytes else ""
+    return f"**{text.md(device.name or device.device)}**{memory}"

@@ -71,7 +71,7 @@ def curves(chosen: Sequence[Chosen]) -> list[charts.Curve]:
     return [
         charts.Curve(
             name=title(one.config.strategy),
-            rows=[{"epoch": epoch, "rate": rate} for epoch, rate in rates(one)],
+            points=tuple(rates(one)),
             colour=colours[turn % len(colours)],
             dash=palette.DASHES[turn % len(palette.DASHES)],
         )

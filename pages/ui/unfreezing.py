@@ -3,10 +3,11 @@
 Not here: drawing it; the curves, the strip and the proof ask.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from itertools import accumulate
 
+from engine.events import Block, Started
 from pages.ui import text
 
 
@@ -19,50 +20,42 @@ class Change:
     says: str
 
 
-def changes(started: Mapping[str, object]) -> list[Change]:
+def changes(started: Started) -> list[Change]:
     """What happens at the start of every phase but the first: `layer4 starts to train`."""
-    blocks, firsts = _blocks(started), _first_of_phases(started)
-    return [Change(epoch=first, says=_says(blocks, phase)) for phase, first in enumerate(firsts) if phase]
+    firsts = _first_of_phases(started)
+    return [Change(epoch=first, says=_says(started.blocks, phase)) for phase, first in enumerate(firsts) if phase]
 
 
-def first_epochs(started: Mapping[str, object]) -> dict[str, int]:
+def first_epochs(started: Started) -> dict[str, int]:
     """Block -> the epoch, from 1, in which it first trains; blocks that never train are absent."""
     firsts = _first_of_phases(started)
-    return {str(b["name"]): firsts[b["trains"].index(True)] for b in _blocks(started) if True in b["trains"]}
+    return {block.name: firsts[block.trains.index(True)] for block in started.blocks if True in block.trains}
 
 
-def phase_of(started: Mapping[str, object], epoch: int) -> int:
+def phase_of(started: Started, epoch: int) -> int:
     """The phase, from 0, that `epoch`, from 1, belongs to; the last one for an epoch beyond the plan."""
     return max((phase for phase, first in enumerate(_first_of_phases(started)) if first <= epoch), default=0)
 
 
-def _says(blocks: Sequence[Mapping], phase: int) -> str:
-    started = [b for b in blocks if b["trains"][phase] and not b["trains"][phase - 1]]
-    frozen = [b for b in blocks if b["trains"][phase - 1] and not b["trains"][phase]]
-    if started and all(b["trains"][phase] for b in blocks):
+def _says(blocks: Sequence[Block], phase: int) -> str:
+    starting = [block for block in blocks if block.trains[phase] and not block.trains[phase - 1]]
+    freezing = [block for block in blocks if block.trains[phase - 1] and not block.trains[phase]]
+    if starting and all(block.trains[phase] for block in blocks):
         return "all blocks train"
-    said = [f"{_names(started)} {'starts' if _one(started) else 'start'} to train"] if started else []
-    said += [f"{_names(frozen)} {'freezes' if _one(frozen) else 'freeze'}"] if frozen else []
+    said = [f"{_names(starting)} {'starts' if _one(starting) else 'start'} to train"] if starting else []
+    said += [f"{_names(freezing)} {'freezes' if _one(freezing) else 'freeze'}"] if freezing else []
     return ", ".join(said) or f"phase {phase + 1} begins"
 
 
-def _names(blocks: Sequence[Mapping]) -> str:
+def _names(blocks: Sequence[Block]) -> str:
     """Stages rather than blocks; the ones nearest the head first, where unfreezing begins."""
-    stages = list(dict.fromkeys(str(block["stage"]) for block in reversed(blocks)))
+    stages = list(dict.fromkeys(block.stage for block in reversed(blocks)))
     return text.listing([text.short(stage.rpartition(".")[2] if len(stages) > 1 else stage, 24) for stage in stages], 2)
 
 
-def _one(blocks: Sequence[Mapping]) -> bool:
-    return len({block["stage"] for block in blocks}) == 1
+def _one(blocks: Sequence[Block]) -> bool:
+    return len({block.stage for block in blocks}) == 1
 
 
-def _first_of_phases(started: Mapping[str, object]) -> list[int]:
-    firsts, epoch = [], 1
-    for phase in cast(Sequence[Mapping], started.get("phases") or ()):
-        firsts.append(epoch)
-        epoch += int(phase["epochs"])
-    return firsts
-
-
-def _blocks(started: Mapping[str, object]) -> Sequence[Mapping]:
-    return cast(Sequence[Mapping], started.get("blocks") or ())
+def _first_of_phases(started: Started) -> list[int]:
+    return list(accumulate((phase.epochs for phase in started.phases), initial=1))[:-1]

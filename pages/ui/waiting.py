@@ -43,7 +43,7 @@ def offer(kind: str, arguments: Mapping[str, object], labels: Labels, *, draw: C
     job = newest(kind, arguments)
     if under_way(job, labels.going):
         return
-    done = job is not None and job.status == "finished" and job.result is not None
+    done = job is not None and job.status == "finished"
     if job is not None and done:
         draw(job)
     submit_button(labels.again if done else labels.ask, kind, arguments, key=labels.key, icon=labels.icon)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.config import options
+from engine.events import Started, Summary
 from engine.jobs.bundle.formats import needed
 from engine.models.sources.source import source_of
 from engine.runconfig import RunConfig
@@ -38,8 +39,8 @@ class Facts:
     """Images of each class, by split."""
     metrics: Mapping[str, Json]
     """Scores by split, as in metrics.json."""
-    started: Json
-    summary: Json
+    started: Started | None
+    summary: Summary | None
     moved: Mapping[str, tuple[int, int]]
     """Block -> (tensors that moved, tensors)."""
     weights: str
@@ -155,15 +156,14 @@ def _scores(facts: Facts) -> str:
 def _training(facts: Facts) -> str:
     config, started = facts.config, facts.started
     chosen = [about.name for about in options() if getattr(config, about.name) != about.default]
-    phases = "; ".join(f"{p['epochs']} epochs at a rate of {p['lr']:g}" for p in started.get("phases", ()))
+    phases = "; ".join(f"{p.epochs} epochs at a rate of {p.lr:g}" for p in (started.phases if started else ()))
     versions = ", ".join(f"{name} {number}" for name, number in facts.origin["versions"].items())
     lines = [
         f"Strategy `{config.strategy}`: {facts.strategy}",
         *([f"Phases: {phases}; layer-wise rate decay {config.lr_decay:g}."] if phases else []),
-        f"Best epoch {facts.summary.get('best_epoch', '?')} of {facts.summary.get('epochs', '?')} trained, by "
-        f"validation {config.select}.",
+        f"Best epoch {_best_epoch(facts)} trained, by validation {config.select}.",
         f"Computed in {facts.origin.get('precision', config.precision)} on "
-        f"{md(str(started.get('device_name', 'an unknown device')))}.",
+        f"{md(started.device_name if started else 'an unknown device')}.",
         f"Versions: {versions}.",
     ]
     values = [[f"`{name}`", md(str(getattr(config, name)))] for name in chosen]
@@ -171,14 +171,18 @@ def _training(facts: Facts) -> str:
     return f"## Training\n\n{_bullets(lines)}\n{told}"
 
 
+def _best_epoch(facts: Facts) -> str:
+    return f"{facts.summary.best_epoch} of {facts.summary.epochs}" if facts.summary else "? of ?"
+
+
 def _frozen(facts: Facts) -> str:
-    trains = {block["name"]: block["trains"] for block in facts.started.get("blocks", ())}
+    trains = {block.name: block.trains for block in (facts.started.blocks if facts.started else ())}
     rows = []
     for name, (moved, tensors) in facts.moved.items():
         phases = [str(number) for number, flag in enumerate(trains.get(name, ()), start=1) if flag]
         rows.append([f"`{name}`", f"in phase {', '.join(phases)}" if phases else "frozen", f"{moved} of {tensors}"])
     told = f"\n{_table(['block', 'trained', 'tensors that moved'], rows)}\n" if rows else ""
-    return f"## What was frozen\n\n{facts.summary.get('audit', 'No audit was kept.')}\n{told}"
+    return f"## What was frozen\n\n{facts.summary.audit if facts.summary else 'No audit was kept.'}\n{told}"
 
 
 def _licences(facts: Facts) -> str:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from engine.events import Progress
 from engine.models.sources.source import source_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from engine.data.preprocessing import Preprocessing
     from engine.jobs.bundle.specimens import Specimens
     from engine.models.chain import Chain
-    from engine.store.database import Json
     from engine.store.run import Run
 
 
@@ -47,7 +47,7 @@ class Writer(Protocol):
     def write(self, subject: Subject, folder: Path) -> None:
         """Write the files of the form to `folder`. BackboneError when this model cannot be written in it."""
 
-    def check(self, subject: Subject, folder: Path) -> Generator[Json, None, str]:
+    def check(self, subject: Subject, folder: Path) -> Generator[Progress, None, str]:
         """Yields progress; a sentence on what was compared. RunError when the files answer otherwise."""
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import BackboneError
+from engine.events import Progress
 from engine.jobs.bundle.equality import CONVERTED, demand_equal
 from engine.jobs.bundle.formats import Subject
-from engine.store.database import Json
 
 FILE = "model.onnx"
 _ONE_FILE_BYTES = 1 << 30
@@ -45,9 +45,9 @@ def write(subject: Subject, folder: Path) -> None:
         raise BackboneError(f"PyTorch cannot convert it to ONNX ({type(error).__name__}: {first[:200]}).") from error
 
 
-def check(subject: Subject, folder: Path) -> Generator[Json, None, str]:
+def check(subject: Subject, folder: Path) -> Generator[Progress, None, str]:
     """onnxruntime against this program."""
-    yield {"event": "progress", "stage": "checking ONNX", "done": 0, "total": 1}
+    yield Progress(stage="checking ONNX", done=0, total=1)
     difference = demand_equal(
         probabilities(folder / FILE, subject.images),
         subject.probabilities,

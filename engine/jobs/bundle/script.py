@@ -18,12 +18,12 @@ from engine.data.preprocessing import Preprocessing
 from engine.errors import RunError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import read_result
+from engine.events import Progress
 from engine.jobs.bundle.equality import COARSE, EXACT, demand_equal
 from engine.jobs.bundle.facts import read_json
 from engine.jobs.bundle.formats import Subject
 from engine.models.sources.source import source_of
 from engine.runs.recorder import read_precision
-from engine.store.database import Json
 
 SCRIPT = Path(__file__).with_name("predict.py")
 _TELLING = 100 * EXACT
@@ -61,7 +61,7 @@ def write(subject: Subject, folder: Path) -> None:
     record_files.write(folder / "model.json", description)
 
 
-def check(subject: Subject, folder: Path) -> Generator[Json, None, str]:
+def check(subject: Subject, folder: Path) -> Generator[Progress, None, str]:
     """predict.py against this program, and against what the dashboard shows."""
     given = yield from _answers(folder, subject.specimens.paths, subject.classes)
     return _compare(subject, given) + _discrimination(subject.probabilities)
@@ -80,7 +80,7 @@ def _compare(subject: Subject, given: np.ndarray) -> str:
         )
     shown = specimens.rows[[predictions.PREFIX + name for name in subject.classes]].to_numpy(dtype=np.float64)
     computed = read_precision(subject.folder) or "fp32"
-    device = str((run.started or {}).get("device", "an unknown device"))
+    device = run.started.device if run.started else "an unknown device"
     if (computed, device) == ("fp32", "cpu"):
         difference = demand_equal(given, shown, EXACT, "the dashboard does")
         return (
@@ -104,7 +104,7 @@ def _discrimination(own: np.ndarray) -> str:
     return f" It says almost the same of all of them (within {apart:.1e}), so this shows little of how they are read."
 
 
-def _answers(folder: Path, images: Sequence[Path], classes: Sequence[str]) -> Generator[Json, None, np.ndarray]:
+def _answers(folder: Path, images: Sequence[Path], classes: Sequence[str]) -> Generator[Progress, None, np.ndarray]:
     """float64 [images, classes] from the bundle in `folder`, in a process that knows nothing of Thaw. Closing ends
     it."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -129,12 +129,12 @@ def _answers(folder: Path, images: Sequence[Path], classes: Sequence[str]) -> Ge
     return table[[predictions.PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
 
 
-def _finished(command: list[str], folder: Path, stderr: int) -> Generator[Json, None, int]:
+def _finished(command: list[str], folder: Path, stderr: int) -> Generator[Progress, None, int]:
     """The exit code of `command`; closing the generator kills it."""
     process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
     try:
         while True:
-            yield {"event": "progress", "stage": "checking the bundle", "done": 0, "total": 1}
+            yield Progress(stage="checking the bundle", done=0, total=1)
             try:
                 return process.wait(_POLL_SECONDS)
             except subprocess.TimeoutExpired:

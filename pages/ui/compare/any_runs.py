@@ -100,20 +100,17 @@ def _accuracy(
 
 def _curves(runs: Sequence[Run], labels: Mapping[str, str], styles: Mapping[str, tuple[str, str]]) -> None:
     st.subheader("Validation curves", anchor=False)
-    curves = [
-        charts.Curve(name=name, rows=epochs.of(run), colour=styles[run.id][0], dash=styles[run.id][1])
-        for run, name in zip(runs, text.distinct([labels[run.id] for run in runs], 48), strict=True)
-    ]
-    st.html(charts.key(curves))
-    metrics: tuple[charts.Metric, ...] = ("accuracy", "loss")
-    for metric, column in zip(metrics, st.columns(2), strict=True):
-        column.markdown(f"**{metric.capitalize()}**")
-        column.plotly_chart(
-            charts.overlay(curves, metric),
-            key=metric,
-            config=charts.CONFIG,
-            alt=f"Validation {metric} per epoch and run",
-        )
+    names = text.distinct([labels[run.id] for run in runs], 48)
+    lines = [(name, *styles[run.id], epochs.of(run)) for run, name in zip(runs, names, strict=True)]
+    st.html(charts.key([charts.Curve(name=name, colour=colour, dash=dash) for name, colour, dash, _ in lines]))
+    for metric, place in zip(charts.METRICS, st.columns(2), strict=True):
+        curves = [
+            charts.Curve(name=name, colour=colour, dash=dash, points=charts.points(ended, metric))
+            for name, colour, dash, ended in lines
+        ]
+        place.markdown(f"**{metric.capitalize()}**")
+        said = f"Validation {metric} per epoch and run"
+        place.plotly_chart(charts.overlay(curves, metric), key=metric, config=charts.CONFIG, alt=said)
 
 
 def _differences(runs: Sequence[Run]) -> None:

@@ -131,9 +131,7 @@ def key(first: str, second: str) -> str:
     """HTML for st.html: which colour and sign is whose."""
     colours = palette.categorical()
     said = [f"{sign} more often {name}" for sign, name in zip("+−", text.distinct([first, second], 30), strict=True)]
-    return charts.key(
-        [charts.Curve(name=name, rows=(), colour=colour) for name, colour in zip(said, colours, strict=False)]
-    )
+    return charts.key([charts.Curve(name=name, colour=colour) for name, colour in zip(said, colours, strict=False)])
 
 
 def confusion_difference_in_words(evidence: Evidence, first: str, second: str) -> str:

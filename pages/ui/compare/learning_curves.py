@@ -1,10 +1,10 @@
-"""Spans: learning curves of several strategies over each other, the mean of their seeds with a band from the lowest to
-the highest.
+"""Learning curves of several strategies over each other: the mean of their seeds with a band from the lowest to the
+highest.
 
 Not here: the curves of one run (charts).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
@@ -18,11 +18,11 @@ from engine.comparisons.judgement import by_label
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import charts, epochs, palette, text
+from pages.ui.charts import Metric, Split
+from pages.ui.epochs import Epochs
 from pages.ui.unfreezing import Change, changes
 
-Rows = Sequence[Mapping[str, object]]
-PARTS = ("val", "train")
-METRICS = {"accuracy": "Accuracy", "loss": "Loss"}
+METRICS: dict[Metric, str] = {"accuracy": "Accuracy", "loss": "Loss"}
 AXES = {"epoch": "Epochs", "seconds": "Training time"}
 SAID = (
     "The line is the mean of the seeds that reached the epoch, the band reaches from the lowest of them to the highest."
@@ -36,7 +36,7 @@ class Span:
     name: str
     colour: str
     dash: str
-    runs: Sequence[Rows]
+    runs: Sequence[Epochs]
     phases: Sequence[Change] = ()
 
 
@@ -57,25 +57,21 @@ def spans(comparison: Comparison, runs: Sequence[Run], theme: str = "") -> list[
     styles = palette.styles(list(dict.fromkeys([*whole_labels(comparison), *arms])), theme)
     found = []
     for label, of in arms.items():
-        rows = [one for run in of if (one := epochs.of(run))]
-        started = next((run.started for run in of if run.started), None) or {}
+        rows = [ended for run in of if (ended := epochs.of(run))]
+        phases = next((changes(run.started) for run in of if run.started), [])
         if rows:
             colour, dash = styles[label]
-            found.append(Span(name=label, colour=colour, dash=dash, runs=rows, phases=changes(started)))
+            found.append(Span(name=label, colour=colour, dash=dash, runs=rows, phases=phases))
     return found
 
 
-def points(span: Span, key: str, axis: str) -> list[Point]:
-    """The mean of `key` over the seeds for every epoch; `axis` places it by epoch, or by the mean seconds until its
+def points(span: Span, metric: Metric, *, split: Split = "val", axis: str = "epoch") -> list[Point]:
+    """The mean of `metric` over the seeds for every epoch; `axis` places it by epoch, or by the mean seconds until its
     end."""
-    spent = (
-        [list(accumulate(float(str(row.get("seconds") or 0)) for row in rows)) for rows in span.runs]
-        if axis == "seconds"
-        else []
-    )
+    spent = [list(accumulate(epoch.seconds for epoch in rows)) for rows in span.runs] if axis == "seconds" else []
     found = []
     for turn in range(_longest(span)):
-        values = dict(_values(span, key, turn))
+        values = dict(_values(span, split, metric, turn))
         if values:
             x = fmean(spent[run][turn] for run in values) if axis == "seconds" else float(turn + 1)
             reached = values.values()
@@ -87,27 +83,24 @@ def _longest(span: Span) -> int:
     return max((len(rows) for rows in span.runs), default=0)
 
 
-def _values(span: Span, key: str, turn: int) -> list[tuple[int, float]]:
+def _values(span: Span, split: Split, metric: Metric, turn: int) -> list[tuple[int, float]]:
     """(run, value) of the runs that have ended this epoch, from 0."""
-    return [
-        (run, float(str(rows[turn][key])))
-        for run, rows in enumerate(span.runs)
-        if len(rows) > turn and rows[turn].get(key) is not None
-    ]
+    reached = [(run, rows[turn].score(split, metric)) for run, rows in enumerate(span.runs) if len(rows) > turn]
+    return [(run, value) for run, value in reached if value is not None]
 
 
-def _end(span: Span, key: str) -> float | None:
-    """Where the curve ends; None without a point."""
-    values = next((found for turn in reversed(range(_longest(span))) if (found := _values(span, key, turn))), [])
-    return fmean(value for _, value in values) if values else None
+def _end(span: Span, metric: Metric) -> float | None:
+    """Where the validation curve ends; None without a point."""
+    line = points(span, metric)
+    return line[-1].mean if line else None
 
 
-def figure(found: Sequence[Span], metric: str, parts: Sequence[str], axis: str, theme: str = "") -> go.Figure:
+def figure(found: Sequence[Span], metric: Metric, parts: Sequence[Split], axis: str, theme: str = "") -> go.Figure:
     """One line a strategy and part; diamonds mark where a phase begins."""
     drawn = go.Figure()
     for part in parts:
         for span in found:
-            line = points(span, f"{part}_{metric}", axis)
+            line = points(span, metric, split=part, axis=axis)
             if not line:
                 continue
             if len(span.runs) > 1:
@@ -139,9 +132,9 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
         )
         parts = st.pills(
             "Images",
-            PARTS,
+            charts.SPLITS,
             format_func=lambda split: SPLIT_NAMES[split].capitalize(),
-            default=["val"],
+            default=charts.SPLITS[:1],
             selection_mode="multi",
             key="curves_on",
         )
@@ -153,10 +146,8 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
         if not found:
             st.caption("The first points appear when the first epoch has ended.")
             return
-        st.html(
-            charts.key([charts.Curve(name=span.name, rows=(), colour=span.colour, dash=span.dash) for span in found])
-        )
-        shown = parts or ["val"]
+        st.html(charts.key([charts.Curve(name=span.name, colour=span.colour, dash=span.dash) for span in found]))
+        shown = parts or charts.SPLITS[:1]
         drawn = figure(found, metric or "accuracy", shown, axis or "epoch")
         st.plotly_chart(drawn, key="spans", config=charts.CONFIG, alt=in_words(found, metric or "accuracy"))
         said = SAID if _several(found) else ""
@@ -165,14 +156,10 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
         st.caption(said.strip() or "One seed each.")
 
 
-def in_words(found: Sequence[Span], metric: str) -> str:
+def in_words(found: Sequence[Span], metric: Metric) -> str:
     """Where every curve ends, for readers who see no figure."""
-    ends = [(span.name, _end(span, f"val_{metric}")) for span in found]
-    said = [
-        f"{text.plain(name)} {text.percent(end) if metric == 'accuracy' else f'{end:.3f}'}"
-        for name, end in ends
-        if end is not None
-    ]
+    ends = [(span.name, _end(span, metric)) for span in found]
+    said = [f"{text.plain(name)} {charts.score(end, metric)}" for name, end in ends if end is not None]
     if not said:
         return "No epoch has ended."
     of = ", the mean of the seeds that reached it" if _several(found) else ""
@@ -196,7 +183,7 @@ def _band(line: Sequence[Point], colour: str) -> go.Scatter:
     )
 
 
-def _line(line: Sequence[Point], span: Span, part: str, *, several: bool) -> go.Scatter:
+def _line(line: Sequence[Point], span: Span, part: Split, *, several: bool) -> go.Scatter:
     name = text.plotly(text.short(span.name, 48)) + (f", {SPLIT_NAMES[part]}" if several else "")
     return go.Scatter(
         x=[point.at for point in line],

@@ -161,8 +161,7 @@ def _versions(evidence: Evidence, origins: list[_Origin]) -> str:
         for package, version in origin.versions.items():
             versions.setdefault(package, {})[version] = None
     packages = [f"{package} {' and '.join(several)}" for package, several in versions.items()]
-    started = [run for run in evidence.runs if run.started]
-    devices = dict.fromkeys(str((run.started or {}).get("device_name") or run.device or "") for run in started)
+    devices = dict.fromkeys(run.started.device_name or run.device or "" for run in evidence.runs if run.started)
     return ", ".join([*packages, *filter(None, devices)])
 
 

@@ -30,8 +30,8 @@ def show(evidence: Evidence, runs: Sequence[Run]) -> None:
                 "Strategy": shown[labels[run.id]],
                 "Seed": run.config.seed,
                 "Status": status.word(run.status, paused=run.paused),
-                "Validation, %": _percent(run, "val_accuracy"),
-                "Test, %": _percent(run, "test_accuracy"),
+                "Validation, %": _percent(run.summary.val_accuracy if run.summary else None),
+                "Test, %": _percent(run.summary.test_accuracy if run.summary else None),
                 "Forecast, s": foretold[run.id].seconds if run.id in foretold else None,
                 "Took, s": measured_seconds(run),
                 "Why it does not count": wording.reason(excluded[run.id]) if run.id in excluded else None,
@@ -78,6 +78,5 @@ def _foretold(runs: Sequence[Run]) -> dict[str, Forecast]:
     return {id_: forecast for id_, forecast in found.items() if forecast is not None}
 
 
-def _percent(run: Run, name: str) -> float | None:
-    value = (run.summary or {}).get(name)
-    return 100 * value if isinstance(value, int | float) else None
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share

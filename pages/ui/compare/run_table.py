@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 import streamlit as st
@@ -185,20 +184,15 @@ def said(name: str, value: Value) -> str:
 
 
 def _row(run: Run, scored: Scores) -> dict[str, object]:
-    started, summary = run.started or {}, run.summary or {}
-    trains, total = started.get("trainable_parameters"), started.get("total_parameters")
-    validation = summary.get("val_accuracy")
+    started, summary = run.started, run.summary
+    validation = summary.val_accuracy if summary else None
     return {
         "strategy": title(run.config.strategy),
         "backbone": run.config.backbone,
         "status": status.word(run.status, paused=run.paused),
-        "epoch": summary.get("best_epoch"),
-        "val": scored["val"].words
-        if "val" in scored
-        else text.percent(validation)
-        if isinstance(validation, float)
-        else "–",
+        "epoch": summary.best_epoch if summary else None,
+        "val": scored["val"].words if "val" in scored else text.percent(validation) if validation is not None else "–",
         "test": scored["test"].words if "test" in scored else "–",
-        "trains": f"{amount(cast(int, trains))} of {amount(cast(int, total))}" if trains and total else "–",
-        "seconds": text.duration(float(str(summary["seconds"]))) if "seconds" in summary else "–",
+        "trains": f"{amount(started.trainable_parameters)} of {amount(started.total_parameters)}" if started else "–",
+        "seconds": text.duration(summary.seconds) if summary else "–",
     }

@@ -5,7 +5,7 @@ It predicts and chooses nothing. Not here: the probe itself, which a background 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -46,7 +46,7 @@ def probe_section(configs: Sequence[RunConfig]) -> None:
             "nothing for you."
         )
         offer(
-            KIND, arguments_of(configs[0]), LABELS, draw=lambda job: probe_result(cast(Result, job.result), key=job.id)
+            KIND, arguments_of(configs[0]), LABELS, draw=lambda job: probe_result(job.result_as(dict) or {}, key=job.id)
         )
 
 

@@ -5,11 +5,11 @@ Not here: the test itself, which a background job does with a model that is thro
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 import streamlit as st
 
 from engine.config import to_json
+from engine.jobs import records
 from engine.store.job_store import Job
 from pages.ui import charts, forms, strategies, text
 from pages.ui.section import section
@@ -55,9 +55,10 @@ def arguments_of(chosen: Chosen) -> dict[str, object]:
 
 
 def _result(job: Job, chosen: Chosen) -> None:
-    result = job.result or {}
-    points = list(zip(cast(list[float], result["rates"]), cast(list[float], result["losses"]), strict=True))
-    suggestion = cast(float | None, result.get("suggestion"))
+    made = job.result_as(records.RateRange)
+    if made is None:
+        return
+    points, suggestion = list(zip(made.rates, made.losses, strict=True)), made.suggestion
     said = rate_summary(points, suggestion)
     if points:
         st.plotly_chart(charts.range_test(points, suggestion), key=f"rates_{job.id}", config=charts.CONFIG, alt=said)

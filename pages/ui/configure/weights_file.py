@@ -5,7 +5,7 @@ Not here: reading the file, which a background job does in a process of its own.
 
 import streamlit as st
 
-from engine import record_files
+from engine.jobs import records
 from engine.models.weights_store import Match, list_weights
 from engine.store.job_store import Job
 from pages.ui import status, text
@@ -58,19 +58,20 @@ def _job(backbone: str) -> Job | None:
     """The last file brought in this tab, if it was for this backbone."""
     asked = st.session_state.get(_JOB)
     job = next((job for job in job_store().list("weights") if job.id == asked), None)
-    return job if job is not None and job.arguments.get("backbone") == backbone else None
+    wanted = job.arguments_as(records.ReadWeights) if job else None
+    return job if wanted and wanted.backbone == backbone else None
 
 
 def _outcome(job: Job) -> None:
-    if job.status != "finished" or not job.result:
+    made = job.result_as(records.Weights)
+    if made is None:
         st.error(text.md(job.error or "Reading the file was cancelled."), icon=":material/error:")
         return
     if st.session_state.get("weights_taken") != job.id:  # select it once; afterwards the person decides
         st.session_state["weights_taken"] = job.id
-        st.session_state[backbones.PENDING] = f"file:{job.result['weights']}"
+        st.session_state[backbones.PENDING] = f"file:{made.weights}"
         st.rerun()
-    match = record_files.convert(job.result["match"], Match, what="What the file holds")
-    st.markdown("\n".join(f"- {text.md(sentence)}" for sentence in match_sentences(match)))
+    st.markdown("\n".join(f"- {text.md(sentence)}" for sentence in match_sentences(made.match)))
 
 
 def _verb(number: int) -> str:

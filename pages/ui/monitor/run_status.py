@@ -1,4 +1,4 @@
-"""Live: what a run is doing, in words, numbers and bars, read from its row in the store.
+"""Run status: what a run is doing, in words, numbers and bars, read from its row in the store.
 
 Not here: the curves (charts) and the buttons (controls).
 """
@@ -6,28 +6,28 @@ Not here: the curves (charts) and the buttons (controls).
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 import streamlit as st
 
 from engine.config import command_line, options
 from engine.data.dataset_records import SPLIT_NAMES
+from engine.events import Epoch, Started
 from engine.store.run import ENDED, INTERRUPTED, Run
 from pages.ui import block_strip, charts, epochs, status, text, time_left
+from pages.ui.epochs import Epochs
 from pages.ui.monitor import frozen_part
 from pages.ui.section import section
 from pages.ui.strategies import title
 from pages.ui.unfreezing import phase_of
 
-Rows = Sequence[Mapping[str, object]]
 LOG_LINES = 200
 LOG_BYTES = 64_000
 RECENT_RUNS = 20
 """So many runs are asked how long an epoch takes; older ones say little about now."""
 
 
-def headline(run: Run, rows: Rows) -> None:
+def headline(run: Run, rows: Epochs) -> None:
     """Status in words; while running, how far the epoch and the run are and how long it will still take."""
     with st.container(horizontal=True, vertical_alignment="center"):
         status.badge(run.status, paused=run.paused)
@@ -45,72 +45,65 @@ def headline(run: Run, rows: Rows) -> None:
         said = run.error or ("Stopped as you asked." if run.status == "stopped" else "Interrupted.")
         advice = "" if run.error == INTERRUPTED else " Resume it to go on where it was."
         st.warning(text.md(f"{said}{kept}{advice}"), icon=":material/info:")
-    if note := run.progress.get("note"):
-        st.info(text.md(str(note)), icon=":material/info:")
+    if run.progress.note:
+        st.info(text.md(run.progress.note), icon=":material/info:")
 
 
-def outcome(run: Run, rows: Rows) -> str:
+def outcome(run: Run, rows: Epochs) -> str:
     """`Best epoch 4 of 5. Accuracy: 91.2 % on validation images, 90.1 % on test images. Took 42 s.`"""
-    summary = run.summary or {}
-    scores = [(summary.get(f"{split}_accuracy"), SPLIT_NAMES[split]) for split in ("val", "test")]
-    said = [
-        f"{text.percent(float(score))} on {words} images" for score, words in scores if isinstance(score, int | float)
-    ]
-    parts = [f"Best epoch {summary.get('best_epoch', '?')} of {len(rows)}."]
+    summary = run.summary
+    if summary is None:
+        return f"Trained {text.count(len(rows), 'epoch')}."
+    scores = ((summary.val_accuracy, SPLIT_NAMES["val"]), (summary.test_accuracy, SPLIT_NAMES["test"]))
+    said = [f"{text.percent(score)} on {words} images" for score, words in scores if score is not None]
+    parts = [f"Best epoch {summary.best_epoch} of {len(rows)}."]
     parts += [f"Accuracy: {', '.join(said)}."] if said else []
-    if "seconds" in summary:
-        once = float(str(frozen_part.record(run).get("seconds") or 0.0))
-        share = f", {text.duration(once)} of it for computing the frozen part once" if once >= 1 else ""
-        parts.append(f"Took {text.duration(float(str(summary['seconds'])) + once)}{share}.")
-    if summary.get("frozen_unchanged") and _something_was_frozen(run):
+    cache = frozen_part.record(run)
+    once = cache.seconds if cache else 0.0
+    share = f", {text.duration(once)} of it for computing the frozen part once" if once >= 1 else ""
+    parts.append(f"Took {text.duration(summary.seconds + once)}{share}.")
+    started = run.started
+    if summary.frozen_unchanged and (not started or started.trainable_parameters != started.total_parameters):
         parts.append("Every frozen parameter is bit for bit what it was.")
     return " ".join(parts)
 
 
-def numbers(run: Run, rows: Rows) -> None:
+def numbers(run: Run, rows: Epochs) -> None:
     """The figures of this moment; of a run that ended before its first epoch there are none."""
     if not rows and run.status in ENDED:
         return
-    last = rows[-1] if rows else {}
-    best = max((cast(float, row["val_accuracy"]) for row in rows if row.get("val_accuracy") is not None), default=None)
-    speed = (run.progress.get("images_per_second") if run.status == "running" else None) or last.get(
-        "images_per_second"
-    )
-    memory = (run.progress.get("memory_bytes") if run.status == "running" else None) or last.get("memory_bytes")
+    last = rows[-1] if rows else Epoch(epoch=0)
+    now = run.progress if run.status == "running" else last
+    best = max((row.val_accuracy for row in rows if row.val_accuracy is not None), default=None)
+    speed, memory = now.images_per_second or last.images_per_second, now.memory_bytes or last.memory_bytes
+    rate = max(last.lr.values(), default=None)  # the head has the highest of all groups
     shown = {
         "Epoch": f"{len(rows)} of {time_left.epochs_planned(run)}",
         "Best validation accuracy": "–" if best is None else text.percent(best),
-        "Images per second": f"{float(str(speed)):,.0f}" if speed else "–",
-        "Learning rate of the head": _rate_in_words(last),
-        "Memory": text.bytes_(float(str(memory))) if memory else "–",
+        "Images per second": f"{speed:,.0f}" if speed else "–",
+        "Learning rate of the head": "–" if rate is None else charts.rate(rate),
+        "Memory": text.bytes_(memory) if memory else "–",
     }
     with st.grid(5, min_column_width=130):
         for label, value in shown.items():
             st.metric(label, value)
-    device = (run.started or {}).get("device_name")
-    if device:
-        precision = (run.started or {}).get("precision", "")
+    if run.started and run.started.device_name:
         st.caption(
-            f":material/memory: {text.md(f'{device}, {precision}')}",
+            f":material/memory: {text.md(f'{run.started.device_name}, {run.started.precision}')}",
             help="The device, and the number format it computes in.",
         )
 
 
-def blocks(run: Run, rows: Rows) -> None:
+def blocks(run: Run, started: Started, rows: Epochs) -> None:
     """The strip with the phase that runs now, and every block's learning rate and gradient."""
-    started = run.started or {}
     active = phase_of(started, len(rows) + 1) if run.status == "running" else None
-    total = started.get("trainable_parameters")
-    st.html(
-        block_strip.draw(
-            block_strip.of_started(started), active=active, total=int(total) if isinstance(total, int) else None
-        )
-    )
+    strip = block_strip.of_started(started)
+    st.html(block_strip.draw(strip, active=active, total=started.trainable_parameters or None))
     if rows:
         label, key = "Learning rate and gradient of every block", f"fold_rates_{run.id}"
         with section(label, icon=":material/table_rows:", key=key) as seen:
             if seen:
-                said = f"In the last step of epoch {rows[-1]['epoch']}."
+                said = f"In the last step of epoch {rows[-1].epoch}."
                 st.caption(f"{said} A block whose gradient is far smaller than the others' hardly learns.")
                 st.dataframe(
                     block_table(started, rows[-1]),
@@ -119,24 +112,23 @@ def blocks(run: Run, rows: Rows) -> None:
                 )
 
 
-def block_table(started: Mapping[str, object], row: Mapping[str, object]) -> pd.DataFrame:
+def block_table(started: Started, epoch: Epoch) -> pd.DataFrame:
     """One row a block, in forward order: what trained in this epoch, its rate, and the L2 norm of its gradient."""
-    rates, norms = _rates(row), cast(Mapping[str, float], row.get("grad_norm") or {})
-    phase = int(str(row.get("phase") or 0))
-    made = []
-    for block in cast(Sequence[Mapping], started.get("blocks") or ()):
-        name, trains = str(block["name"]), bool(block["trains"][phase])
-        rate = max((rates[group] for group in (name, f"{name} (bias, norm)") if group in rates), default=None)
-        norm = norms.get(name)
-        made.append(
+    rows = []
+    for block in started.blocks:
+        trains = block.trains[epoch.phase]
+        groups = (block.name, f"{block.name} (bias, norm)")
+        rate = max((epoch.lr[group] for group in groups if group in epoch.lr), default=None)
+        norm = epoch.grad_norm.get(block.name)
+        rows.append(
             {
-                "Block": name,
+                "Block": block.name,
                 "State": "trains" if trains else "frozen",
                 "Learning rate": charts.rate(rate) if trains and rate is not None else "–",
                 "Gradient norm": f"{norm:.3g}" if trains and norm is not None else "–",
             }
         )
-    return pd.DataFrame(made)
+    return pd.DataFrame(rows)
 
 
 def queue(runs: Sequence[Run], shown: str) -> None:
@@ -184,50 +176,39 @@ def log_tail(path: Path) -> str:
 
 def _place(run: Run) -> str:
     """Where it trains; a run that never started was nowhere."""
-    device = (run.started or {}).get("device") or run.device
+    device = run.started.device if run.started else run.device
     if device in (None, "auto"):
         return ", on the next free device" if run.status in ("queued", "running") else ""
     return f", on {'the CPU' if device == 'cpu' else device}"
 
 
-def _something_was_frozen(run: Run) -> bool:
-    started = run.started or {}
-    return started.get("trainable_parameters") != started.get("total_parameters")
-
-
-def _progress(run: Run, rows: Rows) -> None:
-    done, total = run.progress.get("done"), run.progress.get("total")
-    if run.progress.get("stage"):
-        share = float(done) / float(total) if done and total else 0.0
-        amount = f" · {int(done or 0):,} of {int(total):,}" if total else " …"
-        stage = str(run.progress["stage"])
-        st.progress(min(share, 1.0), text=text.md(stage[:1].upper() + stage[1:]) + amount)
+def _progress(run: Run, rows: Epochs) -> None:
+    now = run.progress
+    if now.stage:
+        share, amount = (now.done / now.total, f" · {now.done:,} of {now.total:,}") if now.total else (0.0, " …")
+        st.progress(min(share, 1.0), text=status.stage_words(now.stage) + amount)
         return
-    step, steps = int(run.progress.get("step") or 0), int(run.progress.get("steps") or 0)
     planned, behind = time_left.epochs_planned(run), time_left.epochs_done(run, rows)
     seconds = time_left.seconds_left(run, rows)
     left = "paused" if run.paused else _time_left(run, rows, seconds)
     st.progress(min(behind / planned, 1.0), text=f"Epoch {min(int(behind) + 1, planned)} of {planned} · {left}")
-    if not steps or int(run.progress.get("epoch") or 0) <= len(rows):  # what is known is of an epoch that has ended
+    if not now.steps or now.epoch <= len(rows):  # what is known is of an epoch that has ended
         st.progress(0.0, text="Next epoch …" if rows else "Getting ready …")
     else:
-        st.progress(
-            min(step / steps, 1.0), text=f"Step {step:,} of {steps:,}" + (" · validating" if step == steps else "")
-        )
+        judging = " · validating" if now.step == now.steps else ""
+        st.progress(min(now.step / now.steps, 1.0), text=f"Step {now.step:,} of {now.steps:,}{judging}")
 
 
-def _time_left(run: Run, rows: Rows, seconds: float | None) -> str:
+def _time_left(run: Run, rows: Epochs, seconds: float | None) -> str:
     """A phase to come may train more than the one that was measured, or less."""
     if seconds is None:
         return "measuring the time left"
-    started = run.started or {}
-    more = phase_of(started, len(rows) + 1) + 1 < len(cast(Sequence, started.get("phases") or ()))
-    if more:
+    if run.started and phase_of(run.started, len(rows) + 1) + 1 < len(run.started.phases):
         return f"about {text.duration(seconds)} left at the present pace, which phases to come may change"
     return f"about {text.duration(seconds)} left" if seconds > 1 else "almost done"
 
 
-def _left(run: Run, measured: Mapping[str, tuple[Run, Rows]]) -> float | None:
+def _left(run: Run, measured: Mapping[str, tuple[Run, Epochs]]) -> float | None:
     if run.status == "running":
         return time_left.seconds_left(run, measured[run.id][1]) if run.id in measured else None
     return time_left.seconds_of_queued(run, measured)
@@ -242,14 +223,3 @@ def _queued(run: Run, seconds: float | None, shown: str) -> None:
         else:
             st.page_link("monitor.py", label=text.md(run.name), query_params={"run": run.id})
         st.caption(told)
-
-
-def _rate_in_words(row: Mapping[str, object]) -> str:
-    """The head has the highest rate of all groups."""
-    highest = max(_rates(row).values(), default=None)
-    return "–" if highest is None else charts.rate(highest)
-
-
-def _rates(row: Mapping[str, object]) -> dict[str, float]:
-    rates = row.get("lr")
-    return {str(name): float(rate) for name, rate in rates.items()} if isinstance(rates, dict) else {}

@@ -5,6 +5,7 @@ Not here: what makes the bundle and checks it, which a background job does.
 
 import streamlit as st
 
+from engine.jobs import records
 from engine.jobs.bundle.formats import contents
 from engine.store.job_store import Job
 from engine.store.run import Run
@@ -41,8 +42,8 @@ def offer(run: Run) -> None:
 
 
 def _bundle(run: Run, job: Job | None) -> None:
-    result = (job.result or {}) if job is not None and job.status == "finished" else {}
-    first, *more = [str(said) for said in result.get("checks") or [result.get("check") or ""]]
+    bundle = job.result_as(records.Bundle) if job is not None else None
+    first, *more = (bundle and bundle.checks) or ("",)
     if first:
         st.success(text.md(first), icon=":material/verified:")
     for said in more:

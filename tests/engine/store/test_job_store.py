@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from engine.errors import RunError
+from engine.events import Progress
 from engine.store.job_store import JobStore
 from engine.store.process_identity import this_process
 from engine.workspace import Workspace
@@ -21,16 +22,16 @@ def jobs(workspace: Workspace) -> JobStore:
 
 def test_a_job_from_submission_to_result(jobs: JobStore):
     job = jobs.submit("import", {"source": "upload-00000001", "name": "꽃"})
-    assert (job.status, job.progress, job.ended) == ("queued", {}, False)
+    assert (job.status, job.progress, job.ended) == ("queued", Progress(), False)
     claimed = jobs.claim(ME)
-    assert claimed is not None and (claimed.id, claimed.arguments) == (
-        job.id,
-        {"source": "upload-00000001", "name": "꽃"},
-    )
-    jobs.record(job.id, {"stage": "Reading", "done": 1, "total": 2})
-    assert jobs.get(job.id).progress == {"stage": "Reading", "done": 1, "total": 2}
-    jobs.finish(job.id, result={"draft": "draft-00000001"})
-    assert (jobs.get(job.id).status, jobs.get(job.id).result) == ("finished", {"draft": "draft-00000001"})
+    assert claimed is not None and claimed.id == job.id
+    assert claimed.arguments_as(dict) == {"source": "upload-00000001", "name": "꽃"}
+    assert claimed.arguments_as(int) is None and claimed.result_as(dict) is None
+    reading = Progress(stage="Reading", done=1, total=2)
+    jobs.record(job.id, reading)
+    assert jobs.get(job.id).progress == reading
+    jobs.finish(job.id, result='{"draft": "draft-00000001"}')
+    assert jobs.get(job.id).status == "finished" and jobs.get(job.id).result_as(dict) == {"draft": "draft-00000001"}
 
 
 def test_the_newest_is_the_latest_of_its_kind_with_these_arguments(jobs: JobStore):
@@ -86,10 +87,15 @@ def test_an_ended_job_keeps_its_end(jobs: JobStore):
     job = jobs.submit("import", {})
     jobs.claim(ME)
     jobs.finish(job.id, error="The zip is damaged.")
-    jobs.finish(job.id, result={})
-    jobs.record(job.id, {"stage": "late"})
+    jobs.finish(job.id, result="{}")
+    jobs.record(job.id, Progress(stage="late"))
     ended = jobs.get(job.id)
-    assert (ended.status, ended.error, ended.result, ended.progress) == ("failed", "The zip is damaged.", None, {})
+    assert (ended.status, ended.error, ended.result, ended.progress) == (
+        "failed",
+        "The zip is damaged.",
+        None,
+        Progress(),
+    )
 
 
 def test_sweep_fails_the_jobs_of_the_dead(jobs: JobStore):

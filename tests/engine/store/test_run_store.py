@@ -8,18 +8,19 @@ import threading
 import pytest
 
 from engine.errors import ConfigError, EngineError, RunError
+from engine.events import Device, Epoch, Finished, Paused, Started, Step, Summary
 from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
-from engine.store.run import Run
+from engine.store.run import Run, RunProgress
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 
 ME = this_process()
 PID, START, BOOT = ME.split(":")
 DEAD = f"{PID}:{int(START) - 1}:{BOOT}"  # our own number, worn by an earlier process
-CPU = {"device": "cpu", "name": "CPU", "memory_bytes": 1, "why": "No driver."}
-GPUS = [{"device": f"cuda:{index}", "name": "GPU", "memory_bytes": 2, "why": ""} for index in range(2)]
+CPU = Device(device="cpu", name="CPU", memory_bytes=1, why="No driver.")
+GPUS = [Device(device=f"cuda:{index}", name="GPU", memory_bytes=2, why="") for index in range(2)]
 CLAIM = """
 import sys
 from engine.store.process_identity import this_process
@@ -52,7 +53,7 @@ def test_a_run_comes_back_as_it_was_queued(store: RunStore):
     wanted = RunConfig(dataset="꽃 '; DROP TABLE runs;--", backbone="resnet18", lr=0.003, patterns="layer4*, head")
     run = store.enqueue(wanted, name="  첫 번째\n**run** ")
     assert store.get(run.id) == run
-    assert (run.config, run.name, run.status, run.progress) == (wanted, "첫 번째 **run**", "queued", {})
+    assert (run.config, run.name, run.status, run.progress) == (wanted, "첫 번째 **run**", "queued", RunProgress())
     assert [listed.id for listed in store.list()] == [run.id]
 
 
@@ -158,49 +159,47 @@ def test_sweep_interrupts_runs_of_the_dead_and_of_them_only(store: RunStore):
 
 
 def test_events_become_progress_epochs_and_summary(store: RunStore):
-    run = running(store)
-    store.record(run.id, {"event": "started", "device": "cpu", "steps": 4})
-    store.record(run.id, {"event": "step", "epoch": 1, "epochs": 2, "step": 3, "steps": 4})
-    assert store.get(run.id).progress == {"epoch": 1, "epochs": 2, "step": 3, "steps": 4}
+    run, started, summary = running(store), Started(device="cpu", train_images=4), Summary(best_epoch=2)
+    store.record(run.id, started)
+    store.record(run.id, Step(epoch=1, epochs=2, step=3, steps=4))
+    assert store.get(run.id).progress == RunProgress(epoch=1, epochs=2, step=3, steps=4)
     for epoch, loss in ((1, 0.5), (2, 0.4), (2, 0.3)):
-        store.record(run.id, {"event": "epoch", "epoch": epoch, "epochs": 2, "val_loss": loss})
-    store.record(run.id, {"event": "finished", "summary": {"best_epoch": 2}})
+        store.record(run.id, Epoch(epoch=epoch, epochs=2, val_loss=loss))
+    store.record(run.id, Finished(summary=summary))
     store.finish(run.id, "finished")
-    assert [row["val_loss"] for row in store.epochs(run.id)] == [
-        0.5,
-        0.3,
-    ]  # an epoch done again after a resume counts once
+    # an epoch done again after a resume counts once
+    assert [epoch.val_loss for epoch in store.epochs(run.id)] == [0.5, 0.3]
     ended = store.get(run.id)
-    assert (ended.status, ended.device, ended.summary, ended.owner) == ("finished", "cpu", {"best_epoch": 2}, None)
-    assert ended.started is not None and ended.started["steps"] == 4
+    assert (ended.status, ended.device, ended.summary, ended.owner) == ("finished", "cpu", summary, None)
+    assert ended.started == started
 
 
 def test_a_run_that_starts_over_forgets_the_epochs_of_its_former_life(store: RunStore):
     run = running(store)
     for epoch in (1, 2, 3):
-        store.record(run.id, {"event": "epoch", "epoch": epoch, "epochs": 3})
-    store.record(run.id, {"event": "started", "device": "cpu", "epochs_done": 1})
-    assert [row["epoch"] for row in store.epochs(run.id)] == [1]
+        store.record(run.id, Epoch(epoch=epoch))
+    store.record(run.id, Started(device="cpu", epochs_done=1))
+    assert [epoch.epoch for epoch in store.epochs(run.id)] == [1]
 
 
 def test_an_ended_run_takes_no_more_events_and_ends_only_once(store: RunStore):
     run = running(store)
     store.finish(run.id, "stopped")
-    store.record(run.id, {"event": "epoch", "epoch": 1, "epochs": 2})
+    store.record(run.id, Epoch(epoch=1))
     store.finish(run.id, "failed", "too late")
-    assert (store.epochs(run.id), store.get(run.id).status, store.get(run.id).error) == ([], "stopped", None)
+    assert (store.epochs(run.id), store.get(run.id).status, store.get(run.id).error) == ((), "stopped", None)
 
 
 def test_pause_is_answered_and_a_newer_request_is_not_swallowed_by_the_answer(store: RunStore):
     run = running(store)
-    store.record(run.id, {"event": "step", "step": 3, "steps": 9})
+    store.record(run.id, Step(epoch=1, step=3, steps=9))
     store.request(run.id, "pause")
     assert store.requested(run.id) == "pause"
     store.request(run.id, "resume")
-    store.record(run.id, {"event": "progress", "paused": True})
+    store.record(run.id, Paused(paused=True))
     assert store.requested(run.id) == "resume"
-    assert store.get(run.id).paused and store.get(run.id).progress["step"] == 3
-    store.record(run.id, {"event": "progress", "paused": False})
+    assert store.get(run.id).paused and store.get(run.id).progress.step == 3
+    store.record(run.id, Paused(paused=False))
     assert store.requested(run.id) is None and not store.get(run.id).paused
 
 
@@ -254,7 +253,7 @@ def test_a_running_run_cannot_be_deleted_and_an_ended_one_takes_its_folder_along
     folder = workspace.run(run.id)
     folder.mkdir()
     (folder / "log.txt").write_text("kept")
-    store.record(run.id, {"event": "epoch", "epoch": 1, "epochs": 1})
+    store.record(run.id, Epoch(epoch=1))
     with pytest.raises(RunError, match="Stop it first"):
         store.delete(run.id)
     assert (folder / "log.txt").exists()
@@ -263,7 +262,7 @@ def test_a_running_run_cannot_be_deleted_and_an_ended_one_takes_its_folder_along
     assert not folder.exists()
     with pytest.raises(RunError, match="may have been deleted"):
         store.get(run.id)
-    assert store.epochs(run.id) == []
+    assert store.epochs(run.id) == ()
 
 
 def test_a_run_of_another_version_is_listed_with_a_sentence_and_not_resumed(store: RunStore, workspace: Workspace):
@@ -278,6 +277,20 @@ def test_a_run_of_another_version_is_listed_with_a_sentence_and_not_resumed(stor
         store.requeue(run.id)
 
 
+def test_what_an_earlier_version_left_is_read_and_what_is_damaged_hides_nothing(store: RunStore, workspace: Workspace):
+    old, damaged = running(store), running(store)
+    event = '{"event": "epoch", "epoch": 1, "epochs": 2, "phase": 0, "val_loss": NaN, "lr": {"head": 0.1}}'
+    with database.write(workspace) as db:
+        db.executemany("INSERT INTO epochs VALUES (?, ?, ?)", [(old.id, 1, event), (old.id, 2, "[]"), (old.id, 3, "{")])
+        db.execute("UPDATE runs SET progress = '{\"paused\": true}', summary = '{\"best_epoch\": 1}'")
+        started = '{"event": "started", "device": "cpu", "dataset": 3}'
+        db.execute("UPDATE runs SET started = ?, progress = '3' WHERE id = ?", (started, damaged.id))
+    (epoch,) = store.epochs(old.id)
+    assert epoch.lr == {"head": 0.1} and str(epoch.val_loss) == "nan"
+    assert store.get(old.id).paused and store.get(old.id).summary == Summary(best_epoch=1)
+    assert store.get(damaged.id).started is None and not store.get(damaged.id).paused
+
+
 def test_rename_and_devices(store: RunStore):
     run = store.enqueue(config(), name="one")
     store.rename(run.id, "두 번째")
@@ -286,7 +299,7 @@ def test_rename_and_devices(store: RunStore):
     assert store.get(run.id).name == "resnet18 linear_probe"
     store.announce([*GPUS, CPU])
     store.announce([CPU])
-    assert store.devices() == [CPU]
+    assert store.devices() == (CPU,)
 
 
 def test_an_id_that_is_a_path_reaches_no_folder(store: RunStore, workspace: Workspace):

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from engine.training.events import Epoch, Note, Step
 
 from engine.errors import TrainingError
 from engine.training.audit import audit, remember
 from engine.training.batches import cut, epoch_order
-from engine.training.events import Epoch, Note, Step
 from engine.training.loop import evaluate, fit
 from engine.training.state import Training
 from tests.engine.training.toy import Pictures, config, training

@@ -1,11 +1,10 @@
 """A machine with two GPUs, as far as the child can tell."""
 
+from engine.events import Device
 
-def available() -> list[dict[str, object]]:
-    gpus: list[dict[str, object]] = [
-        {"device": f"cuda:{index}", "name": "Fake", "memory_bytes": 1, "why": ""} for index in range(2)
-    ]
-    return [*gpus, {"device": "cpu", "name": "Fake", "memory_bytes": 1, "why": ""}]
+
+def available() -> list[Device]:
+    return [Device(device=device, name="Fake", memory_bytes=1, why="") for device in ("cuda:0", "cuda:1", "cpu")]
 
 
 def set_threads() -> int:

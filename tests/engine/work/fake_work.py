@@ -5,18 +5,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from engine.errors import DatasetError
+from engine.events import Device, Epoch, Event, Finished, Note, Progress, Result, Started, Step, Summary
+from engine.jobs.records import ImportImages, Nothing
 from engine.store.run import Run
 from engine.workspace import Workspace
 
-Event = dict[str, Any]
 SESSIONS_SHARE = Path("/proc/self/autogroup")
 
 
-def available() -> list[Event]:
-    return [{"device": "cpu", "name": "Fake", "memory_bytes": 1, "why": "It is a fake."}]
+def available() -> list[Device]:
+    return [Device(device="cpu", name="Fake", memory_bytes=1, why="It is a fake.")]
 
 
 def set_threads() -> int:
@@ -24,58 +24,56 @@ def set_threads() -> int:
 
 
 def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
-    yield {"event": "started", "device": device, "steps": 2}
-    yield {"event": "note", "text": f"pid {os.getpid()} nice {os.nice(0)}"}
+    yield Started(device=device, train_images=2)
+    yield Note(text=f"pid {os.getpid()} nice {os.nice(0)}")
     if SESSIONS_SHARE.exists():  # Linux: how the session of this process ranks among the others
-        yield {"event": "note", "text": f"{SESSIONS_SHARE.read_text().strip()} among sessions"}
+        yield Note(text=f"{SESSIONS_SHARE.read_text().strip()} among sessions")
     yield from _PARTS[run.config.dataset](run, workspace)
 
 
 def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
-    yield {"event": "progress", "stage": "Predicting", "done": 1, "total": 1}
-    yield {"event": "finished", "summary": {"best_epoch": 1, "concluded": True}}
+    yield Progress(stage="Predicting", done=1, total=1)
+    yield Finished(summary=Summary(best_epoch=1, audit="concluded"))
 
 
-def import_task(workspace: Workspace, arguments: Event) -> Iterator[Event]:
-    yield {"event": "progress", "stage": "Reading", "done": 1, "total": 2}
-    yield {"event": "result", "draft": "draft-00000001", "name": arguments["name"], "pid": os.getpid()}
+def import_task(workspace: Workspace, arguments: ImportImages) -> Iterator[Event]:
+    yield Progress(stage="Reading", done=1, total=2)
+    yield Result.of({"draft": "draft-00000001", "name": arguments.name})
 
 
-def endless_task(workspace: Workspace, arguments: Event) -> Iterator[Event]:
+def endless_task(workspace: Workspace, arguments: Nothing) -> Iterator[Event]:
     done = 0
     while True:
         done += 1
-        yield {"event": "progress", "stage": "Reading", "done": done, "total": 0}
+        yield Progress(stage="Reading", done=done, total=0)
         _breathe()
 
 
-def dying_task(workspace: Workspace, arguments: Event) -> Iterator[Event]:
-    yield {"event": "progress", "stage": "Reading", "done": 1, "total": 2}
+def dying_task(workspace: Workspace, arguments: Nothing) -> Iterator[Event]:
+    yield Progress(stage="Reading", done=1, total=2)
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def refusing_task(workspace: Workspace, arguments: Event) -> Iterator[Event]:
-    yield {"event": "progress", "stage": "Reading", "done": 1, "total": 2}
+def refusing_task(workspace: Workspace, arguments: Nothing) -> Iterator[Event]:
+    yield Progress(stage="Reading", done=1, total=2)
     raise DatasetError("The zip is damaged. Make it again.")
 
 
-TASKS = {"import": import_task, "endless": endless_task, "dying": dying_task, "refusing": refusing_task}
+TASKS = {
+    "import": (ImportImages, import_task),
+    "endless": (Nothing, endless_task),
+    "dying": (Nothing, dying_task),
+    "refusing": (Nothing, refusing_task),
+}
 
 
 def _short(run: Run, workspace: Workspace) -> Iterator[Event]:
     for epoch in (1, 2):
         yield _step(epoch)
         os.write(1, b"a native library prints half a line")
-        yield {
-            "event": "epoch",
-            "epoch": epoch,
-            "epochs": 2,
-            "train_loss": 1 / epoch,
-            "val_loss": 1.0,
-            "val_accuracy": 0.5,
-            "best": epoch == 1,
-        }
-    yield {"event": "finished", "summary": {"best_epoch": 1}}
+        best = epoch == 1
+        yield Epoch(epoch=epoch, epochs=2, train_loss=1 / epoch, val_loss=1.0, val_accuracy=0.5, best=best)
+    yield Finished(summary=Summary(best_epoch=1))
 
 
 def _endless(run: Run, workspace: Workspace) -> Iterator[Event]:
@@ -129,7 +127,7 @@ def _no_memory(run: Run, workspace: Workspace) -> Iterator[Event]:
 
 
 def _step(epoch: int) -> Event:
-    return {"event": "step", "epoch": epoch, "epochs": 2, "step": 1, "steps": 2}
+    return Step(epoch=epoch, epochs=2, step=1, steps=2)
 
 
 def _breathe() -> None:

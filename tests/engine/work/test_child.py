@@ -7,7 +7,7 @@ from collections import namedtuple
 import pytest
 
 from engine.errors import TrainingError
-from engine.work.child import error_event, write_log
+from engine.work.child import failure, write_log
 from engine.workspace import Workspace
 
 Usage = namedtuple("Usage", "total used free")
@@ -28,18 +28,18 @@ def raised(error: Exception) -> Exception:
     ],
 )
 def test_errors_become_sentences(workspace: Workspace, error: Exception, message: str, healthy: bool):
-    event = error_event(raised(error), workspace)
-    assert (event["message"], event["healthy"]) == (message, healthy)
-    assert event["traceback"].startswith("Traceback") and type(error).__name__ in event["traceback"]
+    event = failure(raised(error), workspace)
+    assert (event.message, event.healthy) == (message, healthy)
+    assert event.traceback.startswith("Traceback") and type(error).__name__ in event.traceback
 
 
 @pytest.mark.parametrize(
     "error", [OSError(errno.EIO, "Input, output error"), RuntimeError("unexpected pos 576 vs 534")]
 )
 def test_a_full_disk_is_called_one(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception):
-    assert "defect" in error_event(error, workspace)["message"]
+    assert "defect" in failure(error, workspace).message
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 1 << 40, 12 << 20))
-    assert error_event(error, workspace)["message"].startswith("The disk is full: 12 MB are free")
+    assert failure(error, workspace).message.startswith("The disk is full: 12 MB are free")
 
 
 def test_the_log_keeps_every_line_with_its_time(workspace: Workspace):
@@ -58,4 +58,4 @@ def test_a_log_that_cannot_be_written_ends_nothing(workspace: Workspace, capsys:
 
 def test_a_full_quota_is_a_full_disk_however_much_the_disk_has(workspace: Workspace):
     error = OSError(errno.EDQUOT, "Disk quota exceeded")
-    assert error_event(error, workspace)["message"].startswith("The disk is full")
+    assert failure(error, workspace).message.startswith("The disk is full")

@@ -1,24 +1,23 @@
 """Steps are recorded at a pace people can read, and nothing that matters is lost on the way."""
 
-from engine.store.database import Json
-from engine.work.conversation import GRACE_SECONDS, PACE_SECONDS, Errand, Pace
+from engine.events import Ask, Epoch, Event, Note, Paused, Step, TrainRun
+from engine.work.conversation import GRACE_SECONDS, PACE_SECONDS, Assignment, Throttle
+
+COMMAND = TrainRun(run="run-0123456789", device="cpu")
 
 
-def step(number: int) -> Json:
-    return {"event": "step", "step": number}
+def step(number: int) -> Step:
+    return Step(epoch=1, step=number, steps=1000)
 
 
-def recorded(events: list[Json], seconds_between: float) -> list[Json]:
-    """What a pace records of events that come so far apart."""
-    written: list[Json] = []
-    now = [0.0]
-    pace = Pace(written.append, clock=lambda: now[0])
+def recorded(events: list[Event], seconds_between: float) -> list[Event]:
+    """What is recorded of events that come so far apart."""
+    now, written = [0.0], []
+    throttle = Throttle(clock=lambda: now[0])
     for event in events:
-        pace.take(event)
-        pace.tick()
+        written += throttle.take(event)
         now[0] += seconds_between
-    pace.flush()
-    return written
+    return [*written, *throttle.flush()]
 
 
 def test_a_flood_of_steps_is_recorded_twice_a_second_with_the_first_and_the_last():
@@ -28,45 +27,41 @@ def test_a_flood_of_steps_is_recorded_twice_a_second_with_the_first_and_the_last
 
 
 def test_every_epoch_note_and_pause_is_recorded_in_order():
-    others: list[Json] = [
-        {"event": "note", "text": "x"},
-        {"event": "progress", "paused": True},
-        {"event": "progress", "paused": False},
-    ]
-    epochs: list[Json] = [{"event": "epoch", "epoch": number} for number in range(50)]
-    mixed = [
-        event for pair in zip([step(number) for number in range(53)], [*others, *epochs], strict=True) for event in pair
-    ]
+    others = [Note(text="x"), Paused(paused=True), Paused(paused=False), *(Epoch(epoch=n) for n in range(50))]
+    mixed = [event for number, other in enumerate(others) for event in (step(number), other)]
     written = recorded(mixed, 0.001)
-    assert [event for event in written if event["event"] != "step"] == [*others, *epochs]
+    assert [event for event in written if not isinstance(event, Step)] == others
     assert len(written) < 60
 
 
 def test_a_step_before_a_pause_is_recorded_before_it():
-    written = recorded([step(1), step(2), {"event": "progress", "paused": True}], 0.0)
-    assert written == [step(1), step(2), {"event": "progress", "paused": True}]
+    assert recorded([step(1), step(2), Paused(paused=True)], 0.0) == [step(1), step(2), Paused(paused=True)]
+
+
+def test_silence_lets_the_held_step_through():
+    assert recorded([step(1), step(2), None, None], PACE_SECONDS / 2) == [step(1), step(2)]
 
 
 def test_requests_are_passed_on_once_each():
     now, asked = [0.0], [None, "pause", "pause", None, "pause", "resume"]
-    errand = Errand({}, lambda event: None, lambda: asked.pop(0), clock=lambda: now[0])
+    assignment = Assignment(COMMAND, lambda: asked.pop(0), clock=lambda: now[0])
     news = []
     while asked:
         now[0] += PACE_SECONDS / 2
-        news.append(errand.new_request())
-    assert [request for request in news if request] == ["pause", "pause", "resume"]
+        news.append(assignment.new_request())
+    assert [request for request in news if request] == [Ask(what="pause"), Ask(what="pause"), Ask(what="resume")]
 
 
 def test_a_child_that_was_paused_for_an_hour_is_given_time_to_stop():
     now = [0.0]
-    errand = Errand({}, lambda event: None, lambda: "stop", clock=lambda: now[0])
+    assignment = Assignment(COMMAND, lambda: "stop", clock=lambda: now[0])
     now[0] = 3600.0
-    assert errand.new_request() == "stop"
-    assert not errand.deaf()
+    assert assignment.new_request() == Ask(what="stop")
+    assert not assignment.deaf()
     now[0] += GRACE_SECONDS - 1
-    assert not errand.deaf()
-    errand.hear(step(1))
+    assert not assignment.deaf()
+    assignment.hear(step(1))
     now[0] += GRACE_SECONDS - 1
-    assert not errand.deaf()
+    assert not assignment.deaf()
     now[0] += 2
-    assert errand.deaf()
+    assert assignment.deaf()

@@ -17,7 +17,7 @@ def test_reports_become_events_and_the_result_is_returned() -> None:
     with pytest.raises(StopIteration) as end:
         while True:
             seen.append(next(events))
-    assert [event["done"] for event in seen] == [1, 2, 3]
+    assert [event.done for event in seen] == [1, 2, 3]
     assert end.value.value == "ready"
 
 

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import pytest
 
+from engine.events import Device, Summary
+from engine.jobs.records import ImportImages
 from engine.runconfig import RunConfig
 from engine.store.job_store import Job, JobStore
 from engine.store.process_identity import alive, this_process
@@ -28,7 +30,7 @@ FAKES = Wiring(executor=FAKE, tasks=FAKE, devices=FAKE)
 GPUS = Wiring(executor=FAKE, tasks=FAKE, devices="tests.engine.work.fake_gpus")
 SERVER = """
 import sys
-from engine.runs import worker
+from engine.work import worker
 from engine.work.child import Wiring
 from engine.workspace import open_workspace
 fake = "tests.engine.work.fake_work"
@@ -91,7 +93,7 @@ def done(jobs: JobStore, job: Job) -> Job:
 
 
 def at_work(runs: RunStore, run: Run) -> None:
-    until(lambda: "step" in runs.get(run.id).progress)
+    until(lambda: runs.get(run.id).progress.step)
 
 
 def log(workspace: Workspace, run: Run) -> str:
@@ -106,16 +108,16 @@ def test_a_run_from_queue_to_summary(isolation: str, start: Start, runs: RunStor
     run = queue(runs, "short")
     start()
     now = ended(runs, run)
-    assert (now.status, now.error, now.device, now.summary) == ("finished", None, "cpu", {"best_epoch": 1})
-    assert [epoch["train_loss"] for epoch in runs.epochs(run.id)] == [1.0, 0.5]
-    assert now.started is not None and now.started["steps"] == 2
+    assert (now.status, now.error, now.device, now.summary) == ("finished", None, "cpu", Summary(best_epoch=1))
+    assert [epoch.train_loss for epoch in runs.epochs(run.id)] == [1.0, 0.5]
+    assert now.started is not None and now.started.train_images == 2
     lines = log(workspace, run).splitlines()
     assert [line[20:] for line in lines if "Epoch" in line] == [
         "Epoch 1 of 2: train_loss 1.0000, val_loss 1.0000, val_accuracy 0.5000 (best so far)",
         "Epoch 2 of 2: train_loss 0.5000, val_loss 1.0000, val_accuracy 0.5000",
     ]
     assert lines[-1].endswith("Finished.")
-    assert runs.devices() == [{"device": "cpu", "name": "Fake", "memory_bytes": 1, "why": "It is a fake."}]
+    assert runs.devices() == (Device(device="cpu", name="Fake", memory_bytes=1, why="It is a fake."),)
 
 
 def test_the_work_is_done_elsewhere_and_gives_way(start: Start, runs: RunStore, workspace: Workspace):
@@ -137,7 +139,7 @@ def test_stop_keeps_the_best_and_concludes(isolation: str, start: Start, runs: R
         "stopped",
         None,
         None,
-        {"best_epoch": 1, "concluded": True},
+        Summary(best_epoch=1, audit="concluded"),
     )
 
 
@@ -159,7 +161,7 @@ def test_a_paused_run_holds_still_until_it_is_resumed(
     until(lambda: runs.get(run.id).paused)
     before = (pulls(run.id) / "pulls").read_text()
     assert runs.requested(run.id) is None
-    assert done(jobs, jobs.submit("import", {"name": "meanwhile"})).status == "finished"
+    assert done(jobs, jobs.submit("import", ImportImages(source="", name="meanwhile"))).status == "finished"
     assert (pulls(run.id) / "pulls").read_text() == before
     assert runs.get(run.id).paused
     runs.request(run.id, "resume")
@@ -235,7 +237,7 @@ def test_leaving_interrupts_what_runs_and_it_can_be_resumed(
     run, waiting, job = queue(runs, "endless"), queue(runs, "short"), jobs.submit("endless", {})
     workers = start()
     at_work(runs, run)
-    until(lambda: jobs.get(job.id).progress)
+    until(lambda: jobs.get(job.id).progress.stage)
     workers.stop()
     now = runs.get(run.id)
     assert (now.status, now.owner) == ("interrupted", None)
@@ -279,24 +281,24 @@ def test_jobs_do_not_wait_behind_training(isolation: str, start: Start, runs: Ru
     run = queue(runs, "endless")
     start()
     at_work(runs, run)
-    job = done(jobs, jobs.submit("import", {"name": "꽃 사진"}))
+    job = done(jobs, jobs.submit("import", ImportImages(source="", name="꽃 사진")))
     assert job.status == "finished"
-    assert job.result is not None and (job.result["draft"], job.result["name"]) == ("draft-00000001", "꽃 사진")
+    assert job.result_as(dict) == {"draft": "draft-00000001", "name": "꽃 사진"}
     assert runs.get(run.id).status == "running"
 
 
 def test_jobs_end_in_every_way(start: Start, jobs: JobStore):
     start()
     endless = jobs.submit("endless", {})
-    until(lambda: jobs.get(endless.id).progress)
+    until(lambda: jobs.get(endless.id).progress.stage)
     jobs.cancel(endless.id)
     assert done(jobs, endless).status == "cancelled"
     errors = {kind: done(jobs, jobs.submit(kind, {})).error or "" for kind in ("refusing", "dying", "juggle", "import")}
     assert errors["refusing"] == "The zip is damaged. Make it again."
     assert "signal 11 (SIGSEGV)" in errors["dying"]
     assert errors["juggle"] == "There is no kind of job called 'juggle'. Known: dying, endless, import, refusing."
-    assert errors["import"] == "Thaw hit a defect: KeyError: 'name'. The terminal that runs Thaw shows the details."
-    assert done(jobs, jobs.submit("import", {"name": "after all that"})).status == "finished"
+    assert errors["import"].startswith("What was asked of a job (import) is damaged or of another version of Thaw")
+    assert done(jobs, jobs.submit("import", ImportImages(source="", name="after all that"))).status == "finished"
 
 
 def test_every_gpu_has_a_trainer_and_auto_leaves_the_cpu_alone(start: Start, runs: RunStore):
@@ -319,15 +321,15 @@ def test_a_child_that_cannot_be_started_fails_runs_and_jobs_instead_of_keeping_t
     start: Start, runs: RunStore, jobs: JobStore
 ):
     broken = Wiring(
-        executor="tests.engine.runs.no_such_file",
-        tasks="tests.engine.runs.no_such_file",
-        devices="tests.engine.runs.no_such_file",
+        executor="tests.engine.work.no_such_file",
+        tasks="tests.engine.work.no_such_file",
+        devices="tests.engine.work.no_such_file",
     )
     run, job = queue(runs, "short"), jobs.submit("import", {})
     start(broken)
     assert "no_such_file" in (ended(runs, run).error or "")
     assert "no_such_file" in (done(jobs, job).error or "")
-    assert "no_such_file" in runs.devices()[0]["why"]
+    assert "no_such_file" in runs.devices()[0].why
 
 
 def test_a_child_that_does_not_answer_a_stop_is_ended(start: Start, runs: RunStore, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,197 @@
+"""Records: what every kind of job is asked, and what it gives, as the list of jobs keeps it. Loads without torch.
+
+Not here: doing it (tasks). A source is the id of an upload, or, where `anywhere` is set, a path; a config is a
+RunConfig as JSON.
+"""
+
+import msgspec
+
+from engine.models.weights_store import Match
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is left out has its default."""
+
+
+class Nothing(Record, frozen=True):
+    """Asks for something that there is only one of."""
+
+
+class ImportImages(Record, frozen=True, kw_only=True):
+    source: str
+    name: str = ""
+    anywhere: bool = False
+
+
+class Draft(Record, frozen=True, kw_only=True):
+    draft: str
+
+
+class Sample(Record, frozen=True, kw_only=True):
+    dataset: str
+
+
+class Predict(Record, frozen=True, kw_only=True):
+    """`name` is for people; an upload is used up."""
+
+    run: str
+    source: str
+    name: str = ""
+    device: str = "auto"
+    anywhere: bool = False
+
+
+class Predictions(Record, frozen=True, kw_only=True):
+    """The name of a folder in `predictions/` of the run."""
+
+    predictions: str
+
+
+class Backbones(Record, frozen=True, kw_only=True):
+    backbones: int
+
+
+class ReadOutline(Record, frozen=True, kw_only=True):
+    backbone: str
+
+
+class Blocks(Record, frozen=True, kw_only=True):
+    blocks: int
+
+
+class ReadWeights(Record, frozen=True, kw_only=True):
+    """One of an upload, which is used up, and a path."""
+
+    backbone: str
+    upload: str = ""
+    path: str = ""
+
+
+class Weights(Record, frozen=True, kw_only=True):
+    weights: str
+    match: Match
+
+
+class OfConfig(Record, frozen=True, kw_only=True):
+    config: str
+
+
+class RateRange(Record, frozen=True, kw_only=True):
+    """Learning rates with their losses, and the rate that follows from them, if any does."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float | None
+
+
+class OfRun(Record, frozen=True, kw_only=True):
+    run: str
+    device: str = "auto"
+
+
+class Export(Record, frozen=True, kw_only=True):
+    """Without a folder the bundle is a zip in the folder of the run."""
+
+    run: str
+    folder: str = ""
+
+
+class Bundle(Record, frozen=True, kw_only=True):
+    file: str = ""
+    files: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+
+
+class Explain(Record, frozen=True, kw_only=True):
+    """Image number `image` of the dataset, or of the run's `predictions`, and what speaks for class `of`, without which
+    the predicted one is meant."""
+
+    run: str
+    image: int
+    predictions: str = ""
+    of: str | None = msgspec.field(name="class", default=None)
+
+
+class Explanation(Record, frozen=True, kw_only=True):
+    explanation: str
+    of: str = msgspec.field(name="class")
+    pictures: tuple[str, ...]
+
+
+class Embedded(Record, frozen=True, kw_only=True):
+    """How many images there are, with labels that look wrong, and pairs that look the same."""
+
+    images: int
+    suspects: int
+    twins: int
+
+
+class Accuracy(Record, frozen=True, kw_only=True):
+    """With its 95 % interval."""
+
+    accuracy: float
+    low: float
+    high: float
+
+
+class ProbedBlock(Record, frozen=True, kw_only=True):
+    block: str
+    stage: str
+    ridge: Accuracy
+    neighbours: Accuracy
+
+
+class Controls(Record, frozen=True, kw_only=True):
+    colours: Accuracy
+    majority: Accuracy
+
+
+class ProbeSuggestion(Record, frozen=True, kw_only=True):
+    """The block where features carry furthest, those not shown to be worse, and the strategy that trains what lies
+    above."""
+
+    block: int
+    alike: tuple[int, ...]
+    name: str
+    last_n: int
+
+
+class Probe(Record, frozen=True, kw_only=True):
+    """`random`: ridge on the same blocks with random weights; `images` of `of` training images were looked at."""
+
+    blocks: tuple[ProbedBlock, ...]
+    random: tuple[Accuracy, ...]
+    controls: Controls
+    suggestion: ProbeSuggestion
+    images: int
+    of: int
+
+
+class OfQueue(Record, frozen=True, kw_only=True):
+    configs: tuple[str, ...]
+
+
+class StrategyForecast(Record, frozen=True, kw_only=True):
+    """What a strategy takes: one run of it by itself, and all `runs` of it in this queue. Seconds and bytes."""
+
+    strategy: str
+    backbone: str
+    phases: int
+    peak_memory_bytes: int
+    trainable_parameters: int
+    cache_bytes: int
+    epochs: float
+    validation: float
+    answers: float
+    runs: int
+    total: float
+    fill_alone: float
+    fill_shared: float
+    problems: tuple[str, ...]
+
+
+class QueueForecast(Record, frozen=True, kw_only=True):
+    strategies: tuple[StrategyForecast, ...]
+    seconds: float
+    cache_bytes: int
+    problems: tuple[str, ...]
