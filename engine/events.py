@@ -57,7 +57,7 @@ class Hello(Event, frozen=True, kw_only=True):
     devices: tuple[Device, ...]
 
 
-class Block(Record, frozen=True, kw_only=True):
+class StartedBlock(Record, frozen=True, kw_only=True):
     """A block of a backbone: `size` values, and whether some of them train, by phase."""
 
     name: str
@@ -66,7 +66,7 @@ class Block(Record, frozen=True, kw_only=True):
     trains: tuple[bool, ...]
 
 
-class Phase(Record, frozen=True, kw_only=True):
+class StartedPhase(Record, frozen=True, kw_only=True):
     epochs: int
     lr: float = 0.0
     lr_decay: float = 1.0
@@ -110,8 +110,8 @@ class Started(Event, frozen=True, kw_only=True):
     trainable_parameters: int = 0
     """In the phase in which most train."""
     total_parameters: int = 0
-    blocks: tuple[Block, ...] = ()
-    phases: tuple[Phase, ...] = ()
+    blocks: tuple[StartedBlock, ...] = ()
+    phases: tuple[StartedPhase, ...] = ()
     train_images: int = 0
     val_images: int = 0
     test_images: int = 0

@@ -117,13 +117,10 @@ def trained(workspace: Workspace, **options: object) -> tuple[str, float]:
     config = validate(RunConfig(backbone=BACKBONE, image_size=SIDE, device="cpu", **options))  # type: ignore[arg-type]
     store = RunStore(workspace)
     run = store.enqueue(config, owner="probe")
-    summary = {}
-    for event in execute(run, workspace, device="cpu"):
-        if event["event"] == "finished":
-            summary = event["summary"]
+    *_, finished = execute(run, workspace, device="cpu")
     store.finish(run.id, "finished")
-    accuracy = summary["test_accuracy"]
-    return run.id, float(summary["val_accuracy"] if accuracy is None else accuracy)
+    summary = finished.summary
+    return run.id, summary.val_accuracy if summary.test_accuracy is None else summary.test_accuracy
 
 
 def judged(workspace: Workspace, of: Dataset, weights: str, *, seeds: int, epochs: int) -> Row:

@@ -13,11 +13,11 @@ from torchvision.models import resnet18
 from engine.data.dataset import commit, open_dataset
 from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
+from engine.events import Event, Note, Started
 from engine.models import registry
 from engine.models.weights_reader import bring
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
-from engine.store.database import Json
 from engine.store.run_store import RunStore
 from engine.training.freezing import validate
 from engine.workspace import Workspace
@@ -40,7 +40,7 @@ def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
     return make_dataset(workspace, tmp_path / "source", each=6)
 
 
-def train(workspace: Workspace, dataset: Dataset, **options: object) -> tuple[Path, list[Json]]:
+def train(workspace: Workspace, dataset: Dataset, **options: object) -> tuple[Path, list[Event]]:
     """Folder and events of one short run."""
     fields: dict[str, object] = {
         "backbone": "resnet18",
@@ -54,8 +54,8 @@ def train(workspace: Workspace, dataset: Dataset, **options: object) -> tuple[Pa
     return workspace.run(run.id), list(execute(run, workspace, device="cpu"))
 
 
-def started(events: list[Json]) -> Json:
-    return next(event for event in events if event["event"] == "started")
+def started(events: list[Event]) -> Started:
+    return next(event for event in events if isinstance(event, Started))
 
 
 def moved(folder: Path) -> set[str]:
@@ -68,14 +68,14 @@ def test_classic_backbones_get_a_head_for_our_classes_and_train_it_alone(
     workspace: Workspace, dataset: Dataset, backbone: str
 ) -> None:
     folder, events = train(workspace, dataset, backbone=backbone, image_size=CLASSIC[backbone], strategy="linear_probe")
-    head = started(events)["blocks"][-1]["name"]
+    head = started(events).blocks[-1].name
     assert moved(folder) == {f"{head}.weight", f"{head}.bias"}
     assert len(load_file(folder / "best.safetensors")[f"{head}.weight"]) == len(CLASSES)
 
 
 def test_inception_trains_at_299_pixels_without_its_auxiliary_head(workspace: Workspace, dataset: Dataset) -> None:
     folder, events = train(workspace, dataset, backbone="inception_v3", image_size=0, strategy="linear_probe")
-    assert started(events)["preprocessing"]["crop"] == 299
+    assert started(events).preprocessing["crop"] == 299
     assert not [name for name in load_file(folder / "best.safetensors") if name.startswith("AuxLogits")]
 
 
@@ -91,7 +91,7 @@ def test_the_last_layers_train(workspace: Workspace, dataset: Dataset) -> None:
 
 def test_everything_trains_from_random_weights(workspace: Workspace, dataset: Dataset) -> None:
     folder, events = train(workspace, dataset, strategy="full_finetune")
-    assert started(events)["trainable_parameters"] == started(events)["total_parameters"]
+    assert started(events).trainable_parameters == started(events).total_parameters
     assert set(load_file(folder / "best.safetensors")) == moved(folder)
 
 
@@ -119,16 +119,14 @@ def test_own_checkpoint_goes_on_with_everything_trainable_at_a_tiny_rate(
     torch.save({"model_state_dict": model.state_dict()}, tmp_path / "own.pth")
     weights = f"file:{bring(workspace, tmp_path / 'own.pth', 'own.pth')}"
     folder, events = train(workspace, dataset, weights=weights, strategy="full_finetune", lr=5e-5)
-    assert any("head" in event["text"] for event in events if event["event"] == "note"), (
-        "what became of the head is said"
-    )
+    assert any("head" in event.text for event in events if isinstance(event, Note)), "what became of the head is said"
     stem = load_file(folder / "best.safetensors")["conv1.weight"]
     assert torch.allclose(stem, model.conv1.weight, atol=1e-2) and not torch.equal(stem, model.conv1.weight)
 
 
 def test_the_classic_square_with_mean_and_deviation_one_half(workspace: Workspace, dataset: Dataset) -> None:
     _, events = train(workspace, dataset, preprocessing="half", image_size=64)
-    preprocessing = started(events)["preprocessing"]
+    preprocessing = started(events).preprocessing
     assert (
         tuple(preprocessing["resize"]) == (64, 64)
         and tuple(preprocessing["mean"]) == tuple(preprocessing["std"]) == (0.5,) * 3

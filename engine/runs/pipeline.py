@@ -79,10 +79,12 @@ def _started(shared: Shared) -> events.Started:
         trainable_parameters=max(trainable_size(outline, phase) for phase in phases),
         total_parameters=outline.size,
         blocks=tuple(
-            events.Block(name=block.name, stage=block.stage, size=block.size, trains=flags)
+            events.StartedBlock(name=block.name, stage=block.stage, size=block.size, trains=flags)
             for block, flags in zip(outline.blocks, trains, strict=True)
         ),
-        phases=tuple(events.Phase(epochs=phase.epochs, lr=phase.lr, lr_decay=phase.lr_decay) for phase in phases),
+        phases=tuple(
+            events.StartedPhase(epochs=phase.epochs, lr=phase.lr, lr_decay=phase.lr_decay) for phase in phases
+        ),
         train_images=len(session.training_images),
         val_images=len(session.splits["val"]),
         test_images=len(session.splits["test"]),

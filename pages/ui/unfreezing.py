@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from engine.events import Block, Started
+from engine.events import Started, StartedBlock
 from pages.ui import text
 
 
@@ -37,7 +37,7 @@ def phase_of(started: Started, epoch: int) -> int:
     return max((phase for phase, first in enumerate(_first_of_phases(started)) if first <= epoch), default=0)
 
 
-def _says(blocks: Sequence[Block], phase: int) -> str:
+def _says(blocks: Sequence[StartedBlock], phase: int) -> str:
     starting = [block for block in blocks if block.trains[phase] and not block.trains[phase - 1]]
     freezing = [block for block in blocks if block.trains[phase - 1] and not block.trains[phase]]
     if starting and all(block.trains[phase] for block in blocks):
@@ -47,13 +47,13 @@ def _says(blocks: Sequence[Block], phase: int) -> str:
     return ", ".join(said) or f"phase {phase + 1} begins"
 
 
-def _names(blocks: Sequence[Block]) -> str:
+def _names(blocks: Sequence[StartedBlock]) -> str:
     """Stages rather than blocks; the ones nearest the head first, where unfreezing begins."""
     stages = list(dict.fromkeys(block.stage for block in reversed(blocks)))
     return text.listing([text.short(stage.rpartition(".")[2] if len(stages) > 1 else stage, 24) for stage in stages], 2)
 
 
-def _one(blocks: Sequence[Block]) -> bool:
+def _one(blocks: Sequence[StartedBlock]) -> bool:
     return len({block.stage for block in blocks}) == 1
 
 

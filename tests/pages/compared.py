@@ -10,6 +10,7 @@ from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.dataset_records import Dataset
 from engine.evaluation import predictions
+from engine.events import DatasetVersion
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run import Run
@@ -73,11 +74,8 @@ def start(workspace: Workspace, run: Run, of: Dataset, *, epochs: int = 4, views
     """Let a running run start and end so many epochs. `views` is a preprocessing that others may not have."""
     store, sized = RunStore(workspace), prepared.OUTLINE
     workspace.run(run.id).mkdir(parents=True, exist_ok=True)
-    started = prepared._started(sized, run.config) | {
-        "dataset": {"fingerprint": of.fingerprint},
-        "preprocessing": {"resize": views},
-    }
-    store.record(run.id, started)
+    dataset = DatasetVersion(id=of.id, name=of.name, fingerprint=of.fingerprint)
+    store.record(run.id, prepared.started(sized, run.config, dataset=dataset, preprocessing={"resize": views}))
     rates = {group.name: group.rates[0] for group in groups(sized, plan_for(sized, run.config))}
     for number in range(1, epochs + 1):
         store.record(run.id, prepared.epoch(number, rates))

@@ -8,8 +8,10 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset_records import Dataset
+from engine.events import Epoch, Finished, Progress, Started, StartedBlock, StartedPhase, Summary
 from engine.models.catalog import BackboneInfo, WeightsInfo, write_catalog
 from engine.models.outline import BlockOutline, Outline, ParameterOutline, save_outline, with_classes
+from engine.record_files import encode
 from engine.runconfig import RunConfig
 from engine.store.job_store import Job, JobStore
 from engine.store.process_identity import this_process
@@ -77,7 +79,7 @@ def run(workspace: Workspace, of: Dataset, *, epochs: int = 2, status: str = "ru
     workspace.run(made.id).mkdir(parents=True, exist_ok=True)
     sized = with_classes(OUTLINE, len(of.classes))
     plan = plan_for(sized, config)
-    store.record(made.id, _started(sized, config))
+    store.record(made.id, started(sized, config))
     rates = {group.name: group.rates[0] for group in groups(sized, plan)}
     for number in range(1, epochs + 1):
         store.record(made.id, epoch(number, rates))
@@ -86,17 +88,22 @@ def run(workspace: Workspace, of: Dataset, *, epochs: int = 2, status: str = "ru
     return store.get(made.id)
 
 
-def epoch(number: int, rates: dict[str, float]) -> dict[str, object]:
+def epoch(number: int, rates: dict[str, float], grad_norm: dict[str, float] | None = None) -> Epoch:
     score = 0.5 + 0.1 * number
-    scores = {
-        "train_loss": 1 - score,
-        "train_accuracy": score,
-        "val_loss": 1.1 - score,
-        "val_accuracy": score - 0.05,
-        "best": True,
-    }
-    speed = {"seconds": 20.0, "images_per_second": 12.0, "memory_bytes": 500_000_000}
-    return {"event": "epoch", "epoch": number, "epochs": 4, "phase": 0, "lr": rates, **scores, **speed}
+    return Epoch(
+        epoch=number,
+        epochs=4,
+        train_loss=1 - score,
+        train_accuracy=score,
+        val_loss=1.1 - score,
+        val_accuracy=score - 0.05,
+        best=True,
+        lr=rates,
+        grad_norm=grad_norm or {},
+        seconds=20.0,
+        images_per_second=12.0,
+        memory_bytes=500_000_000,
+    )
 
 
 def finished(workspace: Workspace, of: Dataset, *, correct: int, images: int = 40, **options: object) -> Run:
@@ -107,15 +114,10 @@ def finished(workspace: Workspace, of: Dataset, *, correct: int, images: int = 4
     low, high = wilson_interval(correct, images)
     scores = {"images": images, "accuracy": correct / images, "accuracy_low": low, "accuracy_high": high}
     (workspace.run(made.id) / "metrics.json").write_text(json.dumps({"splits": {"val": scores, "test": scores}}))
-    summary = {
-        "best_epoch": 4,
-        "val_accuracy": 0.85,
-        "test_accuracy": correct / images,
-        "seconds": 80.0,
-        "frozen_unchanged": True,
-    }
+    test = correct / images
+    summary = Summary(best_epoch=4, val_accuracy=0.85, test_accuracy=test, seconds=80.0, frozen_unchanged=True)
     store = RunStore(workspace)
-    store.record(made.id, {"event": "finished", "summary": summary})
+    store.record(made.id, Finished(summary=summary))
     store.finish(made.id, "finished")
     return store.get(made.id)
 
@@ -136,7 +138,7 @@ def audited(
             )
     (workspace.run(run.id) / "audit.csv").write_text("\n".join(rows) + "\n")
     store = RunStore(workspace)
-    store.record(run.id, {"event": "finished", "summary": {"best_epoch": best_epoch, "seconds": 80.0, "audit": said}})
+    store.record(run.id, Finished(summary=Summary(best_epoch=best_epoch, seconds=80.0, audit=said)))
     store.finish(run.id, "finished")
     return store.get(run.id)
 
@@ -162,9 +164,9 @@ def job(
     made = jobs.submit(kind, arguments)
     jobs.claim("1:1")
     if progress is not None:
-        jobs.record(made.id, progress)
+        jobs.record(made.id, Progress(**progress))  # type: ignore[arg-type]
     else:
-        jobs.finish(made.id, result=result, error=error)
+        jobs.finish(made.id, result=encode(result or {}), error=error)
     return jobs.get(made.id)
 
 
@@ -187,23 +189,23 @@ def html(opened: AppTest) -> str:
     return "\n".join(element.proto.body for element in opened.get("html"))
 
 
-def _started(sized: Outline, config: RunConfig) -> dict[str, object]:
+def started(sized: Outline, config: RunConfig, **fields: object) -> Started:
     plan = plan_for(sized, config)
-    trains = [trainable_blocks(sized, phase) for phase in plan.phases]
-    return {
-        "event": "started",
-        "device": "cpu",
-        "device_name": "A small CPU",
-        "precision": "fp32",
-        "trainable_parameters": trainable_size(sized, plan.phases[0]),
-        "total_parameters": sized.size,
-        "blocks": [
-            {"name": block.name, "stage": block.stage, "size": block.size, "trains": [flags[index] for flags in trains]}
-            for index, block in enumerate(sized.blocks)
-        ],
-        "phases": [{"epochs": phase.epochs, "lr": phase.lr, "lr_decay": phase.lr_decay} for phase in plan.phases],
-        "train_images": 240,
-    }
+    trains = zip(*(trainable_blocks(sized, phase) for phase in plan.phases), strict=True)
+    return Started(
+        device="cpu",
+        device_name="A small CPU",
+        precision="fp32",
+        trainable_parameters=trainable_size(sized, plan.phases[0]),
+        total_parameters=sized.size,
+        blocks=tuple(
+            StartedBlock(name=block.name, stage=block.stage, size=block.size, trains=tuple(flags))
+            for block, flags in zip(sized.blocks, trains, strict=True)
+        ),
+        phases=tuple(StartedPhase(epochs=phase.epochs, lr=phase.lr, lr_decay=phase.lr_decay) for phase in plan.phases),
+        train_images=240,
+        **fields,  # type: ignore[arg-type]
+    )
 
 
 def _backbone(name: str, parameters: int, accuracy: float) -> BackboneInfo:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.events import Started, StartedBlock, StartedPhase
 from engine.models.outline import BlockOutline, Outline, ParameterOutline
 from engine.runconfig import RunConfig
 from engine.training.freezing import plan_for
@@ -84,16 +85,11 @@ def test_names_are_escaped():
 
 
 def test_a_run_that_started_draws_what_it_reported():
-    event = {
-        "blocks": [
-            {"name": "stem", "stage": "stem", "size": 900, "trains": [False]},
-            {"name": "fc", "stage": "head", "size": 100, "trains": [True]},
-        ],
-        "phases": [{"epochs": 3, "lr": 1e-3}],
-    }
-    made = block_strip.of_started(event)
+    stem = StartedBlock(name="stem", stage="stem", size=900, trains=(False,))
+    head = StartedBlock(name="fc", stage="head", size=100, trains=(True,))
+    made = block_strip.of_started(Started(device="cpu", blocks=(stem, head), phases=(StartedPhase(epochs=3),)))
     assert block_strip.sentence(made) == "Trains 1 of 2 blocks: 100 of 1 k parameters (10 %)."
-    assert block_strip.draw(block_strip.of_started({})) == ""
+    assert block_strip.draw(block_strip.of_started(Started(device="cpu"))) == ""
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.dataset_records import Dataset
 from engine.models.catalog import checkpoints_folder
 from engine.models.weights_store import BroughtWeights, Match, record_weights
+from engine.record_files import encode
 from engine.runconfig import RunConfig
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
@@ -51,7 +52,9 @@ def test_a_backbone_nobody_opened_yet_is_opened_in_the_background(workspace: Wor
     made.dataset(workspace)
     prepared.catalog(workspace)
     page = prepared.page("configure").run()
-    assert [(job.kind, job.arguments) for job in JobStore(workspace).list()] == [("outline", {"backbone": "resnet18"})]
+    assert [(job.kind, job.arguments_as(dict)) for job in JobStore(workspace).list()] == [
+        ("outline", {"backbone": "resnet18"})
+    ]
     assert not page.checkbox
     prepared.outline(workspace)
     assert page.run().checkbox
@@ -216,7 +219,7 @@ def test_a_brought_file_says_what_fitted_and_is_chosen(workspace: Workspace, dat
         "reinitialised_head": True,
         "notes": [note],
     }
-    jobs.finish(job.id, result={"weights": "weights-0123456789", "match": match})
+    jobs.finish(job.id, result=encode({"weights": "weights-0123456789", "match": match}))
     page = prepared.page("configure")
     page.session_state["weights_job"] = job.id
     page.run()
@@ -242,7 +245,7 @@ def test_another_backbone_brings_its_own_outline(workspace: Workspace, dataset: 
     assert list(page.dataframe[0].value["weights"]) == ["download", "download"]
     page.selectbox(key=backbones.CHOSEN).set_value("vgg11").run()
     assert not page.exception
-    assert JobStore(workspace).list("outline")[0].arguments == {"backbone": "vgg11"}
+    assert JobStore(workspace).list("outline")[0].arguments_as(dict) == {"backbone": "vgg11"}
 
 
 def test_options_that_are_folded_away_count_on_this_page_and_after_a_visit_to_another(
@@ -290,7 +293,7 @@ def test_the_page_waits_for_the_sample_dataset_while_it_is_drawn(workspace: Work
     assert not page.exception
     assert "Drawing the sample dataset" in prepared.drawn(page)
     jobs.claim("1:1")
-    jobs.finish(job.id, result={})
+    jobs.finish(job.id, result=encode({}))
     prepared.catalog(workspace)
     made.dataset(workspace)
     assert page.run().selectbox(key=backbones.CHOSEN).value == "resnet18"

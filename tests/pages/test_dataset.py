@@ -103,7 +103,9 @@ def test_a_folder_on_the_server_becomes_an_import_job(page: AppTest, workspace: 
     page.text_input[0].input("/data/꽃/")
     button(page, "Import").click().run()
     assert not page.exception
-    assert [job.arguments for job in JobStore(workspace).list("import")] == [{"source": "/data/꽃/", "name": "꽃"}]
+    assert [job.arguments_as(dict) for job in JobStore(workspace).list("import")] == [
+        {"source": "/data/꽃/", "name": "꽃"}
+    ]
 
 
 def test_hostile_class_names_are_data_for_the_gallery_and_never_markdown(page: AppTest, workspace: Workspace) -> None:

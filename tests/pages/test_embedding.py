@@ -103,7 +103,7 @@ def test_nothing_is_looked_at_before_somebody_asks(workspace: Workspace, run: Ru
     assert "Nothing is changed." in drawn(page)
     page.button(key="embed_data").click().run()
     (job,) = JobStore(workspace).list("embedding")
-    assert job.arguments == {"run": run.id}
+    assert job.arguments_as(dict) == {"run": run.id}
     assert "Looking at all images of the dataset" in drawn(page)
 
 

@@ -3,8 +3,10 @@
 from streamlit.testing.v1 import AppTest
 
 from engine.config import from_json
+from engine.events import Started
 from engine.jobs import forecast_files
 from engine.jobs.forecast_files import Forecast
+from engine.record_files import encode
 from engine.runconfig import RunConfig
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
@@ -37,7 +39,7 @@ def test_the_whole_queue_is_asked_for_and_nothing_starts(page: AppTest, workspac
     page.button(key="forecast_start").click().run()
     assert not page.exception
     (job,) = JobStore(workspace).list("forecast")
-    asked = [from_json(text) for text in job.arguments["configs"]]
+    asked = [from_json(text) for text in job.arguments_as(dict)["configs"]]
     assert [(one.strategy, one.seed) for one in asked] == [("linear_probe", seed) for seed in range(5)] + [
         ("full_finetune", seed) for seed in range(3)
     ]
@@ -46,7 +48,7 @@ def test_the_whole_queue_is_asked_for_and_nothing_starts(page: AppTest, workspac
 
 def test_total_table_and_what_does_not_fit_are_shown(page: AppTest, workspace: Workspace) -> None:
     page.button(key="forecast_start").click().run()
-    JobStore(workspace).finish(JobStore(workspace).claim("1:1").id, result=FOUND)  # type: ignore[union-attr]
+    JobStore(workspace).finish(JobStore(workspace).claim("1:1").id, result=encode(FOUND))  # type: ignore[union-attr]
     page.run()
     assert not page.exception
     said = prepared.drawn(page)
@@ -79,7 +81,7 @@ def test_forecast_and_measured_stand_side_by_side(workspace: Workspace) -> None:
     store.finish(run.id, "finished")
     assert forecast.forecast_and_measured(store.get(run.id)).startswith("forecast 42 s, took ")
     again = store.enqueue(config, owner="1:1")  # of a run that was resumed only the last part is known
-    store.record(again.id, {"event": "started", "device": "cpu", "epochs_done": 3})
+    store.record(again.id, Started(device="cpu", epochs_done=3))
     store.finish(again.id, "finished")
     assert (
         forecast.forecast_and_measured(store.get(again.id)) == ""

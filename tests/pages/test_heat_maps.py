@@ -12,6 +12,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from engine.evaluation import predictions
+from engine.events import Progress
 from engine.jobs import heat_map_files
 from engine.jobs.heat_map_files import Explanation, Subject
 from engine.store.job_store import JobStore
@@ -71,7 +72,7 @@ def wanted(run: Run, name: str, image: int = 0) -> dict[str, object]:
 
 
 def asked(workspace: Workspace) -> list[tuple[str, dict]]:
-    return [(job.status, job.arguments) for job in JobStore(workspace).list("explain")]
+    return [(job.status, job.arguments_as(dict)) for job in JobStore(workspace).list("explain")]
 
 
 def test_what_is_missing_is_asked_for_once_and_followed(workspace: Workspace, run: Run) -> None:
@@ -84,7 +85,7 @@ def test_what_is_missing_is_asked_for_once_and_followed(workspace: Workspace, ru
     jobs = JobStore(workspace)
     job = jobs.claim("1:1")
     assert job is not None
-    jobs.record(job.id, {"stage": "loading the model", "done": 1, "total": 4})
+    jobs.record(job.id, Progress(stage="loading the model", done=1, total=4))
     page.run()
     assert page.get("progress")[0].proto.text == "Loading the model · 1 of 4"
     assert page.get("progress")[0].proto.value == 25

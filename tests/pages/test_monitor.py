@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset_records import Dataset
+from engine.events import Paused, Step
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run_store import RunStore
@@ -13,6 +15,8 @@ from engine.workspace import Workspace
 from pages.ui import time_left
 from pages.ui.monitor import run_status
 from tests.pages import made, prepared
+
+STEP = Step(epoch=3, epochs=4, step=5, steps=10)
 
 
 @pytest.fixture
@@ -44,15 +48,7 @@ def test_without_a_run_the_page_says_where_to_go(workspace: Workspace) -> None:
 
 def test_a_running_run_shows_its_progress_and_its_time_left(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset, epochs=2)
-    step = {
-        "event": "step",
-        "epoch": 3,
-        "epochs": 4,
-        "step": 5,
-        "steps": 10,
-        "images_per_second": 11.0,
-        "memory_bytes": 600_000_000,
-    }
+    step = replace(STEP, images_per_second=11.0, memory_bytes=600_000_000)
     RunStore(workspace).record(run.id, step)
     page = prepared.page("monitor")
     assert not page.exception
@@ -68,7 +64,7 @@ def test_before_the_last_phase_the_time_left_is_that_of_the_present_pace(
     workspace: Workspace, dataset: Dataset
 ) -> None:
     run = prepared.run(workspace, dataset, epochs=2, strategy="gradual_unfreeze")
-    RunStore(workspace).record(run.id, {"event": "step", "epoch": 3, "epochs": 4, "step": 5, "steps": 10})
+    RunStore(workspace).record(run.id, STEP)
     page = prepared.page("monitor")
     assert (
         page.get("progress")[0].proto.text
@@ -88,7 +84,7 @@ def test_the_curves_are_the_same_bytes_until_an_epoch_ends(workspace: Workspace,
     run = prepared.run(workspace, dataset, epochs=2)
     page = prepared.page("monitor")
     before = [chart.proto.spec for chart in page.get("plotly_chart")]
-    RunStore(workspace).record(run.id, {"event": "step", "epoch": 3, "epochs": 4, "step": 1, "steps": 10})
+    RunStore(workspace).record(run.id, replace(STEP, step=1))
     page.run()
     assert not page.exception
     assert [chart.proto.spec for chart in page.get("plotly_chart")] == before
@@ -124,7 +120,7 @@ def test_pause_and_stop_leave_a_wish_and_say_so(workspace: Workspace, dataset: D
 
 def test_a_paused_run_can_go_on(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset)
-    RunStore(workspace).record(run.id, {"event": "progress", "paused": True})
+    RunStore(workspace).record(run.id, Paused(paused=True))
     page = prepared.page("monitor")
     assert "paused" in page.get("progress")[0].proto.text
     button(page, "Go on").click().run()
@@ -225,11 +221,9 @@ def test_the_log_is_its_last_two_hundred_lines(workspace: Workspace) -> None:
 
 def test_before_the_first_epoch_the_time_left_comes_from_the_speed(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset, epochs=0)
-    assert time_left.seconds_left(run, []) is None
-    RunStore(workspace).record(
-        run.id, {"event": "step", "epoch": 1, "epochs": 4, "step": 5, "steps": 10, "images_per_second": 24.0}
-    )
-    assert time_left.seconds_left(RunStore(workspace).get(run.id), []) == pytest.approx(35)
+    assert time_left.seconds_left(run, ()) is None
+    RunStore(workspace).record(run.id, replace(STEP, epoch=1, images_per_second=24.0))
+    assert time_left.seconds_left(RunStore(workspace).get(run.id), ()) == pytest.approx(35)
 
 
 @pytest.mark.parametrize(("rate", "said"), [(1e-3, "0.001"), (4.62e-4, "4.6e-4"), (5.0, "5"), (0.0, "0")])
@@ -269,10 +263,8 @@ def test_the_strip_follows_the_phase_of_the_epoch_under_way(workspace: Workspace
 
 def test_every_block_says_its_rate_and_its_gradient(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset, strategy="last_block", epochs=0)
-    row = prepared.epoch(1, {"layer4.1": 5e-4, "layer4.1 (bias, norm)": 5e-4, "fc": 1e-3}) | {
-        "grad_norm": {"layer4.1": 0.5, "fc": 12.34}
-    }
-    RunStore(workspace).record(run.id, row)
+    rates = {"layer4.1": 5e-4, "layer4.1 (bias, norm)": 5e-4, "fc": 1e-3}
+    RunStore(workspace).record(run.id, prepared.epoch(1, rates, {"layer4.1": 0.5, "fc": 12.34}))
     page = prepared.unfolded(prepared.page("monitor"), f"fold_rates_{run.id}")
     table = next(frame.value for frame in page.dataframe if "Gradient norm" in frame.value)
     assert [tuple(line) for line in table.to_numpy()] == [

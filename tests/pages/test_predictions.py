@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset import delete_dataset
 from engine.evaluation import predictions
+from engine.events import Progress
 from engine.store.job_store import JobStore
 from engine.store.run import Run
 from engine.workspace import Workspace
@@ -197,9 +198,9 @@ def test_an_export_is_asked_for_once_and_followed(page: AppTest, workspace: Work
     assert "predict.py" in "\n".join(element.value for element in page.markdown)
     page.button(key="export").click().run()
     jobs = JobStore(workspace)
-    assert [(job.status, job.arguments) for job in jobs.list("export")] == [("queued", {"run": run.id})]
+    assert [(job.status, job.arguments_as(dict)) for job in jobs.list("export")] == [("queued", {"run": run.id})]
     jobs.claim("1:1")
-    jobs.record(jobs.list("export")[0].id, {"stage": "Checking", "done": 3, "total": 10})
+    jobs.record(jobs.list("export")[0].id, Progress(stage="Checking", done=3, total=10))
     page.run()
     assert "3 of 10" in page.get("progress")[0].proto.text
     assert "export" not in [button.key for button in page.button]

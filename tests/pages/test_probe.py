@@ -6,7 +6,9 @@ from dataclasses import replace
 from streamlit.testing.v1 import AppTest
 
 from engine.config import from_json
+from engine.events import Progress
 from engine.jobs.probe import MOST_IMAGES
+from engine.record_files import encode
 from engine.runconfig import RunConfig
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
@@ -44,15 +46,15 @@ def asked(page: AppTest, workspace: Workspace):
 
 def test_the_probe_is_asked_once_and_starts_no_run(page: AppTest, workspace: Workspace) -> None:
     job = asked(page, workspace)
-    assert job.kind == "probe" and from_json(job.arguments["config"]).backbone == "resnet18"
-    JobStore(workspace).record(job.id, {"stage": "looking at images", "done": 30, "total": 90})
+    assert job.kind == "probe" and from_json(job.arguments_as(dict)["config"]).backbone == "resnet18"
+    JobStore(workspace).record(job.id, Progress(stage="looking at images", done=30, total=90))
     page.run()
     assert any("30 of 90" in bar.proto.text for bar in page.get("progress"))
     assert len(JobStore(workspace).list("probe")) == 1 and RunStore(workspace).list() == []
 
 
 def test_its_curve_controls_sentence_and_table_are_shown(page: AppTest, workspace: Workspace) -> None:
-    JobStore(workspace).finish(asked(page, workspace).id, result=FOUND)
+    JobStore(workspace).finish(asked(page, workspace).id, result=encode(FOUND))
     page.run()
     assert not page.exception
     figures = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
@@ -80,7 +82,7 @@ def test_blocks_are_drawn_apart_and_as_they_are_called() -> None:
 
 
 def test_another_strategy_asks_nothing_new_and_another_size_does(page: AppTest, workspace: Workspace) -> None:
-    JobStore(workspace).finish(asked(page, workspace).id, result=FOUND)
+    JobStore(workspace).finish(asked(page, workspace).id, result=encode(FOUND))
     page.checkbox(key="strategy_full_finetune").check().run()
     assert "Probe again" in [button.label for button in page.button]
     page.number_input(key=forms.key_of("image_size")).set_value(128).run()

@@ -5,6 +5,8 @@ import json
 from streamlit.testing.v1 import AppTest
 
 from engine.config import from_json
+from engine.events import Progress
+from engine.record_files import encode
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.training.lr_range import HIGHEST, LOWEST
@@ -30,9 +32,9 @@ def start(page: AppTest):
 def test_the_trial_is_of_the_run_as_it_is_configured(page: AppTest, workspace: Workspace) -> None:
     page.number_input(key=forms.key_of("batch_size")).set_value(8)
     job = asked(page, workspace)
-    config = from_json(job.arguments["config"])
+    config = from_json(job.arguments_as(dict)["config"])
     assert (job.kind, config.strategy, config.batch_size) == ("learning_rates", "linear_probe", 8)
-    JobStore(workspace).record(job.id, {"stage": "learning rates", "done": 20, "total": 80})
+    JobStore(workspace).record(job.id, Progress(stage="learning rates", done=20, total=80))
     page.run()
     assert "20 of 80" in page.get("progress")[0].proto.text
     assert len(JobStore(workspace).list()) == 1
@@ -46,12 +48,12 @@ def test_the_page_names_the_rates_that_are_tried(page: AppTest) -> None:
 def test_of_several_strategies_one_is_chosen(page: AppTest, workspace: Workspace) -> None:
     page.checkbox(key="strategy_full_finetune").check().run()
     page.selectbox(key="rates_strategy").set_value("full_finetune").run()
-    assert from_json(asked(page, workspace).arguments["config"]).strategy == "full_finetune"
+    assert from_json(asked(page, workspace).arguments_as(dict)["config"]).strategy == "full_finetune"
 
 
 def test_the_suggestion_is_drawn_and_goes_into_the_field_and_the_run(page: AppTest, workspace: Workspace) -> None:
     job = asked(page, workspace)
-    JobStore(workspace).finish(job.id, result=FOUND)
+    JobStore(workspace).finish(job.id, result=encode(FOUND))
     page.run()
     figure = next(
         spec
@@ -70,13 +72,13 @@ def test_the_suggestion_is_drawn_and_goes_into_the_field_and_the_run(page: AppTe
 
 
 def test_another_configuration_is_another_trial(page: AppTest, workspace: Workspace) -> None:
-    JobStore(workspace).finish(asked(page, workspace).id, result=FOUND)
+    JobStore(workspace).finish(asked(page, workspace).id, result=encode(FOUND))
     page.number_input(key=forms.key_of("batch_size")).set_value(8).run()
     assert "rates_use" not in [button.key for button in page.button]
 
 
 def test_a_loss_that_never_falls_suggests_nothing(page: AppTest, workspace: Workspace) -> None:
-    JobStore(workspace).finish(asked(page, workspace).id, result={**FOUND, "suggestion": None})
+    JobStore(workspace).finish(asked(page, workspace).id, result=encode({**FOUND, "suggestion": None}))
     page.run()
     assert not page.exception
     assert "nothing to suggest" in prepared.drawn(page)

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboard
+from engine.events import Device
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
@@ -21,9 +22,8 @@ ROUTER = ROOT / "pages" / "router.py"
 
 @pytest.mark.parametrize("page", ["dataset.py", "configure.py", "monitor.py", "compare.py", "predictions.py"])
 def test_every_page_opens_inside_the_frame(workspace: Workspace, page: str) -> None:
-    RunStore(workspace).announce(
-        [{"device": "cpu", "name": "two *cores*", "memory_bytes": 0, "why": "No driver :red[here]."}]
-    )
+    cpu = Device(device="cpu", name="two *cores*", memory_bytes=0, why="No driver :red[here].")
+    RunStore(workspace).announce([cpu])
     made.dataset(workspace)
     app = AppTest.from_file(ROUTER, default_timeout=30).run()
     app.switch_page(page).run()

@@ -101,8 +101,8 @@ def thaw_weights(experiment: Experiment, config: RunConfig) -> tuple[float, dict
     """(validation accuracy, state dict) of the best epoch of a real run."""
     with experiment.fresh_workspace() as workspace:
         run = RunStore(workspace).enqueue(config, owner="tests")
-        finished = [event for event in execute(run, workspace, device="cpu") if event["event"] == "finished"]
-        return finished[0]["summary"]["val_accuracy"], load_file(workspace.run(run.id) / "best.safetensors")
+        *_, finished = execute(run, workspace, device="cpu")
+        return finished.summary.val_accuracy, load_file(workspace.run(run.id) / "best.safetensors")
 
 
 def test_the_bare_computation_waits_for_the_device_whenever_it_looks_at_the_clock(

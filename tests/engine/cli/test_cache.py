@@ -25,16 +25,16 @@ def trained(imported: Workspace, capsys: pytest.CaptureFixture[str]) -> Workspac
 def test_a_run_tells_what_it_kept_and_the_verb_lists_it(trained: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     run = RunStore(trained).list()[0]
     assert run.started and run.summary
-    kept = run.summary["cache"]["files"]
+    kept = run.summary.cache.files
     assert {file["split"] for file in kept} == {"train", "val", "test"}
     assert all(file["state"] == "computed" and file["block"] == "fc" and file["bytes"] > 0 for file in kept)
-    assert run.summary["cache"]["saved_seconds"] > 0 == run.started["cache"]["saved_seconds"]
+    assert run.summary.cache.saved_seconds > 0 == run.started.cache.saved_seconds
     assert main(["cache", "--json"]) == 0
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {row["dataset"] for row in listed} == {"colours"}
     features = [row for row in listed if row["kind"] == "features"]
     assert sorted(row["images"] for row in features) == sorted(
-        run.started[f"{split}_images"] for split in ("train", "val", "test")
+        getattr(run.started, f"{split}_images") for split in ("train", "val", "test")
     )
     assert all(row["what"].endswith("resnet18, inputs of fc") for row in features)
     assert {row["images"] for row in listed if row["kind"] == "pixels"} == {row["images"] for row in features}

@@ -13,6 +13,7 @@ from engine.cli.main import main
 from engine.cli.printing import Printer
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.sample import make_sample
+from engine.events import Epoch
 from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
@@ -78,7 +79,7 @@ def test_ctrl_c_stops_the_comparison_and_resume_goes_on(
     imported: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def impatient(printer: Printer, event: Json) -> None:
-        if event["event"] == "epoch":
+        if isinstance(event, Epoch):
             raise KeyboardInterrupt
 
     made = queued(capsys, "--epochs", "2")

@@ -9,8 +9,8 @@ from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.evaluation import metrics, predictions
 from engine.evaluation.metric_records import write_metrics
+from engine.events import Cache, Finished, Summary
 from engine.runconfig import RunConfig
-from engine.store.database import Json
 from engine.store.process_identity import this_process
 from engine.store.run import Run
 from engine.store.run_store import RunStore
@@ -38,14 +38,27 @@ def finish_all(
 
 
 def finish(
-    workspace: Workspace, run: Run, right: float, *, images: int = 200, test: bool = True, start: Json | None = None
+    workspace: Workspace,
+    run: Run,
+    right: float,
+    *,
+    images: int = 200,
+    test: bool = True,
+    fingerprint: str = "f",
+    train_images: int = 0,
 ) -> None:
     """Write predictions.csv and metrics.json of one running run, and its ending."""
     splits = ["val"] * images + ["test"] * images * test
     labels = np.arange(len(splits)) % len(CLASSES)
     table = _table(labels, splits, _right(run, right, images, len(splits)))
-    started = {"trainable_parameters": 1000, "dataset": {"fingerprint": "f"}, "phases": [{"epochs": 4}]}
-    RunStore(workspace).record(run.id, {"event": "started", "device": "cpu", **started, **(start or {})})
+    started = Started(
+        device="cpu",
+        trainable_parameters=1000,
+        dataset=DatasetVersion(id="", name="", fingerprint=fingerprint),
+        phases=(StartedPhase(epochs=4),),
+        train_images=train_images,
+    )
+    RunStore(workspace).record(run.id, started)
     seconds = {"linear_probe": 1.0, "last_block": 10.0}.get(run.config.strategy, 100.0)
     write_results(workspace, run, table, CLASSES, seconds=seconds)
 
@@ -59,16 +72,11 @@ def write_results(
     predictions.write(folder / "predictions.csv", table)
     report = metrics.compute_metrics(table, classes)
     write_metrics(folder, report)
-    summary = {
-        "best_epoch": 3,
-        "epochs": 4,
-        "seconds": seconds,
-        "peak_memory_bytes": 5_000_000,
-        "cache": {"seconds": 4.0},
-        "test_accuracy": None,
-        **{f"{split}_accuracy": scores.accuracy for split, scores in report.splits.items()},
-    }
-    store.record(run.id, {"event": "finished", "summary": summary})
+    scores = {f"{split}_accuracy": scores.accuracy for split, scores in report.splits.items()}
+    summary = Summary(
+        best_epoch=3, epochs=4, seconds=seconds, peak_memory_bytes=5_000_000, cache=Cache(seconds=4.0), **scores
+    )
+    store.record(run.id, Finished(summary=summary))
     store.finish(run.id, "finished")
 
 

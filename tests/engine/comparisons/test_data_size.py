@@ -26,7 +26,7 @@ def finish(workspace: Workspace, of: Comparison) -> None:
     while claimed := store.claim(of.id, this_process()):
         share = claimed.config.train_share
         worse = 0.0 if claimed.config.strategy == "full_finetune" or share == 100 else 0.1
-        compared.finish(workspace, claimed, RIGHT[share] - worse, start={"train_images": 7 * share})
+        compared.finish(workspace, claimed, RIGHT[share] - worse, train_images=7 * share)
 
 
 def test_every_strategy_is_trained_on_every_share_once_and_with_few_seeds(workspace: Workspace) -> None:

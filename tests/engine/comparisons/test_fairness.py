@@ -4,15 +4,16 @@ import dataclasses
 from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import replace
 
 from engine.comparisons.fairness import deviations
 from engine.comparisons.judgement import Exclusion
 from engine.comparisons.wording import reason
+from engine.events import DatasetVersion, Started, StartedPhase
 from engine.runconfig import RunConfig
-from engine.store.database import Json
 
 
-def reasons(runs: Mapping[str, RunConfig], started: Mapping[str, Json | None]) -> dict[str, str]:
+def reasons(runs: Mapping[str, RunConfig], started: Mapping[str, Started | None]) -> dict[str, str]:
     """In words, as they are shown."""
     odd = deviations(runs, started)
     return {run: reason(Exclusion(kind="not comparable", deviations=differing)) for run, differing in odd.items()}
@@ -61,23 +62,21 @@ def test_views_that_nobody_sees_do_not_matter():
 
 def test_data_and_preparation_are_held_against_what_the_runs_really_had():
     runs = configs()
-    started = {
-        run: {"dataset": {"fingerprint": "a" * 16}, "preprocessing": {"crop": 32}, "phases": [{"epochs": 4}]}
-        for run in runs
-    }
+    data = DatasetVersion(id="d", name="d", fingerprint="a" * 16)
+    usual = Started(device="cpu", dataset=data, preprocessing={"crop": 32}, phases=(StartedPhase(epochs=4),))
+    started: dict[str, Started | None] = dict.fromkeys(runs, usual)
     assert reasons(runs, {**started, "odd": None}) == {}
-    other = {**started["odd"], "dataset": {"fingerprint": "b" * 16}, "preprocessing": {"crop": 64}}
+    cropped = Started(device="cpu", preprocessing={"crop": 64})
+    other = replace(usual, dataset=replace(data, fingerprint="b" * 16), preprocessing={"crop": 64})
     reason = reasons(runs, {**started, "odd": other})["odd"]
     assert "images and split is bbbbbbbb here and aaaaaaaa" in reason and "images (crop) is 64 here and 32" in reason
     resized = {**runs, "odd": dataclasses.replace(runs["odd"], image_size=64)}
-    assert reasons(resized, {**started, "odd": {"preprocessing": {"crop": 64}}})["odd"].startswith(
-        "Image size is 64 here and the weights'"
-    )
+    assert reasons(resized, {**started, "odd": cropped})["odd"].startswith("Image size is 64 here and the weights'")
     assert "(crop)" not in reasons(resized, {**started, "odd": other})["odd"], "said once"
     runs["odd"] = dataclasses.replace(
         runs["odd"], backbone="vit_b_16"
     )  # a backbone of its own prepares images its own way
-    assert reasons(runs, {**started, "odd": {"preprocessing": {"crop": 64}}}) == {}
+    assert reasons(runs, {**started, "odd": cropped}) == {}
 
 
 def test_many_seeds_have_one_voice():

@@ -52,7 +52,7 @@ def test_a_row_holds_the_means_over_seeds(workspace: Workspace):
     runs = finish_all(workspace, made, SHARES)
     rows = rows_of(judgement(workspace, made, runs))
     assert list(rows) == ["linear_probe", "last_block", "full_finetune"] and {row.runs for row in rows.values()} == {2}
-    of = [run.summary["test_accuracy"] for run in runs if run.config.strategy == "last_block" and run.summary]
+    of = [run.summary.test_accuracy for run in runs if run.config.strategy == "last_block" and run.summary]
     row = rows["last_block"]
     assert row.test_accuracy == pytest.approx(sum(of) / 2) and len(set(of)) == 2
     assert row.test_low is not None and row.test_high is not None and row.test_low < row.test_accuracy < row.test_high
@@ -88,7 +88,7 @@ def test_other_data_under_the_same_name_is_not_judged(workspace: Workspace):
     made = comparison(workspace)
     finish_all(workspace, made, SHARES)
     odd = extra(workspace, made.id, strategy="bias_norm")
-    finish(workspace, odd, 0.99, start={"dataset": {"fingerprint": "another"}})
+    finish(workspace, odd, 0.99, fingerprint="another")
     judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
     assert "images and split is another here" in reason(judged.excluded[odd.id])
 

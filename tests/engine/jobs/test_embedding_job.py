@@ -13,12 +13,13 @@ from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.errors import EngineError
 from engine.jobs import embedding, embedding_files
-from engine.jobs.tasks import TASKS
+from engine.jobs.records import OfRun
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
+from tests.engine.jobs.running import run_job
 
 COLOURS = {"red": (200, 60, 60), "파랑": (60, 60, 200)}
 WRONG = 3
@@ -68,8 +69,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     for event in execute(run, workspace, device="cpu"):
         store.record(run.id, event)
     store.finish(run.id, "finished")
-    *_, result = TASKS["embedding"](workspace, {"run": run.id, "device": "cpu"})
-    assert result["event"] == "result" and result["images"] == len(dataset.images)
+    assert run_job(workspace, "embedding", run=run.id, device="cpu")["images"] == len(dataset.images)
     return Home(workspace=workspace, dataset=dataset, run=store.get(run.id))
 
 
@@ -102,7 +102,7 @@ def test_the_nearest_training_image_of_the_copy_is_its_original(home: Home) -> N
 def test_kept_activations_and_pixels_give_the_same_features(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     before = embedding_files.read(home.workspace, home.run.id)
     monkeypatch.setenv("THAW_FEATURE_CACHE_GB", "0")
-    list(embedding.embed(home.workspace, home.run.id, device="cpu"))
+    list(embedding.embed(home.workspace, OfRun(run=home.run.id, device="cpu")))
     after = embedding_files.read(home.workspace, home.run.id)
     assert before.facts.frozen
     np.testing.assert_array_equal(before.coordinates, after.coordinates)
@@ -121,4 +121,4 @@ def test_a_run_without_weights_is_refused(home: Home) -> None:
     store = RunStore(home.workspace)
     waiting = store.enqueue(RunConfig(dataset=home.dataset.id, backbone="resnet18"), owner="tests")
     with pytest.raises(EngineError, match="no trained weights yet"):
-        list(embedding.embed(home.workspace, waiting.id))
+        list(embedding.embed(home.workspace, OfRun(run=waiting.id)))

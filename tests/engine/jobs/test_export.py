@@ -28,13 +28,13 @@ from engine.jobs.bundle import onnx_file, script
 from engine.jobs.bundle.formats import FORMATS
 from engine.jobs.export import Exported, export_run, export_zip
 from engine.jobs.inference import predict_new
-from engine.jobs.tasks import TASKS
 from engine.models.provenance import Provenance
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
+from tests.engine.jobs.running import run_job
 from tests.pictures import CLASSES, make_dataset, write_folders
 
 LEFT = {"LICENSES.md", "MODEL_CARD.md", "model.json", "model.safetensors", "predict.py"}
@@ -230,7 +230,7 @@ def test_the_card_tells_what_the_run_tells(home: Home) -> None:
         home.dataset.fingerprint in text
         and "| `lr` | 0.01 |" in text
         and home.run.summary
-        and home.run.summary["audit"] in text
+        and home.run.summary.audit in text
     )
     assert (
         "| `fc` | in phase 1 | 2 of 2 |" in text
@@ -253,8 +253,8 @@ def test_what_cannot_be_compared_exactly_is_said(workspace: Workspace, tmp_path:
 
 
 def test_the_zip_lies_with_the_run_and_unpacks_into_a_working_folder(home: Home, tmp_path: Path) -> None:
-    result = list(TASKS["export"](home.workspace, {"run": home.run.id}))[-1]
-    assert result["event"] == "result" and result["file"] == "export.zip" and set(result["files"]) >= LEFT
+    result = run_job(home.workspace, "export", run=home.run.id)
+    assert result["file"] == "export.zip" and set(result["files"]) >= LEFT
     assert not list(home.workspace.incoming.iterdir())
     path = home.workspace.run(home.run.id) / "export.zip"
     with zipfile.ZipFile(path) as archive:

@@ -3,7 +3,6 @@ moved."""
 
 import dataclasses
 import itertools
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,6 @@ from engine import devices
 from engine.config import to_json
 from engine.errors import ConfigError
 from engine.jobs import forecast, forecast_files
-from engine.jobs.tasks import TASKS
 from engine.runconfig import RunConfig
 from engine.runs.session import open_session
 from engine.store.run_store import RunStore
@@ -24,6 +22,7 @@ from engine.training import audit
 from engine.training.cuts import Slot
 from engine.training.estimate import Measured
 from engine.workspace import Workspace
+from tests.engine.jobs.running import run_job
 from tests.pictures import make_dataset
 
 
@@ -36,10 +35,7 @@ def config(workspace: Workspace, tmp_path: Path) -> RunConfig:
 
 
 def foretold(workspace: Workspace, *configs: RunConfig) -> dict:
-    *progress, last = TASKS["forecast"](workspace, {"configs": [to_json(config) for config in configs]})
-    assert {event["event"] for event in progress} == {"progress"} and last["event"] == "result"
-    json.dumps(last)
-    return last
+    return run_job(workspace, "forecast", configs=[to_json(config) for config in configs])
 
 
 def test_the_parts_add_up_and_what_is_shared_is_paid_once(workspace: Workspace, config: RunConfig) -> None:

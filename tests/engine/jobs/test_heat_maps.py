@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,14 +18,14 @@ from engine.evaluation import predictions
 from engine.jobs import heat_map_files, heat_maps
 from engine.jobs.heat_map_files import Subject
 from engine.jobs.inference import predict_new
-from engine.jobs.tasks import TASKS
+from engine.jobs.records import Explain
 from engine.models import loading
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
+from tests.engine.jobs.running import run_job
 from tests.pictures import CLASSES, make_dataset
 
 
@@ -72,14 +73,12 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return loaded
 
 
-def explained(home: Home, **arguments: object) -> Json:
+def explained(home: Home, **arguments: object) -> dict[str, Any]:
     """The result of the job, asked for as a page asks."""
-    *_, result = TASKS["explain"](home.workspace, {"run": home.run.id, **arguments})
-    assert result["event"] == "result"
-    return result
+    return run_job(home.workspace, "explain", run=home.run.id, **arguments)
 
 
-def pictures(home: Home, result: Json) -> dict[str, np.ndarray]:
+def pictures(home: Home, result: dict[str, Any]) -> dict[str, np.ndarray]:
     read = {}
     for name in result["pictures"]:
         path = heat_map_files.picture_path(home.workspace, home.run.id, result["explanation"], name)
@@ -103,7 +102,7 @@ def test_the_second_request_runs_nothing(home: Home, loads: list[str], monkeypat
     assert loads == [home.run.id]
     monkeypatch.setattr(heat_maps, "heat_maps", None)  # whoever calls it fails
     monkeypatch.setattr(heat_maps, "_MODELS", None)
-    events = list(TASKS["explain"](home.workspace, {"run": home.run.id, "image": 1, "class": "green"}))
+    events = list(heat_maps.explain(home.workspace, Explain(run=home.run.id, image=1, of="green")))
     assert events == [first]
 
 
@@ -182,7 +181,7 @@ def _drained(work: object) -> list[object]:
         ({"run": "run-00000000", "image": 0, "class": "red"}, "There is no run"),
     ],
 )
-def test_what_is_not_there_is_said(home: Home, loads: list[str], arguments: Json, sentence: str) -> None:
+def test_what_is_not_there_is_said(home: Home, loads: list[str], arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(EngineError, match=sentence):
         explained(home, **arguments)
 
@@ -190,7 +189,7 @@ def test_what_is_not_there_is_said(home: Home, loads: list[str], arguments: Json
 def test_a_run_without_weights_is_refused(workspace: Workspace) -> None:
     run = RunStore(workspace).enqueue(RunConfig(dataset="dataset-00000000", backbone="resnet18"))
     with pytest.raises(EngineError, match=r"no trained weights yet: it is queued\. Let it finish"):
-        list(TASKS["explain"](workspace, {"run": run.id, "image": 0}))
+        run_job(workspace, "explain", run=run.id, image=0)
 
 
 def test_a_changed_dataset_is_refused(home: Home, loads: list[str]) -> None:

@@ -2,7 +2,6 @@
 behind."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,12 @@ from engine.config import to_json
 from engine.errors import DatasetError
 from engine.evaluation import separability as arithmetic
 from engine.jobs import probe
-from engine.jobs.tasks import TASKS
 from engine.models.chain import build_chain
 from engine.runconfig import RunConfig
 from engine.runs.session import Session
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
+from tests.engine.jobs.running import run_job
 from tests.pictures import make_dataset
 
 
@@ -84,14 +83,11 @@ def config(workspace: Workspace, tmp_path: Path) -> RunConfig:
 
 
 def result_of(workspace: Workspace, config: RunConfig) -> dict:
-    *progress, last = TASKS["probe"](workspace, {"config": to_json(config)})
-    assert {event["event"] for event in progress} == {"progress"} and last["event"] == "result"
-    return last
+    return run_job(workspace, "probe", config=to_json(config))
 
 
 def test_the_job_answers_for_every_block_and_leaves_nothing(workspace: Workspace, config: RunConfig) -> None:
     found = result_of(workspace, config)
-    json.dumps(found)
     assert len(found["blocks"]) == 9 and found["blocks"][-1]["block"] == "layer4.1"  # all but the head
     assert all(row["ridge"]["low"] <= row["ridge"]["accuracy"] <= row["ridge"]["high"] for row in found["blocks"])
     assert found["controls"]["colours"]["accuracy"] > 0.9  # these classes are colours

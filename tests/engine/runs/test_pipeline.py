@@ -14,11 +14,11 @@ from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.errors import EngineError, TrainingError
 from engine.evaluation.result_csv import read_result
+from engine.events import Epoch, Event, Finished, Started
 from engine.jobs.inference import predict_new
 from engine.models.registry import build
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import conclude, execute
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training import loop, step
@@ -57,7 +57,7 @@ def queued(workspace: Workspace, dataset: Dataset, **options: object) -> Run:
     return RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, **fields), owner="tests")  # type: ignore[arg-type]
 
 
-def events_of(run: Run, workspace: Workspace) -> list[Json]:
+def events_of(run: Run, workspace: Workspace) -> list[Event]:
     return list(execute(run, workspace, device="cpu"))
 
 
@@ -66,12 +66,12 @@ def test_a_run_leaves_a_plain_folder_that_tools_can_read(workspace: Workspace, d
     events = events_of(run, workspace)
     folder = workspace.run(run.id)
     assert {path.name for path in folder.iterdir()} == set(LEFT)
-    started = events[[event["event"] for event in events].index("started")]
-    assert started["trainable_parameters"] == started["total_parameters"] and all(
-        block["trains"] == [True] for block in started["blocks"]
+    started = next(event for event in events if isinstance(event, Started))
+    assert started.trainable_parameters == started.total_parameters and all(
+        block.trains == (True,) for block in started.blocks
     )
-    summary = next(event["summary"] for event in events if event["event"] == "finished")
-    assert summary["frozen_unchanged"] is True and summary["test_accuracy"] > 0.5  # colours are easy
+    summary = next(event.summary for event in events if isinstance(event, Finished))
+    assert summary.frozen_unchanged is True and summary.test_accuracy > 0.5  # colours are easy
 
     history = history_of(run, workspace)
     assert [row["epoch"] for row in history] == [str(number) for number in range(1, 7)]
@@ -114,9 +114,9 @@ def test_the_audit_is_of_the_best_epoch_and_of_what_could_train_by_then(workspac
     """The first epoch is the best one here: nothing that the second phase releases may have moved, and nothing stands
     idle."""
     run = queued(workspace, dataset, phases="head | 1 | 1e-3; layer4, head | 1 | 10", optimizer="sgd", select="loss")
-    (summary,) = [event["summary"] for event in events_of(run, workspace) if event["event"] == "finished"]
-    assert summary["best_epoch"] == 1 and summary["moved_tensors"] == 2
-    assert summary["frozen_unchanged"] and not summary["idle_tensors"]
+    (summary,) = [event.summary for event in events_of(run, workspace) if isinstance(event, Finished)]
+    assert summary.best_epoch == 1 and summary.moved_tensors == 2
+    assert summary.frozen_unchanged and not summary.idle_tensors
 
 
 def test_closing_and_executing_again_resumes_and_ends_in_the_same_bits(workspace: Workspace, dataset: Dataset) -> None:
@@ -124,12 +124,12 @@ def test_closing_and_executing_again_resumes_and_ends_in_the_same_bits(workspace
     events_of(whole, workspace)
     events = execute(cut, workspace, device="cpu")
     for event in events:
-        if event["event"] == "epoch":
+        if isinstance(event, Epoch):
             break
     events.close()  # type: ignore[attr-defined]
     assert not (workspace.run(cut.id) / "result.csv").exists()
     again = events_of(cut, workspace)
-    assert [event["epoch"] for event in again if event["event"] == "epoch"] == [2, 3]
+    assert [event.epoch for event in again if isinstance(event, Epoch)] == [2, 3]
     first, second = (load_file(workspace.run(run.id) / "best.safetensors") for run in (whole, cut))
     assert all((first[name] == second[name]).all() for name in first)
     rows = history_of(cut, workspace)
@@ -140,10 +140,10 @@ def test_a_stopped_run_keeps_its_best_epoch_and_answers(workspace: Workspace, da
     run = queued(workspace, dataset, epochs=50)
     assert list(conclude(run, workspace, device="cpu")) == []  # nothing before the first epoch
     events = execute(run, workspace, device="cpu")
-    next(event for event in events if event["event"] == "epoch")
+    next(event for event in events if isinstance(event, Epoch))
     events.close()  # type: ignore[attr-defined]
-    (finished,) = [event for event in conclude(run, workspace, device="cpu") if event["event"] == "finished"]
-    assert finished["summary"]["epochs"] == 1
+    (finished,) = [event for event in conclude(run, workspace, device="cpu") if isinstance(event, Finished)]
+    assert finished.summary.epochs == 1
     assert (workspace.run(run.id) / "result.csv").is_file()
     assert (workspace.run(run.id) / "checkpoint.pt").is_file(), "a stopped run can be resumed"
 
@@ -180,8 +180,8 @@ def test_an_earlier_run_is_a_start_with_its_classes_and_its_preprocessing(
     events_of(first, workspace)
     second = queued(workspace, dataset, weights=f"run:{first.id}", lr=5e-5, epochs=1, image_size=0)
     events = events_of(second, workspace)
-    started = next(event for event in events if event["event"] == "started")
-    assert started["preprocessing"]["mean"] == (0.5, 0.5, 0.5) and started["preprocessing"]["crop"] == 32
+    started = next(event for event in events if isinstance(event, Started))
+    assert started.preprocessing["mean"] == [0.5, 0.5, 0.5] and started.preprocessing["crop"] == 32
     scores = [
         json.loads((workspace.run(run.id) / "metrics.json").read_text())["splits"]["test"]["accuracy"]
         for run in (first, second)
@@ -193,7 +193,7 @@ def test_two_strategies_start_from_the_same_head(workspace: Workspace, dataset: 
     losses = []
     for strategy in ("linear_probe", "full_finetune"):
         run = queued(workspace, dataset, strategy=strategy, lr=1e-9, epochs=1)
-        losses.append(next(event["val_loss"] for event in events_of(run, workspace) if event["event"] == "epoch"))
+        losses.append(next(event.val_loss for event in events_of(run, workspace) if isinstance(event, Epoch)))
     # full fine-tuning moves batch statistics, so near is all that can be asked
     assert losses[0] == pytest.approx(losses[1], abs=0.5)
 
@@ -201,7 +201,7 @@ def test_two_strategies_start_from_the_same_head(workspace: Workspace, dataset: 
 def test_resuming_on_another_dataset_is_refused(workspace: Workspace, dataset: Dataset, tmp_path: Path) -> None:
     run = queued(workspace, dataset)
     events = execute(run, workspace, device="cpu")
-    next(event for event in events if event["event"] == "started")
+    next(event for event in events if isinstance(event, Started))
     events.close()  # type: ignore[attr-defined]
     other = commit(workspace, scan(workspace, write_folders(tmp_path / "other", each=6), name="other"))
     about = json.loads((workspace.run(run.id) / "config.json").read_text())

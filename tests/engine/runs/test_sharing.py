@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 from engine.data.dataset_records import Dataset
+from engine.events import Cache, Epoch, Finished, Started, Step
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import conclude, execute
 from engine.runs.siblings import siblings
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training import cuts
@@ -47,7 +47,7 @@ def queued(workspace: Workspace, dataset: Dataset, **options: object) -> Run:
     return RunStore(workspace).enqueue(configured(dataset, **options))
 
 
-def done(workspace: Workspace, run: Run) -> tuple[Json, Json]:
+def done(workspace: Workspace, run: Run) -> tuple[Cache, Cache]:
     """Execute `run`, whose turn it is, as the worker would: (what it began with, what it ended with)."""
     store = RunStore(workspace)
     if store.get(run.id).status == "queued":
@@ -55,13 +55,13 @@ def done(workspace: Workspace, run: Run) -> tuple[Json, Json]:
         assert claimed is not None and claimed.id == run.id
     events = list(execute(run, workspace, device="cpu"))
     store.finish(run.id, "finished")
-    (started,) = [event for event in events if event["event"] == "started"]
-    (finished,) = [event for event in events if event["event"] == "finished"]
-    return started["cache"], finished["summary"]["cache"]
+    (started,) = [event for event in events if isinstance(event, Started)]
+    (finished,) = [event for event in events if isinstance(event, Finished)]
+    return started.cache, finished.summary.cache
 
 
-def states(report: Json) -> set[str]:
-    return {row["state"] for row in report["files"]}
+def states(report: Cache) -> set[str]:
+    return {row.state for row in report.files}
 
 
 def weights(workspace: Workspace, run: Run) -> dict[str, torch.Tensor]:
@@ -82,22 +82,22 @@ def test_the_first_of_five_computes_for_all_and_all_end_in_the_same_bits(
 ) -> None:
     runs = [queued(workspace, dataset, strategy=strategy) for strategy in STRATEGIES]
     first, ended = done(workspace, runs[0])
-    assert states(first) == {"computed"} and first["shared_with"] == 4 and first["seconds"] > 0
-    assert {(row["split"], row["block"]) for row in first["files"]} >= {
+    assert states(first) == {"computed"} and first.shared_with == 4 and first.seconds > 0
+    assert {(row.split, row.block) for row in first.files} >= {
         ("train", "fc"),
         ("train", "layer4.1"),
         ("train", "layer4.0"),
     }
-    assert all(row["bytes"] > 0 and row["saved_seconds"] == 0 for row in first["files"]) and ended["saved_seconds"] > 0
+    assert all(row.bytes > 0 and row.saved_seconds == 0 for row in first.files) and ended.saved_seconds > 0
     later = [done(workspace, run)[0] for run in runs[1:]]
     assert [states(report) for report in later] == [{"found"}, {"found"}, {"found"}, set()]
-    assert [report["seconds"] for report in later] == [0, 0, 0, 0]
+    assert [report.seconds for report in later] == [0, 0, 0, 0]
     monkeypatch.setenv("THAW_FEATURE_CACHE_GB", "0")
     forget(workspace)
     for run, strategy in zip(runs[:4], STRATEGIES, strict=False):
         alone = queued(workspace, dataset, strategy=strategy)
         _, report = done(workspace, alone)
-        assert report["files"] == [] and list(workspace.features.glob("*/*")) == []
+        assert report.files == () and list(workspace.features.glob("*/*")) == []
         assert equal(weights(workspace, alone), weights(workspace, run)), strategy
 
 
@@ -107,7 +107,7 @@ def test_the_views_of_those_who_wait_are_kept_when_they_are_the_same(workspace: 
         queued(workspace, dataset, strategy=strategy, views=4) for strategy in ("linear_probe", "last_block")
     )
     report, _ = done(workspace, first)
-    assert {row["view"] for row in report["files"] if row["split"] == "train"} == {0, 1, 2, 3, None}
+    assert {row.view for row in report.files if row.split == "train"} == {0, 1, 2, 3, None}
     assert states(done(workspace, second)[0]) == {"found"}
 
 
@@ -154,7 +154,7 @@ def test_another_seed_reads_nothing_that_was_computed_for_other_weights(workspac
     first, second = (queued(workspace, dataset, strategy="linear_probe", seed=seed) for seed in (0, 1))
     done(workspace, first)
     report, _ = done(workspace, second)
-    assert states(report) == {"computed"} and report["shared_with"] == 0
+    assert states(report) == {"computed"} and report.shared_with == 0
 
 
 def test_going_on_in_a_later_phase_never_computes_the_inputs_of_blocks_that_have_moved(
@@ -168,13 +168,13 @@ def test_going_on_in_a_later_phase_never_computes_the_inputs_of_blocks_that_have
     forget(workspace)
     events = execute(cut, workspace, device="cpu")
     for event in events:
-        if event["event"] == "step" and event["epoch"] == 4:
+        if isinstance(event, Step) and event.epoch == 4:
             break
     events.close()  # type: ignore[attr-defined]
     forget(workspace)
     queued(workspace, dataset, strategy="linear_probe")  # would like the inputs of the head as they were
     report, _ = done(workspace, cut)
-    assert {row["block"] for row in report["files"]} == {"layer4.0"} and states(report) == {"computed"}
+    assert {row.block for row in report.files} == {"layer4.0"} and states(report) == {"computed"}
     assert equal(weights(workspace, cut), weights(workspace, whole))
 
 
@@ -182,17 +182,17 @@ def test_a_sibling_that_cannot_run_does_not_stop_the_one_that_can(workspace: Wor
     run = queued(workspace, dataset, strategy="linear_probe")
     queued(workspace, dataset, phases="no-such-block | 4")
     report, _ = done(workspace, run)
-    assert states(report) == {"computed"} and report["shared_with"] == 1
+    assert states(report) == {"computed"} and report.shared_with == 1
 
 
 def test_a_stopped_run_is_concluded_without_the_cache(workspace: Workspace, dataset: Dataset) -> None:
     run = RunStore(workspace).enqueue(configured(dataset, strategy="linear_probe"), owner="tests")
     events = execute(run, workspace, device="cpu")
-    next(event for event in events if event["event"] == "epoch")
+    next(event for event in events if isinstance(event, Epoch))
     events.close()  # type: ignore[attr-defined]
     forget(workspace)
-    (finished,) = [event for event in conclude(run, workspace, device="cpu") if event["event"] == "finished"]
-    assert finished["summary"]["cache"] == {"files": [], "seconds": 0.0, "saved_seconds": 0, "shared_with": 0}
+    (finished,) = [event for event in conclude(run, workspace, device="cpu") if isinstance(event, Finished)]
+    assert finished.summary.cache == Cache()
 
 
 def test_a_share_of_the_images_trains_on_those_alone_and_reads_what_was_kept_for_all(
@@ -208,6 +208,6 @@ def test_a_share_of_the_images_trains_on_those_alone_and_reads_what_was_kept_for
     started = next(
         event
         for event in execute(queued(workspace, dataset, train_share=10), workspace, device="cpu")
-        if event["event"] == "started"
+        if isinstance(event, Started)
     )
-    assert 0 < started["train_images"] < len(dataset.images_of("train")) / 4
+    assert 0 < started.train_images < len(dataset.images_of("train")) / 4

@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 
 from engine.data.dataset_records import Dataset
 from engine.errors import TrainingError
+from engine.events import Epoch, Event, Finished, Note, Progress, Started
 from engine.runconfig import RunConfig
 from engine.runs import tuning
 from engine.runs.pipeline import conclude, execute
 from engine.runs.tuning import Try, factors, tuning_summary
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training import loop
@@ -54,8 +54,12 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
-def notes(events: list[Json]) -> str:
-    return " ".join(event["text"] for event in events if event["event"] == "note")
+def tries(event: Event, stage: str = "learning rate") -> bool:
+    return isinstance(event, Progress) and stage in event.stage
+
+
+def notes(events: list[Event]) -> str:
+    return " ".join(event.text for event in events if isinstance(event, Note))
 
 
 @pytest.mark.parametrize("strategy", ["linear_probe", "last_block", "probe_then_finetune"])
@@ -67,11 +71,7 @@ def test_the_chosen_rate_trains_as_if_it_had_been_given(workspace: Workspace, da
     assert [made["lr"] for made in tries] == pytest.approx([0.001, 0.003, 0.009])
     best = max(tries, key=lambda made: (made["val_accuracy"], -made["val_loss"]))
     assert record["factor"] == best["factor"] and "Validation chose the learning rate" in notes(events)
-    stages = {
-        event["stage"]
-        for event in events
-        if event["event"] == "progress" and "learning rate" in str(event.get("stage"))
-    }
+    stages = {event.stage for event in events if isinstance(event, Progress) and "learning rate" in event.stage}
     assert stages == {f"learning rate {number} of 3" for number in (1, 2, 3)}
     given = queued(workspace, dataset, strategy=strategy, lr=0.003 * record["factor"])
     list(execute(given, workspace, device="cpu"))
@@ -84,10 +84,10 @@ def test_a_run_that_goes_on_keeps_its_rate_and_tries_nothing_again(workspace: Wo
     list(execute(whole, workspace, device="cpu"))
     broken = queued(workspace, dataset, strategy="last_block", tune=2, epochs=3)
     first = execute(broken, workspace, device="cpu")
-    next(event for event in first if event["event"] == "epoch")
+    next(event for event in first if isinstance(event, Epoch))
     first.close()
     rest = list(execute(broken, workspace, device="cpu"))
-    assert not any("learning rate" in str(event.get("stage")) for event in rest)
+    assert not any(tries(event) for event in rest)
     assert equal(weights(workspace, whole), weights(workspace, broken))
 
 
@@ -96,11 +96,11 @@ def test_stopped_while_trying_there_is_nothing_to_conclude_and_starting_again_tr
 ) -> None:
     run = queued(workspace, dataset, strategy="linear_probe", tune=2)
     first = execute(run, workspace, device="cpu")
-    next(event for event in first if "learning rate" in str(event.get("stage")))
+    next(event for event in first if tries(event))
     first.close()
     assert list(conclude(run, workspace, device="cpu")) == []
     events = list(execute(run, workspace, device="cpu"))
-    assert any("learning rate 1 of 2" in str(event.get("stage")) for event in events)
+    assert any(tries(event, "learning rate 1 of 2") for event in events)
 
 
 def breaks_above(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_a_time_budget_is_one_for_tries_and_training(
     record = json.loads((workspace.run(run.id) / "tuning.json").read_text())
     assert [made["seconds"] for made in record["tries"]] == pytest.approx([10, 10, 10])
     assert all(made["cut_short"] for made in record["tries"]) and "share of the time budget" in notes(events)
-    assert events[-1]["summary"]["seconds"] == pytest.approx(10)
+    assert events[-1].summary.seconds == pytest.approx(10)
 
 
 def test_going_on_before_the_first_step_does_not_give_the_time_of_the_tries_back(
@@ -161,9 +161,9 @@ def test_going_on_before_the_first_step_does_not_give_the_time_of_the_tries_back
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
     run = queued(workspace, dataset, strategy="linear_probe", tune=3, epochs=30, max_minutes=40 / 60)
     first = execute(run, workspace, device="cpu")
-    next(event for event in first if event["event"] == "started")
+    next(event for event in first if isinstance(event, Started))
     first.close()
-    assert list(execute(run, workspace, device="cpu"))[-1]["summary"]["seconds"] == pytest.approx(10)
+    assert list(execute(run, workspace, device="cpu"))[-1].summary.seconds == pytest.approx(10)
 
 
 def test_a_rate_that_breaks_the_loss_is_an_answer_and_not_an_end(
@@ -175,7 +175,7 @@ def test_a_rate_that_breaks_the_loss_is_an_answer_and_not_an_end(
     record = json.loads((workspace.run(run.id) / "tuning.json").read_text())
     errors = [made.get("error") for made in record["tries"]]
     assert errors[:2] == [None, None] and "The loss became nan" in str(errors[2]) and record["factor"] <= 1
-    assert "the loss broke" in notes(events) and events[-1]["event"] == "finished"
+    assert "the loss broke" in notes(events) and isinstance(events[-1], Finished)
 
 
 def test_factors_are_three_apart_around_the_strategys_own() -> None:

@@ -47,7 +47,7 @@ def test_resuming_is_bit_for_bit_at_any_step(tmp_path: Path, events_before: int,
         assert torch.equal(tensor, resumed.chain.model.state_dict()[name]), name
     assert all(torch.equal(whole.best[name], resumed.best[name]) for name in whole.best)
     keys = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "best", "lr")
-    scores = [[[row[key] for key in keys] for row in made.position.history] for made in (whole, resumed)]
+    scores = [[[getattr(row, key) for key in keys] for row in made.position.history] for made in (whole, resumed)]
     assert scores[0] == scores[1]
 
 

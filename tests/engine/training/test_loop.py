@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from engine.training.events import Epoch, Note, Step
 
 from engine.errors import TrainingError
+from engine.events import Epoch, Note, Step
 from engine.training.audit import audit, remember
 from engine.training.batches import cut, epoch_order
 from engine.training.loop import evaluate, fit
@@ -75,7 +75,7 @@ def test_the_same_config_gives_the_same_bits_and_another_seed_does_not() -> None
         torch.rand(3)  # what others draw from the global generator must not matter
         run(made)
     assert all(torch.equal(a, b) for a, b in zip(state(first).values(), state(second).values(), strict=True))
-    assert first.position.history[-1]["train_loss"] != other.position.history[-1]["train_loss"]
+    assert first.position.history[-1].train_loss != other.position.history[-1].train_loss
 
 
 def test_events_come_in_order_and_count_every_image() -> None:
@@ -92,7 +92,7 @@ def test_events_come_in_order_and_count_every_image() -> None:
 def test_it_learns() -> None:
     made = training(config(strategy="full_finetune", epochs=6, lr=1e-3))
     run(made, images=48)
-    assert made.position.history[-1]["train_loss"] < 0.5 * made.position.history[0]["train_loss"]  # type: ignore[operator]
+    assert made.position.history[-1].train_loss < 0.5 * made.position.history[0].train_loss  # type: ignore[operator]
 
 
 def test_the_best_epoch_is_what_is_kept() -> None:
@@ -264,7 +264,7 @@ def test_mixing_changes_the_loss_and_stays_a_function_of_the_seed(mix: str) -> N
     for kind in (mix, mix, "none"):
         made = training(config(strategy="linear_probe", mix=kind, class_weights="balanced"))
         run(made)
-        losses.append(made.position.history[-1]["train_loss"])
+        losses.append(made.position.history[-1].train_loss)
     assert losses[0] == losses[1] != losses[2]
 
 
