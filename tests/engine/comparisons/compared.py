@@ -9,7 +9,7 @@ from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.evaluation import metrics, predictions
 from engine.evaluation.metric_records import write_metrics
-from engine.events import Cache, Finished, Summary
+from engine.events import Cache, DatasetVersion, Finished, Started, StartedPhase, Summary
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run import Run
