@@ -244,8 +244,7 @@ def _foretold(
                 one.outline, one.plan, one.config, measured=measured, kept=kept or (), images=one.images
             )
             own = run.total + (seconds if place == 0 else 0.0)
-            kind = replace(config, seed=0)
-            row = rows[kind]
+            row = rows[kind := replace(config, seed=0)]
             rows[kind] = msgspec.structs.replace(
                 row,
                 runs=row.runs + 1,
