@@ -140,6 +140,18 @@ def memory_free(device: "torch.device") -> int:
     return min(free, max(0, limit - used)) if limit and used else free
 
 
+def keep_memory() -> None:
+    """Have this process keep what tensors have freed for the next ones, until `release_memory`.
+
+    glibc maps what is large anew each time, and every page of it costs a fault: 2,500 to 5,000 of them an image, a
+    tenth to a fifth of a frozen pass. Other C libraries are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
 def release_memory() -> None:
     """Give back what allocators keep for later, so that others can have it and what is measured next is not the
     past."""
@@ -249,6 +261,7 @@ def _cpu_name() -> str:
     return f"{model or platform.processor() or 'CPU'}, {len(_cores())} cores"
 
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 

@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import TextIO
 
 from engine import record_files
-from engine.devices import is_out_of_memory, release_memory
+from engine.devices import is_out_of_memory, keep_memory, release_memory
 from engine.errors import EngineError
 from engine.events import (
     COMMANDS,
@@ -65,6 +65,7 @@ class Leave(Exception):
 def main(root: str, wiring: Wiring) -> None:
     """The child as a process: commands on stdin, events on stdout, end of file ends it at once."""
     _give_way()
+    keep_memory()
     faulthandler.enable()
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # whatever else prints, natively or not, must not mix with the events

@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,9 +40,9 @@ def test_importing_the_file_does_not_import_torch():
 
 def test_without_a_gpu_the_cpu_is_there_and_says_why(no_gpu: None):
     (cpu,) = devices.available()
-    assert cpu["device"] == "cpu" and "cores" in cpu["name"]
-    assert cpu["memory_bytes"] > 256 << 20
-    assert cpu["why"].endswith(".")
+    assert cpu.device == "cpu" and "cores" in cpu.name
+    assert cpu.memory_bytes > 256 << 20
+    assert cpu.why.endswith(".")
 
 
 def raising(message: str) -> Callable[[], None]:
@@ -92,9 +93,9 @@ def test_each_cause_has_its_own_sentence(
 
 def test_gpus_come_first_and_give_no_reason(two_gpus: None):
     found = devices.available()
-    assert [about["device"] for about in found] == ["cuda:0", "cuda:1", "cpu"]
-    assert [about["why"] for about in found] == ["", "", ""]
-    assert (found[1]["name"], found[1]["memory_bytes"]) == ("Fast One", 8 << 30)
+    assert [about.device for about in found] == ["cuda:0", "cuda:1", "cpu"]
+    assert [about.why for about in found] == ["", "", ""]
+    assert (found[1].name, found[1].memory_bytes) == ("Fast One", 8 << 30)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_memory_of_the_process_grows_with_what_it_holds():
     with mmap.mmap(-1, size) as held:  # fresh pages; the allocator may have freed ones to give out again
         held.write(b"\1" * size)
         assert devices.memory_used(CPU) - before > 48 << 20
-    assert 0 < devices.memory_free(CPU) <= devices.available()[-1]["memory_bytes"]
+    assert 0 < devices.memory_free(CPU) <= devices.available()[-1].memory_bytes
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc can be asked")
@@ -151,16 +152,42 @@ def test_memory_that_was_freed_can_be_given_back():
     assert held - devices.memory_used(CPU) > 40 << 20 and last
 
 
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="other allocators")
+def test_large_tensors_cost_no_page_faults_once_memory_is_kept() -> None:
+    code = """
+import resource, torch
+from engine import devices
+torch.set_num_threads(1)
+def faults(passes):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(passes):
+        torch.ones(16, 1 << 20).relu().sum()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults(2)
+mapped = faults(5)
+devices.keep_memory()
+faults(5)
+kept = faults(5)
+held = devices.memory_used(torch.device("cpu"))
+devices.release_memory()
+print(mapped, kept, held - devices.memory_used(torch.device("cpu")))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    mapped, kept, released = map(int, done.stdout.split())
+    assert kept < 50 < mapped, "every pass would map and unmap 128 MB"
+    assert released > 100 << 20
+
+
 def test_a_container_limit_counts_as_the_memory_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     limit, used = tmp_path / "limit", tmp_path / "used"
     limit.write_text("600000000\n")
     used.write_text("599000000\n")
     monkeypatch.setattr(devices, "_CGROUP_LIMIT", (tmp_path / "missing", limit))
     monkeypatch.setattr(devices, "_CGROUP_USED", (used,))
-    assert devices.available()[-1]["memory_bytes"] == 600000000
+    assert devices.available()[-1].memory_bytes == 600000000
     assert devices.memory_free(CPU) == 1000000
     limit.write_text("max\n")
-    assert devices.available()[-1]["memory_bytes"] != 600000000
+    assert devices.available()[-1].memory_bytes != 600000000
 
 
 def test_threads_are_set_and_said(monkeypatch: pytest.MonkeyPatch):
@@ -201,7 +228,7 @@ def test_lack_of_memory_is_recognised_when_torch_really_runs_out():
 
 
 def test_a_device_has_the_name_that_the_list_shows():
-    assert devices.name(CPU) == devices.available()[-1]["name"]
+    assert devices.name(CPU) == devices.available()[-1].name
 
 
 def test_a_gpu_is_fast_unless_it_is_to_repeat_itself(monkeypatch: pytest.MonkeyPatch) -> None:
