@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import binom
 
 from engine.evaluation.bootstrap import resampled_accuracies
-from engine.evaluation.power import mcnemar_power
 from engine.evaluation.selection_bias import optimism
 from engine.evaluation.verdict import ERROR, Rival, compare
 
@@ -240,6 +240,18 @@ def _row(design: Design, result: dict[str, float], shown: bool = False) -> str:
     ]
     parts = ("false", "together", "each", *(("shown",) if shown else ()))
     return f"| {' | '.join([*cells, *(f'{100 * result[part]:.1f}' for part in parts)])} |"
+
+
+def mcnemar_power(difference: float, discordance: float, images: int) -> float:
+    """How often McNemar's mid-p test shows a true `difference`, summed over all outcomes; `discordance` is the share of
+    images that exactly one of the two models gets right."""
+    power = 0.0
+    for total, chance in enumerate(binom.pmf(np.arange(images + 1), images, discordance)):
+        first = np.arange(total + 1)
+        low = np.minimum(first, total - first)
+        shown = 2 * binom.cdf(low, total, 0.5) - binom.pmf(low, total, 0.5) <= ERROR
+        power += float(chance * binom.pmf(first[shown], total, (1 + difference / discordance) / 2).sum())
+    return power
 
 
 def _power_rows(simulated: Sequence[float]) -> list[str]:
