@@ -54,7 +54,6 @@ LIGHT = (
     "engine.models.weights_store",
     "engine.training.freezing",
     "engine.cli.main",
-    "engine.bench.report",
     "engine.training.schedule",
     "engine.evaluation.predictions",
 )

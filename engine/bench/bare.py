@@ -1,14 +1,13 @@
-"""The bare computation: the mathematics of Thaw's runs on images that lie decoded in memory. No files, no pages,
-nothing kept on disk.
+"""The bare computation: the mathematics of Thaw's runs on images that lie decoded in memory; no files, nothing kept.
 
 It is the limit of what Thaw can reach: one pass of the frozen blocks over every image, then the epochs on what came
-out, in the number format and layout that Thaw chooses. Order, rates and optimizer are Thaw's own pure functions, so the
-weights agree.
+out, in the number format and layout that Thaw chooses. Order, rates and optimizer are Thaw's own, so the weights agree.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 import numpy as np
@@ -17,183 +16,145 @@ from torch import Tensor, nn
 
 from engine import devices
 from engine.bench.experiment import Experiment, Result
-from engine.data.dataset_records import Image, Split
-from engine.data.decoder import decode
-from engine.data.preprocessing import eval_crop, view, view_key, view_side
+from engine.data.pixel_cache import Augmentation, Pixels
 from engine.models.chain import Chain
 from engine.runconfig import RunConfig
 from engine.training.batches import cut, epoch_order, moments, normalise
 from engine.training.freezing import plan_for
+from engine.training.loop import enter_phase
 from engine.training.numerics import Numerics
-from engine.training.plan import FreezePlan, groups, prefix_length, trainable_blocks
+from engine.training.plan import prefix_length
 from engine.training.schedule import factor
-from engine.training.state import autocast, make_optimizer
+from engine.training.state import Training, autocast, set_rates
 
 _VAL = -1
 """Where other keys have the number of a view."""
 _EVALUATION_BATCH = 64
 
-Kept = dict[tuple[int, int], Tensor]
-"""(view, or _VAL; cut) -> inputs of the block behind the cut, for every image of the split."""
+Inputs = dict[tuple[int, int], Tensor]
+"""(view, or _VAL; cut) -> inputs of the block behind the cut for every image of the split; behind 0, its pixels: uint8
+[N, 3, crop, crop]."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class Memory:
     """What lies in memory before the clock starts."""
 
-    images: dict[int, Tensor]
-    """View, or _VAL -> uint8 [N, 3, crop, crop]."""
-    targets: dict[Split, Tensor]
-    chain: Chain
-    numerics: Numerics
     experiment: Experiment
-    plans: tuple[FreezePlan, ...]
-    views: int
+    numerics: Numerics
+    pixels: Inputs
+    targets: Tensor
+    val_targets: Tensor
+
+    def chain(self, seed: int) -> Chain:
+        """A fresh model in the layout that Thaw chooses."""
+        chain = self.experiment.chain(seed)
+        chain.model.to(memory_format=self.numerics.memory_format)
+        return chain
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        images = normalise(pixels, *moments(self.experiment.preprocessing, self.experiment.place))
+        return images.contiguous(memory_format=self.numerics.memory_format)
 
 
 def train_bare(experiment: Experiment, configs: Sequence[RunConfig]) -> Result:
     """All `configs`, which start from the same weights and see the same views, over one pass of what they share."""
-    given = _given(experiment, configs)
-    devices.synchronise(experiment.place)
-    started = time.perf_counter()
-    kept = _pass(given)
-    devices.synchronise(experiment.place)
-    seconds = time.perf_counter() - started
+    memory = _memory(experiment, configs[0])
+    chain = memory.chain(configs[0].seed)
+    started = _now(experiment)
+    inputs = _through_frozen(memory, chain, configs)
+    seconds = _now(experiment) - started
     accuracies: list[float] = []
-    state: dict[str, Tensor] = {}
-    for config, plan in zip(configs, given.plans, strict=True):
-        chain = _laid_out(experiment, config.seed, given.numerics)
-        devices.synchronise(experiment.place)
-        started = time.perf_counter()
-        accuracy, state = _Training(given, chain, plan, config).run(kept)
-        devices.synchronise(experiment.place)
-        seconds += time.perf_counter() - started
+    for config in configs:
+        chain = memory.chain(config.seed)
+        started = _now(experiment)
+        accuracy, state = _train(memory, chain, inputs=inputs, config=config)
+        seconds += _now(experiment) - started
         accuracies.append(accuracy)
     return Result(seconds=seconds, accuracy=fmean(accuracies), state=state)
 
 
-def _given(experiment: Experiment, configs: Sequence[RunConfig]) -> Given:
-    numerics = experiment.numerics(experiment.chain(configs[0].seed))
-    chain = _laid_out(experiment, configs[0].seed, numerics)
-    outline, views = chain.outline(), configs[0].views
-    images = {
-        number: _pixels(experiment, "train", number if views else None, configs[0].data_seed)
-        for number in range(max(1, views))
-    }
-    images[_VAL] = _pixels(experiment, "val", None, 0)
-    splits: tuple[Split, ...] = ("train", "val")
-    targets = {
-        split: torch.tensor([image.label for image in experiment.dataset.images_of(split)]).to(experiment.place)
-        for split in splits
-    }
-    plans = tuple(plan_for(outline, config) for config in configs)
-    return Given(
-        images=images, targets=targets, chain=chain, numerics=numerics, experiment=experiment, plans=plans, views=views
+def _now(experiment: Experiment) -> float:
+    devices.synchronise(experiment.place)
+    return time.perf_counter()
+
+
+def _memory(experiment: Experiment, config: RunConfig) -> Memory:
+    place, images = experiment.place, experiment.dataset.images_of
+    train, val = (np.array([image.index for image in images(split)]) for split in ("train", "val"))
+    targets, val_targets = (torch.tensor([image.label for image in images(split)]) for split in ("train", "val"))
+    augmentation = Augmentation(views=config.views, data_seed=config.data_seed)
+    with Pixels(experiment.dataset, experiment.preprocessing, augmentation) as pixels:
+        decoded = {(view, 0): pixels.batch(train, view).to(place) for view in range(max(1, config.views))}
+        decoded[_VAL, 0] = pixels.batch(val, None).to(place)
+    return Memory(
+        experiment=experiment,
+        numerics=experiment.numerics(),
+        pixels=decoded,
+        targets=targets.to(place),
+        val_targets=val_targets.to(place),
     )
 
 
-def _laid_out(experiment: Experiment, seed: int, numerics: Numerics) -> Chain:
-    chain = experiment.chain(seed)
-    chain.model.to(memory_format=numerics.memory_format)
-    return chain
+@torch.no_grad()
+def _through_frozen(memory: Memory, chain: Chain, configs: Sequence[RunConfig]) -> Inputs:
+    """Every image once through the frozen blocks; what comes out at every cut that is wanted."""
+    outline, inputs = chain.outline(), dict(memory.pixels)
+    cuts = sorted({prefix_length(outline, plan_for(outline, config).phases[0]) for config in configs} - {0})
+    chain.train_blocks(())
+    for (view, _), pixels in memory.pixels.items() if cuts else ():
+        parts: dict[int, list[Tensor]] = {cut: [] for cut in cuts}
+        for batch in pixels.split(memory.experiment.recipe.batch_size):
+            x, before = memory.normalised(batch), 0
+            with autocast(memory.experiment.place, memory.numerics.dtype):
+                for cut in cuts:
+                    x = chain(x, before, cut)
+                    parts[cut].append(x)
+                    before = cut
+        inputs |= {(view, cut): torch.cat(outputs) for cut, outputs in parts.items()}
+    return inputs
 
 
-def _pixels(experiment: Experiment, split: Split, number: int | None, data_seed: int) -> Tensor:
-    """uint8 [N, 3, crop, crop]"""
-    crops = [
-        _crop(experiment, image, number, data_seed).transpose(2, 0, 1) for image in experiment.dataset.images_of(split)
-    ]
-    return torch.from_numpy(np.stack(crops)).to(experiment.place)
+def _train(memory: Memory, chain: Chain, *, inputs: Inputs, config: RunConfig) -> tuple[float, dict[str, Tensor]]:
+    """Accuracy and tensors of the best epoch."""
+    outline = chain.outline()
+    plan = plan_for(outline, config)
+    training = Training(chain, outline, plan, config=config, dtype=memory.numerics.dtype)
+    behind = prefix_length(outline, plan.phases[0])
+
+    def logits(view: int, rows: Tensor) -> Tensor:
+        chosen = inputs[view, behind][rows]
+        with training.autocast():
+            return chain(chosen if behind else memory.normalised(chosen), behind).float()
+
+    best, state = (-1.0, 0.0), {}
+    for epoch in range(config.epochs):
+        training.position.epoch = epoch
+        _epoch(training, memory.targets, partial(logits, epoch % config.views if config.views else 0))
+        chain.train_blocks(())
+        score = _score(memory.val_targets, partial(logits, _VAL))
+        if score > best:
+            best, state = score, {name: tensor.clone() for name, tensor in training.moving().items()}
+    return best[0], state
 
 
-def _crop(experiment: Experiment, image: Image, number: int | None, data_seed: int) -> np.ndarray:
-    content = experiment.dataset.image_path(image).read_bytes()
-    if number is None:
-        return eval_crop(decode(content), experiment.preprocessing)
-    decoded = decode(content, side=view_side(experiment.preprocessing))
-    return view(decoded, experiment.preprocessing, key=view_key(image.sha256, number, data_seed))
-
-
-def _cuts(given: Given) -> list[int]:
-    outline = given.chain.outline()
-    return sorted({prefix_length(outline, plan.phases[0]) for plan in given.plans})
+def _epoch(training: Training, targets: Tensor, logits: Callable[[Tensor], Tensor]) -> None:
+    enter_phase(training)
+    config, epoch = training.config, training.position.epoch
+    batches = cut(epoch_order(targets, seed=config.seed, epoch=epoch), config.batch_size)
+    for step, rows in enumerate(batches, epoch * len(batches)):
+        share = factor(config.schedule, step=step, steps=config.epochs * len(batches), warmup=config.warmup)
+        set_rates(training, 0, share)
+        batch = torch.from_numpy(rows).to(targets.device)
+        training.optimizer.zero_grad(set_to_none=True)
+        nn.functional.cross_entropy(logits(batch), targets[batch]).backward()
+        training.optimizer.step()
 
 
 @torch.no_grad()
-def _pass(given: Given) -> Kept:
-    """Every image once through the frozen blocks; what comes out at every cut that is wanted. A cut of 0 keeps
-    nothing."""
-    cuts, size = [cut for cut in _cuts(given) if cut], given.experiment.recipe.batch_size
-    parts: dict[tuple[int, int], list[Tensor]] = {(number, cut): [] for number in given.images for cut in cuts}
-    given.chain.train_blocks(())
-    for number, images in given.images.items() if cuts else ():
-        for start in range(0, len(images), size):
-            x, before = _normalised(given, images[start : start + size]), 0
-            with autocast(given.experiment.place, given.numerics.dtype):
-                for cut in cuts:
-                    x = given.chain(x, before, cut)
-                    parts[number, cut].append(x)
-                    before = cut
-    return {key: torch.cat(made) for key, made in parts.items()}
-
-
-def _normalised(given: Given, images: Tensor) -> Tensor:
-    made = normalise(images, *moments(given.experiment.preprocessing, given.experiment.place))
-    return made.contiguous(memory_format=given.numerics.memory_format)
-
-
-class _Training:
-    """The epochs of one config behind its cut."""
-
-    def __init__(self, given: Given, chain: Chain, plan: FreezePlan, config: RunConfig) -> None:
-        self.given, self.chain, self.config, self.phase = given, chain, config, plan.phases[0]
-        outline = chain.outline()
-        self.cut = prefix_length(outline, self.phase)
-        self.trains = {index for index, trains in enumerate(trainable_blocks(outline, self.phase)) if trains}
-        self.groups = groups(outline, plan)
-        self.parameters = dict(chain.model.named_parameters())
-        for name, parameter in self.parameters.items():
-            parameter.requires_grad_(name in self.phase.parameters)
-        self.optimizer = make_optimizer(self.groups, self.parameters, config)
-        blocks = [chain.blocks[index] for index in sorted(self.trains)]
-        self.moving = [name for block in blocks for name in (*block.parameters, *block.buffers)]
-
-    def run(self, kept: Kept) -> tuple[float, dict[str, Tensor]]:
-        """Accuracy and tensors of the best epoch."""
-        best, state = (-1.0, 0.0), {}
-        for epoch in range(self.phase.epochs):
-            self._epoch(kept, epoch)
-            score = self._judge(kept)
-            if score > best:
-                values = self.chain.model.state_dict()
-                best, state = score, {name: values[name].detach().clone() for name in self.moving}
-        return best[0], state
-
-    def _epoch(self, kept: Kept, epoch: int) -> None:
-        self.chain.train_blocks(self.trains)
-        targets, number = self.given.targets["train"], epoch % self.given.views if self.given.views else 0
-        batches = cut(epoch_order(targets, seed=self.config.seed, epoch=epoch), self.config.batch_size)
-        for step, rows in enumerate(batches):
-            done, steps = epoch * len(batches) + step, self.phase.epochs * len(batches)
-            share = factor(self.config.schedule, step=done, steps=steps, warmup=self.config.warmup)
-            for group, entry in zip(self.groups, self.optimizer.param_groups, strict=True):
-                entry["lr"] = group.rates[0] * share
-            chosen = torch.from_numpy(rows).to(targets.device)
-            self.optimizer.zero_grad(set_to_none=True)
-            nn.functional.cross_entropy(self._logits(kept, number, chosen), targets[chosen]).backward()
-            self.optimizer.step()
-
-    @torch.no_grad()
-    def _judge(self, kept: Kept) -> tuple[float, float]:
-        """Accuracy, and the loss negated, on the validation images."""
-        self.chain.train_blocks(())
-        targets = self.given.targets["val"]
-        parts = torch.arange(len(targets), device=targets.device).split(_EVALUATION_BATCH)
-        logits = torch.cat([self._logits(kept, _VAL, part) for part in parts])
-        loss = nn.functional.cross_entropy(logits.double(), targets)
-        return (logits.argmax(1) == targets).double().mean().item(), -loss.item()
-
-    def _logits(self, kept: Kept, number: int, rows: Tensor) -> Tensor:
-        inputs = kept[number, self.cut][rows] if self.cut else _normalised(self.given, self.given.images[number][rows])
-        with autocast(inputs.device, self.given.numerics.dtype):
-            return self.chain(inputs, self.cut).float()
+def _score(targets: Tensor, logits: Callable[[Tensor], Tensor]) -> tuple[float, float]:
+    """Accuracy, and the loss negated, on the validation images."""
+    parts = torch.arange(len(targets), device=targets.device).split(_EVALUATION_BATCH)
+    answers = torch.cat([logits(part) for part in parts])
+    loss = nn.functional.cross_entropy(answers.double(), targets)
+    return (answers.argmax(1) == targets).double().mean().item(), -loss.item()

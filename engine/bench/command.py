@@ -7,43 +7,41 @@ Not here: the options themselves (engine.cli.bench), which load without torch.
 import platform
 import shlex
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from engine import devices, record_files
-from engine.bench import operations, pagetimes, parts, runner, thaw
+from engine.bench import pagetimes, parts, runner, thaw
 from engine.bench.experiment import prepare
 from engine.bench.measurements import ABOUT, PAGES, About, Recipe
 from engine.bench.options import BenchOptions
 from engine.bench.report import write_report
-from engine.bench.workloads import CONTENDERS, WORKLOADS, Workload
+from engine.bench.workloads import CONTENDERS, WORKLOADS
 from engine.errors import ConfigError
 from engine.models import registry
 
 
 def run(options: BenchOptions) -> None:
     """Everything that the options ask for; ConfigError where they ask for what there is not."""
-    recipe, workloads = recipe_of(options), workloads_of(options)
+    recipe, rows = recipe_of(options), rows_of(options)
     without = _names(options["without"], CONTENDERS, "contender")
     folder = _path(options["out"])
     folder.mkdir(parents=True, exist_ok=True)
     if options["profile"]:
-        return _profile(folder, recipe, options["profile"])
-    if workloads or not (folder / ABOUT).is_file():
+        (row,) = _names(options["profile"], WORKLOADS, "row")
+        experiment = prepare(folder, recipe)
+        return print(thaw.profile(experiment, runner.configs_of(experiment, WORKLOADS[row], 0)))
+    if rows or not (folder / ABOUT).is_file():
         record_files.write(folder / ABOUT, _about(recipe))
-    if workloads:
-        contenders = runner.contenders_here(without)
-        if "fastai" not in (*contenders, *without):
-            print("fastai is not installed, so it is left out. Install it: pip install -r requirements-bench.txt.")
-        runner.measure(folder, recipe, workloads, repetitions=options["repetitions"], contenders=contenders)
-    if options["growth"]:
-        names = [workload.name for workload in workloads if workload.name in runner.GROWTH_TRAININGS]
-        runner.measure_growth(folder, recipe, names or runner.GROWTH_TRAININGS)
+    if rows:
+        workloads, contenders = [WORKLOADS[row] for row in rows], _contenders(without)
+        keys = runner.keys(recipe, workloads, repetitions=options["repetitions"], contenders=contenders)
+        runner.measure(folder, recipe, keys)
     if options["parts"]:
         parts.measure_parts(folder, recipe, repetitions=options["repetitions"])
-    if options["operations"]:
-        operations.measure_operations(folder, recipe)
     if options["pages"]:
         record_files.write(folder / PAGES, pagetimes.measure(folder, recipe))
     print(f"The results are in {write_report([folder], folder / 'report.md')}.")
@@ -53,10 +51,14 @@ def run(options: BenchOptions) -> None:
 
 def recipe_of(options: BenchOptions) -> Recipe:
     """The recipe in the options, its threads set for this process; ConfigError where it cannot be measured."""
-    least = {"images": (options["images"], 8), "epochs": (options["epochs"], 1)}
-    for name, (value, low) in {**least, "repetitions": (options["repetitions"], 1)}.items():
-        if value < low:
-            raise ConfigError(f"--{name} is {value}; it must be at least {low}.")
+    counts = (
+        ("images", options["images"], 8),
+        ("epochs", options["epochs"], 1),
+        ("repetitions", options["repetitions"], 1),
+    )
+    for name, value, least in counts:
+        if value < least:
+            raise ConfigError(f"--{name} is {value}; it must be at least {least}.")
     source = str(_path(options["data"])) if options["data"] else ""
     if source and not Path(source).is_dir():
         raise ConfigError(f"There is no folder {source}. Check --data.")
@@ -71,27 +73,26 @@ def recipe_of(options: BenchOptions) -> Recipe:
     )
 
 
-def workloads_of(options: BenchOptions) -> list[Workload]:
+def rows_of(options: BenchOptions) -> tuple[str, ...]:
     """The rows of the table asked for; all of them unless only something else is wanted."""
-    names = _names(options["rows"], tuple(WORKLOADS), "row")
-    others = (options["growth"], options["pages"], options["parts"], options["operations"], options["write"])
-    if not names and any(others):
-        return []
-    return [WORKLOADS[name] for name in names or WORKLOADS]
+    rows = _names(options["rows"], WORKLOADS, "row")
+    return rows or (() if options["pages"] or options["parts"] or options["write"] else tuple(WORKLOADS))
 
 
-def _names(text: str, known: tuple[str, ...], kind: str) -> tuple[str, ...]:
+def _contenders(without: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that are asked for and installed."""
+    if "fastai" not in without and not find_spec("fastai"):
+        print("fastai is not installed, so it is left out. Install it: pip install -r requirements-bench.txt.")
+        without = (*without, "fastai")
+    return tuple(name for name in CONTENDERS if name not in without)
+
+
+def _names(text: str, known: Collection[str], kind: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
         if name not in known:
             raise ConfigError(f"There is no {kind} {name!r} to measure. Choose from {', '.join(known)}.")
     return names
-
-
-def _profile(folder: Path, recipe: Recipe, name: str) -> None:
-    (name,) = _names(name, tuple(WORKLOADS), "row")
-    experiment = prepare(folder, recipe)
-    print(thaw.profile(experiment, runner.configs_of(experiment, WORKLOADS[name], 0)))
 
 
 def _path(text: str) -> Path:
@@ -102,29 +103,14 @@ def _about(recipe: Recipe) -> About:
     place = devices.pick(recipe.device)
     cpu = devices.available()[-1]
     memory = f"{cpu.memory_bytes / 2**30:.0f} GiB" if cpu.memory_bytes else "unknown memory"
-    software = ", ".join(f"{name} {_version(name)}" for name in ("torch", "torchvision", "fastai") if _version(name))
+    software = [f"{name} {version(name)}" for name in ("torch", "torchvision", "fastai") if find_spec(name)]
     others = f", {devices.name(place)}" if place.type != "cpu" else ""
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]  # no folder of a machine
     return About(
-        command=shlex.join(["python", "-m", "engine", *_public(sys.argv[1:])]),
+        command=shlex.join(["python", "-m", "engine", *words]),
         date=datetime.now(UTC).date().isoformat(),
-        machine=f"{cpu.name}{others}, {memory}, {system}, {software}",
-        side=recipe.image_size or _side(recipe),
+        machine=f"{cpu.name}{others}, {memory}, {system}, {', '.join(software)}",
+        side=recipe.image_size or registry.describe(recipe.backbone).input_size,
         recipe=recipe,
     )
-
-
-def _public(words: list[str]) -> list[str]:
-    """The command without the folders of this machine."""
-    return [Path(word).name if Path(word).is_absolute() else word for word in words]
-
-
-def _side(recipe: Recipe) -> int:
-    return registry.describe(recipe.backbone).input_size
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -65,8 +65,7 @@ class Experiment:
     recipe: Recipe
     folder: Path
     workspace: Workspace
-    """The workspace that every run of Thaw gets a copy of: it holds the dataset and the weights, and nothing that is
-    kept by running."""
+    """What every run of Thaw gets a copy of: it holds dataset and weights, and nothing that is kept by running."""
     dataset: Dataset
     weights: str
 
@@ -77,17 +76,8 @@ class Experiment:
 
     def config(self, training: str, seed: int) -> RunConfig:
         """The RunConfig of one of workloads.TRAININGS."""
-        recipe = self.recipe
-        return replace(
-            TRAININGS[training],
-            dataset=self.dataset.id,
-            backbone=recipe.backbone,
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            image_size=recipe.image_size,
-            weights=self.weights,
-            seed=seed,
-        )
+        given = {name: getattr(self.recipe, name) for name in ("backbone", "epochs", "batch_size", "image_size")}
+        return replace(TRAININGS[training], dataset=self.dataset.id, weights=self.weights, seed=seed, **given)
 
     @property
     def place(self) -> torch.device:
@@ -125,19 +115,16 @@ class Experiment:
         (phase,) = plan_for(self.chain(seed).outline(), self.config(training, seed)).phases
         return phase
 
-    def numerics(self, chain: Chain) -> Numerics:
+    def numerics(self) -> Numerics:
         """What Thaw computes in here; it was measured when the experiment was made."""
-        return choose(chain, "auto", self.place, side=self.preprocessing.crop)
+        return choose(self.chain(0), "auto", self.place, side=self.preprocessing.crop)
 
     @contextmanager
     def fresh_workspace(self) -> Iterator[Workspace]:
         """A copy in which nothing has been kept yet, gone afterwards."""
-        folder = Path(mkdtemp(prefix="workspace-", dir=self.folder))
-        try:
+        with TemporaryDirectory(prefix="workspace-", dir=self.folder, ignore_cleanup_errors=True) as folder:
             shutil.copytree(self.workspace.root, folder, copy_function=link_or_copy, dirs_exist_ok=True)
             yield open_workspace(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare(folder: Path, recipe: Recipe) -> Experiment:
@@ -150,20 +137,20 @@ def prepare(folder: Path, recipe: Recipe) -> Experiment:
     origin, workspace = record_files.read(home / ORIGIN, Origin), open_workspace(home / "workspace")
     dataset = open_dataset(workspace, origin.dataset)
     experiment = Experiment(recipe=recipe, folder=home, workspace=workspace, dataset=dataset, weights=origin.weights)
-    experiment.numerics(experiment.chain(0))
+    experiment.numerics()
     return experiment
 
 
 def _make(home: Path, recipe: Recipe) -> None:
-    workspace = open_workspace(home / "workspace")
-    photographs, train, val = home / "photographs", recipe.images, recipe.validation_images
+    workspace, photographs = open_workspace(home / "workspace"), home / "photographs"
+    counts = {"train": recipe.images, "val": recipe.validation_images}
     if recipe.source:
-        take_photographs(Path(recipe.source), photographs, train=train, val=val, seed=recipe.data_seed)
+        take_photographs(Path(recipe.source), photographs, seed=recipe.data_seed, **counts)
     else:
-        make_photographs(photographs, train=train, val=val, seed=recipe.data_seed)
+        make_photographs(photographs, seed=recipe.data_seed, **counts)
     dataset = commit(workspace, scan(workspace, photographs, name="bench"), ratios=(0.8, 0.2, 0.0))
     shutil.rmtree(photographs)
-    for split, label in product(("train", "val"), range(len(dataset.classes))):
+    for split, label in product(counts, range(len(dataset.classes))):
         (home / "tree" / split / f"{label:04d}").mkdir(parents=True)
     for image in dataset.images:  # the order and the class numbers are those of the dataset
         path = home / "tree" / image.split / f"{image.label:04d}" / f"{image.index:06d}{Path(image.file).suffix}"
@@ -176,9 +163,7 @@ def _weights(workspace: Workspace, backbone: str) -> str:
     downloads."""
     if registry.published(backbone).on_disk:
         return "default"
-    with atomic_path(workspace.root / "random.pt") as temporary:
-        torch.save(registry.build(backbone, registry.describe(backbone).input_size, 0).state_dict(), temporary)
-    try:
-        return f"file:{bring(workspace, workspace.root / 'random.pt', 'random.pt')}"
-    finally:
-        (workspace.root / "random.pt").unlink()
+    state = registry.build(backbone, registry.describe(backbone).input_size, 0).state_dict()
+    with TemporaryDirectory(dir=workspace.root) as folder:
+        torch.save(state, path := Path(folder) / "random.pt")
+        return f"file:{bring(workspace, path, path.name)}"

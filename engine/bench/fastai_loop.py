@@ -5,24 +5,17 @@ fastai's default, so norms of frozen layers train. fastai is optional (requireme
 measured.
 """
 
-import importlib.util
 import time
-from contextlib import ExitStack
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision import transforms
 
-from engine.bench.classic import classic_model
+from engine.bench.classic import centre_crop, classic_model
 from engine.bench.experiment import Experiment, Result
 from engine.bench.workloads import TRAININGS
 from engine.errors import EngineError
-
-
-def installed() -> bool:
-    return importlib.util.find_spec("fastai") is not None
 
 
 def train_fastai(experiment: Experiment, training: str, seed: int, *, workers: int) -> Result:
@@ -31,9 +24,7 @@ def train_fastai(experiment: Experiment, training: str, seed: int, *, workers: i
     started = time.perf_counter()
     torch.manual_seed(seed)
     learner = make_learner(experiment, training, seed, names=phase.parameters, workers=workers)
-    with ExitStack() as quiet:
-        quiet.enter_context(learner.no_bar())
-        quiet.enter_context(learner.no_logging())
+    with learner.no_bar(), learner.no_logging():
         learner.fit(experiment.recipe.epochs, phase.lr)
     accuracy = max(float(values[-1]) for values in learner.recorder.values)
     return Result(seconds=time.perf_counter() - started, accuracy=accuracy)
@@ -43,15 +34,15 @@ def make_learner(experiment: Experiment, training: str, seed: int, *, names: tup
     """A Learner in which the parameters called `names` train; its model starts like everybody's."""
     vision = import_module("fastai.vision.all")
     classes = len(experiment.dataset.classes)
-    model = classic_model(experiment.recipe.backbone, classes, experiment.start(seed))
-    head = list(model.named_children())[-1][1]
+    model = classic_model(experiment, seed)
+    *_, head = model.children()
     if not isinstance(head, nn.Linear):
         backbone = experiment.recipe.backbone
         raise EngineError(f"fastai is measured with ResNets only, not {backbone}. Leave it out with --without fastai.")
     state, parameters = list(model.state_dict().values()), [name for name, _ in model.named_parameters()]
     learner = vision.vision_learner(
-        _batches(vision, experiment, training, workers),
-        lambda pretrained: classic_model(experiment.recipe.backbone, classes, experiment.start(seed)),
+        _batches(experiment, augmented=TRAININGS[training].views > 0, workers=workers),
+        lambda pretrained: classic_model(experiment, seed),
         pretrained=False,
         normalize=False,
         n_out=classes,
@@ -75,11 +66,10 @@ def _groups(model: nn.Module, names: list[str], trained: frozenset[str]) -> list
     return [[value for name, value in parameters.items() if (name in last) == trains] for trains in (False, True)]
 
 
-def _batches(vision: Any, experiment: Experiment, training: str, workers: int) -> Any:
+def _batches(experiment: Experiment, *, augmented: bool, workers: int) -> Any:
     """DataLoaders of the same images; PIL crops them as for the others."""
-    preprocessing = experiment.preprocessing
-    resize = list(preprocessing.resize) if len(preprocessing.resize) == 2 else preprocessing.resize[0]
-    fixed = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(preprocessing.crop)])
+    vision, preprocessing = import_module("fastai.vision.all"), experiment.preprocessing
+    fixed = centre_crop(preprocessing)
 
     def crop(image: Any) -> Any:
         return vision.PILImage(fixed(image)) if isinstance(image, vision.PILImage) else image
@@ -89,7 +79,7 @@ def _batches(vision: Any, experiment: Experiment, training: str, workers: int) -
         experiment.tree,
         train="train",
         valid="val",
-        item_tfms=random if TRAININGS[training].views else [crop],
+        item_tfms=random if augmented else [crop],
         batch_tfms=vision.Normalize.from_stats(preprocessing.mean, preprocessing.std),
         bs=experiment.recipe.batch_size,
         drop_last=False,

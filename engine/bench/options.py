@@ -17,9 +17,7 @@ class BenchOptions(TypedDict):
     device: str
     rows: str
     without: str
-    growth: bool
     parts: bool
-    operations: bool
     pages: bool
     profile: str | None
     write: str | None

@@ -1,5 +1,4 @@
-"""Page times: how fast the dashboard answers while it trains, and what training loses when somebody looks. Needs
-playwright and Chromium.
+"""Page times: how fast the dashboard answers while it trains, and what training loses when somebody looks.
 
 The dashboard runs as a person starts it, with a workspace of its own; a run that does not end by itself trains in its
 child.
@@ -52,29 +51,31 @@ _LISTEN = """() => {
 def measure(folder: Path, recipe: Recipe) -> PageTimes:
     """EngineError where there is no browser driver, or training does not go on."""
     if find_spec("playwright") is None:
-        raise EngineError(
-            "Measuring pages needs a browser driver. Install it with pip install -r requirements-dev.txt."
-        )
+        raise EngineError("Measuring pages needs a browser driver: pip install -r requirements-dev.txt.")
     experiment = prepare(folder, recipe)
-    with ExitStack() as stack:
-        workspace = stack.enter_context(experiment.fresh_workspace())
-        address = stack.enter_context(_serving(workspace, recipe.threads))
-        browser = stack.enter_context(_browser())
-        with _tab(browser, address, "start"):  # the first visit starts the workers
+    with (
+        experiment.fresh_workspace() as workspace,
+        _serving(workspace, recipe.threads) as address,
+        import_module("playwright.sync_api").sync_playwright() as driver,
+    ):
+        path = next(filter(None, map(shutil.which, NAMES)), None)
+        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+        with _tab(browser, f"{address}/start"):  # the first visit starts the workers
             run = _endless(experiment, workspace)
         speeds = {}
         for tabs, who in ((0, "nobody"), (1, "one tab on Monitor"), (3, "three tabs on Monitor")):
             with ExitStack() as looking:
                 for _ in range(tabs):
-                    looking.enter_context(_tab(browser, address, f"monitor?run={run.id}"))
+                    looking.enter_context(_tab(browser, f"{address}/monitor?run={run.id}"))
                 speeds[who] = _speed(workspace, run, recipe)
             print(f"{who}: {speeds[who]:.1f} images a second", flush=True)
-        busy = {page: _rerun_ms(browser, address, page) for page in PAGES}
+        training = {page: _rerun_ms(browser, f"{address}/{page}") for page in PAGES}
         RunStore(workspace).request(run.id, "stop")
         _until(lambda: RunStore(workspace).get(run.id).status == "stopped", "the run stops")
-        idle = {page: _rerun_ms(browser, address, page) for page in PAGES}
+        idle = {page: _rerun_ms(browser, f"{address}/{page}") for page in PAGES}
+        browser.close()
     return PageTimes(
-        backbone=recipe.backbone, threads=recipe.threads, idle=idle, training=busy, images_per_second=speeds
+        backbone=recipe.backbone, threads=recipe.threads, idle=idle, training=training, images_per_second=speeds
     )
 
 
@@ -94,9 +95,7 @@ def _speed(workspace: Workspace, run: Run, recipe: Recipe) -> float:
         now = RunStore(workspace).get(run.id)
         if now.status != "running" or time.monotonic() > until + _PATIENCE_SECONDS:
             why = now.error or f"it is {now.status}"
-            raise EngineError(
-                f"The run that was to train while pages are measured does not go on: {why}. Start the bench again."
-            )
+            raise EngineError(f"The run beside which pages are measured does not go on: {why}. Start the bench again.")
         about = now.progress
         if about.step:
             images = (about.epoch - 1) * recipe.images + min(about.step * recipe.batch_size, recipe.images)
@@ -106,10 +105,10 @@ def _speed(workspace: Workspace, run: Run, recipe: Recipe) -> float:
     return (seen[-1][1] - seen[1][1]) / (seen[-1][0] - seen[1][0])  # the first sight fell between two steps
 
 
-def _rerun_ms(browser: Any, address: str, page: str) -> float:
+def _rerun_ms(browser: Any, address: str) -> float:
     """95th percentile of the milliseconds from a key press to a page that stands still."""
-    with _tab(browser, address, page) as tab:
-        times = []
+    times = []
+    with _tab(browser, address) as tab:
         for _ in range(PRESSES):
             tab.evaluate(_LISTEN)
             tab.keyboard.press("r")
@@ -118,27 +117,15 @@ def _rerun_ms(browser: Any, address: str, page: str) -> float:
 
 
 @contextmanager
-def _tab(browser: Any, address: str, page: str) -> Iterator[Any]:
+def _tab(browser: Any, address: str) -> Iterator[Any]:
     """A tab that has settled."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    try:
+    with browser.new_context(viewport={"width": 1440, "height": 1000}) as context:
         tab = context.new_page()
         tab.set_default_timeout(1000 * _PATIENCE_SECONDS)
-        tab.goto(f"{address}/{page}")
+        tab.goto(address)
         tab.get_by_role("heading", level=1).first.wait_for()
         tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", state="attached")
         yield tab
-    finally:
-        context.close()
-
-
-@contextmanager
-def _browser() -> Iterator[Any]:
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
-    with import_module("playwright.sync_api").sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 @contextmanager
@@ -146,21 +133,15 @@ def _serving(workspace: Workspace, threads: int) -> Iterator[str]:
     """The address of a dashboard on `workspace` that trains with so many CPU threads."""
     with socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    options = {"address": "127.0.0.1", "port": port, "headless": "true"}
-    words = [word for name, value in options.items() for word in (f"--server.{name}", str(value))]
+        host, port = listener.getsockname()
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.headless", "true"]
+    command += ["--server.address", host, "--server.port", str(port)]
     environment = {**os.environ, "THAW_WORKSPACE": str(workspace.root), "THAW_THREADS": str(threads)}
-    with open(workspace.root / "dashboard.txt", "wb") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "dashboard.py", *words],
-            cwd=_PROJECT,
-            env=environment,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
+    with open(workspace.root / "dashboard.txt", "wb") as log:
+        process = subprocess.Popen(command, cwd=_PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
-            _until(lambda: _answers(port), "the dashboard answers")
-            yield f"http://127.0.0.1:{port}"
+            _until(lambda: _answers(host, port), "the dashboard answers")
+            yield f"http://{host}:{port}"
         finally:
             process.send_signal(signal.SIGINT)
             try:
@@ -170,16 +151,14 @@ def _serving(workspace: Workspace, threads: int) -> Iterator[str]:
                 process.wait()
 
 
-def _answers(port: int) -> bool:
+def _answers(host: str, port: int) -> bool:
     with socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+        return client.connect_ex((host, port)) == 0
 
 
 def _until(happens: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not happens():
         if time.monotonic() > deadline:
-            raise EngineError(
-                f"The bench waited {_PATIENCE_SECONDS:g} seconds until {what}, in vain. Try again on a quieter machine."
-            )
+            raise EngineError(f"In {_PATIENCE_SECONDS:g} seconds it did not happen that {what}. Try again later.")
         time.sleep(0.1)

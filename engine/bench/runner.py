@@ -4,19 +4,15 @@ measured again.
 Not here: what the contenders do, the table.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from engine.bench import bare, classic, fastai_loop, thaw
 from engine.bench.experiment import Experiment, Result, prepare
 from engine.bench.measurements import Key, Measurement, Measurements, Recipe
-from engine.bench.workloads import AGAIN, CONTENDERS, GROWTH, WORKLOADS, Workload
+from engine.bench.workloads import AGAIN, TOGETHER, WORKLOADS, Workload
 from engine.runconfig import RunConfig
-
-GROWTH_TRAININGS = ("linear_probe", "last_block")
-GROWTH_IMAGES = (250, 500, 1000, 2000, 4000)
-GROWTH_EPOCHS = (5, 10, 20, 40)
 
 
 def keys(recipe: Recipe, workloads: Sequence[Workload], *, repetitions: int, contenders: Sequence[str]) -> list[Key]:
@@ -32,33 +28,27 @@ def keys(recipe: Recipe, workloads: Sequence[Workload], *, repetitions: int, con
             for contender in (*contenders[turn:], *contenders[:turn]):
                 if contender == "fixed" and not workload.freezes:
                     continue
-                for what in (workload.name,) if contender in ("bare", "thaw") else workload.trainings:
+                for what in (workload.name,) if contender in TOGETHER else workload.trainings:
                     wanted.append(Key(contender=contender, what=what, repetition=repetition, recipe=recipe))
     return list(dict.fromkeys(wanted))
 
 
-def contenders_here(without: Sequence[str]) -> tuple[str, ...]:
-    """Those that are asked for and installed."""
-    return tuple(name for name in CONTENDERS if name not in without and (name != "fastai" or fastai_loop.installed()))
-
-
-def measure(
-    folder: Path, recipe: Recipe, workloads: Sequence[Workload], *, repetitions: int, contenders: Sequence[str]
-) -> Measurements:
-    """Everything that is missing in `folder`."""
+def measure(folder: Path, recipe: Recipe, wanted: Sequence[Key]) -> Measurements:
+    """Everything of `wanted` that is missing in `folder`."""
     measurements = Measurements(folder)
-    wanted = keys(recipe, workloads, repetitions=repetitions, contenders=contenders)
     missing = [key for key in wanted if measurements.find(key) is None]
     if not missing:
         return measurements
     experiment = prepare(folder, recipe)
-    workers = _warm_up(experiment, contenders)
-    for number, key in enumerate(missing):
-        print(
-            f"{number + 1} of {len(missing)}: {key.contender}, {key.what}, repetition {key.repetition + 1}", flush=True
-        )
+    workers = _warm_up(experiment, dict.fromkeys(key.contender for key in wanted))
+    for number, key in enumerate(missing, 1):
+        print(f"{number} of {len(missing)}: {key.contender}, {key.what}, repetition {key.repetition + 1}", flush=True)
         for contender, result in _run(experiment, key, workers):
-            _add(measurements, replace(key, contender=contender), result)
+            made = replace(key, contender=contender)
+            measurements.add(
+                Measurement(key=made, seconds=result.seconds, accuracy=result.accuracy, stages=result.stages)
+            )
+            print(f"    {contender}: {result.seconds:.2f} s, accuracy {result.accuracy:.3f}", flush=True)
     return measurements
 
 
@@ -66,26 +56,6 @@ def configs_of(experiment: Experiment, workload: Workload, repetition: int) -> l
     """The runs of a workload, the cheapest first."""
     seeds = range(workload.seeds * repetition, workload.seeds * (repetition + 1))
     return [experiment.config(training, seed) for training in workload.trainings for seed in seeds]
-
-
-def measure_growth(folder: Path, recipe: Recipe, trainings: Sequence[str]) -> None:
-    """Thaw alone, as images and as epochs become more; everything else stays as in `recipe`."""
-    measurements = Measurements(folder)
-    steps = [replace(recipe, images=count) for count in GROWTH_IMAGES]
-    steps += [replace(recipe, images=GROWTH_IMAGES[0], epochs=count) for count in GROWTH_EPOCHS]
-    for step in steps:
-        for training in trainings:
-            key = Key(contender=GROWTH, what=training, recipe=step)
-            if measurements.find(key) is None:
-                experiment = prepare(folder, step)
-                print(f"{training}, {step.images} images, {step.epochs} epochs", flush=True)
-                with experiment.fresh_workspace() as workspace:
-                    _add(measurements, key, thaw.run_queue(experiment, workspace, [experiment.config(training, 0)]))
-
-
-def _add(measurements: Measurements, key: Key, result: Result) -> None:
-    measurements.add(Measurement(key=key, seconds=result.seconds, accuracy=result.accuracy, stages=result.stages))
-    print(f"    {key.contender}: {result.seconds:.2f} s, accuracy {result.accuracy:.3f}", flush=True)
 
 
 def _run(experiment: Experiment, key: Key, workers: int) -> Iterator[tuple[str, Result]]:
@@ -104,7 +74,7 @@ def _run(experiment: Experiment, key: Key, workers: int) -> Iterator[tuple[str, 
             yield from ((AGAIN, again), ("thaw", cold))  # the one whose absence is noticed comes last
 
 
-def _warm_up(experiment: Experiment, contenders: Sequence[str]) -> int:
+def _warm_up(experiment: Experiment, contenders: Iterable[str]) -> int:
     """Everybody once, on few images for one epoch; how many processes decode for the classic loop and fastai."""
     workers = classic.faster_workers(experiment)
     print(f"The classic loop and fastai decode with {workers} workers, the faster of {classic.LOADER_WORKERS} here.")

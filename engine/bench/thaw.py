@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 
-from engine import devices
 from engine.bench.experiment import Experiment, Result
 from engine.events import Epoch, Event, Finished, Progress, Started, Step
 from engine.runconfig import RunConfig
@@ -34,13 +33,13 @@ def run_queue(experiment: Experiment, workspace: Workspace, configs: Sequence[Ru
     """From the first run to the last event of the last one. All wait in the queue from the start, as a comparison
     leaves them there."""
     stages: dict[str, float] = defaultdict(float)
-    store, accuracies = RunStore(workspace), []
+    store, device, accuracies = RunStore(workspace), str(experiment.place), []
     started = time.perf_counter()
     for config in configs:
         store.enqueue(config)
-    while (run := store.claim(str(devices.pick(experiment.recipe.device)), this_process())) is not None:
+    while (run := store.claim(device, this_process())) is not None:
         before = time.perf_counter()
-        for event in execute(run, workspace, device=experiment.recipe.device):
+        for event in execute(run, workspace, device=device):
             now = time.perf_counter()
             stages[_stage(event)] += now - before
             before = now

@@ -13,7 +13,7 @@ from engine.cli.verb import Session, verb
     "bench",
     "measure Thaw against a classic loop, fastai and the bare computation, on this machine",
     click.option(
-        "--out", default="bench", metavar="FOLDER", help="where measurements, table and plots go; what is there goes on"
+        "--out", default="bench", metavar="FOLDER", help="where measurements and table go; what is there goes on"
     ),
     click.option("--data", metavar="FOLDER", help="real photographs, a folder a class; default: photographs are made"),
     click.option("--backbone", default="resnet18", help="a ResNet, for fastai's sake, or any other without fastai"),
@@ -30,9 +30,7 @@ from engine.cli.verb import Session, verb
         help=f"which lines of the table: {', '.join(WORKLOADS)}; default: all, or none",
     ),
     click.option("--without", default="", metavar="A,B", help=f"leave out some of {', '.join(CONTENDERS)}"),
-    click.option("--growth", is_flag=True, help="also how the cost grows with images and epochs"),
     click.option("--parts", is_flag=True, help="also what each optimisation is worth: with and without it"),
-    click.option("--operations", is_flag=True, help="also which kernels the bare computation spends its time in"),
     click.option(
         "--pages", is_flag=True, help="also how fast the pages answer, and what looking costs (needs playwright)"
     ),

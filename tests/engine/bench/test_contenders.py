@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from engine import devices
 from engine.bench import bare, fastai_loop
 from engine.bench.bare import train_bare
-from engine.bench.classic import classic_model, fixed_transform, loaders, train_classic
+from engine.bench.classic import classic_model, loaders, train_classic, transform
 from engine.bench.experiment import Experiment, prepare
 from engine.bench.thaw import train_thaw
 from engine.bench.workloads import TRAININGS
@@ -30,12 +31,10 @@ def noise() -> torch.Tensor:
 def test_everybody_starts_from_equal_weights(experiment: Experiment) -> None:
     images = noise()
     chain = experiment.chain(3)
-    theirs = classic_model("resnet18", 3, experiment.start(3)).eval()
+    theirs = classic_model(experiment, 3).eval()
     with torch.no_grad():
         assert torch.equal(theirs(images), chain.model(images))
-        assert not torch.equal(classic_model("resnet18", 3, experiment.start(4)).eval()(images), theirs(images)), (
-            "a seed has its own head"
-        )
+        assert not torch.equal(classic_model(experiment, 4).eval()(images), theirs(images)), "a seed has its own head"
     bodies = [
         {name: value for name, value in experiment.chain(seed).model.state_dict().items() if "fc" not in name}
         for seed in (3, 4)
@@ -44,7 +43,7 @@ def test_everybody_starts_from_equal_weights(experiment: Experiment) -> None:
 
 
 @pytest.mark.filterwarnings("default")  # other people's
-@pytest.mark.skipif(not fastai_loop.installed(), reason="fastai is optional")
+@pytest.mark.skipif(not find_spec("fastai"), reason="fastai is optional")
 def test_fastai_starts_from_the_same_weights_and_trains_what_thaw_trains(experiment: Experiment) -> None:
     images = noise()
     names = experiment.phase("last_block", 3).parameters
@@ -63,7 +62,7 @@ def test_fastai_starts_from_the_same_weights_and_trains_what_thaw_trains(experim
 
 
 def test_the_classic_loop_sees_the_pixels_that_thaw_sees(experiment: Experiment) -> None:
-    transform, (train, val) = fixed_transform(experiment.preprocessing), loaders(experiment, workers=0)
+    (train, val) = loaders(experiment, workers=0)
     images = experiment.dataset.images_of("val")
     assert [label for _, label in val.dataset.samples] == [image.label for image in images]  # type: ignore[attr-defined]
     assert len(train.dataset) == 24  # type: ignore[arg-type]
@@ -72,7 +71,7 @@ def test_the_classic_loop_sees_the_pixels_that_thaw_sees(experiment: Experiment)
         torch.tensor(values).view(3, 1, 1) for values in (experiment.preprocessing.mean, experiment.preprocessing.std)
     )
     ours = (torch.from_numpy(eval_crop(decoded, experiment.preprocessing)).permute(2, 0, 1) / 255 - mean) / deviation
-    assert torch.allclose(transform(decoded), ours, atol=1e-6)
+    assert torch.allclose(transform(experiment.preprocessing)(decoded), ours, atol=1e-6)
 
 
 def test_the_classic_loop_learns_and_leaves_frozen_weights_alone(experiment: Experiment) -> None:

@@ -7,37 +7,35 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.bench.photographs import CLASSES, make_photographs, photograph, take_photographs
-from engine.bench.workloads import HEIGHT, WIDTH
+from engine.bench.photographs import CLASSES, SIZE, make_photographs, photograph, take_photographs
 from engine.errors import DatasetError
 from tests.pictures import write_folders
 
 
 def test_made_photographs_are_as_large_as_photographs(tmp_path: Path) -> None:
-    folder = make_photographs(tmp_path / "made", train=10, val=5, seed=0)
+    make_photographs(folder := tmp_path / "made", train=10, val=5, seed=0)
     files = sorted(folder.rglob("*.jpg"))
     assert len(list((folder / "train").rglob("*.jpg"))) == 10 and len(files) == 15
     sizes = set()
     for file in files:
         with Image.open(file) as picture:
             sizes.add(picture.size)
-    assert sizes == {(WIDTH, HEIGHT)} == {(500, 375)}
+    assert sizes == {SIZE} == {(500, 375)}
     assert 40_000 < mean(file.stat().st_size for file in files) < 80_000
     assert len({file.read_bytes() for file in files}) == 15, "no picture comes twice"
 
 
 def test_made_photographs_are_a_pure_function_of_the_seed(tmp_path: Path) -> None:
-    first, again, other = (
-        make_photographs(tmp_path / str(turn), train=5, val=5, seed=seed, size=(50, 40))
-        for turn, seed in enumerate((1, 1, 2))
-    )
-    contents = [[path.read_bytes() for path in sorted(folder.rglob("*.jpg"))] for folder in (first, again, other)]
+    contents = []
+    for turn, seed in enumerate((1, 1, 2)):
+        make_photographs(folder := tmp_path / str(turn), train=5, val=5, seed=seed)
+        contents.append([path.read_bytes() for path in sorted(folder.rglob("*.jpg"))])
     assert contents[0] == contents[1]
     assert not set(contents[0]) & set(contents[2])
 
 
 def test_a_class_is_a_tint_and_texture_on_otherwise_equal_pictures() -> None:
-    pictures = [np.asarray(photograph(label, np.random.default_rng(0), (128, 96)), float) for label in range(CLASSES)]
+    pictures = [np.asarray(photograph(label, np.random.default_rng(0)), float) for label in range(CLASSES)]
     for first in range(CLASSES):
         for second in range(first):
             difference = pictures[first] - pictures[second]
@@ -48,7 +46,7 @@ def test_a_class_is_a_tint_and_texture_on_otherwise_equal_pictures() -> None:
 
 def test_real_photographs_are_taken_evenly_from_a_folder_of_classes(tmp_path: Path) -> None:
     source = write_folders(tmp_path / "source", each=8)
-    folder = take_photographs(source, tmp_path / "taken", train=12, val=6, seed=0)
+    take_photographs(source, folder := tmp_path / "taken", train=12, val=6, seed=0)
     counts = {(path.parent.name, path.name): len(list(path.iterdir())) for path in folder.glob("*/*")}
     assert set(counts.values()) == {4, 2} and len(counts) == 6
     taken = [path.read_bytes() for path in folder.rglob("*.jpg")]

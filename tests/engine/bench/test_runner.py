@@ -55,8 +55,7 @@ def test_a_second_start_goes_on_where_the_first_was_interrupted(
         return [(key.contender, Result(seconds=1.0, accuracy=0.5))]
 
     def measure(*names: str) -> Measurements:
-        workloads = [WORKLOADS[name] for name in names]
-        return runner.measure(tmp_path, RECIPE, workloads, repetitions=1, contenders=CONTENDERS)
+        return runner.measure(tmp_path, RECIPE, keys(*names))
 
     for name, fake in (("prepare", lambda *_: None), ("_warm_up", lambda *_: 0), ("_run", run)):
         monkeypatch.setattr(runner, name, fake)
@@ -110,7 +109,7 @@ def test_a_run_that_dies_ends_the_measuring_of_pages(workspace: Workspace, monke
 
 
 @pytest.mark.parametrize(
-    ("words", "names"), [([], list(WORKLOADS)), (["--growth"], []), (["--growth", "--rows", "views"], ["views"])]
+    ("words", "names"), [([], list(WORKLOADS)), (["--parts"], []), (["--parts", "--rows", "views"], ["views"])]
 )
-def test_growth_alone_measures_no_rows(words: list[str], names: list[str]) -> None:
-    assert [workload.name for workload in command.workloads_of(options(words))] == names
+def test_something_else_alone_measures_no_rows(words: list[str], names: list[str]) -> None:
+    assert list(command.rows_of(options(words))) == names
