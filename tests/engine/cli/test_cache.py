@@ -26,8 +26,8 @@ def test_a_run_tells_what_it_kept_and_the_verb_lists_it(trained: Workspace, caps
     run = RunStore(trained).list()[0]
     assert run.started and run.summary
     kept = run.summary.cache.files
-    assert {file["split"] for file in kept} == {"train", "val", "test"}
-    assert all(file["state"] == "computed" and file["block"] == "fc" and file["bytes"] > 0 for file in kept)
+    assert {file.split for file in kept} == {"train", "val", "test"}
+    assert all(file.state == "computed" and file.block == "fc" and file.bytes > 0 for file in kept)
     assert run.summary.cache.saved_seconds > 0 == run.started.cache.saved_seconds
     assert main(["cache", "--json"]) == 0
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -15,6 +15,7 @@ from engine.data.dataset import open_dataset
 from engine.data.dataset_records import Dataset
 from engine.errors import EngineError
 from engine.evaluation import predictions
+from engine.events import Result
 from engine.jobs import heat_map_files, heat_maps
 from engine.jobs.heat_map_files import Subject
 from engine.jobs.inference import predict_new
@@ -75,7 +76,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def explained(home: Home, **arguments: object) -> dict[str, Any]:
     """The result of the job, asked for as a page asks."""
-    return run_job(home.workspace, "explain", run=home.run.id, **arguments)
+    return run_job(home.workspace, "explain", **{"run": home.run.id, **arguments})
 
 
 def pictures(home: Home, result: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -103,7 +104,7 @@ def test_the_second_request_runs_nothing(home: Home, loads: list[str], monkeypat
     monkeypatch.setattr(heat_maps, "heat_maps", None)  # whoever calls it fails
     monkeypatch.setattr(heat_maps, "_MODELS", None)
     events = list(heat_maps.explain(home.workspace, Explain(run=home.run.id, image=1, of="green")))
-    assert events == [first]
+    assert events == [Result.of(first)]
 
 
 def test_one_model_serves_many_images_and_is_dropped_in_the_end(home: Home, loads: list[str]) -> None:
