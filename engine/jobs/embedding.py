@@ -5,32 +5,28 @@ A composer: activations of the frozen part are read where they are kept. Not her
 (embedding_files).
 """
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from engine import devices
-from engine.data.dataset_records import SPLITS, Dataset
+from engine.data.dataset_records import SPLITS, Dataset, Image
 from engine.data.decoder import decode
 from engine.data.pixel_cache import Augmentation, Pixels, open_pixels
 from engine.data.pool import ordered
 from engine.errors import DatasetError, ImageError, RunError
 from engine.evaluation import label_issues, predictions, similarity
-from engine.evaluation.similarity import PrincipalComponents
+from engine.evaluation.similarity import NearDuplicate, PrincipalComponents
 from engine.events import Event, Progress, Result
 from engine.jobs import embedding_files, records
 from engine.jobs.embedding_files import Doubt, Embedded, Facts, Twins
-from engine.jobs.trained import dataset_of, numerics_of, weights_path
-from engine.models.loading import load_trained
-from engine.runconfig import RunConfig
-from engine.runs.recorder import read_preprocessing
+from engine.jobs.trained import Trained, dataset_of, load, weights_path
+from engine.runs.session import pixel_source
 from engine.runs.sharing import filled_cache
-from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training.audit import digests
-from engine.training.batches import PixelSource, Source, filled
+from engine.training.batches import filled
 from engine.training.cuts import Slot, readings
 from engine.training.feature_cache import Origin
 from engine.training.freezing import plan_for
@@ -50,16 +46,6 @@ _LEAST_COSINE = 0.5
 _BATCH = 4 * CHUNK
 
 
-@dataclass(kw_only=True)
-class _Model:
-    """A trained run on the device, and the images it is asked about."""
-
-    run: Run
-    dataset: Dataset
-    origin: Origin
-    frozen: bool
-
-
 def embed(workspace: Workspace, asked: records.OfRun) -> Iterator[Event]:
     """Features of all images of a run, and what they say of labels and copies, into the folder of the run."""
     run = RunStore(workspace).get(asked.run)
@@ -67,71 +53,57 @@ def embed(workspace: Workspace, asked: records.OfRun) -> Iterator[Event]:
         raise RunError(f"{run.name} has no trained weights yet: it is {run.status}. Let it finish first.")
     weights_path(workspace, run)
     dataset = dataset_of(workspace, run)
-    yield Progress(stage="loading the model", done=0, total=len(dataset.images))
-    preprocessing = read_preprocessing(workspace.run(run.id))
-    with open_pixels(workspace, dataset, preprocessing, augmentation=Augmentation(views=0)) as shown:
-        model = _load(workspace, run, dataset, shown, asked.device)
-        seen = yield from _features(model)
-        room = similarity.principal_components(seen)
-        least = _threshold(model, room, seen)
-    yield Progress(stage="comparing images", done=0, total=len(dataset.images))
+    yield Progress(stage="loading the model", total=len(dataset.images))
+    trained = load(workspace, run, device=asked.device)
+    with open_pixels(workspace, dataset, trained.preprocessing, augmentation=Augmentation(views=0)) as pixels:
+        origin = _origin(workspace, trained, pixels, dataset=dataset)
+        features = yield from _features(origin, dataset)
+        components = similarity.principal_components(features)
+        least = _threshold(origin, components, features[[image.index for image in dataset.images_of("train")]])
+    yield Progress(stage="comparing images", total=len(dataset.images))
     hashes = yield from _hashes(dataset)
-    yield Progress(stage="checking labels", done=0, total=1)
-    made = _judged(workspace, model, room, hashes, least)
+    splits = [image.split for image in dataset.images]
+    twins = similarity.near_duplicates(hashes, splits, components.coordinates, least=least)
+    yield Progress(stage="checking labels", total=1)
+    made = _embedded(trained, dataset, components, twins=twins, least=least)
     embedding_files.keep(workspace, run.id, made)
-    doubts, twins = len(made.facts.doubts), made.facts.twins_found
-    yield Result.of(records.Embedded(images=len(dataset.images), suspects=doubts, twins=twins))
-
-
-def _load(workspace: Workspace, run: Run, dataset: Dataset, shown: Pixels, device: str) -> _Model:
-    """The weights of the best epoch. Blocks that never trained are bit for bit what they were, so what was kept of them
-    is found."""
-    place, folder = devices.pick(device), workspace.run(run.id)
-    chosen = numerics_of(folder, place)
-    chain = load_trained(folder, run.config.backbone, image_size=shown.preprocessing.crop)
-    known = digests(chain.model.state_dict())
-    chain.model.to(place)
-    chain.model.to(memory_format=chosen.memory_format)
-    outline = chain.outline()
-    plan = plan_for(outline, run.config)
-    training = Training(chain, outline, plan, config=run.config, dtype=chosen.dtype)
-    sources: dict[str, Source] = {}
-    for split in SPLITS:
-        images = dataset.images_of(split)
-        rows, labels = np.array([image.index for image in images], dtype=np.int64), [image.label for image in images]
-        layout = chosen.memory_format
-        sources[split] = PixelSource(
-            shown, rows, labels, preprocessing=shown.preprocessing, device=place, memory_format=layout
-        )
-    origin = Origin(
-        workspace=workspace,
-        pixels=shown,
-        training=training,
-        numerics=chosen,
-        digests=known,
-        sources=sources,  # type: ignore[arg-type]
+    yield Result.of(
+        records.Embedded(images=len(dataset.images), suspects=len(made.facts.doubts), twins=made.facts.twins_found)
     )
-    frozen = untouched(outline, plan, plan.epochs - 1) >= len(chain.blocks) - 1
-    return _Model(run=run, dataset=dataset, origin=origin, frozen=frozen)
 
 
-def _features(model: _Model) -> Generator[Progress, None, np.ndarray]:
+def _origin(workspace: Workspace, trained: Trained, pixels: Pixels, *, dataset: Dataset) -> Origin:
+    """Blocks that never trained are bit for bit what they were, so what was kept of them is found."""
+    chain, config = trained.chain, trained.run.config
+    outline = chain.outline()
+    return Origin(
+        workspace=workspace,
+        pixels=pixels,
+        training=Training(chain, outline, plan_for(outline, config), config=config, dtype=trained.numerics.dtype),
+        numerics=trained.numerics,
+        digests=digests(chain.model.state_dict()),
+        sources={
+            split: pixel_source(pixels, dataset.images_of(split), device=trained.device, numerics=trained.numerics)
+            for split in SPLITS
+        },
+    )
+
+
+def _features(origin: Origin, dataset: Dataset) -> Generator[Progress, None, np.ndarray]:
     """float32 [images, d] in the order of the dataset: what the head is given, averaged over places if it is given a
     map."""
-    origin, dataset = model.origin, model.dataset
     rows: np.ndarray | None = None
     done, total = 0, len(dataset.images)
-    with (yield from filled_cache(origin, _reusable(origin.training, model.run.config))) as cache:
+    with (yield from filled_cache(origin, _reusable(origin.training))) as cache:
         for split in SPLITS:
             images = np.array([image.index for image in dataset.images_of(split)], dtype=np.int64)
             places = np.arange(len(images))
             source = cache.source(origin.sources[split], split, pixels=origin.pixels, places=places)
             start = source.start(len(origin.training.chain.blocks) - 1, None)
-            batches = [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)]
-            for part, inputs in filled(source, batches, epoch=None, start=start):
-                made = _before_head(origin.training, inputs, start)
-                rows = np.zeros((total, made.shape[1]), dtype=np.float32) if rows is None else rows
-                rows[images[part]] = made
+            for part, inputs in filled(source, _batches(places), epoch=None, start=start):
+                features = _before_head(origin.training, inputs, start)
+                rows = np.zeros((total, features.shape[1]), dtype=np.float32) if rows is None else rows
+                rows[images[part]] = features
                 done += len(part)
                 yield Progress(stage="features", done=done, total=total)
     if rows is None:
@@ -139,10 +111,14 @@ def _features(model: _Model) -> Generator[Progress, None, np.ndarray]:
     return rows
 
 
-def _reusable(training: Training, config: RunConfig) -> dict[Slot, int]:
+def _batches(places: np.ndarray) -> list[np.ndarray]:
+    return [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)]
+
+
+def _reusable(training: Training) -> dict[Slot, int]:
     """What will be read of blocks that no epoch has touched."""
     reach = untouched(training.outline, training.plan, training.plan.epochs - 1)
-    slots = readings(training.outline, training.plan, config)
+    slots = readings(training.outline, training.plan, training.config)
     wanted = {slot: 1 for slot in slots if slot.view is None and slot.cut <= reach}
     if reach:
         wanted[Slot(split="train", view=None, cut=reach)] = 1
@@ -161,38 +137,34 @@ def _before_head(training: Training, inputs: torch.Tensor, start: int) -> np.nda
             chain(through_frozen(chain, inputs, start=start, stop=len(chain.blocks) - 1), len(chain.blocks) - 1)
     finally:
         handle.remove()
-    found = caught[-1].float()
-    return found.flatten(2).mean(2).cpu().numpy() if found.ndim == 4 else found.reshape(len(inputs), -1).cpu().numpy()
+    features = caught[-1].float()
+    features = features.flatten(2).mean(2) if features.ndim == 4 else features.reshape(len(inputs), -1)
+    return features.cpu().numpy()
 
 
-def _threshold(model: _Model, room: PrincipalComponents, seen: np.ndarray) -> float:
-    """The cosine that almost all images reach with their own mirror images."""
-    source, images = model.origin.sources["train"], model.dataset.images_of("train")
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(_FLIPPED, len(images))).astype(np.int64))
-    close = [np.ones(0, dtype=np.float32)]
-    for at in range(0, len(chosen), _BATCH):
-        part = chosen[at : at + _BATCH]
-        mirrored = source.batch(part, None).flip(3)
-        there = room.place(seen[[images[place].index for place in part]])
-        close.append(similarity.cosine_similarity(there, room.place(_before_head(model.origin.training, mirrored, 0))))
-    all_ = np.concatenate(close)
-    return max(float(np.quantile(all_, _OWN_FLIPS)), _LEAST_COSINE) if len(all_) else 1.0
+def _threshold(origin: Origin, components: PrincipalComponents, features: np.ndarray) -> float:
+    """The cosine that almost all training images, of which these are `features` [N, d], reach with their own mirror
+    images."""
+    places = np.unique(np.linspace(0, len(features) - 1, min(_FLIPPED, len(features))).astype(np.int64))
+    cosines = [np.ones(0, dtype=np.float32)]
+    for part in _batches(places):
+        mirrored = _before_head(origin.training, origin.sources["train"].batch(part, None).flip(3), 0)
+        cosines.append(similarity.cosine_similarity(*map(components.place, (features[part], mirrored))))
+    every = np.concatenate(cosines)
+    return max(float(np.quantile(every, _OWN_FLIPS)), _LEAST_COSINE) if len(every) else 1.0
 
 
 def _hashes(dataset: Dataset) -> Generator[Progress, None, list[int]]:
     """The difference hash of every image, from its thumbnail."""
-    made: list[int] = []
-    for image, value in zip(
-        dataset.images, ordered(lambda one: _hash(dataset, one.index), dataset.images), strict=True
-    ):
-        made.append(value)
-        if image.index % 500 == 0:
-            yield Progress(stage="comparing images", done=len(made), total=len(dataset.images))
-    return made
+    hashes: list[int] = []
+    for value in ordered(lambda image: _hash(dataset, image), dataset.images):
+        if len(hashes) % 500 == 0:
+            yield Progress(stage="comparing images", done=len(hashes), total=len(dataset.images))
+        hashes.append(value)
+    return hashes
 
 
-def _hash(dataset: Dataset, index: int) -> int:
-    image = dataset.images[index]
+def _hash(dataset: Dataset, image: Image) -> int:
     for path in (dataset.thumbnail_path(image), dataset.image_path(image)):
         try:
             return similarity.difference_hash(np.asarray(decode(path).convert("L").resize((9, 8)), dtype=np.int16))
@@ -201,51 +173,58 @@ def _hash(dataset: Dataset, index: int) -> int:
     raise DatasetError(f"The image {image.name!r} of the dataset {dataset.name!r} can no longer be read.")
 
 
-def _judged(
-    workspace: Workspace, model: _Model, room: PrincipalComponents, hashes: list[int], least: float
+def _embedded(
+    trained: Trained,
+    dataset: Dataset,
+    components: PrincipalComponents,
+    *,
+    twins: Sequence[NearDuplicate],
+    least: float,
 ) -> Embedded:
-    dataset = model.dataset
-    labels = np.array([image.label for image in dataset.images])
     training_images = np.array([image.index for image in dataset.images_of("train")], dtype=np.int64)
-    nearest, close = similarity.nearest_neighbours(room.coordinates, training_images)
-    pairs = similarity.near_duplicates(hashes, [image.split for image in dataset.images], room.coordinates, least=least)
-    unchecked = label_issues.too_few_images(labels, dataset.classes)
-    found = (
-        ()
-        if unchecked
-        else label_issues.find_label_issues(label_issues.out_of_fold_probabilities(room.coordinates, labels), labels)
-    )
-    if unchecked := unchecked or label_issues.too_many_issues(len(found), len(labels)):
-        found = ()
-    right, without = _accuracies(workspace, model.run, {place for pair in pairs for place in (pair.first, pair.second)})
+    nearest, cosines = similarity.nearest_neighbours(components.coordinates, training_images)
+    doubts, unchecked = _doubts(dataset, components.coordinates)
+    outline = trained.chain.outline()
+    plan = plan_for(outline, trained.run.config)
+    accuracy, without = _accuracies(trained.folder, {place for pair in twins for place in (pair.first, pair.second)})
     facts = Facts(
-        explained=(room.explained[0], room.explained[1]),
-        frozen=model.frozen,
+        explained=(components.explained[0], components.explained[1]),
+        frozen=untouched(outline, plan, plan.epochs - 1) >= len(outline.blocks) - 1,
         unchecked=unchecked,
-        doubts=tuple(
-            Doubt(
-                image=one.place,
-                given=dataset.classes[labels[one.place]],
-                suggested=dataset.classes[one.suggested],
-                confidence=one.confidence,
-                given_confidence=one.given,
-            )
-            for one in found[:LISTED]
-        ),
-        twins=tuple(
-            Twins(first=one.first, second=one.second, bits=one.bits, cosine=one.cosine) for one in pairs[:LISTED]
-        ),
-        twins_found=len(pairs),
+        doubts=doubts,
+        twins=tuple(Twins(**vars(pair)) for pair in twins[:LISTED]),
+        twins_found=len(twins),
         least_cosine=least,
-        accuracy=right,
+        accuracy=accuracy,
         accuracy_without=without,
     )
-    return Embedded(facts=facts, coordinates=room.coordinates, nearest=nearest, cosines=close)
+    return Embedded(facts=facts, coordinates=components.coordinates, nearest=nearest, cosines=cosines)
 
 
-def _accuracies(workspace: Workspace, run: Run, twins: set[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def _doubts(dataset: Dataset, coordinates: np.ndarray) -> tuple[tuple[Doubt, ...], str]:
+    """The labels that look wrong, the clearest first, and why labels were not checked."""
+    labels = np.array([image.label for image in dataset.images])
+    if unchecked := label_issues.too_few_images(labels, dataset.classes):
+        return (), unchecked
+    issues = label_issues.find_label_issues(label_issues.out_of_fold_probabilities(coordinates, labels), labels)
+    if unchecked := label_issues.too_many_issues(len(issues), len(labels)):
+        return (), unchecked
+    doubts = tuple(
+        Doubt(
+            image=issue.place,
+            given=dataset.classes[labels[issue.place]],
+            suggested=dataset.classes[issue.suggested],
+            confidence=issue.confidence,
+            given_confidence=issue.given,
+        )
+        for issue in issues[:LISTED]
+    )
+    return doubts, ""
+
+
+def _accuracies(folder: Path, twins: set[int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """(right, images) of the test images, and of those that have no twin in another split."""
-    table = predictions.read(workspace.run(run.id) / "predictions.csv")
+    table = predictions.read(folder / "predictions.csv")
     test = table[(table["split"] == "test") & (table["error"] == "") & (table["label"] != "")]
-    alone = test[~test["image"].isin(twins)]
-    return tuple((int((part["label"] == part["predict"]).sum()), len(part)) for part in (test, alone))  # type: ignore[return-value]
+    right, alone = test["label"] == test["predict"], ~test["image"].isin(twins)
+    return (int(right.sum()), len(test)), (int(right[alone].sum()), int(alone.sum()))

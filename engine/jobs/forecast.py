@@ -1,5 +1,4 @@
-"""Forecast: a few timed steps of every strategy, and what follows from them for the whole queue, before anything is
-started.
+"""Forecast: a few timed steps of every strategy, and what follows from them for the whole queue, before it is started.
 
 A job beside training: real images, the real batch size, a model that is thrown away. Not here: the arithmetic
 (training.estimate), what is kept of it (forecast_files).
@@ -11,7 +10,6 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-import msgspec
 import numpy as np
 import torch
 
@@ -31,7 +29,7 @@ from engine.runs.siblings import start_of
 from engine.training import estimate, feature_cache
 from engine.training.batches import Source, cut
 from engine.training.cuts import Cost, Slot, readings, worth_keeping
-from engine.training.estimate import Measured
+from engine.training.estimate import Measured, Seconds
 from engine.training.freezing import validate
 from engine.training.loop import class_weights_of, enter_phase
 from engine.training.plan import FreezePlan, prefix_length, trainable_size, untouched
@@ -66,7 +64,7 @@ def forecast(workspace: Workspace, asked: records.OfQueue) -> Iterator[Event]:
     for done, kind in enumerate(kinds):
         yield Progress(stage="timing strategies", done=done, total=len(kinds))
         tried[kind] = yield from _try(workspace, kind)
-    yield Result.of(_foretold(workspace, queue, tried))
+    yield Result.of(_queue_forecast(workspace, queue, tried))
 
 
 def _try(workspace: Workspace, config: RunConfig) -> Generator[Event, None, Tried]:
@@ -81,10 +79,9 @@ def _measure(session: Session) -> Tried:
     training, source = session.training, session.source(session.training_images)
     trainable = max(trainable_size(training.outline, phase) for phase in training.plan.phases)
     training.class_weights = class_weights_of(training, source)
-    measured, images, decode = _frozen(session, source)
+    measured, images = _frozen(session, source)
     problems = list(_memory(session, images, trainable))
-    steps: tuple[float, ...] = tuple(0.0 for _ in training.plan.phases)
-    peak = devices.memory_used(training.device)
+    steps, peak = (0.0,) * len(training.plan.phases), devices.memory_used(training.device)
     if not problems or training.position.parts > 1:
         try:
             steps, peak = _steps(session, images, source)
@@ -95,11 +92,8 @@ def _measure(session: Session) -> Tried:
         config=session.config,
         outline=training.outline,
         plan=training.plan,
-        images={
-            "train": len(session.training_images),
-            **{split: len(session.splits[split]) for split in ("val", "test")},
-        },
-        measured=replace(measured, steps=steps, decode=decode),
+        images={split: len(images) for split, images in session.splits.items()} | {"train": len(source.targets)},
+        measured=replace(measured, steps=steps),
         peak_bytes=peak,
         trainable=trainable,
         problems=tuple(problems),
@@ -107,9 +101,9 @@ def _measure(session: Session) -> Tried:
 
 
 @torch.no_grad()
-def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, float]:
-    """What the blocks before every cut take, timed on a chunk; one training batch of pixels; and the seconds an image
-    took to decode."""
+def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor]:
+    """What the blocks before every cut take, timed on a chunk; and one training batch of pixels, whose decoding was
+    timed."""
     training, config = session.training, session.config
     rows = cut(np.arange(len(source.targets)), config.batch_size)[0]
     began = time.perf_counter()
@@ -118,7 +112,7 @@ def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, f
     training.chain.train_blocks(set())
     cuts = sorted({slot.cut for slot in readings(training.outline, training.plan, config)})
     chunk, costs = images[:CHUNK], {}
-    computed = images_computed(len(chunk), training.device.type)
+    counted = images_computed(len(chunk), training.device.type)
     with training.autocast():
         training.chain(chunk)  # the first pass sets things up
         devices.synchronise(training.device)
@@ -128,20 +122,19 @@ def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor, f
             x = through_frozen(training.chain, x, start=at, stop=stop)
             devices.synchronise(training.device)
             spent, at = spent + time.perf_counter() - began, stop
-            costs[stop] = Cost(seconds=spent / computed, size_bytes=x[:1].numel() * x.element_size())
+            costs[stop] = Cost(seconds=spent / counted, size_bytes=x[:1].numel() * x.element_size())
     forward = costs.pop(len(training.chain.blocks)).seconds
-    return Measured(costs=costs, forward=forward, decode=decode, steps=()), images, decode
+    return Measured(costs=costs, forward=forward, decode=decode, steps=()), images
 
 
 def images_computed(images: int, kind: str) -> int:
-    """How many images frozen blocks compute when they are given so many: a CPU fills up to a chunk, see
-    training.prefix."""
+    """How many images frozen blocks compute when given so many: a CPU fills up to a chunk, see training.prefix."""
     return max(images, CHUNK) if kind == "cpu" else images
 
 
 def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tuple[float, ...], int]:
     """(seconds of one image in a step of every phase, most bytes in use). Rates are zero, so that no weight moves."""
-    training, made, peak, first = session.training, [], 0, 0
+    training, seconds, peak, first = session.training, [], 0, 0
     targets = source.targets[: len(images)]
     for phase in training.plan.phases:
         training.position.epoch = first
@@ -149,9 +142,8 @@ def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tupl
         start = 0 if training.mixer is not None else untouched(training.outline, training.plan, first)
         with torch.no_grad(), training.autocast():
             inputs = through_frozen(training.chain, images, start=0, stop=start)
-        batch = Batch(
-            inputs=inputs, targets=targets, start=start, prefix=prefix_length(training.outline, phase), seed=0
-        )
+        prefix = prefix_length(training.outline, phase)
+        batch = Batch(inputs=inputs, targets=targets, start=start, prefix=prefix, seed=0)
         spent = []
         for number in range(WARM_UP + TIMED):
             began = time.perf_counter()
@@ -159,9 +151,9 @@ def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tupl
             devices.synchronise(training.device)
             spent.append(time.perf_counter() - began)
             peak = max(peak, devices.memory_used(training.device))
-        made.append(float(np.median(spent[WARM_UP:])) / len(images))
+        seconds.append(float(np.median(spent[WARM_UP:])) / len(images))
         first += phase.epochs
-    return tuple(made), peak
+    return tuple(seconds), peak
 
 
 def _memory(session: Session, images: torch.Tensor, trainable: int) -> Iterator[str]:
@@ -173,8 +165,8 @@ def _memory(session: Session, images: torch.Tensor, trainable: int) -> Iterator[
     )
     if parts == 0:
         yield (
-            f"{config.strategy} does not fit into memory: not even a single image does. Choose a smaller image "
-            f"size or backbone."
+            f"{config.strategy} does not fit into memory: not even a single image does. Choose a smaller image size or "
+            f"backbone."
         )
     elif parts > 1:
         training.position.parts = parts
@@ -209,100 +201,115 @@ def _an_image(session: Session, images: torch.Tensor) -> int:
 
 
 def _disk(session: Session, trainable: int) -> Iterator[str]:
-    """One sentence for the checkpoint, one for what would be kept of the frozen part, where the disk has no room for
-    it."""
-    config, outline = session.config, session.training.outline
-    free = free_bytes(session.workspace.root)
-    if (needed := estimate.checkpoint_bytes(outline, trainable, config.optimizer)) > free:
+    """One sentence where the disk has no room for the checkpoint."""
+    config, free = session.config, free_bytes(session.workspace.root)
+    if (needed := estimate.checkpoint_bytes(session.training.outline, trainable, config.optimizer)) > free:
         yield (
-            f"{config.strategy} does not fit on the disk: checkpoint and weights take {needed / 1e6:,.0f} MB and "
-            f"{free / 1e6:,.0f} MB are free. Make room, or choose a strategy that trains less."
+            f"{config.strategy} does not fit on the disk: checkpoint and weights take {_mb(needed)} and {_mb(free)} "
+            f"are free. Make room, or choose a strategy that trains less."
         )
 
 
-def _foretold(
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One run of the queue. Filling what a group keeps is paid by its first run, and shared by all."""
+
+    seconds: Seconds
+    fill: float
+    fill_shared: float
+
+    @property
+    def total(self) -> float:
+        return self.seconds.total + self.fill
+
+
+def _queue_forecast(
     workspace: Workspace, queue: Sequence[RunConfig], tried: Mapping[RunConfig, Tried]
 ) -> records.QueueForecast:
-    """Rows, totals and problems; and every run's own forecast into the workspace."""
+    """And every run's own forecast into the workspace."""
     workspace.features.mkdir(exist_ok=True)
-    free = free_bytes(workspace.features)
-    rows = {kind: _row(one, free) for kind, one in tried.items()}
-    total, cache, problems = 0.0, 0, [problem for one in tried.values() for problem in one.problems]
-    for members in _sharing(queue):
-        of = [tried[replace(config, seed=0)] for config in members]
-        kept, seconds, size = _shared(of, free)
+    free, cache_bytes = free_bytes(workspace.features), 0
+    problems = [problem for strategy in tried.values() for problem in strategy.problems]
+    runs: dict[RunConfig, list[_Run]] = {kind: [] for kind in tried}
+    for group in _groups(queue):
+        strategies = [tried[replace(config, seed=0)] for config in group]
+        kept, fill, size = _kept(strategies, free)
         if kept is None:
             problems.append(
                 f"What could be kept of the frozen part does not fit on the disk beside what must stay free "
                 f"({_mb(free)})."
             )
-        cache, total = cache + size, total + seconds
-        for place, (config, one) in enumerate(zip(members, of, strict=True)):
-            # it may read at a cut that another wanted
-            measured = replace(one.measured, costs={**_costs(of), **one.measured.costs})
-            run = estimate.foresee(
-                one.outline, one.plan, one.config, measured=measured, kept=kept or (), images=one.images
+        cache_bytes += size
+        for place, (config, strategy) in enumerate(zip(group, strategies, strict=True)):
+            seconds = _seconds(strategy, _costs(strategies), kept or ())
+            run = _Run(seconds=seconds, fill=0.0 if place else fill, fill_shared=fill / len(group))
+            runs[strategy.config].append(run)
+            forecast = Forecast(
+                seconds=run.total,
+                peak_memory_bytes=strategy.peak_bytes,
+                trainable_parameters=strategy.trainable,
+                cache_bytes=size,
             )
-            own = run.total + (seconds if place == 0 else 0.0)
-            row = rows[kind := replace(config, seed=0)]
-            rows[kind] = msgspec.structs.replace(
-                row,
-                runs=row.runs + 1,
-                total=row.total + own,
-                fill_shared=row.fill_shared + seconds / len(members),
-                **asdict(run),
-            )
-            total += run.total
-            kept_forecast = Forecast(
-                seconds=own, peak_memory_bytes=one.peak_bytes, trainable_parameters=one.trainable, cache_bytes=size
-            )
-            forecast_files.keep(workspace, config, kept_forecast)
+            forecast_files.keep(workspace, config, forecast)
+    rows = tuple(_row(strategy, runs[kind], free) for kind, strategy in tried.items())
     return records.QueueForecast(
-        strategies=tuple(rows.values()), seconds=total, cache_bytes=cache, problems=tuple(dict.fromkeys(problems))
+        strategies=rows,
+        seconds=sum(row.total for row in rows),
+        cache_bytes=cache_bytes,
+        problems=tuple(dict.fromkeys(problems)),
     )
 
 
-def _sharing(queue: Sequence[RunConfig]) -> list[list[RunConfig]]:
-    """The runs that share a frozen part, group by group."""
+def _groups(queue: Sequence[RunConfig]) -> list[list[RunConfig]]:
+    """The runs that share a frozen part."""
     groups: dict[tuple[object, ...], list[RunConfig]] = {}
     for config in queue:
         groups.setdefault(start_of(config), []).append(config)
     return list(groups.values())
 
 
-def _row(one: Tried, free: int) -> records.StrategyForecast:
-    """What a strategy takes by itself; what it takes in this queue is added to it."""
-    _, seconds, size = _shared([one], free)
-    return records.StrategyForecast(
-        strategy=one.config.strategy,
-        backbone=one.config.backbone,
-        phases=len(one.plan.phases),
-        peak_memory_bytes=one.peak_bytes,
-        trainable_parameters=one.trainable,
-        cache_bytes=size,
-        epochs=0.0,
-        validation=0.0,
-        answers=0.0,
-        runs=0,
-        total=0.0,
-        fill_alone=seconds,
-        fill_shared=0.0,
-        problems=one.problems,
+def _seconds(strategy: Tried, costs: Mapping[int, Cost], kept: Sequence[Slot]) -> Seconds:
+    """Of one run; it may read at a cut that another wanted, whose cost is among `costs`."""
+    return estimate.foresee(
+        strategy.outline,
+        strategy.plan,
+        strategy.config,
+        measured=replace(strategy.measured, costs={**costs, **strategy.measured.costs}),
+        kept=kept,
+        images=strategy.images,
     )
 
 
-def _costs(of: Sequence[Tried]) -> dict[int, Cost]:
-    return dict(itertools.chain.from_iterable(one.measured.costs.items() for one in of))
+def _row(strategy: Tried, runs: Sequence[_Run], free: int) -> records.StrategyForecast:
+    """What the strategy takes by itself, and what all its runs take in this queue."""
+    _, fill_alone, size = _kept([strategy], free)
+    return records.StrategyForecast(
+        strategy=strategy.config.strategy,
+        backbone=strategy.config.backbone,
+        phases=len(strategy.plan.phases),
+        peak_memory_bytes=strategy.peak_bytes,
+        trainable_parameters=strategy.trainable,
+        cache_bytes=size,
+        **asdict(runs[-1].seconds),
+        runs=len(runs),
+        total=sum(run.total for run in runs),
+        fill_alone=fill_alone,
+        fill_shared=sum(run.fill_shared for run in runs),
+        problems=strategy.problems,
+    )
 
 
-def _shared(of: Sequence[Tried], free: int) -> tuple[tuple[Slot, ...] | None, float, int]:
+def _costs(strategies: Sequence[Tried]) -> dict[int, Cost]:
+    return dict(itertools.chain.from_iterable(strategy.measured.costs.items() for strategy in strategies))
+
+
+def _kept(strategies: Sequence[Tried], free: int) -> tuple[tuple[Slot, ...] | None, float, int]:
     """(what runs that start alike will keep, seconds of computing it, bytes); None for what is only left out because
     the disk is full."""
-    budget, wanted = feature_cache.budget_bytes(), Counter[Slot]()
-    for one in of:
-        wanted.update(readings(one.outline, one.plan, one.config))
-    costs = _costs(of)
-    images = of[0].images
+    budget, costs, images = feature_cache.budget_bytes(), _costs(strategies), strategies[0].images
+    wanted = Counter[Slot]()
+    for strategy in strategies:
+        wanted.update(readings(strategy.outline, strategy.plan, strategy.config))
     wanted = Counter({slot: count for slot, count in wanted.items() if images[slot.split]})
     kept = worth_keeping(wanted, costs, images, budget=min(budget, free))
     seconds, size = estimate.filling(kept, costs, images)

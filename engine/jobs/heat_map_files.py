@@ -7,6 +7,7 @@ or absent. Not here: making them (heat_maps).
 import hashlib
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,17 +45,17 @@ class Explanation:
     """Nothing in the image speaks for the class: the map is empty."""
 
 
-def find(workspace: Workspace, run_id: str, subject: Subject, of: str) -> Explanation | None:
+def find(workspace: Workspace, run_id: str, subject: Subject, *, of: str) -> Explanation | None:
     """The explanation of `subject` for the class `of` by the weights as they are now, or None when it has to be made
     first."""
-    folder = workspace.run(run_id) / "explanations" / name_of(workspace, run_id, subject, of)
+    folder = workspace.run(run_id) / "explanations" / name_of(workspace, run_id, subject, of=of)
     try:
         return record_files.read(folder / "about.json", Explanation, error=RunError)
     except FileNotFoundError:
         return None
 
 
-def keep(workspace: Workspace, run_id: str, explanation: Explanation, pictures: dict[str, bytes]) -> None:
+def keep(workspace: Workspace, run_id: str, explanation: Explanation, *, pictures: Mapping[str, bytes]) -> None:
     """Write the PNGs under the names in PICTURES and what is known, all at once; drop what is too old or of other
     weights."""
     building = workspace.incoming / new_id("explain")
@@ -72,7 +73,7 @@ def keep(workspace: Workspace, run_id: str, explanation: Explanation, pictures: 
     _drop_old(kept, explanation.name.partition("-")[0])
 
 
-def name_of(workspace: Workspace, run_id: str, subject: Subject, of: str) -> str:
+def name_of(workspace: Workspace, run_id: str, subject: Subject, *, of: str) -> str:
     """The folder name: a digest of which weights, which image, and the number of the class. RunError for what does not
     exist."""
     folder = workspace.run(run_id)
@@ -109,7 +110,7 @@ def _weights_digest(folder: Path) -> str:
 
 
 def _drop_old(kept: Path, weights: str) -> None:
-    of_now = [folder for folder in kept.iterdir() if folder.name.startswith(f"{weights}-")]
-    aged = sorted(of_now, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)[MOST_KEPT:]
-    for folder in [*aged, *(folder for folder in kept.iterdir() if not folder.name.startswith(f"{weights}-"))]:
+    newest = sorted(kept.iterdir(), key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+    of_now = [folder for folder in newest if folder.name.startswith(f"{weights}-")]
+    for folder in set(newest).difference(of_now[:MOST_KEPT]):
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,28 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from engine.data.decoder import decode
-from engine.data.preprocessing import Crop, Preprocessing, eval_crop
+from engine.data.preprocessing import Crop, eval_crop
 from engine.errors import DatasetError, ImageError
 from engine.evaluation.grad_cam import TargetLayer, find_target_layer, heat_maps, random_maps
 from engine.evaluation.overlay import overlay, png
 from engine.events import Event, Progress, Result
 from engine.jobs import heat_map_files, records
 from engine.jobs.heat_map_files import Explanation, Subject
-from engine.jobs.trained import classes_of, dataset_of, weights_path
-from engine.models.chain import Chain
-from engine.models.loading import load_trained
-from engine.runs.recorder import read_preprocessing
+from engine.jobs.trained import Trained, dataset_of, load, weights_path
 from engine.store.run import Run
 from engine.store.run_store import RunStore
-from engine.training.batches import moments, normalise
 from engine.workspace import Workspace, checked_id
 
 KEPT_BYTES = 1 << 30
 KEPT_MODELS = 4
-_CPU = torch.device("cpu")
 _SEED = 0
 """Of the random head: the same for all images, so that what differs between them is the images."""
 
@@ -40,45 +34,44 @@ _SEED = 0
 class _Model:
     """A trained run, loaded, and where its maps are taken."""
 
-    chain: Chain
+    trained: Trained
     layer: TargetLayer
-    preprocessing: Preprocessing
-    classes: tuple[str, ...]
 
     @property
     def size_bytes(self) -> int:
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.chain.model.state_dict().values())
+        return sum(tensor.nbytes for tensor in self.trained.chain.model.state_dict().values())
 
 
 def explain(workspace: Workspace, asked: records.Explain) -> Iterator[Event]:
     """What speaks for a class in an image; what was made before by the same weights is only named."""
-    run, of = RunStore(workspace).get(asked.run), asked.of
+    run = RunStore(workspace).get(asked.run)
     subject = Subject(image=asked.image, predictions=asked.predictions)
-    found = heat_map_files.find(workspace, run.id, subject, of) if of is not None else None
+    found = heat_map_files.find(workspace, run.id, subject, of=asked.of) if asked.of is not None else None
     if found is None:
         yield Progress(stage="loading the model", done=0, total=3)
         model = _MODELS.get(workspace, run)
-        crop = _crop(workspace, run, subject, model.preprocessing)
         yield Progress(stage="following the answer back", done=1, total=3)
-        found = _made(workspace, run, subject, of, model, crop)
+        found = _explanation(workspace, model, subject, of=asked.of)
     yield Result.of(records.Explanation(explanation=found.name, of=found.of, pictures=tuple(heat_map_files.PICTURES)))
 
 
-def _made(workspace: Workspace, run: Run, subject: Subject, of: str | None, model: _Model, crop: Crop) -> Explanation:
-    images = _images(crop, model.preprocessing)
-    with torch.no_grad():
-        probabilities = model.chain(images).softmax(1)[0]
-    chosen = model.classes[int(probabilities.argmax())] if of is None else of
-    target = heat_map_files.class_index(workspace.run(run.id), chosen)
+def _explanation(workspace: Workspace, model: _Model, subject: Subject, *, of: str | None) -> Explanation:
+    """The pictures for class `of`, or for the predicted one, in the folder of the run."""
+    trained = model.trained
+    crop = _crop(workspace, trained, subject)
+    images = trained.images(crop[None])
+    probabilities = trained.probabilities(images)[0]
+    of = trained.classes[int(probabilities.argmax())] if of is None else of
+    target = heat_map_files.class_index(trained.folder, of)
     heat, chance = heat_maps(model.layer, images, target)[0], random_maps(model.layer, images, target, seed=_SEED)[0]
     explanation = Explanation(
-        name=heat_map_files.name_of(workspace, run.id, subject, chosen),
-        of=chosen,
+        name=heat_map_files.name_of(workspace, trained.run.id, subject, of=of),
+        of=of,
         probability=float(probabilities[target]),
         silent=not heat.any(),
     )
     pictures = {"crop": png(crop), "heat": png(overlay(crop, heat)), "chance": png(overlay(crop, chance))}
-    heat_map_files.keep(workspace, run.id, explanation, pictures)
+    heat_map_files.keep(workspace, trained.run.id, explanation, pictures=pictures)
     return explanation
 
 
@@ -110,41 +103,24 @@ _MODELS = _Models(KEPT_MODELS, KEPT_BYTES)
 
 
 def _load(workspace: Workspace, run: Run) -> _Model:
-    folder = workspace.run(run.id)
-    preprocessing = read_preprocessing(folder)
-    chain = load_trained(folder, run.config.backbone, image_size=preprocessing.crop)
-    grey = np.random.default_rng(0).integers(0, 256, (preprocessing.crop, preprocessing.crop, 3), dtype=np.uint8)
-    return _Model(
-        chain=chain,
-        layer=find_target_layer(chain, _images(grey, preprocessing)),
-        preprocessing=preprocessing,
-        classes=classes_of(folder),
-    )
+    trained = load(workspace, run)
+    side = trained.preprocessing.crop
+    grey = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+    return _Model(trained=trained, layer=find_target_layer(trained.chain, trained.images(grey)))
 
 
-def _images(crop: Crop, preprocessing: Preprocessing) -> torch.Tensor:
-    """float32 [1, 3, S, S], normalised, of one crop [S, S, 3]."""
-    return normalise(torch.from_numpy(crop.transpose(2, 0, 1)[None].copy()), *moments(preprocessing, _CPU))
-
-
-def _crop(workspace: Workspace, run: Run, subject: Subject, preprocessing: Preprocessing) -> Crop:
+def _crop(workspace: Workspace, trained: Trained, subject: Subject) -> Crop:
     """The square that the model sees. Of a new image only its thumbnail is kept, so that has to do."""
     if subject.predictions:
-        path = (
-            workspace.run(run.id)
-            / "predictions"
-            / checked_id(subject.predictions)
-            / "thumbs"
-            / f"{int(subject.image)}.jpg"
-        )
-        name = f"The new image {subject.image}"
+        folder = trained.folder / "predictions" / checked_id(subject.predictions) / "thumbs"
+        path, name = folder / f"{subject.image}.jpg", f"The new image {subject.image}"
     else:
-        dataset = dataset_of(workspace, run)
+        dataset = dataset_of(workspace, trained.run)
         if not 0 <= subject.image < len(dataset.images):
             raise DatasetError(f"The dataset {dataset.name} has no image {subject.image}. Choose one from the list.")
         image = dataset.images[subject.image]
         path, name = dataset.image_path(image), f"The image {image.name!r} of the dataset {dataset.name!r}"
     try:
-        return eval_crop(decode(path), preprocessing)
+        return eval_crop(decode(path), trained.preprocessing)
     except ImageError as error:
         raise DatasetError(f"{name}: {error}") from error

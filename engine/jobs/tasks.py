@@ -14,7 +14,7 @@ from engine.errors import DatasetError
 from engine.events import Event, Progress, Result
 from engine.jobs import records
 from engine.jobs.embedding import embed
-from engine.jobs.export import ARCHIVE, export_run, export_zip
+from engine.jobs.export import export_run, export_zip
 from engine.jobs.forecast import forecast
 from engine.jobs.heat_maps import explain
 from engine.jobs.inference import predict_new
@@ -101,11 +101,8 @@ def learning_rates(workspace: Workspace, asked: records.OfConfig) -> Events:
 
 def export(workspace: Workspace, asked: records.Export) -> Events:
     """The bundle of a run."""
-    if asked.folder:
-        made = yield from export_run(workspace, asked.run, Path(asked.folder))
-    else:
-        made = yield from export_zip(workspace, asked.run)
-    yield Result.of(records.Bundle(file=asked.folder or ARCHIVE, files=made.files, checks=made.checks))
+    folder, run = asked.folder, asked.run
+    yield Result.of((yield from export_run(workspace, run, Path(folder)) if folder else export_zip(workspace, run)))
 
 
 TASKS: dict[str, tuple[type, Callable[..., Events]]] = {

@@ -1,20 +1,75 @@
-"""Trained: what jobs need of a run that was trained: weights, classes, data, and the numbers it computed in.
+"""Trained: what jobs need of a run that was trained: its model, its dataset, and the numbers it computed in.
 
-Not here: loading the model (models.loading), asking it (inference, embedding, heat_maps).
+Not here: asking it (inference, embedding, heat_maps, export).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from engine import record_files
+from engine import devices, record_files
 from engine.data.dataset import open_dataset
 from engine.data.dataset_records import Dataset
+from engine.data.preprocessing import Preprocessing
 from engine.errors import DatasetError, RunError
-from engine.runs.recorder import read_fingerprint, read_precision
+from engine.models.chain import Chain
+from engine.models.loading import load_trained
+from engine.runs.recorder import Origin, read_origin
 from engine.store.run import Run
+from engine.training.batches import moments, normalise
 from engine.training.numerics import Numerics, numerics
+from engine.training.state import autocast
 from engine.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A run with the weights of its best epoch, in eval mode on `device`."""
+
+    run: Run
+    folder: Path
+    origin: Origin
+    classes: tuple[str, ...]
+    """In the order of the answers."""
+    chain: Chain
+    device: torch.device
+    numerics: Numerics
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.origin.preprocessing
+
+    def images(self, crops: np.ndarray) -> torch.Tensor:
+        """float32 [N, 3, S, S] on the device, normalised, of crops uint8 [N, S, S, 3]."""
+        raw = torch.from_numpy(crops.transpose(0, 3, 1, 2).copy()).to(self.device)
+        images = normalise(raw, *moments(self.preprocessing, self.device))
+        return images.contiguous(memory_format=self.numerics.memory_format)
+
+    @torch.no_grad()
+    def probabilities(self, images: torch.Tensor) -> np.ndarray:
+        """float32 [N, classes] of `images` [N, 3, S, S]."""
+        with autocast(self.device, self.numerics.dtype):
+            logits = self.chain(images).float()
+        return logits.softmax(1).cpu().numpy()
+
+
+def load(workspace: Workspace, run: Run, *, device: str | None = None) -> Trained:
+    """The run on `device`, computing in what it was trained in where that can be; without one on the CPU in fp32.
+    RunError when it has no weights yet."""
+    folder = weights_path(workspace, run).parent
+    origin = read_origin(folder)
+    place = devices.pick(device or "cpu")
+    precision = origin.precision if device else "fp32"
+    number_format = numerics("fp32" if place.type == "cpu" and precision.startswith("fp16") else precision, place)
+    chain = load_trained(folder, run.config.backbone, image_size=origin.preprocessing.crop)
+    chain.model.to(place)
+    chain.model.to(memory_format=number_format.memory_format)
+    classes = record_files.read(folder / "classes.json", tuple[str, ...], error=RunError)
+    return Trained(
+        run=run, folder=folder, origin=origin, classes=classes, chain=chain, device=place, numerics=number_format
+    )
 
 
 def weights_path(workspace: Workspace, run: Run) -> Path:
@@ -25,20 +80,9 @@ def weights_path(workspace: Workspace, run: Run) -> Path:
     return path
 
 
-def classes_of(folder: Path) -> tuple[str, ...]:
-    """The classes of the run in `folder`, in the order of its answers."""
-    return record_files.read(folder / "classes.json", tuple[str, ...], error=RunError)
-
-
 def dataset_of(workspace: Workspace, run: Run) -> Dataset:
     """The dataset of `run`. DatasetError when it is no longer the one that the run was trained on."""
     dataset = open_dataset(workspace, run.config.dataset)
-    if read_fingerprint(workspace.run(run.id)) != dataset.fingerprint:
+    if read_origin(workspace.run(run.id)).dataset.fingerprint != dataset.fingerprint:
         raise DatasetError(f"The dataset {dataset.name} has changed since this run was trained. Train a new run on it.")
     return dataset
-
-
-def numerics_of(folder: Path, device: torch.device) -> Numerics:
-    """What the run in `folder` was trained in, where `device` can do it."""
-    precision = read_precision(folder) or "fp32"
-    return numerics("fp32" if device.type == "cpu" and precision.startswith("fp16") else precision, device)

@@ -3,7 +3,6 @@
 Errors are not caught here and nobody is told here: the worker and the command line consume the events.
 """
 
-import json
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import pandas as pd
 import torch
 from msgspec.structs import replace
 
-from engine import devices, events
+from engine import devices, events, record_files
 from engine.errors import TrainingError
 from engine.evaluation import predictions
 from engine.evaluation.metric_records import SplitMetrics, write_metrics
@@ -44,7 +43,8 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
     session = yield from open_session(run.config, workspace, device, folder=folder)
     with session.pixels:
         folder.mkdir(parents=True, exist_ok=True)
-        write_origin(folder, run.config, session.dataset, session.preprocessing, session.numerics.name)
+        precision = session.numerics.name
+        write_origin(folder, run.config, session.dataset, preprocessing=session.preprocessing, precision=precision)
         shared = yield from share(session)
         with shared.cache:
             yield from tune(shared)
@@ -98,32 +98,27 @@ def _started(shared: Shared) -> events.Started:
 def _learn_and_answer(shared: Shared) -> Iterator[Event]:
     """Whatever ends this early, what has been learnt is not lost: in a checkpoint, or as the best weights where
     training broke."""
-    saver, training = Saver(shared.session), shared.session.training
+    saver, training, learnt = Saver(shared.session), shared.session.training, False
     try:
         yield from _train(shared, saver)
-    except GeneratorExit:
-        saver.close()
-        raise
-    except TrainingError:  # the state is not one to go on from
-        with suppress(TrainingError, OSError):
-            if training.best:
-                restore_tensors(training, training.best)
-                _write_weights(shared.session)
-        raise
-    try:
+        learnt = True
         yield from _write_answers(shared)
     except GeneratorExit:
         saver.close()
         raise
-    except Exception:
+    except Exception as error:
         with suppress(TrainingError, OSError):
-            saver.close()
+            if learnt:
+                saver.close()
+            elif isinstance(error, TrainingError) and training.best:  # the state is not one to go on from
+                restore_tensors(training, training.best)
+                _write_weights(shared.session)
         raise
 
 
 def _write_weights(session: Session) -> None:
     """best.safetensors: the model as it stands."""
-    metadata = {"backbone": session.config.backbone, "classes": json.dumps(session.dataset.classes, ensure_ascii=False)}
+    metadata = {"backbone": session.config.backbone, "classes": record_files.encode(session.dataset.classes)}
     save_weights(session.training.chain.model.state_dict(), session.folder / "best.safetensors", metadata=metadata)
 
 
@@ -131,7 +126,7 @@ def _train(shared: Shared, saver: Saver) -> Iterator[Event]:
     session = shared.session
     training = session.training
     recorder = Recorder(session.folder, history=training.position.history)
-    speed = Speed()
+    images, began = 0, time.monotonic()
     try:
         for event in fit(training, shared.training(), shared.source("val")):
             if isinstance(event, Note):
@@ -139,18 +134,15 @@ def _train(shared: Shared, saver: Saver) -> Iterator[Event]:
                 continue
             memory = devices.memory_used(training.device)
             training.position.peak_bytes = max(training.position.peak_bytes, memory)
-            if isinstance(event, Step):
-                yield replace(
-                    event,
-                    epochs=training.plan.epochs,
-                    images_per_second=speed.add(event.images),
-                    memory_bytes=memory,
-                )
+            told = replace(event, epochs=training.plan.epochs, memory_bytes=memory)
+            if isinstance(told, Step):
+                images += told.images
+                yield replace(told, images_per_second=images / max(time.monotonic() - began, 1e-9))
             saver.after(event)
-            if isinstance(event, Epoch):
-                recorder.epoch(event)
-                yield replace(event, epochs=training.plan.epochs, memory_bytes=memory)
-                speed = Speed()
+            if isinstance(told, Epoch):
+                recorder.epoch(told)
+                yield told
+                images, began = 0, time.monotonic()
     finally:
         recorder.close()
 
@@ -211,10 +203,9 @@ def _probabilities(shared: Shared) -> Generator[Progress, None, torch.Tensor]:
 def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:
     """One row an image in the order of the dataset, then one row a file that could not be read."""
     images, classes = session.dataset.images, session.dataset.classes
-    names, splits = [image.name for image in images], [image.split for image in images]
     table = predictions.build(
-        names,
-        splits=splits,
+        [image.name for image in images],
+        splits=[image.split for image in images],
         labels=[classes[image.label] for image in images],
         probabilities=probabilities,
         classes=classes,
@@ -243,14 +234,3 @@ def _summary(shared: Shared, test: SplitMetrics | None, rows: Sequence[Tensor]) 
         audit=sentence(rows),
         cache=shared.report(),
     )
-
-
-class Speed:
-    """Images per second since the last epoch ended, pauses and validation included in neither."""
-
-    def __init__(self) -> None:
-        self._images, self._started = 0, time.monotonic()
-
-    def add(self, images: int) -> float:
-        self._images += images
-        return self._images / max(time.monotonic() - self._started, 1e-9)

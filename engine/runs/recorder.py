@@ -34,14 +34,13 @@ HISTORY = (
     "images_per_second",
     "best",
 )
-TUNING = "tuning.json"
-"""Which learning rates were tried, and what came of them."""
+_ORIGIN, _TUNING = "config.json", "tuning.json"
 WRITE_SECONDS = 0.5
 """Epochs that follow each other faster than this are written together."""
 
 
 class Recorder:
-    """Turns epoch events into history.csv and TensorBoard curves; close it to flush them."""
+    """Turns epochs into history.csv and TensorBoard curves; close it to flush them."""
 
     def __init__(self, folder: Path, *, history: Sequence[Epoch]) -> None:
         with warnings.catch_warnings():
@@ -100,12 +99,34 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tuning:
+class Try:
+    """A learning rate, `factor` times what the strategy says, and what its best epoch came to: None where it broke."""
+
     factor: float
+    lr: float
+    val_accuracy: float | None = None
+    val_loss: float | None = None
+    seconds: float = 0.0
+    """An earlier version did not say."""
+    cut_short: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """The factor that was chosen, and all that was tried: tuning.json."""
+
+    factor: float
+    tries: tuple[Try, ...]
+
+    @property
+    def seconds(self) -> float:
+        """What all tries took."""
+        return sum(attempt.seconds for attempt in self.tries)
 
 
 def write_origin(
-    folder: Path, config: RunConfig, dataset: Dataset, preprocessing: Preprocessing, precision: str
+    folder: Path, config: RunConfig, dataset: Dataset, *, preprocessing: Preprocessing, precision: str
 ) -> None:
     """config.json and classes.json."""
     images = len(dataset.images)
@@ -116,7 +137,7 @@ def write_origin(
         preprocessing=preprocessing,
         versions=_versions(config.backbone),
     )
-    record_files.write(folder / "config.json", origin)
+    record_files.write(folder / _ORIGIN, origin)
     record_files.write(folder / "classes.json", dataset.classes)
 
 
@@ -126,38 +147,28 @@ def _versions(backbone: str) -> dict[str, str]:
     return {package: metadata.version(package) for package in packages}
 
 
-def read_origin(folder: Path) -> Origin | None:
-    """What was decided at the first start of a run; None before that. RunError for a damaged file."""
-    path = folder / "config.json"
-    return record_files.read(path, Origin, error=RunError) if path.is_file() else None
+def has_started(folder: Path) -> bool:
+    """Whether the run in `folder` has ever started, so that it has an origin."""
+    return (folder / _ORIGIN).is_file()
 
 
-def read_fingerprint(folder: Path) -> str | None:
-    """Fingerprint of the dataset a run was started on, or None before its first start."""
-    origin = read_origin(folder)
-    return origin.dataset.fingerprint if origin else None
-
-
-def read_precision(folder: Path) -> str | None:
-    """What a run computes in, as it was chosen at its first start; None before that."""
-    origin = read_origin(folder)
-    return origin.precision if origin else None
-
-
-def read_rate_factor(folder: Path) -> float:
-    """What the run's learning rates are multiplied by, once trying several has chosen; 1 before."""
-    path = folder / TUNING
-    return record_files.read(path, _Tuning, error=RunError).factor if path.is_file() else 1.0
-
-
-def read_preprocessing(folder: Path) -> Preprocessing:
-    """How the images of a run were prepared. RunError when the run has not started."""
-    origin = read_origin(folder)
-    if origin is None:
+def read_origin(folder: Path) -> Origin:
+    """What was decided at the first start of a run. RunError before that, and for a damaged file."""
+    if not has_started(folder):
         raise RunError(
             "That run has not started yet, so there is nothing to take from it. Choose one that has finished."
         )
-    return origin.preprocessing
+    return record_files.read(folder / _ORIGIN, Origin, error=RunError)
+
+
+def write_tuning(folder: Path, tuning: Tuning) -> None:
+    record_files.write(folder / _TUNING, tuning)
+
+
+def read_tuning(folder: Path) -> Tuning | None:
+    """What came of trying several learning rates; None where that was not done, or not yet."""
+    path = folder / _TUNING
+    return record_files.read(path, Tuning, error=RunError) if path.is_file() else None
 
 
 def _csv(epochs: Iterable[Epoch]) -> str:

@@ -4,15 +4,16 @@ and a question beside training.
 Part of the pipeline; here the wings meet. Opening writes nothing. Not here: training, and what is written.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from engine import devices
 from engine.data.dataset import open_dataset
-from engine.data.dataset_records import SPLITS, Dataset, Image
+from engine.data.dataset_records import SPLITS, Dataset, Image, Split
 from engine.data.pixel_cache import Augmentation, Pixels, open_pixels
 from engine.data.preprocessing import Preprocessing
 from engine.data.split import share_of
@@ -22,7 +23,7 @@ from engine.models import registry
 from engine.models.chain import Chain
 from engine.models.loading import keep_digests, known_digests, load_backbone, prepare_weights
 from engine.runconfig import RunConfig
-from engine.runs.recorder import read_fingerprint, read_precision, read_preprocessing, read_rate_factor
+from engine.runs.recorder import has_started, read_origin, read_tuning
 from engine.runs.siblings import siblings
 from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
@@ -72,17 +73,7 @@ class Session:
 
     def source(self, images: tuple[Image, ...]) -> PixelSource:
         """A source of these images, in this order."""
-        rows = np.array([image.index for image in images], dtype=np.int64)
-        labels = [image.label for image in images]
-        layout = self.numerics.memory_format
-        return PixelSource(
-            self.pixels,
-            rows,
-            labels,
-            preprocessing=self.preprocessing,
-            device=self.training.device,
-            memory_format=layout,
-        )
+        return pixel_source(self.pixels, images, device=self.training.device, numerics=self.numerics)
 
     @property
     def training_images(self) -> tuple[Image, ...]:
@@ -90,14 +81,24 @@ class Session:
         images = self.dataset.images_of("train")
         if self.config.train_share == 100:
             return images
-        return tuple(
-            images[place]
-            for place in share_of([(image.sha256, image.label) for image in images], self.config.train_share)
-        )
+        places = share_of([(image.sha256, image.label) for image in images], self.config.train_share)
+        return tuple(images[place] for place in places)
 
     @property
-    def splits(self) -> dict[str, tuple[Image, ...]]:
+    def splits(self) -> dict[Split, tuple[Image, ...]]:
         return {split: self.dataset.images_of(split) for split in SPLITS}
+
+
+def pixel_source(pixels: Pixels, images: Sequence[Image], *, device: torch.device, numerics: Numerics) -> PixelSource:
+    """A source of these images, in this order."""
+    return PixelSource(
+        pixels,
+        np.array([image.index for image in images], dtype=np.int64),
+        [image.label for image in images],
+        preprocessing=pixels.preprocessing,
+        device=device,
+        memory_format=numerics.memory_format,
+    )
 
 
 def checkpoint_path(folder: Path) -> Path:
@@ -115,13 +116,13 @@ def open_session(
     place = devices.pick(device)
     devices.arrange(place, reproducible=config.arithmetic == "reproducible")
     preprocessing = preprocessing_of(config, workspace)
-    chain, notes = yield from _load(config, workspace, dataset, preprocessing)
+    chain, notes = yield from _load(config, workspace, dataset.classes, image_size=preprocessing.crop)
     chain.model.to(place)
     if earlier.precision:
         numbers = numerics(earlier.precision, place)
     else:
         numbers = choose(chain, config.precision, place, side=preprocessing.crop)
-    training, before = _ready(chain, config, numbers, earlier.rate_factor)
+    training, before = _ready(chain, config, numbers, rate_factor=earlier.rate_factor)
     base = base_digest(before.digests)
     if earlier.checkpoint:
         load_checkpoint(training, earlier.checkpoint, base=base)
@@ -155,19 +156,19 @@ class _Earlier:
 
 def _earlier(folder: Path | None, dataset: Dataset) -> _Earlier:
     """A run belongs to the data it was started on; resuming it on other data would mix two answers."""
-    if folder is None:
+    if folder is None or not has_started(folder):
         return _Earlier()
-    if read_fingerprint(folder) not in (None, dataset.fingerprint):
+    origin, tuning, checkpoint = read_origin(folder), read_tuning(folder), checkpoint_path(folder)
+    if origin.dataset.fingerprint != dataset.fingerprint:
         raise DatasetError(f"The dataset {dataset.name} has changed since this run started. Start a new run on it.")
-    checkpoint = checkpoint_path(folder)
     return _Earlier(
-        precision=read_precision(folder),
-        rate_factor=read_rate_factor(folder),
+        precision=origin.precision,
+        rate_factor=tuning.factor if tuning else 1.0,
         checkpoint=checkpoint if checkpoint.is_file() else None,
     )
 
 
-def _ready(chain: Chain, config: RunConfig, numbers: Numerics, rate_factor: float) -> tuple[Training, Before]:
+def _ready(chain: Chain, config: RunConfig, numbers: Numerics, *, rate_factor: float) -> tuple[Training, Before]:
     """The training of a model that has just been loaded, and what the model was before it."""
     outline = chain.outline()
     plan = scaled(plan_for(outline, config), rate_factor)
@@ -179,17 +180,14 @@ def _ready(chain: Chain, config: RunConfig, numbers: Numerics, rate_factor: floa
 
 
 def _load(
-    config: RunConfig, workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing
+    config: RunConfig, workspace: Workspace, classes: Sequence[str], *, image_size: int
 ) -> Generator[Progress, None, tuple[Chain, tuple[str, ...]]]:
     """The backbone with its new head, after a download that can be watched; and what is to be said of its weights."""
     weights = starting_weights(config)
     yield from reported(
         lambda report: prepare_weights(config.backbone, weights, lambda done, total: report("download", done, total))
     )
-    chain, notes = load_backbone(
-        workspace, config.backbone, weights, dataset.classes, seed=config.seed, image_size=preprocessing.crop
-    )
-    return chain, notes
+    return load_backbone(workspace, config.backbone, weights, classes, seed=config.seed, image_size=image_size)
 
 
 def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:
@@ -197,7 +195,7 @@ def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:
     weights = starting_weights(config)
     kind, _, earlier = weights.partition(":")
     if kind == "run" and not config.image_size and config.preprocessing == "weights":
-        return read_preprocessing(workspace.run(earlier))
+        return read_origin(workspace.run(earlier)).preprocessing
     transforms = registry.preprocessing_of(
         config.backbone, weights, image_size=config.image_size, kind=config.preprocessing
     )

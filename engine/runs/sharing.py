@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.data.dataset_records import SPLITS, Image
+from engine.data.dataset_records import Image, Split
 from engine.errors import EngineError
 from engine.events import Cache, Progress
 from engine.models.outline import Outline
@@ -35,14 +35,14 @@ class Shared:
         """The images that training uses."""
         return self._source(self.session.training_images)
 
-    def source(self, split: str) -> Source:
+    def source(self, split: Split) -> Source:
         """All images of `split`, in its order."""
         return self._source(self.session.splits[split])
 
     def _source(self, images: tuple[Image, ...]) -> Source:
-        source = self.session.source(images)
-        name = images[0].split if images else "train"
-        return self.cache.source(source, name, pixels=self.session.pixels, places=_places(self.session, images))
+        pixels, split = self.session.pixels, images[0].split if images else "train"
+        places = pixels.row[np.array([image.index for image in images], dtype=np.int64)]
+        return self.cache.source(self.session.source(images), split, pixels=pixels, places=places)
 
     def report(self) -> Cache:
         """For the record of the run."""
@@ -59,7 +59,7 @@ def share(session: Session) -> Generator[Progress, None, Shared]:
         training=session.training,
         numerics=session.numerics,
         digests=session.before.digests,
-        sources={split: session.source(session.splits[split]) for split in SPLITS},
+        sources={split: session.source(images) for split, images in session.splits.items()},
     )
     return Shared(session=session, cache=(yield from filled_cache(origin, _wanted(session))))
 
@@ -87,14 +87,10 @@ def _wanted(session: Session) -> Counter[Slot]:
     wanted = readings(training.outline, training.plan, config, epoch=training.position.epoch)
     kinds = Counter(replace(other, seed=config.seed) for other in session.waiting)  # seeds read the same
     for other, count in kinds.items():
-        theirs = _readings(training.outline, other)
-        same_views = _views(other) == _views(config)
-        reads = {
-            slot: times
-            for slot, times in theirs.items()
-            if slot.view is None or (same_views and slot.view < config.views)
-        }
-        wanted.update({slot: count * times for slot, times in reads.items()})
+        views = config.views if _views(other) == _views(config) else 0
+        for slot, times in _readings(training.outline, other).items():
+            if slot.view is None or slot.view < views:
+                wanted[slot] += count * times
     if training.position.epoch or training.position.step:  # deeper blocks have moved since the start
         reach = untouched(training.outline, training.plan, min(training.position.epoch, training.plan.epochs - 1))
         wanted = Counter({slot: count for slot, count in wanted.items() if slot.cut <= reach})
@@ -111,7 +107,3 @@ def _readings(outline: Outline, config: RunConfig) -> Counter[Slot]:
         return readings(outline, plan_for(outline, config), config)
     except EngineError:  # it will say so when its turn comes
         return Counter()
-
-
-def _places(session: Session, images: tuple[Image, ...]) -> np.ndarray:
-    return session.pixels.row[np.array([image.index for image in images], dtype=np.int64)]

@@ -6,43 +6,19 @@ here: the range test, which looks at the training loss only (training.lr_range).
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 
-from engine import record_files
-from engine.errors import RunError, TrainingError
+from engine.errors import TrainingError
 from engine.events import Epoch, Note, Progress
 from engine.runconfig import RunConfig
-from engine.runs.recorder import TUNING
+from engine.runs.recorder import Try, Tuning, read_tuning, write_tuning
 from engine.runs.session import Session
 from engine.runs.sharing import Shared
 from engine.training.checkpoints import restore_tensors
 from engine.training.loop import fit
-from engine.training.plan import scaled
+from engine.training.plan import FreezePlan, scaled
 from engine.training.state import Training
 
 RATIO = 3.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Try:
-    """A learning rate, `factor` times what the strategy says, and what its best epoch came to: None where it broke."""
-
-    factor: float
-    lr: float
-    val_accuracy: float | None = None
-    val_loss: float | None = None
-    seconds: float = 0.0
-    """An earlier version did not say."""
-    cut_short: bool = False
-    error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tuning:
-    """tuning.json: the factor that was chosen, and all that was tried."""
-
-    factor: float
-    tries: tuple[Try, ...]
 
 
 def tune(shared: Shared) -> Iterator[Note | Progress]:
@@ -53,24 +29,23 @@ def tune(shared: Shared) -> Iterator[Note | Progress]:
     left. TrainingError when every rate breaks the loss, and whenever something else than the rate ends a try.
     """
     session = shared.session
-    config, position, path = session.config, session.training.position, session.folder / TUNING
+    config, position = session.config, session.training.position
     if config.tune < 2 or position.epoch or position.step:
         return
-    if path.is_file():
-        position.spent = _spent(record_files.read(path, Tuning, error=RunError).tries)
+    if tuning := read_tuning(session.folder):
+        position.spent = tuning.seconds
         return
     if not session.splits["val"]:
-        text = "There are no validation images to choose a learning rate by, so none was tried."
-        yield Note(text=text)
+        yield Note(text="There are no validation images to choose a learning rate by, so none was tried.")
         return
     tries: list[Try] = []
     for number, factor in enumerate(factors(config.tune), start=1):
-        stage = f"learning rate {number} of {config.tune}"
-        tries.append((yield from _attempt(shared, factor, stage)))
+        tries.append((yield from _attempt(shared, factor, f"learning rate {number} of {config.tune}")))
     best = best_try(tries, config.select)
-    record_files.write(path, Tuning(factor=best.factor, tries=tuple(tries)))
-    set_back(session, best.factor)
-    session.training.position.spent = _spent(tries)
+    tuning = Tuning(factor=best.factor, tries=tuple(tries))
+    write_tuning(session.folder, tuning)
+    _set_back(session, scaled(session.training.plan, best.factor))
+    session.training.position.spent = tuning.seconds
     yield Note(text=tuning_summary(tries, best))
 
 
@@ -91,30 +66,21 @@ def factors(count: int) -> tuple[float, ...]:
     return tuple(RATIO ** (number - (count - 1) / 2) for number in range(count))
 
 
-def set_back(session: Session, factor: float) -> None:
-    """The session at its very start, with all rates `factor` times what the strategy says."""
-    training = session.training
-    restore_tensors(training, session.before.tensors)
-    plan = scaled(training.plan, factor)
-    session.training = Training(training.chain, training.outline, plan, config=training.config, dtype=training.dtype)
-
-
 def tuning_summary(tries: Sequence[Try], best: Try) -> str:
     """What was tried, in words."""
     rates = ", ".join(f"{attempt.lr:.3g} ({_outcome(attempt)})" for attempt in tries)
     edge = " It is the last one on its side: one further out may be better." if best in (tries[0], tries[-1]) else ""
-    how = "for the whole training"
-    if any(attempt.cut_short for attempt in tries):
-        how = "until its share of the time budget was used up"
+    short = any(attempt.cut_short for attempt in tries)
+    how = "until its share of the time budget was used up" if short else "for the whole training"
     return f"Validation chose the learning rate {best.lr:.3g}. Tried {how} each: {rates}.{edge}"
 
 
 def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Progress, None, Try]:
     """Train for the whole plan, or while time is left; yields progress, an epoch at a time."""
     session, own = shared.session, shared.session.training.plan
-    set_back(session, factor)
-    training = session.training
-    position, error = training.position, None
+    _set_back(session, scaled(own, factor))
+    training, error = session.training, None
+    position = training.position
     position.spent = before = _all_but_a_share(session.config)
     try:
         for event in fit(training, shared.training(), shared.source("val")):
@@ -125,8 +91,7 @@ def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Progress, N
             raise  # memory or the disk, which no other rate would mend
         error = str(broken)  # this rate is too high: that is an answer too
     finally:
-        restore_tensors(training, session.before.tensors)
-        session.training = Training(training.chain, training.outline, own, config=training.config, dtype=training.dtype)
+        _set_back(session, own)
     best = None if error else position.history[position.best_epoch - 1]
     return Try(
         factor=factor,
@@ -140,13 +105,15 @@ def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Progress, N
 
 
 def _all_but_a_share(config: RunConfig) -> float:
-    """Seconds that a try counts as spent before it begins, so that it ends when its share of the time budget is used
-    up."""
+    """Seconds that a try counts as spent before it begins, so that it ends when its share is used up."""
     return 60 * config.max_minutes * config.tune / (config.tune + 1)
 
 
-def _spent(tries: Sequence[Try]) -> float:
-    return sum(attempt.seconds for attempt in tries)
+def _set_back(session: Session, plan: FreezePlan) -> None:
+    """The session at its very start, about to train by `plan`."""
+    training = session.training
+    restore_tensors(training, session.before.tensors)
+    session.training = Training(training.chain, training.outline, plan, config=training.config, dtype=training.dtype)
 
 
 def _score(attempt: Try, select: str) -> tuple[float, float]:

@@ -81,7 +81,7 @@ def _progress(arguments: dict[str, object], key: str) -> None:
 
 
 def _explanation(run_id: str, subject: Subject, name: str) -> Explanation | None:
-    return heat_map_files.find(workspace(), run_id, subject, name)
+    return heat_map_files.find(workspace(), run_id, subject, of=name)
 
 
 def _groups(run_id: str, explanations: Sequence[Explanation]) -> list[PictureGroup]:

@@ -49,10 +49,13 @@ def kept(
 ) -> Explanation:
     """What an explain job leaves."""
     subject = Subject(image=image)
-    name = heat_map_files.name_of(workspace, run.id, subject, of)
+    name = heat_map_files.name_of(workspace, run.id, subject, of=of)
     explanation = Explanation(name=name, of=of, probability=probability, silent=silent)
     heat_map_files.keep(
-        workspace, run.id, explanation, {picture: png(number) for number, picture in enumerate(heat_map_files.PICTURES)}
+        workspace,
+        run.id,
+        explanation,
+        pictures={picture: png(number) for number, picture in enumerate(heat_map_files.PICTURES)},
     )
     return explanation
 
@@ -154,9 +157,11 @@ def test_new_images_are_shown_with_a_word_about_their_small_copy(workspace: Work
     new = made.new_predictions(workspace, run, made.CLASSES)
     panel(run, CAT, image=1, new=new)
     assert asked(workspace) == [("queued", {**wanted(run, CAT, 1), "predictions": new})]
-    name = heat_map_files.name_of(workspace, run.id, Subject(image=1, predictions=new), CAT)
+    name = heat_map_files.name_of(workspace, run.id, Subject(image=1, predictions=new), of=CAT)
     explanation = Explanation(name=name, of=CAT, probability=0.5, silent=False)
-    heat_map_files.keep(workspace, run.id, explanation, {picture: png(0) for picture in heat_map_files.PICTURES})
+    heat_map_files.keep(
+        workspace, run.id, explanation, pictures={picture: png(0) for picture in heat_map_files.PICTURES}
+    )
     page = panel(run, CAT, image=1, new=new)
     assert len(groups(page)) == 2
     assert any("small copy" in element.value for element in page.caption)

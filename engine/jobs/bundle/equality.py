@@ -15,13 +15,12 @@ COARSE = 0.1
 """The same when the other side computed on a GPU or in fewer bits; the weights of another run differ by more."""
 
 
-def demand_equal(given: np.ndarray, expected: np.ndarray, allowed: float, what: str) -> float:
+def demand_equal(given: np.ndarray, expected: np.ndarray, *, allowed: float, what: str) -> float:
     """The largest difference; RunError when it is more than `allowed`, or not a number."""
     difference = float(np.abs(given - expected).max()) if given.shape == expected.shape else float("inf")
     if difference <= allowed:
         return difference
     raise RunError(
         f"The exported model does not answer as {what}: a probability differs by {difference:.2g} where {allowed:g} "
-        f"is allowed. "
-        "Nothing was exported. If no file of the run was changed by hand, this is a defect of Thaw; please report it."
+        f"is allowed. Nothing was exported. If no file of the run was changed by hand, report it: it is a defect."
     )

@@ -4,57 +4,50 @@ Not here: their wording (card), where the weights came from (models.provenance).
 """
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from engine.jobs.bundle.card import Facts
-from engine.store.database import Json
+from engine.data.dataset_records import SPLITS
+from engine.evaluation.metric_records import SplitMetrics, read_metrics
+from engine.jobs.trained import Trained
+from engine.models.provenance import Provenance
+from engine.runs.recorder import Origin
 from engine.store.run import Run
 
-SPLITS = ("train", "val", "test")
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything a card says."""
+
+    run: Run
+    origin: Origin
+    classes: Sequence[str]
+    counts: Mapping[str, Sequence[int]]
+    """Images of each class, by split."""
+    metrics: Mapping[str, SplitMetrics]
+    """By split."""
+    moved: Mapping[str, tuple[int, int]]
+    """Block -> (tensors that moved, tensors)."""
+    weights: Provenance
+    checks: Sequence[str]
 
 
-def facts_of(
-    run: Run,
-    folder: Path,
-    table: pd.DataFrame,
-    *,
-    strategy: str,
-    weights: tuple[str, Sequence[str]],
-    checks: Sequence[str],
-) -> Facts:
-    """`table`: the predictions of the run; `strategy`: what it does; `weights`: their origin and addresses about it."""
-    classes = read_classes(folder)
+def facts_of(trained: Trained, table: pd.DataFrame, *, weights: Provenance, checks: Sequence[str]) -> Facts:
+    """`table`: the predictions of the run."""
     return Facts(
-        name=run.name,
-        config=run.config,
-        strategy=" ".join(strategy.split()),
-        origin=read_json(folder / "config.json"),
-        classes=classes,
-        counts=_counts(table, classes),
-        metrics=read_json(folder / "metrics.json")["splits"],
-        started=run.started,
-        summary=run.summary,
-        moved=_moved(folder / "audit.csv"),
-        weights=weights[0],
-        links=weights[1],
+        run=trained.run,
+        origin=trained.origin,
+        classes=trained.classes,
+        counts=_counts(table, trained.classes),
+        metrics=read_metrics(trained.folder).splits,
+        moved=_moved(trained.folder / "audit.csv"),
+        weights=weights,
         checks=checks,
     )
-
-
-def read_json(path: Path) -> Json:
-    """What a run wrote down about itself."""
-    content: Json = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
-def read_classes(folder: Path) -> tuple[str, ...]:
-    """Class names in the order of the model's outputs."""
-    return tuple(json.loads((folder / "classes.json").read_text(encoding="utf-8")))
 
 
 def _counts(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, list[int]]:

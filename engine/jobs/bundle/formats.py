@@ -18,27 +18,21 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from engine.data.preprocessing import Preprocessing
     from engine.jobs.bundle.specimens import Specimens
-    from engine.models.chain import Chain
-    from engine.store.run import Run
+    from engine.jobs.trained import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A trained run, and what this program answers for a few images."""
 
-    run: Run
-    folder: Path
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
-    chain: Chain
-    """In eval mode on the CPU."""
+    trained: Trained
+    """On the CPU in float32."""
     specimens: Specimens
     images: Tensor
     """The specimens as the model sees them, float32 [N, 3, H, W]."""
     probabilities: np.ndarray
-    """What this program answers in float32 on the CPU, [N, classes]."""
+    """What this program answers, [N, classes]."""
 
 
 class Writer(Protocol):

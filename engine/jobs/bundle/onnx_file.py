@@ -24,8 +24,8 @@ _ONE_FILE_BYTES = 1 << 30
 
 def write(subject: Subject, folder: Path) -> None:
     """model.onnx. BackboneError when PyTorch cannot convert the model."""
-    model = subject.chain.model
-    size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    model = subject.trained.chain.model
+    size = sum(tensor.nbytes for tensor in model.state_dict().values())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the converter to itself
@@ -51,8 +51,8 @@ def check(subject: Subject, folder: Path) -> Generator[Progress, None, str]:
     difference = demand_equal(
         probabilities(folder / FILE, subject.images),
         subject.probabilities,
-        CONVERTED,
-        "this program does, in onnxruntime,",
+        allowed=CONVERTED,
+        what="this program does, in onnxruntime,",
     )
     height, width = subject.images.shape[2:]
     return (

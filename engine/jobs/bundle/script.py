@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,8 @@ from engine.evaluation import predictions
 from engine.evaluation.result_csv import read_result
 from engine.events import Progress
 from engine.jobs.bundle.equality import COARSE, EXACT, demand_equal
-from engine.jobs.bundle.facts import read_json
 from engine.jobs.bundle.formats import Subject
 from engine.models.sources.source import source_of
-from engine.runs.recorder import read_precision
 
 SCRIPT = Path(__file__).with_name("predict.py")
 _TELLING = 100 * EXACT
@@ -45,55 +44,50 @@ class Description:
 
 def write(subject: Subject, folder: Path) -> None:
     """predict.py, model.safetensors and model.json."""
-    shutil.copyfile(SCRIPT, folder / SCRIPT.name)
-    shutil.copyfile(subject.folder / "best.safetensors", folder / "model.safetensors")
-    backbone, source = subject.run.config.backbone, source_of(subject.run.config.backbone)
-    arguments = source.models().constructor_arguments(backbone, subject.preprocessing.crop, len(subject.classes))
+    trained, backbone = subject.trained, subject.trained.run.config.backbone
+    source, preprocessing = source_of(backbone), trained.preprocessing
     description = Description(
         backbone=backbone,
         constructor=source.constructor,
-        arguments=arguments,
-        classes=subject.classes,
-        preprocessing=subject.preprocessing,
-        run=subject.run.id,
-        versions=read_json(subject.folder / "config.json")["versions"],
+        arguments=source.models().constructor_arguments(backbone, preprocessing.crop, len(trained.classes)),
+        classes=trained.classes,
+        preprocessing=preprocessing,
+        run=trained.run.id,
+        versions=trained.origin.versions,
     )
     record_files.write(folder / "model.json", description)
+    shutil.copyfile(SCRIPT, folder / SCRIPT.name)
+    shutil.copyfile(trained.folder / "best.safetensors", folder / "model.safetensors")
 
 
 def check(subject: Subject, folder: Path) -> Generator[Progress, None, str]:
     """predict.py against this program, and against what the dashboard shows."""
-    given = yield from _answers(folder, subject.specimens.paths, subject.classes)
+    given = yield from _answers(folder, subject.specimens.paths, subject.trained.classes)
     return _compare(subject, given) + _discrimination(subject.probabilities)
 
 
 def _compare(subject: Subject, given: np.ndarray) -> str:
     """Against this program in float32 on the CPU, and against what the dashboard shows, however that was computed."""
-    specimens, run = subject.specimens, subject.run
-    count = len(specimens.paths)
-    difference = demand_equal(given, subject.probabilities, EXACT, "this program does in fp32")
-    told = f"allowed {EXACT:g}"
-    if specimens.rows is None:
-        return (
-            f"predict.py answers as Thaw does on {count} drawn pictures, for the dataset is no longer here: "
-            f"probabilities differ by at most {difference:.1e} ({told})."
-        )
-    shown = specimens.rows[[predictions.PREFIX + name for name in subject.classes]].to_numpy(dtype=np.float64)
-    computed = read_precision(subject.folder) or "fp32"
-    device = run.started.device if run.started else "an unknown device"
-    if (computed, device) == ("fp32", "cpu"):
-        difference = demand_equal(given, shown, EXACT, "the dashboard does")
-        return (
-            f"predict.py answers as the dashboard does on {count} images: probabilities differ by at most "
-            f"{difference:.1e} ({told})."
-        )
-    coarse = demand_equal(given, shown, COARSE, "the dashboard does")
+    trained, rows, count = subject.trained, subject.specimens.rows, len(subject.specimens.paths)
+    difference = demand_equal(given, subject.probabilities, allowed=EXACT, what="this program does in fp32")
+    if rows is None:
+        told = _difference(difference, EXACT)
+        return f"predict.py answers as Thaw does on {count} drawn pictures, for the dataset is no longer here: {told}"
+    shown = rows[[predictions.PREFIX + name for name in trained.classes]].to_numpy(dtype=np.float64)
+    computed = trained.origin.precision
+    device = trained.run.started.device if trained.run.started else "an unknown device"
+    exact = (computed, device) == ("fp32", "cpu")
+    from_shown = demand_equal(given, shown, allowed=EXACT if exact else COARSE, what="the dashboard does")
+    if exact:
+        return f"predict.py answers as the dashboard does on {count} images: {_difference(from_shown, EXACT)}"
     return (
-        f"predict.py answers as Thaw does in fp32 on {count} images: probabilities differ by at most "
-        f"{difference:.1e} ({told}). The "
-        f"dashboard's own answers were computed in {computed} on {device} and differ by at most {coarse:.1e} "
-        f"(allowed {COARSE:g})."
+        f"predict.py answers as Thaw does in fp32 on {count} images: {_difference(difference, EXACT)} The dashboard's "
+        f"own answers were computed in {computed} on {device}: {_difference(from_shown, COARSE)}"
     )
+
+
+def _difference(difference: float, allowed: float) -> str:
+    return f"probabilities differ by at most {difference:.1e} (allowed {allowed:g})."
 
 
 def _discrimination(own: np.ndarray) -> str:
@@ -109,17 +103,15 @@ def _answers(folder: Path, images: Sequence[Path], classes: Sequence[str]) -> Ge
     it."""
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "result.csv"
+        command = [sys.executable, "-I", "predict.py", *map(str, images), "--out", str(out)]
         with open(Path(temporary) / "errors", "w+b") as errors:
-            code = yield from _finished(
-                [sys.executable, "-I", "predict.py", *map(str, images), "--out", str(out)], folder, errors.fileno()
-            )
+            code = yield from _exit_code(command, folder, stderr=errors.fileno())
             errors.seek(0)
-            said = errors.read().decode(errors="replace").strip()
+            lines = errors.read().decode(errors="replace").strip().splitlines()
         if code:
-            reason = said.splitlines()[-1] if said else f"exit code {code}"
+            reason = lines[-1][:300] if lines else f"exit code {code}"
             raise RunError(
-                f"The bundle's predict.py does not run here ({reason[:300]}), so nothing was exported. Please report "
-                f"it."
+                f"The bundle's predict.py does not run here ({reason}), so nothing was exported. Please report it."
             )
         table = read_result(out)
     if broken := [error for error in table["error"] if error]:
@@ -129,16 +121,14 @@ def _answers(folder: Path, images: Sequence[Path], classes: Sequence[str]) -> Ge
     return table[[predictions.PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
 
 
-def _finished(command: list[str], folder: Path, stderr: int) -> Generator[Progress, None, int]:
-    """The exit code of `command`; closing the generator kills it."""
+def _exit_code(command: list[str], folder: Path, *, stderr: int) -> Generator[Progress, None, int]:
+    """Of `command`; closing the generator kills it."""
     process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
     try:
         while True:
             yield Progress(stage="checking the bundle", done=0, total=1)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 return process.wait(_POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
     finally:
         process.kill()  # does nothing to one that has ended
         process.wait()

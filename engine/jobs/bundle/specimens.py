@@ -31,7 +31,7 @@ class Specimens:
     """Their rows in the table of predictions, in the same order; None for drawn images."""
 
 
-def choose_specimens(workspace: Workspace, dataset_id: str, table: pd.DataFrame, folder: Path) -> Specimens:
+def choose_specimens(workspace: Workspace, dataset_id: str, table: pd.DataFrame, *, folder: Path) -> Specimens:
     """Images of the dataset that `table` predicts; drawn ones go to `folder`."""
     try:
         dataset = open_dataset(workspace, dataset_id)

@@ -26,8 +26,9 @@ from engine.evaluation.result_csv import read_result
 from engine.jobs import export
 from engine.jobs.bundle import onnx_file, script
 from engine.jobs.bundle.formats import FORMATS
-from engine.jobs.export import Exported, export_run, export_zip
+from engine.jobs.export import export_run, export_zip
 from engine.jobs.inference import predict_new
+from engine.jobs.records import Bundle
 from engine.models.provenance import Provenance
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
@@ -54,7 +55,7 @@ class Home:
     source: Path
     run: Run
     bundle: Path
-    made: Exported
+    made: Bundle
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def trained(workspace: Workspace, dataset: Dataset, name: str = "", **options: o
     return store.get(run.id)
 
 
-def done(work: Generator[object, None, Exported]) -> Exported:
+def done(work: Generator[object, None, Bundle]) -> Bundle:
     while True:
         try:
             next(work)
@@ -290,7 +291,7 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(home: Home, tmp_path: Pat
 
 def test_closing_ends_the_check_and_leaves_nothing(home: Home, tmp_path: Path) -> None:
     work = export_run(home.workspace, home.run.id, tmp_path / "out" / "bundle")
-    while next(work)["stage"] != "checking the bundle":
+    while next(work).stage != "checking the bundle":
         pass
     assert list((tmp_path / "out").iterdir())
     work.close()
@@ -312,7 +313,7 @@ def test_onnx_answers_the_same_or_is_left_out_with_a_sentence(home: Home) -> Non
 
 def test_weights_are_followed_to_where_they_came_from(home: Home) -> None:
     def origin(**fields: object) -> Provenance:
-        return export._origin(home.workspace, RunConfig(dataset="dataset-00000000", **fields))  # type: ignore[arg-type]
+        return export._provenance(home.workspace, RunConfig(dataset="dataset-00000000", **fields))  # type: ignore[arg-type]
 
     assert "started from random values" in origin(backbone="resnet18", weights="none").text
     assert "started from random values" in origin(backbone="resnet18", strategy="from_scratch").text

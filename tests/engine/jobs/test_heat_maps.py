@@ -16,7 +16,7 @@ from engine.data.dataset_records import Dataset
 from engine.errors import EngineError
 from engine.evaluation import predictions
 from engine.events import Result
-from engine.jobs import heat_map_files, heat_maps
+from engine.jobs import heat_map_files, heat_maps, trained
 from engine.jobs.heat_map_files import Subject
 from engine.jobs.inference import predict_new
 from engine.jobs.records import Explain
@@ -69,7 +69,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(folder.name)
         return loading.load_trained(folder, backbone, image_size=image_size)
 
-    monkeypatch.setattr(heat_maps, "load_trained", load)
+    monkeypatch.setattr(trained, "load_trained", load)
     monkeypatch.setattr(heat_maps, "_MODELS", heat_maps._Models(2, 1 << 30))
     return loaded
 
@@ -126,7 +126,7 @@ def test_without_a_class_it_is_the_predicted_one(home: Home, loads: list[str]) -
     for _, row in table.iloc[:3].iterrows():
         result = explained(home, image=int(row["image"]))
         assert result["class"] == row["predict"]
-        found = heat_map_files.find(home.workspace, home.run.id, Subject(image=int(row["image"])), row["predict"])
+        found = heat_map_files.find(home.workspace, home.run.id, Subject(image=int(row["image"])), of=row["predict"])
         assert found is not None and found.name == result["explanation"]
         assert abs(found.probability - row["confidence"]) < 1e-4
 
@@ -135,7 +135,7 @@ def test_other_weights_make_what_was_shown_untrue(home: Home, loads: list[str]) 
     subject, weights = Subject(image=5), home.workspace.run(home.run.id) / "best.safetensors"
     before, then = explained(home, image=5, **{"class": "red"}), weights.stat()
     os.utime(weights, (2000, 2000))
-    assert heat_map_files.find(home.workspace, home.run.id, subject, "red") is None
+    assert heat_map_files.find(home.workspace, home.run.id, subject, of="red") is None
     after = explained(home, image=5, **{"class": "red"})
     kept = [path.name for path in (home.workspace.run(home.run.id) / "explanations").iterdir()]
     assert kept == [after["explanation"]] and before["explanation"] not in kept

@@ -181,7 +181,7 @@ def test_an_earlier_run_is_a_start_with_its_classes_and_its_preprocessing(
     second = queued(workspace, dataset, weights=f"run:{first.id}", lr=5e-5, epochs=1, image_size=0)
     events = events_of(second, workspace)
     started = next(event for event in events if isinstance(event, Started))
-    assert started.preprocessing["mean"] == [0.5, 0.5, 0.5] and started.preprocessing["crop"] == 32
+    assert tuple(started.preprocessing["mean"]) == (0.5, 0.5, 0.5) and started.preprocessing["crop"] == 32
     scores = [
         json.loads((workspace.run(run.id) / "metrics.json").read_text())["splits"]["test"]["accuracy"]
         for run in (first, second)
