@@ -12,7 +12,6 @@ from engine.cli.verb import Session, verb
 from engine.errors import EngineError
 from engine.store.database import Json
 from engine.store.run import Run
-from engine.store.run_store import RunStore
 
 Tensors = list[dict[str, str]]
 _VERDICTS = ("frozen", "trained", "idle", "broken")
@@ -25,8 +24,8 @@ _VERDICTS = ("frozen", "trained", "idle", "broken")
     click.option("--blocks", is_flag=True, help="a line for every block, with how far it moved"),
 )
 def audit(session: Session, *, runs: Sequence[str], blocks: bool) -> None:
-    store, rows, broken = RunStore(session.workspace), [], []
-    for run in reversed([store.get(run) for run in runs] or store.list()):
+    rows, broken = [], []
+    for run in reversed([session.runs.get(run) for run in runs] or session.runs.list()):
         tensors = _tensors(session, run)
         if tensors:
             rows += _rows(run, tensors, blocks=blocks)

@@ -12,14 +12,12 @@ import click
 from engine.cli.run_options import check_backbone, settings_of, weights_of
 from engine.cli.verb import EPOCHS, QUEUE, Session, set_option, verb
 from engine.comparisons.comparison import Arm, Comparison, arm
-from engine.comparisons.comparison_store import ComparisonStore
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
 from engine.models.outline import Outline, load_outline, with_classes
 from engine.runconfig import RunConfig
 from engine.store.database import Json
 from engine.store.run import Run
-from engine.store.run_store import RunStore
 from engine.work.conversation import PACE_SECONDS
 
 
@@ -68,7 +66,9 @@ _DESCRIPTION = (
     click.option("--show", metavar="ID", help="print table and verdict of a comparison"),
     click.option("--stop", metavar="ID", help="stop every run of a comparison that has not finished"),
     click.option("--resume", metavar="ID", help="go on with a comparison that was stopped"),
-    click.option("--add-seeds", nargs=2, metavar="ID N", help="train every strategy of a comparison with N more seeds"),
+    click.option(
+        "--add-seeds", type=(str, int), metavar="ID N", help="train every strategy of a comparison with N more seeds"
+    ),
     click.option("--add-strategy", nargs=2, metavar="ID NAME", help="train one more strategy for a comparison"),
 )
 def compare(
@@ -79,30 +79,37 @@ def compare(
     show: str | None,
     stop: str | None,
     resume: str | None,
-    add_seeds: tuple[str, str] | None,
+    add_seeds: tuple[str, int] | None,
     add_strategy: tuple[str, str] | None,
     **options: Unpack[ComparisonOptions],
 ) -> None:
     if sum(map(bool, (options["dataset"], show, stop, resume, add_seeds, add_strategy))) != 1:
         raise ConfigError("compare takes one of --dataset, --show, --stop, --resume, --add-seeds and --add-strategy.")
+    store = session.comparisons
     if stop:
-        return _stop(session, stop)
-    if show or resume:
-        comparison = _refreshed(session, show or resume or "", resume=bool(resume))
-    elif add_seeds:
-        comparison = _with_seeds(session, *add_seeds)
-    elif add_strategy:
-        comparison = _with_strategy(session, *add_strategy, seeds=options["seeds"])
-    else:
+        record = {"comparison": stop, "stopped": store.stop(stop)}
+        return session.printer.say(record, f"{stop}: {record['stopped']} runs are asked to stop.")
+    if options["dataset"]:
         comparison = create(session, described(session, **options))
+    elif add_seeds:
+        comparison = store.get(add_seeds[0])
+        store.add_seeds(comparison.id, add_seeds[1], outlines=_outlines(session, comparison))
+    elif add_strategy:
+        comparison, added = store.get(add_strategy[0]), _arm(add_strategy[1], options["seeds"])
+        store.add_arm(comparison.id, added, outlines=_outlines(session, comparison))
+    else:
+        comparison = store.get(show or resume or "")
+        session.runs.sweep()
+    if resume:
+        store.resume(resume)
     if queue and not show:
         return _say_queued(session, comparison)
-    train_and_report(session, comparison, train=not show, out=out)
+    train_and_report(session, store.get(comparison.id), train=not show, out=out)
 
 
 @verb("comparisons", "list the comparisons, the newest first")
 def comparisons(session: Session) -> None:
-    store = ComparisonStore(session.workspace)
+    store = session.comparisons
     rows = [_row(comparison, store.runs_of(comparison.id)) for comparison in store.list()]
     names = ("comparison", "name", "backbones", "strategies", "runs", "finished", "failed", "left")
     session.printer.table(rows, names, empty="No comparison yet.")
@@ -136,7 +143,7 @@ def described(session: Session, **options: Unpack[ComparisonOptions]) -> Compari
 
 def create(session: Session, comparison: Comparison) -> Comparison:
     """Queue every run of a new comparison; ConfigError before that when one of them is not valid."""
-    return ComparisonStore(session.workspace).create(comparison, _outlines(session, comparison))
+    return session.comparisons.create(comparison, _outlines(session, comparison))
 
 
 def train_and_report(session: Session, comparison: Comparison, *, train: bool = True, out: str | None = None) -> None:
@@ -150,7 +157,7 @@ def train_and_report(session: Session, comparison: Comparison, *, train: bool = 
 
 def _train(session: Session, comparison: Comparison) -> None:
     """Train one run after the other; Ctrl+C stops the comparison. Other workers may help."""
-    store, runs = ComparisonStore(session.workspace), RunStore(session.workspace)
+    store, runs = session.comparisons, session.runs
     try:
         while claimed := store.claim(comparison.id, session.supervisor.owner):
             every = store.runs_of(comparison.id)
@@ -170,43 +177,11 @@ def _train(session: Session, comparison: Comparison) -> None:
         raise EngineError(f"Stopped. Go on with: python -m engine compare --resume {comparison.id}") from None
 
 
-def _stop(session: Session, comparison_id: str) -> None:
-    stopped = ComparisonStore(session.workspace).stop(comparison_id)
-    record = {"comparison": comparison_id, "stopped": stopped}
-    session.printer.say(record, f"{comparison_id}: {stopped} runs are asked to stop.")
-
-
 def _say_queued(session: Session, comparison: Comparison) -> None:
-    runs = ComparisonStore(session.workspace).runs_of(comparison.id)
+    runs = session.comparisons.runs_of(comparison.id)
     queued = sum(run.status == "queued" for run in runs)
     record = {"comparison": comparison.id, "queued": queued}
     session.printer.say(record, f"{comparison.id}: {queued} of {len(runs)} runs are in the queue.")
-
-
-def _refreshed(session: Session, comparison_id: str, *, resume: bool) -> Comparison:
-    """A comparison whose lost runs are known to be lost, and queued again where it is to go on."""
-    store = ComparisonStore(session.workspace)
-    comparison = store.get(comparison_id)
-    RunStore(session.workspace).sweep()
-    if resume:
-        store.resume(comparison_id)
-    return comparison
-
-
-def _with_seeds(session: Session, comparison_id: str, count: str) -> Comparison:
-    store = ComparisonStore(session.workspace)
-    outlines = _outlines(session, store.get(comparison_id))
-    if not (count.isascii() and count.isdigit()):
-        raise ConfigError(f"--add-seeds takes a comparison and a whole number, not {count!r}.")
-    store.add_seeds(comparison_id, int(count), outlines=outlines)
-    return store.get(comparison_id)
-
-
-def _with_strategy(session: Session, comparison_id: str, strategy: str, *, seeds: str) -> Comparison:
-    store = ComparisonStore(session.workspace)
-    outlines = _outlines(session, store.get(comparison_id))
-    store.add_arm(comparison_id, _arm(strategy, seeds), outlines=outlines)
-    return store.get(comparison_id)
 
 
 def _arm(text: str, seeds: str) -> Arm:
@@ -222,9 +197,9 @@ def _outlines(session: Session, comparison: Comparison) -> dict[str, Outline]:
     dataset."""
     classes = len(datasets.open_dataset(session.workspace, comparison.dataset).classes)
     outlines = {}
-    for backbone, _ in comparison.backbones:
+    for backbone in dict(comparison.backbones):
         if load_outline(session.workspace, backbone) is None:
-            session.do_job("outline", {"backbone": backbone})
+            session.do_job("outline", backbone=backbone)
         outline = load_outline(session.workspace, backbone)
         assert outline is not None
         outlines[backbone] = with_classes(outline, classes)

@@ -3,7 +3,6 @@
 Brings pandas, so it is imported only when there is something to report. Not here: what a verdict means (judgement).
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,36 +10,27 @@ from engine.cli.printing import columns
 from engine.cli.verb import Session
 from engine.comparisons import tables, wording
 from engine.comparisons.comparison import Comparison
-from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import Judgement, Row, exclusions, judgement
 from engine.errors import EngineError
 from engine.store.database import Json
-from engine.store.run import Run
-from engine.workspace import Workspace, atomic_write
+from engine.workspace import atomic_write
 
 
 def report(session: Session, comparison: Comparison, *, out: str | None) -> None:
     """Print the table and the verdict, write the files that --out asks for; EngineError when runs failed."""
-    runs = ComparisonStore(session.workspace).runs_of(comparison.id)
-    _verdict(session, comparison, runs)
-    if out:
-        _write_tables(session.workspace, comparison, runs, Path(out).expanduser())
-    failed = [run for run in runs if run.status == "failed"]
-    if failed:
-        raise EngineError(f"{len(failed)} of {len(runs)} runs failed. {failed[0].name}: {failed[0].error}")
-
-
-def _verdict(session: Session, comparison: Comparison, runs: Sequence[Run]) -> None:
+    runs = session.comparisons.runs_of(comparison.id)
     judged = judgement(session.workspace, comparison, runs)
     doubt = wording.doubt(judged)
     if session.printer.json:
-        return session.printer.say({"comparison": comparison.id, **_record(judged), "doubt": doubt}, "")
-    rows = [_cells(row) for row in judged.rows]
-    columns(rows, tuple(rows[0]))
-    print(
-        "\n" + "\n".join([*wording.sentences(judged), *filter(None, [doubt]), f"Comparison: {comparison.id}"]),
-        flush=True,
-    )
+        session.printer.say({"comparison": comparison.id, **_record(judged), "doubt": doubt}, "")
+    else:
+        columns([_cells(row) for row in judged.rows])
+        print("", *wording.sentences(judged), *filter(None, [doubt]), f"Comparison: {comparison.id}", sep="\n")
+    if out:
+        _write_tables(session, comparison, folder=Path(out).expanduser())
+    failed = [run for run in runs if run.status == "failed"]
+    if failed:
+        raise EngineError(f"{len(failed)} of {len(runs)} runs failed. {failed[0].name}: {failed[0].error}")
 
 
 def _record(judged: Judgement) -> Json:
@@ -55,8 +45,9 @@ def _record(judged: Judgement) -> Json:
     }
 
 
-def _write_tables(workspace: Workspace, comparison: Comparison, runs: Sequence[Run], folder: Path) -> None:
+def _write_tables(session: Session, comparison: Comparison, *, folder: Path) -> None:
     """comparison.csv, and result.csv when something that counts has finished, into `folder`."""
+    workspace, runs = session.workspace, session.comparisons.runs_of(comparison.id)
     excluded = exclusions(workspace, runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,33 +55,31 @@ def _write_tables(workspace: Workspace, comparison: Comparison, runs: Sequence[R
         if any(run.status == "finished" and run.id not in excluded for run in runs):
             atomic_write(folder / "result.csv", tables.result_csv(workspace, comparison, runs))
     except OSError as error:
-        raise EngineError(
-            f"{folder} cannot be written ({error.strerror}). Choose another folder with --out."
-        ) from error
+        raise EngineError(f"{folder} cannot be written ({error.strerror}). Choose another with --out.") from error
 
 
 def _cells(row: Row) -> Json:
-    """A row of the table as people read it, by heading."""
+    """A row of the table as people read it, by heading; None is a dash."""
     test = _percent(row.test_accuracy)
     if row.test_low is not None:
-        test += f" ({_percent(row.test_low)} to {_percent(row.test_high)})"
+        test = f"{test} ({_percent(row.test_low)} to {_percent(row.test_high)})"
     return {
         "strategy": f"{row.label}{' *' if row.kept_out else ''}",
         "runs": f"{row.runs} of {row.planned}",
         "validation": _percent(row.val_accuracy),
         "test (95 %)": test,
-        "macro F1": _fixed(row.f1_macro, 3),
-        "log loss": _fixed(row.log_loss, 3),
-        "best epoch": _fixed(row.best_epoch, 1),
+        "macro F1": _fixed(row.f1_macro, ".3f"),
+        "log loss": _fixed(row.log_loss, ".3f"),
+        "best epoch": _fixed(row.best_epoch, ".1f"),
         "trains": row.trainable_parameters,
-        "seconds": _fixed(row.seconds, 1),
+        "seconds": _fixed(row.seconds, ".1f"),
         "peak memory": None if row.peak_memory_bytes is None else f"{row.peak_memory_bytes / 1e6:.0f} MB",
     }
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+def _fixed(value: float | None, form: str) -> str | None:
+    return None if value is None else format(value, form)
 
 
-def _fixed(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.1f} %"

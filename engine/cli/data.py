@@ -1,13 +1,12 @@
 """Data: the verbs that make and list datasets, and those that list what there is to train: backbones and options."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from engine.cli.printing import columns
 from engine.cli.run_options import catalog
-from engine.cli.verb import Session, verb
+from engine.cli.verb import Session, full_path, verb
 from engine.config import options as all_options
 from engine.data import dataset as stored
 from engine.errors import ConfigError
@@ -29,9 +28,8 @@ from engine.training.strategies import STRATEGIES
     click.option("--exclude-problems", is_flag=True, help="leave out duplicate copies and classes with too few images"),
 )
 def import_dataset(session: Session, *, source: str, name: str, split: str, seed: int, exclude_problems: bool) -> None:
-    path = str(Path(source).expanduser().resolve())
-    draft = str(session.do_job("import", {"source": path, "name": name, "anywhere": True})["draft"])
     ratios = _ratios(split)
+    draft = str(session.do_job("import", source=full_path(source), name=name, anywhere=True)["draft"])
     _health_card(
         session,
         stored.commit(session.workspace, draft, name=name, exclude_problems=exclude_problems, ratios=ratios, seed=seed),
@@ -40,7 +38,12 @@ def import_dataset(session: Session, *, source: str, name: str, split: str, seed
 
 @verb("sample", "make the built-in sample dataset ready")
 def sample(session: Session) -> None:
-    _health_card(session, stored.open_dataset(session.workspace, str(session.do_job("sample", {})["dataset"])))
+    _health_card(session, sample_dataset(session))
+
+
+def sample_dataset(session: Session) -> stored.Dataset:
+    """The built-in dataset, painted now where that has not been done yet."""
+    return stored.open_dataset(session.workspace, str(session.do_job("sample")["dataset"]))
 
 
 @verb("datasets", "list the datasets")
@@ -57,11 +60,7 @@ def datasets(session: Session) -> None:
 )
 def backbones(session: Session, *, part: str) -> None:
     rows = [
-        {
-            **asdict(info),
-            "on_disk": any(entry.on_disk for entry in info.weights),
-            "weights": len(info.weights),
-        }
+        asdict(info) | {"on_disk": any(entry.on_disk for entry in info.weights), "weights": len(info.weights)}
         for info in catalog(session).backbones
         if part in info.name
     ]
@@ -97,8 +96,5 @@ def _health_card(session: Session, dataset: stored.Dataset) -> None:
     if session.printer.json:
         return session.printer.say({"dataset": dataset.id, **asdict(card)}, "")
     print(f"{dataset.name} ({dataset.id}): {card.images} images, {len(card.classes)} classes. {card.layout}")
-    columns([asdict(row) for row in card.classes], ("name", "train", "val", "test", "total"))
-    for sentence in card.warnings:
-        print(sentence)
-    for problem in card.problems:
-        print(f"left out: {problem.name}: {problem.reason}")
+    columns([asdict(row) for row in card.classes])
+    print(*card.warnings, *(f"left out: {problem.name}: {problem.reason}" for problem in card.problems), sep="\n")

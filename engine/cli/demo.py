@@ -7,9 +7,9 @@ a comparison is trained (compare).
 import click
 
 from engine.cli.compare import create, train_and_report
+from engine.cli.data import sample_dataset
 from engine.cli.verb import Session, verb
 from engine.comparisons.comparison import Comparison, arm
-from engine.data import dataset as datasets
 from engine.runconfig import RunConfig
 
 BACKBONE = "resnet18"
@@ -27,7 +27,7 @@ SEEDS, EPOCHS, IMAGE_SIZE = 2, 3, 64
     own_workspace="out",
 )
 def demo(session: Session, *, out: str) -> None:
-    dataset = datasets.open_dataset(session.workspace, str(session.do_job("sample", {})["dataset"]))
+    dataset = sample_dataset(session)
     comparison = Comparison(
         name="demo",
         dataset=dataset.id,

@@ -13,11 +13,11 @@ from engine.store.database import Json
 
 @verb("rates", "find a learning rate: a short training in which the rate climbs", *RUN_OPTIONS)
 def rates(session: Session, **options: Unpack[RunOptions]) -> None:
-    result = session.do_job("learning_rates", {"config": to_json(run_config(session, **options))})
+    result = session.do_job("learning_rates", config=to_json(run_config(session, **options)))
     if session.printer.json:
         return session.printer.say({name: result[name] for name in ("rates", "losses", "suggestion")}, "")
     pairs = zip(result["rates"], result["losses"], strict=True)
-    columns([{"rate": rate, "loss": loss} for rate, loss in pairs][::4], ("rate", "loss"))
+    columns([{"rate": rate, "loss": loss} for rate, loss in pairs][::4])
     if suggestion := result["suggestion"]:
         print(f"Suggestion: --set lr={suggestion:.2g}")
     else:
@@ -33,7 +33,7 @@ def rates(session: Session, **options: Unpack[RunOptions]) -> None:
     set_option("such as image_size=64 or device=cpu"),
 )
 def probe(session: Session, **options: Unpack[RunOptions]) -> None:
-    result = session.do_job("probe", {"config": to_json(run_config(session, **options))})
+    result = session.do_job("probe", config=to_json(run_config(session, **options)))
     if session.printer.json:
         names = ("blocks", "random", "controls", "suggestion", "images", "of")
         return session.printer.say({name: result[name] for name in names}, "")
@@ -54,14 +54,8 @@ def probe(session: Session, **options: Unpack[RunOptions]) -> None:
 def _separability_table(result: Json) -> None:
     """A row a block, beside the same block with random weights where that was measured."""
     random = [block["accuracy"] for block in result["random"]] or [None] * len(result["blocks"])
-    kinds = ("accuracy", "low", "high")
-    rows = [
-        {
-            "block": row["block"],
-            **{kind: row["ridge"][kind] for kind in kinds},
-            "neighbours": row["neighbours"]["accuracy"],
-            "random": accuracy,
-        }
-        for row, accuracy in zip(result["blocks"], random, strict=True)
-    ]
-    columns(rows, ("block", *kinds, "neighbours", "random"))
+    rows = []
+    for row, accuracy in zip(result["blocks"], random, strict=True):
+        ridge = {name: row["ridge"][name] for name in ("accuracy", "low", "high")}
+        rows.append({"block": row["block"], **ridge, "neighbours": row["neighbours"]["accuracy"], "random": accuracy})
+    columns(rows)

@@ -4,7 +4,7 @@ Not here: what is done (the verbs).
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from unicodedata import category, east_asian_width, normalize
 
 from engine.events import Epoch, Event, Note, Progress, Started
@@ -28,7 +28,7 @@ class Printer:
             for row in rows:
                 print(encode(row))
         elif rows:
-            columns(rows, names)
+            columns([{name: row[name] for name in names} for row in rows])
         else:
             print(empty)
 
@@ -47,10 +47,10 @@ class Printer:
                 print(f"{stage} ...", file=sys.stderr, flush=True)
 
 
-def columns(rows: Iterable[Json], names: Sequence[str]) -> None:
-    """The columns `names` of `rows` under each other, as wide as a terminal draws them."""
-    cells = [list(names), *([_cell(row[name]) for name in names] for row in rows)]
-    widths = [max(display_width(line[index]) for line in cells) for index in range(len(names))]
+def columns(rows: Sequence[Json]) -> None:
+    """`rows`, which have the same keys, under each other with these as heads, as wide as a terminal draws them."""
+    cells = [list(rows[0]), *(list(map(_cell, row.values())) for row in rows)]
+    widths = [max(map(display_width, column)) for column in zip(*cells, strict=True)]
     for line in cells:
         padded = (cell + " " * (width - display_width(cell)) for cell, width in zip(line, widths, strict=True))
         print("  ".join(padded).rstrip())

@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict, Unpack
 
 import click
 
-from engine.cli.verb import BACKBONE, DATASET, EPOCHS, Session, set_option
+from engine.cli.verb import BACKBONE, DATASET, EPOCHS, Session, full_path, set_option
 from engine.config import parse_settings
 from engine.data import dataset as datasets
 from engine.errors import ConfigError
@@ -48,13 +48,13 @@ RUN_OPTIONS = (
 
 def run_config(session: Session, **options: Unpack[RunOptions]) -> RunConfig:
     """The validated configuration that the options describe."""
+    values: dict[str, Any] = {**settings_of(options["settings"])}
     given = {"strategy": options.get("strategy"), "epochs": options.get("epochs"), "seed": options.get("seed")}
-    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    settings, backbone = settings_of(options["settings"]), options["backbone"]
-    check_backbone(session, backbone)
+    values |= {name: value for name, value in given.items() if value is not None}
+    check_backbone(session, options["backbone"])
     dataset = datasets.open_dataset(session.workspace, options["dataset"])
-    values["weights"] = weights_of(session, options["weights"], backbone)
-    return validate(RunConfig(dataset=dataset.id, backbone=backbone, **{**settings, **values}))
+    values["weights"] = weights_of(session, options["weights"], options["backbone"])
+    return validate(RunConfig(dataset=dataset.id, backbone=options["backbone"], **values))
 
 
 def settings_of(pairs: Iterable[str]) -> dict[str, Value]:
@@ -68,7 +68,7 @@ def settings_of(pairs: Iterable[str]) -> dict[str, Value]:
 def catalog(session: Session) -> Catalog:
     """Every backbone; listed now where nobody has done so yet."""
     if load_catalog(session.workspace) is None:
-        session.do_job("catalog", {})
+        session.do_job("catalog")
     listed = load_catalog(session.workspace)
     assert listed is not None
     return listed
@@ -84,7 +84,7 @@ def check_backbone(session: Session, backbone: str) -> None:
 
 def weights_of(session: Session, weights: str, backbone: str) -> str:
     """A path is brought into the workspace first; everything else is a word of the configuration."""
-    path = Path(weights).expanduser()
-    if not path.is_file():
+    path = full_path(weights)
+    if not Path(path).is_file():
         return weights
-    return f"file:{session.do_job('weights', {'path': str(path.resolve()), 'backbone': backbone})['weights']}"
+    return f"file:{session.do_job('weights', path=path, backbone=backbone)['weights']}"

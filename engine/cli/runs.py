@@ -4,24 +4,22 @@ Not here: comparisons of runs (compare), what is measured before a run (explore)
 """
 
 import shutil
-from pathlib import Path
 from typing import Unpack
 
 import click
 import msgspec
 
 from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config
-from engine.cli.verb import QUEUE, RUN, Session, verb
+from engine.cli.verb import QUEUE, RUN, Session, full_path, verb
 from engine.errors import EngineError
 from engine.store.database import Json
 from engine.store.run import Run
-from engine.store.run_store import RunStore
 from engine.work import worker
 
 
 @verb("runs", "list the runs, the newest first")
 def list_runs(session: Session) -> None:
-    rows = [_row(run) for run in RunStore(session.workspace).list()]
+    rows = [_row(run) for run in session.runs.list()]
     names = ("run", "name", "status", "backbone", "strategy", "epoch", "test_accuracy")
     session.printer.table(rows, names, empty="No run yet.")
 
@@ -34,20 +32,19 @@ def list_runs(session: Session) -> None:
     QUEUE,
 )
 def train(session: Session, *, name: str, queue: bool, **options: Unpack[RunOptions]) -> None:
-    config, store = run_config(session, **options), RunStore(session.workspace)
+    config = run_config(session, **options)
     if queue:
-        run = store.enqueue(config, name=name)
+        run = session.runs.enqueue(config, name=name)
         return session.printer.say({"run": run.id, "status": run.status}, f"{run.id} is queued.")
-    _train_here(session, store.enqueue(config, name=name, owner=session.supervisor.owner))
+    _train_here(session, session.runs.enqueue(config, name=name, owner=session.supervisor.owner))
 
 
 @verb("resume", "continue a stopped, interrupted or failed run here, or wake a paused one", RUN)
 def resume(session: Session, *, run: str) -> None:
-    store = RunStore(session.workspace)
-    if store.get(run).paused:
+    if session.runs.get(run).paused:
         return _request(session, run, "resume")
-    store.sweep()
-    _train_here(session, store.requeue(run, owner=session.supervisor.owner))
+    session.runs.sweep()
+    _train_here(session, session.runs.requeue(run, owner=session.supervisor.owner))
 
 
 @verb("stop", "stop a run after its current step; the best epoch is kept", RUN)
@@ -69,10 +66,9 @@ def pause(session: Session, *, run: str) -> None:
     click.option("--device", default="auto", help="auto, cpu, cuda:0, ..."),
 )
 def predict(session: Session, *, run: str, source: str, out: str, device: str) -> None:
-    run = RunStore(session.workspace).get(run).id
-    path = str(Path(source).expanduser().resolve())
-    arguments = {"run": run, "source": path, "device": device, "anywhere": True}
-    predictions = str(session.do_job("predict", arguments)["predictions"])
+    run = session.runs.get(run).id
+    result = session.do_job("predict", run=run, source=full_path(source), device=device, anywhere=True)
+    predictions = str(result["predictions"])
     try:
         shutil.copyfile(session.workspace.run(run) / "predictions" / predictions / "result.csv", out)
     except OSError as error:
@@ -87,11 +83,11 @@ def predict(session: Session, *, run: str, source: str, out: str, device: str) -
     click.argument("folder", metavar="DIR", help="an empty or new folder for it"),
 )
 def export(session: Session, *, run: str, folder: str) -> None:
-    about = {"run": RunStore(session.workspace).get(run).id, "folder": str(Path(folder).expanduser().resolve())}
-    result = session.do_job("export", about)
+    run, folder = session.runs.get(run).id, full_path(folder)
+    result = session.do_job("export", run=run, folder=folder)
     files, checks = result["files"], result["checks"]
-    text = "\n".join([f"{about['folder']} holds {', '.join(files)}.", *checks])
-    session.printer.say({**about, "files": files, "checks": checks}, text)
+    text = "\n".join([f"{folder} holds {', '.join(files)}.", *checks])
+    session.printer.say({"run": run, "folder": folder, "files": files, "checks": checks}, text)
 
 
 @verb("work", "work through the queue without the dashboard, until interrupted")
@@ -107,7 +103,7 @@ def work(session: Session) -> None:
 def _train_here(session: Session, run: Run) -> None:
     """Train in a child of this process and report; a failure is raised as the sentence that the run keeps."""
     session.supervisor.do_run(run, run.config.device, watch=session.printer.event)
-    ended = RunStore(session.workspace).get(run.id)
+    ended = session.runs.get(run.id)
     summary = ended.summary
     accuracy = f", test accuracy {summary.test_accuracy:.1%}" if summary and summary.test_accuracy is not None else ""
     record = {"run": run.id, "status": ended.status, **(msgspec.to_builtins(summary) if summary else {})}
@@ -117,9 +113,8 @@ def _train_here(session: Session, run: Run) -> None:
 
 
 def _request(session: Session, run: str, what: str) -> None:
-    store = RunStore(session.workspace)
-    store.request(run, what)
-    record = {"run": run, "status": store.get(run).status, "requested": what}
+    session.runs.request(run, what)
+    record = {"run": run, "status": session.runs.get(run).status, "requested": what}
     session.printer.say(record, f"{run} is asked to {what}.")
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 
 from engine.cli.printing import Printer
+from engine.comparisons.comparison_store import ComparisonStore
 from engine.store.database import Json
+from engine.store.run_store import RunStore
 from engine.work.supervisor import Supervisor
 from engine.workspace import Workspace, open_workspace
 
@@ -40,7 +42,15 @@ class Session:
     def workspace(self) -> Workspace:
         return self.supervisor.workspace
 
-    def do_job(self, kind: str, arguments: Json) -> Json:
+    @property
+    def runs(self) -> RunStore:
+        return RunStore(self.workspace)
+
+    @property
+    def comparisons(self) -> ComparisonStore:
+        return ComparisonStore(self.workspace)
+
+    def do_job(self, kind: str, **arguments: object) -> Json:
         """Do a job here and now, in a child as for the dashboard; its result."""
         return self.supervisor.do_job_here(kind, arguments, dict, watch=self.printer.event)
 
@@ -64,6 +74,11 @@ def verb(name: str, summary: str, *parameters: Parameter, own_workspace: str = "
         return click.command(name, help=f"{summary[0].upper()}{summary[1:]}.", short_help=summary)(run)
 
     return command
+
+
+def full_path(text: str) -> str:
+    """Jobs run in a child, which stands elsewhere."""
+    return str(Path(text).expanduser().resolve())
 
 
 def set_option(help: str) -> Parameter:

@@ -26,7 +26,7 @@ def test_width_is_that_of_the_terminal(text: str, width: int) -> None:
 
 
 def test_columns_of_korean_names_begin_at_the_same_place(capsys: pytest.CaptureFixture[str]) -> None:
-    columns([{"name": KOREAN, "total": 1200}, {"name": "dog", "total": None}], ("name", "total"))
+    columns([{"name": KOREAN, "total": 1200}, {"name": "dog", "total": None}])
     assert capsys.readouterr().out.splitlines() == ["name    total", "고양이  1,200", "dog     -"]
 
 
