@@ -163,7 +163,8 @@ def row_of(workspace: Workspace, label: str, runs: Sequence[Run], *, excluded: M
     counted = _counted(runs, excluded)
     shown = counted or [run for run in runs if run.summary]
     summaries = [run.summary for run in shown if run.summary]
-    val, test = ([metrics for run in shown if (metrics := scores(workspace, run, split))] for split in ("val", "test"))
+    splits = [scores(workspace, run) for run in shown]
+    val, test = ([metrics[split] for metrics in splits if split in metrics] for split in ("val", "test"))
     correct = _correct(workspace, shown, "test")
     low, high = (None, None) if correct is None else accuracy_interval(correct)
     config = runs[0].config if runs else None

@@ -18,6 +18,7 @@ from engine.evaluation.metric_records import METRICS, Metrics, SplitMetrics, rea
 from engine.store.run import Run
 from engine.workspace import Workspace
 
+Scores = Mapping[str, SplitMetrics]
 _COLUMNS = ["image", "split", "label", "predict", "error"]
 
 
@@ -59,14 +60,14 @@ def _correctness(path: Path, modified_ns: int, size: int) -> Mapping[str, SplitC
     return splits
 
 
-def scores(workspace: Workspace, run: Run, split: str) -> SplitMetrics | None:
-    """What metrics.json says of a split; None where it says nothing, or cannot be read."""
+def scores(workspace: Workspace, run: Run) -> Scores:
+    """Split -> what metrics.json says of it; empty where there is none, or it cannot be read."""
     path = workspace.run(run.id) / METRICS
     try:
         stat = path.stat()
-        return _metrics(path.parent, stat.st_mtime_ns, stat.st_size).splits.get(split)
-    except (OSError, EngineError):
-        return None
+        return _metrics(path.parent, stat.st_mtime_ns, stat.st_size).splits
+    except (OSError, EngineError, RecursionError):  # one damaged file must not hide the other runs
+        return {}
 
 
 @lru_cache(maxsize=256)

@@ -26,6 +26,10 @@ _LEGEND = {
     # with room for the legend, also when a window grows and plotly forgets to ask for it
     "margin": {"l": 0, "r": 8, "t": 34, "b": 0},
 }
+VALUE_AXES: dict[Metric, dict[str, object]] = {
+    "accuracy": {"tickformat": ".0%", "hoverformat": ".1%", "nticks": 6},
+    "loss": {"tickformat": None, "hoverformat": ".3f", "nticks": 6},
+}
 CONFIG = {"displaylogo": False, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}
 
 
@@ -53,22 +57,16 @@ class Estimate:
 def learning_curves(epochs: Sequence[Epoch], metric: Metric, *, planned: int, marks: Sequence[Mark] = ()) -> go.Figure:
     """Training and validation `metric` per epoch; the epoch whose weights are kept carries a star."""
     colour = palette.categorical()[0]
+    styles: dict[Split, tuple[str, str]] = {"val": (colour, "solid"), "train": (palette.muted(), "dot")}
     figure = go.Figure(
         [
-            _line(Curve(name=SPLIT_NAMES["val"], colour=colour, points=points(epochs, metric))),
-            _line(
-                Curve(
-                    name=SPLIT_NAMES["train"],
-                    colour=palette.muted(),
-                    dash="dot",
-                    points=points(epochs, metric, "train"),
-                )
-            ),
+            _line(Curve(name=SPLIT_NAMES[split], colour=colour, dash=dash, points=points(epochs, metric, split)))
+            for split, (colour, dash) in styles.items()
         ]
     )
     best = _best(epochs)
     if best is not None and (score := best.score("val", metric)) is not None:
-        figure.add_trace(_star(best.epoch, score, colour))
+        figure.add_trace(_marker((best.epoch, score), "star", colour).update(name="best", hoverinfo="skip"))
     for epoch, words in marks:
         _mark(figure, epoch, words)
     return _dressed(figure, metric, planned)
@@ -76,9 +74,7 @@ def learning_curves(epochs: Sequence[Epoch], metric: Metric, *, planned: int, ma
 
 def overlay(curves: Sequence[Curve], metric: Metric) -> go.Figure:
     """Validation `metric` of several runs, one colour each; `key` says which is whose, once for all figures."""
-    figure = go.Figure()
-    for curve in curves:
-        figure.add_trace(_line(curve))
+    figure = go.Figure([_line(curve) for curve in curves])
     figure = _dressed(figure, metric, int(max((curve.points[-1][0] for curve in curves if curve.points), default=1)))
     return figure.update_layout(showlegend=False, margin_t=8)
 
@@ -96,34 +92,27 @@ def key(curves: Sequence[Curve]) -> str:
 
 def rates(curves: Sequence[Curve], epochs: int) -> go.Figure:
     """The learning rate of the head that each strategy will use, over epochs. `key` says which is whose."""
-    figure = go.Figure()
-    for curve in curves:
-        figure.add_trace(_line(curve, markers=False))
+    figure = go.Figure([_line(curve, markers=False) for curve in curves])
     figure.update_layout(yaxis={"title": "learning rate", "tickformat": ".1e", "rangemode": "tozero", "nticks": 4})
     return _framed(figure, epochs, height=210, first=0.0).update_layout(showlegend=False, margin_t=8)
 
 
 def intervals(estimates: Sequence[Estimate]) -> go.Figure:
     """Accuracies as points on a line with their 95 % intervals: bars that overlap may be the same."""
-    figure = go.Figure()
-    for row, estimate in enumerate(estimates):
-        reach = {
-            "array": [estimate.high - estimate.value],
-            "arrayminus": [estimate.value - estimate.low],
-            "thickness": 2,
-            "width": 6,
-        }
-        figure.add_trace(
+    figure = go.Figure(
+        [
             go.Scatter(
                 x=[estimate.value],
                 y=[row],  # not the name: two runs may have one
                 mode="markers",
                 marker={"size": 11, "color": estimate.colour},
-                error_x={"type": "data", "symmetric": False, "color": estimate.colour, **reach},
+                error_x=error_bars([(estimate.low, estimate.value, estimate.high)], estimate.colour),
                 hovertemplate=f"%{{x:.1%}} ({estimate.low:.1%} to {estimate.high:.1%})<extra></extra>",
             )
-        )
-    figure.update_layout(
+            for row, estimate in enumerate(estimates)
+        ]
+    )
+    return figure.update_layout(
         height=70 + 38 * len(estimates),
         margin={"l": 0, "r": 8, "t": 8, "b": 0},
         showlegend=False,
@@ -136,7 +125,19 @@ def intervals(estimates: Sequence[Estimate]) -> go.Figure:
             "zeroline": False,
         },
     )
-    return figure
+
+
+def error_bars(bounds: Sequence[tuple[float, float, float]], colour: str) -> dict[str, object]:
+    """What plotly draws around points: from low to high of every (low, value, high)."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value for _, value, high in bounds],
+        "arrayminus": [value - low for low, value, _ in bounds],
+        "color": colour,
+        "thickness": 1.5,
+        "width": 5,
+    }
 
 
 def range_test(points: Sequence[Point], suggestion: float | None) -> go.Figure:
@@ -146,10 +147,8 @@ def range_test(points: Sequence[Point], suggestion: float | None) -> go.Figure:
     figure = go.Figure(_line(Curve(name="loss", colour=colours[0], points=tuple(points)), markers=False))
     if suggestion is not None:
         loss = min(points, key=lambda point: abs(point[0] - suggestion))[1]
-        mark = {"symbol": "diamond", "size": 12, "color": colours[1], "line": {"width": 1, "color": palette.page()}}
-        figure.add_trace(
-            go.Scatter(x=[suggestion], y=[loss], name=f"suggested: {rate(suggestion)}", mode="markers", marker=mark)
-        )
+        marker = _marker((suggestion, loss), "diamond", colours[1])
+        figure.add_trace(marker.update(name=f"suggested: {rate(suggestion)}"))
     return figure.update_layout(
         height=260,
         **_LEGEND,
@@ -202,48 +201,35 @@ def _line(curve: Curve, *, markers: bool = True) -> go.Scatter:
     )
 
 
-def _star(epoch: int, score: float, colour: str) -> go.Scatter:
-    return go.Scatter(
-        x=[epoch],
-        y=[score],
-        name="best",
-        mode="markers",
-        marker={"symbol": "star", "size": 13, "color": colour, "line": {"width": 1, "color": palette.page()}},
-        hoverinfo="skip",
-    )
+def _marker(point: Point, symbol: str, colour: str) -> go.Scatter:
+    edge = {"width": 1, "color": palette.page()}
+    marker = {"symbol": symbol, "size": 13, "color": colour, "line": edge}
+    return go.Scatter(x=[point[0]], y=[point[1]], mode="markers", marker=marker)
 
 
 def _mark(figure: go.Figure, x: float, words: str) -> None:
     """A dashed line with words along it, so that several stand side by side on a narrow screen."""
     grey = palette.muted()
     figure.add_vline(x=x, line={"color": grey, "dash": "dash", "width": 1})
-    said = {
-        "text": _label(words),
-        "textangle": -90,
-        "font": {"size": 11, "color": grey},
-        "showarrow": False,
-        "xshift": -1,
-    }
-    figure.add_annotation(x=x, y=0.02, yref="paper", xanchor="right", yanchor="bottom", **said)
+    label = {"text": _label(words), "textangle": -90, "font": {"size": 11, "color": grey}, "showarrow": False}
+    figure.add_annotation(x=x, y=0.02, yref="paper", xanchor="right", yanchor="bottom", xshift=-1, **label)
 
 
 def _dressed(figure: go.Figure, metric: Metric, epochs: int) -> go.Figure:
-    accuracy = metric == "accuracy"
-    figure.update_yaxes(tickformat=".0%" if accuracy else None, hoverformat=".1%" if accuracy else ".3f", nticks=6)
+    figure.update_yaxes(**VALUE_AXES[metric])
     return _framed(figure, epochs, height=280, first=1.0)
 
 
 def _framed(figure: go.Figure, epochs: int, *, height: int, first: float) -> go.Figure:
     """The same frame for all: every epoch of the run from the start, so that the picture grows and does not jump."""
     room = max(0.03 * (epochs - first), 0.15) if first else 0
+    reach = (first - room, max(epochs, first + 1) + room)
+    return figure.update_layout(height=height, hovermode="x unified", **_LEGEND, xaxis=epoch_axis(epochs, reach))
+
+
+def epoch_axis(epochs: int, reach: tuple[float, float]) -> dict[str, object]:
     ticks = {"dtick": 1} if epochs <= 10 else {"nticks": 8}
-    figure.update_layout(
-        height=height,
-        hovermode="x unified",
-        **_LEGEND,
-        xaxis={"title": "epoch", "range": [first - room, max(epochs, first + 1) + room], "tickformat": "d", **ticks},
-    )
-    return figure
+    return {"title": "epoch", "range": reach, "tickformat": "d", **ticks}
 
 
 def _label(name: str) -> str:

@@ -3,13 +3,15 @@
 Not here: what rows and columns are, and what a click does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
 from pages.ui import contrast, palette
 
+NUMBERED = 14
+"""More rows than this have no numbers in their cells, unless their owner has room."""
 AXIS = {"ticks": "", "showgrid": False, "zeroline": False, "fixedrange": True, "automargin": True, "tickangle": 0}
 
 
@@ -23,9 +25,13 @@ class Cell:
     hover: str = ""
 
 
-def matrix(cells: Sequence[Sequence[Cell]], *, side: int, numbered: bool, theme: str = "") -> go.Figure:
-    """The rows from top to bottom; a click answers with customdata [row, column]. `side` is that of a cell in pixels.
-    Titles and names of rows and columns are the caller's."""
+def matrix(
+    size: int, cell: Callable[[int, int], Cell], *, side: int, numbered: int = NUMBERED, theme: str = ""
+) -> go.Figure:
+    """`size` rows from top to bottom and as many columns of `cell(row, column)`, with numbers up to a size of
+    `numbered`. A click answers with customdata [row, column]. `side` is that of a cell in pixels. Titles and names are
+    the caller's."""
+    cells = [[cell(row, column) for column in range(size)] for row in range(size)]
     surface, (accent, second, *_) = palette.surface(theme), palette.categorical(theme)
     figure = go.Figure(
         [
@@ -42,10 +48,10 @@ def matrix(cells: Sequence[Sequence[Cell]], *, side: int, numbered: bool, theme:
             _squares(cells, side),
         ]
     )
-    ends = (-0.5, len(cells) - 0.5)  # said, or the squares would widen them
-    figure.update_xaxes(side="top", range=ends, tickvals=list(range(len(cells))), **AXIS)
-    figure.update_yaxes(range=ends[::-1], tickvals=list(range(len(cells))), **AXIS)
-    if numbered:
+    ends = (-0.5, size - 0.5)  # said, or the squares would widen them
+    figure.update_xaxes(side="top", range=ends, tickvals=list(range(size)), **AXIS)
+    figure.update_yaxes(range=ends[::-1], tickvals=list(range(size)), **AXIS)
+    if size <= numbered:
         figure.update_layout(annotations=_numbers(cells, theme))
     return figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False)
 

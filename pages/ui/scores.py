@@ -70,11 +70,12 @@ def confusion_matrix(scores: SplitMetrics, classes: Sequence[str]) -> go.Figure:
     """Counts of (true class, predicted class), coloured by the share of the true class."""
     names = [text.plotly(name) for name in text.distinct(classes, 22)]
     side = max(18, min(72, 420 // len(classes)))
-    cells = [
-        [_cell(count, sum(row), truth=truth, guess=guess) for count, guess in zip(row, names, strict=True)]
-        for row, truth in zip(scores.confusion, names, strict=True)
-    ]
-    figure = matrix(cells, side=side, numbered=len(classes) <= NUMBERED_CLASSES)
+
+    def cell(truth: int, guess: int) -> Cell:
+        row = scores.confusion[truth]
+        return _cell(row[guess], sum(row), truth=names[truth], guess=names[guess])
+
+    figure = matrix(len(names), cell, side=side, numbered=NUMBERED_CLASSES)
     figure.update_xaxes(title="predicted class", ticktext=names, tickangle=None)
     figure.update_yaxes(title="true class", ticktext=names)
     return figure.update_layout(height=130 + max(220, min(560, side * len(classes))))

@@ -1,55 +1,54 @@
 """Comparisons as a worker leaves them, made without training, on a dataset with pictures, for the tests of Compare."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from engine.comparisons.comparison import Arm, Comparison, arm
-from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.dataset_records import Dataset
 from engine.evaluation import predictions
 from engine.events import DatasetVersion
-from engine.runconfig import RunConfig
-from engine.store.process_identity import this_process
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training.freezing import plan_for
 from engine.training.plan import groups
 from engine.workspace import Workspace
 from pages.ui.compare.evidence import Evidence, evidence_of
-from tests.engine.comparisons.compared import write_results
+from tests.engine.comparisons import compared
+from tests.engine.comparisons.compared import claims, runs_of, write_results
 from tests.pages import prepared
+
+RIGHT = {"linear_probe": 0.5, "last_block": 0.7, "full_finetune": 0.97}
 
 
 def comparison(workspace: Workspace, of: Dataset, *arms: Arm, name: str = "pets") -> Comparison:
     """Queued, of three strategies with two seeds each unless `arms` say otherwise."""
-    wanted = Comparison(
-        name=name,
-        dataset=of.id,
-        fingerprint=of.fingerprint,
-        backbones=(("resnet18", "default"),),
-        strategies=arms
-        or tuple(arm(strategy, seeds=2) for strategy in ("linear_probe", "last_block", "full_finetune")),
-        shared=RunConfig(dataset=of.id, backbone="", epochs=4),
-    )
-    return ComparisonStore(workspace).create(wanted)
+    return compared.comparison(workspace, *arms, name=name, dataset=of.id, fingerprint=of.fingerprint)
+
+
+def finished(
+    workspace: Workspace, of: Dataset, right: Mapping[str, float], *, seeds: int = 1, images: int = 60, name: str = "A"
+) -> Comparison:
+    """Of the strategies in `right`, every run right on this share of the images; see `finish`."""
+    made = comparison(workspace, of, *(arm(strategy, seeds=seeds) for strategy in right), name=name)
+    finish_all(workspace, made, of, right, images=images)
+    return made
 
 
 def finish_all(
-    workspace: Workspace, known: Comparison, of: Dataset, right: Mapping[str, float], *, images: int = 0
-) -> list[Run]:
-    """Let every queued run finish, right on this share of the images; see `finish`."""
-    store = ComparisonStore(workspace)
-    while claimed := store.claim(known.id, this_process()):
-        finish(workspace, claimed, of, right[claimed.config.strategy], images=images)
-    return store.runs_of(known.id)
+    workspace: Workspace, comparison: Comparison, of: Dataset, right: Mapping[str, float], *, images: int = 60
+) -> None:
+    """Let every queued run finish; see `finish`."""
+    for run in claims(workspace, comparison):
+        finish(workspace, run, of, right[run.config.strategy], images=images)
 
 
-def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images: int = 0, views: str = "same") -> None:
+def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images: int = 60, views: str = "same") -> None:
     """End a running run: started, four epochs, predictions of validation and test images, metrics. `images`: so many a
-    split, made up."""
+    split, the pictures again and again."""
     start(workspace, run, of, views=views)
     folder = workspace.run(run.id)
     (folder / "best.safetensors").write_bytes(b"weights" * 100)
@@ -61,7 +60,12 @@ def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images:
 
 def evidence_now(workspace: Workspace, comparison: Comparison) -> Evidence:
     """Of what its runs have left so far."""
-    return evidence_of(workspace, comparison, ComparisonStore(workspace).runs_of(comparison.id))
+    return evidence_of(workspace, comparison, runs_of(workspace, comparison))
+
+
+def without_predictions(workspace: Workspace, runs: Sequence[Run]) -> None:
+    for run in runs:
+        (workspace.run(run.id) / "predictions.csv").unlink()
 
 
 def opened(comparison: Comparison) -> AppTest:
@@ -82,27 +86,22 @@ def start(workspace: Workspace, run: Run, of: Dataset, *, epochs: int = 4, views
 
 
 def _table(run: Run, of: Dataset, share: float, images: int):
-    pictures = [image for split in ("val", "test") for image in of.images_of(split)]
-    rows = [(image.name, image.split, image.label, image.index) for image in pictures]
-    if images:  # the pictures again and again
-        rows = [
-            (f"{number} {name}", split, label, number * 2 + (split == "test"))
-            for split in ("val", "test")
-            for of_split in ([row for row in rows if row[1] == split],)
-            for number in range(images)
-            for name, _, label, _ in (of_split[number % len(of_split)],)
-        ]
-    labels = np.array([row[2] for row in rows])
+    rows = [
+        (number, picture)
+        for split in ("val", "test")
+        for number, picture in enumerate(islice(cycle(of.images_of(split)), images))
+    ]
+    labels = np.array([picture.label for _, picture in rows])
     random = np.random.default_rng([run.config.seed, *run.config.strategy.encode()])
     guesses = np.where(random.random(len(labels)) < share, labels, (labels + 1) % len(of.classes))
     odds = random.uniform(0.01, 0.1, (len(labels), len(of.classes)))
     odds[np.arange(len(labels)), guesses] = random.uniform(0.5, 0.9, len(labels))
     odds /= odds.sum(axis=1, keepdims=True)
     table = predictions.build(
-        [row[0] for row in rows],
-        splits=[row[1] for row in rows],
-        labels=[of.classes[row[2]] for row in rows],
+        [f"{number} {picture.name}" for number, picture in rows],
+        splits=[picture.split for _, picture in rows],
+        labels=[of.classes[label] for label in labels],
         probabilities=odds,
         classes=of.classes,
     )
-    return predictions.numbered(table, [row[3] for row in rows])
+    return predictions.numbered(table, [number * 2 + (picture.split == "test") for number, picture in rows])

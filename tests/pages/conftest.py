@@ -3,8 +3,27 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.comparisons.comparison import Comparison
+from engine.data.dataset_records import Dataset
 from engine.workspace import Workspace
-from tests.pages import made, prepared
+from pages.ui.compare.evidence import Evidence
+from tests.pages import compared, made, prepared
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return made.dataset(workspace)
+
+
+@pytest.fixture
+def comparison(workspace: Workspace, dataset: Dataset) -> Comparison:
+    """Of three strategies with one seed, finished."""
+    return compared.finished(workspace, dataset, compared.RIGHT)
+
+
+@pytest.fixture
+def evidence(workspace: Workspace, comparison: Comparison) -> Evidence:
+    return compared.evidence_now(workspace, comparison)
 
 
 @pytest.fixture

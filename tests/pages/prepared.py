@@ -8,6 +8,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset_records import Dataset
+from engine.evaluation.metric_records import Metrics, SplitMetrics, write_metrics
 from engine.events import Epoch, Finished, Progress, Started, StartedBlock, StartedPhase, Summary
 from engine.models.catalog import BackboneInfo, WeightsInfo, write_catalog
 from engine.models.outline import BlockOutline, Outline, ParameterOutline, save_outline, with_classes
@@ -112,9 +113,19 @@ def finished(workspace: Workspace, of: Dataset, *, correct: int, images: int = 4
 
     made = run(workspace, of, epochs=4, **options)
     low, high = wilson_interval(correct, images)
-    scores = {"images": images, "accuracy": correct / images, "accuracy_low": low, "accuracy_high": high}
-    (workspace.run(made.id) / "metrics.json").write_text(json.dumps({"splits": {"val": scores, "test": scores}}))
     test = correct / images
+    kinds = [f"{score}_{kind}" for score in ("precision", "recall", "f1") for kind in ("macro", "weighted")]
+    scores = SplitMetrics(
+        images=images,
+        accuracy=test,
+        accuracy_low=low,
+        accuracy_high=high,
+        log_loss=0.5,
+        per_class=(),
+        confusion=(),
+        **dict.fromkeys(kinds, test),
+    )
+    write_metrics(workspace.run(made.id), Metrics(splits={"val": scores, "test": scores}))
     summary = Summary(best_epoch=4, val_accuracy=0.85, test_accuracy=test, seconds=80.0, frozen_unchanged=True)
     store = RunStore(workspace)
     store.record(made.id, Finished(summary=summary))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from engine.comparisons import run_results
 from engine.data.dataset_records import Dataset
 from engine.runconfig import RunConfig
 from engine.store.run import Run
@@ -14,11 +15,6 @@ from engine.workspace import Workspace
 from pages.ui import text
 from pages.ui.compare import run_table
 from tests.pages import made, prepared
-
-
-@pytest.fixture
-def dataset(workspace: Workspace) -> Dataset:
-    return made.dataset(workspace)
 
 
 def test_without_runs_the_page_says_where_to_go(workspace: Workspace) -> None:
@@ -49,8 +45,8 @@ def test_only_options_that_differ_are_listed(workspace: Workspace, dataset: Data
     assert set(shown["option"]) == {"Learning rate", "Seed"}
 
 
-def scored(workspace: Workspace, runs: Sequence[Run]) -> dict[str, run_table.Scores]:
-    return {run.id: run_table.scores(workspace, run) for run in runs}
+def said(workspace: Workspace, runs: Sequence[Run], split: str = "test") -> str:
+    return run_table.accuracy_sentence(runs, {run.id: run_results.scores(workspace, run) for run in runs}, split)
 
 
 def two(workspace: Workspace, dataset: Dataset, *correct: int) -> list[Run]:
@@ -68,16 +64,14 @@ def two(workspace: Workspace, dataset: Dataset, *correct: int) -> list[Run]:
 def test_a_difference_is_called_what_it_is(
     workspace: Workspace, dataset: Dataset, correct: tuple[int, int], end: str
 ) -> None:
-    runs = two(workspace, dataset, *correct)
-    said = run_table.verdict(runs, scored(workspace, runs))
-    assert said.startswith("On 40 test images an accuracy is known to about ±13 percentage points") and said.endswith(
-        end
-    )
+    sentence = said(workspace, two(workspace, dataset, *correct))
+    assert sentence.startswith("On 40 test images an accuracy is known to about ±13 percentage points")
+    assert sentence.endswith(end)
 
 
 def test_one_run_alone_proves_nothing(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.finished(workspace, dataset, correct=30)
-    assert run_table.verdict([run], scored(workspace, [run])) == ""
+    assert said(workspace, [run]) == ""
     assert not prepared.page("compare").exception
 
 
@@ -123,8 +117,8 @@ def test_damaged_metrics_do_not_hide_the_other_runs(workspace: Workspace, datase
     broken = prepared.finished(workspace, dataset, correct=30)
     sound = prepared.finished(workspace, dataset, correct=33)
     (workspace.run(broken.id) / "metrics.json").write_text(damaged)
-    assert run_table.scores(workspace, broken) == {}
-    assert set(run_table.scores(workspace, sound)) == {"val", "test"}
+    assert run_results.scores(workspace, broken) == {}
+    assert set(run_results.scores(workspace, sound)) == {"val", "test"}
     page = prepared.page("compare")
     assert not page.exception
     assert len(page.dataframe[0].value) == 2
@@ -132,11 +126,11 @@ def test_damaged_metrics_do_not_hide_the_other_runs(workspace: Workspace, datase
 
 def test_metrics_are_read_again_when_they_have_changed(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.finished(workspace, dataset, correct=30)
-    assert run_table.scores(workspace, run)["test"].images == 40
+    assert run_results.scores(workspace, run)["test"].images == 40
     path = workspace.run(run.id) / "metrics.json"
     path.write_text(path.read_text().replace('"images": 40', '"images": 50'))
     os.utime(path, (1000, 1000))
-    assert run_table.scores(workspace, run)["test"].images == 50
+    assert run_results.scores(workspace, run)["test"].images == 50
 
 
 def test_a_run_may_be_called_like_the_first_column(workspace: Workspace, dataset: Dataset) -> None:
@@ -153,30 +147,24 @@ def test_long_names_that_differ_in_the_middle_stay_two_rows(workspace: Workspace
         prepared.finished(workspace, dataset, correct=30 + n, name=f"{'a' * 50}{n}{'b' * 50}", lr=(n + 1) / 100)
         for n in range(2)
     ]
-    assert run_table.table(runs, scored(workspace, runs))["run"].is_unique
+    assert run_table.run_rows(runs, {})["run"].is_unique
     assert run_table.differing(runs).columns.is_unique
-    said = run_table.verdict(runs, scored(workspace, runs))
-    assert "(1)" in said and "(2)" in said
+    sentence = said(workspace, runs)
+    assert "(1)" in sentence and "(2)" in sentence
 
 
 def test_the_split_is_called_validation_and_its_optimism_is_said(workspace: Workspace, dataset: Dataset) -> None:
     runs = two(workspace, dataset, 30, 33)
-    said = run_table.verdict(runs, scored(workspace, runs), "val")
-    assert said.startswith("On 40 validation images") and "chose the epoch" in said
-    assert "chose the epoch" not in run_table.verdict(runs, scored(workspace, runs), "test")
+    optimistic = said(workspace, runs, "val")
+    assert optimistic.startswith("On 40 validation images") and "chose the epoch" in optimistic
+    assert "chose the epoch" not in said(workspace, runs)
 
 
 def test_runs_that_differ_in_their_seed_alone_are_called_luck(workspace: Workspace, dataset: Dataset) -> None:
     for seed, correct in enumerate((31, 34)):
         prepared.finished(workspace, dataset, correct=correct, name=f"seed {seed}", seed=seed)
-    drawn = prepared.drawn(prepared.page("compare"))
-    assert (
-        text.md(
-            "no difference shown, their intervals overlap. They differ in their seed alone: what is between them is "
-            "luck"
-        )
-        in drawn
-    )
+    luck = "no difference shown, their intervals overlap. They differ in their seed alone: what is between them is luck"
+    assert text.md(luck) in prepared.drawn(prepared.page("compare"))
 
 
 def test_at_first_the_runs_that_have_begun_are_chosen(workspace: Workspace, dataset: Dataset) -> None:

@@ -3,44 +3,42 @@ text."""
 
 import json
 import re
+from itertools import islice
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.comparisons.comparison import Comparison, arm
+from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.comparisons.judgement import judgement
+from engine.comparisons.judgement import Judgement, judgement
 from engine.comparisons.wording import reason, sentences
 from engine.data.dataset_records import Dataset
 from engine.errors import RunError
 from engine.jobs import forecast_files
-from engine.store.process_identity import this_process
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import text
 from tests.pages import compared, made, prepared
-from tests.pages.compared import evidence_now, opened
+from tests.pages.compared import claims, evidence_now, finished, opened, runs_of
 from tests.pages.test_compare import strings
 
-RIGHT = {"linear_probe": 0.5, "last_block": 0.75, "full_finetune": 0.97, "last_n": 0.8, "named": 0.8}
+THREE = {"linear_probe": 0.5, "last_block": 0.75, "full_finetune": 0.97}
+TWO = {"linear_probe": 0.5, "full_finetune": 0.97}
 IMAGES = 40
 
 
 @pytest.fixture
-def dataset(workspace: Workspace) -> Dataset:
-    return made.dataset(workspace)
-
-
-@pytest.fixture
-def known(workspace: Workspace, dataset: Dataset) -> Comparison:
-    """Finished, on 40 images a split."""
-    known = compared.comparison(workspace, dataset)
-    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
-    return known
+def comparison(workspace: Workspace, dataset: Dataset) -> Comparison:
+    """Finished, of three strategies with two seeds, on 40 images a split."""
+    return finished(workspace, dataset, THREE, seeds=2, images=IMAGES)
 
 
 def table(page: AppTest):
     return page.dataframe[0].value.set_index("strategy")
+
+
+def judged(workspace: Workspace, comparison: Comparison) -> Judgement:
+    return judgement(workspace, comparison, runs_of(workspace, comparison))
 
 
 def chart(page: AppTest, key: str) -> dict:
@@ -51,20 +49,20 @@ def button(page: AppTest, label: str):
     return next(one for one in page.button if one.label.startswith(label))
 
 
-def test_the_verdict_on_the_page_is_the_judgement_s(workspace: Workspace, known: Comparison) -> None:
-    said = sentences(judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id)))
-    drawn = prepared.drawn(opened(known))
+def test_the_verdict_on_the_page_is_the_judgement_s(workspace: Workspace, comparison: Comparison) -> None:
+    said = sentences(judged(workspace, comparison))
+    drawn = prepared.drawn(opened(comparison))
     assert len(said) >= 4
     for sentence in said:
         assert text.md(sentence) in drawn
 
 
 def test_the_table_has_one_row_a_strategy_with_interval_calibration_and_cost(
-    workspace: Workspace, known: Comparison
+    workspace: Workspace, comparison: Comparison
 ) -> None:
-    found = table(opened(known))
+    found = table(opened(comparison))
     assert set(found.index) == {"linear_probe", "last_block", "full_finetune"}
-    verdict = judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id)).verdict
+    verdict = judged(workspace, comparison).verdict
     assert verdict is not None and verdict.accuracy_test is not None
     row = found.loc["full_finetune"]
     assert (row["verdict"], row["runs"], row["seconds"], row["memory"]) == ("chosen", "2 of 2", 80.0, 5.0)
@@ -75,9 +73,7 @@ def test_the_table_has_one_row_a_strategy_with_interval_calibration_and_cost(
 
 
 def test_what_is_shown_of_a_strategy_is_said_of_it(workspace: Workspace, dataset: Dataset) -> None:
-    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
-    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
-    page = opened(known)
+    page = opened(finished(workspace, dataset, TWO))
     assert "full\\_finetune is better than linear\\_probe by" in prepared.drawn(page)
     assert dict(table(page)["verdict"]) == {"linear_probe": "shown to be worse", "full_finetune": "chosen"}
 
@@ -89,44 +85,36 @@ def test_while_nothing_has_finished_the_page_waits_in_words(workspace: Workspace
     assert "0 of 6 runs finished, 6 waiting" in drawn
     assert text.md("No run of this comparison has finished yet, so there is nothing to judge.") in drawn
     assert list(table(page)["verdict"]) == ["not finished"] * 3
-    button(page, "Stop").click().run()
-    assert {run.status for run in ComparisonStore(workspace).runs_of(waiting.id)} == {"stopped"}
-    button(page, "Resume 6 runs").click().run()
-    assert {run.status for run in ComparisonStore(workspace).runs_of(waiting.id)} == {"queued"}
+    for label, status in (("Stop", "stopped"), ("Resume 6 runs", "queued")):
+        button(page, label).click().run()
+        assert {run.status for run in runs_of(workspace, waiting)} == {status}
 
 
-def test_a_comparison_under_way_shows_its_curves_and_what_is_known(workspace: Workspace, dataset: Dataset) -> None:
-    known = compared.comparison(workspace, dataset)
-    store = ComparisonStore(workspace)
-    for _ in range(2):
-        claimed = store.claim(known.id, this_process())
-        assert claimed is not None
-        compared.finish(workspace, claimed, dataset, 0.9, images=IMAGES)
-    running = store.claim(known.id, this_process())
-    assert running is not None
-    compared.start(workspace, running, dataset, epochs=1)
-    page = opened(known)
+def test_a_comparison_under_way_shows_its_curves_and_what_is_comparison(workspace: Workspace, dataset: Dataset) -> None:
+    comparison = compared.comparison(workspace, dataset)
+    runs = claims(workspace, comparison)
+    for run in islice(runs, 2):
+        compared.finish(workspace, run, dataset, 0.9)
+    compared.start(workspace, next(runs), dataset, epochs=1)
+    page = opened(comparison)
     drawn = prepared.drawn(page)
     assert "2 of 6 runs finished, 3 waiting" in drawn
     assert text.md("4 of 6 runs have not finished yet; the verdict may change.") in drawn
-    assert "epoch 2 of 4" in page.get("progress")[0].proto.text and "left in all" in page.get("progress")[0].proto.text
-    drawn_curves = [trace for trace in chart(page, "spans")["data"] if trace.get("name")]
-    assert [len(trace["x"]) for trace in drawn_curves] == [4, 1]
+    progress = page.get("progress")[0].proto.text
+    assert "epoch 2 of 4" in progress and "left in all" in progress
+    assert [len(trace["x"]) for trace in chart(page, "spans")["data"] if trace.get("name")] == [4, 1]
 
 
 def test_what_is_not_judged_is_named_with_its_reason(workspace: Workspace, dataset: Dataset) -> None:
-    known = compared.comparison(workspace, dataset)
-    store, runs = ComparisonStore(workspace), RunStore(workspace)
-    odd = 0
-    while claimed := store.claim(known.id, this_process()):
-        if claimed.config.strategy == "last_block":
-            runs.finish(claimed.id, "failed", error="Out of memory: <b>batch</b> 32.")
+    comparison = compared.comparison(workspace, dataset)
+    for run in claims(workspace, comparison):
+        if run.config.strategy == "last_block":
+            RunStore(workspace).finish(run.id, "failed", error="Out of memory: <b>batch</b> 32.")
         else:
-            odd += claimed.config.strategy == "full_finetune"
-            compared.finish(workspace, claimed, dataset, 0.8, images=IMAGES, views="other" if odd == 2 else "same")
-            odd += odd == 2
-    page = opened(known)
-    excluded = judgement(workspace, known, store.runs_of(known.id)).excluded
+            odd = (run.config.strategy, run.config.seed) == ("full_finetune", 1)
+            compared.finish(workspace, run, dataset, 0.8, views="other" if odd else "same")
+    page = opened(comparison)
+    excluded = judged(workspace, comparison).excluded
     assert len(excluded) == 3
     for exclusion in excluded.values():
         assert text.md(reason(exclusion)) in prepared.drawn(page)
@@ -135,57 +123,46 @@ def test_what_is_not_judged_is_named_with_its_reason(workspace: Workspace, datas
 
 
 @pytest.mark.parametrize("kind", ["first", "second", "neither"])
-def test_the_disagreements_are_exactly_these_images(workspace: Workspace, known: Comparison, kind: str) -> None:
-    page = opened(known)
+def test_the_disagreements_are_exactly_these_images(workspace: Workspace, comparison: Comparison, kind: str) -> None:
+    page = opened(comparison)
     page.selectbox(key="flip_first").set_value("full_finetune")
     page.selectbox(key="flip_second").set_value("linear_probe")
     page.radio(key="flip_kind").set_value(kind).run()
     assert not page.exception
-    found = evidence_now(workspace, known)
+    found = evidence_now(workspace, comparison)
     one, two = found.arms["full_finetune"].votes, found.arms["linear_probe"].votes
+    rights = {"first": (True, False), "second": (False, True), "neither": (False, False)}[kind]
     wanted = {
         place
         for place in range(IMAGES)
-        if {
-            "first": one.right[place] and not two.right[place],
-            "second": two.right[place] and not one.right[place],
-            "neither": not one.right[place] and not two.right[place] and one.guesses[place] != two.guesses[place],
-        }[kind]
+        if (one.right[place], two.right[place]) == rights and one.guesses[place] != two.guesses[place]
     }
-    shown = cards(page)
+    shown = prepared.components(page, "gallery")[0]["items"] if wanted else []
     assert {int(card["id"]) for card in shown} == wanted
     for card in shown:
         place = int(card["id"])
-        assert card["src"] == f"/api/thumbnails/{known.dataset}/{found.images[place]}"
+        assert card["src"] == f"/api/thumbnails/{comparison.dataset}/{found.images[place]}"
         assert found.classes[one.guesses[place]] in card["title"] and found.classes[two.guesses[place]] in card["note"]
     if kind == "first":
         truth = made.CLASSES[1]
         page.selectbox(key="flip_truth").set_value(truth).run()
-        assert {int(card["id"]) for card in cards(page)} == {
+        assert {int(card["id"]) for card in prepared.components(page, "gallery")[0]["items"]} == {
             place for place in wanted if found.classes[found.labels[place]] == truth
         }
-
-
-def cards(page: AppTest) -> list[dict]:
-    found = [
-        json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"
-    ]
-    return found[0]["items"] if found else []
 
 
 def test_names_of_every_kind_stay_text(workspace: Workspace, dataset: Dataset) -> None:
     name = "<script>alert(1)</script> :red[x] 고양이 *b* [l](http://evil.example)"
     quiet = arm("named", seeds=1, settings={"patterns": "layer4[.<img src=x>:red[y]*"})
     evil = arm("named", seeds=1, settings={"patterns": "layer4*, <img src=x onerror=alert(1)>:red[y]"})
-    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), quiet, name=name)
-    ComparisonStore(workspace).add_arm(known.id, evil)
-    store = ComparisonStore(workspace)
-    while claimed := store.claim(known.id, this_process()):
-        if "onerror" in claimed.config.patterns:
-            RunStore(workspace).finish(claimed.id, "failed", error=f"No block is called {claimed.config.patterns}.")
+    comparison = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), quiet, name=name)
+    ComparisonStore(workspace).add_arm(comparison.id, evil)
+    for run in claims(workspace, comparison):
+        if "onerror" in run.config.patterns:
+            RunStore(workspace).finish(run.id, "failed", error=f"No block is called {run.config.patterns}.")
         else:
-            compared.finish(workspace, claimed, dataset, 0.8, images=IMAGES)
-    page = opened(known)
+            compared.finish(workspace, run, dataset, 0.8)
+    page = opened(comparison)
     drawn, html = prepared.drawn(page), prepared.html(page)
     for hostile in (r":red\[", "<img", "<script", r"\]\(http"):
         assert not re.search(rf"(?<!\\){hostile}", drawn), hostile
@@ -194,74 +171,67 @@ def test_names_of_every_kind_stay_text(workspace: Workspace, dataset: Dataset) -
     assert any("&lt;img src=x" in word for word in words) and not any("<img" in word for word in words)
 
 
+def rates(number: int, seeds: int = 1) -> list[Arm]:
+    """So many arms that differ in their learning rate."""
+    return [arm("last_n", seeds=seeds, settings={"last_n": 2, "lr": (turn + 1) / 1000}) for turn in range(number)]
+
+
 def test_reasons_that_are_many_are_folded(workspace: Workspace, dataset: Dataset) -> None:
-    arms = [arm("last_n", seeds=1, settings={"last_n": 2, "lr": number / 1000}) for number in range(1, 5)]
-    known = compared.comparison(workspace, dataset, *arms)
-    store = ComparisonStore(workspace)
-    while claimed := store.claim(known.id, this_process()):
-        RunStore(workspace).finish(claimed.id, "failed", error="Out of *memory*.")
-    page = opened(known)
+    comparison = compared.comparison(workspace, dataset, *rates(4))
+    for run in claims(workspace, comparison):
+        RunStore(workspace).finish(run.id, "failed", error="Out of *memory*.")
+    page = opened(comparison)
     assert not page.warning and "4 reasons why runs are not judged" in [one.label for one in page.expander]
     assert prepared.drawn(page).count(r"Out of \*memory\*") == 4
 
 
 def test_forty_runs_are_one_page(workspace: Workspace, dataset: Dataset) -> None:
-    arms = [arm("last_n", seeds=2, settings={"last_n": 2, "lr": number / 1000}) for number in range(1, 21)]
-    known = compared.comparison(workspace, dataset, *arms)
-    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
-    page = opened(known)
+    comparison = compared.comparison(workspace, dataset, *rates(20, seeds=2))
+    compared.finish_all(workspace, comparison, dataset, {"last_n": 0.8})
+    page = opened(comparison)
     assert len(table(page)) == 20
     assert "40 of 40 runs finished" in prepared.drawn(page)
     assert len(chart(page, "flips")["data"][1]["customdata"]) == 20 * 19
 
 
 def test_one_strategy_alone_is_not_compared(workspace: Workspace, dataset: Dataset) -> None:
-    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=2))
-    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
-    drawn = prepared.drawn(opened(known))
+    drawn = prepared.drawn(opened(finished(workspace, dataset, {"linear_probe": 0.5}, seeds=2)))
     assert text.md("One strategy alone cannot be compared; train another on the same split.") in drawn
     assert "Appears when" not in drawn and drawn.count("There is nothing to compare: see the verdict.") == 2
 
 
-def test_a_comparison_grows_is_renamed_and_goes(workspace: Workspace, known: Comparison) -> None:
-    store, page = ComparisonStore(workspace), opened(known)
+def test_a_comparison_grows_is_renamed_and_goes(workspace: Workspace, comparison: Comparison) -> None:
+    store, page = ComparisonStore(workspace), opened(comparison)
     page.number_input(key="more_seeds").set_value(1)
     page.selectbox(key="more_seeds_of").set_value("linear_probe")
     page.button(key="add_seeds").click().run()
-    assert [run.config.seed for run in store.runs_of(known.id) if run.status == "queued"] == [2]
+    assert [run.config.seed for run in store.runs_of(comparison.id) if run.status == "queued"] == [2]
     page.selectbox(key="more_strategy").set_value("last_n").run()
     page.number_input(key="more_last_n").set_value(3)
     page.number_input(key="more_strategy_seeds").set_value(1)
     page.button(key="add_strategy").click().run()
-    assert store.get(known.id).strategies[-1].label == "last_n last_n=3"
-    page.text_input(key=f"rename_{known.id}").set_value("새 이름")
+    assert store.get(comparison.id).strategies[-1].label == "last_n last_n=3"
+    page.text_input(key=f"rename_{comparison.id}").set_value("새 이름")
     page.button(key="rename").click().run()
-    assert store.get(known.id).name == "새 이름"
+    assert store.get(comparison.id).name == "새 이름"
     button(page, "Stop").click().run()
-    page.checkbox(key=f"delete_runs_{known.id}").check().run()
-    page.button(key=f"delete_{known.id}").click().run()
+    page.checkbox(key=f"delete_runs_{comparison.id}").check().run()
+    page.button(key=f"delete_{comparison.id}").click().run()
     assert not page.exception
     with pytest.raises(RunError):
-        store.get(known.id)
+        store.get(comparison.id)
     assert RunStore(workspace).list() == []
 
 
-def test_a_strategy_that_is_there_already_is_refused_in_words(workspace: Workspace, known: Comparison) -> None:
-    page = opened(known)
-    page.selectbox(key="more_strategy").set_value("linear_probe")
-    page.button(key="add_strategy").click().run()
-    assert "is part of this comparison already" in prepared.drawn(page)
-
-
-def test_an_address_of_no_comparison_says_so_and_shows_another(workspace: Workspace, known: Comparison) -> None:
+def test_an_address_of_no_comparison_says_so_and_shows_another(workspace: Workspace, comparison: Comparison) -> None:
     page = prepared.page("compare", comparison="comparison-0000000000")
     assert not page.exception
     assert len(page.warning) == 1 and "may have been deleted" in page.warning[0].value
     assert "6 of 6 runs finished" in prepared.drawn(page)
 
 
-def test_any_runs_are_the_other_mode_and_the_address_keeps_it(workspace: Workspace, known: Comparison) -> None:
-    page = opened(known)
+def test_any_runs_are_the_other_mode_and_the_address_keeps_it(workspace: Workspace, comparison: Comparison) -> None:
+    page = opened(comparison)
     page.segmented_control(key="compare_mode").set_value("dataset").run()
     assert page.multiselect
     assert "comparison" not in page.query_params
@@ -271,10 +241,10 @@ def test_any_runs_are_the_other_mode_and_the_address_keeps_it(workspace: Workspa
     assert not page.multiselect and "dataset" not in page.query_params
 
 
-def test_a_comparison_whose_runs_were_deleted_says_so(workspace: Workspace, known: Comparison) -> None:
+def test_a_comparison_whose_runs_were_deleted_says_so(workspace: Workspace, comparison: Comparison) -> None:
     for run in RunStore(workspace).list():
         RunStore(workspace).delete(run.id)
-    page = opened(known)
+    page = opened(comparison)
     assert "All runs of this comparison were deleted" in page.info[0].value
     page.button(key="add_seeds").click().run()
     assert not page.exception
@@ -282,23 +252,22 @@ def test_a_comparison_whose_runs_were_deleted_says_so(workspace: Workspace, know
 
 
 def test_parts_of_the_images_are_trained_on_request_and_drawn_apart_from_the_verdict(
-    workspace: Workspace, dataset: Dataset, known: Comparison
+    workspace: Workspace, dataset: Dataset, comparison: Comparison
 ) -> None:
-    page = opened(known)
+    page = opened(comparison)
     before = table(page)
     assert not any(one.proto.id.endswith("datasize") for one in page.get("plotly_chart"))
     page.button(key="datasizes").click().run()
     assert not page.exception
-    store = ComparisonStore(workspace)
-    parts = [run for run in store.runs_of(known.id) if run.config.train_share < 100]
+    parts = [run for run in runs_of(workspace, comparison) if run.config.train_share < 100]
     assert len(parts) == 3 * 3 * 2 and {run.status for run in parts} == {"queued"}
     assert "18 runs on a part of the images still to come" in prepared.drawn(page)
     with pytest.raises(KeyError):
         page.button(key="datasizes")
     compared.finish_all(
-        workspace, store.get(known.id), dataset, {name: value - 0.1 for name, value in RIGHT.items()}, images=IMAGES
+        workspace, comparison, dataset, {name: share - 0.1 for name, share in THREE.items()}, images=IMAGES
     )
-    page = opened(known)
+    page = opened(comparison)
     curves = chart(page, "datasize")["data"]
     assert {curve["name"] for curve in curves} == {"linear_probe", "last_block", "full_finetune"}
     assert all(len(curve["x"]) == 4 and curve["y"][-1] > curve["y"][0] for curve in curves)
@@ -307,12 +276,10 @@ def test_parts_of_the_images_are_trained_on_request_and_drawn_apart_from_the_ver
 
 
 def test_forecasts_stand_beside_what_the_runs_took(workspace: Workspace, dataset: Dataset) -> None:
-    known = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), arm("full_finetune", seeds=1))
-    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
-    runs = ComparisonStore(workspace).runs_of(known.id)
+    comparison = finished(workspace, dataset, TWO)
     told = forecast_files.Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0)
-    forecast_files.keep(workspace, runs[0].config, told)
-    page = opened(known)
+    forecast_files.keep(workspace, runs_of(workspace, comparison)[0].config, told)
+    page = opened(comparison)
     table = next(one.value for one in page.dataframe if "Took, s" in one.value)
     assert list(table["Forecast, s"].dropna()) == [42.0]
     assert table["Took, s"].notna().all()
@@ -320,14 +287,9 @@ def test_forecasts_stand_beside_what_the_runs_took(workspace: Workspace, dataset
 
 
 def test_advice_is_not_green_before_every_run_has_ended(workspace: Workspace, dataset: Dataset) -> None:
-    known = compared.comparison(
-        workspace, dataset, *(arm(name, seeds=1) for name in ("linear_probe", "last_block", "full_finetune"))
-    )
-    store = ComparisonStore(workspace)
-    for _ in range(2):
-        claimed = store.claim(known.id, this_process())
-        assert claimed is not None
-        compared.finish(workspace, claimed, dataset, RIGHT[claimed.config.strategy], images=IMAGES)
-    assert not opened(known).success
-    compared.finish_all(workspace, known, dataset, RIGHT, images=IMAGES)
-    assert opened(known).success
+    comparison = compared.comparison(workspace, dataset, *(arm(name, seeds=1) for name in THREE))
+    for run in islice(claims(workspace, comparison), 2):
+        compared.finish(workspace, run, dataset, THREE[run.config.strategy])
+    assert not opened(comparison).success
+    compared.finish_all(workspace, comparison, dataset, THREE)
+    assert opened(comparison).success

@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from engine.comparisons.comparison import Comparison, arm
-from engine.comparisons.comparison_store import ComparisonStore
+from engine.comparisons.comparison import Comparison
 from engine.comparisons.judgement import judgement
 from engine.comparisons.wording import sentences
 from engine.data.dataset_records import Dataset
 from engine.workspace import Workspace
+from pages.ui.compare import report
 from tests.pages import compared, made
 from tests.pages.test_routes import ask
 
@@ -27,10 +27,8 @@ def dataset(workspace: Workspace) -> Dataset:
 
 
 @pytest.fixture
-def known(workspace: Workspace, dataset: Dataset) -> Comparison:
-    known = compared.comparison(workspace, dataset, *(arm(strategy, seeds=2) for strategy in RIGHT), name=NAME)
-    compared.finish_all(workspace, known, dataset, RIGHT)
-    return known
+def comparison(workspace: Workspace, dataset: Dataset) -> Comparison:
+    return compared.finished(workspace, dataset, RIGHT, seeds=2, images=12, name=NAME)
 
 
 class Reader(HTMLParser):
@@ -55,21 +53,21 @@ class Reader(HTMLParser):
             self.said += data
 
 
-def test_the_sheets_parse_and_hold_a_row_a_run_and_a_row_an_image(known: Comparison, dataset: Dataset) -> None:
-    answer = ask(f"/api/comparisons/{known.id}/comparison.csv")
+def test_the_sheets_parse_and_hold_a_row_a_run_and_a_row_an_image(comparison: Comparison) -> None:
+    answer = ask(f"/api/comparisons/{comparison.id}/comparison.csv")
     runs = pd.read_csv(io.BytesIO(answer.body), encoding="utf-8-sig")
     assert answer.status == 200 and len(runs) == 4 and set(runs["row"]) == set(RIGHT)
-    images = pd.read_csv(io.BytesIO(ask(f"/api/comparisons/{known.id}/result.csv").body), encoding="utf-8-sig")
-    assert len(images) == len(dataset.images_of("val")) + len(dataset.images_of("test"))
+    images = pd.read_csv(io.BytesIO(ask(f"/api/comparisons/{comparison.id}/result.csv").body), encoding="utf-8-sig")
+    assert len(images) == 12 + 12
     assert "linear_probe (mean of 2 seeds)" in images.columns
     assert images["label"].str.startswith("'=cmd").any()  # disarmed
 
 
-def test_the_report_says_what_was_judged_and_stands_alone(workspace: Workspace, known: Comparison) -> None:
-    answer = ask(f"/api/comparisons/{known.id}/report.html")
+def test_the_report_says_what_was_judged_and_stands_alone(workspace: Workspace, comparison: Comparison) -> None:
+    answer = ask(f"/api/comparisons/{comparison.id}/report.html")
     assert answer.status == 200 and "attachment" in answer.headers["content-disposition"]
     read = Reader(answer.body.decode())
-    for sentence in sentences(judgement(workspace, known, ComparisonStore(workspace).runs_of(known.id))):
+    for sentence in sentences(judgement(workspace, comparison, compared.runs_of(workspace, comparison))):
         assert sentence in read.said
     assert NAME in read.said and "torch 2.0" in read.said and "--strategies linear_probe,full_finetune" in read.said
     assert "고양이 </script><script>alert(2)</script>" in read.said
@@ -83,6 +81,14 @@ def test_the_report_says_what_was_judged_and_stands_alone(workspace: Workspace, 
     assert "http" not in ours.replace("http-equiv", "")
 
 
+def test_the_report_writes_large_numbers_out_and_says_when_no_image_judged(
+    workspace: Workspace, comparison: Comparison
+) -> None:
+    assert [report.cell(value) for value in (12345.6, 0.12345, -1234.5, None)] == ["12,346", "0.1235", "-1,234", "–"]
+    compared.without_predictions(workspace, compared.runs_of(workspace, comparison))
+    assert "0 images" not in report.report(workspace, compared.evidence_now(workspace, comparison))
+
+
 def test_before_anything_has_finished_there_is_a_report_but_no_result(workspace: Workspace, dataset: Dataset) -> None:
     waiting = compared.comparison(workspace, dataset)
     assert "nothing to judge" in ask(f"/api/comparisons/{waiting.id}/report.html").body.decode()
@@ -90,7 +96,7 @@ def test_before_anything_has_finished_there_is_a_report_but_no_result(workspace:
     assert refused.status == 404 and "Let one finish" in refused.error
 
 
-def test_other_files_and_other_comparisons_are_refused(known: Comparison) -> None:
-    assert "no file of that name" in ask(f"/api/comparisons/{known.id}/thaw.sqlite").error
+def test_other_files_and_other_comparisons_are_refused(comparison: Comparison) -> None:
+    assert "no file of that name" in ask(f"/api/comparisons/{comparison.id}/thaw.sqlite").error
     assert "There is no comparison" in ask("/api/comparisons/comparison-0000000000/report.html").error
     assert ask("/api/comparisons/..%2F..%2Fx/report.html").status == 404

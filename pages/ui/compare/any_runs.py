@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from engine.comparisons import run_results
+from engine.comparisons.run_results import Scores
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run import Run
 from pages.ui import charts, epochs, palette, text
-from pages.ui.compare import run_table
-from pages.ui.compare.run_table import Scores
+from pages.ui.compare.run_table import accuracy_sentence, differing, run_table, unique_names
 from pages.ui.resources import workspace
 
 AT_FIRST = 10
@@ -21,23 +22,25 @@ AT_FIRST = 10
 def run_sections(everything: Sequence[Run], dataset: str) -> None:
     """The runs of `dataset` among `everything`, the newest first."""
     possible = {run.id: run for run in everything if run.config.dataset == dataset}
-    labels = run_table.unique_names(list(possible.values()))
+    labels = unique_names(list(possible.values()))
     # On the light accent of the dark theme the white that Streamlit writes cannot be read.
     st.html(
         f"<style>[data-tag], [data-tag] * {{ color: light-dark({palette.page('light')}, {palette.page('dark')}) "
         f"!important }}</style>"
     )
+    begun = [id_ for id_, run in possible.items() if run.started]
+    latest = (begun or list(possible))[:AT_FIRST]
     picked = st.multiselect(
-        "Runs", list(possible), default=_first(possible), format_func=labels.__getitem__, key=f"runs_{dataset}"
+        "Runs", list(possible), default=latest, format_func=labels.__getitem__, key=f"runs_{dataset}"
     )
     runs = [possible[id_] for id_ in picked]
     if not runs:
         st.info("Choose at least one run.")
         return
-    scored = {run.id: run_table.scores(workspace(), run) for run in runs}
-    run_table.show(run_table.table(runs, scored))
+    scores = {run.id: run_results.scores(workspace(), run) for run in runs}
+    run_table(runs, scores)
     styles = palette.styles([run.id for run in reversed(everything)])
-    _accuracy(runs, scored, labels=labels, styles=styles)
+    _accuracy(runs, scores, labels=labels, styles=styles)
     _curves(runs, labels, styles)
     _differences(runs)
     st.subheader("Look closer", anchor=False)
@@ -47,55 +50,50 @@ def run_sections(everything: Sequence[Run], dataset: str) -> None:
                 links(run, labels[run.id])
 
 
-def _first(possible: Mapping[str, Run]) -> list[str]:
-    """The latest that have something to show; where none has, the latest."""
-    begun = [id_ for id_, run in possible.items() if run.started]
-    return (begun or list(possible))[:AT_FIRST]
-
-
 def links(run: Run, name: str) -> None:
     """Where more of one run is to be seen."""
     st.markdown(f"**{text.md(text.short(name))}**")
+    pages = {"Monitor": "monitoring", "Predictions": "grid_view"} if run.summary else {"Monitor": "monitoring"}
     with st.container(horizontal=True):
-        st.page_link("monitor.py", label="Open in Monitor", icon=":material/monitoring:", query_params={"run": run.id})
-        if run.summary:
-            st.page_link(
-                "predictions.py", label="Open in Predictions", icon=":material/grid_view:", query_params={"run": run.id}
-            )
+        for page, icon in pages.items():
+            link, label = f"{page.lower()}.py", f"Open in {page}"
+            st.page_link(link, label=label, icon=f":material/{icon}:", query_params={"run": run.id})
 
 
 def _accuracy(
     runs: Sequence[Run],
-    scored: Mapping[str, Scores],
+    scores: Mapping[str, Scores],
     *,
     labels: Mapping[str, str],
     styles: Mapping[str, tuple[str, str]],
 ) -> None:
-    split = "test" if any("test" in one for one in scored.values()) else "val"
-    verdict = run_table.verdict(runs, scored, split)
-    if verdict:
-        st.markdown(text.md(verdict))
-    known = [run for run in runs if split in scored[run.id]]
-    if not known:
+    split = "test" if any("test" in splits for splits in scores.values()) else "val"
+    measured = [(run.id, scores[run.id][split]) for run in runs if split in scores[run.id]]
+    sentence = accuracy_sentence(runs, scores, split)
+    if sentence:
+        st.markdown(text.md(sentence))
+    if not measured:
         return
     st.subheader(f"Accuracy on {SPLIT_NAMES[split]} images", anchor=False)
-    ranked = sorted(known, key=lambda run: -scored[run.id][split].value)
+    measured.sort(key=lambda pair: -pair[1].accuracy)
+    names = text.distinct([labels[id_] for id_, _ in measured], 30)
     estimates = [
-        charts.Estimate(name=name, colour=styles[run.id][0], value=score.value, low=score.low, high=score.high)
-        for run, name in zip(ranked, text.distinct([labels[run.id] for run in ranked], 30), strict=True)
-        for score in (scored[run.id][split],)
+        charts.Estimate(
+            name=name,
+            colour=styles[id_][0],
+            value=score.accuracy,
+            low=score.accuracy_low,
+            high=score.accuracy_high,
+        )
+        for (id_, score), name in zip(measured, names, strict=True)
     ]
+    optimistic = " Validation images chose the epoch of every run, so these figures are optimistic."
     st.caption(
         "With 95 % intervals: where the accuracy is likely to lie, given how few images measured it."
-        + (
-            " Validation images chose the epoch of every run, so these figures are optimistic."
-            if split == "val" and not verdict
-            else ""
-        )
+        + (optimistic if split == "val" and not sentence else "")
     )
-    st.plotly_chart(
-        charts.intervals(estimates), config=charts.CONFIG, alt=verdict or f"Accuracy of {text.count(len(known), 'run')}"
-    )
+    alt = sentence or f"Accuracy of {text.count(len(measured), 'run')}"
+    st.plotly_chart(charts.intervals(estimates), config=charts.CONFIG, alt=alt)
 
 
 def _curves(runs: Sequence[Run], labels: Mapping[str, str], styles: Mapping[str, tuple[str, str]]) -> None:
@@ -115,11 +113,11 @@ def _curves(runs: Sequence[Run], labels: Mapping[str, str], styles: Mapping[str,
 
 def _differences(runs: Sequence[Run]) -> None:
     st.subheader("What was different", anchor=False)
-    differing = run_table.differing(runs)
+    frame = differing(runs)
     if len(runs) < 2:
         st.caption("Choose two runs or more to see in which options they differ.")
-    elif differing.empty:
+    elif frame.empty:
         st.caption("These runs have the same configuration.")
     else:
-        st.dataframe(differing, hide_index=True)
+        st.dataframe(frame, hide_index=True)
         st.caption("All other options are equal.")

@@ -13,10 +13,9 @@ from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.disagreements import confusion_matrix
 from pages.ui import charts, palette, text
 from pages.ui.compare.evidence import Evidence, waits
-from pages.ui.matrix import Cell, matrix
+from pages.ui.matrix import NUMBERED, Cell, matrix
 
 MATRIX_CLASSES = 30
-NUMBERED = 14
 LISTED, SAID = 40, 5
 """Cells that a table lists, and that the words instead of a figure name."""
 
@@ -36,8 +35,10 @@ def confusion_difference(evidence: Evidence, first: str, second: str) -> np.ndar
     """Float [classes, classes]: how many more images of the row's class the first strategy calls the column's than the
     second does."""
     classes = len(evidence.classes)
-    one, two = (confusion_matrix(evidence.arms[label].guesses, evidence.labels, classes) for label in (first, second))
-    return np.asarray(one - two)
+    plus, minus = (
+        confusion_matrix(evidence.arms[label].guesses, evidence.labels, classes) for label in (first, second)
+    )
+    return np.asarray(plus - minus)
 
 
 def confusion_difference_figure(evidence: Evidence, pair: tuple[str, str], theme: str = "") -> go.Figure:
@@ -45,26 +46,23 @@ def confusion_difference_figure(evidence: Evidence, pair: tuple[str, str], theme
     values = confusion_difference(evidence, *pair)
     names = [text.plotly(text.short(name, 22)) for name in evidence.classes]
     most, side = float(np.abs(values).max()) or 1.0, max(16, min(54, 440 // len(names)))
-    cells = [
-        [
-            _cell(float(value), most, truth=truth, guess=guess)
-            for value, guess in zip(row, evidence.classes, strict=True)
-        ]
-        for row, truth in zip(values, evidence.classes, strict=True)
-    ]
-    figure = matrix(cells, side=side, numbered=len(names) <= NUMBERED, theme=theme)
+
+    def cell(row: int, column: int) -> Cell:
+        value = float(values[row, column])
+        return Cell(
+            share=value / most,
+            number=f"{value:+.1f}".removesuffix(".0").replace("-", "−") if round(value, 1) else "",
+            hover=text.plotly(_cell_in_words(evidence.classes[row], evidence.classes[column], value)),
+        )
+
+    figure = matrix(len(names), cell, side=side, theme=theme)
     figure.update_xaxes(title="predicted", side="bottom", tickangle=-35 if len(names) > 4 else 0, ticktext=names)
     figure.update_yaxes(title="true", ticktext=names)
     return figure.update_layout(height=max(220, 110 + side * len(names)))
 
 
-def _cell(value: float, most: float, *, truth: str, guess: str) -> Cell:
-    """What is not zero has its number in its cell."""
-    return Cell(
-        share=value / most,
-        number=f"{value:+.1f}".removesuffix(".0").replace("-", "−") if round(value, 1) else "",
-        hover=text.plotly(f"{text.short(truth, 30)} called {text.short(guess, 30)}: {value:+.1f}"),
-    )
+def _cell_in_words(truth: str, guess: str, value: float) -> str:
+    return f"{text.short(truth, 30)} called {text.short(guess, 30)}: {value:+.1f}"
 
 
 def recall_by_class(evidence: Evidence) -> None:
@@ -74,17 +72,17 @@ def recall_by_class(evidence: Evidence) -> None:
         st.caption(waits(evidence, "a strategy has finished"))
         return
     frame = recall_table(evidence)
-    percent = {name: st.column_config.NumberColumn(format="%.0f %%") for name in frame.columns[2:-1]}
-    apart = st.column_config.NumberColumn(
-        "Apart, points", format="%.0f", help="Points between the best and the worst strategy."
-    )
-    columns = {**percent, "Class": st.column_config.TextColumn(pinned=True), "Apart": apart}
-    height = min(38 + 35 * len(frame), 430)
+    columns = {name: st.column_config.NumberColumn(format="%.0f %%") for name in frame.columns[2:-1]} | {
+        "Class": st.column_config.TextColumn(pinned=True),
+        "Apart": st.column_config.NumberColumn(
+            "Apart, points", format="%.0f", help="Points between the best and the worst strategy."
+        ),
+    }
     st.dataframe(
         frame,
         hide_index=True,
         column_config=columns,
-        height=height,
+        height=min(38 + 35 * len(frame), 430),
         placeholder="–",
         alt="Recall of every class and strategy",
     )
@@ -95,64 +93,54 @@ def recall_by_class(evidence: Evidence) -> None:
     st.caption(
         "With few images a class, the rows on top are mostly chance: of many differences the largest always look large."
     )
-    first, second = st.session_state.get("flip_first"), st.session_state.get("flip_second")
-    if first == second or first not in evidence.arms or second not in evidence.arms:
-        return
-    assert first is not None and second is not None
-    _pair(evidence, first, second)
+    first, second = st.session_state.get("flip_first", ""), st.session_state.get("flip_second", "")
+    if first != second and {first, second} <= evidence.arms.keys():
+        _pair(evidence, first, second)
 
 
 def _pair(evidence: Evidence, first: str, second: str) -> None:
     """The matrix with its key; where its cells are too small for numbers, the largest of them in a table as well."""
-    one, two = text.distinct([first, second])
-    st.markdown(f"**{text.md(one)}** minus **{text.md(two)}**: what they call the images of each class")
+    plus, minus = text.distinct([first, second])
+    st.markdown(f"**{text.md(plus)}** minus **{text.md(minus)}**: what they call the images of each class")
     if len(evidence.classes) <= MATRIX_CLASSES:
-        st.html(key(first, second))
+        st.html(_key(first, second))
         with st.container(width=max(360, min(200 + 70 * len(evidence.classes), 1100))):
-            drawn, said = (
-                confusion_difference_figure(evidence, (first, second)),
-                confusion_difference_in_words(evidence, first, second),
-            )
-            st.plotly_chart(drawn, key="confusion_difference", config={"displayModeBar": False}, alt=said)
+            figure = confusion_difference_figure(evidence, (first, second))
+            words = confusion_difference_in_words(evidence, first, second)
+            st.plotly_chart(figure, key="confusion_difference", config={"displayModeBar": False}, alt=words)
     if len(evidence.classes) > NUMBERED:
-        st.dataframe(
-            largest(evidence, first, second),
-            hide_index=True,
-            height=250,
-            alt="The largest differences of two confusion matrices",
-        )
+        frame = largest(evidence, first, second)
+        st.dataframe(frame, hide_index=True, height=250, alt="The largest differences of two confusion matrices")
     st.caption(
         "Images, mean of the seeds. On the diagonal more is better, beside it less. The pair is the one chosen under "
         "Disagreements."
     )
 
 
-def key(first: str, second: str) -> str:
-    """HTML for st.html: which colour and sign is whose."""
-    colours = palette.categorical()
-    said = [f"{sign} more often {name}" for sign, name in zip("+−", text.distinct([first, second], 30), strict=True)]
-    return charts.key([charts.Curve(name=name, colour=colour) for name, colour in zip(said, colours, strict=False)])
+def _key(first: str, second: str) -> str:
+    """Which colour and sign is whose."""
+    names = text.distinct([first, second], 30)
+    signs = zip("+−", names, palette.categorical(), strict=False)
+    return charts.key([charts.Curve(name=f"{sign} more often {name}", colour=colour) for sign, name, colour in signs])
 
 
 def confusion_difference_in_words(evidence: Evidence, first: str, second: str) -> str:
-    """The largest cells of `figure`, for readers who see no figure."""
-    cells = largest(evidence, first, second).head(SAID).itertuples(index=False)
-    said = "; ".join(
-        f"{text.short(truth, 30)} called {text.short(guess, 30)}: {value:+.1f}" for truth, guess, value in cells
+    """The largest cells of the figure, for readers who see none."""
+    rows = largest(evidence, first, second).head(SAID).itertuples(index=False)
+    cells = "; ".join(_cell_in_words(*row) for row in rows)
+    plus, minus = text.distinct([first, second])
+    return f"Difference of two confusion matrices. Plus: {plus} says it more often; minus: {minus} does. " + (
+        f"The largest: {cells}." if cells else "There is none."
     )
-    one, two = text.distinct([first, second])
-    about = f"Difference of two confusion matrices. Plus: {one} says it more often; minus: {two} does."
-    return f"{about} The largest: {said}." if said else f"{about} There is none."
 
 
 def largest(evidence: Evidence, first: str, second: str) -> pd.DataFrame:
     """The cells that differ most, for when the matrix would be too large to read."""
     values = confusion_difference(evidence, first, second)
     order = np.argsort(-np.abs(values), axis=None, kind="stable")[:LISTED]
-    cells = [np.unravel_index(place, values.shape) for place in order]
     rows = [
         (evidence.classes[row], evidence.classes[column], float(values[row, column]))
-        for row, column in cells
+        for row, column in zip(*np.unravel_index(order, values.shape), strict=True)
         if values[row, column]
     ]
     return pd.DataFrame(rows, columns=["True class", "Predicted class", "Difference in images"])

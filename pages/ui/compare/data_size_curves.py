@@ -21,74 +21,60 @@ from pages.ui.resources import comparison_store, workspace
 
 def data_size_curves(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True) -> None:
     """The curves as far as they are known, and the button that trains what is missing while it is `trainable`."""
-    missing, found = data_size.arms(comparison), data_size.points(workspace(), comparison, runs)
+    missing, points = data_size.arms(comparison), data_size.points(workspace(), comparison, runs)
     waiting = sum(run.status in status.ACTIVE for run in runs if data_size.is_part(comparison, run))
-    if found:
-        st.plotly_chart(
-            data_size_figure(found, data_size.whole_labels(comparison)),
-            key="datasize",
-            config=charts.CONFIG,
-            alt=wording.data_sizes(found),
-        )
-        st.markdown(text.md(wording.data_sizes(found)))
+    if points:
+        figure, words = data_size_figure(points, data_size.whole_labels(comparison)), wording.data_sizes(points)
+        st.plotly_chart(figure, key="datasize", config=charts.CONFIG, alt=words)
+        st.markdown(text.md(words))
         st.caption(
-            f"Accuracy on {SPLIT_NAMES[found[-1].split]} images, the mean over seeds with its 95 % interval. "
+            f"Accuracy on {SPLIT_NAMES[points[-1].split]} images, the mean over seeds with its 95 % interval. "
             "Every smaller share lies within the larger ones."
         )
     if waiting:
         st.caption(f"{text.count(waiting, 'run')} on a part of the images still to come.")
-    if missing:
-        number = sum(len(arm.seeds) for arm in missing) * len(comparison.backbones)
+    if not missing:
+        return
+    if not points and not waiting:
         shares = ", ".join(f"{share} %" for share in data_size.SHARES)
-        if not found and not waiting:
-            st.caption(
-                f"Train every strategy on {shares} of the training images as well, and see who still gains from more."
-            )
-        if st.button(
-            f"Train {text.count(number, 'more run')} on parts of the images",
-            icon=":material/stacked_line_chart:",
-            key="datasizes",
-            disabled=not trainable,
-        ):
-            progress.act(f"datasize_{comparison.id}", lambda: _train(comparison, missing))
-        progress.refusal(f"datasize_{comparison.id}")
+        st.caption(
+            f"Train every strategy on {shares} of the training images as well, and see who still gains from more."
+        )
+    number = sum(len(arm.seeds) for arm in missing) * len(comparison.backbones)
+    label, place = f"Train {text.count(number, 'more run')} on parts of the images", f"datasize_{comparison.id}"
+    if st.button(label, icon=":material/stacked_line_chart:", key="datasizes", disabled=not trainable):
+        progress.act(place, lambda: _train(comparison, missing))
+    progress.refusal(place)
 
 
 def _train(comparison: Comparison, missing: Sequence[Arm]) -> None:
-    known = progress.outlines_of(comparison)
+    outlines = progress.outlines_of(comparison)
     for arm in missing:
-        comparison_store().add_arm(comparison.id, arm, outlines=known)
+        comparison_store().add_arm(comparison.id, arm, outlines=outlines)
 
 
-def data_size_figure(found: Sequence[Point], rows: Sequence[str]) -> go.Figure:
+def data_size_figure(points: Sequence[Point], rows: Sequence[str]) -> go.Figure:
     """One line a strategy, with intervals. `rows` are those of the table, where each has the same colour."""
-    there = list(dict.fromkeys(point.label for point in found))
-    styles, drawn = palette.styles(list(dict.fromkeys([*rows, *there]))), go.Figure()
-    for label, name in zip(there, text.distinct(there, 40), strict=True):
-        points = [point for point in found if point.label == label]
-        reach = {"array": [p.high - p.accuracy for p in points], "arrayminus": [p.accuracy - p.low for p in points]}
-        colour, dash = styles[label]
-        drawn.add_trace(
+    labels = list(dict.fromkeys(point.label for point in points))
+    styles = palette.styles(list(dict.fromkeys([*rows, *labels])))
+    figure = go.Figure()
+    for label, name in zip(labels, text.distinct(labels, 40), strict=True):
+        line, (colour, dash) = [point for point in points if point.label == label], styles[label]
+        bounds = [(point.low, point.accuracy, point.high) for point in line]
+        figure.add_trace(
             go.Scatter(
-                x=[point.images for point in points],
-                y=[point.accuracy for point in points],
+                x=[point.images for point in line],
+                y=[point.accuracy for point in line],
                 name=text.plotly(name),
                 mode="lines+markers",
                 line={"color": colour, "dash": dash},
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "color": palette.faint(colour, 0.6),
-                    "thickness": 1.5,
-                    "width": 5,
-                    **reach,
-                },
-                customdata=[point.share for point in points],
+                error_y=charts.error_bars(bounds, palette.faint(colour, 0.6)),
+                customdata=[point.share for point in line],
                 hovertemplate="%{y:.1%} with %{x:,} images (%{customdata} %)<extra>%{fullData.name}</extra>",
             )
         )
-    drawn.update_xaxes(title="training images", rangemode="tozero", nticks=6)
-    drawn.update_yaxes(title="accuracy", tickformat=".0%", nticks=6)
-    return drawn.update_layout(
+    figure.update_xaxes(title="training images", rangemode="tozero", nticks=6)
+    figure.update_yaxes(title="accuracy", tickformat=".0%", nticks=6)
+    return figure.update_layout(
         height=360, margin={"l": 0, "r": 8, "t": 32, "b": 0}, legend={"orientation": "h", "y": 1.12, "x": 0}
     )

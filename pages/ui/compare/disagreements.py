@@ -21,8 +21,6 @@ from pages.ui.matrix import Cell, matrix
 
 PAGE_SIZE = 60
 KINDS = {"first": "Only A is right", "second": "Only B is right", "neither": "Both wrong, differently"}
-NUMBERED = 14
-"""A matrix of more strategies has no figures in its cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +35,16 @@ class Disagreement:
 
 def pick(evidence: Evidence, wanted: Disagreement) -> np.ndarray:
     """The places, among the images of `evidence`, that show this disagreement: those the two are surest of first."""
-    one, two = evidence.arms[wanted.first].votes, evidence.arms[wanted.second].votes
+    first, second = evidence.arms[wanted.first].votes, evidence.arms[wanted.second].votes
     keep = {
-        "first": one.right & ~two.right,
-        "second": two.right & ~one.right,
-        "neither": ~one.right & ~two.right & (one.guesses != two.guesses),
+        "first": first.right & ~second.right,
+        "second": second.right & ~first.right,
+        "neither": ~first.right & ~second.right & (first.guesses != second.guesses),
     }[wanted.kind]
     if wanted.truth is not None:
         keep = keep & (evidence.labels == evidence.classes.index(wanted.truth))
     places = np.flatnonzero(keep)
-    return np.asarray(places[np.argsort(-(one.confidence + two.confidence)[places], kind="stable")])
+    return np.asarray(places[np.argsort(-(first.confidence + second.confidence)[places], kind="stable")])
 
 
 def disagreement_matrix(evidence: Evidence, theme: str = "") -> go.Figure:
@@ -55,25 +53,21 @@ def disagreement_matrix(evidence: Evidence, theme: str = "") -> go.Figure:
     counts = disagreement_counts([evidence.arms[label].votes.right for label in labels])
     names = [text.plotly(name) for name in text.distinct(labels, 26)]
     side, most = max(14, min(56, 460 // len(labels))), max(int(counts.max()), 1)
-    cells = [
-        [
-            Cell(share=0, number="–") if right == wrong else _cell(int(count), most, right=right, wrong=wrong)
-            for count, wrong in zip(row, names, strict=True)
-        ]
-        for row, right in zip(counts, names, strict=True)
-    ]
+
+    def cell(right: int, wrong: int) -> Cell:
+        if right == wrong:
+            return Cell(share=0, number="–")
+        images = text.count(count := int(counts[right, wrong]), "image")
+        hover = f"{images}<br><b>{names[right]}</b> right<br><b>{names[wrong]}</b> wrong"
+        return Cell(share=count / most, number=str(count), hover=hover)
+
     # Columns go by number: names would need more room than a telephone has.
     numbers = [str(number) for number in range(1, len(labels) + 1)]
-    figure = matrix(cells, side=side, numbered=len(labels) <= NUMBERED, theme=theme)
+    figure = matrix(len(labels), cell, side=side, theme=theme)
     figure.update_xaxes(title="gets wrong", ticktext=numbers)
     rows = [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
     figure.update_yaxes(title="gets right", ticktext=rows)
     return figure.update_layout(height=max(180, 80 + side * len(labels)))
-
-
-def _cell(count: int, most: int, *, right: str, wrong: str) -> Cell:
-    hover = f"{text.count(count, 'image')}<br><b>{right}</b> right<br><b>{wrong}</b> wrong"
-    return Cell(share=count / most, number=str(count), hover=hover)
 
 
 def disagreement_gallery(evidence: Evidence, *, pictures: bool = True) -> None:
@@ -102,8 +96,9 @@ def disagreement_gallery(evidence: Evidence, *, pictures: bool = True) -> None:
         st.info("Choose two different strategies.", icon=":material/compare_arrows:")
         return
     places = pick(evidence, wanted)
-    said = f"{text.count(len(places), 'image')} of {len(evidence.images):,}"
-    st.caption(said + (". Several seeds of a strategy count as what most of them say." if _several(evidence) else "."))
+    several = any(arm.votes.seeds > 1 for arm in evidence.arms.values())
+    note = " Several seeds of a strategy count as what most of them say." if several else ""
+    st.caption(f"{text.count(len(places), 'image')} of {len(evidence.images):,}.{note}")
     if not len(places):
         st.info("No image fits. The two agree here.", icon=":material/filter_alt_off:")
         return
@@ -112,13 +107,8 @@ def disagreement_gallery(evidence: Evidence, *, pictures: bool = True) -> None:
 
 
 def _pictures(evidence: Evidence, wanted: Disagreement, places: np.ndarray) -> None:
-    here = page_of(len(places), PAGE_SIZE, key="page_flips")
-    picked = gallery(
-        [card(evidence, wanted, place) for place in places[here]],
-        label="Images they disagree on",
-        key="gallery_flips",
-        side=140,
-    )
+    cards = [card(evidence, wanted, place) for place in places[page_of(len(places), PAGE_SIZE, key="page_flips")]]
+    picked = gallery(cards, label="Images they disagree on", key="gallery_flips", side=140)
     if picked is not None:
         pair, order = (wanted.first, wanted.second), places.tolist()
         two_answers_dialog(evidence, pair, places=order, position=order.index(int(picked)))
@@ -126,18 +116,18 @@ def _pictures(evidence: Evidence, wanted: Disagreement, places: np.ndarray) -> N
 
 def card(evidence: Evidence, wanted: Disagreement, place: int) -> Card:
     """One image with what the two say of it; the id is its place among the images of `evidence`."""
-    one, two = (evidence.arms[label].votes for label in (wanted.first, wanted.second))
+    pair = (wanted.first, wanted.second)
+    votes = [evidence.arms[label].votes for label in pair]
     truth = evidence.classes[evidence.labels[place]]
-    said = [f"{'✓' if votes.right[place] else '✗'} {evidence.classes[votes.guesses[place]]}" for votes in (one, two)]
-    words = " and ".join(
-        f"{name} says {evidence.classes[votes.guesses[place]]}"
-        for name, votes in ((wanted.first, one), (wanted.second, two))
-    )
+    rights = [vote.right[place] for vote in votes]
+    guesses = [evidence.classes[vote.guesses[place]] for vote in votes]
+    first, second = (f"{'✓' if right else '✗'} {guess}" for right, guess in zip(rights, guesses, strict=True))
+    words = " and ".join(f"{label} says {guess}" for label, guess in zip(pair, guesses, strict=True))
     return Card(
         id=str(place),
         src=addresses.thumbnail(evidence.comparison.dataset, int(evidence.images[place])),
-        title=f"A {said[0]}",
-        note=f"B {said[1]}" + ("" if one.right[place] or two.right[place] else f" · is {truth}"),
+        title=f"A {first}",
+        note=f"B {second}" + ("" if any(rights) else f" · is {truth}"),
         tone="bad" if wanted.kind == "neither" else "plain",
         alt=f"{evidence.names[place]}: {words}; it is {truth}",
     )
@@ -151,27 +141,26 @@ def _boxes(evidence: Evidence, labels: Sequence[str]) -> Disagreement | None:
     if first == second or first is None or second is None:
         return None
     counts = {kind: len(pick(evidence, Disagreement(first=first, second=second, kind=kind))) for kind in KINDS}
-    kind = (
-        st.radio("Images", list(KINDS), format_func=lambda kind: f"{KINDS[kind]}: {counts[kind]}", key="flip_kind")
-        or "first"
-    )
+    kinds = {kind: f"{KINDS[kind]}: {count}" for kind, count in counts.items()}
+    kind = st.radio("Images", list(kinds), format_func=kinds.__getitem__, key="flip_kind") or "first"
     places = pick(evidence, Disagreement(first=first, second=second, kind=kind))
     per_class = np.bincount(evidence.labels[places], minlength=len(evidence.classes))
-    there = [name for name, count in zip(evidence.classes, per_class, strict=True) if count]
-    shown = {name: f"{text.plain(name)}: {per_class[evidence.classes.index(name)]}" for name in there}
-    if st.session_state.get("flip_truth") not in (None, *there):
+    shown = {
+        name: f"{text.plain(name)}: {count}" for name, count in zip(evidence.classes, per_class, strict=True) if count
+    }
+    if st.session_state.get("flip_truth") not in shown:
         st.session_state["flip_truth"] = None
     truth = st.selectbox(
-        "True class", there, index=None, placeholder="All", format_func=shown.__getitem__, key="flip_truth"
+        "True class", list(shown), index=None, placeholder="All", format_func=shown.__getitem__, key="flip_truth"
     )
     return Disagreement(first=first, second=second, kind=kind, truth=truth)
 
 
 def _start(evidence: Evidence, labels: Sequence[str]) -> None:
     """At first: the chosen strategy against the one that disagrees with it most. Never a strategy that is gone."""
-    state, found = st.session_state, evidence.judgement.verdict
+    state, verdict = st.session_state, evidence.judgement.verdict
     if state.get("flip_first") not in labels or state.get("flip_second") not in labels:
-        first = found.chosen if found and found.chosen in labels else labels[0]
+        first = verdict.chosen if verdict and verdict.chosen in labels else labels[0]
         right = evidence.arms[first].votes.right
         state["flip_first"] = first
         state["flip_second"] = max(
@@ -191,7 +180,3 @@ def _show_cell(labels: Sequence[str]) -> None:
     first, second = state.get("flips_cell", ("", ""))
     if first in labels and second in labels:
         state.update(flip_first=first, flip_second=second, flip_kind="first", flip_truth=None)
-
-
-def _several(evidence: Evidence) -> bool:
-    return any(arm.votes.seeds > 1 for arm in evidence.arms.values())

@@ -44,7 +44,6 @@ class RunAnswers:
 class StrategyAnswers:
     """One strategy of the table that can be looked at image by image."""
 
-    label: str
     runs: tuple[Run, ...]
     """Those that count, in the order of their seeds in `guesses`."""
     guesses: np.ndarray
@@ -99,50 +98,46 @@ def signature(workspace: Workspace, runs: Sequence[Run]) -> tuple[tuple[object, 
     )
 
 
-def answers(workspace: Workspace, run: Run, split: str) -> RunAnswers | None:
-    """What the run says of the labelled images of `split`; None without predictions of any."""
-    path = workspace.run(run.id) / "predictions.csv"
-    age = _age(path)
-    return _answers(str(path), age, split) if age else None
-
-
 # Resources rather than data: they are read only, and a copy for every click would cost more than all else on the page.
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _evidence(state: tuple, *, _workspace: Workspace, _comparison: Comparison, _runs: Sequence[Run]) -> Evidence:
     judged = judgement(_workspace, _comparison, _runs)
     entrants = {entrant.name for entrant in judged.entrants}
     counted = [run for run in _runs if run.status == "finished" and run.id not in judged.excluded]
-    arms: dict[str, list[tuple[Run, RunAnswers]]] = {}
+    answers: dict[str, list[tuple[Run, RunAnswers]]] = {}
     first: RunAnswers | None = None
     for label, of in by_label(_comparison, counted).items():
         for run in of if label in entrants else ():
-            said = answers(_workspace, run, judged.split)
-            first = first or said
-            if said is not None and first is not None and np.array_equal(said.images, first.images):
-                arms.setdefault(label, []).append((run, said))
+            path = _workspace.run(run.id) / "predictions.csv"
+            age = _age(path)
+            given = _run_answers(str(path), age, judged.split) if age else None
+            first = first or given
+            if given is not None and first is not None and np.array_equal(given.images, first.images):
+                answers.setdefault(label, []).append((run, given))
+    nothing = np.zeros(0, dtype=np.int64)
     return Evidence(
         comparison=_comparison,
         runs=tuple(_runs),
         judgement=judged,
-        images=first.images if first else np.zeros(0, dtype=np.int64),
+        images=first.images if first else nothing,
         names=first.names if first else (),
-        labels=first.labels if first else np.zeros(0, dtype=np.int64),
+        labels=first.labels if first else nothing,
         classes=first.classes if first else (),
-        arms={label: _arm(label, of) for label, of in arms.items()},
+        arms={label: _strategy_answers(of) for label, of in answers.items()},
         worth=_worth(judged),
     )
 
 
-def _arm(label: str, said: Sequence[tuple[Run, RunAnswers]]) -> StrategyAnswers:
-    guesses = np.stack([one.guesses for _, one in said])
-    labels, classes = said[0][1].labels, said[0][1].classes
+def _strategy_answers(of: Sequence[tuple[Run, RunAnswers]]) -> StrategyAnswers:
+    runs, answers = zip(*of, strict=True)
+    labels = answers[0].labels
+    guesses, confidences = (np.stack([getattr(run, name) for run in answers]) for name in ("guesses", "confidence"))
     return StrategyAnswers(
-        label=label,
-        runs=tuple(run for run, _ in said),
+        runs=runs,
         guesses=guesses,
-        votes=disagreements.majority_vote(guesses, np.stack([one.confidence for _, one in said]), labels),
-        recall=disagreements.recall(guesses, labels, len(classes)),
-        calibration=tuple(one.calibration for _, one in said),
+        votes=disagreements.majority_vote(guesses, confidences, labels),
+        recall=disagreements.recall(guesses, labels, len(answers[0].classes)),
+        calibration=tuple(run.calibration for run in answers),
     )
 
 
@@ -153,28 +148,28 @@ def _worth(judged: Judgement) -> dict[str, dict[str, bool]]:
     names = [entrant.name for entrant in judged.entrants]
     better = shown_better([entrant.correct(judged.split) for entrant in judged.entrants])
     better = with_verdict(better, names, judged.verdict)
-    costs = {cost: [getattr(entrant, cost) for entrant in judged.entrants] for cost in COSTS}
-    return {cost: dict(zip(names, pareto_front(costs[cost], better).tolist(), strict=True)) for cost in COSTS}
+    fronts = {cost: pareto_front([getattr(entrant, cost) for entrant in judged.entrants], better) for cost in COSTS}
+    return {cost: dict(zip(names, front.tolist(), strict=True)) for cost, front in fronts.items()}
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
-def _answers(path: str, age: int, split: str) -> RunAnswers | None:
+def _run_answers(path: str, age: int, split: str) -> RunAnswers | None:
+    """None without an answer on a labelled image of `split`."""
     table = predictions.read(Path(path))
     classes = predictions.classes_of(table)
     place = {name: index for index, name in enumerate(classes)}
-    known = table[(table["split"] == split) & table["label"].isin(place) & (table["error"] == "")].sort_values(
-        "image", kind="stable"
-    )
-    if known.empty:
+    judging = (table["split"] == split) & table["label"].isin(place) & (table["error"] == "")
+    rows = table[judging].sort_values("image", kind="stable")
+    if rows.empty:
         return None
-    labels = known["label"].map(place).to_numpy(dtype=np.int64)
-    probabilities = known[[predictions.PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
+    labels = rows["label"].map(place).to_numpy(dtype=np.int64)
+    probabilities = rows[[predictions.PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
     return RunAnswers(
-        images=known["image"].to_numpy(dtype=np.int64),
-        names=tuple(str(name) for name in known["file_dir"]),
+        images=rows["image"].to_numpy(dtype=np.int64),
+        names=tuple(map(str, rows["file_dir"])),
         labels=labels,
-        guesses=known["predict"].map(place).to_numpy(dtype=np.int64),
-        confidence=known["confidence"].to_numpy(dtype=np.float64),
+        guesses=rows["predict"].map(place).to_numpy(dtype=np.int64),
+        confidence=rows["confidence"].to_numpy(dtype=np.float64),
         classes=classes,
         calibration=expected_calibration_error(probabilities, labels, draws=500),
     )

@@ -55,82 +55,65 @@ def spans(comparison: Comparison, runs: Sequence[Run], theme: str = "") -> list[
     """The strategies of which some epoch has ended, in the order of the table."""
     arms = by_label(comparison, runs)
     styles = palette.styles(list(dict.fromkeys([*whole_labels(comparison), *arms])), theme)
-    found = []
+    curves = []
     for label, of in arms.items():
-        rows = [ended for run in of if (ended := epochs.of(run))]
-        phases = next((changes(run.started) for run in of if run.started), [])
-        if rows:
+        if ended := [run for run in map(epochs.of, of) if run]:
             colour, dash = styles[label]
-            found.append(Span(name=label, colour=colour, dash=dash, runs=rows, phases=phases))
-    return found
+            phases = next((changes(run.started) for run in of if run.started), [])
+            curves.append(Span(name=label, colour=colour, dash=dash, runs=ended, phases=phases))
+    return curves
 
 
 def points(span: Span, metric: Metric, *, split: Split = "val", axis: str = "epoch") -> list[Point]:
     """The mean of `metric` over the seeds for every epoch; `axis` places it by epoch, or by the mean seconds until its
     end."""
-    spent = [list(accumulate(epoch.seconds for epoch in rows)) for rows in span.runs] if axis == "seconds" else []
-    found = []
-    for turn in range(_longest(span)):
-        values = dict(_values(span, split, metric, turn))
-        if values:
-            x = fmean(spent[run][turn] for run in values) if axis == "seconds" else float(turn + 1)
-            reached = values.values()
-            found.append(Point(epoch=turn + 1, at=x, mean=fmean(reached), low=min(reached), high=max(reached)))
-    return found
+    spent = [list(accumulate(epoch.seconds for epoch in run)) for run in span.runs]
+    line = []
+    for turn in range(max(map(len, span.runs), default=0)):
+        scores = {place: run[turn].score(split, metric) for place, run in enumerate(span.runs) if len(run) > turn}
+        reached = {place: score for place, score in scores.items() if score is not None}
+        if values := reached.values():
+            at = fmean(spent[place][turn] for place in reached) if axis == "seconds" else float(turn + 1)
+            line.append(Point(epoch=turn + 1, at=at, mean=fmean(values), low=min(values), high=max(values)))
+    return line
 
 
-def _longest(span: Span) -> int:
-    return max((len(rows) for rows in span.runs), default=0)
-
-
-def _values(span: Span, split: Split, metric: Metric, turn: int) -> list[tuple[int, float]]:
-    """(run, value) of the runs that have ended this epoch, from 0."""
-    reached = [(run, rows[turn].score(split, metric)) for run, rows in enumerate(span.runs) if len(rows) > turn]
-    return [(run, value) for run, value in reached if value is not None]
-
-
-def _end(span: Span, metric: Metric) -> float | None:
-    """Where the validation curve ends; None without a point."""
-    line = points(span, metric)
-    return line[-1].mean if line else None
-
-
-def figure(found: Sequence[Span], metric: Metric, parts: Sequence[Split], axis: str, theme: str = "") -> go.Figure:
-    """One line a strategy and part; diamonds mark where a phase begins."""
-    drawn = go.Figure()
-    for part in parts:
-        for span in found:
-            line = points(span, metric, split=part, axis=axis)
+def curves_figure(
+    spans: Sequence[Span],
+    metric: Metric,
+    *,
+    splits: Sequence[Split] = ("val",),
+    axis: str = "epoch",
+    theme: str = "",
+) -> go.Figure:
+    """One line a strategy and split; diamonds mark where a phase begins."""
+    figure = go.Figure()
+    for split in splits:
+        for span in spans:
+            line = points(span, metric, split=split, axis=axis)
             if not line:
                 continue
             if len(span.runs) > 1:
-                drawn.add_trace(_band(line, span.colour))
-            drawn.add_trace(_line(line, span, part, several=len(parts) > 1))
+                figure.add_trace(_band(line, span.colour))
+            figure.add_trace(_line(line, span, split, several=len(splits) > 1))
             if marks := [(point, change) for change in span.phases for point in line if point.epoch == change.epoch]:
-                drawn.add_trace(_marks(marks, span, palette.page(theme)))
-    accuracy = metric == "accuracy"
-    drawn.update_yaxes(
-        tickformat=".0%" if accuracy else None,
-        hoverformat=".1%" if accuracy else ".3f",
-        nticks=6,
-        title=METRICS[metric].lower(),
-    )
+                figure.add_trace(_marks(marks, span, palette.page(theme)))
+    figure.update_yaxes(title=METRICS[metric].lower(), **charts.VALUE_AXES[metric])
     if axis == "seconds":
-        drawn.update_xaxes(title="training time, s", rangemode="tozero")
+        figure.update_xaxes(title="training time, s", rangemode="tozero")
     else:
-        last = max((len(rows) for span in found for rows in span.runs), default=1)
-        ticks = {"dtick": 1} if last <= 10 else {"nticks": 8}
-        drawn.update_xaxes(title="epoch", range=[0.8, max(last, 2) + 0.2], tickformat="d", **ticks)
-    return drawn.update_layout(height=330, margin={"l": 0, "r": 8, "t": 8, "b": 0}, showlegend=False)
+        last = max((len(epochs) for span in spans for epochs in span.runs), default=1)
+        figure.update_xaxes(**charts.epoch_axis(last, (0.8, max(last, 2) + 0.2)))
+    return figure.update_layout(height=330, margin={"l": 0, "r": 8, "t": 8, "b": 0}, showlegend=False)
 
 
-def show(comparison: Comparison, runs: Sequence[Run]) -> None:
+def strategy_curves(comparison: Comparison, runs: Sequence[Run]) -> None:
     """The controls, the key and the figure. Containers that are always there: a live page finds its place again."""
     with st.container(horizontal=True, gap="medium"):
         metric = st.segmented_control(
             "Show", list(METRICS), format_func=METRICS.__getitem__, default="accuracy", key="curves_of", required=True
         )
-        parts = st.pills(
+        splits = st.pills(
             "Images",
             charts.SPLITS,
             format_func=lambda split: SPLIT_NAMES[split].capitalize(),
@@ -141,33 +124,33 @@ def show(comparison: Comparison, runs: Sequence[Run]) -> None:
         axis = st.segmented_control(
             "Against", list(AXES), format_func=AXES.__getitem__, default="epoch", key="curves_by", required=True
         )
-    found = spans(comparison, runs)
+    curves = spans(comparison, runs)
     with st.container():
-        if not found:
+        if not curves:
             st.caption("The first points appear when the first epoch has ended.")
             return
-        st.html(charts.key([charts.Curve(name=span.name, colour=span.colour, dash=span.dash) for span in found]))
-        shown = parts or charts.SPLITS[:1]
-        drawn = figure(found, metric or "accuracy", shown, axis or "epoch")
-        st.plotly_chart(drawn, key="spans", config=charts.CONFIG, alt=in_words(found, metric or "accuracy"))
-        said = SAID if _several(found) else ""
-        said += " Training is dotted." if len(shown) > 1 else ""
-        said += " A diamond marks where a phase begins." if any(span.phases for span in found) else ""
-        st.caption(said.strip() or "One seed each.")
+        st.html(charts.key([charts.Curve(name=span.name, colour=span.colour, dash=span.dash) for span in curves]))
+        metric, shown = metric or "accuracy", splits or charts.SPLITS[:1]
+        figure = curves_figure(curves, metric, splits=shown, axis=axis or "epoch")
+        st.plotly_chart(figure, key="spans", config=charts.CONFIG, alt=curves_in_words(curves, metric))
+        notes = [SAID] if _several(curves) else []
+        notes += ["Training is dotted."] if len(shown) > 1 else []
+        notes += ["A diamond marks where a phase begins."] if any(span.phases for span in curves) else []
+        st.caption(" ".join(notes) or "One seed each.")
 
 
-def in_words(found: Sequence[Span], metric: Metric) -> str:
-    """Where every curve ends, for readers who see no figure."""
-    ends = [(span.name, _end(span, metric)) for span in found]
-    said = [f"{text.plain(name)} {charts.score(end, metric)}" for name, end in ends if end is not None]
-    if not said:
+def curves_in_words(spans: Sequence[Span], metric: Metric) -> str:
+    """Where every validation curve ends, for readers who see no figure."""
+    lines = [(span, points(span, metric)) for span in spans]
+    ends = [f"{text.plain(span.name)} {charts.score(line[-1].mean, metric)}" for span, line in lines if line]
+    if not ends:
         return "No epoch has ended."
-    of = ", the mean of the seeds that reached it" if _several(found) else ""
-    return f"{METRICS[metric]} on validation images after the last epoch{of}: {', '.join(said)}."
+    of = ", the mean of the seeds that reached it" if _several(spans) else ""
+    return f"{METRICS[metric]} on validation images after the last epoch{of}: {', '.join(ends)}."
 
 
-def _several(found: Sequence[Span]) -> bool:
-    return any(len(span.runs) > 1 for span in found)
+def _several(spans: Sequence[Span]) -> bool:
+    return any(len(span.runs) > 1 for span in spans)
 
 
 def _band(line: Sequence[Point], colour: str) -> go.Scatter:

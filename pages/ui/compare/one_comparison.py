@@ -3,7 +3,8 @@
 Not here: any of the sections themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import streamlit as st
 
@@ -12,13 +13,15 @@ from engine.comparisons.data_size import is_part, is_part_arm
 from engine.errors import EngineError
 from engine.store.run import Run
 from pages.ui import status, text
-from pages.ui.compare import learning_curves, progress, run_list
+from pages.ui.compare import progress
 from pages.ui.compare.classes import recall_by_class
 from pages.ui.compare.cost_chart import accuracy_against_cost
 from pages.ui.compare.data_size_curves import data_size_curves
 from pages.ui.compare.disagreements import disagreement_gallery
 from pages.ui.compare.downloads import download_links
-from pages.ui.compare.evidence import Evidence, evidence_of, signature
+from pages.ui.compare.evidence import evidence_of, signature
+from pages.ui.compare.learning_curves import strategy_curves
+from pages.ui.compare.run_list import run_list
 from pages.ui.compare.verdict import option_differences, strategy_table, verdict_box
 from pages.ui.resources import comparison_store, workspace
 
@@ -30,8 +33,7 @@ GONE = (
 
 def comparison_sections(comparison_id: str) -> None:
     """Everything of it. The whole page is drawn anew when a run ends or starts; between that, only what ticks."""
-    store = comparison_store()
-    comparison, runs = store.get(comparison_id), store.runs_of(comparison_id)
+    comparison, runs = _read(comparison_id)
     trainable = workspace().dataset(comparison.dataset).exists()
     with st.container():
         if not trainable:
@@ -44,70 +46,61 @@ def comparison_sections(comparison_id: str) -> None:
         progress.buttons(comparison, runs, trainable=trainable)
         return
     active = any(run.status in status.ACTIVE for run in runs)
-    as_drawn = (comparison, _state(runs))
+    as_drawn = (comparison, signature(workspace(), runs))
     st.fragment(_head, run_every="1s" if active else None)(comparison_id, as_drawn, trainable)
     evidence = evidence_of(workspace(), comparison, runs)
-    # Containers that are always there: a fragment that ticks while the page is redrawn must find its place where it
-    # was.
     st.subheader("Verdict", anchor=False)
     verdict_box(evidence)
-    with st.container():
-        st.subheader("Strategies", anchor=False)
+    with _section("Strategies"):
         strategy_table(evidence)
         with st.expander("What differs between the configurations", icon=":material/difference:"):
             option_differences(evidence)
     st.subheader("Learning curves", anchor=False)
     st.fragment(_curves, run_every="3s" if active else None)(comparison_id)
-    _closer(evidence, runs, trainable)
-
-
-def _closer(evidence: Evidence, runs: Sequence[Run], trainable: bool) -> None:
-    """What stands below the curves."""
-    with st.container():
-        st.subheader("Accuracy against cost", anchor=False)
+    with _section("Accuracy against cost"):
         accuracy_against_cost(evidence)
-    with st.container():
-        st.subheader("Disagreements", anchor=False)
+    with _section("Disagreements"):
         disagreement_gallery(evidence, pictures=trainable)
-    with st.container():
-        st.subheader("Class by class", anchor=False)
+    with _section("Class by class"):
         recall_by_class(evidence)
-    with st.container():
-        st.subheader("Would more images change the choice?", anchor=False)
-        data_size_curves(evidence.comparison, runs, trainable=trainable)
-    with st.container():
-        st.subheader("Runs", anchor=False)
-        run_list.show(evidence, runs)
-    with st.container():
-        st.subheader("Take it home", anchor=False)
+    with _section("Would more images change the choice?"):
+        data_size_curves(comparison, runs, trainable=trainable)
+    with _section("Runs"):
+        run_list(evidence, runs)
+    with _section("Take it home"):
         download_links(evidence)
+
+
+@contextmanager
+def _section(title: str) -> Iterator[None]:
+    """A container that is always there: a fragment that ticks while the page is redrawn must find its place again."""
+    with st.container():
+        st.subheader(title, anchor=False)
+        yield
 
 
 def _head(comparison_id: str, as_drawn: tuple, trainable: bool) -> None:
     """Status and buttons; reruns the page once when something has ended, started or was changed in another tab."""
-    store = comparison_store()
     try:
-        comparison, runs = store.get(comparison_id), store.runs_of(comparison_id)
+        comparison, runs = _read(comparison_id)
     except EngineError as error:  # deleted in another tab
         st.info(text.md(str(error)))
         return
     progress.progress(runs)
     progress.buttons(comparison, runs, trainable=trainable)
-    if (comparison, _state(runs)) != as_drawn:
+    if (comparison, signature(workspace(), runs)) != as_drawn:
         st.rerun()
 
 
 def _curves(comparison_id: str) -> None:
+    with suppress(EngineError):
+        comparison, runs = _read(comparison_id)
+        strategy_curves(comparison, [run for run in runs if not is_part(comparison, run)])
+
+
+def _read(comparison_id: str) -> tuple[Comparison, list[Run]]:
     store = comparison_store()
-    try:
-        comparison, runs = store.get(comparison_id), store.runs_of(comparison_id)
-    except EngineError:
-        return
-    learning_curves.show(comparison, [run for run in runs if not is_part(comparison, run)])
-
-
-def _state(runs: Sequence[Run]) -> tuple[tuple[object, ...], ...]:
-    return signature(workspace(), runs)
+    return store.get(comparison_id), store.runs_of(comparison_id)
 
 
 def name_of(comparison: Comparison, runs: int) -> str:

@@ -25,8 +25,9 @@ from engine.data.dataset_records import SPLIT_NAMES
 from engine.errors import EngineError
 from engine.workspace import Workspace
 from pages.ui import status, text
-from pages.ui.compare import classes, cost_chart, disagreements, learning_curves, run_table, verdict
+from pages.ui.compare import classes, cost_chart, disagreements, learning_curves, verdict
 from pages.ui.compare.evidence import COSTS, Evidence
+from pages.ui.compare.run_table import value_in_words
 
 THEME = "light"
 """Paper is white, whatever the screen of the reader."""
@@ -108,9 +109,9 @@ def _facts(evidence: Evidence, origins: list[_Origin]) -> dict[str, str]:
 def _figures(evidence: Evidence) -> Iterator[Figure]:
     spans = learning_curves.spans(evidence.comparison, evidence.runs, THEME)
     for metric in learning_curves.METRICS if spans else ():
-        drawn = learning_curves.figure(spans, metric, ["val"], "epoch", THEME).update_layout(showlegend=True)
+        drawn = learning_curves.curves_figure(spans, metric, theme=THEME).update_layout(showlegend=True)
         title = f"{learning_curves.METRICS[metric]} on validation images"
-        yield _figure(title, learning_curves.in_words(spans, metric), drawn)
+        yield _figure(title, learning_curves.curves_in_words(spans, metric), drawn)
     for cost in COSTS:
         if len(offers := cost_chart.offers(evidence, cost, THEME)) > 1:
             title, drawn = f"Accuracy against {cost_chart.cost_name(cost)}", cost_chart.cost_figure(offers, cost, THEME)
@@ -132,7 +133,7 @@ def _arms(comparison: Comparison) -> pd.DataFrame:
 
 def _options(comparison: Comparison) -> pd.DataFrame:
     values = [
-        (option.label, run_table.said(option.name, getattr(comparison.shared, option.name)))
+        (option.label, value_in_words(option.name, getattr(comparison.shared, option.name)))
         for option in options()
         if option.name not in _ELSEWHERE
     ]

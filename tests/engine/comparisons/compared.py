@@ -1,6 +1,6 @@
 """Comparisons whose runs left what a run leaves, made without training, for tests of what is read from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,22 +19,39 @@ from engine.workspace import Workspace
 CLASSES = ("고양이", "=dog|' /C calc'!A0", "@나비")
 
 
-def comparison(workspace: Workspace, *arms: Arm, name: str = "pets", **options: object) -> Comparison:
-    arms = arms or (arm("linear_probe", seeds=2), arm("last_block", seeds=2), arm("full_finetune", seeds=2))
-    shared = RunConfig(dataset="", backbone="", **{"epochs": 4, **options})  # type: ignore[arg-type]
-    wanted = Comparison(name=name, dataset="d", backbones=(("resnet18", "default"),), strategies=arms, shared=shared)
+def comparison(
+    workspace: Workspace, *arms: Arm, name: str = "pets", dataset: str = "d", fingerprint: str = "", **options: object
+) -> Comparison:
+    """Queued, of three strategies with two seeds each unless `arms` say otherwise."""
+    arms = arms or tuple(arm(strategy, seeds=2) for strategy in ("linear_probe", "last_block", "full_finetune"))
+    wanted = Comparison(
+        name=name,
+        dataset=dataset,
+        fingerprint=fingerprint,
+        backbones=(("resnet18", "default"),),
+        strategies=arms,
+        shared=RunConfig(dataset="", backbone="", **{"epochs": 4, **options}),  # type: ignore[arg-type]
+    )
     return ComparisonStore(workspace).create(wanted)
 
 
+def runs_of(workspace: Workspace, comparison: Comparison) -> list[Run]:
+    return ComparisonStore(workspace).runs_of(comparison.id)
+
+
+def claims(workspace: Workspace, comparison: Comparison) -> Iterator[Run]:
+    """Its queued runs one after the other, now at work."""
+    while claimed := ComparisonStore(workspace).claim(comparison.id, this_process()):
+        yield claimed
+
+
 def finish_all(
-    workspace: Workspace, of: Comparison, right: Mapping[str, float], *, images: int = 200, test: bool = True
+    workspace: Workspace, comparison: Comparison, right: Mapping[str, float], *, images: int = 200, test: bool = True
 ) -> list[Run]:
-    """Let every queued run finish, right on this share of the images of each split; the images are hard for all in the
-    same order."""
-    store = ComparisonStore(workspace)
-    while claimed := store.claim(of.id, this_process()):
-        finish(workspace, claimed, right[claimed.config.strategy], images=images, test=test)
-    return store.runs_of(of.id)
+    """Let every queued run finish, right on this share of the images of each split; see `finish`."""
+    for run in claims(workspace, comparison):
+        finish(workspace, run, right[run.config.strategy], images=images, test=test)
+    return runs_of(workspace, comparison)
 
 
 def finish(
@@ -47,7 +64,8 @@ def finish(
     fingerprint: str = "f",
     train_images: int = 0,
 ) -> None:
-    """Write predictions.csv and metrics.json of one running run, and its ending."""
+    """Write predictions.csv and metrics.json of one running run, and its ending; images are hard for all in the same
+    order."""
     splits = ["val"] * images + ["test"] * images * test
     labels = np.arange(len(splits)) % len(CLASSES)
     table = _table(labels, splits, _right(run, right, images, len(splits)))

@@ -28,15 +28,9 @@ def read_back(line: str, known: Comparison, monkeypatch: pytest.MonkeyPatch) -> 
     options = compare.compare.make_context("compare", shlex.split(line)[4:]).params
     monkeypatch.setattr(compare, "check_backbone", lambda *_: None)
     monkeypatch.setattr(compare, "weights_of", lambda _session, words, _backbone: words)
-    monkeypatch.setattr(compare.datasets, "open_dataset", lambda *_: replace_dataset(known.dataset))
+    dataset = SimpleNamespace(id=known.dataset, fingerprint="")
+    monkeypatch.setattr(compare.datasets, "open_dataset", lambda *_: dataset)
     return compare.described(SimpleNamespace(workspace=None), **options)  # type: ignore[arg-type]
-
-
-def replace_dataset(id_: str):
-    class Known:
-        id, fingerprint = id_, ""
-
-    return Known
 
 
 @pytest.mark.parametrize(

@@ -27,14 +27,10 @@ SHARED = RunConfig(dataset="", backbone="", epochs=4, views=2, data_seed=7)
 BOTH = (("resnet18", "default"), ("resnet50", "IMAGENET1K_V2"))
 
 
-def comparison(*arms: Arm, **options: object) -> Comparison:
-    values = {
-        "name": "애완동물 =cmd|' /C calc'!A0",
-        "dataset": "dataset-00000001",
-        "backbones": (("resnet18", "default"),),
-        **options,
-    }
-    return Comparison(strategies=arms or (arm("linear_probe"), arm("last_block")), shared=SHARED, **values)  # type: ignore[arg-type]
+def comparison(*arms: Arm, backbones: tuple[tuple[str, str], ...] = BOTH[:1]) -> Comparison:
+    arms = arms or (arm("linear_probe"), arm("last_block"))
+    name = "애완동물 =cmd|' /C calc'!A0"
+    return Comparison(name=name, dataset="dataset-00000001", backbones=backbones, strategies=arms, shared=SHARED)
 
 
 def test_every_seed_of_every_arm_on_every_backbone_sees_the_same_pictures():
@@ -55,11 +51,8 @@ def test_cheap_strategies_get_more_seeds_unless_a_number_is_given():
 
 
 def test_arms_differ_in_options_of_their_own_but_never_in_data_or_view_seed():
-    runs = expand(
-        comparison(
-            arm("last_n", seeds=1, settings={"last_n": 3}), arm("last_n", seeds=1, settings={"last_n": 4, "lr": 0.1})
-        )
-    )
+    arms = [arm("last_n", seeds=1, settings=settings) for settings in ({"last_n": 3}, {"last_n": 4, "lr": 0.1})]
+    runs = expand(comparison(*arms))
     assert [(run.last_n, run.lr) for run in runs] == [(3, 0.0), (4, 0.1)]
     for name in ("data_seed", "seed", "dataset", "speed"):
         with pytest.raises(ConfigError, match=f"cannot have {name} of its own"):
@@ -101,10 +94,8 @@ def test_little_work_comes_first_and_runs_of_one_cut_stay_together():
 
 def test_a_larger_backbone_comes_later_and_more_epochs_are_more_work():
     outlines = {"resnet18": outline(), "resnet50": outline("resnet50", scale=10)}
-    runs = cheapest_first(
-        expand(comparison(arm("full_finetune", seeds=1), arm("linear_probe", seeds=1), backbones=BOTH)), outlines
-    )
-    order = [(run.backbone, run.strategy) for run in runs]
+    both = comparison(arm("full_finetune", seeds=1), arm("linear_probe", seeds=1), backbones=BOTH)
+    order = [(run.backbone, run.strategy) for run in cheapest_first(expand(both), outlines)]
     assert (order[0], order[-1]) == (("resnet18", "linear_probe"), ("resnet50", "full_finetune"))
     longer = arm("linear_probe", seeds=1, settings={"epochs": 400})
     runs = cheapest_first(expand(comparison(longer, arm("full_finetune", seeds=1))), outlines)

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,6 +12,7 @@ from engine.errors import ConfigError, RunError
 from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
+from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from tests.engine.comparisons.outlines import outline
@@ -28,6 +30,18 @@ def runs(workspace: Workspace) -> RunStore:
     return RunStore(workspace)
 
 
+@pytest.fixture
+def made(comparisons: ComparisonStore) -> Comparison:
+    """Two strategies with two seeds each."""
+    return comparisons.create(wanted())
+
+
+def claim(comparisons: ComparisonStore, of: Comparison) -> Run:
+    claimed = comparisons.claim(of.id, ME)
+    assert claimed is not None
+    return claimed
+
+
 def wanted(*arms: Arm, name: str = "") -> Comparison:
     arms = arms or (arm("full_finetune", seeds=2), arm("linear_probe", seeds=2))
     shared = RunConfig(dataset="", backbone="", epochs=4)
@@ -39,9 +53,8 @@ def test_all_runs_are_queued_cheapest_first_and_come_back(comparisons: Compariso
     queued = comparisons.runs_of(made.id)
     assert [run.config.strategy for run in queued] == ["linear_probe"] * 2 + ["full_finetune"] * 2
     assert {run.config for run in queued} == set(expand(made)) and {run.comparison for run in queued} == {made.id}
-    assert [run.turn for run in queued] == sorted(run.turn for run in queued) and {run.status for run in queued} == {
-        "queued"
-    }
+    assert [run.turn for run in queued] == sorted(run.turn for run in queued)
+    assert {run.status for run in queued} == {"queued"}
     assert comparisons.get(made.id) == made == comparisons.list()[0] and made.created_at > 0
     assert runs.enqueue(RunConfig(dataset="flowers", backbone="resnet18")).comparison is None
     assert len(comparisons.runs_of(made.id)) == 4
@@ -65,11 +78,8 @@ def test_nothing_is_kept_when_one_run_cannot_be(comparisons: ComparisonStore, ru
     assert comparisons.list() == [] and runs.list() == []
 
 
-def test_new_seeds_and_arms_leave_old_rows_alone(comparisons: ComparisonStore, runs: RunStore):
-    made = comparisons.create(wanted())
-    first = comparisons.claim(made.id, ME)
-    assert first is not None
-    runs.finish(first.id, "finished")
+def test_new_seeds_and_arms_leave_old_rows_alone(comparisons: ComparisonStore, runs: RunStore, made: Comparison):
+    runs.finish(claim(comparisons, made).id, "finished")
     before = comparisons.runs_of(made.id)
     added = comparisons.add_seeds(made.id, 1)
     assert [(run.config.strategy, run.config.seed) for run in added] == [("linear_probe", 2), ("full_finetune", 2)]
@@ -82,10 +92,10 @@ def test_new_seeds_and_arms_leave_old_rows_alone(comparisons: ComparisonStore, r
     assert len(comparisons.add_seeds(made.id, 1, strategy="last_block")) == 1
 
 
-def test_stop_and_resume_keep_the_order_and_what_has_finished(comparisons: ComparisonStore, runs: RunStore):
-    made = comparisons.create(wanted())
-    done, working = comparisons.claim(made.id, ME), comparisons.claim(made.id, ME)
-    assert done is not None and working is not None
+def test_stop_and_resume_keep_the_order_and_what_has_finished(
+    comparisons: ComparisonStore, runs: RunStore, made: Comparison
+):
+    done, working = claim(comparisons, made), claim(comparisons, made)
     runs.finish(done.id, "finished")
     assert comparisons.stop(made.id) == 3
     assert [run.status for run in comparisons.runs_of(made.id)] == ["finished", "running", "stopped", "stopped"]
@@ -96,33 +106,30 @@ def test_stop_and_resume_keep_the_order_and_what_has_finished(comparisons: Compa
     after = comparisons.runs_of(made.id)
     assert [run.status for run in after] == ["finished", "queued", "queued", "queued"]
     assert other.turn < after[1].turn < after[2].turn < after[3].turn
-    claimed = comparisons.claim(made.id, ME)
-    assert claimed is not None and claimed.id == working.id and claimed.owner == ME
+    claimed = claim(comparisons, made)
+    assert (claimed.id, claimed.owner) == (working.id, ME)
 
 
-def test_resuming_puts_runs_back_in_the_order_of_their_turns(comparisons: ComparisonStore, runs: RunStore):
-    made = comparisons.create(wanted())
+def test_resuming_puts_runs_back_in_the_order_of_their_turns(
+    comparisons: ComparisonStore, runs: RunStore, made: Comparison
+):
     comparisons.stop(made.id)
-    last = comparisons.runs_of(made.id)[-1]
     runs.requeue(comparisons.runs_of(made.id)[0].id)
     comparisons.stop(made.id)
     comparisons.resume(made.id)
-    first = comparisons.claim(made.id, ME)
-    assert (
-        first is not None and first.config.seed == 1 and first.config.strategy == "linear_probe" and last.id != first.id
-    )
+    first = claim(comparisons, made).config
+    assert (first.strategy, first.seed) == ("linear_probe", 1)
 
 
 def test_deleting_keeps_the_runs_or_takes_them_along(
-    comparisons: ComparisonStore, runs: RunStore, workspace: Workspace
+    comparisons: ComparisonStore, runs: RunStore, workspace: Workspace, made: Comparison
 ):
-    kept, gone = comparisons.create(wanted()), comparisons.create(wanted())
+    kept, gone = made, comparisons.create(wanted())
     folder = workspace.run(comparisons.runs_of(gone.id)[0].id)
     folder.mkdir(parents=True)
     comparisons.delete(kept.id)
     assert len(runs.list()) == 8 and sum(run.comparison is None for run in runs.list()) == 4
-    working = comparisons.claim(gone.id, ME)
-    assert working is not None
+    working = claim(comparisons, gone)
     with pytest.raises(RunError, match="is running"):
         comparisons.delete(gone.id, runs=True)
     assert len(comparisons.runs_of(gone.id)) == 4 and folder.is_dir()
@@ -136,23 +143,19 @@ def test_deleting_keeps_the_runs_or_takes_them_along(
             act(gone.id)
 
 
-def test_creators_and_extenders_at_once_lose_and_mix_nothing(comparisons: ComparisonStore, runs: RunStore):
-    shared, gate, failures = comparisons.create(wanted()), threading.Barrier(6), []
+def test_creators_and_extenders_at_once_lose_and_mix_nothing(
+    comparisons: ComparisonStore, runs: RunStore, made: Comparison
+):
+    shared, gate = made, threading.Barrier(6)
 
-    def make() -> None:
+    def make(_: int) -> None:
         gate.wait()
-        try:
-            comparisons.create(wanted())
-            comparisons.add_seeds(shared.id, 1)
-        except Exception as error:
-            failures.append(error)
+        comparisons.create(wanted())
+        comparisons.add_seeds(shared.id, 1)
 
-    threads = [threading.Thread(target=make) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == [] and len(comparisons.list()) == 7
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(make, range(6)))
+    assert len(comparisons.list()) == 7
     for made in comparisons.list():
         turns = [run.turn for run in comparisons.runs_of(made.id)]
         assert made.id == shared.id or turns == list(range(turns[0], turns[0] + 4)), "the runs of another came between"
@@ -160,8 +163,10 @@ def test_creators_and_extenders_at_once_lose_and_mix_nothing(comparisons: Compar
     assert seeds == list(range(8)) and len({run.turn for run in runs.list()}) == len(runs.list())
 
 
-def test_a_comparison_of_another_version_hides_no_other(comparisons: ComparisonStore, workspace: Workspace):
-    strange, fine = comparisons.create(wanted()), comparisons.create(wanted())
+def test_a_comparison_of_another_version_hides_no_other(
+    comparisons: ComparisonStore, workspace: Workspace, made: Comparison
+):
+    strange, fine = made, comparisons.create(wanted())
     with database.write(workspace) as db:
         db.execute("UPDATE comparisons SET body = replace(body, '\"epochs\"', '\"aeons\"') WHERE id = ?", (strange.id,))
     assert comparisons.list() == [fine]

@@ -2,13 +2,13 @@
 out."""
 
 import dataclasses
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from engine.comparisons.comparison import arm
-from engine.comparisons.comparison_store import ComparisonStore
-from engine.comparisons.judgement import Judgement, Row, judgement
+from engine.comparisons.comparison import Comparison, arm
+from engine.comparisons.judgement import Judgement, judgement
 from engine.comparisons.run_results import correctness
 from engine.comparisons.wording import reason, sentences
 from engine.runconfig import RunConfig
@@ -17,7 +17,7 @@ from engine.store.process_identity import this_process
 from engine.store.run import Run
 from engine.store.run_store import RunStore, add, take
 from engine.workspace import Workspace
-from tests.engine.comparisons.compared import comparison, finish, finish_all
+from tests.engine.comparisons.compared import claims, comparison, finish, finish_all, runs_of
 
 SHARES = {"linear_probe": 0.6, "last_block": 0.8, "full_finetune": 0.81}
 
@@ -31,26 +31,35 @@ def extra(workspace: Workspace, of: str, **options: object) -> Run:
     return RunStore(workspace).get(run_id)
 
 
-def rows_of(judged: Judgement) -> dict[str, Row]:
-    return {row.label: row for row in judged.rows}
+def judged_now(workspace: Workspace, made: Comparison) -> Judgement:
+    return judgement(workspace, made, runs_of(workspace, made))
 
 
-def test_the_verdict_takes_the_cheapest_of_those_not_shown_worse(workspace: Workspace):
-    made = comparison(workspace)
-    judged = judgement(workspace, made, finish_all(workspace, made, SHARES))
+@pytest.fixture
+def made(workspace: Workspace) -> Comparison:
+    return comparison(workspace)
+
+
+@pytest.fixture
+def runs(workspace: Workspace, made: Comparison) -> list[Run]:
+    """Those of `made`, finished."""
+    return finish_all(workspace, made, SHARES)
+
+
+def test_the_verdict_takes_the_cheapest_of_those_not_shown_worse(
+    workspace: Workspace, made: Comparison, runs: list[Run]
+):
+    judged = judgement(workspace, made, runs)
     assert judged.verdict is not None and judged.excluded == {}
     assert judged.verdict.judged_on == "test" and judged.verdict.images == 200
     assert "linear_probe" not in judged.verdict.not_worse and judged.verdict.cheapest == "last_block"
-    assert [entrant.correct_test.shape for entrant in judged.entrants if entrant.correct_test is not None] == [
-        (2, 200)
-    ] * 3
+    shapes = [entrant.correct_test.shape for entrant in judged.entrants if entrant.correct_test is not None]
+    assert shapes == [(2, 200)] * 3
     assert any("linear_probe" in sentence and "better than" in sentence for sentence in sentences(judged))
 
 
-def test_a_row_holds_the_means_over_seeds(workspace: Workspace):
-    made = comparison(workspace)
-    runs = finish_all(workspace, made, SHARES)
-    rows = rows_of(judgement(workspace, made, runs))
+def test_a_row_holds_the_means_over_seeds(workspace: Workspace, made: Comparison, runs: list[Run]):
+    rows = {row.label: row for row in judgement(workspace, made, runs).rows}
     assert list(rows) == ["linear_probe", "last_block", "full_finetune"] and {row.runs for row in rows.values()} == {2}
     of = [run.summary.test_accuracy for run in runs if run.config.strategy == "last_block" and run.summary]
     row = rows["last_block"]
@@ -61,63 +70,56 @@ def test_a_row_holds_the_means_over_seeds(workspace: Workspace):
     assert (row.best_epoch, row.kept_out, row.cache_seconds) == (3.0, (), 4.0)
 
 
-def test_nothing_is_judged_before_something_has_finished(workspace: Workspace):
-    made = comparison(workspace)
-    judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
+def test_nothing_is_judged_before_something_has_finished(workspace: Workspace, made: Comparison):
+    judged = judged_now(workspace, made)
     assert (judged.verdict, judged.obstacle, judged.to_come, judged.total) == (None, "nothing finished", 6, 6)
     assert "nothing to judge" in sentences(judged)[0] and sentences(judged)[-1].startswith("6 of 6 runs have not")
     assert [(row.runs, row.planned) for row in judged.rows] == [(0, 2)] * 3
 
 
-def test_a_run_on_other_terms_is_shown_but_not_judged(workspace: Workspace):
-    made = comparison(workspace)
-    finish_all(workspace, made, SHARES)
+@pytest.mark.usefixtures("runs")
+def test_a_run_on_other_terms_is_shown_but_not_judged(workspace: Workspace, made: Comparison):
     odd = extra(workspace, made.id, strategy="bias_norm", image_size=64)
     finish(workspace, odd, 0.99)
-    judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
+    judged = judged_now(workspace, made)
     assert set(judged.excluded) == {odd.id} and judged.verdict is not None
     assert "bias_norm" not in judged.verdict.seconds
-    row = rows_of(judged)["resnet18 bias_norm"]
+    row = next(row for row in judged.rows if row.label == "resnet18 bias_norm")
     assert (
         row.runs == 0 and row.test_accuracy and row.test_accuracy > 0.9 and row.kept_out == (judged.excluded[odd.id],)
     )
     assert "Not judged: resnet18 bias_norm (1 run). Image size is 64 here" in " ".join(sentences(judged))
 
 
-def test_other_data_under_the_same_name_is_not_judged(workspace: Workspace):
-    made = comparison(workspace)
-    finish_all(workspace, made, SHARES)
+@pytest.mark.usefixtures("runs")
+def test_other_data_under_the_same_name_is_not_judged(workspace: Workspace, made: Comparison):
     odd = extra(workspace, made.id, strategy="bias_norm")
     finish(workspace, odd, 0.99, fingerprint="another")
-    judged = judgement(workspace, made, ComparisonStore(workspace).runs_of(made.id))
+    judged = judged_now(workspace, made)
     assert "images and split is another here" in reason(judged.excluded[odd.id])
 
 
-def test_stopped_failed_and_emptied_runs_do_not_count(workspace: Workspace):
-    made, store, runs = comparison(workspace), ComparisonStore(workspace), RunStore(workspace)
-    stopped, failed, emptied = (store.claim(made.id, this_process()) for _ in range(3))
-    assert stopped is not None and failed is not None and emptied is not None
-    runs.finish(stopped.id, "stopped")
-    runs.finish(failed.id, "failed", "The loss is not a number.")
+def test_stopped_failed_and_emptied_runs_do_not_count(workspace: Workspace, made: Comparison):
+    stopped, failed, emptied = islice(claims(workspace, made), 3)
+    RunStore(workspace).finish(stopped.id, "stopped")
+    RunStore(workspace).finish(failed.id, "failed", "The loss is not a number.")
     finish(workspace, emptied, 0.9)
     (workspace.run(emptied.id) / "predictions.csv").unlink()
-    rest = finish_all(workspace, made, SHARES)
-    judged = judgement(workspace, made, rest)
+    judged = judgement(workspace, made, finish_all(workspace, made, SHARES))
     assert set(judged.excluded) == {stopped.id, failed.id, emptied.id}
     assert reason(judged.excluded[failed.id]) == "It failed: The loss is not a number."
     assert judged.verdict is not None and set(judged.verdict.seconds) == {"last_block", "full_finetune"}
 
 
-def test_without_test_images_validation_judges(workspace: Workspace):
-    made = comparison(workspace)
+def test_without_test_images_validation_judges(workspace: Workspace, made: Comparison):
     judged = judgement(workspace, made, finish_all(workspace, made, SHARES, test=False))
     assert judged.verdict is not None and judged.verdict.judged_on == judged.split == "val"
     assert {(row.test_accuracy, row.test_low) for row in judged.rows} == {(None, None)}
 
 
-def test_without_validation_images_the_reason_and_the_remedy_are_told(workspace: Workspace):
-    made = comparison(workspace)
-    runs = finish_all(workspace, made, SHARES)
+def test_without_validation_images_the_reason_and_the_remedy_are_told(
+    workspace: Workspace, made: Comparison, runs: list[Run]
+):
     for run in runs:
         path = workspace.run(run.id) / "predictions.csv"
         path.write_text(path.read_text(encoding="utf-8").replace(",val,", ",test,"), encoding="utf-8")
@@ -126,9 +128,9 @@ def test_without_validation_images_the_reason_and_the_remedy_are_told(workspace:
     assert judged.obstacle == "no validation images" and "70/15/15" in sentences(judged)[0]
 
 
-def test_when_nothing_that_finished_counts_that_is_what_is_said(workspace: Workspace):
-    made = comparison(workspace)
-    runs = finish_all(workspace, made, SHARES)
+def test_when_nothing_that_finished_counts_that_is_what_is_said(
+    workspace: Workspace, made: Comparison, runs: list[Run]
+):
     for run in runs:
         (workspace.run(run.id) / "predictions.csv").unlink()
     judged = judgement(workspace, made, runs)
@@ -143,9 +145,8 @@ def test_every_learning_rate_tried_is_another_chance_to_be_lucky(workspace: Work
     assert {entrant.epochs for entrant in judged.entrants} == {epochs}
 
 
-def test_predictions_are_read_again_only_when_they_change(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
-    made = comparison(workspace, arm("linear_probe", seeds=1))
-    (run,) = finish_all(workspace, made, SHARES)
+def test_predictions_are_read_again_only_when_they_change(workspace: Workspace, runs: list[Run]):
+    run = runs[0]
     first = correctness(workspace, run)
     assert np.frombuffer(first["test"].images, np.int32).tolist() == list(range(200, 400))
     assert first["test"].correct.mean() == pytest.approx(0.6, abs=0.05)

@@ -7,12 +7,11 @@ import pandas as pd
 import pytest
 
 from engine.comparisons.comparison import arm
-from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.tables import comparison_csv, result_csv
 from engine.errors import RunError
 from engine.evaluation import predictions
 from engine.workspace import Workspace
-from tests.engine.comparisons.compared import CLASSES, comparison, finish_all
+from tests.engine.comparisons.compared import CLASSES, comparison, finish_all, runs_of
 
 SHARES = {"linear_probe": 0.5, "last_n": 0.8}
 
@@ -29,11 +28,8 @@ def test_one_row_a_run_with_what_differs_and_hostile_names_disarmed(workspace: W
     runs = finish_all(workspace, made, SHARES)
     table = read(comparison_csv(workspace, made, runs))
     assert list(table["run"]) == [run.id for run in runs] and list(table["seed"]) == ["0", "1", "0"]
-    assert list(table["row"]) == ["linear_probe", "linear_probe", "last_n last_n=3"] and list(table["last_n"]) == [
-        "2",
-        "2",
-        "3",
-    ]
+    assert list(table["row"]) == ["linear_probe", "linear_probe", "last_n last_n=3"]
+    assert list(table["last_n"]) == ["2", "2", "3"]
     assert all(name.startswith("'=1+1 꽃: resnet18") for name in table["name"])
     assert "epochs" not in table.columns, "all have the same"
     assert float(table["test_accuracy"][2]) > 0.7 and list(table["not_judged"]) == ["", "", ""]
@@ -44,31 +40,22 @@ def test_one_row_an_image_with_the_mean_over_seeds(workspace: Workspace):
     runs = finish_all(workspace, made, SHARES, images=30)
     table = read(result_csv(workspace, made, runs))
     merged, alone = "linear_probe (mean of 2 seeds)", "last_n (1 seed)"
-    assert list(table.columns) == [
-        *("file_dir", "label", "split", merged, "linear_probe (confidence)", alone, "last_n (confidence)", "error"),
-    ]
+    confidences = ("linear_probe (confidence)", "last_n (confidence)")
+    assert list(table.columns) == ["file_dir", "label", "split", merged, confidences[0], alone, confidences[1], "error"]
     assert len(table) == 61 and set(table["split"]) == {"val", "test", ""}
     assert table["label"][1] == f"'{CLASSES[1]}" and table["file_dir"][2].startswith("'@나비/")
     broken = table.iloc[-1]
-    assert (broken["file_dir"], broken[merged], broken["linear_probe (confidence)"]) == ("'=broken.jpg", "", "")
-    first, second = (
-        predictions.read(workspace.run(run.id) / "predictions.csv")
-        for run in runs
-        if run.config.strategy == "linear_probe"
-    )
-    agreed = [one for one, other in zip(first["predict"], second["predict"], strict=True) if one == other and one]
-    assert sum(first["predict"] != second["predict"]) > 0, "the seeds differ somewhere"
-    found = [
-        guess.removeprefix("'")
-        for guess, one, two in zip(table[merged], first["predict"], second["predict"], strict=True)
-        if one == two
-    ]
-    assert [guess for guess in found if guess] == agreed
-    assert {row for row in table["linear_probe (confidence)"] if row} == {"0.8", "0.45"}
+    assert (broken["file_dir"], broken[merged], broken[confidences[0]]) == ("'=broken.jpg", "", "")
+    first, second = (predictions.read(workspace.run(run.id) / "predictions.csv")["predict"] for run in runs[:2])
+    agreed = first == second
+    assert not agreed.all(), "the seeds differ somewhere"
+    assert list(table[merged][agreed].str.removeprefix("'")) == list(first[agreed])
+    assert {row for row in table[confidences[0]] if row} == {"0.8", "0.45"}
 
 
 def test_there_is_no_result_before_something_has_finished(workspace: Workspace):
     made = comparison(workspace)
+    runs = runs_of(workspace, made)
     with pytest.raises(RunError, match="No run of this comparison has predictions"):
-        result_csv(workspace, made, ComparisonStore(workspace).runs_of(made.id))
-    assert len(read(comparison_csv(workspace, made, ComparisonStore(workspace).runs_of(made.id)))) == 6
+        result_csv(workspace, made, runs)
+    assert len(read(comparison_csv(workspace, made, runs))) == 6

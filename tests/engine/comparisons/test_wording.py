@@ -7,7 +7,7 @@ import pytest
 
 from engine.comparisons import wording
 from engine.comparisons.data_size import Point
-from engine.evaluation.verdict import Verdict, judge
+from engine.evaluation.verdict import judge
 from tests.engine.evaluation.test_verdict import exactly, many
 
 
@@ -19,12 +19,9 @@ def test_the_choice_the_rival_and_the_advice_are_told() -> None:
     assert said.rivals[0].startswith("No difference shown between A and B; up to ")
     assert "more test images would show a difference of 2." in said.rivals[0]
     assert "more often" not in said.notes[0] and "one seed" in said.notes[0]
-    assert "equivalent: they differ by no more than 2 points" in said_of_equals(1000)
+    equals = wording.wording(judge([exactly(name, 900, 1000) for name in "AB"]))
+    assert "equivalent: they differ by no more than 2 points" in equals.rivals[0]
     assert wording.wording(judge([exactly("A", 90)])).advice.startswith("One strategy alone cannot be compared")
-
-
-def said_of_equals(images: int) -> str:
-    return wording.wording(judge([exactly(name, images * 9 // 10, images) for name in "AB"])).rivals[0]
 
 
 def test_the_cheapest_that_is_not_worse_is_advised() -> None:
@@ -57,18 +54,14 @@ def test_what_more_seeds_can_show_is_told() -> None:
 def test_words_never_contradict_numbers(seed: int) -> None:
     tested = many(seed)
     for verdict in (judge(tested), judge([replace(entrant, correct_test=None) for entrant in tested])):
-        _consistent(verdict)
-
-
-def _consistent(verdict: Verdict) -> None:
-    for rival, sentence in zip(verdict.rivals, wording.wording(verdict).rivals, strict=True):
-        assert re.search(rf"\b{rival.name}\b", sentence)
-        assert (rival.outcome in ("better", "worse")) == (" is better than " in sentence)
-        first = rival.name if rival.outcome == "worse" else verdict.chosen
-        assert rival.outcome not in ("better", "worse") or sentence.startswith(f"{first} is better")
-        hidden = re.search(r"up to ([\d.]+) points", sentence)
-        assert hidden is None or float(hidden[1]) >= rival.hidden - 1e-6
-        assert "0.0 points" not in sentence and "(0.0 to" not in sentence
+        for rival, sentence in zip(verdict.rivals, wording.wording(verdict).rivals, strict=True):
+            assert re.search(rf"\b{rival.name}\b", sentence)
+            assert (rival.outcome in ("better", "worse")) == (" is better than " in sentence)
+            first = rival.name if rival.outcome == "worse" else verdict.chosen
+            assert rival.outcome not in ("better", "worse") or sentence.startswith(f"{first} is better")
+            hidden = re.search(r"up to ([\d.]+) points", sentence)
+            assert hidden is None or float(hidden[1]) >= rival.hidden - 1e-6
+            assert "0.0 points" not in sentence and "(0.0 to" not in sentence
 
 
 def points(**curves: tuple[float, ...]) -> list[Point]:
