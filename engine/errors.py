@@ -1,20 +1,13 @@
-"""Errors a person can mend: every message names the thing and the remedy.
-
-EngineError                 pages and the command line show str(error) and nothing else
-├── ConfigError             an option is out of bounds, or two options contradict each other
-├── DatasetError            an archive, a folder or a class layout that cannot become a dataset
-│   └── ImageError          one file that cannot be decoded; the import goes on without it
-├── BackboneError           a model that cannot be built or cut into blocks
-│   └── WeightsError        weights that are missing, damaged or do not fit
-├── DeviceError             the device that was asked for is not there, or has no memory left
-├── TrainingError           training cannot go on (loss not finite, disk full)
-└── RunError                no such run or job, or it is in the wrong state for this
-Anything else that escapes is a defect of ours.
+"""Errors a person can mend: every message names the thing and the remedy; pages and the command line show str(error)
+and nothing else. Anything else that escapes is a defect of ours.
 """
+
+import shutil
+from pathlib import Path
 
 
 class EngineError(Exception):
-    """Base of everything a person can mend; str(error) is the whole message."""
+    """Base of everything a person can mend."""
 
 
 class ConfigError(EngineError):
@@ -26,7 +19,7 @@ class DatasetError(EngineError):
 
 
 class ImageError(DatasetError):
-    """One file that cannot be decoded."""
+    """One file that cannot be decoded; an import goes on without it."""
 
 
 class BackboneError(EngineError):
@@ -42,8 +35,16 @@ class DeviceError(EngineError):
 
 
 class TrainingError(EngineError):
-    """Training cannot go on."""
+    """Training cannot go on (loss not finite, disk full)."""
 
 
 class RunError(EngineError):
     """No such run or job, or it is in the wrong state for what was asked."""
+
+
+def disk_error(what: str, folder: Path, error: OSError) -> DatasetError:
+    """Says that `what` stopped because `folder` could not be written to, and how much room is left there."""
+    free = shutil.disk_usage(folder).free >> 20
+    return DatasetError(
+        f"{what} stopped ({error.strerror}): {free} MB are free on the disk of the workspace. Make room and try again."
+    )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from engine.data import uploads
 from engine.data.dataset import commit
 from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
@@ -35,3 +36,10 @@ def make_dataset(workspace: Workspace, folder: Path, *, each: int = 10) -> Datas
 def other_class(dataset: Dataset, image: int) -> str:
     """A class that the image does not have."""
     return next(name for name in dataset.classes if name != dataset.classes[dataset.images[image].label])
+
+
+def new_upload(workspace: Workspace) -> uploads.Upload:
+    """An upload whose folder is there."""
+    upload = uploads.reserve()
+    uploads.check(workspace, upload)
+    return upload

@@ -5,6 +5,7 @@ Formats are chosen from a short list by content, never by file name. What is don
 
 import io
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -45,8 +46,7 @@ def decode(source: Path | bytes, *, side: int = 0) -> pillow.Image:
 
 def decode_as(source: Path | bytes, *, side: int = 0) -> Decoded:
     """`decode`, together with the true format."""
-    opened = _open(source)
-    with opened:
+    with _open(source) as opened:
         pixels = opened.width * opened.height
         if pixels > MAX_PIXELS:
             raise ImageError(
@@ -54,18 +54,16 @@ def decode_as(source: Path | bytes, *, side: int = 0) -> Decoded:
             )
         suffix = FORMATS[opened.format or ""]
         if side and suffix == "jpg":
-            shrink = min(opened.size) / side
-            opened.draft("RGB", (int(opened.width / max(1.0, shrink)), int(opened.height / max(1.0, shrink))))
-        if pixels <= LARGE_PIXELS:
-            return Decoded(image=_upright_rgb(opened), suffix=suffix)
-        with _large:  # one at a time, or eight threads with 40 megapixels each would need gigabytes
+            shrink = max(1.0, min(opened.size) / side)
+            opened.draft("RGB", (int(opened.width / shrink), int(opened.height / shrink)))
+        # large ones one at a time, or eight threads with 40 megapixels each would need gigabytes
+        with _large if pixels > LARGE_PIXELS else nullcontext():
             return Decoded(image=_upright_rgb(opened), suffix=suffix)
 
 
 def why_not(path: Path) -> str | None:
     """None for a file that begins like a supported image; otherwise what it seems to be, as a sentence."""
-    with open(path, "rb") as file:
-        head = file.read(64)
+    head = _head(path)
     tiff, webp = head[:4] in (b"II*\0", b"MM\0*"), head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     return None if tiff or webp or head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"BM")) else _unsupported(head)
 
@@ -93,8 +91,7 @@ def _open(source: Path | bytes) -> pillow.Image:
 def _upright_rgb(opened: pillow.Image) -> pillow.Image:
     try:
         opened.load()
-        image = ImageOps.exif_transpose(opened)
-        return _rgb(image)
+        return _rgb(ImageOps.exif_transpose(opened))
     except MemoryError:
         raise ImageError("It needs more memory than there is. Save it smaller.") from None
     except Exception as error:
@@ -115,41 +112,40 @@ def _rgb(image: pillow.Image) -> pillow.Image:
 
 def _from_deep(values: npt.NDArray[np.float64], *, sixteen: bool) -> pillow.Image:
     """Grey values of 16 or 32 bits as 8: PIL's own conversion clips them to white."""
-    finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    finite = np.nan_to_num(values, posinf=0.0, neginf=0.0)
     top = float(finite.max(initial=0.0))
+    scale = 255.0 if top <= 1 else 255 / max(top, 255)
     if sixteen or 255 < top <= 65535:
         scale = 255 / 65535
-    elif top <= 1.0:
-        scale = 255.0
-    else:
-        scale = 1.0 if top <= 255 else 255 / top
     return pillow.fromarray(np.clip(np.rint(finite * scale), 0, 255).astype(np.uint8))
 
 
+def _head(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(64)
+
+
 def _unsupported(source: Path | bytes) -> str:
-    if isinstance(source, bytes):
-        head = source[:64]
-    else:
-        with open(source, "rb") as file:
-            head = file.read(64)
+    head = source[:64] if isinstance(source, bytes) else _head(source)
     for mark, reason in _MARKS:
         if mark in head[:32]:
             return reason
     return "The file is empty." if not head else "It is not an image, or it is damaged."
 
 
-_SAVE = "Save it as JPEG or PNG."
+_SAVE = "is not supported. Save it as JPEG or PNG."
+_WEB_PAGE = "It is a web page, not an image: the download went wrong."
 _MARKS = (
-    (b"GIF8", f"GIF (animation or placeholder graphic) is not supported. {_SAVE}"),
-    (b"ftyphei", f"HEIC is not supported. {_SAVE}"),
-    (b"ftypmif", f"HEIC is not supported. {_SAVE}"),
-    (b"ftypavif", f"AVIF is not supported. {_SAVE}"),
-    (b"<svg", f"SVG is a drawing, not a picture of pixels. {_SAVE}"),
-    (b"%PDF", f"PDF is a document, not an image. {_SAVE}"),
-    (b"8BPS", f"Photoshop files are not supported. {_SAVE}"),
-    (b"jP  ", f"JPEG 2000 is not supported. {_SAVE}"),
-    (b"<html", "It is a web page, not an image: the download went wrong."),
-    (b"<!DOCTYPE", "It is a web page, not an image: the download went wrong."),
+    (b"GIF8", f"GIF (animation or placeholder graphic) {_SAVE}"),
+    (b"ftyphei", f"HEIC {_SAVE}"),
+    (b"ftypmif", f"HEIC {_SAVE}"),
+    (b"ftypavif", f"AVIF {_SAVE}"),
+    (b"<svg", f"SVG {_SAVE}"),
+    (b"%PDF", f"PDF {_SAVE}"),
+    (b"8BPS", f"Photoshop's format {_SAVE}"),
+    (b"jP  ", f"JPEG 2000 {_SAVE}"),
+    (b"<html", _WEB_PAGE),
+    (b"<!DOCTYPE", _WEB_PAGE),
     (b"PK\x03\x04", "It is an archive inside; unpack it first."),
 )
 

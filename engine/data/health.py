@@ -52,11 +52,8 @@ def copies(images: Sequence[Image]) -> dict[str, list[Image]]:
 
 def _count(classes: Sequence[str], images: Sequence[Image]) -> list[ClassHealth]:
     counts = Counter((image.label, image.split) for image in images)
-    rows = []
-    for label, name in enumerate(classes):
-        train, val, test = (counts[label, split] for split in SPLITS)
-        rows.append(ClassHealth(name=name, train=train, val=val, test=test, total=train + val + test))
-    return rows
+    rows = [(name, [counts[label, split] for split in SPLITS]) for label, name in enumerate(classes)]
+    return [ClassHealth(name=name, **dict(zip(SPLITS, sizes, strict=True)), total=sum(sizes)) for name, sizes in rows]
 
 
 def _repeated_across_splits(group: Sequence[Image]) -> int:
@@ -82,9 +79,13 @@ def _warnings_about_classes(card: HealthCard) -> list[str]:
             f"The largest class has {card.imbalance:.0f} times the images of the smallest. "
             "Look at the scores per class, and consider balanced class weights."
         )
-    twins = [names for names in _by_casefold(card.classes).values() if len(names) > 1]
+    by_casefold: dict[str, list[str]] = {}
+    for entry in card.classes:
+        by_casefold.setdefault(entry.name.casefold(), []).append(entry.name)
     warnings += [
-        f"Classes that differ only in capital letters: {', '.join(names)}. Are they one class?" for names in twins
+        f"Classes that differ only in capital letters: {', '.join(names)}. Are they one class?"
+        for names in by_casefold.values()
+        if len(names) > 1
     ]
     for split in ("val", "test"):
         word = SPLIT_NAMES[split]
@@ -128,10 +129,3 @@ def _files(count: int) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
-
-
-def _by_casefold(classes: Sequence[ClassHealth]) -> dict[str, list[str]]:
-    names: dict[str, list[str]] = {}
-    for entry in classes:
-        names.setdefault(entry.name.casefold(), []).append(entry.name)
-    return names

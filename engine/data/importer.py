@@ -8,13 +8,13 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from engine.data import uploads
 from engine.data.archives import stage
 from engine.data.dataset_files import write_draft
-from engine.data.dataset_records import Draft, Image, Problem, Split
+from engine.data.dataset_records import Draft, Image, Problem
 from engine.data.decoder import decode_as, thumbnail, why_not
 from engine.data.drafts import draft_folder
 from engine.data.file_names import clean_name, system_file
@@ -22,46 +22,41 @@ from engine.data.label_table import read_labels
 from engine.data.layout import LabelledFile, LabelTable, Layout, recognise
 from engine.data.pool import Progress, ordered, silent
 from engine.data.zips import DEFAULT_LIMITS, Staged, StagedFile
-from engine.errors import DatasetError, EngineError, ImageError
+from engine.errors import DatasetError, EngineError, ImageError, disk_error
 from engine.workspace import Workspace, new_id, sync_folder
 
 IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"})
 MAX_TABLE_BYTES = 64 << 20
 
 
-def scan(
-    workspace: Workspace,
-    source: Path,
-    *,
-    name: str = "",
-    progress: Progress = silent,
-    origin: str = "",
-) -> str:
+def scan(workspace: Workspace, source: Path, *, name: str = "", progress: Progress = silent, origin: str = "") -> str:
     """Read everything at `source` and keep it as a draft, whose id is returned; the sources of drafts are not changed.
 
     `progress(stage, done, total)` may raise to cancel: then, as after any error, nothing is left behind. An upload is
     used up by a scan that succeeds or is cancelled, and kept when it is refused, so that files can be added to it.
     """
     draft_id = new_id("draft")
-    folder = draft_folder(workspace, draft_id)
+    folder, refused = draft_folder(workspace, draft_id), False
     try:
         for part in ("images", "thumbs"):
             (folder / part).mkdir(parents=True)
         staged = stage(source, folder / "staging", progress=progress)
         layout = _recognise(staged)
         results = _read(layout.entries, folder, progress)
-        draft = _draft(staged, layout, results, name=_name(name, source), source=origin or _origin(source))
+        title, default_origin = _title_and_origin(source)
+        name = clean_name(name) or clean_name(title) or "Images"
+        draft = _draft(staged, layout, results, name=name, source=origin or default_origin)
         shutil.rmtree(folder / "staging", ignore_errors=True)
         for part in ("images", "thumbs"):
             sync_folder(folder / part)
         write_draft(folder, draft)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        if uploads.is_upload(source) and not isinstance(error, EngineError):
-            uploads.discard(workspace, source.name)
+        refused = isinstance(error, EngineError)
         raise
-    if uploads.is_upload(source):
-        uploads.discard(workspace, source.name)
+    finally:
+        if uploads.is_upload(source) and not refused:
+            uploads.discard(workspace, source.name)
     return draft_id
 
 
@@ -82,15 +77,6 @@ def find_source(workspace: Workspace, source: str, *, anywhere: bool = False) ->
     if not path.exists():
         raise DatasetError(f"There is nothing at {path}. Check the path.")
     return path
-
-
-@dataclass(frozen=True, kw_only=True)
-class _ReadImage:
-    """A readable image before classes have numbers."""
-
-    image: Image
-    label: str
-    given: Split | None
 
 
 def _recognise(staged: Staged) -> Layout:
@@ -117,11 +103,11 @@ def _recognise(staged: Staged) -> Layout:
     return replace(layout, problems=(*staged.problems, *problems, *layout.problems))
 
 
-def _read(entries: Sequence[LabelledFile], folder: Path, progress: Progress) -> list[_ReadImage | Problem]:
+def _read(entries: Sequence[LabelledFile], folder: Path, progress: Progress) -> list[Image | Problem]:
     """Verify, store and thumbnail every image; files that cannot be decoded come back as problems."""
-    results: list[_ReadImage | Problem] = []
+    results: list[Image | Problem] = []
     progress("read", 0, len(entries))
-    reading = ordered(lambda entry: _take(entry, folder), entries)
+    reading = ordered(lambda entry: _take(entry.file, folder), entries)
     try:
         for result in reading:
             results.append(result)
@@ -131,35 +117,32 @@ def _read(entries: Sequence[LabelledFile], folder: Path, progress: Progress) -> 
     return results
 
 
-def _take(entry: LabelledFile, folder: Path) -> _ReadImage | Problem:
+def _take(file: StagedFile, folder: Path) -> Image | Problem:
     """One file, completely decoded so that training meets no surprise, into `images/` and `thumbs/` under its hash."""
     try:
-        if entry.file.path.stat().st_size > DEFAULT_LIMITS.file_bytes:
-            return Problem(name=entry.file.name, reason=f"It has more than {DEFAULT_LIMITS.file_bytes >> 20} MB.")
-        content = entry.file.path.read_bytes()
+        if file.path.stat().st_size > DEFAULT_LIMITS.file_bytes:
+            return Problem(name=file.name, reason=f"It has more than {DEFAULT_LIMITS.file_bytes >> 20} MB.")
+        content = file.path.read_bytes()
     except OSError as error:
-        return Problem(name=entry.file.name, reason=f"It cannot be read ({error.strerror}).")
+        return Problem(name=file.name, reason=f"It cannot be read ({error.strerror}).")
     try:
         decoded = decode_as(content)
     except ImageError as error:
-        return Problem(name=entry.file.name, reason=str(error))
+        return Problem(name=file.name, reason=str(error))
     sha256 = hashlib.sha256(content).hexdigest()
-    file = f"{sha256[:24]}.{decoded.suffix}"
+    stored = f"{sha256[:24]}.{decoded.suffix}"
     try:
-        if entry.file.owned:
-            entry.file.path.unlink()  # before the copy, so that an import never needs its space twice
-        _store(folder / "images" / file, content)
+        if file.owned:
+            file.path.unlink()  # before the copy, so that an import never needs its space twice
+        _store(folder / "images" / stored, content)
         _store(folder / "thumbs" / f"{sha256[:24]}.jpg", thumbnail(decoded.image))
     except OSError as error:
-        free = shutil.disk_usage(folder).free >> 20
-        raise DatasetError(
-            f"The import stopped ({error.strerror}): {free} MB are free on the disk of the workspace."
-        ) from error
+        raise disk_error("The import", folder, error) from error
     width, height = decoded.image.size
-    image = Image(
+    return Image(
         index=0,
-        name=entry.file.name,
-        file=file,
+        name=file.name,
+        file=stored,
         label=0,
         split="train",
         width=width,
@@ -167,7 +150,6 @@ def _take(entry: LabelledFile, folder: Path) -> _ReadImage | Problem:
         sha256=sha256,
         bytes=len(content),
     )
-    return _ReadImage(image=image, label=entry.label, given=entry.given)
 
 
 def _store(path: Path, content: bytes) -> None:
@@ -179,25 +161,27 @@ def _store(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _draft(staged: Staged, layout: Layout, results: Sequence[_ReadImage | Problem], *, name: str, source: str) -> Draft:
-    read = [result for result in results if isinstance(result, _ReadImage)]
-    read.sort(key=lambda entry: (entry.label, entry.image.name))
-    classes = tuple(sorted({entry.label for entry in read}))
+def _draft(staged: Staged, layout: Layout, results: Sequence[Image | Problem], *, name: str, source: str) -> Draft:
+    read = [(entry, image) for entry, image in zip(layout.entries, results, strict=True) if isinstance(image, Image)]
+    read.sort(key=lambda pair: (pair[0].label, pair[1].name))
+    classes = tuple(sorted({entry.label for entry, _ in read}))
     problems = [*layout.problems, *(result for result in results if isinstance(result, Problem))]
     problems += [
         Problem(name=label, reason="This class has no readable image and is left out.", kind="note")
         for label in sorted({entry.label for entry in layout.entries} - set(classes))
     ]
     if len(classes) < 2:
-        raise DatasetError(_refusal(staged, Counter(entry.label for entry in read), problems))
-    images = (replace(entry.image, index=index, label=classes.index(entry.label)) for index, entry in enumerate(read))
+        raise DatasetError(_refusal(staged, Counter(entry.label for entry, _ in read), problems))
+    images = (
+        replace(image, index=index, label=classes.index(entry.label)) for index, (entry, image) in enumerate(read)
+    )
     return Draft(
         name=name,
         source=source,
         layout=layout.sentence,
         classes=classes,
         images=tuple(images),
-        given=tuple(entry.given for entry in read),
+        given=tuple(entry.given for entry, _ in read),
         problems=tuple(problems),
     )
 
@@ -216,17 +200,12 @@ def _refusal(staged: Staged, counts: Counter[str], problems: Sequence[Problem]) 
     return f"{start} Found: {kinds}.{f' First problems: {first}' if first else ''} {remedy}"
 
 
-def _name(name: str, source: Path) -> str:
-    if uploads.is_upload(source):
-        names = [file.name for file in uploads.received(source)]
-        title = names[0].rpartition("/")[2].rpartition(".")[0] if len(names) == 1 else ""
-    else:
+def _title_and_origin(source: Path) -> tuple[str, str]:
+    """What a dataset of `source` may be called, and where it says that it comes from."""
+    if not uploads.is_upload(source):
         title = source.stem if source.is_file() else source.name
-    return clean_name(name) or clean_name(title) or "Images"
-
-
-def _origin(source: Path) -> str:
-    if uploads.is_upload(source):
-        names = [file.name for file in uploads.received(source)]
-        return f"upload {clean_name(names[0])}" if len(names) == 1 else f"upload of {len(names)} files"
-    return f"{'folder' if source.is_dir() else 'file'} {clean_name(source.name) or ascii(source.name)}"
+        return title, f"{'folder' if source.is_dir() else 'file'} {clean_name(source.name) or ascii(source.name)}"
+    names = [file.name for file in uploads.received(source)]
+    if len(names) != 1:
+        return "", f"upload of {len(names)} files"
+    return names[0].rpartition("/")[2].rpartition(".")[0], f"upload {clean_name(names[0])}"

@@ -13,17 +13,8 @@ from dataclasses import dataclass
 from engine.data.file_names import clean_name, clean_text
 
 FILE_COLUMNS = (
-    "file",
-    "filename",
-    "file_name",
-    "file_dir",
-    "filepath",
-    "file_path",
-    "path",
-    "image",
-    "image_path",
-    "image_name",
-    "image_id",
+    *("file", "filename", "file_name", "file_dir", "filepath", "file_path", "path"),
+    *("image", "image_path", "image_name", "image_id"),
 )
 LABEL_COLUMNS = ("label", "class", "category", "target", "class_name", "label_name")
 SPLIT_COLUMNS = ("split", "subset", "set", "fold")
@@ -44,13 +35,12 @@ class LabelRow:
 
 def read_labels(content: bytes) -> tuple[LabelRow, ...] | None:
     """The rows of a CSV that has a file and a label column, or None when it is some other table."""
-    text = _text(content)
-    if text is None or not text.strip():
+    text = (_text(content) or "").lstrip()
+    if not text:
         return None
-    first = text.lstrip().splitlines()[0]
-    delimiter = max(",;\t", key=first.count)
+    delimiter = max(",;\t", key=text.splitlines()[0].count)
     try:
-        table = list(csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=delimiter))
+        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error:
         return None
     header = [cell.strip().casefold().replace(" ", "_") for cell in table[0]]
@@ -62,12 +52,9 @@ def read_labels(content: bytes) -> tuple[LabelRow, ...] | None:
     rows = []
     for line in table[1:]:
         cells = [*line, *[""] * (len(header) - len(line))]
-        file = clean_name(_LEADING.sub("", cells[file_column].strip().replace("\\", "/")))
-        if file:
-            label = clean_text(cells[label_column])
-            rows.append(
-                LabelRow(file=file, label=label, split=cells[split_column].strip() if split_column is not None else "")
-            )
+        if file := clean_name(_LEADING.sub("", cells[file_column].strip().replace("\\", "/"))):
+            split = "" if split_column is None else cells[split_column].strip()
+            rows.append(LabelRow(file=file, label=clean_text(cells[label_column]), split=split))
     return tuple(rows)
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 import torch
-from PIL.Image import Image as Decoded
 
 from engine.data import row_file
 from engine.data.augment import distort
@@ -149,17 +148,12 @@ class Pixels:
 
 
 def open_pixels(
-    workspace: Workspace,
-    dataset: Dataset,
-    preprocessing: Preprocessing,
-    *,
-    augmentation: Augmentation,
-    epochs: int = 0,
+    workspace: Workspace, dataset: Dataset, preprocessing: Preprocessing, *, augmentation: Augmentation, epochs: int = 0
 ) -> Pixels:
     """The pixels of a run of so many epochs; nothing is decoded yet.
 
-    Evaluation crops and up to 32 views are kept on disk within the budget. More views than that, or at least as many
-    views as `epochs` (none would be seen twice), and whatever does not fit, are decoded whenever they are asked for.
+    Evaluation crops and up to 32 views are kept on disk within the budget; more views than that, or as many as
+    `epochs`, are not.
     """
     pixels = Pixels(dataset, preprocessing, augmentation)
     try:
@@ -172,7 +166,7 @@ def open_pixels(
 
 def _open_files(pixels: Pixels, root: Path, epochs: int) -> None:
     """Let `pixels` read what is there and fill what is missing, once the least recently used have made room for it."""
-    folder, row_bytes = root / key(pixels.dataset, pixels.preprocessing), _row_bytes(pixels)
+    folder, row_bytes = root / key(pixels.dataset, pixels.preprocessing), 3 * pixels.preprocessing.crop**2
     folder.mkdir(parents=True, exist_ok=True)
     paths = {
         plane: folder / f"{plane_name(plane, pixels.augmentation)}.rows"
@@ -188,7 +182,7 @@ def _open_files(pixels: Pixels, root: Path, epochs: int) -> None:
         if plane not in pixels.kept and (size := counts[plane] * row_bytes) <= left:
             missing.append(plane)
             left -= size
-    filling = sum(counts[plane] for plane in missing) * row_bytes
+    filling = row_bytes * sum(counts[plane] for plane in missing)
     row_file.evict(root.glob("*/*"), budget_bytes() - filling, spare=frozenset(paths.values()))
     for plane in missing:
         with suppress(OSError):  # no room for even a name, or too many open files: decoded every time instead
@@ -201,25 +195,21 @@ def crops_of(pixels: Pixels, image: Image, numbers: Sequence[int | None]) -> lis
 
     Raises TrainingError naming an image that is gone, unreadable or no longer the one that was imported.
     """
-    side = 0 if numbers[0] is None else view_side(pixels.preprocessing)
+    preprocessing, augmentation = pixels.preprocessing, pixels.augmentation
     try:
         content = pixels.dataset.image_path(image).read_bytes()
         if hashlib.sha256(content).hexdigest() != image.sha256:
             raise ImageError("Its content has changed since the import.")
-        decoded = decode(content, side=side)
+        decoded = decode(content, side=0 if numbers[0] is None else view_side(preprocessing))
     except (OSError, ImageError) as error:
-        reason = str(error) if isinstance(error, ImageError) else "The file is gone or cannot be read."
+        reason = error if isinstance(error, ImageError) else "The file is gone or cannot be read."
         raise TrainingError(
             f"The image {image.name!r} of dataset {pixels.dataset.name!r}: {reason} Import the dataset again."
         ) from error
-    return [_crop(pixels, decoded, image.sha256, number=number) for number in numbers]
-
-
-def _crop(pixels: Pixels, decoded: Decoded, sha256: str, *, number: int | None) -> Crop:
-    if number is None:
-        return eval_crop(decoded, pixels.preprocessing)
-    seen = view_key(sha256, number, pixels.augmentation.data_seed)
-    return distort(view(decoded, pixels.preprocessing, key=seen), pixels.augmentation.policy, seen)
+    if numbers[0] is None:
+        return [eval_crop(decoded, preprocessing)]
+    keys = [view_key(image.sha256, number, augmentation.data_seed) for number in numbers if number is not None]
+    return [distort(view(decoded, preprocessing, key=key), augmentation.policy, key) for key in keys]
 
 
 def budget_bytes() -> int:
@@ -235,10 +225,6 @@ def _planes(dataset: Dataset, views: int, epochs: int) -> list[Plane]:
     elif views <= row_file.MOST_KEPT_VIEWS and not 0 < epochs <= views:
         planes += [Plane(split="train", view=number) for number in range(views)]
     return [plane for plane in planes if dataset.images_of(plane.split)]
-
-
-def _row_bytes(pixels: Pixels) -> int:
-    return 3 * pixels.preprocessing.crop**2
 
 
 def key(dataset: Dataset, preprocessing: Preprocessing) -> str:

@@ -53,7 +53,7 @@ def view(image: pillow.Image, preprocessing: Preprocessing, *, key: bytes) -> Cr
     side = preprocessing.crop
     box = (left, top, left + width, top + height)
     cropped = image.resize((side, side), _interpolation(preprocessing), box=box, reducing_gap=3.0)
-    flipped = _uniforms(key, 0)[4] < 0.5
+    flipped = uniforms(key, 0, 5)[4] < 0.5
     return np.array(cropped.transpose(pillow.Transpose.FLIP_LEFT_RIGHT) if flipped else cropped)
 
 
@@ -67,12 +67,10 @@ def _resize(image: pillow.Image, preprocessing: Preprocessing) -> pillow.Image:
         height, width = preprocessing.resize
         return image.resize((width, height), _interpolation(preprocessing))
     side = preprocessing.resize[0]
-    short, long = sorted(image.size)
-    if side * int(side * long / short) > MAX_RESIZED_PIXELS:
+    if side * int(side * max(image.size) / min(image.size)) > MAX_RESIZED_PIXELS:
         # A strip of 1 x 4000 would grow to hundreds of megapixels of which only the middle is kept.
         image = _middle(image)
-        short, long = sorted(image.size)
-    longer = int(side * long / short)
+    longer = int(side * max(image.size) / min(image.size))
     size = (side, longer) if image.width <= image.height else (longer, side)
     return image.resize(size, _interpolation(preprocessing))
 
@@ -100,7 +98,7 @@ def _random_box(size: tuple[int, int], key: bytes) -> tuple[int, int, int, int]:
     """Left, top, width, height of a box with 0.35 to 1 of the area and a shape between 3:4 and 4:3."""
     width, height = size
     for attempt in range(10):
-        area, shape, across, down, _ = _uniforms(key, attempt)
+        area, shape, across, down, _ = uniforms(key, attempt, 5)
         ratio = math.exp((2 * shape - 1) * math.log(4 / 3))
         target = width * height * (0.35 + 0.65 * area)
         box_width, box_height = round(math.sqrt(target * ratio)), round(math.sqrt(target / ratio))
@@ -110,7 +108,8 @@ def _random_box(size: tuple[int, int], key: bytes) -> tuple[int, int, int, int]:
     return (width - box_width) // 2, (height - box_height) // 2, box_width, box_height
 
 
-def _uniforms(key: bytes, attempt: int) -> tuple[float, ...]:
-    """Five numbers in [0, 1) from a hash: the same on every machine, in every version, in any order, in any thread."""
-    digest = hashlib.blake2b(key + bytes([attempt]), digest_size=40).digest()
-    return tuple(int.from_bytes(digest[start : start + 8], "big") / 2**64 for start in range(0, 40, 8))
+def uniforms(key: bytes, attempt: int, count: int) -> tuple[float, ...]:
+    """So many numbers in [0, 1) from a hash: the same on every machine, in every version, in any order, in any
+    thread."""
+    digest = hashlib.blake2b(key + bytes([attempt]), digest_size=8 * count).digest()
+    return tuple(int.from_bytes(digest[start : start + 8], "big") / 2**64 for start in range(0, 8 * count, 8))

@@ -11,14 +11,12 @@ import shutil
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from engine import record_files
-from engine.errors import DatasetError
+from engine.errors import DatasetError, disk_error
 from engine.workspace import Workspace, new_id
 
 MANIFEST = "manifest.jsonl"
@@ -62,13 +60,6 @@ def reserve() -> Upload:
     return upload
 
 
-def create(workspace: Workspace) -> Upload:
-    """A fresh place for files."""
-    upload = reserve()
-    check(workspace, upload)
-    return upload
-
-
 def check(workspace: Workspace, upload: Upload) -> Path:
     """The upload's folder if it exists and the token is right; DatasetError otherwise, without telling which."""
     folder, token = _folder(workspace, upload.id), upload.token
@@ -100,7 +91,14 @@ def is_upload(path: Path) -> bool:
 
 def received(folder: Path) -> tuple[UploadedFile, ...]:
     """The complete files of an upload's folder, in the order in which they were finished."""
-    return tuple(_received(folder))
+    manifest, files = folder / MANIFEST, []
+    for line in manifest.read_text(encoding="utf-8").splitlines() if manifest.exists() else []:
+        with suppress(DatasetError):  # the last line of a process that was killed
+            entry = record_files.decode(line, _Entry, what=MANIFEST, error=DatasetError)
+            path = folder / entry.file
+            if _NUMBERED.fullmatch(path.name) and path.parent == folder and path.is_file():
+                files.append(UploadedFile(path=path, name=entry.name, bytes=entry.bytes))
+    return tuple(files)
 
 
 def limit_bytes() -> int:
@@ -128,7 +126,11 @@ class Receiver:
         self._ledger = _ledger(self._folder)
         self._bytes = 0
         self._kept = False
-        self._part, self._file = _open_next(self._folder, self._ledger)
+        number = self._ledger.next_number()
+        if number > 999_999:
+            raise DatasetError("This upload has a million files. Zip them, or import a folder on this computer.")
+        self._part = self._folder / f"{number:06d}.part"
+        self._file = open(self._part, "xb")  # noqa: SIM115
 
     def write(self, chunk: bytes) -> None:
         """Append `chunk`; DatasetError, and nothing is kept, when the upload grows beyond its limit or the disk is
@@ -144,7 +146,7 @@ class Receiver:
             self._file.write(chunk)
         except OSError as error:
             self.abort()
-            raise _full(self._folder, error) from error
+            raise disk_error("The upload", self._folder, error) from error
 
     def close(self) -> UploadedFile:
         """Keep the file: it gets its final name, then its line in the manifest."""
@@ -158,7 +160,7 @@ class Receiver:
                 manifest.write((record_files.encode(entry) + "\n").encode())
         except OSError as error:
             self.abort()
-            raise _full(self._folder, error) from error
+            raise disk_error("The upload", self._folder, error) from error
         return UploadedFile(path=final, name=self._name, bytes=self._bytes)
 
     def abort(self) -> None:
@@ -202,7 +204,7 @@ def _folder(workspace: Workspace, upload_id: str) -> Path:
     return workspace.incoming_item(upload_id)
 
 
-def _ledger(folder: Path) -> "_Ledger":
+def _ledger(folder: Path) -> _Ledger:
     with _LEDGERS_LOCK:
         if folder not in _LEDGERS:
             files = [path for path in folder.iterdir() if _NUMBERED.fullmatch(path.name)]
@@ -211,32 +213,10 @@ def _ledger(folder: Path) -> "_Ledger":
         return _LEDGERS[folder]
 
 
-def _open_next(folder: Path, ledger: "_Ledger") -> tuple[Path, BinaryIO]:
-    number = ledger.next_number()
-    if number > 999_999:
-        raise DatasetError("This upload has a million files. Zip them, or import a folder on this computer.")
-    part = folder / f"{number:06d}.part"
-    return part, open(part, "xb")
-
-
-def _received(folder: Path) -> Iterator[UploadedFile]:
-    manifest = folder / MANIFEST
-    for line in manifest.read_text(encoding="utf-8").splitlines() if manifest.exists() else []:
-        try:
-            entry = record_files.decode(line, _Entry, what=MANIFEST, error=DatasetError)
-        except DatasetError:  # the last line of a process that was killed
-            continue
-        path = folder / entry.file
-        if _NUMBERED.fullmatch(path.name) and path.parent == folder and path.is_file():
-            yield UploadedFile(path=path, name=entry.name, bytes=entry.bytes)
-
-
 def _clean(name: str) -> str:
     text = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode()).replace("\\", "/").strip("/")
     if not text or len(text) > _LONGEST_NAME:
-        raise DatasetError(
-            "A file without a name, or with an endless one, cannot be uploaded. Rename it and try again."
-        )
+        raise DatasetError("A file without a name, or with an endless one, cannot be uploaded. Rename it.")
     return text
 
 
@@ -246,10 +226,3 @@ def _touched(folder: Path) -> float:
         return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
     except OSError:  # something in it comes or goes at this moment
         return time.time()
-
-
-def _full(folder: Path, error: OSError) -> DatasetError:
-    free = shutil.disk_usage(folder).free // 1024**2
-    return DatasetError(
-        f"The upload could not be written ({error.strerror}): {free} MB are free on the disk of the workspace."
-    )

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,21 +71,15 @@ class LocatedChange:
 def locate_changes(workspace: Workspace, dataset: Dataset, of: VersionOrigin) -> tuple[LocatedChange, ...]:
     """Every change of `of`, the origin of `dataset`: what has another class is still here, what was left out is in the
     old one."""
-    here = _places(dataset)
-    try:
+    here, there = _places(dataset), dict[tuple[str, str], int]()
+    with suppress(DatasetError):
         there = _places(open_dataset(workspace, of.dataset))
-    except DatasetError:
-        there = {}
-    found = []
+    located = []
     for change in of.changes:
-        index = (here if change.to else there).get((change.image, change.file))
-        known = dataset.id if change.to else of.dataset
-        found.append(
-            LocatedChange(
-                change=change, dataset=known if index is not None else "", index=-1 if index is None else index
-            )
-        )
-    return tuple(found)
+        where, places = (dataset.id, here) if change.to else (of.dataset, there)
+        index = places.get((change.image, change.file), -1)
+        located.append(LocatedChange(change=change, dataset=where if index >= 0 else "", index=index))
+    return tuple(located)
 
 
 def _places(dataset: Dataset) -> dict[tuple[str, str], int]:

@@ -10,6 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from engine.data.dataset_records import Problem
 from engine.data.file_names import clean_name, decode_names, system_folder
 from engine.data.pool import Progress, silent
-from engine.errors import DatasetError
+from engine.errors import DatasetError, disk_error
 
 CHUNK_BYTES = 1 << 20
 MAX_DIRECTORY_BYTES = 64 << 20
@@ -68,7 +69,12 @@ def extract(
     """
     with _open(archive) as opened:
         members = _members(opened, prefix)
-        _check_space(into.parent, _check_whole(opened, archive, limits))
+        needed = _check_whole(opened, [info for info, _ in members], archive, limits=limits)
+        if needed * 1.05 > (free := shutil.disk_usage(into.parent).free):
+            raise DatasetError(
+                f"The disk of the workspace is full: {free >> 20} MB free, {needed >> 20} MB needed. Make room and try "
+                "again."
+            )
         into.mkdir(parents=True, exist_ok=True)
         files: list[StagedFile] = []
         problems: list[Problem] = []
@@ -131,15 +137,11 @@ def _directory_bytes(path: Path) -> int:
 
 def _members(opened: zipfile.ZipFile, prefix: str) -> list[tuple[zipfile.ZipInfo, str | None]]:
     """Every member that is not a folder with its cleaned name, or None for a name that leads out of the archive."""
-    infos = _files(opened)
+    infos = [info for info in opened.infolist() if not info.is_dir()]
     unflagged = [info for info in infos if not info.flag_bits & _UTF8_FLAG]
     decoded = dict(zip(map(id, unflagged), decode_names([_raw_name(info) for info in unflagged]), strict=True))
     names = [clean_name(_unicode_path(info) or decoded.get(id(info)) or info.orig_filename) for info in infos]
     return [(info, f"{prefix}/{name}" if prefix and name else name) for info, name in zip(infos, names, strict=True)]
-
-
-def _files(opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    return [info for info in opened.infolist() if not info.is_dir()]
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:
@@ -153,18 +155,16 @@ def _unicode_path(info: zipfile.ZipInfo) -> str | None:
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         body, extra = extra[4 : 4 + length], extra[4 + length :]
-        if (
-            kind == _UNICODE_PATH
-            and len(body) > 5
-            and struct.unpack_from("<I", body, 1)[0] == zlib.crc32(_raw_name(info))
-        ):
+        checksum = zlib.crc32(_raw_name(info)).to_bytes(4, "little")
+        if kind == _UNICODE_PATH and len(body) > 5 and body[1:5] == checksum:
             return body[5:].decode("utf-8", "replace")
     return None
 
 
-def _check_whole(opened: zipfile.ZipFile, archive: StagedFile, limits: Limits) -> int:
+def _check_whole(
+    opened: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], archive: StagedFile, *, limits: Limits
+) -> int:
     """How many bytes the members take; DatasetError when that, or how they lie, is beyond reason."""
-    infos = _files(opened)
     size = archive.path.stat().st_size
     total = sum(info.file_size for info in infos)
     if len(infos) > limits.files:
@@ -188,15 +188,6 @@ def _check_whole(opened: zipfile.ZipFile, archive: StagedFile, limits: Limits) -
             f"{archive.name} contains files that overlap, as a decompression bomb does. Make the zip again."
         )
     return total
-
-
-def _check_space(into: Path, needed: int) -> None:
-    free = shutil.disk_usage(into).free
-    if needed * 1.05 > free:
-        raise DatasetError(
-            f"The disk of the workspace is full: {free >> 20} MB free, {needed >> 20} MB needed. Make room and try "
-            f"again."
-        )
 
 
 def _refusal(info: zipfile.ZipInfo, name: str | None, limits: Limits) -> str | None:
@@ -232,7 +223,4 @@ def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> str | 
             try:
                 target.write(chunk)
             except OSError as error:
-                free = shutil.disk_usage(path.parent).free >> 20
-                raise DatasetError(
-                    f"Unpacking stopped ({error.strerror}): {free} MB are free on the disk. Make room and try again."
-                ) from error
+                raise disk_error("Unpacking", path.parent, error) from error

@@ -10,24 +10,9 @@ import numpy.typing as npt
 from PIL import Image
 
 # Eleven even steps of cividis, which reads alike with and without colour vision deficiency (Nuñez, Anderton and Renslow
-# 2018,
-# doi:10.1371/journal.pone.0199239): from dark blue to yellow, each lighter than the one before.
-COLOURS = np.array(
-    (
-        (0, 34, 78),
-        (8, 51, 112),
-        (53, 69, 108),
-        (79, 87, 108),
-        (102, 105, 112),
-        (125, 124, 120),
-        (148, 142, 119),
-        (174, 163, 113),
-        (200, 184, 102),
-        (229, 207, 82),
-        (254, 232, 56),
-    ),
-    dtype=np.float64,
-)
+# 2018, doi:10.1371/journal.pone.0199239): from dark blue to yellow, each lighter than the one before.
+_CIVIDIS = "00224e 083370 35456c 4f576c 666970 7d7c78 948e77 aea371 c8b866 e5cf52 fee838"
+COLOURS = np.array([list(bytes.fromhex(colour)) for colour in _CIVIDIS.split()], dtype=np.float64)
 _COLD, _HOT = 0.35, 0.75
 """How opaque the colour of 0 and that of 1 is."""
 

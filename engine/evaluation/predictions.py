@@ -33,15 +33,15 @@ def build(
     predicted = [classes[index] for index in best]
     columns: dict[str, object] = {
         "image": np.full(len(names), -1, dtype=np.int64),
-        "file_dir": _text(names),
-        "split": _text(splits),
-        "label": _text(labels),
-        "predict": _text(predicted),
+        "file_dir": _objects(names),
+        "split": _objects(splits),
+        "label": _objects(labels),
+        "predict": _objects(predicted),
         "confidence": probabilities[np.arange(len(names)), best],
         "correct": _objects(
             [None if label == "" else label == guess for label, guess in zip(labels, predicted, strict=True)]
         ),
-        "error": _text([""] * len(names)),
+        "error": _objects([""] * len(names)),
     }
     return pd.DataFrame(columns | {PREFIX + name: probabilities[:, index] for index, name in enumerate(classes)})
 
@@ -60,7 +60,7 @@ def with_unreadable(table: pd.DataFrame, failures: Sequence[tuple[str, str]]) ->
     rows = build(
         names, splits=blank, labels=blank, probabilities=np.full((len(failures), len(classes)), np.nan), classes=classes
     )
-    rows = rows.assign(predict=_text(blank), error=_text(reasons))
+    rows = rows.assign(predict=_objects(blank), error=_objects(reasons))
     return pd.concat([table, rows], ignore_index=True) if len(table) else rows
 
 
@@ -87,14 +87,10 @@ def read(path: Path) -> pd.DataFrame:
         keep_default_na=False,
         na_values={column: [""] for column in numbers},
     )
-    text = {column: _text(list(table[column])) for column in _TEXT}
+    text = {column: _objects(table[column]) for column in _TEXT}
     return table.assign(correct=_objects([_TRUTH[word] for word in table["correct"]]), **text)[
         [*_COLUMNS, *header[len(_COLUMNS) :]]
     ]
-
-
-def _text(values: Sequence[str]) -> pd.Series:
-    return _objects(list(values))
 
 
 def _objects(values: Sequence[object]) -> pd.Series:

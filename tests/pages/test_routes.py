@@ -80,7 +80,9 @@ def put(
 
 @pytest.fixture
 def upload(workspace: Workspace) -> uploads.Upload:
-    return uploads.create(workspace)
+    upload = uploads.reserve()
+    uploads.check(workspace, upload)
+    return upload
 
 
 @pytest.fixture

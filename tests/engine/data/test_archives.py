@@ -26,11 +26,9 @@ def test_a_folder_is_listed_without_copying_and_without_following_links(tmp_path
 
 
 def test_zips_side_by_side_become_folders(tmp_path: Path) -> None:
-    source = tmp_path / "set"
-    source.mkdir()
-    make_zip(source / "ants.zip", {"1.jpg": b"x"})
-    make_zip(source / "bees.zip", {"1.jpg": b"y"})
-    (source / "broken.zip").write_bytes(b"PK\x03\x04 nonsense")
+    source = make_folder(tmp_path / "set", {"broken.zip": b"PK\x03\x04 nonsense"})
+    for name in ("ants", "bees"):
+        make_zip(source / f"{name}.zip", {"1.jpg": b"x"})
     staged = stage(source, tmp_path / "into")
     assert names(staged) == ["ants/1.jpg", "bees/1.jpg"]
     assert [problem.name for problem in staged.problems] == ["broken.zip"]
@@ -60,8 +58,7 @@ def test_a_csv_opens_the_zip_beside_it_for_what_is_missing(tmp_path: Path) -> No
     assert names(stage(source / "labels.csv", tmp_path / "into")) == ["images/1.jpg", "labels.csv"]
 
 
-def test_an_upload_gives_the_names_the_browser_sent(workspace: Workspace, tmp_path: Path) -> None:
-    upload = uploads.create(workspace)
+def test_an_upload_gives_the_names_that_were_sent(workspace: Workspace, upload: uploads.Upload, tmp_path: Path) -> None:
     for name in ("개미/1.jpg", "../../etc/passwd"):
         uploads.Receiver(workspace, upload, name).close()
     assert names(stage(workspace.incoming_item(upload.id), tmp_path / "into")) == ["개미/1.jpg"]

@@ -1,5 +1,5 @@
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,11 +45,8 @@ def test_names_are_unique_and_open_by_id_or_name(workspace: Workspace, tmp_path:
     assert (first.name, second.name) == ("개미와 벌", "개미와 벌 (2)")
     assert open_dataset(workspace, "개미와 벌") == open_dataset(workspace, first.id) == first
     assert [summary.id for summary in list_datasets(workspace)] == [second.id, first.id]
-    assert [(summary.images, summary.classes, summary.fingerprint) for summary in list_datasets(workspace)][1] == (
-        40,
-        2,
-        first.fingerprint,
-    )
+    summary = list_datasets(workspace)[1]
+    assert (summary.images, summary.classes, summary.fingerprint) == (40, 2, first.fingerprint)
 
 
 @pytest.mark.parametrize("asked", ["wasps", "dataset-0000000000", "../../etc", "dataset-../x", ""])
@@ -63,21 +60,16 @@ def test_what_is_not_there_names_what_is(workspace: Workspace, tmp_path: Path, a
 
 def test_a_draft_is_accepted_once(workspace: Workspace, tmp_path: Path) -> None:
     draft_id = draft(workspace, tmp_path)
-    outcomes: list[object] = []
 
-    def accept() -> None:
+    def accept(_: int) -> bool:
         try:
-            outcomes.append(commit(workspace, draft_id))
-        except EngineError as error:
-            outcomes.append(error)
+            return isinstance(commit(workspace, draft_id), Dataset)
+        except EngineError:
+            return False
 
-    threads = [threading.Thread(target=accept) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(6) as threads:
+        assert sum(threads.map(accept, range(6))) == 1
     assert len(list_datasets(workspace)) == 1
-    assert sum(isinstance(outcome, Dataset) for outcome in outcomes) == 1 and len(outcomes) == 6
 
 
 def test_a_failure_while_accepting_gives_the_draft_back(
@@ -99,10 +91,9 @@ def test_discarded_drafts_are_gone(workspace: Workspace, tmp_path: Path) -> None
     draft_id = draft(workspace, tmp_path)
     discard(workspace, draft_id)
     discard(workspace, draft_id)
-    with pytest.raises(DatasetError, match="no longer waiting"):
-        draft_health_card(workspace, draft_id)
-    with pytest.raises(DatasetError, match="no longer waiting"):
-        commit(workspace, draft_id)
+    for act in (draft_health_card, commit):
+        with pytest.raises(DatasetError, match="no longer waiting"):
+            act(workspace, draft_id)
     assert list_datasets(workspace) == [] and list(workspace.incoming.iterdir()) == []
 
 

@@ -13,14 +13,19 @@ from engine.data.drafts import draft_health_card
 from engine.data.importer import find_source, scan
 from engine.errors import DatasetError
 from engine.workspace import Workspace
+from tests.pictures import new_upload
 
 
 def card_for(workspace: Workspace, source: Path) -> HealthCard:
     return draft_health_card(workspace, scan(workspace, source))
 
 
+def totals(card: HealthCard) -> list[tuple[str, int]]:
+    return [(entry.name, entry.total) for entry in card.classes]
+
+
 def upload_of(workspace: Workspace, files: dict[str, bytes]) -> Path:
-    upload = uploads.create(workspace)
+    upload = new_upload(workspace)
     for name, content in files.items():
         receiver = uploads.Receiver(workspace, upload, name)
         receiver.write(content)
@@ -41,51 +46,33 @@ SOURCES: dict[str, Maker] = {
 
 @pytest.mark.parametrize("maker", SOURCES.values(), ids=SOURCES)
 def test_one_bad_file_never_blocks_the_rest(workspace: Workspace, tmp_path: Path, maker: Maker) -> None:
-    bad = {
-        "bees/.DS_Store": b"x",
-        "bees/junk.gif": b"GIF89a",
-        "bees/cut.png": picture()[:90],
-        "bees/notes.txt": b"hello",
-        "bees/empty.jpg": b"",
-    }
-    card = card_for(workspace, maker(workspace, tmp_path, two_classes() | bad))
-    assert [(entry.name, entry.total) for entry in card.classes] == [("ants", 10), ("bees", 10)]
-    reasons = {problem.name: problem.reason for problem in card.problems}
-    assert reasons.keys() == bad.keys()
-    assert reasons["bees/.DS_Store"] == "system file"
-    assert (
-        "GIF" in reasons["bees/junk.gif"]
-        and "empty" in reasons["bees/empty.jpg"]
-        and "not an image" in reasons["bees/notes.txt"]
-    )
+    bad = {".DS_Store": b"x", "junk.gif": b"GIF89a", "cut.png": picture()[:90], "notes.txt": b"hello", "empty.jpg": b""}
+    card = card_for(workspace, maker(workspace, tmp_path, two_classes() | {f"bees/{name}": bad[name] for name in bad}))
+    assert totals(card) == [("ants", 10), ("bees", 10)]
+    reasons = {problem.name.removeprefix("bees/"): problem.reason for problem in card.problems}
+    words = {".DS_Store": "system file", "junk.gif": "GIF", "empty.jpg": "empty", "notes.txt": "not an image"}
+    assert reasons.keys() == bad.keys() and all(words.get(name, "") in reason for name, reason in reasons.items())
     assert card.given_splits == () and card.images == 20 and card.width_range == (40, 40, 40)
 
 
 def test_images_and_thumbnails_lie_under_our_names(workspace: Workspace, tmp_path: Path) -> None:
-    hostile = {"**굵게**/=cmd.png": picture(1), "<img src=x>/../a.png": picture(2)}
-    files = two_classes() | {"**굵게**/=cmd.png": picture(1), "\x07bell/a b.png": picture(3)}
-    dataset = commit(workspace, scan(workspace, make_zip(tmp_path / "h.zip", files | hostile)))
+    hostile = ("**굵게**/=cmd.png", "<img src=x>/../a.png", "\x07bell/a b.png")
+    files = two_classes() | {name: picture(2000 + number) for number, name in enumerate(hostile)}
+    dataset = commit(workspace, scan(workspace, make_zip(tmp_path / "h.zip", files)))
     assert dataset.classes == ("**굵게**", "_bell", "ants", "bees")
     for image in dataset.images:
         assert dataset.image_path(image).parent == dataset.folder / "images"
         with Image.open(dataset.thumbnail_path(image)) as small:
             assert small.format == "JPEG" and max(small.size) <= 320
-    assert dataset.image_path(dataset.images[0]).read_bytes() == picture(1), "the original bytes are kept"
+    assert dataset.image_path(dataset.images[0]).read_bytes() == picture(2000), "the original bytes are kept"
 
 
 def test_nested_split_folders_and_a_carved_test_split(workspace: Workspace, tmp_path: Path) -> None:
-    files = (
-        many("d/train/ants/sub", 20)
-        | many("d/train/bees", 20, 100)
-        | many("d/valid/ants", 6, 200)
-        | many("d/valid/bees", 6, 300)
-    )
+    files = many("d/train/ants/sub", 20) | many("d/train/bees", 20, 100)
+    files |= many("d/valid/ants", 6, 200) | many("d/valid/bees", 6, 300)
     card = card_for(workspace, make_zip(tmp_path / "s.zip", files))
     assert card.given_splits == ("train", "val")
-    assert [(entry.name, entry.train, entry.val, entry.test) for entry in card.classes] == [
-        ("ants", 16, 6, 4),
-        ("bees", 16, 6, 4),
-    ]
+    assert [(entry.train, entry.val, entry.test) for entry in card.classes] == [(16, 6, 4)] * 2
 
 
 def test_leak_across_given_splits_is_reported_and_excluded_from_train(workspace: Workspace, tmp_path: Path) -> None:
@@ -106,21 +93,21 @@ def test_a_table_in_a_zip(workspace: Workspace, tmp_path: Path, encoding: str) -
     rows = [f"images/{n:02d}.png,{'개미' if n % 2 else '꿀벌'}" for n in range(12)]
     table = "\n".join(["file_dir,target", *rows, "images/99.png,개미"]).encode(encoding)
     card = card_for(workspace, make_zip(tmp_path / "t.zip", many("images", 13) | {"labels.csv": table}))
-    assert [(entry.name, entry.total) for entry in card.classes] == [("개미", 6), ("꿀벌", 6)]
+    assert totals(card) == [("개미", 6), ("꿀벌", 6)]
     assert {problem.name for problem in card.problems} == {"images/99.png", "images/12.png"}
 
 
 def test_a_lone_table_with_a_zip_of_images(workspace: Workspace, tmp_path: Path) -> None:
     rows = b"file,label\n" + b"".join(f"images/{n:02d}.png,{'ab'[n % 2]}\n".encode() for n in range(10))
     archive = make_zip(tmp_path / "images.zip", {f"{n:02d}.png": picture(n) for n in range(10)}).read_bytes()
+    zipped, plain = {"labels.csv": rows, "images.zip": archive}, {"labels.csv": rows} | many("images", 10)
     for source in (
-        upload_of(workspace, {"labels.csv": rows, "images.zip": archive}),
-        make_folder(tmp_path / "beside", {"labels.csv": rows, "images.zip": archive}) / "labels.csv",
-        make_folder(tmp_path / "plain", {"labels.csv": rows} | {f"images/{n:02d}.png": picture(n) for n in range(10)})
-        / "labels.csv",
+        upload_of(workspace, zipped),
+        make_folder(tmp_path / "beside", zipped) / "labels.csv",
+        make_folder(tmp_path / "plain", plain) / "labels.csv",
     ):
         card = card_for(workspace, source)
-        assert [(entry.name, entry.total) for entry in card.classes] == [("a", 5), ("b", 5)] and not card.problems
+        assert totals(card) == [("a", 5), ("b", 5)] and not card.problems
 
 
 @pytest.mark.parametrize(
@@ -182,12 +169,13 @@ def test_a_used_upload_is_gone_and_a_refused_one_stays(workspace: Workspace) -> 
 
 def test_a_folder_is_not_changed(workspace: Workspace, tmp_path: Path) -> None:
     source = make_folder(tmp_path / "set", two_classes())
-    before = {path: path.stat() for path in source.rglob("*") if path.is_file()}
+
+    def content() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in source.rglob("*")}
+
+    before = content()
     scan(workspace, source)
-    assert {path: path.stat().st_mtime_ns for path in before} == {
-        path: about.st_mtime_ns for path, about in before.items()
-    }
-    assert {path for path in source.rglob("*") if path.is_file()} == before.keys()
+    assert content() == before
 
 
 def test_progress_counts_up_to_the_total(workspace: Workspace, tmp_path: Path) -> None:
@@ -201,11 +189,9 @@ def test_upright_size_is_recorded(workspace: Workspace, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = encoded(Image.new("RGB", (50, 20)), "JPEG", exif=exif)
-    dataset = commit(
-        workspace, scan(workspace, make_folder(tmp_path / "set", two_classes() | {"ants/turned.jpg": turned}))
-    )
-    image = next(image for image in dataset.images if image.name.endswith("turned.jpg"))
-    assert (image.width, image.height) == (20, 50)
+    source = make_folder(tmp_path / "set", two_classes() | {"ants/turned.jpg": turned})
+    images = commit(workspace, scan(workspace, source)).images
+    assert [(one.width, one.height) for one in images if one.name.endswith("turned.jpg")] == [(20, 50)]
 
 
 def test_paths_outside_the_allowed_root_are_refused(
@@ -223,13 +209,13 @@ def test_paths_outside_the_allowed_root_are_refused(
             find_source(workspace, str(path))
     with pytest.raises(DatasetError, match="nothing at"):
         find_source(workspace, str(allowed / "absent"))
-    upload = uploads.create(workspace)
+    upload = new_upload(workspace)
     assert find_source(workspace, upload.id) == workspace.incoming_item(upload.id)
 
 
 @pytest.mark.skipif("THAW_REAL_ZIP" not in os.environ, reason="set THAW_REAL_ZIP to the hymenoptera zip")
 def test_the_classic_ants_and_bees(workspace: Workspace) -> None:
     card = card_for(workspace, Path(os.environ["THAW_REAL_ZIP"]))
-    assert [(entry.name, entry.total) for entry in card.classes] == [("ants", 193), ("bees", 204)]
+    assert totals(card) == [("ants", 193), ("bees", 204)]
     assert card.given_splits == ("train", "val")
     assert {Path(problem.name).name for problem in card.problems} == {".DS_Store", "imageNotFound.gif"}

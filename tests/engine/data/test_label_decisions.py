@@ -14,14 +14,9 @@ from engine.data.label_decisions import Decision, decide, discard, read_decision
 from engine.data.versions import locate_changes
 from engine.errors import DatasetError
 from engine.workspace import Workspace
-from tests.pictures import make_dataset, other_class
+from tests.pictures import other_class
 
 HOSTILE = '‮[x](http://evil.example) <b>고양이</b>\n../.. "}]'
-
-
-@pytest.fixture
-def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
-    return make_dataset(workspace, tmp_path / "source", each=8)
 
 
 def raw(dataset: Dataset) -> Path:

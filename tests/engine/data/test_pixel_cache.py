@@ -1,35 +1,27 @@
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from pictures import make_folder, many
+from pixels import PRE, everything, filled, opened, right, training
 
-from engine.data import pixel_cache as wing
-from engine.data import row_file
-from engine.data.dataset import commit
+from engine.data import pixel_cache, row_file
 from engine.data.dataset_records import Dataset
 from engine.data.decoder import decode
-from engine.data.importer import scan
-from engine.data.pixel_cache import Augmentation, Pixels, Plane, open_pixels
-from engine.data.preprocessing import Preprocessing, eval_crop, view, view_key, view_side
+from engine.data.pixel_cache import Augmentation, Pixels, Plane
+from engine.data.preprocessing import Preprocessing
 from engine.errors import TrainingError
 from engine.workspace import Workspace
 
-PRE = Preprocessing(resize=(20,), crop=16)
 PLANE_BYTES = 3 * 16 * 16
+Patch = pytest.MonkeyPatch
 
 
 @pytest.fixture
-def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
-    return commit(workspace, scan(workspace, make_folder(tmp_path / "set", many("ants", 12) | many("bees", 12, 100))))
-
-
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def decoded(monkeypatch: Patch) -> list[int]:
     """How often an image was decoded, as a list of one number per call."""
     calls: list[int] = []
 
@@ -37,35 +29,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(side)
         return decode(source, side=side)
 
-    monkeypatch.setattr(wing, "decode", counting)
+    monkeypatch.setattr(pixel_cache, "decode", counting)
     return calls
-
-
-def opened(dataset: Dataset, views: int, *, epochs: int = 0, **options: Any) -> Pixels:
-    workspace, preprocessing = Workspace(dataset.folder.parents[1]), options.pop("preprocessing", PRE)
-    augmentation = Augmentation(views=views, **options)
-    return open_pixels(workspace, dataset, preprocessing, augmentation=augmentation, epochs=epochs)
-
-
-def everything(dataset: Dataset) -> np.ndarray:
-    return np.arange(len(dataset.images))
-
-
-def expected(dataset: Dataset, index: int, number: int | None, seed: int = 0) -> np.ndarray:
-    image = dataset.images[index]
-    if number is None:
-        return eval_crop(decode(dataset.image_path(image)), PRE).transpose(2, 0, 1)
-    shown = decode(dataset.image_path(image), side=view_side(PRE))
-    return view(shown, PRE, key=view_key(image.sha256, number, seed)).transpose(2, 0, 1)
-
-
-def right(pixels: Pixels, epoch: int | None = None, indices: np.ndarray | None = None) -> bool:
-    """Whether the batch of these images (default: all) is what the pure functions give."""
-    indices = everything(pixels.dataset) if indices is None else indices
-    batch, seed = pixels.batch(indices, epoch), pixels.augmentation.data_seed
-    assert batch.dtype == torch.uint8 and batch.is_contiguous() and batch.shape == (len(indices), 3, 16, 16)
-    known = [expected(pixels.dataset, int(index), pixels.view_of(epoch), seed) for index in indices]
-    return np.array_equal(batch.numpy(), np.stack(known))
 
 
 @pytest.mark.parametrize("views", [0, 3, 50])
@@ -79,7 +44,7 @@ def test_batches_are_the_pure_functions_whether_kept_or_made(dataset: Dataset, v
 
 def show(pixels: Pixels, dataset: Dataset, epochs: int) -> None:
     """What a run asks for: the training images epoch by epoch in small batches, the others every time."""
-    train = np.array([image.index for image in dataset.images_of("train")])
+    train = training(dataset)
     others = np.array([image.index for image in dataset.images if image.split != "train"])
     for epoch in range(epochs):
         for start in range(0, len(train), 5):
@@ -114,7 +79,7 @@ def test_what_a_run_asks_for_is_decoded_once_and_never_again(
 def test_views_that_came_later_are_decoded_without_the_ones_that_are_there(
     dataset: Dataset, decoded: list[int]
 ) -> None:
-    train = np.array([image.index for image in dataset.images_of("train")])
+    train = training(dataset)
     for views in (1, 3):
         decoded.clear()
         with opened(dataset, views) as pixels:
@@ -125,9 +90,7 @@ def test_views_that_came_later_are_decoded_without_the_ones_that_are_there(
 
 def test_training_crops_without_views_are_kept_too(dataset: Dataset, decoded: list[int]) -> None:
     for _ in range(2):
-        with opened(dataset, 0) as pixels:
-            show(pixels, dataset, 3)
-            pixels.batch(everything(dataset), None)
+        filled(dataset)
     assert len(decoded) == len(dataset.images)
 
 
@@ -142,17 +105,16 @@ def test_as_many_views_as_epochs_are_not_kept(dataset: Dataset) -> None:
 def test_a_run_that_was_killed_half_way_leaves_nothing_that_is_trusted(
     workspace: Workspace, dataset: Dataset, decoded: list[int]
 ) -> None:
-    killed = opened(dataset, 0)
+    killed = opened(dataset)
     killed.batch(everything(dataset)[:3], None)  # and never closed: what it has written so far stays behind
-    left = [path for path in workspace.pixels.glob("*/*")]
+    left = list(workspace.pixels.glob("*/*"))
     assert left and {path.suffix for path in left} == {".tmp"}
     decoded.clear()
-    with opened(dataset, 0) as pixels:
-        assert right(pixels)
+    filled(dataset)
     assert len(decoded) == len(dataset.images)
     for path in left:
         os.utime(path, (1, 1))
-    opened(dataset, 0).close()
+    opened(dataset).close()
     assert not any(path.exists() for path in left)
     killed.close()
 
@@ -165,21 +127,15 @@ def test_closing_half_way_keeps_nothing(workspace: Workspace, dataset: Dataset) 
 
 @pytest.mark.parametrize("damage", [lambda size: size // 2, lambda size: 0, lambda size: size + 1])
 def test_a_file_of_the_wrong_size_is_made_again(
-    workspace: Workspace, dataset: Dataset, decoded: list[int], damage: object
+    workspace: Workspace, dataset: Dataset, decoded: list[int], damage: Callable[[int], int]
 ) -> None:
     filled(dataset)
     for path in cache(workspace):
-        os.truncate(path, damage(path.stat().st_size))  # type: ignore[operator]
+        os.truncate(path, damage(path.stat().st_size))
     decoded.clear()
-    filled(dataset)
-    assert len(decoded) == len(dataset.images)
-    filled(dataset)
-    assert len(decoded) == len(dataset.images)
-
-
-def filled(dataset: Dataset) -> None:
-    with opened(dataset, 0) as pixels:
-        assert right(pixels)
+    for _ in range(2):
+        filled(dataset)
+        assert len(decoded) == len(dataset.images)
 
 
 @pytest.mark.parametrize("position", [0, 2 * PLANE_BYTES + 7])
@@ -192,7 +148,7 @@ def test_a_damaged_row_is_decoded_again_and_its_file_made_anew(
     content[position] ^= 0x10
     path.write_bytes(content)
     decoded.clear()
-    with opened(dataset, 0) as pixels:
+    with opened(dataset) as pixels:
         for times in (1, 2):
             assert right(pixels)
             assert len(decoded) == times, "the one damaged row, and no other"
@@ -226,34 +182,31 @@ def test_mean_and_deviation_change_no_pixels(dataset: Dataset, decoded: list[int
 
 
 def test_another_policy_of_augmentation_is_another_file(dataset: Dataset) -> None:
-    train = np.array([image.index for image in dataset.images_of("train")])
     seen = []
     for policy in ("crop", "trivial", "crop"):
         with opened(dataset, 1, policy=policy) as pixels:
-            seen.append(pixels.batch(train, 0))
+            seen.append(pixels.batch(training(dataset), 0))
     assert torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
 
 
-def test_beyond_the_budget_images_are_decoded_on_the_way(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    held_out = len(dataset.images) - len(dataset.images_of("train"))
+def test_beyond_the_budget_images_are_decoded_on_the_way(dataset: Dataset, monkeypatch: Patch) -> None:
+    held_out = len(dataset.images) - len(training(dataset))
     monkeypatch.setenv("THAW_PIXEL_CACHE_GB", str((held_out * PLANE_BYTES + 10) / 2**30))
-    with opened(dataset, 0) as pixels:
+    with opened(dataset) as pixels:
         assert {plane.split for plane in pixels.kept} == {"val", "test"}
         assert right(pixels)
 
 
-def test_a_budget_of_nothing_leaves_no_files(
-    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_budget_of_nothing_leaves_no_files(workspace: Workspace, dataset: Dataset, monkeypatch: Patch) -> None:
     monkeypatch.setenv("THAW_PIXEL_CACHE_GB", "0")
-    with opened(dataset, 0) as pixels:
+    with opened(dataset) as pixels:
         assert pixels.kept == frozenset()
         assert right(pixels)
     assert list(workspace.pixels.glob("*/*")) == []
 
 
 def test_the_least_recently_used_go_first(
-    workspace: Workspace, dataset: Dataset, decoded: list[int], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, dataset: Dataset, decoded: list[int], monkeypatch: Patch
 ) -> None:
     sizes = {size: Preprocessing(resize=(size,), crop=16) for size in (20, 21, 22)}
 
@@ -282,20 +235,17 @@ def test_the_least_recently_used_go_first(
 @pytest.mark.parametrize("views", [0, 100])
 def test_an_image_that_changed_since_the_import_is_named(dataset: Dataset, harm: str, views: int) -> None:
     image = dataset.images_of("train")[3]
-    path = dataset.image_path(image)
-    if harm == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(
-            b"broken" if harm == "damaged" else dataset.image_path(dataset.images_of("train")[4]).read_bytes()
-        )
+    path, other = dataset.image_path(image), dataset.image_path(dataset.images_of("train")[4])
+    path.unlink()
+    if harm != "gone":
+        path.write_bytes(b"broken" if harm == "damaged" else other.read_bytes())
     with pytest.raises(TrainingError, match=image.name), opened(dataset, views) as pixels:
         pixels.batch(np.array([image.index]), 0)
 
 
 @pytest.mark.parametrize("room", [0, 5, 24], ids=["at once", "half-way", "at the very end"])
 def test_a_full_disk_means_slower_and_not_stopped(
-    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, room: int
+    workspace: Workspace, dataset: Dataset, monkeypatch: Patch, room: int
 ) -> None:
     written, real = [], os.pwrite
 
@@ -303,20 +253,18 @@ def test_a_full_disk_means_slower_and_not_stopped(
         written.append(1)
         if len(written) > room:
             raise OSError(28, "No space left on device")
-        return real(*arguments)  # type: ignore[arg-type]
+        return real(*arguments)
 
     monkeypatch.setattr(os, "pwrite", filling)
-    with opened(dataset, 0) as pixels:
-        for _ in range(2):
-            assert right(pixels)
+    filled(dataset)
     assert len(written) > room and list(workspace.pixels.glob("*/*")) == []
     monkeypatch.setattr(os, "pwrite", real)
     filled(dataset)
     assert len(cache(workspace)) == 3
 
 
-def test_a_disk_with_no_room_is_not_begun_on(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_with_no_room_is_not_begun_on(dataset: Dataset, monkeypatch: Patch) -> None:
     monkeypatch.setattr(row_file, "free_bytes", lambda folder: PLANE_BYTES)
-    with opened(dataset, 0) as pixels:
+    with opened(dataset) as pixels:
         assert pixels.kept == frozenset()
         assert right(pixels)

@@ -5,46 +5,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
+from rows import CONTENTS, COUNT, SIZE, built, content, empty, opened, right, write
 
 from engine.data import row_file as files
-from engine.data.row_file import Building, Contents, Rows, budget_bytes, evict, open_rows
-
-COUNT, SIZE = 5, 24
-CONTENTS = Contents(kind="test", shape=(2, 3), dataset="개미")
-
-
-def content(row: int) -> np.ndarray:
-    return np.random.default_rng(row).integers(0, 256, SIZE, dtype=np.uint8)
-
-
-def write(path: Path, order: tuple[int, ...] = (3, 0, 4, 1, 2)) -> None:
-    building = Building(path, rows=COUNT, row_bytes=SIZE)
-    for row in order:
-        building.write(row, content(row))
-    building.finish(CONTENTS).close()
-
-
-def read(file: Rows | Building, row: int) -> np.ndarray | None:
-    out = np.zeros(SIZE, dtype=np.uint8)
-    return out if file.read(row, out) else None
+from engine.data.row_file import Building, Rows, budget_bytes, evict, open_rows
 
 
 def intact(path: Path) -> bool:
     """Whether a reader of this file would be told that all of it, rows and description, is what was written."""
-    file = open_rows(path, rows=COUNT, row_bytes=SIZE)
-    if file is None:
+    if (file := opened(path)) is None:
         return False
     try:
         return file.sound()
     finally:
         file.close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "folder" / "some.rows"
 
 
 def full(*arguments: object) -> int:
@@ -53,48 +28,40 @@ def full(*arguments: object) -> int:
 
 def test_rows_written_in_any_order_come_back(path: Path) -> None:
     write(path)
-    file = open_rows(path, rows=COUNT, row_bytes=SIZE)
+    file = opened(path)
     assert file is not None and file.header.contents == CONTENTS and file.sound()
-    for row in (4, 0, 4, 2):
-        assert np.array_equal(read(file, row), content(row))
+    assert all(right(file, row) for row in (4, 0, 4, 2))
     file.close()
 
 
 def test_a_file_is_absent_until_it_is_complete(path: Path) -> None:
-    building = Building(path, rows=COUNT, row_bytes=SIZE)
+    building = empty(path)
     for row in range(COUNT):
-        assert read(building, row) is None and not building.has(row) and not building.complete
+        assert not right(building, row) and not building.has(row) and not building.complete
         building.write(row, content(row))
-        assert np.array_equal(read(building, row), content(row))
-        assert not path.exists() and open_rows(path, rows=COUNT, row_bytes=SIZE) is None
+        assert right(building, row) and not path.exists() and opened(path) is None
     assert building.complete
     building.finish(CONTENTS).close()
-    assert [found.name for found in path.parent.iterdir()] == [path.name]
+    assert names(path.parent) == {path.name}
 
 
 def test_what_was_never_finished_leaves_nothing(path: Path) -> None:
-    building = Building(path, rows=COUNT, row_bytes=SIZE)
-    building.write(0, content(0))
-    building.close()
-    assert list(path.parent.iterdir()) == []
+    built(path).close()
+    assert not names(path.parent)
 
 
 def test_a_file_cut_off_in_the_middle_of_being_written_is_not_complete(path: Path) -> None:
     """A crash leaves the temporary file, whatever it is called."""
-    building = Building(path, rows=COUNT, row_bytes=SIZE)
-    for row in range(COUNT):
-        building.write(row, content(row))
+    building = built(path)
     (left,) = path.parent.iterdir()
     assert left.suffix == ".tmp" and left.name.startswith(".")
     left.rename(path)
-    assert open_rows(path, rows=COUNT, row_bytes=SIZE) is None
+    assert opened(path) is None
     os.close(building._file)
 
 
 def test_two_who_fill_the_same_file_do_not_meet(path: Path) -> None:
-    one, other = (Building(path, rows=COUNT, row_bytes=SIZE) for _ in range(2))
-    for row in range(COUNT):
-        other.write(row, content(row))
+    one, other = empty(path), built(path)
     one.write(0, content(9))
     other.finish(CONTENTS).close()
     one.close()
@@ -119,33 +86,33 @@ def test_a_damaged_row_is_refused_for_ever_and_the_others_are_not(path: Path, wh
     changed = bytearray(path.read_bytes())
     changed[where] ^= 0x80
     path.write_bytes(changed)
-    file = open_rows(path, rows=COUNT, row_bytes=SIZE)
+    file = opened(path)
     assert file is not None
-    assert [read(file, row) is None for row in (0, 1, 0)] == [True, False, True]
+    assert [right(file, row) for row in (0, 1, 0)] == [False, True, False]
     assert not file.sound()
     file.close()
 
 
-@pytest.mark.parametrize("left", [0, 1, SIZE, COUNT * SIZE, -1, -8])
-def test_a_file_that_lost_its_end_is_not_opened(path: Path, left: int) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(lambda whole, end=end: whole[:end] for end in (0, 1, SIZE, COUNT * SIZE, -1, -8)),
+        lambda whole: whole[SIZE:],
+        lambda whole: b"x" + whole,
+        lambda whole: whole + b"x",
+    ],
+)
+def test_a_file_that_lost_an_end_or_grew_is_not_opened(path: Path, change: Callable[[bytes], bytes]) -> None:
     write(path)
-    os.truncate(path, left if left >= 0 else path.stat().st_size + left)
-    assert open_rows(path, rows=COUNT, row_bytes=SIZE) is None
-
-
-def test_a_file_that_lost_its_beginning_or_grew_is_not_opened(path: Path) -> None:
-    write(path)
-    whole = path.read_bytes()
-    for changed in (whole[SIZE:], b"x" + whole, whole + b"x"):
-        path.write_bytes(changed)
-        assert open_rows(path, rows=COUNT, row_bytes=SIZE) is None
+    path.write_bytes(change(path.read_bytes()))
+    assert opened(path) is None
 
 
 def test_a_file_that_is_cut_while_it_is_open_is_noticed(path: Path) -> None:
     write(path)
     file = Rows.open(path)
     os.truncate(path, SIZE + 3)
-    assert read(file, 0) is not None and read(file, 1) is None and read(file, 2) is None
+    assert [right(file, row) for row in range(3)] == [True, False, False]
     file.close()
 
 
@@ -161,7 +128,7 @@ def test_a_dropped_file_is_read_on_by_whoever_has_it(path: Path) -> None:
     file.drop()
     file.drop()
     file.touch()
-    assert not path.exists() and np.array_equal(read(file, 2), content(2))
+    assert not path.exists() and right(file, 2)
     file.close()
 
 
@@ -171,35 +138,32 @@ def test_rows_come_from_and_go_to_several_threads(path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda row: building.write(row, content(row)), range(count)))
         file = building.finish(CONTENTS)
-        assert all(threads.map(lambda row: np.array_equal(read(file, row), content(row)), range(count)))
+        assert all(threads.map(lambda row: right(file, row), range(count)))
     file.close()
 
 
 def test_a_full_disk_is_an_error_and_the_row_is_not_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    building = Building(path, rows=COUNT, row_bytes=SIZE)
-    real = os.pwrite
+    building, real = empty(path), os.pwrite
     for write_some in (full, lambda file, data, at: real(file, data[: SIZE // 2], at)):
         monkeypatch.setattr(os, "pwrite", write_some)
         with pytest.raises(OSError):
             building.write(1, content(1))
-        assert not building.has(1) and read(building, 1) is None
+        assert not building.has(1) and not right(building, 1)
     building.close()
-    assert list(path.parent.iterdir()) == []
+    assert not names(path.parent)
 
 
 @pytest.mark.parametrize("failing", [full, lambda file, data, at: len(data) // 2])
 def test_a_disk_that_is_full_at_the_very_end_leaves_no_file(
     path: Path, monkeypatch: pytest.MonkeyPatch, failing: Callable[..., int]
 ) -> None:
-    building = Building(path, rows=COUNT, row_bytes=SIZE)
-    for row in range(COUNT):
-        building.write(row, content(row))
+    building = built(path)
     monkeypatch.setattr(os, "pwrite", failing)
     with pytest.raises(OSError):
         building.finish(CONTENTS)
-    assert not path.exists() and np.array_equal(read(building, 3), content(3))
+    assert not path.exists() and right(building, 3)
     building.close()
-    assert list(path.parent.iterdir()) == []
+    assert not names(path.parent)
 
 
 def aged(folder: Path, ages: dict[str, float], size: int = 100) -> dict[str, Path]:

@@ -9,40 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rows import CONTENTS, COUNT, SIZE, built, content, right
 
 from engine.data import row_file as files
-from engine.data.row_file import Building, Contents, Rows, being_filled, budget_bytes
+from engine.data.row_file import Rows, being_filled, budget_bytes
 from engine.errors import ConfigError
-from tests.engine.data.descriptors import watched
-
-COUNT, SIZE = 4, 16
-CONTENTS = Contents(kind="test")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "folder" / "some.rows"
-
-
-@pytest.fixture
-def descriptors(monkeypatch: pytest.MonkeyPatch) -> set[int]:
-    return watched(monkeypatch)
-
-
-def content(row: int) -> np.ndarray:
-    return np.full(SIZE, row + 1, dtype=np.uint8)
-
-
-def built(path: Path) -> Building:
-    building = Building(path, rows=COUNT, row_bytes=SIZE)
-    for row in range(COUNT):
-        building.write(row, content(row))
-    return building
-
-
-def right(file: Rows | Building, row: int) -> bool:
-    out = np.zeros(SIZE, dtype=np.uint8)
-    return file.read(row, out) and np.array_equal(out, content(row))
 
 
 @contextmanager
@@ -115,7 +86,7 @@ def test_a_row_that_was_cut_off_after_it_was_checked_is_not_there(path: Path) ->
     file = built(path).finish(CONTENTS)
     assert right(file, 2)
     os.truncate(path, 2 * SIZE + 5)
-    assert not file.read(2, np.full(SIZE, 77, dtype=np.uint8)) and not file.read(3, np.full(SIZE, 77, dtype=np.uint8))
+    assert not right(file, 2) and not right(file, 3)
     file.close()
 
 
