@@ -93,8 +93,8 @@ class Experiment:
             self.workspace,
             self.recipe.backbone,
             self.weights,
-            self.dataset.classes,
-            seed,
+            classes=self.dataset.classes,
+            seed=seed,
             image_size=self.preprocessing.crop,
         )
         loaded.model.to(self.place)

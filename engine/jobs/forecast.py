@@ -21,8 +21,8 @@ from engine.errors import ConfigError, TrainingError
 from engine.events import Event, Progress, Result
 from engine.jobs import forecast_files, records
 from engine.jobs.forecast_files import Forecast
-from engine.models.loading import release
 from engine.models.outline import Outline
+from engine.models.reuse import WARM
 from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.runs.siblings import start_of
@@ -71,7 +71,7 @@ def _try(workspace: Workspace, config: RunConfig) -> Generator[Event, None, Trie
     session = yield from open_session(config, workspace, config.device)
     with session.pixels:
         made = _measure(session)
-    release(session.training.chain)
+    WARM.give_back(session.training.chain)
     return made
 
 

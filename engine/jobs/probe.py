@@ -17,7 +17,8 @@ from engine.evaluation.separability import ProbeScore
 from engine.events import Event, Progress, Result
 from engine.jobs import records
 from engine.models.chain import Chain
-from engine.models.loading import load_backbone, release
+from engine.models.loading import load_backbone
+from engine.models.reuse import WARM
 from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.training.batches import cut, filled
@@ -54,7 +55,7 @@ def probe(workspace: Workspace, wanted: records.OfConfig) -> Iterator[Event]:
     session = yield from open_session(config, workspace, config.device)
     with session.pixels:
         made = yield from _of_session(session)
-    release(session.training.chain)
+    WARM.give_back(session.training.chain)
     yield Result.of(made)
 
 
@@ -130,8 +131,8 @@ def _random_twin(session: Session) -> Chain:
         session.workspace,
         config.backbone,
         "none",
-        session.dataset.classes,
-        config.seed,
+        classes=session.dataset.classes,
+        seed=config.seed,
         image_size=session.preprocessing.crop,
     )
     chain.model.to(session.training.device)

@@ -34,14 +34,13 @@ class WeightsInfo:
     name: str
     """The name of the weights entry: `IMAGENET1K_V2`."""
     title: str = ""
-    """The name in full, for sentences: `ResNet18_Weights.IMAGENET1K_V2`; older catalogs lack it."""
+    """In full, for sentences: `ResNet18_Weights.IMAGENET1K_V2`; older catalogs lack it."""
     is_default: bool
     url: str
     file_name: str
     file_bytes: int
     acc1: float | None
     """Published top-1 accuracy on ImageNet-1K in percent; None where no accuracy was published."""
-    acc5: float | None
     gflops: float
     """Billions of multiply-adds for one image of `input_size`."""
     parameters: int
@@ -50,8 +49,6 @@ class WeightsInfo:
     license: str
     """Where the licence of these weights stands; empty when the metadata names none."""
     recipe_url: str
-    categories: int
-    """Number of classes of the published head; 0 for weights without a usable head."""
     on_disk: bool
 
 
@@ -72,6 +69,10 @@ class BackboneInfo:
     weights: tuple[WeightsInfo, ...]
     """Every published set, the default first."""
 
+    def entry(self, weights: str) -> WeightsInfo | None:
+        """The published set that a value of RunConfig.weights means, if it means one."""
+        return next((w for w in self.weights if weights == w.name or (w.is_default and weights == "default")), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
@@ -89,6 +90,10 @@ def checkpoints_folder() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
+def is_on_disk(file_name: str) -> bool:
+    return (checkpoints_folder() / file_name).is_file()
+
+
 def write_catalog(workspace: Workspace, backbones: tuple[BackboneInfo, ...]) -> None:
     record_files.write(_path(workspace), Catalog(version=_version(), backbones=backbones))
 
@@ -101,8 +106,7 @@ def load_catalog(workspace: Workspace) -> Catalog | None:
         return None
     if catalog.version != _version():
         return None
-    folder = checkpoints_folder()
-    return replace(catalog, backbones=tuple(_looked_up(info, folder) for info in catalog.backbones))
+    return replace(catalog, backbones=tuple(map(_looked_up, catalog.backbones)))
 
 
 def _path(workspace: Workspace) -> Path:
@@ -113,6 +117,6 @@ def _version() -> str:
     return "-".join(version for source in SOURCES.values() for version in source.versions)
 
 
-def _looked_up(info: BackboneInfo, folder: Path) -> BackboneInfo:
-    weights = (replace(entry, on_disk=(folder / entry.file_name).is_file()) for entry in info.weights)
+def _looked_up(info: BackboneInfo) -> BackboneInfo:
+    weights = (replace(entry, on_disk=is_on_disk(entry.file_name)) for entry in info.weights)
     return replace(info, weights=tuple(weights))

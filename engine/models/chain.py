@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import BackboneError
-from engine.models.head import drop_auxiliaries, find_head
+from engine.models.head import drop_auxiliaries, find_head, head_of
 from engine.models.outline import BlockOutline, Outline, ParameterOutline
-from engine.models.trace import NORMS, Forward, Segment, modules_of, segments, tensors_of, trace
+from engine.models.trace import NORMS, Forward, Segment, has_parameters, modules_of, segments, tensors_of, trace
 
 _TOLERANCE = 1e-5
+_DEFECT = "This is a defect; please report it."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Chain:
         self.model, self.backbone, self.blocks = model, backbone, blocks
         self.classes, self.input_size = classes, input_size
         self.random: frozenset[str] = frozenset()
-        """Names of the tensors that came from a seed, although the weights came from a file which lacked them."""
+        """Names of the tensors that came from the seed and not from the file of the weights, a new head's included."""
         self._trains: frozenset[int] = frozenset()
         self._modules = tuple(model.modules())
         self.train_blocks(())
@@ -54,28 +55,24 @@ class Chain:
         return self.blocks[-1].name
 
     @property
-    def seeded(self) -> bool:
-        """Whether layers before the head came from a seed, so that every seed has a frozen part of its own."""
-        return any(name.rpartition(".")[0] != self.head for name in self.random)
+    def new_head(self) -> bool:
+        """Whether the head, and nothing else, came from the seed."""
+        return {name.rpartition(".")[0] for name in self.random} == {self.head}
 
     def __call__(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Blocks `start` to `stop` (exclusive; None: to the end). Images [N, 3, H, W] in; activations or logits [N,
-        classes] out."""
+        """Blocks `start` to `stop` (exclusive). Images [N, 3, H, W] in; activations or logits [N, classes] out."""
         for index, block in list(enumerate(self.blocks))[start:stop]:
             x = (block.training if index in self._trains else block.evaluating)(self.model, x)
         return x
 
     def train_blocks(self, trainable: Collection[int]) -> None:
         """Put the blocks with these indexes in train mode and all others in eval mode: fixed norm statistics, no
-        dropout.
-
-        What belongs to no block, such as the model itself, is in train mode when every block is.
-        """
+        dropout. What belongs to no block, such as the model itself, is in train mode when every block is."""
         self._trains = frozenset(trainable)
         every = len(self._trains) == len(self.blocks)
-        chosen = {module for index in self._trains for top in self.blocks[index].modules for module in top.modules()}
+        training = {module for index in self._trains for top in self.blocks[index].modules for module in top.modules()}
         for module in self._modules:
-            if module.training != (trains := every or module in chosen):
+            if module.training != (trains := every or module in training):
                 module.training = trains
 
     def outline(self) -> Outline:
@@ -93,7 +90,7 @@ class Chain:
     @torch.no_grad()
     def self_test(self, image_size: int) -> None:
         """Compare the chain with the model on two random images, in eval mode. BackboneError if they differ or a block
-        is unsafe."""
+        writes into its input."""
         weight = next(self.model.parameters())
         images = torch.rand(2, 3, image_size, image_size, generator=torch.Generator().manual_seed(0)).to(
             weight.device, weight.dtype
@@ -104,30 +101,25 @@ class Chain:
             version, given = x._version, x
             x = block.evaluating(self.model, x)
             if given._version != version:
-                raise BackboneError(
-                    f"The block {block.name} of {self.backbone} writes into its input. This is a defect; please "
-                    f"report it."
-                )
+                raise BackboneError(f"The block {block.name} of {self.backbone} writes into its input. {_DEFECT}")
         close = x.shape == expected.shape and torch.allclose(x, expected, _TOLERANCE, _TOLERANCE, equal_nan=True)
         if x.shape != (2, self.classes) or not close:
-            raise BackboneError(
-                f"The blocks of {self.backbone} do not add up to the model. This is a defect; please report it."
-            )
+            raise BackboneError(f"The blocks of {self.backbone} do not add up to the model. {_DEFECT}")
 
 
-def build_chain(model: nn.Module, backbone: str, classes: int, input_size: int) -> Chain:
-    """Cut `model`, which has its head for `classes` classes already, into blocks. Its parameters are not copied.
+def build_chain(model: nn.Module, backbone: str, input_size: int) -> Chain:
+    """Cut `model`, which has its head already, into blocks. Its parameters are not copied.
 
     BackboneError when its forward pass cannot be traced, or needs more than one tensor between two blocks.
     """
     drop_auxiliaries(model)
-    return Chain(
-        model, backbone, blocks=_blocks(model, backbone, find_head(model)), classes=classes, input_size=input_size
-    )
+    blocks, classes = _blocks(model, backbone), head_of(model).weight.shape[0]
+    return Chain(model, backbone, blocks=blocks, classes=classes, input_size=input_size)
 
 
-def _blocks(model: nn.Module, backbone: str, head: str) -> tuple[Block, ...]:
+def _blocks(model: nn.Module, backbone: str) -> tuple[Block, ...]:
     """Train and eval are traced apart, because functions that are told `training=` keep what they were told."""
+    head = find_head(model)
     evaluating = segments(model, trace(model, training=False), head)
     training = segments(model, trace(model, training=True), head)
     if [s.unit for s in evaluating] != [s.unit for s in training] or evaluating[-1].unit != head:
@@ -136,12 +128,15 @@ def _blocks(model: nn.Module, backbone: str, head: str) -> tuple[Block, ...]:
         )
     _unshare_input(model, training)
     stages = _stages([segment.unit for segment in evaluating])
-    blocks = tuple(_block(model, e, t, stage) for e, t, stage in zip(evaluating, training, stages, strict=True))
-    _demand_partition(model, blocks, backbone)
+    blocks = tuple(_block(model, e, t, stage=stage) for e, t, stage in zip(evaluating, training, stages, strict=True))
+    # every parameter in exactly one block, or freezing would forget one, or contradict itself
+    placed = [name for block in blocks for name in block.parameters]
+    if sorted(placed) != sorted(name for name, _ in model.named_parameters()):
+        raise BackboneError(f"The parameters of {backbone} do not fall into separate blocks. Choose another backbone.")
     return blocks
 
 
-def _block(model: nn.Module, evaluating: Segment, training: Segment, stage: str) -> Block:
+def _block(model: nn.Module, evaluating: Segment, training: Segment, *, stage: str) -> Block:
     used = tensors_of(model, evaluating)
     return Block(
         name=evaluating.unit,
@@ -156,23 +151,13 @@ def _block(model: nn.Module, evaluating: Segment, training: Segment, stage: str)
 
 def _unshare_input(model: nn.Module, pieces: tuple[Segment, ...]) -> None:
     """Stop layers at the start of a block from overwriting its input, which may be a cached activation that others
-    read.
-
-    EfficientNet, MobileNetV3 and MNASNet open their heads with Dropout(inplace=True).
-    """
+    read: EfficientNet, MobileNetV3 and MNASNet open their heads with Dropout(inplace=True)."""
     for piece in pieces:
         for module in modules_of(model, piece):
-            if next(module.parameters(), None) is not None:
+            if has_parameters(module):
                 break  # what follows works on the fresh output of this layer
             if getattr(module, "inplace", False):
                 setattr(module, "inplace", False)  # noqa: B010 - a plain attribute, which nn.Module does not declare
-
-
-def _demand_partition(model: nn.Module, blocks: tuple[Block, ...], backbone: str) -> None:
-    """Every parameter in exactly one block, or freezing would forget one, or contradict itself."""
-    placed = [name for block in blocks for name in block.parameters]
-    if sorted(placed) != sorted(name for name, _ in model.named_parameters()):
-        raise BackboneError(f"The parameters of {backbone} do not fall into separate blocks. Choose another backbone.")
 
 
 def _stages(units: list[str]) -> list[str]:
@@ -187,10 +172,9 @@ def _stages(units: list[str]) -> list[str]:
 
 
 def _numbered(unit: str) -> str:
-    """`inception4` for `inception4a`, `Mixed_5` for `Mixed_5b`: the number by which the papers speak of these
-    stages."""
-    found = re.fullmatch(r"(.*\d)[a-z](_.*)?", unit)
-    return found[1] if found else unit
+    """`inception4` for `inception4a`, `Mixed_5` for `Mixed_5b`, as the papers speak of these stages."""
+    match = re.fullmatch(r"(.*\d)[a-z](_.*)?", unit)
+    return match[1] if match else unit
 
 
 def _describe(model: nn.Module, name: str) -> ParameterOutline:

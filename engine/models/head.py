@@ -16,37 +16,34 @@ from engine.models.trace import output_chain, trace
 
 AUXILIARIES = ("aux1", "aux2", "AuxLogits")
 _PATHS: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
-"""Of every model that was asked for: tracing takes longer than all else there is to do to a new head, and the path
-stays."""
+"""Of every model that was asked for: tracing takes longest of all there is to do to a new head, and the path stays."""
 
 
 def find_head(model: nn.Module) -> str:
     """Path of the last Linear or Conv2d before the output: `fc`, `classifier.6`, `heads.head`. BackboneError when there
     is none, or the model cannot be traced."""
-    if model not in _PATHS:
-        _PATHS[model] = _path_of_head(model)
-    return _PATHS[model]
-
-
-def _path_of_head(model: nn.Module) -> str:
+    if model in _PATHS:
+        return _PATHS[model]
     for node in output_chain(trace(model, training=False)):
         if node.op == "call_module" and isinstance(model.get_submodule(str(node.target)), (nn.Linear, nn.Conv2d)):
-            return str(node.target)
+            return _PATHS.setdefault(model, str(node.target))
     raise BackboneError(
         f"{type(model).__name__} ends in no linear layer, so it has no head to replace. Choose another backbone."
     )
 
 
-def swap_head(model: nn.Module, backbone: str, classes: int, seed: int) -> str:
-    """Give `model` a new head for `classes` classes and return its path. Equal (seed, backbone, classes) give equal
-    heads.
+def head_of(model: nn.Module) -> nn.Linear | nn.Conv2d:
+    """The layer at `find_head`."""
+    layer = model.get_submodule(find_head(model))
+    assert isinstance(layer, (nn.Linear, nn.Conv2d))
+    return layer
 
-    The global random state is neither read nor changed. Auxiliary heads (GoogLeNet, Inception) go: in training
-    they would make the output a tuple and the pass impossible to cut.
-    """
+
+def swap_head(model: nn.Module, backbone: str, *, classes: int, seed: int) -> str:
+    """Give `model` a new head, a pure function of (backbone, classes, seed); returns its path. Auxiliary heads go."""
     drop_auxiliaries(model)
     path = find_head(model)
-    head = _like(_layer(model, path), classes)
+    head = _like(head_of(model), classes)
     _initialise(head, model, backbone, seed=seed)
     model.set_submodule(path, head)
     if isinstance(getattr(model, "num_classes", None), int):
@@ -54,20 +51,14 @@ def swap_head(model: nn.Module, backbone: str, classes: int, seed: int) -> str:
     return path
 
 
-def reset_head(model: nn.Module, path: str, backbone: str, *, seed: int) -> None:
-    """Give the head at `path` the values that `swap_head` with this seed would give it."""
-    _initialise(_layer(model, path), model, backbone, seed=seed)
-
-
-def is_new_head(model: nn.Module, path: str, backbone: str, *, seed: int) -> bool:
-    """Whether the head at `path` has the values that `swap_head` with this seed gives, and so none from a file."""
-    head = _layer(model, path)
-    fresh = _like(head, head.weight.shape[0])
-    _initialise(fresh, model, backbone, seed=seed)
-    return torch.equal(fresh.weight, head.weight)
+def reset_head(model: nn.Module, backbone: str, *, seed: int) -> None:
+    """Give the head the values that `swap_head` with this seed would give it."""
+    _initialise(head_of(model), model, backbone, seed=seed)
 
 
 def drop_auxiliaries(model: nn.Module) -> None:
+    """Without those of GoogLeNet and Inception, which in training make the output a tuple and the pass impossible to
+    cut."""
     for name in AUXILIARIES:
         if isinstance(getattr(model, name, None), nn.Module):
             setattr(model, name, None)
@@ -79,14 +70,8 @@ def seed_of(purpose: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{purpose} {seed}".encode()).digest()[:8], "little") >> 1
 
 
-def _layer(model: nn.Module, path: str) -> nn.Linear | nn.Conv2d:
-    layer = model.get_submodule(path)
-    assert isinstance(layer, (nn.Linear, nn.Conv2d))
-    return layer
-
-
 def _like(old: nn.Linear | nn.Conv2d, classes: int) -> nn.Linear | nn.Conv2d:
-    """A layer of the same kind for `classes` outputs, its values not yet set; making it draws no random number."""
+    """A layer of the same kind for `classes` outputs, its values not yet set."""
     placing = {"device": old.weight.device, "dtype": old.weight.dtype, "bias": old.bias is not None}
     if isinstance(old, nn.Linear):
         return nn.utils.skip_init(nn.Linear, old.in_features, classes, **placing)
@@ -96,7 +81,7 @@ def _like(old: nn.Linear | nn.Conv2d, classes: int) -> nn.Linear | nn.Conv2d:
 @torch.no_grad()
 def _initialise(head: nn.Linear | nn.Conv2d, model: nn.Module, backbone: str, *, seed: int) -> None:
     """As its kind starts: zeros where the source says so, a narrow normal for SqueezeNet's convolution, else
-    Linear's uniform."""
+    Linear's uniform. The global random state is neither read nor changed."""
     generator = torch.Generator().manual_seed(seed_of(f"head {backbone} {head.weight.shape[0]}", seed))
     weight = torch.empty(head.weight.shape)
     bias = torch.zeros(head.weight.shape[0])

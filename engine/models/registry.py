@@ -1,5 +1,4 @@
-"""Registry: every backbone by name, whichever source it comes from: its published weights, how it wants its images, and
-its model with random weights.
+"""Registry: every backbone by name, whatever its source: published weights, preprocessing, model with random weights.
 
 Not here: reading weights files, cutting into blocks, what a source says (sources).
 """
@@ -27,12 +26,11 @@ def describe(backbone: str) -> BackboneInfo:
 
 def published(backbone: str, weights: str = "default") -> WeightsInfo:
     """The published weights `weights` of `backbone`; 'default' is the best set. WeightsError names those there are."""
-    entries = describe(backbone).weights
-    for entry in entries:
-        if weights == ("default" if entry.is_default else entry.name) or weights == entry.name:
-            return entry
+    info = describe(backbone)
+    if entry := info.entry(weights):
+        return entry
     raise WeightsError(
-        f"{backbone} has no weights named {weights!r}. Choose one of {', '.join(entry.name for entry in entries)}."
+        f"{backbone} has no weights named {weights!r}. Choose one of {', '.join(w.name for w in info.weights)}."
     )
 
 

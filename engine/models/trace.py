@@ -32,8 +32,7 @@ class Segment:
 
 
 def trace(model: nn.Module, *, training: bool) -> fx.Graph:
-    """The forward pass of `model` in train or eval mode; functions that read `training` differ. Modes are left as they
-    were."""
+    """The forward pass of `model` in train or eval mode, for functions may read it. Modes are left as they were."""
     modes = {module: module.training for module in model.modules()}
     model.train(training)
     try:
@@ -58,11 +57,15 @@ def segments(model: nn.Module, graph: fx.Graph, head: str) -> tuple[Segment, ...
     """
     nodes = [node for node in graph.nodes if node.op not in ("placeholder", "get_attr", "output")]
     units = [_unit(model, _path(node), head) for node in nodes]
-    starts, names = [0], [""]
+    layers = [_module(model, node) for node in nodes]
+    starts, names, kind = [0], [""], type(model).__name__
     for index in range(len(nodes)):
         if units[index] == names[-1] or not _holds_weights(model, units[index], head):
             continue
-        start = _before_dropout(model, nodes, units, index, names[-1])
+        glue = index  # what stands between the unit before and this one
+        while glue > 0 and units[glue - 1] != names[-1] and not has_parameters(layers[glue - 1]):
+            glue -= 1
+        start = next((place for place in range(glue, index) if isinstance(layers[place], DROPOUTS)), index)
         if not names[-1]:
             names[-1] = units[index]
         elif _live_value(nodes, start) is not None:
@@ -71,7 +74,7 @@ def segments(model: nn.Module, graph: fx.Graph, head: str) -> tuple[Segment, ...
     bounds = [*starts, len(nodes)]
     pieces = [tuple(nodes[first:last]) for first, last in itertools.pairwise(bounds)]
     return tuple(
-        Segment(unit=name, nodes=piece, forward=_compiled(model, piece, _live_value(nodes, start), name))
+        Segment(unit=name, nodes=piece, forward=_compiled(piece, _live_value(nodes, start), f"{name} of {kind}"))
         for name, piece, start in zip(names, pieces, starts, strict=True)
     )
 
@@ -80,24 +83,26 @@ def tensors_of(model: nn.Module, segment: Segment) -> set[str]:
     """Names of all parameters and buffers that `segment` reads."""
     names: set[str] = set()
     for node in segment.nodes:
-        if node.op == "call_module":
-            module = model.get_submodule(_target(node))
+        if (module := _module(model, node)) is not None:
             tensors = (*module.named_parameters(), *module.named_buffers())
             names.update(f"{node.target}.{name}" for name, _ in tensors)
-        names.update(_target(source) for source in node.all_input_nodes if source.op == "get_attr")
+        names.update(str(source.target) for source in node.all_input_nodes if source.op == "get_attr")
     return names
 
 
 def modules_of(model: nn.Module, segment: Segment) -> tuple[nn.Module, ...]:
     """The layers that `segment` calls, in order: those whose mode and hooks matter to it."""
-    return tuple(model.get_submodule(_target(node)) for node in segment.nodes if node.op == "call_module")
+    return tuple(module for node in segment.nodes if (module := _module(model, node)) is not None)
+
+
+def has_parameters(layer: nn.Module | None) -> bool:
+    return layer is not None and next(layer.parameters(), None) is not None
 
 
 def _opens(module: nn.Module) -> bool:
     """Whether to look inside. A conv with its norm and activation is one unit, whatever container holds it."""
-    container = next(
-        (kind for kind in type(module).__mro__ if issubclass(kind, nn.Module) and _is_container(kind)), None
-    )
+    kinds = (kind for kind in type(module).__mro__ if issubclass(kind, nn.Module) and _is_container(kind))
+    container = next(kinds, None)
     if container is None or _is_leaf(module) or type(module).forward is not container.forward:
         return False
     children = list(module.children())
@@ -110,8 +115,7 @@ def _has_matrix(module: nn.Module) -> bool:
 
 
 class _Tracer(fx.Tracer):
-    """Leaves whole what torch.nn and the sources define as layers, so that their `training` is read when they run, not
-    now."""
+    """Leaves whole what torch.nn and the sources define as layers: their `training` is read when they run, not now."""
 
     proxy_buffer_attributes = True  # else MaxViT's position index becomes a constant that `.to(device)` would not move
 
@@ -119,14 +123,15 @@ class _Tracer(fx.Tracer):
         return _is_leaf(m) or super().is_leaf_module(m, module_qualified_name)
 
 
-def _target(node: fx.Node) -> str:
-    return str(node.target)
+def _module(model: nn.Module, node: fx.Node) -> nn.Module | None:
+    """The layer that `node` calls, if it calls one."""
+    return model.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 def _path(node: fx.Node) -> str:
     """Path of the module in which `node` runs; '' for the model itself."""
     if node.op == "call_module":
-        return _target(node)
+        return str(node.target)
     stack = node.meta.get("nn_module_stack") or {}
     return next(reversed(stack), "")
 
@@ -154,41 +159,18 @@ def _holds_weights(model: nn.Module, unit: str, head: str) -> bool:
     return bool(unit) and (unit == head or _has_matrix(model.get_submodule(unit)))
 
 
-def _before_dropout(model: nn.Module, nodes: list[fx.Node], units: list[str], index: int, current: str) -> int:
-    """`index`, moved back before the first dropout of the glue that stands between the unit `current` and it."""
-    glue = index
-    while glue > 0 and units[glue - 1] != current and not _has_parameters(model, nodes[glue - 1]):
-        glue -= 1
-    return next((at for at in range(glue, index) if _is_dropout(model, nodes[at])), index)
-
-
-def _has_parameters(model: nn.Module, node: fx.Node) -> bool:
-    return node.op == "call_module" and next(model.get_submodule(_target(node)).parameters(), None) is not None
-
-
-def _is_dropout(model: nn.Module, node: fx.Node) -> bool:
-    return node.op == "call_module" and isinstance(model.get_submodule(_target(node)), DROPOUTS)
-
-
 def _live_value(nodes: list[fx.Node], start: int) -> fx.Node | None:
     """The only value that `nodes[start:]` need from before; None when they need several. Parameters can be read
     anywhere."""
-    later = set(nodes[start:])
-    needed = {
-        source
-        for node in nodes[start:]
-        for source in node.all_input_nodes
-        if source not in later and source.op != "get_attr"
-    }
+    needed = {source for node in nodes[start:] for source in node.all_input_nodes if source.op != "get_attr"}
+    needed -= set(nodes[start:])
     return needed.pop() if len(needed) == 1 else None
 
 
-def _compiled(model: nn.Module, nodes: tuple[fx.Node, ...], entry: fx.Node | None, name: str) -> Forward:
+def _compiled(nodes: tuple[fx.Node, ...], entry: fx.Node | None, name: str) -> Forward:
     """`nodes` as a function of the model and the value `entry`."""
     if entry is None:
-        raise BackboneError(
-            f"The block {name} of {type(model).__name__} needs more than one tensor. Choose another backbone."
-        )
+        raise BackboneError(f"The block {name} needs more than one tensor. Choose another backbone.")
     graph = fx.Graph()
     copies = {entry: graph.placeholder("x")}
     for node in nodes:
@@ -199,9 +181,8 @@ def _compiled(model: nn.Module, nodes: tuple[fx.Node, ...], entry: fx.Node | Non
     graph.output(copies[nodes[-1]])
     code = graph.python_code("self")
     namespace = dict(code.globals)
-    exec(
-        compile(code.src, f"<block {name}>", "exec", dont_inherit=True), namespace
-    )  # as fx.GraphModule does, less its copy of the modules
+    # as fx.GraphModule does, less its copy of the modules
+    exec(compile(code.src, f"<block {name}>", "exec", dont_inherit=True), namespace)
     return namespace["forward"]
 
 

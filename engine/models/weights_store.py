@@ -40,17 +40,17 @@ class Match:
 
 def list_weights(workspace: Workspace) -> list[BroughtWeights]:
     """Everything that was brought, newest first."""
-    found = [_read(path) for path in workspace.weights.glob("weights-*.json")]
-    return sorted(found, key=lambda weights: weights.created_at, reverse=True)
+    stored = map(_read, workspace.weights.glob("weights-*.json"))
+    return sorted(stored, key=lambda weights: weights.created_at, reverse=True)
 
 
 def open_weights(workspace: Workspace, weights_id: str) -> BroughtWeights:
     """The entry `weights_id`; WeightsError names what there is instead."""
     path = weights_path(workspace, weights_id).with_suffix(".json")
     if not path.is_file():
-        known = ", ".join(f"{weights.id} ({weights.name})" for weights in list_weights(workspace)) or "none yet"
+        stored = ", ".join(f"{weights.id} ({weights.name})" for weights in list_weights(workspace)) or "none yet"
         raise WeightsError(
-            f"There are no brought weights {weights_id}. Bring the file again, or choose one of: {known}."
+            f"There are no brought weights {weights_id}. Bring the file again, or choose one of: {stored}."
         )
     return _read(path)
 
@@ -63,12 +63,6 @@ def weights_path(workspace: Workspace, weights_id: str) -> Path:
 def record_weights(workspace: Workspace, weights: BroughtWeights) -> None:
     """List `weights`; its tensors must be in place already, for this is what makes them exist."""
     record_files.write(weights_path(workspace, weights.id).with_suffix(".json"), weights)
-
-
-def delete_weights(workspace: Workspace, weights_id: str) -> None:
-    path = weights_path(workspace, weights_id)
-    path.with_suffix(".json").unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> BroughtWeights:

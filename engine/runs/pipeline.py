@@ -21,7 +21,7 @@ from engine.evaluation.metric_records import SplitMetrics, write_metrics
 from engine.evaluation.metrics import compute_metrics
 from engine.evaluation.result_csv import write_result
 from engine.events import Epoch, Event, Note, Progress, Step
-from engine.models.loading import release
+from engine.models.reuse import WARM
 from engine.runs.checkpointing import Saver
 from engine.runs.recorder import Recorder, write_origin
 from engine.runs.session import Session, checkpoint_path, open_session
@@ -53,7 +53,7 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
                 yield Note(text=note)
             yield from _learn_and_answer(shared)
     session.checkpoint.unlink(missing_ok=True)  # a finished run is never resumed
-    release(session.training.chain)
+    WARM.give_back(session.training.chain)
 
 
 def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:

@@ -21,7 +21,8 @@ from engine.errors import DatasetError
 from engine.events import Progress
 from engine.models import registry
 from engine.models.chain import Chain
-from engine.models.loading import keep_digests, known_digests, load_backbone, prepare_weights
+from engine.models.loading import load_backbone, prepare_weights
+from engine.models.reuse import WARM
 from engine.runconfig import RunConfig
 from engine.runs.recorder import has_started, read_origin, read_tuning
 from engine.runs.siblings import siblings
@@ -173,8 +174,8 @@ def _ready(chain: Chain, config: RunConfig, numbers: Numerics, *, rate_factor: f
     outline = chain.outline()
     plan = scaled(plan_for(outline, config), rate_factor)
     moving = moving_names(chain, outline, plan, config=config)
-    before = remember(chain.model.state_dict(), moving, known=known_digests(chain))
-    keep_digests(chain, before.digests)
+    before = remember(chain.model.state_dict(), moving, known=WARM.digests(chain))
+    WARM.keep_digests(chain, before.digests)
     chain.model.to(memory_format=numbers.memory_format)
     return Training(chain, outline, plan, config=config, dtype=numbers.dtype), before
 
@@ -187,7 +188,9 @@ def _load(
     yield from reported(
         lambda report: prepare_weights(config.backbone, weights, lambda done, total: report("download", done, total))
     )
-    return load_backbone(workspace, config.backbone, weights, classes, seed=config.seed, image_size=image_size)
+    return load_backbone(
+        workspace, config.backbone, weights, classes=classes, seed=config.seed, image_size=image_size
+    )
 
 
 def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:

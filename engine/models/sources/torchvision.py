@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer, WeightsEnum
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from engine.models.catalog import BackboneInfo, Transforms, WeightsInfo, checkpoints_folder
+from engine.models.catalog import BackboneInfo, Transforms, WeightsInfo, is_on_disk
 
 # GoogLeNet and Inception re-normalise their input when they start from published weights, and everything fine-tuned
 # from those expects it. It is an affine map per channel, so it does no harm to other weights: always on.
@@ -27,7 +27,6 @@ _LEGACY_NAMES = (
     (re.compile(r"(.*\.mlp)\.linear_1(\..*)"), r"\1.0\2"),
     (re.compile(r"(.*\.mlp)\.linear_2(\..*)"), r"\1.3\2"),
 )
-_POSITIONS = "encoder.pos_embedding"
 
 
 def names() -> Sequence[str]:
@@ -36,7 +35,7 @@ def names() -> Sequence[str]:
 
 def describe(backbone: str) -> BackboneInfo:
     entries = torchvision.models.get_model_weights(backbone)
-    default = _weights_info(entries.DEFAULT, is_default=True)
+    default, *others = map(_weights_info, sorted(entries, key=lambda entry: entry != entries.DEFAULT))
     min_size, size_step = _sizes(backbone, entries.DEFAULT)
     return BackboneInfo(
         name=backbone,
@@ -46,10 +45,7 @@ def describe(backbone: str) -> BackboneInfo:
         input_size=default.input_size,
         min_size=min_size,
         size_step=size_step,
-        weights=(
-            default,
-            *(_weights_info(entry, is_default=False) for entry in entries if entry != entries.DEFAULT),
-        ),
+        weights=(default, *others),
     )
 
 
@@ -77,10 +73,12 @@ def constructor_arguments(backbone: str, image_size: int, classes: int) -> Mappi
 def adapted(state: Mapping[str, Tensor], model: nn.Module) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Modern names, and a vision transformer's position codes for the image size of `model`."""
     renamed = {_modern(key): tensor for key, tensor in state.items()}
-    positions = renamed.get(_POSITIONS)
-    if not isinstance(model, VisionTransformer) or positions is None:
-        return renamed, ()
-    if positions.shape == model.encoder.pos_embedding.shape:
+    positions = renamed.get("encoder.pos_embedding")
+    if (
+        not isinstance(model, VisionTransformer)
+        or positions is None
+        or positions.shape == model.encoder.pos_embedding.shape
+    ):
         return renamed, ()
     try:
         resampled = interpolate_embeddings(model.image_size, model.patch_size, OrderedDict(renamed))
@@ -88,8 +86,7 @@ def adapted(state: Mapping[str, Tensor], model: nn.Module) -> tuple[dict[str, Te
         return renamed, ()
     patches = (model.image_size // model.patch_size) ** 2
     note = (
-        f"The position codes were resampled from {positions.shape[1] - 1} to {patches} patches, for images of another "
-        f"size."
+        f"The position codes were resampled from {positions.shape[1] - 1} to {patches} patches, for another image size."
     )
     return dict(resampled), (note,)
 
@@ -123,28 +120,22 @@ def _sizes(backbone: str, best: WeightsEnum) -> tuple[int, int]:
     return smallest, smallest if backbone.startswith("maxvit_") else 1
 
 
-def _weights_info(entry: WeightsEnum, *, is_default: bool) -> WeightsInfo:
+def _weights_info(entry: WeightsEnum) -> WeightsInfo:
     meta = entry.meta
     scores = meta["_metrics"].get("ImageNet-1K", {})
     file_name = entry.url.rpartition("/")[2]
     return WeightsInfo(
         name=entry.name,
         title=str(entry),
-        is_default=is_default,
+        is_default=entry == type(entry).DEFAULT,
         url=entry.url,
         file_name=file_name,
         file_bytes=round(meta["_file_size"] * 2**20),
-        acc1=_finite(scores.get("acc@1")),
-        acc5=_finite(scores.get("acc@5")),
+        acc1=accuracy if math.isfinite(accuracy := scores.get("acc@1", math.nan)) else None,
         gflops=meta["_ops"],
         parameters=meta["num_params"],
         input_size=int(entry.transforms().crop_size[0]),
         license=meta.get("license") or "",
         recipe_url=meta.get("recipe") or "",
-        categories=len(meta["categories"] or ()),
-        on_disk=(checkpoints_folder() / file_name).is_file(),
+        on_disk=is_on_disk(file_name),
     )
-
-
-def _finite(score: float | None) -> float | None:
-    return score if score is not None and math.isfinite(score) else None

@@ -43,7 +43,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], int, str]] = {
 
 
 def chain_of(model: nn.Module, side: int, name: str = "toy") -> Chain:
-    return build_chain(model, name, CLASSES, side)
+    return build_chain(model, name, side)
 
 
 def opened(name: str) -> tuple[TargetLayer, Tensor]:

@@ -50,7 +50,7 @@ def stripes(count: int) -> tuple[torch.Tensor, np.ndarray]:
 
 
 def test_the_curve_peaks_at_the_block_that_carries_the_class() -> None:
-    chain = build_chain(planted(), "planted", 2, 16)
+    chain = build_chain(planted(), "planted", 16)
     images, labels = stripes(40)
     scores = [arithmetic.ridge_score(features, labels) for features in probe.pooled(chain, images)]
     names = [block.name for block in chain.blocks[:-1]]

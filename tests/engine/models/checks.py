@@ -17,14 +17,14 @@ from engine.models.trace import DROPOUTS
 CLASSES = 3
 
 
-def chain_of(backbone: str, classes: int = CLASSES) -> Chain:
-    """`backbone` with random weights and a head for `classes`, made for images of 64 pixels or the smallest it can
+def chain_of(backbone: str) -> Chain:
+    """`backbone` with random weights and a head for CLASSES, made for images of 64 pixels or the smallest it can
     see."""
     about = registry.describe(backbone)
     size = max(64, about.min_size) if about.size_step == 1 else about.min_size
     model = registry.build(backbone, size, seed=0)
-    swap_head(model, backbone, classes, seed=0)
-    return build_chain(model, backbone, classes, size)
+    swap_head(model, backbone, classes=CLASSES, seed=0)
+    return build_chain(model, backbone, size)
 
 
 def images(chain: Chain, count: int = 2) -> Tensor:

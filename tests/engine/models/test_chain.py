@@ -93,7 +93,7 @@ def test_the_small_ones_are_one_of_each_family() -> None:
 )
 def test_names_are_those_a_reader_of_torchvision_knows(backbone: str, names: list[str], stages: list[str]) -> None:
     size = registry.describe(backbone).input_size
-    blocks = build_chain(registry.build_weightless(backbone, size), backbone, 1000, size).blocks
+    blocks = build_chain(registry.build_weightless(backbone, size), backbone, size).blocks
     assert [block.name for block in blocks[: len(names)]] == names
     assert list(dict.fromkeys(block.stage for block in blocks)) == stages
 
@@ -123,7 +123,7 @@ def test_moving_and_loading_the_model_moves_and_loads_the_blocks() -> None:
 def test_train_mode_has_a_trace_of_its_own() -> None:
     """A function that is told `training=` at trace time would keep its dropout for ever."""
     model = nn.Sequential(nn.Linear(4, 4), Noisy(), nn.Linear(4, 2))
-    chain = build_chain(model, "noisy", 2, 1)
+    chain = build_chain(model, "noisy", 1)
     x = torch.ones(64, 4)
     assert torch.equal(chain(x), chain(x))
     chain.train_blocks({1})
@@ -164,7 +164,7 @@ class Residual(nn.Module):
 
 def test_a_dropout_inside_a_unit_stays_in_it_and_one_between_units_goes_forward() -> None:
     model = nn.Sequential(Residual(), Residual(), nn.Dropout(), nn.Flatten(), nn.Linear(4, 2))
-    blocks = build_chain(model, "residual", 2, 1).blocks
+    blocks = build_chain(model, "residual", 1).blocks
     assert [block.name for block in blocks] == ["0", "1", "4"]
     assert [type(module).__name__ for module in blocks[-1].modules] == ["Dropout", "Flatten", "Linear"]
 
@@ -197,4 +197,4 @@ class Unused(Forked):
 )
 def test_a_model_that_cannot_be_cut_is_one_sentence(kind: type[nn.Module], message: str) -> None:
     with pytest.raises(BackboneError, match=message):
-        build_chain(kind(), "mine", 2, 4)
+        build_chain(kind(), "mine", 4)

@@ -17,7 +17,7 @@ from engine.models.weights_store import Match
 
 def model_of(backbone: str, classes: int, seed: int = 0, size: int = 64) -> nn.Module:
     model = registry.build(backbone, size, seed)
-    swap_head(model, backbone, classes, seed)
+    swap_head(model, backbone, classes=classes, seed=seed)
     return model
 
 

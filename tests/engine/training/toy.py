@@ -37,8 +37,8 @@ class Pictures:
 
 def chain(backbone: str = "resnet18") -> Chain:
     model = build(backbone, SIDE if not backbone.startswith("vit") else 224, 0)
-    swap_head(model, backbone, CLASSES, 0)
-    return build_chain(model, backbone, CLASSES, SIDE)
+    swap_head(model, backbone, classes=CLASSES, seed=0)
+    return build_chain(model, backbone, SIDE)
 
 
 def config(**options: object) -> RunConfig:
