@@ -9,7 +9,7 @@ from engine.comparisons.comparison import expand
 from engine.config import command_line
 from engine.data.dataset import list_datasets
 from engine.errors import EngineError
-from engine.models.catalog import BackboneInfo, load_catalog
+from engine.models.catalog import load_catalog
 from engine.models.outline import load_outline, with_classes
 from engine.runconfig import RunConfig
 from pages.ui import block_strip, charts, forecast, forms, kept_figures, strategies, text
@@ -30,17 +30,6 @@ FILES = {
 }
 
 
-def size_problem(side: int, info: BackboneInfo) -> str:
-    """Why `info` cannot see images of this side (0 = its own), or nothing."""
-    if not side or (side >= info.min_size and side % info.size_step == 0):
-        return ""
-    steps = f" and be a multiple of {info.size_step}" if info.size_step > 1 else ""
-    return (
-        f"Image size is {side}, but {info.name} needs at least {info.min_size} pixels{steps}. Empty that field to "
-        f"take its own size."
-    )
-
-
 st.title("Configure", anchor=False)
 datasets = {summary.id: summary for summary in list_datasets(workspace())}
 if not datasets:
@@ -54,8 +43,8 @@ if not datasets:
 
 st.subheader("Data and backbone", anchor=False)
 captions = {
-    id_: f"{about.name} · {text.count(about.images, 'image')}, {text.count(about.classes, 'class')}"
-    for id_, about in datasets.items()
+    id_: f"{summary.name} · {text.count(summary.images, 'image')}, {text.count(summary.classes, 'class')}"
+    for id_, summary in datasets.items()
 }
 dataset = datasets[choose("Dataset", captions, key="dataset")]
 catalog = load_catalog(workspace())
@@ -66,13 +55,13 @@ left, right = st.columns(2)
 with left:
     info = backbones.choose(catalog)
 with right:
-    weights = backbones.choose_weights(info, weights_file.names(), run_store().list())
+    weights = backbones.choose_weights(info, weights_file.file_names(), run_store().list())
 backbones.browse(catalog)
 weights_file.bring(info.name)
-entry = backbones.entry_of(info, weights)
+entry = info.entry(weights)
 backbones.facts(info, entry)
 if entry is not None and not entry.on_disk:
-    backbones.missing(info, entry)
+    backbones.missing(entry)
 
 st.subheader("Strategies", anchor=False)
 st.caption("What trains and what stays frozen. Tick several to compare them on the same images.")
@@ -95,7 +84,7 @@ if changed := forms.changed(values):
     st.caption(f"{text.count(changed, 'option')} changed from the default.")
 shared = strategies.with_values(base, values)
 chosen = phases.edit([strategies.judge(shared, arm, outline) for arm in arms], shared, outline)
-sound = [one for one in chosen if one.plan is not None]
+sound = [one for one in chosen if not one.problem]
 
 rate_test.rate_test_section(sound)
 probe.probe_section([one.config for one in sound])
@@ -104,48 +93,41 @@ if sound:
     st.subheader("What will happen", anchor=False)
     st.html(block_strip.legend())
     for one in sound:
-        assert one.plan is not None
-        st.html(block_strip.draw(block_strip.of_plan(outline, one.plan), title=strategies.title(one.config.strategy)))
-    planned = strategies.curves(sound)
+        st.html(block_strip.draw(block_strip.of_plan(outline, one.plan), title=one.title))
+    curves = strategies.curves(sound)
     st.markdown("**Learning rate of the head**")
-    st.html(charts.key(planned))
+    st.html(charts.key(curves))
     st.plotly_chart(
-        kept_figures.rates(tuple(planned), max(one.plan.epochs for one in sound if one.plan)),
+        kept_figures.rates(tuple(curves), max(one.plan.epochs for one in sound)),
         config=charts.CONFIG,
         alt=f"Learning rate over epochs, schedule {values['schedule']}",
     )
     with section("Block by block", icon=":material/table_rows:", key="fold_blocks") as seen:
         if seen:
-            st.dataframe(strategies.table(outline, sound), hide_index=True)
+            st.dataframe(strategies.block_table(outline, sound), hide_index=True)
     with section("Files each run will write", icon=":material/folder:", key="fold_files") as seen:
         if seen:
-            size = text.bytes_(4 * outline.size)
-            st.caption(
-                f"Into a folder of its own under {text.md(str(workspace().runs))}, about {size} of weights each."
-            )
-            st.markdown("\n".join(f"- `{name}`: {about}" for name, about in FILES.items()))
+            folder, size = text.md(str(workspace().runs)), text.bytes_(4 * outline.size)
+            st.caption(f"Into a folder of its own under {folder}, about {size} of weights each.")
+            st.markdown("\n".join(f"- `{name}`: {content}" for name, content in FILES.items()))
     with section("The same on the command line", icon=":material/terminal:", key="fold_command") as seen:
         for one in sound if seen else ():
             st.code(command_line(one.config), language="bash", wrap_lines=True)
 
 st.subheader("Start", anchor=False)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    name = st.text_input(
-        "Name",
-        width=420,
-        placeholder=f"{info.name} and the strategy",
-        key="runs_name",
-        max_chars=120,
-        persist_state="session",
-    )
+    hint = f"{info.name} and the strategy"
+    name = st.text_input("Name", width=420, placeholder=hint, key="runs_name", max_chars=120, persist_state="session")
     with st.container(width=190):
         seeds = queue.seeds_input()
 comparison = replace(queue.comparison_of(chosen, shared, seeds=seeds), name=name or "", fingerprint=dataset.fingerprint)
-runs = queue.run_count(comparison)
+runs = sum(len(arm.seeds) for arm in comparison.strategies)
 if runs > 1:
-    st.caption(queue.queue_summary(comparison))
+    each = ", ".join(f"{strategies.title(arm.strategy)} {len(arm.seeds)}" for arm in comparison.strategies)
+    st.caption(f"{text.count(runs, 'run')} in one comparison, the cheapest first: {each}.")
 problems = [one.problem for one in chosen if one.problem] or ([] if chosen else ["Tick at least one strategy."])
-problems += [problem for problem in (size_problem(int(values["image_size"]), info),) if problem]
+if shared.image_size and (problem := info.size_problem(shared.image_size)):
+    problems.append(f"{problem} Or empty the field Image size: then it is the backbone's own.")
 try:
     forecast.forecast_section([] if problems else expand(comparison))
 except EngineError as error:  # the options of two strategies exclude each other

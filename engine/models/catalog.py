@@ -69,6 +69,16 @@ class BackboneInfo:
     weights: tuple[WeightsInfo, ...]
     """Every published set, the default first."""
 
+    def size_problem(self, image_size: int) -> str:
+        """Why it cannot see images of this side, or nothing."""
+        if image_size >= self.min_size and image_size % self.size_step == 0:
+            return ""
+        multiple = f" that is a multiple of {self.size_step}" if self.size_step > 1 else ""
+        return (
+            f"{self.name} cannot see images of {image_size} pixels. "
+            f"Choose a size of at least {self.min_size}{multiple}."
+        )
+
     def entry(self, weights: str) -> WeightsInfo | None:
         """The published set that a value of RunConfig.weights means, if it means one."""
         return next((w for w in self.weights if weights == w.name or (w.is_default and weights == "default")), None)

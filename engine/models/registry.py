@@ -55,12 +55,8 @@ def preprocessing_of(backbone: str, weights: str, *, image_size: int = 0, kind: 
 
 def checked_size(backbone: str, image_size: int) -> int:
     """`image_size` when `backbone` can see images of that side; BackboneError says which sides it can."""
-    info = describe(backbone)
-    if image_size < info.min_size or image_size % info.size_step:
-        multiple = f" that is a multiple of {info.size_step}" if info.size_step > 1 else ""
-        raise BackboneError(
-            f"{backbone} cannot see images of {image_size} pixels. Choose a size of at least {info.min_size}{multiple}."
-        )
+    if problem := describe(backbone).size_problem(image_size):
+        raise BackboneError(problem)
     return image_size
 
 

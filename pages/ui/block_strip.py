@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from engine.events import Started
 from engine.models.outline import BlockOutline, Outline
 from engine.training.plan import FreezePlan, Phase
-from pages.ui import palette
+from pages.ui import palette, text
 
 STYLE = f"<style>{(Path(__file__).parent / 'block_strip.css').read_text()}</style>"
 
@@ -85,11 +85,11 @@ def amount(number: int) -> str:
 def sentence(strip: Strip, phase: int = 0, total: int | None = None) -> str:
     """`Trains 2 of 10 blocks: 8.4 M of 11.2 M parameters (75 %).` `total`: what trains when the run counted it
     itself."""
-    blocks = sum(1 for block in strip.blocks if block.trained[phase])
     trained = strip.trained(phase) if total is None else total
-    share = f"{amount(trained)} of {amount(strip.size)} parameters ({_percent(trained, strip.size)})"
     if trained == strip.size:
         return f"Trains all {len(strip.blocks)} blocks: {amount(trained)} parameters."
+    blocks = sum(1 for block in strip.blocks if block.trained[phase])
+    share = f"{amount(trained)} of {amount(strip.size)} parameters ({_percent(trained, strip.size)})"
     return f"Trains {blocks} of {len(strip.blocks)} blocks: {share}."
 
 
@@ -97,12 +97,13 @@ def draw(strip: Strip, *, title: str = "", active: int | None = None, total: int
     """HTML for st.html; `active` is the phase that runs now, `title` may come from a user."""
     if not strip.blocks or not strip.epochs:
         return ""
-    said = " ".join(_phase_sentence(strip, phase, total) for phase in range(len(strip.epochs)))
-    rows = "".join(_row(strip, phase, active) for phase in range(len(strip.epochs)))
+    phases = range(len(strip.epochs))
+    label = " ".join(_phase_sentence(strip, phase, total) for phase in phases)
+    rows = "".join(_row(strip, phase, active) for phase in phases)
     heading = f"<b>{escape(title)}.</b> " if title else ""
     return (
-        f"{STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(said, quote=True)}'>"
-        f"<figcaption>{heading}{escape(said if len(strip.epochs) <= 3 else _many(strip))}</figcaption>"
+        f"{STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(label)}'>"
+        f"<figcaption>{heading}{escape(label if len(phases) <= 3 else _many(strip))}</figcaption>"
         f"{rows}{_names(strip)}</figure>"
     )
 
@@ -110,9 +111,9 @@ def draw(strip: Strip, *, title: str = "", active: int | None = None, total: int
 def legend() -> str:
     """What solid and hatched mean; once on a page, beside the strips."""
     return (
-        f"{STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'><span><i class='b "
-        f"on'></i>trains</span>"
-        "<span><i class='b'></i>frozen</span><span>left: image side, right: head</span></div>"
+        f"{STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'>"
+        "<span><i class='b on'></i>trains</span><span><i class='b'></i>frozen</span>"
+        "<span>left: image side, right: head</span></div>"
     )
 
 
@@ -127,8 +128,7 @@ def width(blocks: Sequence[Staged]) -> str:
 
 
 def _trained(block: BlockOutline, phase: Phase) -> int:
-    chosen = set(phase.parameters)
-    return sum(parameter.size for parameter in block.parameters if parameter.name in chosen)
+    return sum(parameter.size for parameter in block.parameters if parameter.name in phase.names)
 
 
 def _percent(part: int, whole: int) -> str:
@@ -139,12 +139,11 @@ def _percent(part: int, whole: int) -> str:
 def _phase_sentence(strip: Strip, phase: int, total: int | None) -> str:
     if len(strip.epochs) == 1:
         return sentence(strip, phase, total)
-    epochs = strip.epochs[phase]
-    return f"Phase {phase + 1} ({epochs} {'epoch' if epochs == 1 else 'epochs'}): {_inside(sentence(strip, phase))}"
+    return f"Phase {phase + 1} ({text.count(strip.epochs[phase], 'epoch')}): {_inside(sentence(strip, phase))}"
 
 
-def _inside(said: str) -> str:
-    return said[0].lower() + said[1:]
+def _inside(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
 
 
 def _many(strip: Strip) -> str:
@@ -168,16 +167,15 @@ def _row(strip: Strip, phase: int, active: int | None) -> str:
 def _block(block: StripBlock, phase: int) -> str:
     trained = block.trained[phase]
     state = "frozen" if not trained else "trains" if trained == block.size else f"{amount(trained)} of them train"
-    said = escape(f"{block.name}: {amount(block.size)} parameters, {state}", quote=True)
+    title = escape(f"{block.name}: {amount(block.size)} parameters, {state}")
     # a block that trains a few of its values must still be seen: at least a fifth is filled
     share = 0 if not trained else max(20, round(100 * trained / max(1, block.size)))
-    return f"<i class='b{' on' if trained else ''}' style='--share:{share}%' title='{said}'></i>"
+    return f"<i class='b{' on' if trained else ''}' style='--share:{share}%' title='{title}'></i>"
 
 
 def _names(strip: Strip) -> str:
     cells = "".join(
-        f"<div class='s' style='flex-grow:{width(blocks)}'><span class='n' "
-        f"title='{escape(blocks[0].stage, quote=True)}'>"
+        f"<div class='s' style='flex-grow:{width(blocks)}'><span class='n' title='{escape(blocks[0].stage)}'>"
         f"{escape(blocks[0].stage.rpartition('.')[2])}<br>"
         f"<small>{amount(sum(block.size for block in blocks))}</small></span></div>"
         for blocks in by_stage(strip.blocks)

@@ -3,7 +3,7 @@
 Not here: what they train (training.strategies) and how that is drawn (block_strip). A new strategy shows up by itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -34,20 +34,27 @@ class Chosen:
     arm: Arm
     """Without seeds, which are counted last."""
     config: RunConfig
-    plan: FreezePlan | None
+    plan: FreezePlan
+    """Without phases where there is a problem."""
     problem: str = ""
+
+    @property
+    def title(self) -> str:
+        return title(self.config.strategy)
 
 
 def tiles(base: RunConfig, outline: Outline) -> list[Arm]:
-    """Draw the tiles, with what would train of `base`; an arm for every ticked strategy, set to the option of its
-    own."""
+    """Draw the tiles, with how much of `base` would train; an arm for every ticked one, with the option of its own."""
     arms: list[Arm] = []
     asked: dict[str, Value] = {}
     with st.grid(min_column_width=230, border=True):
         for strategy in STRATEGIES.values():
             with st.container(gap="xsmall"):
                 arm = _tile(strategy, asked)
-                _cost(judge(base, arm or Arm(strategy=strategy.name, seeds=()), outline), outline)
+                plan = judge(base, arm or Arm(strategy=strategy.name, seeds=()), outline).plan
+                if plan.phases:
+                    most = max(trainable_size(outline, phase) for phase in plan.phases)
+                    st.caption(f"{amount(most)} of {amount(outline.size)} parameters")
             if arm is not None:
                 arms.append(arm)
     for arm in arms:
@@ -62,7 +69,7 @@ def judge(shared: RunConfig, arm: Arm, outline: Outline) -> Chosen:
     try:
         return Chosen(arm=arm, config=config, plan=plan_for(outline, validate(config)))
     except ConfigError as error:
-        return Chosen(arm=arm, config=config, plan=None, problem=str(error))
+        return Chosen(arm=arm, config=config, plan=FreezePlan(phases=()), problem=str(error))
 
 
 def curves(chosen: Sequence[Chosen]) -> list[charts.Curve]:
@@ -70,8 +77,8 @@ def curves(chosen: Sequence[Chosen]) -> list[charts.Curve]:
     colours = palette.categorical()
     return [
         charts.Curve(
-            name=title(one.config.strategy),
-            points=tuple(rates(one)),
+            name=one.title,
+            points=tuple(_head_rates(one)),
             colour=colours[turn % len(colours)],
             dash=palette.DASHES[turn % len(palette.DASHES)],
         )
@@ -79,42 +86,33 @@ def curves(chosen: Sequence[Chosen]) -> list[charts.Curve]:
     ]
 
 
-def rates(chosen: Chosen) -> list[tuple[float, float]]:
-    """(epoch, learning rate of the head) from start to end; every phase begins its schedule anew."""
-    points: list[tuple[float, float]] = []
-    first = 0
-    for phase in chosen.plan.phases if chosen.plan else ():
-        shares = curve(chosen.config.schedule, warmup=chosen.config.warmup)
-        points += [(first + share * phase.epochs, phase.lr * rate) for share, rate in shares]
-        first += phase.epochs
-    return points
-
-
 def with_values(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
     """`config` with what was typed into the form."""
     return replace(config, **values)  # type: ignore[arg-type]
 
 
-def table(outline: Outline, chosen: Sequence[Chosen]) -> pd.DataFrame:
+def block_table(outline: Outline, chosen: Sequence[Chosen]) -> pd.DataFrame:
     """One row a block: its size, and under every strategy whether it trains (in which phases, when there are
     several)."""
-    rows: dict[str, list[object]] = {
-        "block": [b.name for b in outline.blocks],
-        "parameters": [f"{b.size:,}" for b in outline.blocks],
-    }
+    columns = {"block": [b.name for b in outline.blocks], "parameters": [f"{b.size:,}" for b in outline.blocks]}
     for one in chosen:
-        if one.plan is not None:
-            rows[title(one.config.strategy)] = [
-                _in_words(block.trained, block.size) for block in of_plan(outline, one.plan).blocks
-            ]
-    return pd.DataFrame(rows)
+        columns[one.title] = [_state(block.trained, block.size) for block in of_plan(outline, one.plan).blocks]
+    return pd.DataFrame(columns)
 
 
 def title(name: str) -> str:
     return STRATEGIES[name].title if name in STRATEGIES else name
 
 
-def _in_words(trained: tuple[int, ...], size: int) -> str:
+def _head_rates(chosen: Chosen) -> Iterator[tuple[float, float]]:
+    """(epoch, learning rate of the head) from start to end; every phase begins its schedule anew."""
+    first, shares = 0, curve(chosen.config.schedule, warmup=chosen.config.warmup)
+    for phase in chosen.plan.phases:
+        yield from ((first + share * phase.epochs, phase.lr * rate) for share, rate in shares)
+        first += phase.epochs
+
+
+def _state(trained: tuple[int, ...], size: int) -> str:
     if not any(trained):
         return "frozen"
     part = "" if max(trained) == size else f" ({max(trained):,} values)"
@@ -124,8 +122,7 @@ def _in_words(trained: tuple[int, ...], size: int) -> str:
 
 
 def _tile(strategy: Strategy, asked: dict[str, Value]) -> Arm | None:
-    """One strategy, None when it is not ticked; `asked` collects the options that a tile before has asked for
-    already."""
+    """One strategy, None when it is not ticked; `asked` collects the options that tiles have asked for."""
     # No bold: the label is also what a screen reader says, asterisks included.
     ticked = st.checkbox(
         text.md(strategy.title),
@@ -148,22 +145,15 @@ def _tile(strategy: Strategy, asked: dict[str, Value]) -> Arm | None:
     return Arm(strategy=strategy.name, seeds=(), settings=settings)
 
 
-def _cost(chosen: Chosen, outline: Outline) -> None:
-    """How much would train, before and after ticking."""
-    if chosen.plan is not None:
-        most = max(trainable_size(outline, phase) for phase in chosen.plan.phases)
-        st.caption(f"{amount(most)} of {amount(outline.size)} parameters")
-
-
 def _matching(patterns: str, outline: Outline) -> None:
     """What every pattern selects, as it is typed."""
     sizes = {parameter.name: parameter.size for block in outline.blocks for parameter in block.parameters}
     lines = []
     for pattern, names in matches(outline, patterns).items():
         if names:
-            size = amount(sum(sizes[name] for name in names))
-            found = f"{text.count(len(names), 'tensor')}, {size} parameters: {text.md(text.listing(list(names), 5))}"
-            lines.append(f":material/check: **{text.md(pattern)}** matches {found}")
+            size = f"{text.count(len(names), 'tensor')}, {amount(sum(sizes[name] for name in names))} parameters"
+            listed = text.md(text.listing(list(names), 5))
+            lines.append(f":material/check: **{text.md(pattern)}** matches {size}: {listed}")
         else:
             lines.append(f":red[:material/error: **{text.md(pattern)}** matches nothing]")
     with st.container(border=True):

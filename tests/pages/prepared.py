@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from engine.data.dataset_records import Dataset
 from engine.evaluation.metric_records import Metrics, SplitMetrics, write_metrics
@@ -20,7 +21,7 @@ from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.training.freezing import plan_for
 from engine.training.plan import groups, trainable_blocks, trainable_size
-from engine.workspace import Workspace
+from engine.workspace import Workspace, open_workspace
 
 ROUTER = Path(__file__).resolve().parents[2] / "pages" / "router.py"
 OUTLINE = Outline(
@@ -61,11 +62,36 @@ def unfolded(opened: AppTest, *keys: str) -> AppTest:
     return opened.run()
 
 
+def start(opened: AppTest) -> Button:
+    """The button of Configure that queues what is set."""
+    return button(opened, "Start")
+
+
+def button(opened: AppTest, label: str) -> Button:
+    """The first button whose label begins so."""
+    return next(button for button in opened.button if button.label.startswith(label))
+
+
+def asked(opened: AppTest, key: str) -> Job:
+    """The job that a click on the button `key` asks for, claimed."""
+    opened.button(key=key).click().run()
+    assert not opened.exception
+    job = JobStore(open_workspace()).claim("1:1")
+    assert job is not None
+    return job
+
+
+def answered(opened: AppTest, key: str, result: object = None, *, error: str | None = None) -> AppTest:
+    """The page after a click on the button `key`, when the job has ended with `result` or `error`."""
+    content = None if result is None else encode(result)
+    JobStore(open_workspace()).finish(asked(opened, key).id, result=content, error=error)
+    opened.run()
+    assert not opened.exception
+    return opened
+
+
 def catalog(workspace: Workspace) -> None:
-    write_catalog(
-        workspace,
-        (_backbone("resnet18", 11_689_512, 69.758), _backbone("vgg11", 132_863_336, 69.02)),
-    )
+    write_catalog(workspace, (_backbone("resnet18", 11_689_512, 69.758), _backbone("vgg11", 132_863_336, 69.02)))
 
 
 def outline(workspace: Workspace) -> None:
@@ -222,19 +248,16 @@ def started(sized: Outline, config: RunConfig, **fields: object) -> Started:
 def _backbone(name: str, parameters: int, accuracy: float) -> BackboneInfo:
     best = WeightsInfo(
         name="IMAGENET1K_V1",
-        title=f"{name}.IMAGENET1K_V1",
         is_default=True,
         url=f"https://example.org/{name}.pth",
         file_name=f"{name}-00000000.pth",
         file_bytes=4 * parameters,
         acc1=accuracy,
-        acc5=89.0,
         gflops=1.8,
         parameters=parameters,
         input_size=224,
         license="",
         recipe_url="",
-        categories=1000,
         on_disk=False,
     )
     return BackboneInfo(

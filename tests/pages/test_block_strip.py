@@ -8,51 +8,42 @@ from engine.runconfig import RunConfig
 from engine.training.freezing import plan_for
 from engine.training.plan import FreezePlan, Phase
 from pages.ui import block_strip
+from pages.ui.block_strip import Strip
+
+
+def outline(*blocks: BlockOutline) -> Outline:
+    return Outline(backbone="tiny", classes=2, input_size=32, blocks=blocks)
 
 
 def block(name: str, stage: str, *sizes: int) -> BlockOutline:
-    kinds = ("weight", "bias", "norm")
-    return BlockOutline(
-        name=name,
-        stage=stage,
-        parameters=tuple(
-            ParameterOutline(name=f"{name}.{kind}", size=size, kind=kind)
-            for kind, size in zip(kinds, sizes, strict=False)
-        ),
+    parameters = tuple(
+        ParameterOutline(name=f"{name}.{kind}", size=size, kind=kind)
+        for kind, size in zip(("weight", "bias"), sizes, strict=False)
     )
+    return BlockOutline(name=name, stage=stage, parameters=parameters)
 
 
-OUTLINE = Outline(
-    backbone="tiny",
-    classes=2,
-    input_size=32,
-    blocks=(
-        block("stem", "stem", 900),
-        block("layer1.0", "layer1", 60, 40),
-        block("layer1.1", "layer1", 60, 40),
-        block("fc", "head", 90, 10),
-    ),
+OUTLINE = outline(
+    block("stem", "stem", 900),
+    block("layer1.0", "layer1", 60, 40),
+    block("layer1.1", "layer1", 60, 40),
+    block("fc", "head", 90, 10),
 )
 
 
-def drawn(**options: object) -> str:
+def strip(outline: Outline = OUTLINE, **options: str) -> Strip:
     config = RunConfig(dataset="d", backbone="tiny", **options)  # type: ignore[arg-type]
-    return block_strip.draw(block_strip.of_plan(OUTLINE, plan_for(OUTLINE, config)))
+    return block_strip.of_plan(outline, plan_for(outline, config))
 
 
 def test_the_sentence_counts_blocks_and_parameters_that_train():
-    made = block_strip.of_plan(
-        OUTLINE, plan_for(OUTLINE, RunConfig(dataset="d", backbone="tiny", strategy="last_block"))
-    )
-    assert block_strip.sentence(made) == "Trains 2 of 4 blocks: 200 of 1.2 k parameters (17 %)."
-
-
-def test_training_everything_is_said_without_a_share():
-    assert "Trains all 4 blocks: 1.2 k parameters." in drawn(strategy="full_finetune")
+    partial = block_strip.sentence(strip(strategy="last_block"))
+    assert partial == "Trains 2 of 4 blocks: 200 of 1.2 k parameters (17 %)."
+    assert block_strip.sentence(strip(strategy="full_finetune")) == "Trains all 4 blocks: 1.2 k parameters."
 
 
 def test_frozen_and_training_blocks_differ_in_words_and_in_pattern():
-    page = drawn(strategy="linear_probe")
+    page = block_strip.draw(strip(strategy="linear_probe"))
     assert page.count("<i class='b on'") == 1
     assert page.count("<i class='b'") == 3
     assert "stem: 900 parameters, frozen" in page
@@ -60,7 +51,7 @@ def test_frozen_and_training_blocks_differ_in_words_and_in_pattern():
 
 
 def test_a_block_that_trains_in_part_shows_its_share():
-    page = drawn(strategy="named", patterns="layer1.0.bias")
+    page = block_strip.draw(strip(strategy="named", patterns="layer1.0.bias"))
     assert "--share:40%" in page
     assert "layer1.0: 100 parameters, 40 of them train" in page
 
@@ -76,11 +67,8 @@ def test_every_phase_has_a_row_and_the_active_one_is_marked():
 
 
 def test_names_are_escaped():
-    hostile = Outline(backbone="x", classes=2, input_size=8, blocks=(block("<script>'a", "<b>&'", 4),))
-    page = block_strip.draw(
-        block_strip.of_plan(hostile, plan_for(hostile, RunConfig(dataset="d", backbone="x"))),
-        title="<img src=x onerror=alert(1)>",
-    )
+    hostile = strip(outline(block("<script>'a", "<b>&'", 4)))
+    page = block_strip.draw(hostile, title="<img src=x onerror=alert(1)>")
     assert "<script" not in page and "<img" not in page and "'a:" not in page
 
 

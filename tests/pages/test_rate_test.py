@@ -6,33 +6,28 @@ from streamlit.testing.v1 import AppTest
 
 from engine.config import from_json
 from engine.events import Progress
-from engine.record_files import encode
-from engine.store.job_store import JobStore
+from engine.jobs.records import OfConfig
+from engine.runconfig import RunConfig
+from engine.store.job_store import Job, JobStore
 from engine.store.run_store import RunStore
 from engine.training.lr_range import HIGHEST, LOWEST
 from engine.workspace import Workspace
 from pages.ui import forms
 from pages.ui.configure import rate_test
-from tests.pages import prepared
+from tests.pages.prepared import answered, asked, drawn, start
 
 FOUND = {"rates": [1e-5, 1e-4, 1e-3, 1e-2], "losses": [2.0, 1.9, 1.2, 1.6], "suggestion": 0.00038123}
 
 
-def asked(page: AppTest, workspace: Workspace):
-    """The job after the button was pressed, claimed."""
-    page.button(key="rates_start").click().run()
-    assert not page.exception
-    return JobStore(workspace).claim("1:1")
-
-
-def start(page: AppTest):
-    return next(button for button in page.button if button.label.startswith("Start"))
+def trial(page: AppTest) -> tuple[Job, RunConfig]:
+    """The job that a click asks for, and the run it is about."""
+    job = asked(page, "rates_start")
+    return job, from_json(job.arguments_as(OfConfig).config)
 
 
 def test_the_trial_is_of_the_run_as_it_is_configured(page: AppTest, workspace: Workspace) -> None:
     page.number_input(key=forms.key_of("batch_size")).set_value(8)
-    job = asked(page, workspace)
-    config = from_json(job.arguments_as(dict)["config"])
+    job, config = trial(page)
     assert (job.kind, config.strategy, config.batch_size) == ("learning_rates", "linear_probe", 8)
     JobStore(workspace).record(job.id, Progress(stage="learning rates", done=20, total=80))
     page.run()
@@ -42,27 +37,22 @@ def test_the_trial_is_of_the_run_as_it_is_configured(page: AppTest, workspace: W
 
 def test_the_page_names_the_rates_that_are_tried(page: AppTest) -> None:
     """The module of the trial loads torch, so the page cannot ask it."""
-    assert f"climbs from {LOWEST:f} to {HIGHEST:g}" in "\n".join(element.value for element in page.caption)
+    assert f"climbs from {LOWEST:f} to {HIGHEST:g}" in drawn(page)
 
 
-def test_of_several_strategies_one_is_chosen(page: AppTest, workspace: Workspace) -> None:
+def test_of_several_strategies_one_is_chosen(page: AppTest) -> None:
     page.checkbox(key="strategy_full_finetune").check().run()
     page.selectbox(key="rates_strategy").set_value("full_finetune").run()
-    assert from_json(asked(page, workspace).arguments_as(dict)["config"]).strategy == "full_finetune"
+    assert trial(page)[1].strategy == "full_finetune"
 
 
 def test_the_suggestion_is_drawn_and_goes_into_the_field_and_the_run(page: AppTest, workspace: Workspace) -> None:
-    job = asked(page, workspace)
-    JobStore(workspace).finish(job.id, result=encode(FOUND))
-    page.run()
-    figure = next(
-        spec
-        for chart in page.get("plotly_chart")
-        if "log" in (spec := json.loads(chart.proto.spec))["layout"]["xaxis"].get("type", "")
-    )
+    answered(page, "rates_start", FOUND)
+    specs = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    figure = next(spec for spec in specs if "log" in spec["layout"]["xaxis"].get("type", ""))
     assert figure["data"][0]["x"] == FOUND["rates"] and figure["data"][0]["y"] == FOUND["losses"]
     assert figure["data"][1]["x"] == [FOUND["suggestion"]]
-    assert r"falls fastest near 3\.8e\-4 and is lowest at 0\.001" in prepared.drawn(page)
+    assert r"falls fastest near 3\.8e\-4 and is lowest at 0\.001" in drawn(page)
     page.button(key="rates_use").click().run()
     assert not page.exception
     assert page.number_input(key=forms.key_of("lr")).value == 0.00038
@@ -71,26 +61,16 @@ def test_the_suggestion_is_drawn_and_goes_into_the_field_and_the_run(page: AppTe
     assert RunStore(workspace).list()[0].config.lr == 0.00038
 
 
-def test_another_configuration_is_another_trial(page: AppTest, workspace: Workspace) -> None:
-    JobStore(workspace).finish(asked(page, workspace).id, result=encode(FOUND))
+def test_another_configuration_is_another_trial(page: AppTest) -> None:
+    answered(page, "rates_start", FOUND)
     page.number_input(key=forms.key_of("batch_size")).set_value(8).run()
     assert "rates_use" not in [button.key for button in page.button]
 
 
-def test_a_loss_that_never_falls_suggests_nothing(page: AppTest, workspace: Workspace) -> None:
-    JobStore(workspace).finish(asked(page, workspace).id, result=encode({**FOUND, "suggestion": None}))
-    page.run()
-    assert not page.exception
-    assert "nothing to suggest" in prepared.drawn(page)
+def test_a_loss_that_never_falls_suggests_nothing(page: AppTest) -> None:
+    answered(page, "rates_start", {**FOUND, "suggestion": None})
+    assert "nothing to suggest" in drawn(page)
     assert "rates_use" not in [button.key for button in page.button]
-
-
-def test_a_failed_trial_says_why_and_can_be_tried_again(page: AppTest, workspace: Workspace) -> None:
-    JobStore(workspace).finish(asked(page, workspace).id, error="The weights cannot be downloaded.")
-    page.run()
-    assert "The weights cannot be downloaded" in page.error[0].value
-    page.button(key="rates_start").click().run()
-    assert [job.status for job in JobStore(workspace).list("learning_rates")] == ["queued", "failed"]
 
 
 def test_without_a_sound_strategy_there_is_nothing_to_try(page: AppTest) -> None:

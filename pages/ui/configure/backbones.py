@@ -3,7 +3,7 @@
 Not here: where the facts come from (models.catalog) and bringing a weights file (weights_file).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -19,23 +19,27 @@ WEIGHTS = "weights_value"
 PENDING = "weights_pending"
 """Weights to select when the box is drawn next; a widget cannot be changed after it was drawn."""
 FIRST = "resnet18"
-RANDOM = "Random weights: the backbone starts from nothing"
+_COLUMNS = {
+    "backbone": st.column_config.TextColumn("Backbone", pinned=True),
+    "top1": st.column_config.NumberColumn(
+        "Top-1", format="%.1f %%", help="Published accuracy on ImageNet of the best weights."
+    ),
+    "parameters": st.column_config.NumberColumn("Parameters", format="compact"),
+    "gflops": st.column_config.NumberColumn("GFLOPs", format="%.2f", help="Billions of multiply-adds an image."),
+    "file": st.column_config.NumberColumn("File", format="bytes"),
+    "input": st.column_config.NumberColumn("Input", format="%d px"),
+    "license": st.column_config.TextColumn("Licence"),
+    "weights": st.column_config.TextColumn("Weights", help="Whether the best weights are on this machine."),
+}
 
 
 def choose(catalog: Catalog) -> BackboneInfo:
     """A box with every backbone; type to search."""
     infos = {info.name: info for info in catalog.backbones}
-    if st.session_state.get(CHOSEN) not in infos:
-        st.session_state[CHOSEN] = FIRST if FIRST in infos else next(iter(infos))
-    name = st.selectbox(
-        "Backbone",
-        list(infos),
-        key=CHOSEN,
-        format_func=lambda name: _caption(infos[name]),
-        help="The network that was trained on other images; type to search.",
-        persist_state="session",
-    )
-    return infos[name or FIRST]
+    captions = {name: _caption(info) for name, info in infos.items()}
+    first = FIRST if FIRST in infos else next(iter(infos))
+    hint = "The network that was trained on other images; type to search."
+    return infos[_box("Backbone", captions, key=CHOSEN, first=first, help=hint)]
 
 
 def browse(catalog: Catalog) -> None:
@@ -43,19 +47,23 @@ def browse(catalog: Catalog) -> None:
     infos = catalog.backbones
 
     def take() -> None:
-        rows = st.session_state["backbone_table"]["selection"]["rows"]
-        if rows:
-            st.session_state[CHOSEN] = infos[rows[0]].name
+        for row in st.session_state["backbone_table"]["selection"]["rows"]:
+            st.session_state[CHOSEN] = infos[row].name
 
     with section(f"Compare all {len(infos)} backbones", icon=":material/table_rows:", key="fold_backbones") as seen:
-        if seen:
-            st.caption("Click a row to choose it, a heading to sort; search with the magnifying glass of the table.")
-            _table(infos, take)
-
-
-def table(infos: Sequence[BackboneInfo]) -> pd.DataFrame:
-    """One row a backbone, with what is known of its best published weights."""
-    return pd.DataFrame([_row(info) for info in infos])
+        if not seen:
+            return
+        st.caption("Click a row to choose it, a heading to sort; search with the magnifying glass of the table.")
+        st.dataframe(
+            pd.DataFrame([_row(info) for info in infos]),
+            hide_index=True,
+            height=320,
+            key="backbone_table",
+            on_select=take,
+            selection_mode="single-row",
+            column_config=_COLUMNS,
+            alt=f"{len(infos)} backbones with size, cost and published accuracy",
+        )
 
 
 def choose_weights(info: BackboneInfo, brought: Mapping[str, str], runs: Sequence[Run]) -> str:
@@ -64,112 +72,67 @@ def choose_weights(info: BackboneInfo, brought: Mapping[str, str], runs: Sequenc
     captions = weights_captions(info, brought, runs)
     if PENDING in st.session_state:
         st.session_state[WEIGHTS] = st.session_state.pop(PENDING)
-    if st.session_state.get(WEIGHTS) not in captions:
-        st.session_state[WEIGHTS] = next(iter(captions))
-    chosen = st.selectbox(
-        "Weights",
-        list(captions),
-        key=WEIGHTS,
-        format_func=lambda value: captions.get(value, value),
-        help="Where the backbone starts. The head is always new, except when you continue an earlier run.",
-        persist_state="session",
-    )
-    return chosen or "none"
+    hint = "Where the backbone starts. The head is always new, except when you continue an earlier run."
+    return _box("Weights", captions, key=WEIGHTS, first=next(iter(captions)), help=hint)
 
 
 def weights_captions(info: BackboneInfo, brought: Mapping[str, str], runs: Sequence[Run]) -> dict[str, str]:
     """Value of RunConfig.weights -> what it is, in words; the recommended first."""
-    entries = sorted(info.weights, key=lambda entry: not entry.is_default)
-    captions = {"default" if entry.is_default else entry.name: _entry_caption(entry) for entry in entries}
-    captions["none"] = RANDOM
+    captions = {"default" if entry.is_default else entry.name: _entry_caption(entry) for entry in info.weights}
+    captions["none"] = "Random weights: the backbone starts from nothing"
     captions |= {f"file:{id_}": f"Your file {text.short(name)}" for id_, name in brought.items()}
-    fitting = [
-        run
-        for run in runs
-        if run.config.backbone == info.name and run.status in ("finished", "stopped") and run.summary
-    ]
-    captions |= {f"run:{run.id}": f"Run {text.short(run.name)} ({run.id})" for run in fitting}
+    for run in runs:
+        if run.config.backbone == info.name and run.status in ("finished", "stopped") and run.summary:
+            captions[f"run:{run.id}"] = f"Run {text.short(run.name)} ({run.id})"
     return captions
-
-
-def entry_of(info: BackboneInfo, value: str) -> WeightsInfo | None:
-    """The published entry that a value of RunConfig.weights means, if it means one."""
-    return next(
-        (entry for entry in info.weights if value in (entry.name, "default" if entry.is_default else entry.name)), None
-    )
 
 
 def facts(info: BackboneInfo, entry: WeightsInfo | None) -> None:
     """What this backbone with these weights costs and brings, as a row of badges."""
-    said = [
-        f"{amount(info.parameters)} parameters",
-        f"{info.gflops:.3g} GFLOPs an image",
-        f"{_side(info, entry)} px input",
-    ]
+    size = entry.input_size if entry else info.input_size
+    words = [f"{amount(info.parameters)} parameters", f"{info.gflops:.3g} GFLOPs an image", f"{size} px input"]
     if entry is not None:
-        said += [f"{entry.acc1:.1f} % top-1 on ImageNet"] if entry.acc1 else []
-        said += [text.bytes_(entry.file_bytes)] if entry.file_bytes else []
-        said += [entry.license] if entry.license else []
+        words += [f"{entry.acc1:.1f} % top-1 on ImageNet"] if entry.acc1 else []
+        words += [text.bytes_(entry.file_bytes)] if entry.file_bytes else []
+        words += [entry.license] if entry.license else []
     with st.container(horizontal=True, gap="xsmall"):
-        for words in said:
-            st.badge(text.md(words), color="gray")
-        if entry is not None:
-            if entry.on_disk:
-                st.badge("on disk", icon=":material/hard_drive:", color="green")
-            else:
-                st.badge("download", icon=":material/download:", color="orange")
+        for fact in words:
+            st.badge(text.md(fact), color="gray")
+        if entry is not None and entry.on_disk:
+            st.badge("on disk", icon=":material/hard_drive:", color="green")
+        elif entry is not None:
+            st.badge("download", icon=":material/download:", color="orange")
 
 
-def missing(info: BackboneInfo, entry: WeightsInfo) -> None:
-    """The chosen weights are not on this machine: starting would download them, and three ways on without a network."""
+def missing(entry: WeightsInfo) -> None:
+    """These weights are not on this machine: starting would download them, and three ways on without a network."""
     with st.container(border=True):
         size = f" ({text.bytes_(entry.file_bytes)})" if entry.file_bytes else ""
         st.markdown(
             f":material/cloud_download: **{text.md(entry.name)}**{size} is not on this machine. Starting will "
-            f"download it once; "
-            "if there is no network, there are three ways on:"
+            "download it once; if there is no network, there are three ways on:"
         )
         upload, place, scratch = st.columns(3)
         upload.markdown("**Bring a file**: open *Bring a weights file* above, and drop it there.")
         place.markdown(f"**Put the file** `{text.plain(entry.file_name)}` into this folder:")
         place.code(str(checkpoints_folder()), language=None, wrap_lines=True)
         scratch.markdown("**Start from nothing**: slower to learn, and needs more images.")
-        scratch.button("Train from random weights", on_click=choose_value, args=("none",), width="stretch")
+        choice = {WEIGHTS: "none"}
+        scratch.button("Train from random weights", on_click=st.session_state.update, args=(choice,), width="stretch")
 
 
-def choose_value(value: str) -> None:
-    """Select these weights in the box."""
-    st.session_state[WEIGHTS] = value
-
-
-def _table(infos: Sequence[BackboneInfo], take: Callable[[], None]) -> None:
-    st.dataframe(
-        table(infos),
-        hide_index=True,
-        height=320,
-        key="backbone_table",
-        on_select=take,
-        selection_mode="single-row",
-        column_config={
-            "backbone": st.column_config.TextColumn("Backbone", pinned=True),
-            "top1": st.column_config.NumberColumn(
-                "Top-1", format="%.1f %%", help="Published accuracy on ImageNet of the best weights."
-            ),
-            "parameters": st.column_config.NumberColumn("Parameters", format="compact"),
-            "gflops": st.column_config.NumberColumn(
-                "GFLOPs", format="%.2f", help="Billions of multiply-adds an image."
-            ),
-            "file": st.column_config.NumberColumn("File", format="bytes"),
-            "input": st.column_config.NumberColumn("Input", format="%d px"),
-            "license": st.column_config.TextColumn("Licence"),
-            "weights": st.column_config.TextColumn("Weights", help="Whether the best weights are on this machine."),
-        },
-        alt=f"{len(infos)} backbones with size, cost and published accuracy",
-    )
+def _box(label: str, captions: Mapping[str, str], *, key: str, first: str, help: str) -> str:
+    """A select box over `captions` (value -> caption), with `first` where the session has no other."""
+    if st.session_state.get(key) not in captions:
+        st.session_state[key] = first
+    caption = captions.__getitem__
+    picked = st.selectbox(label, list(captions), key=key, format_func=caption, help=help, persist_state="session")
+    return picked or first
 
 
 def _row(info: BackboneInfo) -> dict[str, object]:
-    best = next((entry for entry in info.weights if entry.is_default), None)
+    """What is known of a backbone and its best published weights."""
+    best = info.entry("default")
     return {
         "backbone": info.name,
         "top1": best.acc1 if best else None,
@@ -183,19 +146,13 @@ def _row(info: BackboneInfo) -> dict[str, object]:
 
 
 def _caption(info: BackboneInfo) -> str:
-    best = next((entry for entry in info.weights if entry.is_default), None)
+    best = info.entry("default")
     score = f" · {best.acc1:.1f} % on ImageNet" if best and best.acc1 else ""
     return f"{info.name} · {amount(info.parameters)} parameters{score}"
 
 
 def _entry_caption(entry: WeightsInfo) -> str:
-    said = [f"{entry.name} (best published)" if entry.is_default else entry.name]
-    said += [f"{entry.acc1:.1f} %"] if entry.acc1 else []
-    said.append(
-        "on disk" if entry.on_disk else f"download {text.bytes_(entry.file_bytes)}" if entry.file_bytes else "download"
-    )
-    return " · ".join(said)
-
-
-def _side(info: BackboneInfo, entry: WeightsInfo | None) -> int:
-    return entry.input_size if entry is not None else info.input_size
+    words = [f"{entry.name} (best published)" if entry.is_default else entry.name]
+    words += [f"{entry.acc1:.1f} %"] if entry.acc1 else []
+    size = f" {text.bytes_(entry.file_bytes)}" if entry.file_bytes else ""
+    return " · ".join([*words, "on disk" if entry.on_disk else f"download{size}"])

@@ -6,7 +6,8 @@ Not here: the notation (training.patterns) and what a phase does.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -17,103 +18,108 @@ from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.training.freezing import plan_for
 from engine.training.patterns import matches, write_phases
-from engine.training.plan import Phase
+from engine.training.plan import FreezePlan, Phase
 from pages.ui import strategies, text
 from pages.ui.section import section
 from pages.ui.strategies import Chosen
 
 OWN = "own_phases"
 """In the session: (backbone, strategy) -> rows that a person changed; they outlive a visit to another page."""
-COLUMNS = ("names", "epochs", "rate", "decay")
 _TYPES = {"names": "object", "epochs": "Int64", "rate": "Float64", "decay": "Float64"}  # each can hold an empty cell
-Rows = list[dict[str, object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A phase as the table holds it; None is an empty cell."""
+
+    names: str | None
+    epochs: int | None
+    rate: float | None
+    decay: float | None
 
 
 def edit(chosen: Sequence[Chosen], shared: RunConfig, outline: Outline) -> list[Chosen]:
     """Draw the tables, folded; `chosen` with the phases that were changed, judged anew."""
-    if not any(one.plan for one in chosen):
+    if all(one.problem for one in chosen):
         return list(chosen)
-    with section(
-        "Phases: what trains when, and at which rate", icon=":material/view_timeline:", key="fold_phases"
-    ) as seen:
-        if not seen:  # what was changed counts whether or not it can be seen
-            return [_with_own(one, shared, outline) for one in chosen]
-        st.caption(
-            "Names are blocks (`layer4.1`), stages (`layer4`) or parameters (`*.bias`), separated by commas; the "
-            "head always trains. "
-            "The decay is multiplied into the rate once for every block from the head down. Rows can be added and "
-            "deleted."
-        )
-        return [_edited(one, shared, outline) if one.plan else one for one in chosen]
+    label = "Phases: what trains when, and at which rate"
+    with section(label, icon=":material/view_timeline:", key="fold_phases") as seen:
+        if seen:
+            st.caption(
+                "Names are blocks (`layer4.1`), stages (`layer4`) or parameters (`*.bias`), separated by commas; the "
+                "head always trains. The decay is multiplied into the rate once for every block from the head down. "
+                "Rows can be added and deleted."
+            )
+            for one in chosen:
+                if not one.problem:
+                    _edit(one, outline)
+    return [_with_own(one, shared, outline) for one in chosen]  # what was changed counts although it is folded away
 
 
-def suggested(config: RunConfig, outline: Outline) -> Rows:
+def suggested(config: RunConfig, outline: Outline) -> list[Row]:
     """The strategy's own phases, as rows of the table."""
-    plan = plan_for(
-        outline, replace(config, phases="", batch_norm="batch")
-    )  # the BatchNorm option takes norms out again by itself
+    # the BatchNorm option takes norms out again by itself
+    plan = plan_for(outline, replace(config, phases="", batch_norm="batch"))
     return [
-        {
-            "names": names(outline, phase),
-            "epochs": phase.epochs,
-            "rate": float(f"{phase.lr:.3g}"),
-            "decay": phase.lr_decay,
-        }
+        Row(
+            names=patterns_of(outline, phase),
+            epochs=phase.epochs,
+            rate=float(f"{phase.lr:.3g}"),
+            decay=phase.lr_decay,
+        )
         for phase in plan.phases
     ]
 
 
-def settings_of(strategy: str, rows: Rows) -> dict[str, Value]:
+def settings_of(strategy: str, rows: Sequence[Row]) -> dict[str, Value]:
     """The options that give `strategy` these phases. ConfigError when a cell is empty."""
-    written = []
+    title, written = strategies.title(strategy), []
     for number, row in enumerate(rows, start=1):
-        if any(row[column] is None or row[column] == "" for column in COLUMNS):
-            raise ConfigError(
-                f"Phase {number} of {strategies.title(strategy)} has an empty cell: fill it, or delete the row."
-            )
-        written.append((str(row["names"]), int(str(row["epochs"])), float(str(row["rate"])), float(str(row["decay"]))))
+        if not row.names or row.epochs is None or row.rate is None or row.decay is None:
+            raise ConfigError(f"Phase {number} of {title} has an empty cell: fill it, or delete the row.")
+        written.append((row.names, row.epochs, row.rate, row.decay))
     if not written:
-        raise ConfigError(f"{strategies.title(strategy)} has no phase left: add one, or go back to its own phases.")
+        raise ConfigError(f"{title} has no phase left: add one, or go back to its own phases.")
     return {"phases": write_phases(written), "epochs": sum(epochs for _, epochs, _, _ in written)}
 
 
-def names(outline: Outline, phase: Phase) -> str:
+def patterns_of(outline: Outline, phase: Phase) -> str:
     """The shortest list of stages, blocks and patterns that selects exactly what `phase` trains."""
     left = set(phase.parameters)
-    if left == {p.name for block in outline.blocks for p in block.parameters}:
+    if left == {name for block in outline.blocks for name in block.names}:
         return "all"
-    wholes = dict.fromkeys([block.stage for block in outline.blocks] + [block.name for block in outline.blocks])
-    endings = dict.fromkeys(
-        f"*.{'.'.join(name.split('.')[-length:])}" for length in (1, 2, 3) for name in phase.parameters
-    )
-    said: dict[str, int] = {}
+    wholes = [block.stage for block in outline.blocks] + [block.name for block in outline.blocks]
+    endings = [f"*.{'.'.join(name.split('.')[-length:])}" for length in (1, 2, 3) for name in phase.parameters]
+    places: dict[str, int] = {}
     for pattern in dict.fromkeys([*wholes, *endings, *phase.parameters]):
-        if not left:
-            break
-        selects = set(matches(outline, pattern)[pattern])
-        if selects & left and selects <= set(phase.parameters):
-            said[pattern] = phase.parameters.index(min(selects, key=phase.parameters.index))
+        selects = set(matches(outline, pattern)[pattern]) if left else set()
+        if selects & left and selects <= phase.names:
+            places[pattern] = min(map(phase.parameters.index, selects))
             left -= selects
-    return ", ".join(sorted(said, key=lambda pattern: said[pattern]))  # forward order, the head last
+    return ", ".join(sorted(places, key=places.__getitem__))  # forward order, the head last
 
 
-def _edited(one: Chosen, shared: RunConfig, outline: Outline) -> Chosen:
+def _edit(one: Chosen, outline: Outline) -> None:
     """The table of one strategy. What it is drawn from stays as it is while it stands: its changes count from there."""
-    own: dict[tuple[str, str], Rows] = st.session_state.setdefault(OWN, {})
+    own: dict[tuple[str, str], list[Row]] = st.session_state.setdefault(OWN, {})
     mine = (one.config.backbone, one.config.strategy)
     own_rows, suggestion = own.get(mine), suggested(one.config, outline)
     turn = st.session_state.get(f"{OWN}_turn_{one.config.strategy}", 0)
     key = f"phases_{one.config.strategy}_{one.config.backbone}_{turn}"
     if own_rows is None:  # an untouched table follows the options above; every suggestion is a table of its own
-        key += f"_{_digest(suggestion)}"
+        key += f"_{hashlib.sha256(repr(suggestion).encode()).hexdigest()[:8]}"
         st.session_state.pop(f"{OWN}_key_{mine}", None)
     elif f"{OWN}_key_{mine}" in st.session_state:
         key = st.session_state[f"{OWN}_key_{mine}"]
-    start = (
-        st.session_state[f"{key}_start"] if key in st.session_state else suggestion if own_rows is None else own_rows
-    )
+    start = suggestion if own_rows is None else own_rows
+    if key in st.session_state:
+        start = st.session_state[f"{key}_start"]
     st.session_state[f"{key}_start"] = start
-    _heading(one, changed=own_rows is not None)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{text.md(one.title)}**")
+        if own_rows is not None:
+            st.badge("phases of your own", icon=":material/edit:", color="blue")
+            st.caption("They decide epochs and rates; the fields above do not.")
     rows = _table(start, key)
     if own_rows is not None:
         label, button = "Back to its own phases", f"phases_reset_{one.config.strategy}"
@@ -121,54 +127,38 @@ def _edited(one: Chosen, shared: RunConfig, outline: Outline) -> Chosen:
     if rows != start or own_rows is not None:
         own[mine] = rows
         st.session_state[f"{OWN}_key_{mine}"] = key
-    return _with_own(one, shared, outline)
 
 
 def _with_own(one: Chosen, shared: RunConfig, outline: Outline) -> Chosen:
     """`one` with the phases that a person gave it, judged anew; as it is where nobody did."""
     rows = st.session_state.get(OWN, {}).get((one.config.backbone, one.config.strategy))
-    if rows is None or one.plan is None:
+    if rows is None or one.problem:
         return one
     try:
         settings = {**one.arm.settings, **settings_of(one.arm.strategy, rows)}
     except ConfigError as error:
-        return replace(one, plan=None, problem=str(error))
+        return replace(one, plan=FreezePlan(phases=()), problem=str(error))
     return strategies.judge(shared, replace(one.arm, settings=settings), outline)
 
 
-def _heading(one: Chosen, *, changed: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{text.md(strategies.title(one.config.strategy))}**")
-        if changed:
-            st.badge("phases of your own", icon=":material/edit:", color="blue")
-            st.caption("They decide epochs and rates; the fields above do not.")
-
-
-def _table(start: Rows, key: str) -> Rows:
-    rate = float(str(start[-1]["rate"] or 1e-3)) if start else 1e-3
+def _table(start: list[Row], key: str) -> list[Row]:
+    number = partial(st.column_config.NumberColumn, required=True)
+    rate = start[-1].rate or 1e-3 if start else 1e-3
     edited = st.data_editor(
-        pd.DataFrame(start, columns=list(COLUMNS)).astype(_TYPES),
+        pd.DataFrame(start, columns=list(_TYPES)).astype(_TYPES),
         num_rows="dynamic",
         hide_index=True,
         key=key,
         column_config={
             "names": st.column_config.TextColumn("Names to train", required=True, default="head", width="medium"),
-            "epochs": st.column_config.NumberColumn(
-                "Epochs", required=True, default=1, min_value=1, max_value=1000, step=1
-            ),
-            "rate": st.column_config.NumberColumn(
-                "Learning rate", required=True, default=rate, min_value=0.0, max_value=10.0, format="%g"
-            ),
-            "decay": st.column_config.NumberColumn(
-                "Decay", required=True, default=1.0, min_value=0.01, max_value=1.0, format="%g"
-            ),
+            "epochs": number("Epochs", default=1, min_value=1, max_value=1000, step=1),
+            "rate": number("Learning rate", default=rate, min_value=0.0, max_value=10.0, format="%g"),
+            "decay": number("Decay", default=1.0, min_value=0.01, max_value=1.0, format="%g"),
         },
         alt="Phases of the strategy",
     )
-    return [
-        {str(name): None if pd.isna(value) else value for name, value in row.items()}
-        for row in edited.to_dict("records")
-    ]
+    cells = edited.astype(object).where(edited.notna(), None)
+    return [Row(**{name: row[name] for name in _TYPES}) for row in cells.to_dict("records")]
 
 
 def _reset(mine: tuple[str, str]) -> None:
@@ -176,7 +166,3 @@ def _reset(mine: tuple[str, str]) -> None:
     st.session_state.pop(f"{OWN}_key_{mine}", None)
     turn = f"{OWN}_turn_{mine[1]}"
     st.session_state[turn] = st.session_state.get(turn, 0) + 1
-
-
-def _digest(rows: Rows) -> str:
-    return hashlib.sha256(repr(rows).encode()).hexdigest()[:8]

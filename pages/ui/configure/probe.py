@@ -4,50 +4,42 @@ over depth.
 It predicts and chooses nothing. Not here: the probe itself, which a background job does without training.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from engine.config import to_json
+from engine.jobs import records
+from engine.jobs.records import Accuracy
 from engine.runconfig import RunConfig
+from engine.store.job_store import Job
 from engine.training.freezing import starting_weights
 from pages.ui import charts, palette, text
 from pages.ui.section import section
 from pages.ui.waiting import Labels, offer
 
-KIND = "probe"
+_ICON = ":material/stairs:"
 _DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "device", "seed")
-
-LABELS = Labels(
-    ask="Probe the features",
-    again="Probe again",
-    going="Probing the features",
-    icon=":material/stairs:",
-    key="probe_start",
+_LABELS = Labels(
+    ask="Probe the features", again="Probe again", going="Probing the features", icon=_ICON, key="probe_start"
 )
-
-Result = Mapping[str, Any]
 
 
 def probe_section(configs: Sequence[RunConfig]) -> None:
     """A folded section about the backbone of `configs`: ask, wait, look. Nothing without a configuration."""
     if not configs:
         return
-    with section("Probe the features", icon=":material/stairs:", key="fold_probe") as seen:
+    with section("Probe the features", icon=_ICON, key="fold_probe") as seen:
         if not seen:
             return
         st.caption(
             "Looks at up to 500 training images once and asks after every block how well the classes can be read "
-            "from its features, "
-            "each image judged by the others. A prediction from frozen features: it trains nothing and chooses "
-            "nothing for you."
+            "from its features, each image judged by the others. A prediction from frozen features: it trains "
+            "nothing and chooses nothing for you."
         )
-        offer(
-            KIND, arguments_of(configs[0]), LABELS, draw=lambda job: probe_result(job.result_as(dict) or {}, key=job.id)
-        )
+        offer("probe", arguments_of(configs[0]), _LABELS, draw=_result)
 
 
 def arguments_of(config: RunConfig) -> dict[str, object]:
@@ -56,113 +48,71 @@ def arguments_of(config: RunConfig) -> dict[str, object]:
     return {"config": to_json(RunConfig(**kept, weights=starting_weights(config)))}
 
 
-def probe_result(result: Result, *, key: str) -> None:
-    """Figure, sentence and table of a finished probe."""
-    said = probe_summary(result)
-    st.plotly_chart(accuracy_figure(result), key=f"probe_{key}", config=charts.CONFIG, alt=said)
-    st.markdown(text.md(said))
-    st.caption(
-        "Ridge is a linear classifier on what a block says of an image, with its 95 % band; nearest neighbours ask "
-        "the most similar "
-        "images. Colours alone is a classifier that sees nothing but colours: a block whose band "
-        "does not lie above it is not shown to add anything."
-    )
-    if not result["random"]:
-        st.caption("These weights are random already, so there is no backbone with random weights to compare with.")
-    with st.expander("Every block as a table", icon=":material/table_rows:"):
-        st.dataframe(
-            block_table(result), hide_index=True, alt="Leave-one-out accuracy of every block, with its interval"
-        )
-        st.caption(
-            f"{text.count(int(result['images']), 'training image')} of {int(result['of']):,}; intervals of 95 % "
-            f"(Wilson)."
-        )
-
-
-def probe_summary(result: Result) -> str:
+def probe_summary(probe: records.Probe) -> str:
     """What the figure shows: where features carry furthest, what cannot be told apart, and what the controls reach."""
-    blocks, advice = result["blocks"], result["suggestion"]
-    peak = blocks[advice["block"]]["ridge"]
-    alike = [str(blocks[place]["block"]) for place in advice["alike"]]
-    reached = f"{text.percent(peak['accuracy'])} ({text.percent(peak['low'])} to {text.percent(peak['high'])})"
-    if len(alike) == len(blocks) - 1 and alike:
-        said = (
-            f"The probe cannot tell the blocks apart: {advice['name']} reaches most, {reached}, and no other is "
+    blocks, advice = probe.blocks, probe.suggestion
+    peak = blocks[advice.block].ridge
+    alike = [blocks[place].block for place in advice.alike]
+    reached = f"{text.percent(peak.accuracy)} ({_interval(peak)})"
+    if alike and len(alike) == len(blocks) - 1:
+        verdict = (
+            f"The probe cannot tell the blocks apart: {advice.name} reaches most, {reached}, and no other is "
             f"shown to be lower."
         )
     else:
-        said = (
-            f"The probe predicts that features carry furthest up to {advice['name']}: {reached} with everything "
-            f"up to there frozen"
+        others = f", which cannot be told apart from {text.listing(alike)}"
+        verdict = (
+            f"The probe predicts that features carry furthest up to {advice.name}: {reached} with everything "
+            f"up to there frozen{others if alike else '; every other block is shown to be lower'}."
         )
-        said += (
-            f", which cannot be told apart from {text.listing(alike)}."
-            if alike
-            else "; every other block is shown to be lower."
-        )
-    controls = result["controls"]
-    said += (
-        f" Colours alone reach {text.percent(controls['colours']['accuracy'])}, "
-        f"the most frequent class {text.percent(controls['majority']['accuracy'])}"
+    controls = (
+        f"Colours alone reach {text.percent(probe.controls.colours.accuracy)}, "
+        f"the most frequent class {text.percent(probe.controls.majority.accuracy)}"
     )
-    if result["random"]:
-        best = max(float(one["accuracy"]) for one in result["random"])
-        said += f", the same backbone with random weights {text.percent(best)} at most"
-    return said + "."
+    if probe.random:
+        best = max(score.accuracy for score in probe.random)
+        controls += f", the same backbone with random weights {text.percent(best)} at most"
+    return f"{verdict} {controls}."
 
 
-def block_table(result: Result) -> pd.DataFrame:
+def block_table(probe: records.Probe) -> pd.DataFrame:
     """A row a block, then the controls; the same numbers as the figure."""
-    random = [one["accuracy"] for one in result["random"]] or [None] * len(result["blocks"])
+    random = [text.percent(score.accuracy) for score in probe.random] or ["–"] * len(probe.blocks)
     rows = [
-        {
-            "Block": text.plain(str(row["block"])),
-            "Ridge": text.percent(row["ridge"]["accuracy"]),
-            "Interval": _interval(row["ridge"]),
-            "Nearest neighbours": text.percent(row["neighbours"]["accuracy"]),
-            "Random weights": "–" if chance is None else text.percent(chance),
-        }
-        for row, chance in zip(result["blocks"], random, strict=True)
+        (text.plain(row.block), row.ridge, text.percent(row.neighbours.accuracy), chance)
+        for row, chance in zip(probe.blocks, random, strict=True)
     ]
-    for name, about in (("Colours alone", "colours"), ("Most frequent class", "majority")):
-        score = result["controls"][about]
-        control = {"Block": name, "Ridge": text.percent(score["accuracy"]), "Interval": _interval(score)}
-        rows.append({**control, "Nearest neighbours": "–", "Random weights": "–"})
-    return pd.DataFrame(rows)
+    rows += [(name, score, "–", "–") for name, score, _ in _controls(probe)]
+    return pd.DataFrame(
+        [(name, text.percent(ridge.accuracy), _interval(ridge), *others) for name, ridge, *others in rows],
+        columns=["Block", "Ridge", "Interval", "Nearest neighbours", "Random weights"],
+    )
 
 
-def accuracy_figure(result: Result) -> go.Figure:
+def accuracy_figure(probe: records.Probe) -> go.Figure:
     """Accuracy over depth: ridge with its band, neighbours, the backbone with random weights; controls as level
     lines."""
     colours, grey = palette.categorical(), palette.muted()
-    names = [text.plotly(name) for name in text.distinct([str(row["block"]) for row in result["blocks"]], 24)]
-    made = go.Figure()
-    ridge = [row["ridge"] for row in result["blocks"]]
-    band = [one["high"] for one in ridge] + [one["low"] for one in reversed(ridge)]
-    fill = {
-        "fill": "toself",
-        "fillcolor": palette.faint(colours[0]),
-        "line": {"width": 0},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
-    made.add_trace(go.Scatter(x=names + names[::-1], y=band, mode="lines", **fill))
-    for label, values, colour, dash in (
-        ("ridge", [one["accuracy"] for one in ridge], colours[0], "solid"),
-        ("nearest neighbours", [row["neighbours"]["accuracy"] for row in result["blocks"]], colours[1], "dash"),
-        ("ridge, random weights", [one["accuracy"] for one in result["random"]], colours[2], "dot"),
+    names = [text.plotly(name) for name in text.distinct([row.block for row in probe.blocks], 24)]
+    ridge = [row.ridge for row in probe.blocks]
+    neighbours = [row.neighbours for row in probe.blocks]
+    band = [score.high for score in ridge] + [score.low for score in reversed(ridge)]
+    fill = {"fill": "toself", "fillcolor": palette.faint(colours[0]), "line_width": 0}
+    figure = go.Figure(
+        go.Scatter(x=names + names[::-1], y=band, mode="lines", hoverinfo="skip", showlegend=False, **fill)
+    )
+    for label, scores, colour, dash in (
+        ("ridge", ridge, colours[0], "solid"),
+        ("nearest neighbours", neighbours, colours[1], "dash"),
+        ("ridge, random weights", probe.random, colours[2], "dot"),
     ):
-        if values:
-            line = {"color": colour, "dash": dash, "width": 2}
-            made.add_trace(
-                go.Scatter(x=names, y=values, name=label, mode="lines+markers", line=line, marker={"size": 6})
-            )
-    for label, about, dash in (("colours alone", "colours", "dash"), ("most frequent class", "majority", "dot")):
-        level = [result["controls"][about]["accuracy"]] * len(names)
-        made.add_trace(
-            go.Scatter(x=names, y=level, name=label, mode="lines", line={"color": grey, "dash": dash, "width": 1.5})
-        )
-    return made.update_layout(
+        if scores:
+            values, line = [score.accuracy for score in scores], {"color": colour, "dash": dash, "width": 2}
+            figure.add_scatter(x=names, y=values, name=label, mode="lines+markers", line=line, marker_size=6)
+    for label, score, dash in _controls(probe):
+        line = {"color": grey, "dash": dash, "width": 1.5}
+        figure.add_scatter(x=names, y=[score.accuracy] * len(names), name=label.lower(), mode="lines", line=line)
+    return figure.update_layout(
         height=340,
         margin={"l": 0, "r": 8, "t": 8, "b": 0},
         hovermode="x unified",
@@ -172,5 +122,35 @@ def accuracy_figure(result: Result) -> go.Figure:
     )
 
 
-def _interval(score: Mapping[str, float]) -> str:
-    return f"{text.percent(score['low'])} to {text.percent(score['high'])}"
+def _result(job: Job) -> None:
+    """Figure, sentence and table of a finished probe."""
+    probe = job.result_as(records.Probe)
+    if probe is None:
+        return
+    summary = probe_summary(probe)
+    st.plotly_chart(accuracy_figure(probe), key=f"probe_{job.id}", config=charts.CONFIG, alt=summary)
+    st.markdown(text.md(summary))
+    st.caption(
+        "Ridge is a linear classifier on what a block says of an image, with its 95 % band; nearest neighbours ask "
+        "the most similar images. Colours alone is a classifier that sees nothing but colours: a block whose band "
+        "does not lie above it is not shown to add anything."
+    )
+    if not probe.random:
+        st.caption("These weights are random already, so there is no backbone with random weights to compare with.")
+    with st.expander("Every block as a table", icon=":material/table_rows:"):
+        alt = "Leave-one-out accuracy of every block, with its interval"
+        st.dataframe(block_table(probe), hide_index=True, alt=alt)
+        images = text.count(probe.images, "training image")
+        st.caption(f"{images} of {probe.of:,}; intervals of 95 % (Wilson).")
+
+
+def _controls(probe: records.Probe) -> list[tuple[str, Accuracy, str]]:
+    """(what it is, its score, dash of its line)"""
+    return [
+        ("Colours alone", probe.controls.colours, "dash"),
+        ("Most frequent class", probe.controls.majority, "dot"),
+    ]
+
+
+def _interval(score: Accuracy) -> str:
+    return f"{text.percent(score.low)} to {text.percent(score.high)}"

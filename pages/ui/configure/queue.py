@@ -1,6 +1,6 @@
 """Queue: from the ticked strategies and a number of seeds to a comparison, and to its runs in the queue.
 
-Not here: what a comparison is (engine.comparisons.comparison), choosing the strategies.
+Not here: what a comparison is, choosing the strategies.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from engine.comparisons.comparison import MOST_SEEDS, Comparison, default_seeds,
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
 from engine.training.strategies import SEEDS, STRATEGIES
-from pages.ui import text
 from pages.ui.resources import comparison_store, run_store
-from pages.ui.strategies import Chosen, title
+from pages.ui.strategies import Chosen
 
 
 def seeds_input() -> int | None:
     """The number of seeds a person wants for each strategy; None leaves it to Thaw."""
+    others = "".join(f", {one.seeds} for {one.title}" for one in STRATEGIES.values() if one.seeds != SEEDS)
     return st.number_input(
         "Seeds per strategy",
         min_value=1,
@@ -27,18 +27,14 @@ def seeds_input() -> int | None:
         placeholder="automatic",
         key="seeds",
         help="Runs of each strategy that differ by chance alone. Several show how much of a difference is luck. "
-        f"Automatic: one for a single strategy; to compare several, {SEEDS} each{_exceptions()}.",
+        f"Automatic: one for a single strategy; to compare several, {SEEDS} each{others}.",
         persist_state="session",
     )
 
 
-def _exceptions() -> str:
-    return "".join(f", {one.seeds} for {one.title}" for one in STRATEGIES.values() if one.seeds != SEEDS)
-
-
 def comparison_of(chosen: Sequence[Chosen], shared: RunConfig, *, seeds: int | None) -> Comparison:
-    """The comparison of the ticked strategies, `shared` being what all share. Each gets as many seeds as asked for,
-    from that of `shared` on; without a number a single strategy gets one, and several as many as they are worth."""
+    """The comparison of the ticked strategies. Each gets as many seeds as asked for, from that of `shared` on; without
+    a number a single strategy gets one, and several as many as they are worth."""
     arms = []
     for one in chosen:
         count = seeds or (1 if len(chosen) == 1 else len(default_seeds(one.arm.strategy)))
@@ -48,24 +44,11 @@ def comparison_of(chosen: Sequence[Chosen], shared: RunConfig, *, seeds: int | N
     return Comparison(name="", dataset=shared.dataset, backbones=backbones, strategies=tuple(arms), shared=shared)
 
 
-def run_count(comparison: Comparison) -> int:
-    """Runs of a comparison with one backbone."""
-    return sum(len(arm.seeds) for arm in comparison.strategies)
-
-
-def queue_summary(comparison: Comparison) -> str:
-    """`8 runs in one comparison, the cheapest first: Linear probe 5, Full fine-tuning 3.`"""
-    each = ", ".join(f"{title(arm.strategy)} {len(arm.seeds)}" for arm in comparison.strategies)
-    return f"{text.count(run_count(comparison), 'run')} in one comparison, the cheapest first: {each}."
-
-
 def start(comparison: Comparison, outline: Outline) -> None:
-    """Queue its runs and show the page that follows them: Monitor for one, which is no comparison, Compare for more.
-    ConfigError when the options of two strategies exclude each other."""
+    """Queue its runs and show the page that follows them: Monitor for one, which is no comparison, Compare for more."""
     config, *more = expand(comparison)
     if more:
-        made = comparison_store().create(comparison, {config.backbone: outline})
-        st.switch_page("compare.py", query_params={"comparison": made.id})
+        created = comparison_store().create(comparison, {config.backbone: outline})
+        st.switch_page("compare.py", query_params={"comparison": created.id})
     name = f"{comparison.name} {config.strategy}" if comparison.name else ""
-    run = run_store().enqueue(config, name=name)
-    st.switch_page("monitor.py", query_params={"run": run.id})
+    st.switch_page("monitor.py", query_params={"run": run_store().enqueue(config, name=name).id})

@@ -8,15 +8,16 @@ import streamlit as st
 from engine.jobs import records
 from engine.models.weights_store import Match, list_weights
 from engine.store.job_store import Job
-from pages.ui import status, text
+from pages.ui import text
 from pages.ui.configure import backbones
 from pages.ui.resources import job_store, workspace
+from pages.ui.status import follow
 from pages.ui.upload import next_upload, upload_area
 
 _JOB = "weights_job"
 
 
-def names() -> dict[str, str]:
+def file_names() -> dict[str, str]:
     """Id -> file name of everything that was brought, newest first."""
     return {entry.id: entry.name for entry in list_weights(workspace())}
 
@@ -26,15 +27,12 @@ def bring(backbone: str) -> None:
     job = _job(backbone)
     with st.expander("Bring a weights file", icon=":material/upload_file:", expanded=job is not None):
         if job is not None and not job.ended:
-            status.follow(job, "Reading the weights file")
+            follow(job, "Reading the weights file")
             return
         if job is not None:
             _outcome(job)
-        arrival = upload_area(
-            "Drop a weights file here",
-            ".pth, .pt or .safetensors: a state dict, or a checkpoint that holds one",
-            key="weights",
-        )
+        accepted = ".pth, .pt or .safetensors: a state dict, or a checkpoint that holds one"
+        arrival = upload_area("Drop a weights file here", accepted, key="weights")
         if arrival is not None:
             arguments = {"upload": arrival.upload, "backbone": backbone}
             st.session_state[_JOB] = job_store().submit("weights", arguments).id
@@ -45,12 +43,12 @@ def bring(backbone: str) -> None:
 def match_sentences(match: Match) -> list[str]:
     """What matched, what was missing and what was left over; the reasons that the engine gave follow."""
     sentences = [f"{text.count(match.matched, 'tensor')} of the file fitted the backbone."]
-    if missing := len(match.missing):
-        sentences.append(
-            f"{text.count(missing, 'tensor')} of the backbone {_verb(missing)} not in the file: random values instead."
-        )
-    if unexpected := len(match.unexpected):
-        sentences.append(f"{text.count(unexpected, 'tensor')} of the file {_verb(unexpected)} left over and not used.")
+    for number, of, fate in (
+        (len(match.missing), "backbone", "not in the file: random values instead."),
+        (len(match.unexpected), "file", "left over and not used."),
+    ):
+        if number:
+            sentences.append(f"{text.count(number, 'tensor')} of the {of} {'is' if number == 1 else 'are'} {fate}")
     return [*sentences, *(text.short(note, 400) for note in match.notes)]
 
 
@@ -72,7 +70,3 @@ def _outcome(job: Job) -> None:
         st.session_state[backbones.PENDING] = f"file:{made.weights}"
         st.rerun()
     st.markdown("\n".join(f"- {text.md(sentence)}" for sentence in match_sentences(made.match)))
-
-
-def _verb(number: int) -> str:
-    return "is" if number == 1 else "are"
