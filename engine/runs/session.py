@@ -188,9 +188,7 @@ def _load(
     yield from reported(
         lambda report: prepare_weights(config.backbone, weights, lambda done, total: report("download", done, total))
     )
-    return load_backbone(
-        workspace, config.backbone, weights, classes=classes, seed=config.seed, image_size=image_size
-    )
+    return load_backbone(workspace, config.backbone, weights, classes=classes, seed=config.seed, image_size=image_size)
 
 
 def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:
