@@ -4,7 +4,7 @@ Every path is found by an id or an index of ours; a name that a person chose is 
 every route refuses foreign hosts and foreign pages, and turns an EngineError into its sentence.
 """
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,10 +43,9 @@ _SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "defaul
 
 async def receive_upload(request: Request) -> Response:
     """Write one file of an upload to disk as it arrives; the server's memory holds one chunk of it."""
-    upload, query = request.path_params["upload"], request.query_params
-    receiver = uploads.Receiver(
-        open_workspace(), uploads.Upload(id=upload, token=query.get("token", "")), query.get("name", "")
-    )
+    query = request.query_params
+    upload = uploads.Upload(id=request.path_params["upload"], token=query.get("token", ""))
+    receiver = uploads.Receiver(open_workspace(), upload, query.get("name", ""))
     try:
         async for chunk in request.stream():
             receiver.write(chunk)
@@ -64,13 +63,12 @@ def thumbnail(request: Request) -> Response:
 
 def image(request: Request) -> Response:
     """The original bytes, under a fixed image type; nosniff and a sandbox keep them from being anything else."""
-    dataset, found = _image(request)
-    path = dataset.image_path(found)
+    dataset, image = _image(request)
+    path = dataset.image_path(image)
     return _file(path, _IMAGE_TYPES.get(path.suffix[1:].lower(), "application/octet-stream"), _LASTING)
 
 
 def prediction_thumbnail(request: Request) -> Response:
-    """A thumbnail of one newly predicted image."""
     return _file(_predictions_folder(request) / "thumbs" / f"{request.path_params['row']}.jpg", "image/jpeg", _LASTING)
 
 
@@ -82,11 +80,8 @@ def prediction_result(request: Request) -> Response:
 def explanation(request: Request) -> Response:
     """One picture of what a run looked at."""
     names = request.path_params
-    return _file(
-        heat_map_files.picture_path(open_workspace(), names["run"], names["name"], names["picture"]),
-        "image/png",
-        _LASTING,
-    )
+    path = heat_map_files.picture_path(open_workspace(), names["run"], names["name"], names["picture"])
+    return _file(path, "image/png", _LASTING)
 
 
 def run_file(request: Request) -> Response:
@@ -101,9 +96,9 @@ def comparison_file(request: Request) -> Response:
     from pages.ui.compare import downloads  # here, or the server would load all statistics before its first page
 
     comparison, name = request.path_params["comparison"], request.path_params["file"]
-    made = downloads.content(open_workspace(), checked_id(comparison), name)
+    content = downloads.content(open_workspace(), checked_id(comparison), name)
     disposition = {"Content-Disposition": f'attachment; filename="{comparison}-{name}"'}
-    return Response(made, media_type=downloads.FILES[name][0], headers=_SAFE | _FRESH | disposition)
+    return Response(content, media_type=downloads.FILES[name][0], headers=_SAFE | _FRESH | disposition)
 
 
 class Gate:
@@ -120,8 +115,7 @@ class Gate:
         try:
             await self.app(scope, receive, send)
         except EngineError as error:
-            status = 400 if request.method == "PUT" else 404
-            await _sentence(str(error), status)(scope, receive, send)
+            await _sentence(str(error), 400 if request.method == "PUT" else 404)(scope, receive, send)
 
 
 def _refusal(request: Request) -> str:
@@ -130,8 +124,9 @@ def _refusal(request: Request) -> str:
     if allowed and "*" not in allowed and _host_name(host) not in {name.lower() for name in allowed}:
         return "This host name is not in server.allowedHosts of .streamlit/config.toml."
     origin = request.headers.get("origin")
-    foreign = origin is not None and urlsplit(origin).netloc != host
-    if foreign or request.headers.get("sec-fetch-site") == "cross-site":
+    if (origin is not None and urlsplit(origin).netloc != host) or request.headers.get(
+        "sec-fetch-site"
+    ) == "cross-site":
         return "Another site may not use these addresses."
     return ""
 
@@ -163,12 +158,11 @@ def _file(path: Path, media_type: str, caching: dict[str, str], *, download: str
 
 
 def _sentence(text: str, status: int) -> Response:
-    body = json.dumps({"error": text}, ensure_ascii=False)
-    return Response(body, status, media_type=_JSON, headers=_SAFE | _FRESH)
+    return JSONResponse({"error": text}, status, headers=_SAFE | _FRESH)
 
 
-def _route(path: str, endpoint: object, method: str = "GET") -> Route:
-    return Route(path, endpoint, methods=[method], middleware=[Middleware(Gate)])  # type: ignore[arg-type]
+def _route(path: str, endpoint: Callable[[Request], object], method: str = "GET") -> Route:
+    return Route(path, endpoint, methods=[method], middleware=[Middleware(Gate)])
 
 
 ROUTES = [

@@ -20,7 +20,7 @@ from engine.evaluation import label_issues, predictions, similarity
 from engine.evaluation.similarity import NearDuplicate, PrincipalComponents
 from engine.events import Event, Progress, Result
 from engine.jobs import embedding_files, records
-from engine.jobs.embedding_files import Doubt, Embedded, Facts, Twins
+from engine.jobs.embedding_files import Embedded, Facts, LabelIssue
 from engine.jobs.trained import Trained, dataset_of, load, weights_path
 from engine.runs.session import pixel_source
 from engine.runs.sharing import filled_cache
@@ -192,7 +192,7 @@ def _embedded(
         frozen=untouched(outline, plan, plan.epochs - 1) >= len(outline.blocks) - 1,
         unchecked=unchecked,
         doubts=doubts,
-        twins=tuple(Twins(**vars(pair)) for pair in twins[:LISTED]),
+        twins=tuple(embedding_files.NearDuplicate(**vars(pair)) for pair in twins[:LISTED]),
         twins_found=len(twins),
         least_cosine=least,
         accuracy=accuracy,
@@ -201,7 +201,7 @@ def _embedded(
     return Embedded(facts=facts, coordinates=components.coordinates, nearest=nearest, cosines=cosines)
 
 
-def _doubts(dataset: Dataset, coordinates: np.ndarray) -> tuple[tuple[Doubt, ...], str]:
+def _doubts(dataset: Dataset, coordinates: np.ndarray) -> tuple[tuple[LabelIssue, ...], str]:
     """The labels that look wrong, the clearest first, and why labels were not checked."""
     labels = np.array([image.label for image in dataset.images])
     if unchecked := label_issues.too_few_images(labels, dataset.classes):
@@ -210,7 +210,7 @@ def _doubts(dataset: Dataset, coordinates: np.ndarray) -> tuple[tuple[Doubt, ...
     if unchecked := label_issues.too_many_issues(len(issues), len(labels)):
         return (), unchecked
     doubts = tuple(
-        Doubt(
+        LabelIssue(
             image=issue.place,
             given=dataset.classes[labels[issue.place]],
             suggested=dataset.classes[issue.suggested],

@@ -16,7 +16,7 @@ _ARRAYS, _FACTS = "embedding.npz", "embedding.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doubt:
+class LabelIssue:
     """An image whose label looks wrong: its index, the given and the suggested class, and how probable each of them
     is."""
 
@@ -28,7 +28,7 @@ class Doubt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Twins:
+class NearDuplicate:
     """Two images (indices) of different splits that look almost the same."""
 
     first: int
@@ -47,8 +47,8 @@ class Facts:
     """Whether the body was never trained on these labels."""
     unchecked: str
     """Why labels were not checked, as a sentence; empty when they were."""
-    doubts: tuple[Doubt, ...]
-    twins: tuple[Twins, ...]
+    doubts: tuple[LabelIssue, ...]
+    twins: tuple[NearDuplicate, ...]
     twins_found: int
     """Also those beyond what is listed."""
     least_cosine: float

@@ -1,7 +1,6 @@
 """Audit: what moved in a run and what did not, block by block and tensor by tensor, as its audit.csv says.
 
-Not here: measuring it (training.audit). A block's movement is the root mean square over its values of what each tensor
-moved.
+Not here: measuring it (training.audit).
 """
 
 import math
@@ -11,24 +10,24 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from engine.store.run import Run
 from pages.ui import addresses, block_strip, palette, text
 from pages.ui.download import download
-from pages.ui.resources import workspace
+from pages.ui.resources import kept_by_file, workspace
 from pages.ui.section import section
 from pages.ui.unfreezing import first_epochs
 
 State = Literal["moved", "frozen", "broken", "idle", "waiting"]
 NEW = 1.0
-"""What the audit says of a tensor that began at zero (a new bias, BatchNorm's counters): it has no length to compare
-with."""
+"""What the audit says of a tensor that began at zero (a new bias, BatchNorm's counters)."""
 FROM_ZERO = 1e6
-"""Beyond it nothing is compared: the tensor has hardly any length to compare with."""
+"""Beyond it the tensor had hardly any length to compare with."""
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""What BatchNorm counts along moves far in every run and would hide how far the weights moved."""
+"""What BatchNorm counts along moves far in every run and would hide the weights."""
 _SAYS: dict[str, str] = {
     "moved": "moved",
     "frozen": "frozen, byte for byte what it was",
@@ -47,14 +46,12 @@ _VERDICTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class BlockMovement:
-    """What became of one block."""
-
     name: str
     stage: str
     values: int
     state: State
     movement: float | None
-    """Relative to where the block started; None where nothing can be compared."""
+    """Root mean square over the values, relative to the start; None where nothing can be compared."""
 
 
 def is_audited(run: Run) -> bool:
@@ -62,7 +59,7 @@ def is_audited(run: Run) -> bool:
 
 
 def audit_details(run: Run) -> None:
-    """The sentence with its tick, the strip with its key, and every tensor, folded."""
+    """The sentence with its tick, the strip with its legend, and every tensor, folded."""
     _summary(run)
     with section("Tensor by tensor", icon=":material/table_rows:", key=f"fold_tensors_{run.id}") as seen:
         if seen:
@@ -77,9 +74,15 @@ def audit_section(run: Run) -> None:
             _tensors(run)
 
 
+@kept_by_file
 def audit_table(path: Path) -> pd.DataFrame:
-    """The rows of an audit.csv, kept until the file changes. Callers must not change it."""
-    return _read(str(path), path.stat().st_mtime_ns)
+    """The rows of an audit.csv; a name such as NA is no missing value."""
+    columns = {
+        "values": "int64",
+        "movement": "float64",
+        **dict.fromkeys(("tensor", "block", "stage", "verdict"), "str"),
+    }
+    return pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={"movement": ["nan"]})
 
 
 def block_movements(table: pd.DataFrame, late: frozenset[str] = frozenset()) -> tuple[BlockMovement, ...]:
@@ -97,7 +100,7 @@ def block_movements(table: pd.DataFrame, late: frozenset[str] = frozenset()) -> 
 
 
 def movement_strip(moved: Sequence[BlockMovement]) -> str:
-    """HTML for st.html: the strip shaded by how far each block moved, with the number under each stage."""
+    """HTML: the strip shaded by how far each block moved, with the number under each stage."""
     stages = [
         (f"<div class='s' style='flex-grow:{block_strip.width(blocks)}'>", blocks)
         for blocks in block_strip.by_stage(moved)
@@ -118,12 +121,12 @@ def movement_strip(moved: Sequence[BlockMovement]) -> str:
 
 def movement_legend(moved: Sequence[BlockMovement]) -> str:
     """What the shades, the hatching and the marks mean; only those that occur."""
-    states = {block.state for block in moved}
     shades = "".join(
         f"<i class='b moved' style='--much:{_shade(share)}%;margin-right:1px'></i>" for share in (1e-4, 1e-2, 1.0)
     )
     entries = {state: f"<i class='b{_class(state)}'>{_MARKS.get(state, '')}</i>{_SAYS[state]}" for state in _SAYS}
     entries["moved"] = f"{shades} moved: 0.01 %, 1 %, 100 %"
+    states = {block.state for block in moved}
     spans = "".join(f"<span>{entry}</span>" for state, entry in entries.items() if state in states)
     return f"{block_strip.STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'>{spans}</div>"
 
@@ -155,37 +158,28 @@ def amount_moved(movement: float | None) -> str:
 
 def tensor_table(table: pd.DataFrame) -> pd.DataFrame:
     """Every tensor for people, what went wrong first."""
-    rows = table.iloc[table["verdict"].map({"broken": 0, "idle": 1}).fillna(2).argsort(kind="stable")]
+    rows = table.sort_values("verdict", key=lambda verdicts: verdicts.map(list(_VERDICTS).index), kind="stable")
     moved = rows["movement"].map(amount_moved).where(rows["verdict"] != "frozen", "–")
-    return pd.DataFrame(
-        {
-            "Tensor": rows["tensor"],
-            "Moved by": moved,
-            "Outcome": rows["verdict"].replace(_VERDICTS),
-            "Block": rows["block"],
-            "Values": rows["values"],
-        }
-    )
+    names = {"tensor": "Tensor", "moved": "Moved by", "verdict": "Outcome", "block": "Block", "values": "Values"}
+    rows = rows.assign(moved=moved, verdict=rows["verdict"].replace(_VERDICTS))
+    return rows[list(names)].rename(columns=names)
 
 
 def _summary(run: Run) -> None:
     kept, firsts = run.summary.best_epoch if run.summary else 0, first_epochs(run.started) if run.started else {}
     late = frozenset(name for name, first in firsts.items() if kept and first > kept)
-    moved = _kept_movements(str(_path(run)), _path(run).stat().st_mtime_ns, late)
+    moved = block_movements(audit_table(_path(run)), late)
     states = {block.state for block in moved}
-    said = text.md(run.summary.audit if run.summary else "")
+    sentence = text.md(run.summary.audit if run.summary else "")
     if "broken" in states:
-        st.error(said or "Something frozen moved.", icon=":material/gpp_bad:")
+        st.error(sentence or "Something frozen moved.", icon=":material/gpp_bad:")
     elif "idle" in states:
-        st.warning(said or "Something that could train stood still.", icon=":material/pause_circle:")
+        st.warning(sentence or "Something that could train stood still.", icon=":material/pause_circle:")
     else:
-        st.success(said or "Everything frozen is byte for byte what it was.", icon=":material/verified:")
-    if "waiting" in states:
-        names = text.listing([block.name for block in moved if block.state == "waiting"], 3)
-        st.caption(
-            f"The best epoch is kept: epoch {kept}. {text.md(names)} had not started to train by then; what came "
-            f"later is not in it."
-        )
+        st.success(sentence or "Everything frozen is byte for byte what it was.", icon=":material/verified:")
+    if waiting := [block.name for block in moved if block.state == "waiting"]:
+        names = text.md(text.listing(waiting, 3))
+        st.caption(f"Epoch {kept}, the best, is kept; {names} had not started to train by then.")
     st.html(movement_strip(moved))
     st.html(movement_legend(moved))
 
@@ -216,27 +210,32 @@ def _state(verdicts: set[str], *, late: bool) -> State:
 
 
 def _movement(rows: pd.DataFrame) -> float | None:
-    known = rows[rows["may_move"] & (rows["movement"] <= FROM_ZERO) & (rows["movement"] != NEW)]  # nan goes too
-    weights = known[~known["tensor"].str.endswith(_STATISTICS)]
-    known = known if weights.empty else weights
-    values = known["values"].sum()
-    return math.sqrt(float((known["values"] * known["movement"] ** 2).sum()) / float(values)) if values else None
+    rows = rows[rows["may_move"] & (rows["movement"] <= FROM_ZERO) & (rows["movement"] != NEW)]  # nan goes too
+    weights = rows[~rows["tensor"].str.endswith(_STATISTICS)]
+    return _root_mean_square(*(rows if weights.empty else weights)[["values", "movement"]].to_numpy().T)
+
+
+def _root_mean_square(values: Sequence[float], movements: Sequence[float]) -> float | None:
+    """Of movements, each counted as often as its tensor or block has values."""
+    return math.sqrt(np.average(np.square(movements), weights=values)) if sum(values) else None
 
 
 def _bar(block: BlockMovement) -> str:
-    much = f", by {amount_moved(block.movement)} of what it was" if block.state == "moved" else ""
-    said = escape(f"{block.name}: {_SAYS[block.state]}{much}")
-    shade = f" style='--much:{_shade(block.movement or 0.0)}%'" if block.state == "moved" else ""
-    return f"<i class='b{_class(block.state)}'{shade} title='{said}'>{_MARKS.get(block.state, '')}</i>"
+    amount, shade = "", ""
+    if block.state == "moved":
+        amount = f", by {amount_moved(block.movement)} of what it was"
+        shade = f" style='--much:{_shade(block.movement or 0.0)}%'"
+    title = escape(f"{block.name}: {_SAYS[block.state]}{amount}")
+    return f"<i class='b{_class(block.state)}'{shade} title='{title}'>{_MARKS.get(block.state, '')}</i>"
 
 
-def _class(state: State | str) -> str:
+def _class(state: str) -> str:
     return {"frozen": "", "moved": " moved", "waiting": " waiting"}.get(state, f" said {state}")
 
 
 def _shade(movement: float) -> int:
     """Percent of the accent: a step for every factor of ten, from 0.01 % of movement to 100 %."""
-    return round(min(max(15 + 85 * (math.log10(max(movement, 1e-9)) + 4) / 4, 15), 100))
+    return round(15 + 85 * (math.log10(min(max(movement, 1e-4), 1)) + 4) / 4)
 
 
 def _stage_movement(blocks: Sequence[BlockMovement]) -> str:
@@ -244,29 +243,11 @@ def _stage_movement(blocks: Sequence[BlockMovement]) -> str:
     states = {block.state for block in blocks}
     if "broken" in states or "idle" in states:
         return "✗ moved" if "broken" in states else "! still"
-    moved = [
-        (block.values, block.movement) for block in blocks if block.state == "moved" and block.movement is not None
-    ]
+    moved = [block for block in blocks if block.state == "moved" and block.movement is not None]
     if not moved:
         return "later" if "waiting" in states else "frozen"
-    squares = sum(values * movement**2 for values, movement in moved)
-    return amount_moved(math.sqrt(squares / sum(values for values, _ in moved)))
+    return amount_moved(_root_mean_square([block.values for block in moved], [block.movement or 0 for block in moved]))
 
 
 def _path(run: Run) -> Path:
     return workspace().run(run.id) / "audit.csv"
-
-
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _kept_movements(path: str, modified_ns: int, late: frozenset[str]) -> tuple[BlockMovement, ...]:
-    return block_movements(audit_table(Path(path)), late)
-
-
-@st.cache_data(show_spinner=False, max_entries=16)
-def _read(path: str, modified_ns: int) -> pd.DataFrame:
-    columns = {
-        **dict.fromkeys(("tensor", "block", "stage", "verdict"), "str"),
-        "values": "int64",
-        "movement": "float64",
-    }
-    return pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={"movement": ["nan"]})

@@ -12,26 +12,22 @@ from pages.ui import text
 
 
 def choose(label: str, captions: Mapping[str, str], *, key: str, help: str | None = None) -> str:
-    """The id a person chose among `captions` (id -> caption, best first); `?key=` in the address decides the first
-    time."""
-    ids = list(captions)
+    """The id a person chose among `captions` (id -> caption, best first); at first the `?key=` of the address."""
     asked, written = st.query_params.get(key), st.session_state.get(f"_{key}_written")
-    # What we wrote ourselves and is gone now was deleted here, or belonged to something else that was shown: no news.
-    if asked and asked != written and asked not in captions:
-        said = (
-            f"The address asks for {label.lower()} {asked[:60]!r}, which is not here; it may have been deleted. "
-            f"Another is shown."
-        )
-        st.warning(text.md(said), icon=":material/info:")
     # An address that changed since we wrote it (a link, the back button) is a new question; otherwise the widget
-    # decides.
-    if asked in captions and asked != written:
-        st.session_state[f"_{key}"] = asked
+    # decides. What we wrote ourselves and is gone now was deleted here: no news.
+    if asked != written:
+        if asked in captions:
+            st.session_state[f"_{key}"] = asked
+        elif asked:
+            missing = (
+                f"The address asks for {label.lower()} {asked[:60]!r}, which is not here; it may have been deleted."
+            )
+            st.warning(text.md(f"{missing} Another is shown."), icon=":material/info:")
     if st.session_state.get(f"_{key}") not in captions:
         st.session_state.pop(f"_{key}", None)
-    chosen = st.selectbox(label, ids, format_func=_distinct(captions).__getitem__, key=f"_{key}", help=help)
-    st.query_params[key] = chosen
-    st.session_state[f"_{key}_written"] = chosen
+    chosen = st.selectbox(label, captions, format_func=_distinct(captions).__getitem__, key=f"_{key}", help=help)
+    st.query_params[key] = st.session_state[f"_{key}_written"] = chosen
     return chosen
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import streamlit as st
 
-from engine.data.dataset_records import Dataset, Image
+from engine.data.dataset_records import SPLIT_NAMES, Dataset, Image
 from pages.ui import addresses
 
 _HERE = Path(__file__).parent
@@ -37,21 +37,20 @@ class Card:
 def dataset_card(dataset: Dataset, image: Image, *, note: str, alt: str = "") -> Card:
     """An image of a dataset under the name of its class; its id is its index."""
     name = dataset.classes[image.label]
-    src = addresses.thumbnail(dataset.id, image.index)
-    return Card(id=str(image.index), src=src, title=name, note=note, alt=alt or f"{image.name}: {name}")
+    alt = alt or f"{image.name}: {name}, {SPLIT_NAMES[image.split]}"
+    return Card(id=str(image.index), src=addresses.thumbnail(dataset.id, image.index), title=name, note=note, alt=alt)
 
 
 def gallery(cards: Sequence[Card], *, label: str, key: str, side: int = 132) -> str | None:
-    """The grid; the id of a card in the one run after it was picked. `side` is the least width of a thumbnail in
-    pixels."""
+    """The grid; the id of a card in the one run after it was picked. `side`: least width of a thumbnail in pixels."""
     data = {"items": [asdict(card) for card in cards], "label": label, "side": side}
     return _grid(key=key, data=data, on_picked_change=lambda: None).picked
 
 
 def page_of(total: int, size: int, *, key: str) -> slice:
     """Which of `total` images to show; draws the page buttons when there is more than one page."""
-    pages = max(1, -(-total // size))
-    if pages == 1:
+    pages = -(-total // size)
+    if pages <= 1:
         return slice(0, total)
     # A filter may leave fewer pages than the one that was open.
     if st.session_state.get(key, 1) > pages:

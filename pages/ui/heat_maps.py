@@ -4,6 +4,7 @@ Works in any column or dialog, several times on a page. Not here: the method, an
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -18,8 +19,8 @@ from pages.ui.waiting import failure, newest
 KIND = "explain"
 LEGEND = "Yellow places speak most for the class, blue ones least. Every map is scaled to its own strongest place."
 SANITY = (
-    "Beside each map stands its check, made behind a head of random weights, which has learnt nothing. "
-    "Where both look alike, the map shows the picture rather than what was learnt."
+    "Beside each map stands its check, behind a head of random weights, which has learnt nothing. Where both look "
+    "alike, the map shows the picture rather than what was learnt."
 )
 SMALL = "Of new images only a small copy is kept. The maps are made from it, so the probabilities may differ a little."
 
@@ -27,44 +28,35 @@ SMALL = "Of new images only a small copy is kept. The maps are made from it, so 
 def heat_maps(run_id: str, subject: Subject, classes: Sequence[str], *, key: str) -> None:
     """The square that the run `run_id` saw of `subject`, and a heat map for each of `classes` with its check beside."""
     classes = tuple(dict.fromkeys(classes))
-    try:
-        missing = [name for name in classes if _explanation(run_id, subject, name) is None]
-    except EngineError as error:
-        failure(str(error))
-        return
+    explanations = _explanations(run_id, subject, classes)
+    missing = [name for name, explanation in explanations.items() if explanation is None]
     for name in missing:
         arguments = _arguments(run_id, subject, name)
         job = newest(KIND, arguments)
         if job is None or job.status == "finished":  # finished and not there: it was dropped to make room
             job_store().submit(KIND, arguments)
-    # Its own fragment draws the maps when they come: a rerun of the page would close the dialog around it.
-    st.fragment(_maps, run_every="1s" if missing else None)(run_id, subject, classes, key=key)
+    if explanations:
+        # Its own fragment draws the maps when they come: a rerun of the page would close the dialog around it.
+        st.fragment(_maps, run_every="1s" if missing else None)(run_id, subject, classes, key=key)
 
 
-def more_button(label: str, hide: str, *, key: str) -> bool:
+def more_button(looked_at: str, *, key: str) -> bool:
     """Whether heat maps are wanted: remembered from one image and dialog to the next. Not a toggle, which would keep
     the arrow keys to itself."""
     wanted = bool(st.session_state.get("heat_maps_wanted"))
-    icon = f":material/{'visibility_off' if wanted else 'visibility'}:"
-    st.button(hide if wanted else label, icon=icon, on_click=_remember, args=(not wanted,), key=key)
+    label, icon = (f"Hide what {looked_at}", "visibility_off") if wanted else (f"What {looked_at}", "visibility")
+    remember = partial(st.session_state.__setitem__, "heat_maps_wanted", not wanted)
+    st.button(label, icon=f":material/{icon}:", on_click=remember, key=key)
     return wanted
 
 
-def _remember(wanted: bool) -> None:
-    st.session_state["heat_maps_wanted"] = wanted
-
-
 def _maps(run_id: str, subject: Subject, classes: tuple[str, ...], *, key: str) -> None:
-    try:
-        explanations = {name: _explanation(run_id, subject, name) for name in classes}
-    except EngineError as error:  # the run was deleted meanwhile
-        failure(str(error))
-        return
+    explanations = _explanations(run_id, subject, classes)
     ready = [explanation for explanation in explanations.values() if explanation is not None]
     if ready:
         picture_groups(_groups(run_id, ready), label="What the model looked at", key=f"heat_maps_{key}")
         st.caption(f"{LEGEND} {SMALL}" if subject.predictions else LEGEND)
-    missing = next((name for name in classes if explanations[name] is None), None)
+    missing = next((name for name, explanation in explanations.items() if explanation is None), None)
     if missing is not None:  # one at a time: they are made one after the other
         _progress(_arguments(run_id, subject, missing), key)
 
@@ -72,16 +64,20 @@ def _maps(run_id: str, subject: Subject, classes: tuple[str, ...], *, key: str) 
 def _progress(arguments: dict[str, object], key: str) -> None:
     job = newest(KIND, arguments)
     if job is None or job.status in ("failed", "cancelled"):
-        reason = (job.error if job else None) or "The map was not made."
-        failure(reason)
+        failure((job.error if job else None) or "The map was not made.")
         if st.button("Try again", key=f"again_{KIND}_{key}"):  # the fragment ticks; a rerun would close the dialog
             job_store().submit(KIND, arguments)
     else:
         status.progress(job)
 
 
-def _explanation(run_id: str, subject: Subject, name: str) -> Explanation | None:
-    return heat_map_files.find(workspace(), run_id, subject, of=name)
+def _explanations(run_id: str, subject: Subject, classes: Sequence[str]) -> dict[str, Explanation | None]:
+    """Those that are there, by class; none, and the reason is drawn, where there can be none (any more)."""
+    try:
+        return {name: heat_map_files.find(workspace(), run_id, subject, of=name) for name in classes}
+    except EngineError as error:
+        failure(str(error))
+        return {}
 
 
 def _groups(run_id: str, explanations: Sequence[Explanation]) -> list[PictureGroup]:

@@ -1,11 +1,15 @@
-"""Large image: what dialogs about one image share: the picture, and the way to the images beside it.
+"""Large image: what dialogs about one image share: the picture, what it is, and the way to its neighbours.
 
 Not here: the dialogs themselves, and grids of thumbnails (gallery).
 """
 
-import streamlit as st
+from functools import partial
 
-from pages.ui import addresses
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from engine.data.dataset_records import SPLIT_NAMES, Dataset, Image
+from pages.ui import addresses, text
 
 _component = st.components.v2.component(
     "thaw_picture",
@@ -27,14 +31,24 @@ export default function ({ data, parentElement }) {
 )
 
 
-def picture(src: str, *, fallback: str, alt: str, key: str) -> None:
-    """One image as large as the room allows; `fallback` when the browser cannot show it."""
-    _component(key=key, data={"src": src, "fallback": fallback, "alt": alt})
+def picture(src: str, fallback: str, *, alt: str) -> DeltaGenerator:
+    """One image as large as the room allows, `fallback` when the browser cannot show it; the column beside it."""
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _component(key="large_image", data={"src": src, "fallback": fallback, "alt": alt})
+    return right
 
 
-def dataset_picture(dataset_id: str, index: int, *, alt: str, key: str) -> None:
-    """An image of a dataset."""
-    picture(addresses.image(dataset_id, index), fallback=addresses.thumbnail(dataset_id, index), alt=alt, key=key)
+def dataset_picture(dataset_id: str, index: int, *, alt: str) -> DeltaGenerator:
+    return picture(addresses.image(dataset_id, index), addresses.thumbnail(dataset_id, index), alt=alt)
+
+
+def dataset_image(dataset: Dataset, image: Image) -> None:
+    """An image of a dataset, and what it is."""
+    with dataset_picture(dataset.id, image.index, alt=image.name):
+        label, split = text.md(dataset.classes[image.label]), SPLIT_NAMES[image.split].capitalize()
+        st.markdown(f"**{label}** · {split} · {image.width} × {image.height} pixels")
+        st.text(image.name)
 
 
 def position_among(total: int, *, key: str) -> int:
@@ -47,13 +61,7 @@ def previous_next(position: int, total: int, *, key: str) -> None:
     back, words, forward = st.columns([1, 2, 1], vertical_alignment="center")
     words.caption(f"{position + 1:,} of {total:,}", text_alignment="center")
     for place, label, arrow, to in ((back, "Previous", "Left", position - 1), (forward, "Next", "Right", position + 1)):
-        ended = not 0 <= to < total
+        # A place rather than a step: a key that is pressed twice before the page is drawn goes on once.
+        go, ended = partial(st.session_state.__setitem__, key, to), not 0 <= to < total
         button_key = f"{key}_{label.lower()}"
-        place.button(
-            label, on_click=go_to, args=(to, key), disabled=ended, shortcut=arrow, width="stretch", key=button_key
-        )
-
-
-def go_to(position: int, key: str) -> None:
-    """A place rather than a step: a key that is pressed twice before the page is drawn goes on once."""
-    st.session_state[key] = position
+        place.button(label, on_click=go, disabled=ended, shortcut=arrow, width="stretch", key=button_key)

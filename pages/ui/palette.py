@@ -7,34 +7,17 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-_FALLBACK = (
-    "#2563eb",
-    "#d97706",
-    "#059669",
-    "#c026d3",
-    "#dc2626",
-    "#0891b2",
-    "#7c3aed",
-    "#65a30d",
-    "#db2777",
-    "#64748b",
-)
 DASHES = ("solid", "dash", "dot")
 
 
 def categorical(theme: str = "") -> tuple[str, ...]:
     """The ten colours that tell things apart in the theme the reader has chosen, or in `theme` (light or dark)."""
-    chosen = st.get_option(f"theme.{theme or _theme()}.chartCategoricalColors")
-    return tuple(chosen) if chosen and len(chosen) == len(_FALLBACK) else _FALLBACK
+    return tuple(_option("chartCategoricalColors", theme))
 
 
 def accent() -> str:
     """The accent as a CSS colour that follows a switch between light and dark by itself."""
-    light, dark = (
-        st.get_option(f"theme.{theme}.primaryColor") or fallback
-        for theme, fallback in (("light", "#1d4ed8"), ("dark", "#60a5fa"))
-    )
-    return f"light-dark({light}, {dark})"
+    return f"light-dark({_option('primaryColor', 'light')}, {_option('primaryColor', 'dark')})"
 
 
 def muted(theme: str = "") -> str:
@@ -44,17 +27,17 @@ def muted(theme: str = "") -> str:
 
 def surface(theme: str = "") -> str:
     """The colour of what stands a little apart from the page."""
-    return _option("secondaryBackgroundColor", theme, light="#f2f6f9", dark="#19252d")
+    return str(_option("secondaryBackgroundColor", theme))
 
 
 def page(theme: str = "") -> str:
     """The colour behind everything."""
-    return _option("backgroundColor", theme, light="#ffffff", dark="#0f171c")
+    return str(_option("backgroundColor", theme))
 
 
 def ink(theme: str = "") -> str:
     """The colour of text."""
-    return _option("textColor", theme, light="#1c2a33", dark="#e4edf2")
+    return str(_option("textColor", theme))
 
 
 def faint(colour: str, share: float = 0.16) -> str:
@@ -64,10 +47,9 @@ def faint(colour: str, share: float = 0.16) -> str:
 
 
 def styles(ids: Sequence[str], theme: str = "") -> dict[str, tuple[str, str]]:
-    """(colour, dash) for every id in `ids`, all runs in order of creation.
+    """(colour, dash) for every id, whose order decides: ten in a row never share a colour, and the next ten are dashed.
 
-    The colour hangs on the turn, not on what is shown beside it. The first colours, which differ most, go first;
-    ten in a row never share one, and the next ten are dashed.
+    Give all runs in order of creation, so that a run looks the same whatever is shown beside it.
     """
     colours = categorical(theme)
     return {
@@ -75,9 +57,8 @@ def styles(ids: Sequence[str], theme: str = "") -> dict[str, tuple[str, str]]:
     }
 
 
-def _option(name: str, theme: str, *, light: str, dark: str) -> str:
-    theme = theme or _theme()
-    return str(st.get_option(f"theme.{theme}.{name}") or (light if theme == "light" else dark))
+def _option(name: str, theme: str) -> str | list[str]:
+    return st.get_option(f"theme.{theme or _theme()}.{name}")
 
 
 def _theme() -> str:

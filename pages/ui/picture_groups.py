@@ -1,5 +1,4 @@
-"""Figures: small pictures in pairs under a title, each with a line below; groups stand side by side, or below one
-another on a phone.
+"""Picture groups: small pictures in pairs under a title, each with a line below.
 
 Not here: which pictures, and what they mean. Names travel as data only.
 """
@@ -33,20 +32,16 @@ export default function ({ data, parentElement }) {
   if (root.dataset.drawn === drawn) return
   root.dataset.drawn = drawn
   root.setAttribute("aria-label", data.label)
-  const made = (name, text) => { const node = document.createElement(name); node.textContent = text || ""; return node }
-  root.replaceChildren(...data.groups.map(group => {
-    const section = made("section")
-    section.setAttribute("role", "listitem")
-    section.append(made("h4", group.title))
-    for (const one of group.figures) {
-      const figure = made("figure"), image = made("img")
-      image.alt = one.alt
-      image.src = one.src
-      figure.append(image, made("figcaption", one.note))
-      section.append(figure)
-    }
-    if (group.words) section.append(made("p", group.words))
-    return section
+  const node = (name, properties, ...children) => {
+    const made = Object.assign(document.createElement(name), properties)
+    made.append(...children)
+    return made
+  }
+  const figure = ({ src, alt, note }) =>
+    node("figure", {}, node("img", { alt, src }), node("figcaption", { textContent: note }))
+  root.replaceChildren(...data.groups.map(({ title, figures, words }) => {
+    const below = words ? [node("p", { textContent: words })] : []
+    return node("section", { role: "listitem" }, node("h4", { textContent: title }), ...figures.map(figure), ...below)
   }))
 }
 """,

@@ -1,16 +1,20 @@
-"""Resources: the workspace and the stores, opened once per process and shared by every page and tab.
+"""Resources: the workspace, its stores, and files of it that are read again only when they have changed.
 
 Not here: any state of a person's session; that lives in widgets and in the address bar.
 """
 
 import os
-
-import streamlit as st
+from collections.abc import Callable
+from functools import cache, lru_cache, wraps
+from pathlib import Path
+from typing import TypeVar
 
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
+
+T = TypeVar("T")
 
 
 def workspace() -> Workspace:
@@ -18,33 +22,23 @@ def workspace() -> Workspace:
 
 
 def run_store() -> RunStore:
-    return _run_store(str(workspace().root))
+    return RunStore(workspace())
 
 
 def comparison_store() -> ComparisonStore:
-    return _comparison_store(str(workspace().root))
+    return ComparisonStore(workspace())
 
 
 def job_store() -> JobStore:
-    return _job_store(str(workspace().root))
+    return JobStore(workspace())
 
 
-# The root is an argument, so that two workspaces in one process (tests) never share a store.
-@st.cache_resource(show_spinner=False)
+def kept_by_file(read: Callable[[Path], T]) -> Callable[[Path], T]:
+    """`read`, whose last results are kept until their files change. Callers must not change them."""
+    kept = lru_cache(maxsize=16)(lambda path, modified_ns: read(path))
+    return wraps(read)(lambda path: kept(path, path.stat().st_mtime_ns))
+
+
+@cache
 def _workspace(root: str) -> Workspace:
     return open_workspace(root or None)
-
-
-@st.cache_resource(show_spinner=False)
-def _run_store(root: str) -> RunStore:
-    return RunStore(open_workspace(root))
-
-
-@st.cache_resource(show_spinner=False)
-def _comparison_store(root: str) -> ComparisonStore:
-    return ComparisonStore(open_workspace(root))
-
-
-@st.cache_resource(show_spinner=False)
-def _job_store(root: str) -> JobStore:
-    return JobStore(open_workspace(root))

@@ -14,6 +14,7 @@ from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.metric_records import METRICS, Metrics, SplitMetrics, read_metrics
 from pages.ui import text
 from pages.ui.matrix import Cell, matrix
+from pages.ui.resources import kept_by_file
 
 MATRIX_CLASSES = 40
 NUMBERED_CLASSES = 20
@@ -22,47 +23,41 @@ NUMBERED_CLASSES = 20
 def split_scores(folder: Path) -> Mapping[str, SplitMetrics]:
     """The scores of each split in a run's folder; none when it has no labelled images."""
     path = folder / METRICS
-    return _read(str(path), path.stat().st_mtime_ns).splits if path.is_file() else {}
+    return _metrics(path).splits if path.is_file() else {}
 
 
 def accuracy_summary(scores: SplitMetrics, split: str) -> None:
-    """The accuracy as a person would say it, how far to trust it, and the averages over classes."""
+    """The accuracy, how far to trust it, and the averages over classes."""
     with st.grid(4, min_column_width=150):
-        st.metric(f"Accuracy, {SPLIT_NAMES.get(split, split)} images", text.percent(scores.accuracy))
-        for name, mean in (
-            ("Precision", scores.precision_macro),
-            ("Recall", scores.recall_macro),
-            ("F1", scores.f1_macro),
+        for name, share in (
+            (f"Accuracy, {SPLIT_NAMES[split]} images", scores.accuracy),
+            ("Precision, mean of classes", scores.precision_macro),
+            ("Recall, mean of classes", scores.recall_macro),
+            ("F1, mean of classes", scores.f1_macro),
         ):
-            st.metric(f"{name}, mean of classes", text.percent(mean))
+            st.metric(name, text.percent(share))
+    right, low, high = round(scores.accuracy * scores.images), scores.accuracy_low, scores.accuracy_high
     st.markdown(
-        f"Right for **{round(scores.accuracy * scores.images):,} of {text.count(scores.images, 'image')}**. Judged by "
-        f"so many, the accuracy on images like these is likely to lie between "
-        f"**{text.percent(scores.accuracy_low, 0)}** and **{text.percent(scores.accuracy_high, 0)}** (95 % Wilson "
-        "interval)."
+        f"Right for **{right:,} of {text.count(scores.images, 'image')}**. From so many, the accuracy on images like "
+        f"these is **{text.percent(low, 0)}** to **{text.percent(high, 0)}** (95 % Wilson interval)."
     )
 
 
 def class_table(scores: SplitMetrics) -> None:
     """Precision, recall and F1 per class, the weakest first; a dash where nothing could be measured."""
     rows = sorted(scores.per_class, key=lambda row: -1 if row.f1 is None else row.f1)
-    frame = pd.DataFrame(
-        {
-            "Class": [row.name for row in rows],
-            "Precision": [_percent(row.precision) for row in rows],
-            "Recall": [_percent(row.recall) for row in rows],
-            "F1": [_percent(row.f1) for row in rows],
-            "Images": [row.support for row in rows],
-        }
-    )
+    helps = {
+        "Precision": "Of the images called this, how many are.",
+        "Recall": "Of the images that are this, how many were found.",
+        "F1": "The harmonic mean of the two.",
+    }
+    shares = pd.DataFrame([(row.precision, row.recall, row.f1) for row in rows], columns=list(helps), dtype=float) * 100
+    names, images = pd.Series([row.name for row in rows], name="Class"), [row.support for row in rows]
     columns = {
         name: st.column_config.ProgressColumn(help=help_, format="%.0f %%", min_value=0, max_value=100)
-        for name, help_ in (
-            ("Precision", "Of the images called this, how many are."),
-            ("Recall", "Of the images that are this, how many were found."),
-            ("F1", "The harmonic mean of the two."),
-        )
+        for name, help_ in helps.items()
     }
+    frame = pd.concat([names, shares], axis=1).assign(Images=images)
     st.dataframe(frame, hide_index=True, column_config=columns, height=min(38 + 35 * len(rows), 430))
 
 
@@ -101,10 +96,6 @@ def _cell(count: int, images: int, *, truth: str, guess: str) -> Cell:
     )
 
 
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
-
-
-@st.cache_resource(show_spinner=False, max_entries=16)
-def _read(path: str, modified_ns: int) -> Metrics:
-    return read_metrics(Path(path).parent)
+@kept_by_file
+def _metrics(path: Path) -> Metrics:
+    return read_metrics(path.parent)

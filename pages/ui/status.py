@@ -1,9 +1,10 @@
 """Status: what runs where, in one line: badges, the device line, and the progress of a background job.
 
-Not here: the curves of a run (charts) and its blocks (strip).
+Not here: what a run does (monitor.run_status).
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -15,7 +16,7 @@ from pages.ui.resources import job_store
 ACTIVE = ("queued", "running")
 
 # status -> word, colour of the badge, icon
-_BADGES = {
+_BADGES: dict[str, tuple[str, Literal["gray", "blue", "orange", "green", "red"], str]] = {
     "queued": ("Waiting", "gray", "schedule"),
     "running": ("Running", "blue", "play_circle"),
     "paused": ("Paused", "orange", "pause_circle"),
@@ -40,12 +41,12 @@ _STAGES = {
 
 
 def badge(status: str, *, paused: bool = False) -> None:
-    label, colour, icon = _BADGES["paused" if paused and status == "running" else status]
-    st.badge(label, icon=f":material/{icon}:", color=colour)  # type: ignore[arg-type]
+    label, colour, icon = _BADGES["paused" if paused else status]
+    st.badge(label, icon=f":material/{icon}:", color=colour)
 
 
 def word(status: str, *, paused: bool = False) -> str:
-    return _BADGES["paused" if paused and status == "running" else status][0]
+    return _BADGES["paused" if paused else status][0]
 
 
 def stage_words(stage: str) -> str:
@@ -57,21 +58,21 @@ def device_line(devices: Sequence[Device]) -> None:
     if not devices:
         st.caption(":material/hourglass_top: Looking for a GPU …")
         return
-    names = [_device(device) for device in devices]
+    names = " and ".join(_device(device) for device in devices)
     why = next((device.why for device in devices if device.why), "")
-    icon = "memory" if why else "bolt"
-    st.caption(f":material/{icon}: Training on {' and '.join(names)}" + (f" · {text.md(why)}" if why else ""))
+    st.caption(
+        f":material/memory: Training on {names} · {text.md(why)}" if why else f":material/bolt: Training on {names}"
+    )
 
 
 def follow(job: Job, title: str) -> None:
-    """The job's progress with a cancel button, refreshed each second while it is active; the page reruns once when it
-    ends."""
-    st.fragment(_live, run_every="1s" if job.status in ACTIVE else None)(job.id, title)
+    """The progress of a job that has not ended, with a cancel button, each second; the page reruns when it ends."""
+    st.fragment(_live, run_every="1s")(job.id, title)
 
 
 def _live(job_id: str, title: str) -> None:
     job = job_store().get(job_id)
-    if job.status not in ACTIVE:
+    if job.ended:
         st.rerun()
     with st.container(border=True):
         words, button = st.columns([5, 1], vertical_alignment="center")
@@ -84,11 +85,8 @@ def _live(job_id: str, title: str) -> None:
 
 def progress(job: Job) -> None:
     """How far the job is, and at what."""
-    st.progress(_share(job), text=_stage(job))
-
-
-def _share(job: Job) -> float:
-    return min(job.progress.done / job.progress.total, 1.0) if job.progress.total else 0.0
+    done, total = job.progress.done, job.progress.total
+    st.progress(min(done / total, 1.0) if total else 0.0, text=_stage(job))
 
 
 def _stage(job: Job) -> str:

@@ -3,6 +3,7 @@
 Not here: anything that draws. Names that go into a component travel as data and need no escaping.
 """
 
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -14,11 +15,11 @@ _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&@\"'/])")
 # cannot stop them: an invisible word joiner in the middle can.
 _LATE = re.compile(r"(?<=:)(?=[\w+\-/])|(?<=[wW]{3})(?=\.)|(?<=@)(?=\w)|(?<=[-<>=~])(?=[-<>=])")
 _JOINER = "\u2060"
+_DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def md(text: str) -> str:
-    """`text` as literal Markdown: whatever a class or file is called, it shows as it is written and nothing else
-    happens."""
+    """`text` as literal Markdown: whatever a class or file is called, it shows as it is written."""
     return _PUNCTUATION.sub(r"\\\1", _LATE.sub(_JOINER, plain(text)))
 
 
@@ -40,21 +41,19 @@ def short(text: str, limit: int = 60) -> str:
 
 
 def distinct(names: Sequence[str], limit: int = 60) -> list[str]:
-    """Every name as `short` gives it, in the order of `names`; those that would look the same are numbered, so no two
-    are equal."""
+    """Every name as `short` gives it, in order; those that would look the same are numbered, so no two are equal."""
     cut = [short(name, limit) for name in names]
     often = Counter(cut)
-    taken = {one for one, times in often.items() if times == 1}
-    return [one if often[one] == 1 else _numbered(one, limit, taken) for one in cut]
+    taken = {name for name in cut if often[name] == 1}
+    return [name if often[name] == 1 else _numbered(name, limit, taken) for name in cut]
 
 
 def _numbered(name: str, limit: int, taken: set[str]) -> str:
     """`name (2)`, with the lowest number that is not in `taken`, which then holds it."""
-    number = 1
-    while (made := f"{short(name, limit - len(str(number)) - 3)} ({number})") in taken:
-        number += 1
-    taken.add(made)
-    return made
+    candidates = (f"{short(name, limit - len(str(number)) - 3)} ({number})" for number in itertools.count(1))
+    numbered = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(numbered)
+    return numbered
 
 
 def plotly(name: str) -> str:
@@ -66,10 +65,9 @@ def count(number: int, noun: str) -> str:
     """`1 image`, `2,040 images`, `3 classes`."""
     if number == 1:
         return f"1 {noun}"
-    ending = (
-        noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(("s", "x", "sh", "tch")) else "s")
-    )
-    return f"{number:,} {ending}"
+    if noun.endswith("y"):
+        return f"{number:,} {noun[:-1]}ies"
+    return f"{number:,} {noun}{'es' if noun.endswith(('s', 'x', 'sh', 'tch')) else 's'}"
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -100,8 +98,5 @@ def bytes_(number: float) -> str:
 def listing(names: list[str], limit: int = 4) -> str:
     """`a, b and c`, or `a, b, c and 7 more`; names as they are, so escape the result."""
     if len(names) > limit:
-        return f"{', '.join(names[: limit - 1])} and {len(names) - limit + 1:,} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-_DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+        names = [*names[: limit - 1], f"{len(names) - limit + 1:,} more"]
+    return " and ".join([", ".join(names[:-1]), *names[-1:]] if len(names) > 1 else names)

@@ -54,10 +54,11 @@ class Arrival:
 
 
 def upload_area(title: str, hint: str, *, key: str, prefix: str | None = None) -> Arrival | None:
-    """The area; an Arrival in the one run after everything has arrived. `prefix` is the class all files go into ("" =
-    not typed yet)."""
-    target = _target(key)
-    limit = uploads.limit_bytes()
+    """The area; an Arrival in the one run after everything has arrived, and later files go into an upload of their own.
+
+    With a `prefix`, the class that all files go into ("" = not typed yet), that begins only with `next_upload`.
+    """
+    target, limit = _target(key), uploads.limit_bytes()
     data = {
         "url": addresses.upload(target.id),
         "upload": target.id,
@@ -68,21 +69,20 @@ def upload_area(title: str, hint: str, *, key: str, prefix: str | None = None) -
         "words": _words(title, hint, limit),
     }
     answer = _component(key=f"upload_{key}", data=data, on_done_change=lambda: None, on_stopped_change=lambda: None)
-    if answer.stopped:
-        _forget(key)
-    return Arrival(**{field.name: answer.done[field.name] for field in fields(Arrival)}) if answer.done else None
+    if answer.stopped:  # nothing is left on disk, also not the files that had already arrived
+        uploads.discard(workspace(), target.id)
+        next_upload(key)
+        st.rerun()
+    if not answer.done:
+        return None
+    if prefix is None:
+        next_upload(key)
+    return Arrival(**{field.name: answer.done[field.name] for field in fields(Arrival)})
 
 
 def next_upload(key: str) -> None:
     """The next files go into an upload of their own."""
     st.session_state.pop(f"{key}_target", None)
-
-
-def _forget(key: str) -> None:
-    """A cancelled upload leaves nothing on disk, also not the files that had already arrived."""
-    uploads.discard(workspace(), _target(key).id)
-    next_upload(key)
-    st.rerun()
 
 
 def _target(key: str) -> uploads.Upload:

@@ -1,9 +1,9 @@
-"""Waiting: for what a background job makes: asked for once, followed while it goes on, tried again when it failed.
+"""Waiting: for what a background job makes: asked for, followed while it goes on, tried again when it failed.
 
 Not here: what the jobs do, and how their results are drawn.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from pages.ui.resources import job_store
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """The words around an offer; `key` and `icon` are those of its button."""
+    """The words around an offer, with the icon and the key of its button."""
 
     ask: str
     again: str
@@ -25,7 +25,7 @@ class Labels:
     key: str
 
 
-def wait_for(kind: str, arguments: Mapping[str, object], title: str, *, height: int = 120) -> None:
+def wait_for(kind: str, arguments: object, title: str, *, height: int = 120) -> None:
     """Call while the result is missing: submits the job unless it is on its way, and reruns the page when it ends."""
     job = newest(kind, arguments)
     if job is not None and job.status in ("failed", "cancelled"):
@@ -33,12 +33,12 @@ def wait_for(kind: str, arguments: Mapping[str, object], title: str, *, height: 
         submit_button("Try again", kind, arguments, key=f"again_{kind}")
         return
     if job is None or job.ended:  # ended and the result is still missing: somebody removed the file
-        job = job_store().submit(kind, dict(arguments))
+        job = job_store().submit(kind, arguments)
     st.skeleton(height=height)
     status.follow(job, title)
 
 
-def offer(kind: str, arguments: Mapping[str, object], labels: Labels, *, draw: Callable[[Job], None]) -> None:
+def offer(kind: str, arguments: object, labels: Labels, *, draw: Callable[[Job], None]) -> None:
     """A job that is done only when somebody asks: how it goes, its result by `draw`, and the button that asks."""
     job = newest(kind, arguments)
     if under_way(job, labels.going):
@@ -67,19 +67,17 @@ def failure(reason: str | None) -> None:
 def submit_button(
     label: str,
     kind: str,
-    arguments: Mapping[str, object],
+    arguments: object,
     *,
     key: str,
     icon: str | None = None,
     type: Literal["primary", "secondary"] = "secondary",
 ) -> None:
-    """A click submits the job and draws the page anew. Not by a callback, whose arguments would be those before what
-    was typed last."""
+    """A click submits the job and draws the page anew. No callback, which would know what was typed last too late."""
     if st.button(label, key=key, icon=icon, type=type):
-        job_store().submit(kind, dict(arguments))
+        job_store().submit(kind, arguments)
         st.rerun()
 
 
-def newest(kind: str, arguments: Mapping[str, object]) -> Job | None:
-    """The latest job of this kind with exactly these arguments."""
-    return job_store().newest(kind, dict(arguments))
+def newest(kind: str, arguments: object) -> Job | None:
+    return job_store().newest(kind, arguments)

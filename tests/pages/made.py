@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image as Picture
@@ -15,6 +16,7 @@ from engine.data.dataset_records import Dataset, Draft, Image, Problem
 from engine.data.drafts import draft_folder
 from engine.evaluation import metrics, predictions, result_csv
 from engine.evaluation.metric_records import write_metrics
+from engine.jobs.embedding_files import Embedded, Facts, LabelIssue, NearDuplicate
 from engine.runconfig import RunConfig
 from engine.store.run import Run
 from engine.store.run_store import RunStore
@@ -42,22 +44,24 @@ def draft(
     (folder / "images").mkdir(parents=True)
     (folder / "thumbs").mkdir()
     images = [
-        _draw(workspace, draft_id, label, number, len(classes), side)
+        _draw(folder, label, _scene(label, number + 100 * len(classes) * label, side), name=f"{number}.png")
         for label in range(len(classes))
         for number in range(each)
     ]
     images += [replace(images[0], name=f"copy {number} of the first.png") for number in range(copies)]
-    images = [
-        replace(image, index=index, name=f"{classes[image.label]}/{image.name}") for index, image in enumerate(images)
-    ]
-    about = {
-        "name": name,
-        "source": "pets.zip",
-        "layout": "One folder per class.",
-        "classes": classes,
-        "problems": PROBLEMS,
-    }
-    write_draft(folder, Draft(images=tuple(images), given=(None,) * len(images), **about))
+    draft = Draft(
+        name=name,
+        source="pets.zip",
+        layout="One folder per class.",
+        classes=classes,
+        problems=PROBLEMS,
+        given=(None,) * len(images),
+        images=tuple(
+            replace(image, index=index, name=f"{classes[image.label]}/{image.name}")
+            for index, image in enumerate(images)
+        ),
+    )
+    write_draft(folder, draft)
     return draft_id
 
 
@@ -70,7 +74,7 @@ def finished_run(workspace: Workspace, of: Dataset, *, name: str = "first *run*"
     store = RunStore(workspace)
     run = store.enqueue(RunConfig(dataset=of.id, backbone="resnet18"), name=name, owner="1:1")
     folder = workspace.run(run.id)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True)
     images = [*of.images_of("val"), *of.images_of("test")]
     table = predictions.numbered(
         predictions.build(
@@ -110,6 +114,38 @@ def new_predictions(workspace: Workspace, run: Run, classes: tuple[str, ...]) ->
     return predictions_id
 
 
+def embedded(dataset: Dataset, **facts: object) -> Embedded:
+    """What an embedding job finds: three labels that look wrong, and one pair of near duplicates; or other `facts`."""
+    random, images = np.random.default_rng(0), len(dataset.images)
+    issues = tuple(
+        LabelIssue(
+            image=image,
+            given=dataset.classes[dataset.images[image].label],
+            suggested=dataset.classes[2],
+            confidence=0.9,
+            given_confidence=0.1,
+        )
+        for image in (0, 1, 2)
+    )
+    fields = {
+        "explained": (0.5, 0.2),
+        "frozen": True,
+        "unchecked": "",
+        "doubts": issues,
+        "twins": (NearDuplicate(first=0, second=30, bits=3, cosine=0.99),),
+        "twins_found": 1,
+        "least_cosine": 0.9,
+        "accuracy": (12, 14),
+        "accuracy_without": (10, 12),
+    }
+    return Embedded(
+        facts=Facts(**{**fields, **facts}),  # type: ignore[arg-type]
+        coordinates=random.normal(size=(images, 8)).astype(np.float32),
+        nearest=random.integers(0, images, (images, 5)).astype(np.int32),
+        cosines=random.random((images, 5)).astype(np.float32),
+    )
+
+
 def _guesses(labels: list[int], classes: int, seed: int) -> np.ndarray:
     scores = np.random.default_rng(seed).normal(size=(len(labels), classes))
     scores[np.arange(len(labels)), labels] += 1.5
@@ -117,26 +153,16 @@ def _guesses(labels: list[int], classes: int, seed: int) -> np.ndarray:
     return odds / odds.sum(axis=1, keepdims=True)
 
 
-def _draw(workspace: Workspace, draft_id: str, label: int, number: int, classes: int, side: int) -> Image:
-    picture = _scene(label, number + 100 * classes * label, side)
+def _draw(folder: Path, label: int, picture: Picture.Image, *, name: str) -> Image:
+    """The picture and its thumbnail as files of a draft."""
     content = _encode(picture, "PNG")
-    digest = hashlib.sha256(content).hexdigest()
-    folder = draft_folder(workspace, draft_id)
+    digest, (width, height) = hashlib.sha256(content).hexdigest(), picture.size
     file = f"{digest[:24]}.png"
     (folder / "images" / file).write_bytes(content)
     picture.thumbnail((160, 160))
-    (folder / "thumbs" / f"{digest[:24]}.jpg").write_bytes(_encode(picture, "JPEG"))
-    return Image(
-        index=0,
-        name=f"{number}.png",
-        file=file,
-        label=label,
-        split="train",
-        width=side,
-        height=side,
-        sha256=digest,
-        bytes=len(content),
-    )
+    (folder / "thumbs" / file).with_suffix(".jpg").write_bytes(_encode(picture, "JPEG"))
+    size = {"width": width, "height": height, "bytes": len(content)}
+    return Image(index=0, name=name, file=file, label=label, split="train", sha256=digest, **size)
 
 
 def _scene(label: int, seed: int, side: int) -> Picture.Image:

@@ -55,6 +55,14 @@ def page(name: str, **query: str) -> AppTest:
     return opened.switch_page(f"{name}.py").run()
 
 
+def predictions_view(tab: str, **query: str) -> AppTest:
+    """The page Predictions with this tab in front."""
+    opened = page("predictions", **query)
+    opened.session_state["views"] = tab
+    assert not opened.run().exception
+    return opened
+
+
 def unfolded(opened: AppTest, *keys: str) -> AppTest:
     """The page with these folded sections open, as after a click on each."""
     for key in keys:
@@ -187,6 +195,18 @@ def alone(script: Callable[..., None], **arguments: object) -> AppTest:
     return opened
 
 
+def prediction_dialog(run: Run) -> AppTest:
+    """The first image of the run's predictions in large."""
+
+    def script(run_id: str, dataset: str) -> None:
+        from pages.ui.predictions.image_gallery import ImageSource, _large
+        from pages.ui.predictions.row_selection import run_table
+
+        _large(run_table(run_id), ImageSource(run=run_id, dataset=dataset))
+
+    return alone(script, run_id=run.id, dataset=run.config.dataset)
+
+
 def job(
     workspace: Workspace,
     kind: str,
@@ -214,6 +234,11 @@ def components(opened: AppTest, name: str) -> list[dict]:
         for element in opened.get("bidi_component")
         if element.proto.component_name == f"thaw_{name}"
     ]
+
+
+def cards(opened: AppTest, label: str) -> list[dict]:
+    """The thumbnails of the gallery with this label."""
+    return next(grid["items"] for grid in components(opened, "gallery") if grid["label"] == label)
 
 
 def drawn(opened: AppTest) -> str:

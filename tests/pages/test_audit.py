@@ -1,21 +1,16 @@
-"""The proof says for every block and every tensor what the audit found: in words, in marks, and only then in colour."""
-
-from pathlib import Path
+"""The audit of every block and every tensor, on the page: in words, in marks, and only then in colour."""
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset_records import Dataset
+from engine.store.run import Run
 from engine.workspace import Workspace
 from pages.ui import audit
-from tests.pages import made, prepared
+from tests.pages import prepared
 
 
-@pytest.fixture
-def dataset(workspace: Workspace) -> Dataset:
-    return made.dataset(workspace)
-
-
-def audited(workspace: Workspace, dataset: Dataset, verdicts: dict[str, str], **about: object):
+def audited(workspace: Workspace, dataset: Dataset, verdicts: dict[str, str], **about: object) -> AppTest:
     """Monitor, showing a finished run of gradual unfreezing with these verdicts."""
     run = prepared.run(workspace, dataset, epochs=4, strategy="gradual_unfreeze")
     prepared.audited(workspace, run, verdicts, **about)  # type: ignore[arg-type]
@@ -47,26 +42,23 @@ def test_something_frozen_that_moved_is_an_error_with_a_mark_and_words(workspace
 def test_something_that_could_train_and_stood_still_is_a_warning(workspace: Workspace, dataset: Dataset) -> None:
     page = audited(workspace, dataset, {"fc": "trained", "layer4.1": "idle"}, said="2 stood still.")
     assert r"2 stood still\." in [element.value for element in page.warning]
-    assert (
-        "<i class='b said idle' title='layer4.1: could train, yet something in it stood still'>!</i>"
-        in prepared.html(page)
-    )
+    mark = "<i class='b said idle' title='layer4.1: could train, yet something in it stood still'>!</i>"
+    assert mark in prepared.html(page)
 
 
 def test_blocks_released_after_the_epoch_that_was_kept_are_no_warning(workspace: Workspace, dataset: Dataset) -> None:
-    late = {
-        "fc": "trained",
-        "layer4.1": "trained",
-        "layer1.0": "idle",
-    }  # conv1: frozen, as far as the epoch that was kept knows
+    # conv1: frozen, as far as the epoch that was kept knows
+    late = {"fc": "trained", "layer4.1": "trained", "layer1.0": "idle"}
     page = audited(workspace, dataset, late, best_epoch=2)
     assert not page.warning
-    assert "epoch 2. conv1 and layer1.0 had not started to train" in prepared.drawn(page).replace("\\", "")
+    assert "Epoch 2, the best, is kept; conv1 and layer1.0 had not started to train" in prepared.drawn(page).replace(
+        "\\", ""
+    )
     assert prepared.html(page).count("<i class='b waiting' title=") == 2
     assert audited(workspace, dataset, late, best_epoch=4).warning  # with the last epoch kept there is no such excuse
 
 
-def test_a_run_under_way_has_no_proof_yet(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_run_under_way_has_no_audit_yet(workspace: Workspace, dataset: Dataset) -> None:
     run = prepared.run(workspace, dataset)
     (workspace.run(run.id) / "audit.csv").write_text("half")
     page = prepared.page("monitor")
@@ -74,8 +66,7 @@ def test_a_run_under_way_has_no_proof_yet(workspace: Workspace, dataset: Dataset
     assert "What moved" not in [heading.value for heading in page.subheader]
 
 
-def test_predictions_folds_the_proof_and_links_to_its_file(workspace: Workspace, dataset: Dataset) -> None:
-    run = made.finished_run(workspace, dataset)
+def test_predictions_folds_the_audit_and_links_to_its_file(workspace: Workspace, run: Run) -> None:
     prepared.audited(workspace, run, {"fc": "trained"})
     page = prepared.page("predictions")
     assert "What moved and what stayed frozen" in [expander.label for expander in page.expander]
@@ -86,25 +77,24 @@ def test_predictions_folds_the_proof_and_links_to_its_file(workspace: Workspace,
 
 
 def test_a_block_moves_by_the_root_mean_square_of_what_can_be_compared(workspace: Workspace) -> None:
-    path = table(
+    (block,) = movements(
         workspace,
         "a,b,s,300,True,True,0.1,trained",
         "c,b,s,100,True,True,0.3,trained",
         "d,b,s,9,True,True,5e+11,trained",
         "e,b,s,9,True,True,1,trained",
     )
-    (block,) = audit.block_movements(audit.audit_table(path))
     assert block.movement == pytest.approx(((300 * 0.01 + 100 * 0.09) / 400) ** 0.5)
     assert (block.values, block.state) == (418, "moved")
 
 
 def test_the_statistics_of_batchnorm_do_not_hide_the_weights(workspace: Workspace) -> None:
-    path = table(workspace, "w,b,s,10,True,True,0.01,trained", "bn.running_var,b,s,10,True,True,0.9,trained")
-    assert audit.block_movements(audit.audit_table(path))[0].movement == pytest.approx(0.01)
+    rows = "w,b,s,10,True,True,0.01,trained", "bn.running_var,b,s,10,True,True,0.9,trained"
+    assert movements(workspace, *rows)[0].movement == pytest.approx(0.01)
 
 
 def test_names_are_escaped_and_never_read_as_missing(workspace: Workspace) -> None:
-    moved = audit.block_movements(audit.audit_table(table(workspace, "w,NA,<b>&',10,False,False,0,frozen")))
+    moved = movements(workspace, "w,NA,<b>&',10,False,False,0,frozen")
     assert [block.name for block in moved] == ["NA"]
     assert "<b>" not in audit.movement_strip(moved).replace("<b>1", "")
 
@@ -127,7 +117,7 @@ def test_movements_are_said_as_people_say_them(movement: float | None, said: str
     assert audit.amount_moved(movement) == said
 
 
-def table(workspace: Workspace, *rows: str) -> Path:
+def movements(workspace: Workspace, *rows: str) -> tuple[audit.BlockMovement, ...]:
     path = workspace.root / "audit.csv"
     path.write_text("\n".join(("tensor,block,stage,values,may_move,moved,movement,verdict", *rows)) + "\n")
-    return path
+    return audit.block_movements(audit.audit_table(path))

@@ -1,12 +1,12 @@
 """What the model looked at, on the page: asked for once, followed, drawn, and its failures in one sentence."""
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -18,18 +18,20 @@ from engine.jobs.heat_map_files import Explanation, Subject
 from engine.store.job_store import JobStore
 from engine.store.run import Run
 from engine.workspace import Workspace
-from pages.ui.predictions.image_gallery import ImageSource, _classes
+from pages.ui.predictions.image_gallery import ImageSource
+from pages.ui.predictions.row_selection import predicted_images, run_table
 from tests.pages import made, prepared
 from tests.pages.test_routes import ask
 
 CAT, DOG, _ = made.CLASSES
+FIRST = Subject(image=0)
 
 
-@pytest.fixture
-def run(workspace: Workspace) -> Run:
-    run = made.finished_run(workspace, made.dataset(workspace), seed=2)
-    (workspace.run(run.id) / "best.safetensors").write_bytes(b"weights")
-    return run
+@pytest.fixture(autouse=True)
+def weights(workspace: Workspace, run: Run) -> Path:
+    path = workspace.run(run.id) / "best.safetensors"
+    path.write_bytes(b"weights")
+    return path
 
 
 def panel(run: Run, *classes: str, image: int = 0, new: str = "") -> AppTest:
@@ -44,19 +46,20 @@ def panel(run: Run, *classes: str, image: int = 0, new: str = "") -> AppTest:
     return prepared.alone(script, run_id=run.id, image=image, new=new, classes=classes)
 
 
-def kept(
-    workspace: Workspace, run: Run, of: str, *, image: int = 0, silent: bool = False, probability: float = 0.75
+def explained(
+    workspace: Workspace,
+    run: Run,
+    of: str,
+    *,
+    subject: Subject = FIRST,
+    silent: bool = False,
+    share: float = 0.75,
 ) -> Explanation:
     """What an explain job leaves."""
-    subject = Subject(image=image)
     name = heat_map_files.name_of(workspace, run.id, subject, of=of)
-    explanation = Explanation(name=name, of=of, probability=probability, silent=silent)
-    heat_map_files.keep(
-        workspace,
-        run.id,
-        explanation,
-        pictures={picture: png(number) for number, picture in enumerate(heat_map_files.PICTURES)},
-    )
+    explanation = Explanation(name=name, of=of, probability=share, silent=silent)
+    pictures = {picture: png(number) for number, picture in enumerate(heat_map_files.PICTURES)}
+    heat_map_files.keep(workspace, run.id, explanation, pictures=pictures)
     return explanation
 
 
@@ -75,7 +78,7 @@ def wanted(run: Run, name: str, image: int = 0) -> dict[str, object]:
 
 
 def asked(workspace: Workspace) -> list[tuple[str, dict]]:
-    return [(job.status, job.arguments_as(dict)) for job in JobStore(workspace).list("explain")]
+    return [(job.status, json.loads(job.arguments)) for job in JobStore(workspace).list("explain")]
 
 
 def test_what_is_missing_is_asked_for_once_and_followed(workspace: Workspace, run: Run) -> None:
@@ -96,7 +99,7 @@ def test_what_is_missing_is_asked_for_once_and_followed(workspace: Workspace, ru
 
 
 def test_the_maps_come_with_their_checks_and_one_sentence_about_them(workspace: Workspace, run: Run) -> None:
-    cat, dog = kept(workspace, run, CAT), kept(workspace, run, DOG, silent=True, probability=0.031)
+    cat, dog = explained(workspace, run, CAT), explained(workspace, run, DOG, silent=True, share=0.031)
     page = panel(run, CAT, DOG)
     assert not page.exception and asked(workspace) == [] and not page.get("progress")
     seen, first, second = groups(page)
@@ -107,10 +110,8 @@ def test_the_maps_come_with_their_checks_and_one_sentence_about_them(workspace: 
         assert [figure["src"] for figure in group["figures"]] == sources
         assert explanation.of in group["title"] and explanation.of in group["figures"][0]["alt"]
     assert first["title"].endswith("75.0 %") and second["title"].endswith("3.1 %")
-    assert (first["figures"][0]["note"], second["figures"][0]["note"]) == (
-        "The trained model.",
-        "Nothing here speaks for it.",
-    )
+    notes = [group["figures"][0]["note"] for group in (first, second)]
+    assert notes == ["The trained model.", "Nothing here speaks for it."]
     assert [ask(figure["src"]).status for group in (seen, first, second) for figure in group["figures"]] == [200] * 5
 
 
@@ -124,7 +125,7 @@ def test_waiting_does_not_read_every_map_ever_asked_for(
 
 
 def test_one_map_is_shown_while_the_other_is_made(workspace: Workspace, run: Run) -> None:
-    kept(workspace, run, CAT)
+    explained(workspace, run, CAT)
     page = panel(run, CAT, DOG)
     assert [job[1]["class"] for job in asked(workspace)] == [DOG]
     assert len(groups(page)) == 2 and len(page.get("progress")) == 1
@@ -146,9 +147,9 @@ def test_what_was_dropped_is_made_again(workspace: Workspace, run: Run) -> None:
     assert [status for status, _ in asked(workspace)] == ["queued", "finished"]
 
 
-def test_a_run_without_weights_says_so_and_asks_for_nothing(workspace: Workspace, run: Run) -> None:
+def test_a_run_without_weights_says_so_and_asks_for_nothing(workspace: Workspace, run: Run, weights: Path) -> None:
     assert "knows no class" in panel(run, "unheard of").error[0].value
-    (workspace.run(run.id) / "best.safetensors").unlink()
+    weights.unlink()
     assert "no trained weights" in panel(run, CAT).error[0].value
     assert asked(workspace) == []
 
@@ -157,63 +158,45 @@ def test_new_images_are_shown_with_a_word_about_their_small_copy(workspace: Work
     new = made.new_predictions(workspace, run, made.CLASSES)
     panel(run, CAT, image=1, new=new)
     assert asked(workspace) == [("queued", {**wanted(run, CAT, 1), "predictions": new})]
-    name = heat_map_files.name_of(workspace, run.id, Subject(image=1, predictions=new), of=CAT)
-    explanation = Explanation(name=name, of=CAT, probability=0.5, silent=False)
-    heat_map_files.keep(
-        workspace, run.id, explanation, pictures={picture: png(0) for picture in heat_map_files.PICTURES}
-    )
+    explained(workspace, run, CAT, subject=Subject(image=1, predictions=new))
     page = panel(run, CAT, image=1, new=new)
     assert len(groups(page)) == 2
     assert any("small copy" in element.value for element in page.caption)
 
 
-def dialog(run: Run, path: Path) -> AppTest:
-    """The detail view of the first image of the run's table."""
-
-    def script(run_id: str, dataset: str, path: str) -> None:
-        from pathlib import Path
-
-        from engine.evaluation import predictions
-        from pages.ui.predictions.image_gallery import ImageSource, _large
-
-        _large(predictions.read(Path(path)), ImageSource(run=run_id, dataset=dataset))
-
-    return prepared.alone(script, run_id=run.id, dataset=run.config.dataset, path=str(path))
-
-
 def test_the_button_asks_for_the_predicted_class_and_the_true_one(workspace: Workspace, run: Run) -> None:
-    path = workspace.run(run.id) / "predictions.csv"
-    table = predictions.read(path)
-    predictions.write(path, table.sort_values("correct", kind="stable"))  # mistakes first
-    row = predictions.read(path).iloc[0]
-    page = dialog(run, path)
+    table = run_table(run.id).sort_values("correct", kind="stable")  # mistakes first
+    predictions.write(workspace.run(run.id) / "predictions.csv", table)
+    mistake, following = predicted_images(table)[:2]
+    page = prepared.prediction_dialog(run)
     assert asked(workspace) == []  # nothing is computed before somebody wants it
     page.button(key="heat_maps").click().run()
-    assert not page.exception
-    expected = [wanted(run, name, int(row["image"])) for name in (row["label"], row["predict"])]
-    assert row["label"] != row["predict"]
+    assert not page.exception and mistake.truth != mistake.guess
+    expected = [wanted(run, name, mistake.image) for name in (mistake.truth, mistake.guess)]
     assert [arguments for _, arguments in asked(workspace)] == expected
-    page.session_state["position"] = 1
-    page.run()  # the next image is looked at in the same way
-    assert {arguments["image"] for _, arguments in asked(workspace)} == set(predictions.read(path)["image"][:2])
+    page.button(key="position_next").click().run()  # the next image is looked at in the same way
+    assert {arguments["image"] for _, arguments in asked(workspace)} == {mistake.image, following.image}
     assert page.get("progress")
     page.button(key="heat_maps").click().run()
     assert not page.get("progress")
 
 
-def test_classes_to_explain() -> None:
-    row = pd.Series({"predict": "a", "label": "b", "prob_a": 0.6, "prob_b": 0.4})
-    assert _classes(row) == ["a", "b"]
-    assert _classes(pd.Series({**row, "label": ""})) == ["a"]
-    assert _classes(pd.Series({**row, "label": "of another dataset"})) == ["a"]
-    table = pd.Series({**row, "image": 7})
-    assert ImageSource(run="run-00000000", dataset="dataset-00000000").subject(table, 3) == Subject(image=7)
-    new = ImageSource(run="run-00000000", dataset="", predictions="predict-00000000")
-    assert new.subject(table, 3) == Subject(image=3, predictions="predict-00000000")
+@pytest.mark.parametrize("label", ["", "of another dataset"])
+def test_only_a_class_that_the_model_knows_is_explained(workspace: Workspace, run: Run, label: str) -> None:
+    predictions.write(workspace.run(run.id) / "predictions.csv", run_table(run.id).assign(label=label))
+    prepared.prediction_dialog(run).button(key="heat_maps").click().run()
+    assert [arguments["class"] for _, arguments in asked(workspace)] == [run_table(run.id)["predict"][0]]
+
+
+def test_new_images_are_explained_by_their_row(run: Run) -> None:
+    image = predicted_images(run_table(run.id))[3]
+    assert ImageSource(run=run.id, dataset=run.config.dataset).subject(image) == Subject(image=image.image)
+    subject = Subject(image=3, predictions="predict-00000000")
+    assert ImageSource(run=run.id, predictions="predict-00000000").subject(image) == subject
 
 
 def test_the_route_serves_pictures_and_nothing_beside_them(workspace: Workspace, run: Run) -> None:
-    explanation = kept(workspace, run, CAT)
+    explanation = explained(workspace, run, CAT)
     address = f"/api/explanations/{run.id}/{explanation.name}"
     answer = ask(f"{address}/heat.png")
     assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/png", png(1))
@@ -229,15 +212,8 @@ def test_the_route_serves_pictures_and_nothing_beside_them(workspace: Workspace,
 
 
 def test_the_page_loads_without_torch_and_captum() -> None:
-    loads = "pages.ui.predictions.image_gallery, pages.routes"
-    code = (
-        f"import sys, {loads}; print([m for m in ('torch', 'captum', 'matplotlib', 'PIL.Image') if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=Path(__file__).resolve().parents[2],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "[]"
+    heavy = ("torch", "captum", "matplotlib", "PIL.Image")
+    loads = "import sys, pages.ui.predictions.image_gallery, pages.routes"
+    code = f"{loads}; print([name for name in {heavy} if name in sys.modules])"
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True).strip() == "[]"

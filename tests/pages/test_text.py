@@ -48,41 +48,34 @@ def test_hidden_marks_that_turn_the_reading_direction_are_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "noun", "said"),
+    ("words", "said"),
     [
-        (0, "image", "0 images"),
-        (1, "image", "1 image"),
-        (2040, "image", "2,040 images"),
-        (3, "class", "3 classes"),
-        (2, "extra copy", "2 extra copies"),
+        (text.count(0, "image"), "0 images"),
+        (text.count(1, "image"), "1 image"),
+        (text.count(2040, "image"), "2,040 images"),
+        (text.count(3, "class"), "3 classes"),
+        (text.count(2, "extra copy"), "2 extra copies"),
+        (text.duration(-1), "0.0 s"),
+        (text.duration(0.44), "0.4 s"),
+        (text.duration(9.97), "10 s"),
+        (text.duration(59.7), "1 min 00 s"),
+        (text.duration(130), "2 min 10 s"),
+        (text.duration(3599.6), "1 h 00 min"),
+        (text.duration(11100), "3 h 05 min"),
+        (text.bytes_(0), "0 B"),
+        (text.bytes_(999), "999 B"),
+        (text.bytes_(1000), "1.0 KB"),
+        (text.bytes_(47_491_730), "47.5 MB"),
+        (text.bytes_(999_600), "1.0 MB"),
+        (text.bytes_(2e12), "2.0 TB"),
+        (text.listing(["a"]), "a"),
+        (text.listing(["a", "b"]), "a and b"),
+        (text.listing(list("abcdefgh")), "a, b, c and 5 more"),
+        (text.listing([]), ""),
     ],
 )
-def test_count(number: int, noun: str, said: str) -> None:
-    assert text.count(number, noun) == said
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (-1, "0.0 s"),
-        (0.44, "0.4 s"),
-        (9.97, "10 s"),
-        (59.7, "1 min 00 s"),
-        (130, "2 min 10 s"),
-        (3599.6, "1 h 00 min"),
-        (11100, "3 h 05 min"),
-    ],
-)
-def test_duration(seconds: float, said: str) -> None:
-    assert text.duration(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (47_491_730, "47.5 MB"), (999_600, "1.0 MB"), (2e12, "2.0 TB")],
-)
-def test_bytes(number: float, said: str) -> None:
-    assert text.bytes_(number) == said
+def test_amounts_and_lists_in_words(words: str, said: str) -> None:
+    assert words == said
 
 
 def test_short_keeps_the_end_of_a_file_name() -> None:
@@ -105,10 +98,3 @@ def test_a_number_never_makes_a_name_that_another_has() -> None:
 
 def test_plotly_shows_a_name_as_it_is_written() -> None:
     assert text.plotly('say "hi" & it\'s\n<b>') == 'say "hi" &amp; it\'s &lt;b&gt;'
-
-
-def test_listing() -> None:
-    assert text.listing(["a"]) == "a"
-    assert text.listing(["a", "b"]) == "a and b"
-    assert text.listing(list("abcdefgh")) == "a, b, c and 5 more"
-    assert text.listing([]) == ""

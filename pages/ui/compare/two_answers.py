@@ -28,16 +28,13 @@ def _dialog(evidence: Evidence, pair: tuple[str, str], places: Sequence[int]) ->
     position = position_among(len(places), key=_STATE)
     place = places[position]
     index, dataset = int(evidence.images[place]), evidence.comparison.dataset
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        dataset_picture(dataset, index, alt=evidence.names[place], key="large_two_answers")
-    with right:
+    with dataset_picture(dataset, index, alt=evidence.names[place]):
         st.markdown(f"It is **{text.md(evidence.classes[evidence.labels[place]])}**.")
         for label, name in zip(pair, text.distinct(pair), strict=True):
             st.markdown(f"**{text.md(name)}**  \n{_said(evidence, evidence.arms[label], place)}")
         st.text(evidence.names[place])
     previous_next(position, len(places), key=_STATE)
-    if more_button("What both looked at", "Hide what both looked at", key="heat_maps_of_both"):
+    if more_button("both looked at", key="heat_maps_of_both"):
         _heat_maps(evidence, pair, place)
 
 

@@ -1,10 +1,13 @@
-"""Bring: the three ways in which images come to Thaw. Each ends with an import job in the store.
+"""Bring form: the three ways in which images come to Thaw. Each ends with an import job in the store.
 
-Not here: what an import does, and the decision about what it found (health).
+Not here: what an import does, and the decision about what it found (health_card).
 """
+
+from collections import Counter
 
 import streamlit as st
 
+from engine.jobs import records
 from pages.ui import text
 from pages.ui.resources import job_store
 from pages.ui.upload import next_upload, upload_area
@@ -32,40 +35,26 @@ def bring_images() -> None:
     elif way == "Folder on the server":
         _server_folder()
     else:
-        arrival = upload_area("Drop a zip or a folder of images here", _WAYS["Zip or folder"], key="whole")
-        if arrival:
+        if arrival := upload_area("Drop a zip or a folder of images here", _WAYS["Zip or folder"], key="whole"):
             _submit(arrival.upload, arrival.name)
-            next_upload("whole")
-            st.rerun()
 
 
 def _class_by_class() -> None:
     st.caption(_WAYS["Class by class"])
     cleared = st.session_state.setdefault("classes_cleared", 0)  # a new key empties the field for the next class
-    name = (
-        st.text_input("Class", placeholder="such as rabbit", key=f"class_{cleared}", max_chars=100)
-        .replace("/", " ")
-        .strip()
-    )
-    arrival = upload_area(
-        "Drop images of this class here", "Several images, or a folder of them.", key="classes", prefix=name
-    )
-    gathered: dict[str, dict[str, int]] = st.session_state.setdefault("gathered", {})
-    if arrival:
-        counts = gathered.setdefault(arrival.upload, {})
-        counts[arrival.prefix] = counts.get(arrival.prefix, 0) + arrival.files
+    name = st.text_input("Class", placeholder="such as rabbit", key=f"class_{cleared}", max_chars=100)
+    prefix, hint = name.replace("/", " ").strip(), "Several images, or a folder of them."
+    gathered: dict[str, Counter[str]] = st.session_state.setdefault("gathered", {})
+    if arrival := upload_area("Drop images of this class here", hint, key="classes", prefix=prefix):
+        gathered.setdefault(arrival.upload, Counter())[arrival.prefix] += arrival.files
         st.session_state["classes_cleared"] += 1
         st.rerun()
     upload = st.session_state["classes_target"].id
-    counts = gathered.get(upload, {})
-    if counts:
-        st.markdown(
-            "  \n".join(f"**{text.md(label)}**: {text.count(number, 'file')}" for label, number in counts.items())
-        )
+    counts = gathered.get(upload, Counter())
+    st.markdown("  \n".join(f"**{text.md(label)}**: {text.count(files, 'file')}" for label, files in counts.items()))
     if st.button("Import these classes", type="primary", disabled=len(counts) < 2):
-        _submit(upload, text.listing(list(counts)))
         next_upload("classes")
-        st.rerun()
+        _submit(upload, text.listing(list(counts)))
 
 
 def _server_folder() -> None:
@@ -76,8 +65,8 @@ def _server_folder() -> None:
         sent = st.form_submit_button("Import", type="primary")
     if sent and path.strip():
         _submit(path.strip(), path.strip().replace("\\", "/").rstrip("/").rpartition("/")[2])
-        st.rerun()
 
 
 def _submit(source: str, name: str) -> None:
-    job_store().submit("import", {"source": source, "name": text.plain(name)[:120] or "Images"})
+    job_store().submit("import", records.ImportImages(source=source, name=text.plain(name)[:120] or "Images"))
+    st.rerun()

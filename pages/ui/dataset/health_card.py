@@ -3,7 +3,7 @@
 Not here: what is wrong with the images (the engine counts and words it).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -36,8 +36,7 @@ def health_card(card: HealthCard, *, key: str) -> None:
 
 
 def draft_decision(draft_id: str) -> str | None:
-    """The card of a waiting import and the buttons that end the wait; the new dataset's id in the run that accepted
-    it."""
+    """The card of a waiting import and the buttons that end the wait; the id of the dataset it was accepted as."""
     card = drafts.draft_health_card(workspace(), draft_id)
     with st.container(border=True):
         st.subheader("Check before it becomes a dataset", anchor=False)
@@ -50,14 +49,12 @@ def draft_decision(draft_id: str) -> str | None:
 
 def _facts(card: HealthCard) -> None:
     left_out = f"{text.count(len(card.problems), 'file')} left out" if card.problems else "nothing left out"
+    balance = "of similar size" if card.imbalance < 1.5 else f"largest {card.imbalance:.1f} × smallest"
+    least, typical, most = (f"{w} × {h}" for w, h in zip(card.width_range, card.height_range, strict=True))
     facts = (
         ("Images", f"{card.images:,}", left_out),
-        (
-            "Classes",
-            f"{len(card.classes):,}",
-            "of similar size" if card.imbalance < 1.5 else f"largest {card.imbalance:.1f} × smallest",
-        ),
-        ("Typical size", f"{card.width_range[1]} × {card.height_range[1]}", _size_range(card)),
+        ("Classes", f"{len(card.classes):,}", balance),
+        ("Typical size", typical, "all alike" if least == most else f"{least} to {most}"),
         ("On disk", text.bytes_(card.bytes), f"{text.bytes_(card.bytes / max(card.images, 1))} an image"),
     )
     with st.grid(4, min_column_width=150):
@@ -65,29 +62,22 @@ def _facts(card: HealthCard) -> None:
             st.metric(label, value, note, delta_color="off", delta_arrow="off")
 
 
-def _size_range(card: HealthCard) -> str:
-    (low_w, _, high_w), (low_h, _, high_h) = card.width_range, card.height_range
-    return "all alike" if (low_w, low_h) == (high_w, high_h) else f"{low_w} × {low_h} to {high_w} × {high_h}"
-
-
 def _problems(card: HealthCard) -> None:
     if card.problems:
         st.markdown(f"**{text.count(len(card.problems), 'file')} left out**")
-        _table([(problem.name, problem.reason) for problem in card.problems], ("File", "Why"))
+        _table({"File": [problem.name for problem in card.problems], "Why": [p.reason for p in card.problems]})
     if card.duplicates:
         st.markdown(f"**{text.count(len(card.duplicates), 'group')} of identical images**")
-        conflicting = set(card.label_conflicts)
-        rows = [(", ".join(group), "different classes" if group in conflicting else "") for group in card.duplicates]
-        _table(rows, ("Files", "Note"))
+        notes = ["different classes" if group in card.label_conflicts else "" for group in card.duplicates]
+        _table({"Files": [", ".join(group) for group in card.duplicates], "Note": notes})
 
 
-def _table(rows: Sequence[tuple[str, str]], columns: tuple[str, str]) -> None:
-    height = 38 + 35 * min(max(len(rows), 1), 7)
+def _table(columns: Mapping[str, Sequence[str]]) -> None:
+    frame = pd.DataFrame(columns)
     widths = {
-        columns[0]: st.column_config.TextColumn(width="medium"),
-        columns[1]: st.column_config.TextColumn(width="large"),
+        name: st.column_config.TextColumn(width="large" if place else "medium") for place, name in enumerate(frame)
     }
-    st.dataframe(pd.DataFrame(rows, columns=list(columns)), hide_index=True, height=height, column_config=widths)
+    st.dataframe(frame, hide_index=True, height=38 + 35 * min(len(frame), 7), column_config=widths)
 
 
 def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
@@ -98,11 +88,8 @@ def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
         return DEFAULT_RATIOS, 0
     with st.expander("Split", icon=":material/call_split:"):
         if card.given_splits:
-            given = text.listing([word for split, word in SPLIT_NAMES.items() if split in card.given_splits])
-            st.caption(
-                f"The images came with their own division ({given}); only what is missing is taken out of the "
-                f"training images."
-            )
+            given = text.listing([SPLIT_NAMES[split] for split in SPLITS if split in card.given_splits])
+            st.caption(f"The images came divided ({given}); only what is missing is taken out of the training images.")
         columns = st.columns(3)
         shares = dict(zip(SPLITS, DEFAULT_RATIOS, strict=True))
         for column, split in zip(columns, free, strict=False):
@@ -111,42 +98,31 @@ def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
             shares[split] = column.number_input(label, 5, 40, percent, step=5, key=f"{split}_{draft_id}") / 100
         seed = columns[2].number_input("Seed of the split", 0, 2**31 - 1, 0, key=f"seed_{draft_id}")
         shares["train"] = 1 - shares["val"] - shares["test"]
-        st.caption(
-            f"{text.percent(shares['train'], 0)} are left for training. Every class is divided alike, and identical "
-            f"images stay together."
-        )
+        left = text.percent(shares["train"], 0)
+        st.caption(f"{left} are left for training. Every class is divided alike; identical images stay together.")
     return (shares["train"], shares["val"], shares["test"]), int(seed)
 
 
 def _buttons(draft_id: str, card: HealthCard, *, name: str, ratios: Ratios, seed: int) -> str | None:
-    extra = sum(len(group) - 1 for group in card.duplicates)
-    troubled = bool(extra or card.small_classes)
-    st.caption(_consequence(card, extra))
-    places = st.columns([2, 2, 1] if troubled else [4, 1])
-    accepted = places[0].button(
-        "Continue", key=f"keep_{draft_id}", type="secondary" if troubled else "primary", width="stretch"
+    extra, small = sum(len(group) - 1 for group in card.duplicates), len(card.small_classes)
+    problems = [f"{text.count(extra, 'extra copy')} of identical images"] if extra else []
+    problems += [f"{text.count(small, 'class')} with too few images"] if small else []
+    excluding = f" **Exclude problems** also leaves out {text.listing(problems)}." if problems else ""
+    st.caption(f"**Continue** keeps every readable image.{excluding}")
+    first, *second, last = st.columns([2, 2, 1] if problems else [4, 1])
+    accepted = first.button(
+        "Continue", key=f"keep_{draft_id}", type="secondary" if problems else "primary", width="stretch"
     )
-    without = troubled and places[1].button(
+    without = bool(problems) and second[0].button(
         "Exclude problems", key=f"exclude_{draft_id}", type="primary", width="stretch"
     )
-    if places[-1].button("Discard", key=f"drop_{draft_id}", type="tertiary", width="stretch"):
+    if last.button("Discard", key=f"drop_{draft_id}", type="tertiary", width="stretch"):
         drafts.discard(workspace(), draft_id)
         st.rerun()
     if not (accepted or without):
         return None
     try:
-        made = commit(workspace(), draft_id, name=name, exclude_problems=without, ratios=ratios, seed=seed)
+        return commit(workspace(), draft_id, name=name, exclude_problems=without, ratios=ratios, seed=seed).id
     except DatasetError as error:
         st.error(text.md(str(error)))
         return None
-    return made.id
-
-
-def _consequence(card: HealthCard, extra: int) -> str:
-    gone = []
-    if extra:
-        gone.append(f"{text.count(extra, 'extra copy')} of identical images")
-    if card.small_classes:
-        gone.append(text.count(len(card.small_classes), "class") + " with too few images")
-    kept = "**Continue** keeps every readable image."
-    return f"{kept} **Exclude problems** also leaves out {text.listing(gone)}." if gone else kept

@@ -1,6 +1,6 @@
 """Versions: of which dataset a dataset is a version, what was changed, and which versions were made of it.
 
-Not here: making versions (engine.data.versions) and deciding what changes (predictions.label_issues).
+Not here: making versions (engine.data.versions).
 """
 
 from collections import Counter
@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from engine.data.dataset import open_dataset
 from engine.data.dataset_records import Dataset, DatasetSummary, LabelChange, VersionOrigin
 from engine.data.versions import LocatedChange, locate_changes
 from pages.ui import addresses, text
+from pages.ui.dataset.image_browser import image_dialog
 from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.resources import workspace
 
@@ -31,17 +33,13 @@ def version_links(dataset: Dataset, origin: VersionOrigin | None, known: Mapping
             else:
                 st.caption(f"**{text.md(text.short(origin.name))}**, which was deleted.", width="content")
         if children:
-            st.caption(
-                ":material/call_split: Versions made of it:" if origin is None else "Versions made of this one:",
-                width="content",
-            )
+            st.caption(":material/call_split: Versions made of it:", width="content")
             for child in children:
                 _link(child)
 
 
-def change_gallery(dataset: Dataset, origin: VersionOrigin) -> tuple[str, int] | None:
-    """What was left out and what has another class, in words and as thumbnails; (dataset, index) of the one that was
-    picked."""
+def changed_images(dataset: Dataset, origin: VersionOrigin) -> None:
+    """What was left out and what has another class, in words and as thumbnails that open large."""
     st.markdown(text.md(changes_in_words(origin.changes)))
     for words, kinds in (
         ("Relabelled", Counter(f"{_name(change.was)} → {_name(change.to)}" for change in origin.changes if change.to)),
@@ -51,39 +49,37 @@ def change_gallery(dataset: Dataset, origin: VersionOrigin) -> tuple[str, int] |
             more = f" · {len(kinds) - _MOST_KINDS:,} more" if len(kinds) > _MOST_KINDS else ""
             counted = " · ".join(f"{kind} **{number:,}**" for kind, number in kinds.most_common(_MOST_KINDS))
             st.caption(f"{words}: {counted}{more}")
-    found = locate_changes(workspace(), dataset, origin)
-    if any(not one.dataset for one in found):
+    located = locate_changes(workspace(), dataset, origin)
+    if any(not change.dataset for change in located):
         st.caption("Pictures of what was left out went with the dataset that it came from.")
-    here = page_of(len(found), PAGE_SIZE, key=f"changes_page_{dataset.id}")
-    cards = [_card(place, found[place]) for place in range(len(found))[here]]
+    here = page_of(len(located), PAGE_SIZE, key=f"changes_page_{dataset.id}")
+    cards = [_card(place, change) for place, change in list(enumerate(located))[here]]
     picked = gallery(cards, label="Changed images", key=f"changes_{dataset.id}")
-    if picked is None or not found[int(picked)].dataset:
-        return None
-    return found[int(picked)].dataset, found[int(picked)].index
+    if picked is not None and (change := located[int(picked)]).dataset:
+        image_dialog(open_dataset(workspace(), change.dataset), change.index)
 
 
-def changes_in_words(made: Sequence[LabelChange]) -> str:
-    """`2 images left out, 3 with another class.`"""
-    out = sum(not change.to for change in made)
-    said = [f"{text.count(out, 'image')} left out"] if out else []
-    said += [f"{text.count(len(made) - out, 'image')} with another class"] if len(made) > out else []
-    return f"{', '.join(said) or 'Nothing changed'}."
+def changes_in_words(changes: Sequence[LabelChange]) -> str:
+    """`2 images left out, 3 images with another class.`"""
+    out = sum(not change.to for change in changes)
+    kinds = {"left out": out, "with another class": len(changes) - out}
+    return ", ".join(f"{text.count(number, 'image')} {kind}" for kind, number in kinds.items() if number) + "."
 
 
 def _name(label: str) -> str:
     return text.md(text.short(label, 30))
 
 
-def _card(place: int, one: LocatedChange) -> Card:
-    change = one.change
-    said = f"{change.was} → {change.to}" if change.to else f"left out: {change.was}"
+def _card(place: int, located: LocatedChange) -> Card:
+    change = located.change
+    title = f"{change.was} → {change.to}" if change.to else f"left out: {change.was}"
     return Card(
         id=str(place),
-        src=addresses.thumbnail(one.dataset, one.index) if one.dataset else "",
-        title=text.plain(said),
+        src=addresses.thumbnail(located.dataset, located.index) if located.dataset else "",
+        title=text.plain(title),
         note=change.image.rpartition("/")[2],
         tone="plain" if change.to else "bad",
-        alt=text.plain(f"{change.image}, {said}. {change.why}"),
+        alt=text.plain(f"{change.image}, {title}. {change.why}"),
     )
 
 

@@ -34,17 +34,19 @@ def embedding_of(run_id: str) -> Embedded | None:
 
 
 def embedding_or_button(run: Run, *, key: str) -> tuple[Embedded, Dataset] | None:
-    """What the job found, with the dataset; otherwise the button that starts the job, its progress or why it failed are
-    drawn."""
+    """What the job found, with the dataset; otherwise draws the job's progress, or the button that starts it."""
     try:
         dataset = open_dataset(workspace(), run.config.dataset)
     except DatasetError:
-        st.info("The dataset of this run was deleted, so its images cannot be looked at any more.")
+        st.info("The dataset of this run was deleted, and its images with it.")
         return None
     embedding = embedding_of(run.id)
     if embedding is not None and len(embedding.coordinates) == len(dataset.images):
         return embedding, dataset
-    _ask(run, key)
+    arguments, icon = {"run": run.id}, ":material/hub:"
+    if not under_way(newest(KIND, arguments), "Looking at all images of the dataset"):
+        st.markdown(WHAT)
+        submit_button("Look at all images", KIND, arguments, key=f"embed_{key}", icon=icon, type="primary")
     return None
 
 
@@ -57,14 +59,14 @@ def nearest_images(run_id: str, dataset_id: str, image: int) -> None:
         dataset = open_dataset(workspace(), dataset_id)
     except DatasetError:
         return
-    pairs = zip(embedding.nearest[image], embedding.cosines[image], strict=True)
-    near = [(dataset.images[int(place)], float(cosine)) for place, cosine in pairs if place >= 0]
+    pairs = zip(embedding.nearest[image].tolist(), embedding.cosines[image].tolist(), strict=True)
+    near = {place: cosine for place, cosine in pairs if place >= 0}
     if not near:
         return
     st.markdown("**Nearest training images**")
-    cards = [_card(dataset, neighbour, cosine) for neighbour, cosine in near]
+    cards = [_card(dataset, dataset.images[place], cosine) for place, cosine in near.items()]
     picked = gallery(cards, label="Nearest training images", key="nearest", side=96)
-    if picked is not None and int(picked) in embedding.nearest[image]:
+    if picked is not None and int(picked) in near:
         st.text(dataset.images[int(picked)].name)
     st.caption("With their labels, and how alike their features are: 1 is the same. Pick one to see its file name.")
 
@@ -73,13 +75,6 @@ def _card(dataset: Dataset, image: Image, cosine: float) -> Card:
     label = text.short(dataset.classes[image.label], 24)
     alt = f"{image.name}, a training image of {label}, likeness {cosine:.2f}"
     return replace(dataset_card(dataset, image, note=f"{cosine:.2f}", alt=alt), title=label)
-
-
-def _ask(run: Run, key: str) -> None:
-    arguments = {"run": run.id}
-    if not under_way(newest(KIND, arguments), "Looking at all images of the dataset"):
-        st.markdown(WHAT)
-        submit_button("Look at all images", KIND, arguments, key=f"embed_{key}", icon=":material/hub:", type="primary")
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

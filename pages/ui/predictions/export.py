@@ -9,36 +9,31 @@ from engine.jobs import records
 from engine.jobs.bundle.formats import contents
 from engine.store.job_store import Job
 from engine.store.run import Run
-from pages.ui import addresses, status, text
+from pages.ui import addresses, text
 from pages.ui.download import download
-from pages.ui.resources import job_store, workspace
-from pages.ui.waiting import newest
+from pages.ui.resources import workspace
+from pages.ui.section import section
+from pages.ui.waiting import newest, submit_button, under_way
 
 KIND = "export"
+ICON = ":material/package_2:"
 
 
-def offer(run: Run) -> None:
-    """A folded section: what the bundle holds, the button that makes it, and the link to it."""
-    job = newest(KIND, {"run": run.id})
-    with st.expander(
-        "Export the model", icon=":material/package_2:", expanded=st.session_state.get("exported") == run.id
-    ):
-        st.markdown(
-            "One zip that works without Thaw:\n"
-            + "\n".join(f"- `{name}`: {about}" for name, about in contents(run.config.backbone).items())
-        )
-        if job is not None and not job.ended:
-            status.follow(job, "Exporting the model")
+def export_section(run: Run) -> None:
+    """Folded: what the bundle holds, the button that makes it, and the link to it."""
+    with section("Export the model", icon=ICON, key=f"fold_export_{run.id}") as seen:
+        if not seen:
             return
-        if job is not None and job.status == "failed":
-            st.error(text.md(job.error or "The export ended without saying why."), icon=":material/error:")
+        files = "\n".join(f"- `{name}`: {content}" for name, content in contents(run.config.backbone).items())
+        st.markdown(f"One zip that works without Thaw:\n{files}")
+        job = newest(KIND, {"run": run.id})
+        if under_way(job, "Exporting the model"):
+            return
         ready = _ready(run)
         if ready:
             _bundle(run, job)
-        if st.button("Export again" if ready else "Export the model", key="export", icon=":material/package_2:"):
-            st.session_state["exported"] = run.id  # open from now on, so that the link is seen when it is there
-            job_store().submit(KIND, {"run": run.id})
-            st.rerun()
+        label = "Export again" if ready else "Export the model"
+        submit_button(label, KIND, {"run": run.id}, key="export", icon=ICON)
 
 
 def _bundle(run: Run, job: Job | None) -> None:
@@ -46,8 +41,8 @@ def _bundle(run: Run, job: Job | None) -> None:
     first, *more = (bundle and bundle.checks) or ("",)
     if first:
         st.success(text.md(first), icon=":material/verified:")
-    for said in more:
-        st.caption(text.md(said))
+    for check in more:
+        st.caption(text.md(check))
     size = text.bytes_((workspace().run(run.id) / "export.zip").stat().st_size)
     download(f"Download the bundle ({size})", addresses.run_file(run.id, "export.zip"), key=f"export_{run.id}")
 

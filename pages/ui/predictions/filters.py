@@ -15,9 +15,8 @@ from engine.evaluation.metric_records import SplitMetrics
 from pages.ui.predictions.row_selection import ORDERS, OUTCOMES, Selection
 from pages.ui.scores import confusion_matrix
 
-SPLITS = {
-    "unseen": "Validation and test",
-    **{split: SPLIT_NAMES[split].capitalize() for split in ("val", "test", "train")},
+SPLITS = {"unseen": "Validation and test"} | {
+    split: SPLIT_NAMES[split].capitalize() for split in ("val", "test", "train")
 }
 _UNSEEN = ("val", "test")
 
@@ -30,8 +29,7 @@ def confusion_chart(scores: SplitMetrics, split: str, classes: Sequence[str], *,
         on_select=partial(_show_cell, tuple(classes), split, key),
         selection_mode="points",
         config={"displayModeBar": False},
-        alt=f"Confusion matrix of the {SPLIT_NAMES[split]} images; the most frequent mistakes are also listed as a "
-        f"table.",
+        alt=f"Confusion matrix of the {SPLIT_NAMES[split]} images.",
     )
     st.caption("Click a cell to see its images below.")
 
@@ -39,7 +37,7 @@ def confusion_chart(scores: SplitMetrics, split: str, classes: Sequence[str], *,
 def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[Selection, str]:
     """What to show and in which order. New images have no split, and mostly nobody knows what they are."""
     known = bool((table["label"] != "").any())
-    first, second = st.columns([1.8, 1.1, 1.1]) if known else st.columns([1, 1, 1]), st.columns(3)
+    first, second = st.columns([1.8, 1.1, 1.1]) if known else st.columns(3), st.columns(3)
     splits = _splits(first[0], table, key)
     outcome, truth = "All", None
     if known:
@@ -54,8 +52,7 @@ def filters(table: pd.DataFrame, classes: Sequence[str], *, key: str) -> tuple[S
 
 
 def _splits(place: DeltaGenerator, table: pd.DataFrame, key: str) -> tuple[str, ...]:
-    """The splits to show; none to choose from means all rows. Training images only on request: the run has learnt from
-    them."""
+    """None to choose from means all rows. Training images only on request: the run has learnt from them."""
     there = set(table["split"])
     present = [name for name in SPLITS if name in there or (name == "unseen" and there.intersection(_UNSEEN))]
     if not present:
@@ -69,7 +66,10 @@ def _show_cell(classes: tuple[str, ...], split: str, key: str) -> None:
     """A cell was clicked: filter by it. A click beside the cells takes the filter away."""
     points = st.session_state[f"{key}_cell_{split}"]["selection"]["points"]
     truth, guess = points[0]["customdata"] if points else (None, None)
-    st.session_state[f"{key}_truth"] = None if truth is None else classes[truth]
-    st.session_state[f"{key}_guess"] = None if guess is None else classes[guess]
-    st.session_state[f"{key}_split"] = split if points else "unseen"
-    st.session_state[f"{key}_outcome"] = "All"
+    for name, value in {
+        "truth": None if truth is None else classes[truth],
+        "guess": None if guess is None else classes[guess],
+        "split": split if points else "unseen",
+        "outcome": "All",
+    }.items():
+        st.session_state[f"{key}_{name}"] = value

@@ -4,7 +4,7 @@ opens its image.
 Not here: the coordinates (engine), and the view of a predicted image (image_gallery).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,16 +12,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.data.dataset_records import SPLIT_NAMES, Dataset, Image
+from engine.data.dataset_records import Dataset, Image
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded
 from engine.store.run import Run
 from pages.ui import palette, text
 from pages.ui.gallery import dataset_card, gallery
-from pages.ui.large_image import dataset_picture
-from pages.ui.predictions import image_gallery
+from pages.ui.large_image import dataset_image
 from pages.ui.predictions.embedding import nearest_images
-from pages.ui.predictions.image_gallery import ImageSource
+from pages.ui.predictions.image_gallery import ImageSource, open_large
 from pages.ui.predictions.row_selection import run_table
 from pages.ui.resources import workspace
 
@@ -36,7 +35,7 @@ def image_map(run: Run, embedding: Embedded, dataset: Dataset) -> None:
     table, key = run_table(run.id), f"map_{run.id}"
     path = workspace().run(run.id) / "predictions.csv"
     changes = (str(path), path.stat().st_mtime_ns, embedding_files.stamp(workspace(), run.id), dataset.id)
-    drawn = len(drawn_images(len(dataset.images)))
+    images, drawn = len(dataset.images), len(drawn_images(len(dataset.images)))
     st.plotly_chart(
         _kept_figure(embedding, dataset, table, changes=(*changes, st.context.theme.type or "light")),
         key=key,
@@ -46,7 +45,7 @@ def image_map(run: Run, embedding: Embedded, dataset: Dataset) -> None:
         alt=f"Map of {text.count(drawn, 'image')}; type part of a file name below to open one without the map.",
     )
     across, up = (text.percent(share, 0) for share in embedding.facts.explained)
-    some = "" if drawn == len(dataset.images) else f" {drawn:,} of {len(dataset.images):,} images are drawn."
+    some = "" if drawn == images else f" {drawn:,} of {images:,} images are drawn."
     st.caption(
         f"Principal components of the features: across {across} of what varies, up {up}. Click a point to open its "
         f"image.{some}"
@@ -65,7 +64,7 @@ def _clicked(key: str) -> None:
 
 
 def drawn_images(images: int) -> np.ndarray:
-    """The images that are drawn: all, or as many as a browser moves with ease, evenly over the dataset."""
+    """All, or as many as a browser moves with ease, evenly over the dataset."""
     return np.unique(np.linspace(0, images - 1, min(images, MOST_POINTS)).astype(np.int64))
 
 
@@ -74,25 +73,20 @@ def _kept_figure(
     _embedding: Embedded, _dataset: Dataset, _table: pd.DataFrame, *, changes: tuple[str, int, int, str, str]
 ) -> go.Figure:
     """Of all points, kept as long as `changes` stay: of the files, the dataset and the theme. Not to be changed."""
-    images = len(_dataset.images)
-    return map_figure(_embedding, _dataset, places=drawn_images(images), outcome=outcomes(_table, images))
+    return map_figure(_embedding, _dataset, outcomes(_table, len(_dataset.images)))
 
 
 def outcomes(table: pd.DataFrame, images: int) -> list[str]:
     """right, wrong or not predicted, for every image."""
-    said = ["not predicted"] * images
-    for image, correct in zip(table["image"], table["correct"], strict=True):
-        if 0 <= image < images and correct is not None:
-            said[image] = "right" if correct else "wrong"
-    return said
+    words = {True: "right", False: "wrong", None: "not predicted"}
+    correct = dict(zip(table["image"], table["correct"], strict=True))
+    return [words[correct.get(image)] for image in range(images)]
 
 
-def map_figure(
-    embedding: Embedded, dataset: Dataset, *, places: Sequence[int] | np.ndarray, outcome: Sequence[str]
-) -> go.Figure:
+def map_figure(embedding: Embedded, dataset: Dataset, outcome: Sequence[str]) -> go.Figure:
     """Points coloured by true class, marked by whether the run is right; customdata is the image. Classes beyond
     COLOURED are grey."""
-    figure = go.Figure()
+    figure, places = go.Figure(), drawn_images(len(dataset.images))
     colours = (*palette.categorical()[:COLOURED], palette.muted())
     marks = pd.Categorical([outcome[place] for place in places], categories=list(_MARKS))
     labels = [min(dataset.images[place].label, COLOURED) for place in places]
@@ -109,21 +103,14 @@ def map_figure(
         marker = {"color": colour, "symbol": mark, "size": 9}
         figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
     axis = {"showticklabels": False, "showgrid": False, "zeroline": False, "title": ""}
+    figure.update_layout(xaxis=axis, yaxis=axis, height=560, margin={"l": 0, "r": 0, "t": 8, "b": 0})
     legend = {"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "title": {"text": ""}}
-    return figure.update_layout(
-        xaxis=axis,
-        yaxis=axis,
-        height=560,
-        margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        legend=legend,
-        dragmode="pan",
-        clickmode="event+select",
-    )
+    return figure.update_layout(legend=legend, dragmode="pan", clickmode="event+select")
 
 
 def _points(
     embedding: Embedded, dataset: Dataset, places: np.ndarray, *, colour: str, outcome: str
-) -> dict[str, object]:
+) -> Mapping[str, object]:
     """The images of one colour with one outcome. Names are text for plotly, not markup."""
     size, opacity = (10, 1) if outcome == "wrong" else (7, 0.75)
     images = [dataset.images[place] for place in places]
@@ -153,7 +140,7 @@ def _by_name(run: Run, dataset: Dataset, table: pd.DataFrame) -> None:
     if not hits:
         st.info("No image of this dataset has that in its name.", icon=":material/search_off:")
         return
-    st.caption(f"{text.count(len(hits), 'image')}" + (f"; the first {FOUND} are shown." if len(hits) > FOUND else "."))
+    st.caption(text.count(len(hits), "image") + (f"; the first {FOUND} are shown." if len(hits) > FOUND else "."))
     cards = [dataset_card(dataset, image, note=image.name) for image in hits[:FOUND]]
     picked = gallery(cards, label="Images with this name", key=f"hits_{run.id}", side=120)
     if picked is not None:
@@ -164,17 +151,12 @@ def _open(index: int, run: Run, *, dataset: Dataset, table: pd.DataFrame) -> Non
     """The prediction of the image in large, or just the image where there is none."""
     rows = table[(table["image"] == index) & (table["error"] == "")]
     if len(rows):
-        image_gallery.open_first(rows, ImageSource(run=run.id, dataset=dataset.id))
+        open_large(rows, ImageSource(run=run.id, dataset=dataset.id))
     else:
-        _image_dialog(dataset.images[index], run.id, dataset)
+        _image_dialog(run.id, dataset, dataset.images[index])
 
 
 @st.dialog("Image", width="large")
-def _image_dialog(image: Image, run_id: str, dataset: Dataset) -> None:
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        dataset_picture(dataset.id, image.index, alt=image.name, key="large_image")
-    with right:
-        st.markdown(f"**{text.md(dataset.classes[image.label])}**, a {SPLIT_NAMES[image.split]} image.")
-        st.text(image.name)
+def _image_dialog(run_id: str, dataset: Dataset, image: Image) -> None:
+    dataset_image(dataset, image)
     nearest_images(run_id, dataset.id, image.index)

@@ -1,9 +1,9 @@
 """Label issues: images whose label looks wrong, and one decision for each. Nothing is changed by itself.
 
-Not here: finding them (engine), keeping decisions (engine.data.label_decisions), applying them (ui.label_decisions).
+Not here: finding them (engine), keeping and applying decisions (label_decisions).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -13,113 +13,100 @@ from engine.data import label_decisions
 from engine.data.dataset_records import Dataset
 from engine.data.label_decisions import Decision
 from engine.errors import DatasetError
-from engine.jobs.embedding_files import Doubt, Embedded
+from engine.jobs.embedding_files import Embedded, LabelIssue
 from engine.store.run import Run
 from pages.ui import addresses, text
 from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.label_decisions import decision_in_words, pending_decisions
 from pages.ui.large_image import dataset_picture, position_among, previous_next
-from pages.ui.resources import workspace
+from pages.ui.waiting import failure
 
 PAGE_SIZE = 24
 _POSITION = "label_issue"
-"""In the session: which of them the open dialog shows."""
+"""In the session: which issue the open dialog shows."""
 
 
-def label_issues(run: Run, made: Embedded, dataset: Dataset) -> None:
+def label_issues(run: Run, embedding: Embedded, dataset: Dataset) -> None:
     """The gallery "please check"; a click asks for a decision."""
-    facts = made.facts
+    facts, issues = embedding.facts, embedding.facts.doubts
     st.subheader("Labels to check", anchor=False)
     if facts.unchecked:
         st.info(text.md(facts.unchecked), icon=":material/info:")
         return
-    if not facts.doubts:
+    if not issues:
         none = "No label looks wrong: a check that had not seen an image's label agrees with it, or is not sure."
         st.success(none, icon=":material/check:")
         return
     st.markdown(
-        f"**{text.count(len(facts.doubts), 'label')}** of {text.count(len(dataset.images), 'image')}: please check. "
+        f"**{text.count(len(issues), 'label')}** of {text.count(len(dataset.images), 'image')}: please check. "
         "A small classifier that had not seen these labels is confident of another class. It may be wrong; you decide."
     )
     if not facts.frozen:
         st.caption(
-            "This model was fine-tuned on these labels, so it may have learnt some wrong ones by heart. A linear "
-            "probe sees more."
+            "This model was fine-tuned on these labels and may know wrong ones by heart. A linear probe sees more."
         )
     by_image = label_decisions.read_decisions(dataset).by_image
-    here = page_of(len(facts.doubts), PAGE_SIZE, key=f"doubts_page_{run.id}")
-    cards = [
-        _card(place, doubt, dataset, decision=by_image.get(doubt.image))
-        for place, doubt in list(enumerate(facts.doubts))[here]
-    ]
-    picked = gallery(cards, label="Labels to check", key=f"doubts_{run.id}", side=140)
+    here = page_of(len(issues), PAGE_SIZE, key=f"issues_page_{run.id}")
+    cards = [_card(place, issue, dataset, by_image.get(issue.image)) for place, issue in list(enumerate(issues))[here]]
+    picked = gallery(cards, label="Labels to check", key=f"issues_{run.id}", side=140)
     if picked is not None:
         st.session_state[_POSITION] = int(picked)
-        _check(facts.doubts, dataset)
+        _check(issues, dataset)
     if not by_image:
-        st.caption(
-            "Click an image to keep its label, give it another one, or leave the image out. Your decisions are "
-            "collected here."
-        )
+        st.caption("Click an image to keep its label, relabel it, or leave it out. Your decisions are collected here.")
 
 
 def decisions(run: Run, dataset: Dataset) -> None:
     """The decisions that no version was made of, and the version that this person just made."""
-    known = label_decisions.read_decisions(dataset)
-    made = pending_decisions(dataset, known, key=run.id)
-    if made is not None:
-        st.session_state[f"version_{dataset.id}"] = (made.id, made.name)
+    key = f"version_{dataset.id}"
+    if made := pending_decisions(dataset, label_decisions.read_decisions(dataset), key=run.id):
+        st.session_state[key] = made
         st.rerun()
-    done = st.session_state.get(f"version_{dataset.id}")
-    if done and workspace().dataset(done[0]).is_dir():
-        st.success(
-            f"**{text.md(done[1])}** is a new dataset; the old one is as it was.", icon=":material/check_circle:"
-        )
+    version: Dataset | None = st.session_state.get(key)
+    if version and version.folder.is_dir():
+        name = text.md(version.name)
+        st.success(f"**{name}** is a new dataset; the old one is as it was.", icon=":material/check_circle:")
         if st.button("See it on the Dataset page", icon=":material/arrow_forward:", key=f"see_{run.id}"):
-            st.switch_page("dataset.py", query_params={"dataset": done[0]})
+            st.switch_page("dataset.py", query_params={"dataset": version.id})
 
 
-def _card(place: int, doubt: Doubt, dataset: Dataset, *, decision: Decision | None) -> Card:
-    name, sure = dataset.images[doubt.image].name, text.percent(doubt.confidence, 0)
-    note, words = f"labelled {doubt.given}", ""
+def _card(place: int, issue: LabelIssue, dataset: Dataset, decision: Decision | None) -> Card:
+    sure, note, words = text.percent(issue.confidence, 0), f"labelled {issue.given}", ""
     if decision is not None:
-        note = f"✓ {f'→ {decision.to}' if decision.to else decision_in_words(decision)}"
-        words = f"; {decision_in_words(decision)}"
+        words = decision_in_words(decision)
+        note, words = f"✓ {f'→ {decision.to}' if decision.to else words}", f"; {words}"
+    name = dataset.images[issue.image].name
     return Card(
         id=str(place),
-        src=addresses.thumbnail(dataset.id, doubt.image),
+        src=addresses.thumbnail(dataset.id, issue.image),
         tone="bad" if decision is None else "good",
-        title=f"{doubt.suggested}? {sure}",
+        title=f"{issue.suggested}? {sure}",
         note=note,
-        alt=f"{name}: labelled {doubt.given}, looks like {doubt.suggested} with {sure}{words}",
+        alt=f"{name}: labelled {issue.given}, looks like {issue.suggested} with {sure}{words}",
     )
 
 
 @st.dialog("Please check this label", width="large", on_dismiss="rerun")
-def _check(all_: tuple[Doubt, ...], dataset: Dataset) -> None:
-    place = position_among(len(all_), key=_POSITION)
-    doubt = all_[place]
-    image = dataset.images[doubt.image]
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        dataset_picture(dataset.id, doubt.image, alt=f"{image.name}, labelled {doubt.given}", key="large_label_issue")
-    with right:
-        st.markdown(f"Labelled **{text.md(doubt.given)}** ({text.percent(doubt.given_confidence)}).")
-        st.markdown(f"Looks like **{text.md(doubt.suggested)}** ({text.percent(doubt.confidence)}).")
-        st.text(image.name)
-        _choices(dataset, doubt, min(place + 1, len(all_) - 1))
-        _decision(dataset, doubt.image)
-    previous_next(place, len(all_), key=_POSITION)
+def _check(issues: Sequence[LabelIssue], dataset: Dataset) -> None:
+    place = position_among(len(issues), key=_POSITION)
+    issue, name = issues[place], dataset.images[issues[place].image].name
+    with dataset_picture(dataset.id, issue.image, alt=f"{name}, labelled {issue.given}"):
+        st.markdown(f"Labelled **{text.md(issue.given)}** ({text.percent(issue.given_confidence)}).")
+        st.markdown(f"Looks like **{text.md(issue.suggested)}** ({text.percent(issue.confidence)}).")
+        st.text(name)
+        _choices(dataset, issue, min(place + 1, len(issues) - 1))
+        _decision(dataset, issue.image)
+    previous_next(place, len(issues), key=_POSITION)
 
 
-def _choices(dataset: Dataset, doubt: Doubt, then: int) -> None:
+def _choices(dataset: Dataset, issue: LabelIssue, then: int) -> None:
     """One button a decision; each goes on to the image at `then`."""
-    why = f"checked by a person; looked like {doubt.suggested} ({text.percent(doubt.confidence, 0)})"
-    keep = Decision(image=doubt.image, what="keep", why=why)
-    given, suggested = (text.md(text.short(name, 24)) for name in (doubt.given, doubt.suggested))
+    why = f"checked by a person; looked like {issue.suggested} ({text.percent(issue.confidence, 0)})"
+    keep = Decision(image=issue.image, what="keep", why=why)
+    given, suggested = (text.md(text.short(name, 24)) for name in (issue.given, issue.suggested))
     for label, decision, icon in (
         (f"Keep {given}", keep, "check"),
-        (f"Relabel to {suggested}", replace(keep, what="relabel", to=doubt.suggested), "sell"),
+        (f"Relabel to {suggested}", replace(keep, what="relabel", to=issue.suggested), "sell"),
         ("Exclude the image", replace(keep, what="exclude"), "delete"),
     ):
         arguments, key = (dataset, decision, then), f"decide_{decision.what}"
@@ -129,7 +116,7 @@ def _choices(dataset: Dataset, doubt: Doubt, then: int) -> None:
 def _decision(dataset: Dataset, image: int) -> None:
     """What was decided of this one, and the way back."""
     if problem := st.session_state.pop("undecided", ""):
-        st.error(text.md(problem), icon=":material/error:")
+        failure(problem)
     decision = label_decisions.read_decisions(dataset).by_image.get(image)
     if decision is None:
         st.caption("Not decided yet.")
@@ -152,7 +139,7 @@ def _take_back(dataset: Dataset, image: int) -> None:
 
 @contextmanager
 def _problem_remembered() -> Iterator[None]:
-    """Said when the dialog is drawn anew."""
+    """Until the dialog is drawn anew."""
     try:
         yield
     except DatasetError as error:

@@ -16,15 +16,14 @@ from pages.ui.scores import MATRIX_CLASSES, accuracy_summary, class_table, frequ
 
 
 def own_images(run: Run) -> None:
-    """The validation and test images of the run's dataset."""
     table = run_table(run.id)
     classes = classes_of(table)
     _scores(run, classes)
     st.subheader("Image by image", anchor=False)
-    wanted, order = filters(table, classes, key=run.id)
-    chosen = ordered(select(table, wanted), order)
-    st.caption(f"{text.count(len(chosen), 'image')} of {len(table):,}")
-    thumbnails(chosen, ImageSource(run=run.id, dataset=run.config.dataset), key=run.id)
+    selection, order = filters(table, classes, key=run.id)
+    shown = ordered(select(table, selection), order)
+    st.caption(f"{text.count(len(shown), 'image')} of {len(table):,}")
+    thumbnails(shown, ImageSource(run=run.id, dataset=run.config.dataset), key=run.id)
 
 
 def _scores(run: Run, classes: tuple[str, ...]) -> None:
@@ -38,7 +37,7 @@ def _scores(run: Run, classes: tuple[str, ...]) -> None:
         "Scores on", present, format_func=SPLITS.__getitem__, default=present[0], key=f"{run.id}_scored", required=True
     )
     accuracy_summary(scores[split], split)
-    left, right = st.columns([1, 1], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         if len(classes) <= MATRIX_CLASSES:
             confusion_chart(scores[split], split, classes, key=run.id)

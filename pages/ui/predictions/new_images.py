@@ -1,0 +1,53 @@
+"""New images: images that a run has not seen: sent, predicted by a job, and looked at like those of its dataset.
+
+Not here: predicting them, and adding them to a dataset.
+"""
+
+import streamlit as st
+
+from engine.evaluation.predictions import classes_of
+from engine.jobs import records
+from engine.store.run import Run
+from pages.ui import addresses, status, text
+from pages.ui.choice import choose
+from pages.ui.download import download
+from pages.ui.predictions.filters import filters
+from pages.ui.predictions.image_gallery import ImageSource, thumbnails
+from pages.ui.predictions.row_selection import ordered, prediction_table, select, unreadable_files
+from pages.ui.resources import job_store, workspace
+from pages.ui.upload import upload_area
+from pages.ui.waiting import failure
+
+
+def new_images(run: Run) -> None:
+    """Send, wait, look."""
+    hint = "Images, a folder or a zip. They are not added to any dataset."
+    if arrival := upload_area("Drop new images here to have them predicted", hint, key="new"):
+        name = text.plain(arrival.name)
+        job_store().submit("predict", records.Predict(run=run.id, source=arrival.upload, name=name))
+        st.rerun()
+    asked = [(job, job.arguments_as(records.Predict)) for job in job_store().list("predict")]
+    jobs = {job: text.short(of.name or "New images") for job, of in asked if of and of.run == run.id}
+    for job, name in jobs.items():
+        if not job.ended:
+            status.follow(job, f"Predicting {name}")
+    if jobs and (newest := next(iter(jobs))).status == "failed":
+        failure(newest.error)
+    done = {made.predictions: name for job, name in jobs.items() if (made := job.result_as(records.Predictions))}
+    if done:
+        _predicted(run, choose("Predicted images", done, key="predictions"))
+
+
+def _predicted(run: Run, predictions_id: str) -> None:
+    table = prediction_table(workspace().run(run.id) / "predictions" / predictions_id / "predictions.csv")
+    failed = unreadable_files(table)
+    words, link = st.columns([3, 1], vertical_alignment="center")
+    readable = text.count(len(table) - len(failed), "image")
+    words.markdown(f"**{readable}** predicted, {text.count(len(failed), 'file')} unreadable.")
+    with link:
+        download("Download result.csv", addresses.new_result(run.id, predictions_id), key="download_new")
+    if len(failed):
+        st.dataframe(failed, hide_index=True)
+    selection, order = filters(table, classes_of(table), key=predictions_id)
+    source = ImageSource(run=run.id, predictions=predictions_id)
+    thumbnails(ordered(select(table, selection), order), source, key=predictions_id)
