@@ -51,7 +51,7 @@ def test_a_run_goes_on_without_a_tab_and_obeys_every_tab(
         assert second.complaints == third.complaints == []
 
     assert store.get(run.id).owner == owner or store.get(run.id).owner is None
-    numbers = [row["epoch"] for row in store.epochs(run.id)]
+    numbers = [epoch.epoch for epoch in store.epochs(run.id)]
     assert numbers == list(range(1, len(numbers) + 1)), "nothing was trained twice or left out"
 
 

@@ -85,7 +85,7 @@ def test_a_second_run_computes_nothing(world: World) -> None:
     cache = world.fill(second)
     train(second, cache)
     assert sum(seen[0]) >= len(world.dataset.images) and seen[1] == []
-    assert not cache.computed and {row["state"] for row in cache.report()} == {"found"} and cache.seconds == 0
+    assert not cache.computed and {file.state for file in cache.report()} == {"found"} and cache.seconds == 0
 
 
 def test_two_cuts_are_filled_in_one_pass(world: World) -> None:
