@@ -1,5 +1,7 @@
 """Compare: a comparison with its verdict, or any runs of one dataset side by side. Reads the store; trains nothing."""
 
+from collections import Counter
+
 import streamlit as st
 
 from engine.data.dataset import list_datasets
@@ -9,11 +11,6 @@ from pages.ui.compare import any_runs, one_comparison
 from pages.ui.resources import comparison_store, run_store, workspace
 
 MODES = {"comparison": "A comparison", "dataset": "Any runs of a dataset"}  # by their names in the address
-
-
-def chosen_mode(possible: list[str]) -> str:
-    """What the address asks for, else the first that is possible."""
-    return next((mode for mode in MODES if mode in st.query_params and mode in possible), possible[0])
 
 
 def switch() -> None:
@@ -27,7 +24,7 @@ def switch() -> None:
 
 st.title("Compare", anchor=False)
 everything = run_store().list()
-comparisons = {one.id: one for one in comparison_store().list()}
+comparisons = {comparison.id: comparison for comparison in comparison_store().list()}
 if not everything and not comparisons:
     st.info(
         "No run yet. Choose a backbone and several strategies on the page Configure, and start.", icon=":material/tune:"
@@ -36,7 +33,7 @@ if not everything and not comparisons:
     st.stop()
 
 possible = [mode for mode, there in (("comparison", comparisons), ("dataset", everything)) if there]
-mode = chosen_mode(possible)
+mode = next((mode for mode in possible if mode in st.query_params), possible[0])
 asked = st.query_params.get("comparison")
 if asked and asked not in comparisons and mode != "comparison":  # there the choice says it
     st.warning(
@@ -56,17 +53,13 @@ if len(possible) > 1:
     )
 if mode == "comparison":
     st.query_params.pop("dataset", None)
-    sizes: dict[str | None, int] = {}
-    for run in everything:
-        sizes[run.comparison] = sizes.get(run.comparison, 0) + 1
-    captions = {id_: one_comparison.name_of(one, sizes.get(id_, 0)) for id_, one in comparisons.items()}
+    sizes = Counter(run.comparison for run in everything)
+    captions = {id_: one_comparison.name_of(comparison, sizes[id_]) for id_, comparison in comparisons.items()}
     one_comparison.comparison_sections(choose("Comparison", captions, key="comparison"))
 else:
     st.query_params.pop("comparison", None)
     names = {summary.id: summary.name for summary in list_datasets(workspace())}
-    per_dataset: dict[str, int] = {}
-    for run in everything:  # newest first, so the first dataset is that of the latest run
-        per_dataset[run.config.dataset] = per_dataset.get(run.config.dataset, 0) + 1
+    per_dataset = Counter(run.config.dataset for run in everything)  # newest first, so the first is of the latest run
     captions = {id_: f"{names.get(id_, id_)} · {text.count(number, 'run')}" for id_, number in per_dataset.items()}
     any_runs.run_sections(
         everything, choose("Dataset", captions, key="dataset", help="Only runs on the same images can be compared.")

@@ -1,6 +1,6 @@
-"""Command lines: those that make a comparison again.
+"""Command lines that make a comparison again.
 
-Not here: what the command line understands (options of the verbs), the command of one run alone (config).
+Not here: the options of the verbs (cli), the command of one run (config).
 """
 
 import shlex
@@ -13,8 +13,7 @@ _SEPARATORS = (",", ":")
 
 
 def command_lines(comparison: Comparison) -> tuple[str, ...]:
-    """One `python -m engine compare`, or, where one cannot say it (seeds or settings of a special kind), one `train`
-    for each run."""
+    """One `python -m engine compare`, or one `train` for each run where it cannot say the seeds or settings."""
     seeds = _seeds(comparison.strategies)
     arms = [_arm(arm) for arm in comparison.strategies]
     if seeds is None or None in arms:
@@ -27,10 +26,9 @@ def command_lines(comparison: Comparison) -> tuple[str, ...]:
         "seeds": seeds,
         "epochs": str(comparison.shared.epochs),
     }
-    said = [f"--{name} {shlex.quote(value)}" for name, value in words.items()]
-    said += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in _changed(comparison)]
-    said += [f"--name {shlex.quote(comparison.name)}"] if comparison.name else []
-    return (" ".join(["python -m engine compare", *said]),)
+    pairs = [*words.items(), *(("set", setting) for setting in _settings(comparison))]
+    pairs += [("name", comparison.name)] if comparison.name else []
+    return (" ".join(["python -m engine compare", *(f"--{name} {shlex.quote(value)}" for name, value in pairs)]),)
 
 
 def _seeds(arms: tuple[Arm, ...]) -> str | None:
@@ -50,10 +48,10 @@ def _arm(arm: Arm) -> str | None:
     return ":".join([arm.strategy, *(f"{name}={value}" for name, value in values.items())])
 
 
-def _changed(comparison: Comparison) -> list[tuple[str, object]]:
-    values = [
-        (about.name, getattr(comparison.shared, about.name), about.default)
-        for about in options()
-        if about.name not in _ELSEWHERE
+def _settings(comparison: Comparison) -> list[str]:
+    """`name=value` of what is not the default and has no word of its own."""
+    return [
+        f"{option.name}={value}"
+        for option in options()
+        if option.name not in _ELSEWHERE and (value := getattr(comparison.shared, option.name)) != option.default
     ]
-    return [(name, value) for name, value, default in values if value != default]

@@ -1,10 +1,10 @@
-"""Comparison: backbones x strategies x seeds on the same images, as plain data; the runs it means, their order, and who
-may be judged.
+"""Comparison: backbones x strategies x seeds on the same images, as plain data: its runs, their order and their names.
 
 Not here: the database (comparison_store), what came out (judgement).
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -43,8 +43,7 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What is to be compared. Every run shares the dataset with its split, the view seed and the options of
-    `shared`."""
+    """What is to be compared. Every run shares dataset, split, view seed and the options of `shared`."""
 
     name: str
     dataset: str
@@ -66,21 +65,17 @@ def default_seeds(strategy: str) -> tuple[int, ...]:
 
 
 def arm(strategy: str, *, seeds: int | None = None, settings: Mapping[str, Value] | None = None) -> Arm:
-    """An arm with `seeds` seeds from 0 on, or as many as its strategy gets by default. ConfigError when there is no
-    such strategy."""
+    """An arm with `seeds` seeds from 0 on, or its strategy's number. ConfigError when there is no such strategy."""
     default = default_seeds(strategy)
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         raise ConfigError(f"A strategy takes 1 to {MOST_SEEDS} seeds, not {seeds}.")
     return Arm(
-        strategy=strategy,
-        seeds=default if seeds is None else tuple(range(seeds)),
-        settings=dict(settings or {}),
+        strategy=strategy, seeds=default if seeds is None else tuple(range(seeds)), settings=dict(settings or {})
     )
 
 
 def expand(comparison: Comparison) -> tuple[RunConfig, ...]:
-    """Every run of the comparison, each once, in the order of backbones, strategies and seeds. ConfigError when one is
-    not valid."""
+    """Every run once, in the order of backbones, strategies and seeds. ConfigError when one is not valid."""
     if not comparison.backbones or not comparison.strategies:
         raise ConfigError("A comparison needs at least one backbone and one strategy.")
     if comparison.shared.phases.strip() and len(comparison.strategies) > 1:
@@ -88,23 +83,23 @@ def expand(comparison: Comparison) -> tuple[RunConfig, ...]:
             "Phases shared by all strategies would make them all the same. Give phases to one strategy as a setting "
             "of its own."
         )
-    configs = [
+    configs = dict.fromkeys(
         validate(config_of(shared, arm, seed))
         for shared in _on_backbones(comparison)
         for arm in comparison.strategies
         for seed in arm.seeds
-    ]
-    return tuple(dict.fromkeys(configs))
+    )
+    return tuple(configs)
 
 
 def config_of(shared: RunConfig, arm: Arm, seed: int) -> RunConfig:
-    """The run of `arm` that has everything else of `shared`. Not validated: one that an earlier version has kept needs
-    its name, too. ConfigError for a setting that no arm can have."""
-    known = {option.name for option in options()} - set(_SHARED)
-    if wrong := [name for name in arm.settings if name not in known]:
+    """The run of `arm` that has everything else of `shared`; not validated, because one that an earlier version has
+    kept needs its name, too. ConfigError for a setting that no arm can have."""
+    possible = {option.name for option in options()} - set(_SHARED)
+    if wrong := [name for name in arm.settings if name not in possible]:
         raise ConfigError(
             f"{arm.strategy} cannot have {wrong[0]} of its own in a comparison. It can have: "
-            f"{', '.join(sorted(known))}."
+            f"{', '.join(sorted(possible))}."
         )
     own: dict[str, Value] = {"strategy": arm.strategy, "seed": seed, **arm.settings}
     if starts_at_random(arm.strategy):
@@ -124,21 +119,19 @@ def cheapest_first(configs: Sequence[RunConfig], outlines: Outlines) -> tuple[Ru
     """The order in which to train: little work first, so that there is a first answer soon and frozen prefixes get
     filled early.
 
-    Runs of one cut stay together (they share what the frozen blocks compute), and so do the seeds of one arm. A
-    backbone without an outline keeps to the order of the strategies. ConfigError when a run makes no plan on its
-    backbone.
+    Runs of one cut stay together (they share what the frozen blocks compute), and so do the seeds of one arm. Without
+    its backbone's outline a run keeps to the order of the strategies. ConfigError when a run makes no plan.
     """
-    guessed = {config: _effort(config, outlines) for config in configs}
-    arms = list(dict.fromkeys(without_seed(config) for config in configs))
+    efforts = {config: _effort(config, outlines) for config in configs}
+    cuts = {config: (config.backbone, config.weights, efforts[config].cut) for config in configs}
+    arms = list(dict.fromkeys(map(without_seed, configs)))
     cheapest: dict[tuple[str, str, int], float] = {}
-    for config, asks in guessed.items():
-        cut = (config.backbone, config.weights, asks.cut)
-        cheapest[cut] = min(asks.work, cheapest.get(cut, asks.work))
+    for config, cut in cuts.items():
+        cheapest[cut] = min(efforts[config].work, cheapest.get(cut, math.inf))
 
     def place(config: RunConfig) -> tuple[object, ...]:
-        asks = guessed[config]
-        cut = (config.backbone, config.weights, asks.cut)
-        return cheapest[cut], cut, asks.work, arms.index(without_seed(config)), config.seed
+        cut, arm = cuts[config], arms.index(without_seed(config))
+        return cheapest[cut], cut, efforts[config].work, arm, config.seed
 
     return tuple(sorted(configs, key=place))
 
@@ -149,19 +142,16 @@ def without_seed(config: RunConfig) -> RunConfig:
 
 
 def labels(comparison: Comparison) -> dict[RunConfig, str]:
-    """Config without its seed -> what its row is called: the arm, after backbone and weights where the comparison has
-    several."""
-    named: dict[RunConfig, str] = {}
+    """Config without its seed -> its row: the arm, after backbone and weights where there are several."""
+    names = [backbone for backbone, _ in comparison.backbones]
+    found: dict[RunConfig, str] = {}
     for shared in _on_backbones(comparison):
-        twins = sum(backbone == shared.backbone for backbone, _ in comparison.backbones)
         for arm in comparison.strategies:
-            words = [arm.label]
-            if twins > 1 and not starts_at_random(arm.strategy):
-                words.insert(0, shared.weights)
-            if len(comparison.backbones) > 1:
-                words.insert(0, shared.backbone)
-            named.setdefault(config_of(shared, arm, 0), " ".join(words))
-    return named
+            backbone = shared.backbone if len(names) > 1 else ""
+            several = names.count(shared.backbone) > 1 and not starts_at_random(arm.strategy)
+            label = " ".join(filter(None, (backbone, shared.weights if several else "", arm.label)))
+            found.setdefault(config_of(shared, arm, 0), label)
+    return found
 
 
 def label_of(comparison: Comparison, config: RunConfig) -> str:
@@ -173,7 +163,8 @@ def run_name(comparison: Comparison, config: RunConfig) -> str:
     """What a run is called in the list of runs."""
     prefix = f"{comparison.name}: " if comparison.name.strip() else ""
     label = label_of(comparison, config)
-    return f"{prefix}{'' if label.startswith(config.backbone) else f'{config.backbone} '}{label}, seed {config.seed}"
+    backbone = "" if label.startswith(config.backbone) else f"{config.backbone} "
+    return f"{prefix}{backbone}{label}, seed {config.seed}"
 
 
 def with_seeds(comparison: Comparison, count: int, *, strategy: str = "") -> Comparison:

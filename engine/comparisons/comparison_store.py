@@ -1,18 +1,21 @@
-"""ComparisonStore: every comparison of a workspace and the runs that belong to it.
+"""ComparisonStore: every comparison of a workspace and the runs that belong to it; every change is one transaction.
 
-Every change is one transaction, so that nobody sees half a comparison. Not here: what a comparison means (comparison),
-single runs (store), what came out (judgement).
+Not here: what a comparison means (comparison), single runs (run_store), what came out (judgement).
 """
 
 import dataclasses
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from functools import partial
+from operator import itemgetter
 
 from engine.comparisons import comparison as comparisons
-from engine.comparisons.comparison import Arm, Comparison
+from engine.comparisons.comparison import Arm, Comparison, from_json
 from engine.errors import ConfigError, RunError
+from engine.runconfig import RunConfig
 from engine.store import database, run_store
 from engine.store.run import Run, from_row
 from engine.training.effort import Outlines
@@ -24,40 +27,36 @@ Runs = list[Run]
 class ComparisonStore:
     """The comparisons of one workspace. Safe from any thread and any process; holds no connection.
 
-    Outlines (backbone -> Outline) decide the order of runs and let plans that cannot be made be refused beforehand;
-    without one, runs go by the order of the strategies.
+    Outlines (backbone -> Outline) order the runs and let plans that cannot be made be refused beforehand; without one,
+    runs go by the order of the strategies.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def create(self, wanted: Comparison, outlines: Outlines | None = None) -> Comparison:
-        """Keep the comparison and queue all its runs, cheapest first. ConfigError before anything is kept when one
-        cannot be."""
+        """Keep the comparison and queue its runs, cheapest first. ConfigError, and nothing kept, when one cannot be."""
         name = run_store.one_line(wanted.name)
-        made = dataclasses.replace(wanted, name=name, created_at=time.time())
-        queue = comparisons.cheapest_first(comparisons.expand(made), outlines or {})
+        comparison = dataclasses.replace(wanted, name=name, created_at=time.time())
+        queue = comparisons.cheapest_first(comparisons.expand(comparison), outlines or {})
         with database.write(self._workspace) as db:
-            values = (made.id, made.name, comparisons.to_json(made), made.created_at)
+            values = (comparison.id, name, comparisons.to_json(comparison), comparison.created_at)
             db.execute("INSERT INTO comparisons (id, name, body, created_at) VALUES (?, ?, ?, ?)", values)
-            for config in queue:
-                run_store.add(db, config, name=comparisons.run_name(made, config), comparison=made.id)
-        return made
+            _enqueue(db, comparison, queue)
+        return comparison
 
     def get(self, comparison_id: str) -> Comparison:
         """RunError when there is none; ConfigError when another version made it."""
         with database.read(self._workspace) as db:
-            return _from_row(_row(db, comparison_id))
+            return from_json(_body(db, comparison_id))
 
     def list(self) -> list[Comparison]:
         """The comparisons that this version can read, the newest first."""
         found = []
         with database.read(self._workspace) as db:
-            for row in db.execute("SELECT * FROM comparisons ORDER BY number DESC"):
-                try:
-                    found.append(_from_row(row))
-                except ConfigError:  # one of another version must not hide the others
-                    continue
+            for row in db.execute("SELECT body FROM comparisons ORDER BY number DESC"):
+                with suppress(ConfigError):  # one of another version must not hide the others
+                    found.append(from_json(row["body"]))
         return found
 
     def runs_of(self, comparison_id: str) -> Runs:
@@ -69,22 +68,17 @@ class ComparisonStore:
         self, comparison_id: str, count: int, *, strategy: str = "", outlines: Outlines | None = None
     ) -> Runs:
         """Queue `count` more seeds for every arm, or for those of one strategy; the new runs."""
-        return self._extend(
-            comparison_id, lambda known: comparisons.with_seeds(known, count, strategy=strategy), outlines
-        )
+        return self._extend(comparison_id, partial(comparisons.with_seeds, count=count, strategy=strategy), outlines)
 
     def add_arm(self, comparison_id: str, arm: Arm, *, outlines: Outlines | None = None) -> Runs:
         """Queue one more strategy on every backbone; the new runs."""
-        return self._extend(comparison_id, lambda known: comparisons.with_arm(known, arm), outlines)
+        return self._extend(comparison_id, partial(comparisons.with_arm, arm=arm), outlines)
 
     def claim(self, comparison_id: str, owner: str) -> Run | None:
-        """The next queued run of the comparison, now owned by a command line that trains by itself; None when there is
-        none."""
+        """The next queued run, now owned by a command line that trains by itself; None when there is none."""
         with database.write(self._workspace) as db:
-            row = db.execute(
-                "SELECT id, wanted FROM runs WHERE comparison = ? AND status = 'queued' ORDER BY turn LIMIT 1",
-                (comparison_id,),
-            ).fetchone()
+            queued = "SELECT id, wanted FROM runs WHERE comparison = ? AND status = 'queued' ORDER BY turn LIMIT 1"
+            row = db.execute(queued, (comparison_id,)).fetchone()
             if row is None:
                 return None
             run_store.take(db, row["id"], owner, row["wanted"])
@@ -101,13 +95,13 @@ class ComparisonStore:
     def rename(self, comparison_id: str, name: str) -> None:
         """Another name for the comparison; its runs keep theirs."""
         with database.write(self._workspace) as db:
-            self._keep(db, dataclasses.replace(_from_row(_row(db, comparison_id)), name=run_store.one_line(name)))
+            _keep(db, dataclasses.replace(from_json(_body(db, comparison_id)), name=run_store.one_line(name)))
 
     def delete(self, comparison_id: str, *, runs: bool = False) -> None:
-        """Forget the comparison; its runs stay in the list of runs, or go with their folders. RunError while one to go
-        is running."""
+        """Forget the comparison; its runs stay in the list, or go with their folders. RunError while one of those is
+        running."""
         with database.write(self._workspace) as db:
-            _row(db, comparison_id)
+            _body(db, comparison_id)
             gone = [row["id"] for row in _runs(db, comparison_id)] if runs else []
             for run_id in gone:
                 run_store.drop(db, run_id)
@@ -118,49 +112,44 @@ class ComparisonStore:
     def _extend(self, comparison_id: str, grow: Callable[[Comparison], Comparison], outlines: Outlines | None) -> Runs:
         """Runs that were there, also ones that were deleted since, are left alone."""
         with database.write(self._workspace) as db:
-            known = _from_row(_row(db, comparison_id))
-            grown = grow(known)
-            there = set(comparisons.expand(known))
-            fresh = [config for config in comparisons.expand(grown) if config not in there]
-            queue = comparisons.cheapest_first(fresh, outlines or {})
-            made = [
-                run_store.add(db, config, name=comparisons.run_name(grown, config), comparison=known.id)
-                for config in queue
-            ]
-            self._keep(db, grown)
-            return [from_row(row) for row in _runs(db, comparison_id) if row["id"] in made]
-
-    def _keep(self, db: sqlite3.Connection, changed: Comparison) -> None:
-        db.execute(
-            "UPDATE comparisons SET name = ?, body = ? WHERE id = ?",
-            (changed.name, comparisons.to_json(changed), changed.id),
-        )
+            comparison = from_json(_body(db, comparison_id))
+            grown, old = grow(comparison), comparisons.expand(comparison)
+            fresh = [config for config in comparisons.expand(grown) if config not in old]
+            added = _enqueue(db, grown, comparisons.cheapest_first(fresh, outlines or {}))
+            _keep(db, grown)
+            return [from_row(row) for row in _runs(db, comparison_id) if row["id"] in added]
 
     def _each(
         self, comparison_id: str, statuses: Collection[str], act: Callable[[sqlite3.Connection, str], None]
     ) -> int:
         with database.write(self._workspace) as db:
-            _row(db, comparison_id)
-            chosen = [row["id"] for row in sorted(_runs(db, comparison_id), key=_turn) if row["status"] in statuses]
-            for run_id in chosen:
+            _body(db, comparison_id)
+            rows = sorted(_runs(db, comparison_id), key=itemgetter("turn"))
+            ids = [row["id"] for row in rows if row["status"] in statuses]
+            for run_id in ids:
                 act(db, run_id)
-            return len(chosen)
+            return len(ids)
 
 
-def _row(db: sqlite3.Connection, comparison_id: str) -> sqlite3.Row:
-    row = db.execute("SELECT * FROM comparisons WHERE id = ?", (comparison_id,)).fetchone()
+def _body(db: sqlite3.Connection, comparison_id: str) -> str:
+    """The JSON of the comparison, which another version may have written."""
+    row = db.execute("SELECT body FROM comparisons WHERE id = ?", (comparison_id,)).fetchone()
     if row is None:
         raise RunError(f"There is no comparison {comparison_id[:60]!r} in this workspace; it may have been deleted.")
-    return row
+    return str(row["body"])
+
+
+def _keep(db: sqlite3.Connection, comparison: Comparison) -> None:
+    values = (comparison.name, comparisons.to_json(comparison), comparison.id)
+    db.execute("UPDATE comparisons SET name = ?, body = ? WHERE id = ?", values)
+
+
+def _enqueue(db: sqlite3.Connection, comparison: Comparison, queue: Iterable[RunConfig]) -> list[str]:
+    return [
+        run_store.add(db, config, name=comparisons.run_name(comparison, config), comparison=comparison.id)
+        for config in queue
+    ]
 
 
 def _runs(db: sqlite3.Connection, comparison_id: str) -> list[sqlite3.Row]:
     return db.execute("SELECT * FROM runs WHERE comparison = ? ORDER BY number", (comparison_id,)).fetchall()
-
-
-def _turn(row: sqlite3.Row) -> int:
-    return int(row["turn"])
-
-
-def _from_row(row: sqlite3.Row) -> Comparison:
-    return comparisons.from_json(row["body"])

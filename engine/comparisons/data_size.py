@@ -1,8 +1,6 @@
-"""Data size: the strategies of a comparison trained on nested shares of the training images: would more data change
-the choice?
+"""Data size: the strategies of a comparison on nested shares of the training images: would more data change the choice?
 
-These runs are shown as curves and never judged beside those that saw everything. Not here: what
-they say (wording), drawing them (pages).
+These runs are drawn as curves and never judged beside those that saw everything. Not here: what they say (wording).
 """
 
 import dataclasses
@@ -70,8 +68,7 @@ def arms(comparison: Comparison) -> tuple[Arm, ...]:
 
 
 def points(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> tuple[Point, ...]:
-    """What has finished, by strategy in the order of the comparison and by size; empty before a run on a smaller share
-    has."""
+    """What has finished, by strategy and size; empty before a run on a smaller share has."""
     if not any(is_part(comparison, run) for run in runs):
         return ()
     groups: dict[tuple[str, int], list[Run]] = {}

@@ -1,4 +1,4 @@
-"""Fairness: in what a run of a comparison differs from most of the others, where no strategy should win by it.
+"""Fairness: in what a run differs from most of the others, where no strategy should win by it.
 
 Not here: what came out of the runs (judgement), the differences in words (wording).
 """
@@ -52,10 +52,10 @@ class Deviation:
 def deviations(
     configs: Mapping[str, RunConfig], started: Mapping[str, Started | None]
 ) -> dict[str, tuple[Deviation, ...]]:
-    """Run id -> why it cannot be judged beside the others; runs that can be are not named.
+    """Run id -> why it cannot be judged beside the others; only runs that cannot be.
 
     The majority decides, one voice for each arm however many seeds it has; of two equal halves, the first. `started`
-    holds the event with which a run started, None before: data, split and actual preprocessing are known from then on.
+    says what data, split and preprocessing really were; None before the start.
     """
     traits = {run: _traits(config, started.get(run)) for run, config in configs.items()}
     votes: dict[Trait, dict[tuple[RunConfig, Value], None]] = {}

@@ -1,8 +1,7 @@
-"""Judgement: what came out of a comparison, read from the folders of its runs: a row an arm, a verdict, and what was
-kept out of it.
+"""Judgement: what came out of a comparison, from the folders of its runs: a row an arm, a verdict, and what was kept
+out.
 
-Data without a sentence, the same for pages and command line. Not here: the statistics (evaluation.verdict), what is
-fair (fairness), the sentences (wording).
+Not here: the statistics (evaluation.verdict), what is fair (fairness), the sentences (wording).
 """
 
 from collections import Counter
@@ -24,6 +23,8 @@ from engine.evaluation.seed_interval import accuracy_interval
 from engine.evaluation.verdict import MARGIN_POINTS, Entrant, Verdict, judge
 from engine.store.run import Run
 from engine.workspace import Workspace
+
+Obstacle = Literal["nothing finished", "other images", "nothing counts", "no validation images"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class Judgement:
     rows: tuple[Row, ...]
     verdict: Verdict | None
     """None while nothing that counts has finished; then `obstacle` is why."""
-    obstacle: Literal["nothing finished", "other images", "nothing counts", "no validation images"] | None
+    obstacle: Obstacle | None
     entrants: tuple[Entrant, ...]
     intervals: Mapping[str, tuple[float, float]]
     """Name of the entrant -> the 95 % interval of its accuracy on the images of `split`."""
@@ -109,8 +110,7 @@ class Judgement:
 def judgement(
     workspace: Workspace, comparison: Comparison, runs: Sequence[Run], *, margin: float = MARGIN_POINTS
 ) -> Judgement:
-    """Judge what has finished; `margin` in points, see evaluation.verdict. Runs on a smaller share of the images are
-    left to data_size."""
+    """Judge what has finished; `margin` in points. Runs on a smaller share of the images are left to data_size."""
     runs = [run for run in runs if not is_part(comparison, run)]
     excluded = exclusions(workspace, runs)
     arms = by_label(comparison, runs)
@@ -135,8 +135,7 @@ def judgement(
 
 
 def exclusions(workspace: Workspace, runs: Sequence[Run]) -> dict[str, Exclusion]:
-    """Run id -> why it does not count beside the others. Runs that are still to come are only named when they would not
-    be fair."""
+    """Run id -> why it does not count. Runs that are still to come are named only when they would not be fair."""
     odd = deviations({run.id: run.config for run in runs}, {run.id: run.started for run in runs})
     excluded = {run: Exclusion(kind="not comparable", deviations=differing) for run, differing in odd.items()}
     for run in runs:
@@ -195,31 +194,26 @@ def _counted(runs: Iterable[Run], excluded: Mapping[str, Exclusion]) -> list[Run
 
 
 def _entrants(workspace: Workspace, rows: Mapping[str, Row], counted: Mapping[str, Sequence[Run]]) -> list[Entrant]:
-    """Those measured on as many validation images as the first: where fingerprints are unknown, at least shapes must
-    fit."""
-    entrants: list[Entrant] = []
-    for label, runs in counted.items():
-        correct_val = _correct(workspace, runs, "val")
-        if correct_val is None or (entrants and correct_val.shape[1] != entrants[0].correct_val.shape[1]):
-            continue
-        row = rows[label]
-        entrants.append(
-            Entrant(
-                name=label,
-                correct_test=_correct(workspace, runs, "test"),
-                correct_val=correct_val,
-                seconds=row.seconds or 0.0,
-                trainable_parameters=row.trainable_parameters or 0,
-                peak_memory_bytes=row.peak_memory_bytes or 0,
-                epochs=max(_tried_epochs(run) for run in runs),
-            )
+    """Those with as many validation images as the first: where fingerprints are unknown, shapes must fit."""
+    entrants = [
+        Entrant(
+            name=label,
+            correct_test=_correct(workspace, runs, "test"),
+            correct_val=correct_val,
+            seconds=rows[label].seconds or 0.0,
+            trainable_parameters=rows[label].trainable_parameters or 0,
+            peak_memory_bytes=rows[label].peak_memory_bytes or 0,
+            epochs=max(map(_tried_epochs, runs)),
         )
-    return entrants
+        for label, runs in counted.items()
+        if (correct_val := _correct(workspace, runs, "val")) is not None
+    ]
+    return [entrant for entrant in entrants if entrant.correct_val.shape[1] == entrants[0].correct_val.shape[1]]
 
 
 def _tried_epochs(run: Run) -> int:
-    """Among how many epochs validation had the choice. Each learning rate tried had all of them; the last training
-    repeats the best try."""
+    """Among how many epochs validation had the choice: all those of every learning rate tried, whose best try the last
+    training repeats."""
     epochs = run.summary.epochs if run.summary else 1
     if run.config.tune < 2:
         return epochs
@@ -229,15 +223,13 @@ def _tried_epochs(run: Run) -> int:
 def _correct(workspace: Workspace, runs: Sequence[Run], split: str) -> Correct | None:
     """Bool [seeds, images], or None where a run has no such images or other ones."""
     splits = [correctness(workspace, run).get(split) for run in runs]
-    known = [answers for answers in splits if answers is not None]
-    if not known or len(known) < len(splits) or len({answers.images for answers in known}) > 1:
+    known = [answers for answers in splits if answers]
+    if len({answers.images for answers in known}) != 1 or len(known) < len(splits):
         return None
     return np.stack([answers.correct for answers in known])
 
 
-def _obstacle(
-    workspace: Workspace, runs: Sequence[Run], counted: Mapping[str, Sequence[Run]]
-) -> Literal["nothing finished", "other images", "nothing counts", "no validation images"]:
+def _obstacle(workspace: Workspace, runs: Sequence[Run], counted: Mapping[str, Sequence[Run]]) -> Obstacle:
     """Why there is no verdict."""
     if not any(run.status == "finished" for run in runs):
         return "nothing finished"

@@ -1,4 +1,4 @@
-"""Run results: on which images a run was right, and the scores it wrote down, read from its folder and kept.
+"""Run results: on which images a run was right, and its scores, read from its folder and kept.
 
 Pure reading, without torch. Not here: several runs together (judgement).
 """

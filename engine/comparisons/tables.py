@@ -1,5 +1,4 @@
-"""Tables: a comparison as files for a spreadsheet: one row a run, and one row an image with what each strategy says of
-it.
+"""Tables: a comparison as files for a spreadsheet, a row a run or a row an image.
 
 Not here: the rows of its strategies and the verdict (judgement).
 """
@@ -24,8 +23,7 @@ _SCORES = (
 
 
 def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> bytes:
-    """One row a run: which, what came out, every option in which the runs differ, and why it is not judged, if it is
-    not."""
+    """One row a run: which, what came out, every option in which the runs differ, and why it is not judged."""
     excluded = exclusions(workspace, runs)
     differing = differences([run.config for run in runs])
     rows = []
@@ -47,10 +45,8 @@ def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[
 
 
 def result_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> bytes:
-    """One row an image: label, split, and what the mean probabilities over the seeds of each strategy say.
-
-    RunError when nothing has finished.
-    """
+    """One row an image: label, split, and what each strategy's mean probabilities over its seeds say. RunError when
+    nothing has finished."""
     excluded = exclusions(workspace, runs)
     counted = [run for run in runs if run.status == "finished" and run.id not in excluded]
     tables = {

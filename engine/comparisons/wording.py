@@ -1,7 +1,7 @@
-"""Wording: a judgement as English sentences a person can act on; the only catalogue of them. Every sentence follows
-from the numbers and says no more than they do.
+"""Wording: a judgement as English sentences a person can act on, which say no more than the numbers do; the only
+catalogue of them.
 
-Names are printed as they come; whoever renders them escapes them. Not here: the numbers (judgement).
+Names come as they are; whoever renders them escapes them. Not here: the numbers (judgement).
 """
 
 import math
@@ -61,10 +61,7 @@ def wording(verdict: Verdict) -> Wording:
     return Wording(
         choice=_choice(verdict),
         flattery=_flattery(verdict),
-        firmness=f"On validation images and seeds drawn again, {verdict.chosen} would be chosen "
-        f"{_percent(verdict.chosen_share)} of the time."
-        if verdict.rivals
-        else "",
+        firmness=_firmness(verdict),
         rivals=tuple(_against(verdict, rival) for rival in verdict.rivals),
         advice=_advice(verdict),
         notes=_notes(verdict),
@@ -120,24 +117,23 @@ def data_sizes(points: Sequence[Point]) -> str:
     """Which strategy leads with how many images, and who still gains; without a claim that a difference is real."""
     if not points:
         return ""
-    shares = sorted({point.share for point in points})
-    leaders = [
-        max((point for point in points if point.share == share), key=lambda point: point.accuracy) for share in shares
-    ]
+    sizes = {
+        share: [point for point in points if point.share == share] for share in sorted({each.share for each in points})
+    }
+    leaders = [max(size, key=lambda point: point.accuracy) for size in sizes.values()]
     first, last = leaders[0], leaders[-1]
     if len({point.label for point in leaders}) == 1:
         lead = f"{last.label} is ahead with every number of images, from {first.images:,} to {last.images:,}."
     else:
         lead = f"{first.label} is ahead with {first.images:,} images, {last.label} with {last.images:,}."
-    before, after = (
-        {point.label: point.accuracy for point in points if point.share == share} for share in (shares * 2)[-2:]
-    )
-    gains = {label: after[label] - before[label] for label in after if label in before} if len(shares) > 1 else {}
+    *_, fewer, most = [0, *sizes]
+    before, after = ({point.label: point.accuracy for point in sizes.get(share, ())} for share in (fewer, most))
+    gains = {label: after[label] - before[label] for label in after if label in before}
     if not gains:
         return lead
     rising = max(gains, key=gains.__getitem__)
     return (
-        f"{lead} From {shares[-2]} % to {shares[-1]} % of the images {rising} gained most: {100 * gains[rising]:+.1f} "
+        f"{lead} From {fewer} % to {most} % of the images {rising} gained most: {100 * gains[rising]:+.1f} "
         "points. Curves that still rise say that more images would help; intervals that overlap say that the order "
         "may be chance."
     )
@@ -148,6 +144,12 @@ def _choice(verdict: Verdict) -> str:
     if verdict.accuracy_test is not None:
         accuracy += f" on validation, {100 * verdict.accuracy_test:.1f} % on {verdict.images} test images"
     return f"Validation chose {verdict.chosen}: {accuracy}."
+
+
+def _firmness(verdict: Verdict) -> str:
+    share = f"{100 * verdict.chosen_share:.0f} %" if verdict.chosen_share <= 0.99 else "more than 99 %"
+    sentence = f"On validation images and seeds drawn again, {verdict.chosen} would be chosen {share} of the time."
+    return sentence if verdict.rivals else ""
 
 
 def _flattery(verdict: Verdict) -> str:
@@ -254,10 +256,6 @@ def _points(value: float) -> str:
 
 def _range(low: float, high: float) -> str:
     return f"{_points(low) if low > 0 else 'more than 0'} to {_points(high)}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share <= 0.99 else "more than 99 %"
 
 
 def _about(count: int) -> str:

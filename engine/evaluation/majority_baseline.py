@@ -1,5 +1,4 @@
-"""Majority baseline: what always naming the most frequent class would reach, and whether a strategy is shown to do
-better.
+"""Majority baseline: what always naming the most frequent class would reach, and whether a strategy beats it.
 
 Not here: one strategy against another (verdict), the sentences (comparisons.wording).
 """
@@ -16,14 +15,13 @@ class MajorityBaseline:
     share: float
 
     def beaten(self, interval: tuple[float, float], optimism: float | None) -> bool:
-        """Whether accuracy is shown to be above it: the 95 % `interval` lies above its share, once what choosing can
-        have flattered it by, `optimism` in points, is taken off."""
+        """Whether the 95 % `interval` of an accuracy lies above it, less the points by which choosing can have
+        flattered."""
         return interval[0] - (optimism or 0.0) / 100 > self.share
 
 
 def majority_baseline(images: Mapping[str, int]) -> MajorityBaseline | None:
-    """From the number of images of every class; None where there are none. Of equally frequent classes the first by
-    name."""
+    """From the images of every class; None where there are none. Of equally frequent classes the first by name."""
     total = sum(images.values())
     if not total:
         return None

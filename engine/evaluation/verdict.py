@@ -1,8 +1,7 @@
 """Verdict: what a comparison of strategies shows, what it does not, and which strategy to take.
 
-The strategy that validation chose against each of the others, on test images that chose nothing. Every statement holds
-together with all others at 95 %. Not here: two strategies alone (paired), its sentences (comparisons.wording),
-cost against accuracy (pareto).
+The strategy that validation chose against each of the others, on test images that chose nothing; all statements hold
+together at 95 %. Not here: two strategies alone (paired), its sentences (comparisons.wording), cost (pareto).
 """
 
 from collections.abc import Sequence
@@ -29,8 +28,8 @@ MARGIN_POINTS = 2.0
 class Entrant:
     """One strategy: bool arrays [seeds, images] in the same order of images for all, and what it cost.
 
-    `epochs` is among how many epochs each seed kept the best on validation, those of every learning rate tried.
-    `correct_test` is None without a test split.
+    `epochs` is among how many validation chose, over all learning rates tried. `correct_test` is None without a test
+    split.
     """
 
     name: str
@@ -50,8 +49,8 @@ class Entrant:
 class Rival:
     """The chosen strategy against this one; `outcome` is the chosen one's, numbers are points (chosen minus rival).
 
-    `adjusted_p` counts all comparisons. `hidden` is the largest difference that the interval leaves open. `more_images`
-    is how many more images would show a difference of the margin with 80 % power; None where only more seeds can.
+    `adjusted_p` counts all comparisons. `hidden` is the largest difference the interval leaves open, `more_images` how
+    many more would show a difference of the margin with 80 % power; None where only more seeds can.
     """
 
     name: str
@@ -69,9 +68,9 @@ class Rival:
 class Verdict:
     """What the comparison shows. Accuracies are shares, `optimism` and `margin` points.
 
-    `not_worse` are the strategies not shown to be worse than the chosen one (itself among them unless one is better);
+    `not_worse` are the strategies not shown to be worse than the chosen one, which is among them unless one is better;
     `cheapest` is the quickest of them. `chosen_share` is how often validation would choose the same on images and seeds
-    drawn again. `optimism` is None when judged on test images. `single_seed` ran once, `untested` have no test
+    drawn again. `optimism` is None when test images judged. `single_seed` ran once, `untested` have no test
     predictions.
     """
 
@@ -130,12 +129,10 @@ def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict
 def compare(
     judged: dict[str, Correct], chosen: str, *, margin: float = MARGIN_POINTS, independent: bool
 ) -> tuple[Rival, ...]:
-    """The chosen strategy against each of the others, with simultaneous intervals that agree with the adjusted p
-    values.
+    """The chosen strategy against each other one, with simultaneous intervals that agree with the adjusted p values.
 
-    `independent` says that other images made the choice: then Holm's factors are k-1, k-2, ..., 1. Otherwise the same
-    luck that made the choice is judged, any pair could have become the one looked at, and the factors are all pairs
-    among those left.
+    `independent` says that other images made the choice: then Holm's factors are k-1, k-2, ..., 1. Otherwise any pair
+    could have become the one looked at, and the factors are all pairs among those left.
     """
     names = [name for name in judged if name != chosen]
     luck = pooled_seed_variance(list(judged.values()))
@@ -153,8 +150,7 @@ def compare(
 
 
 def _interval(gap: Difference, error: float, shown: bool) -> tuple[float, float]:
-    """The interval that belongs to a step of Holm's procedure: past a rejection only the sign is gained (Guilbaud
-    2008)."""
+    """The interval of a step of Holm's procedure: past a rejection only the sign is gained (Guilbaud 2008)."""
     low, high = interval(gap, 1 - error)
     if shown:
         return (max(low, 0.0), high) if gap.value > 0 else (low, min(high, 0.0))
@@ -191,13 +187,12 @@ def _check(entrants: Sequence[Entrant]) -> None:
         raise RunError("A verdict needs at least one finished strategy.")
     if len({entrant.name for entrant in entrants}) < len(entrants):
         raise RunError("Two strategies of a comparison have the same name; give each its own.")
+    first = entrants[0]
     for entrant in entrants:
-        for split, correct, first in (
-            ("val", entrant.correct_val, entrants[0].correct_val),
-            ("test", entrant.correct_test, entrants[0].correct_test),
-        ):
-            if correct is not None and first is not None and checked(correct, entrant.name).shape[1] != first.shape[1]:
+        pairs = {"val": (entrant.correct_val, first.correct_val), "test": (entrant.correct_test, first.correct_test)}
+        for split, (correct, usual) in pairs.items():
+            if correct is not None and usual is not None and checked(correct, entrant.name).shape[1] != usual.shape[1]:
                 raise RunError(
                     f"{entrant.name} was measured on {correct.shape[1]} {SPLIT_NAMES[split]} images and "
-                    f"{entrants[0].name} on {first.shape[1]}; compare runs of one split of one dataset."
+                    f"{first.name} on {usual.shape[1]}; compare runs of one split of one dataset."
                 )

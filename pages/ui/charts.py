@@ -1,4 +1,4 @@
-"""Charts: plotly figures of what a run did and will do, and the same in words for readers who see no figure.
+"""Charts: plotly figures of what a run did and will do, and the same in words.
 
 Not here: where the numbers come from.
 """
@@ -141,8 +141,7 @@ def error_bars(bounds: Sequence[tuple[float, float, float]], colour: str) -> dic
 
 
 def range_test(points: Sequence[Point], suggestion: float | None) -> go.Figure:
-    """Loss while the learning rate climbs, on a logarithmic axis, with the suggested rate marked. Points are (rate,
-    loss)."""
+    """Points (rate, loss) while the learning rate climbs, on a logarithmic axis, with the suggested rate marked."""
     colours = palette.categorical()
     figure = go.Figure(_line(Curve(name="loss", colour=colours[0], points=tuple(points)), markers=False))
     if suggestion is not None:

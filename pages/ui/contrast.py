@@ -1,4 +1,4 @@
-"""Contrast: which of the theme's two extremes, ink or paper, can be read on a coloured cell.
+"""Contrast: which of the theme's extremes, ink or paper, can be read on a coloured cell.
 
 Not here: the colours themselves (palette).
 """
@@ -7,7 +7,7 @@ from pages.ui import palette
 
 
 def on(surface: str, accent: str, share: float, theme: str = "") -> str:
-    """The colour of text on a cell whose colour lies `share` (0 to 1) of the way from `surface` to `accent`, both
+    """The colour of text on a cell whose colour lies `share` (0 to 1) of the way from `surface` to `accent`, as
     `#rrggbb`."""
     start, end = (_channels(colour) for colour in (surface, accent))
     light = _luminance(tuple(a + (b - a) * share for a, b in zip(start, end, strict=True)))

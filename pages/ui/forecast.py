@@ -1,7 +1,6 @@
-"""Foretold: what a queue will take before it is started, and afterwards the forecast beside what was measured.
+"""Forecast: what a queue will take before it is started, and afterwards beside what was measured.
 
-A job times a few steps and throws the model away. Not here: what is left of a run under way (forecast), which it
-measures itself.
+A job times a few steps and throws the model away. Not here: what is left of a run under way (time_left).
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,37 +33,28 @@ Result = Mapping[str, Any]
 
 
 def forecast_section(configs: Sequence[RunConfig]) -> None:
-    """A folded section: ask, wait, and what all of `configs`, in the order of the queue, will take. Nothing without a
-    config."""
+    """A folded section: ask, wait, and what all of `configs`, in the order of the queue, will take."""
     if not configs:
         return
     with section("Forecast", icon=":material/schedule:", key="fold_forecast") as seen:
         if seen:
-            st.caption(
-                "Times a few steps of every strategy on your images and adds up what the whole queue will take. No "
-                "weight moves."
-            )
+            st.caption("Times a few steps of every strategy on your images and adds up the queue. No weight moves.")
             offer(KIND, {"configs": [to_json(config) for config in configs]}, LABELS, draw=_result)
 
 
 def forecast_and_measured(run: Run) -> str:
     """`forecast 42 s, took 45 s`; nothing for a run that was not foretold or has not finished."""
-    foretold = forecast_of(workspace(), run.config)
-    spent = measured_seconds(run)
-    if foretold is None or spent is None:
+    forecast, spent = forecast_of(workspace(), run.config), measured_seconds(run)
+    if forecast is None or spent is None:
         return ""
-    return f"forecast {text.duration(foretold.seconds)}, took {text.duration(spent)}"
+    return f"forecast {text.duration(forecast.seconds)}, took {text.duration(spent)}"
 
 
 def measured_seconds(run: Run) -> float | None:
-    """Seconds from its start to its end, what it computed once for others and pauses included. None unless it has
-    finished, and for one that was resumed, of which only the last part is known."""
-    if (
-        run.status != "finished"
-        or run.started_at is None
-        or run.ended_at is None
-        or (run.started and run.started.epochs_done)
-    ):
+    """Seconds from start to end, what it computed for others and pauses included. None unless it has finished, and when
+    it was resumed: then only the last part is known."""
+    resumed = run.started and run.started.epochs_done
+    if run.status != "finished" or run.started_at is None or run.ended_at is None or resumed:
         return None
     return run.ended_at - run.started_at
 
@@ -78,22 +68,16 @@ def _result(job: Job) -> None:
         strategy_table(result), hide_index=True, alt="Forecast of every strategy: seconds, memory, parameters and cache"
     )
     st.caption(
-        "All runs is the time of a strategy with every seed. Training, validation and predicting are of one run; the "
-        "frozen part is "
-        "computed once for all: what it would take for this strategy alone, and its share in this queue. Kept on "
-        "disk is what the strategy "
-        "alone would keep of it. Starting, saving and other work on this machine come on top."
+        "All runs is the time of a strategy with every seed; training, validation and predicting are of one run. The "
+        "frozen part is computed once for all: what it would take, and keep on disk, for this strategy alone, and its "
+        "share in this queue. Starting, saving and other work on this machine come on top."
     )
 
 
 def forecast_summary(result: Result) -> str:
     """`8 runs: about 3 min 20 s, and 12.0 MB kept of the frozen part.`"""
-    runs = sum(int(row["runs"]) for row in result["strategies"])
-    return (
-        f"{text.count(runs, 'run')}: about {text.duration(result['seconds'])}, and "
-        f"{text.bytes_(result['cache_bytes'])} "
-        "kept of the frozen part."
-    )
+    runs, kept = text.count(_runs(result), "run"), text.bytes_(result["cache_bytes"])
+    return f"{runs}: about {text.duration(result['seconds'])}, and {kept} kept of the frozen part."
 
 
 def strategy_table(result: Result) -> pd.DataFrame:
@@ -114,6 +98,14 @@ def strategy_table(result: Result) -> pd.DataFrame:
         }
         for row in result["strategies"]
     ]
-    whole = {"Strategy": "The whole queue", "Runs": str(sum(int(row["runs"]) for row in result["strategies"]))}
-    total = {**whole, "All runs": text.duration(result["seconds"]), "Kept on disk": text.bytes_(result["cache_bytes"])}
+    total = {
+        "Strategy": "The whole queue",
+        "Runs": str(_runs(result)),
+        "All runs": text.duration(result["seconds"]),
+        "Kept on disk": text.bytes_(result["cache_bytes"]),
+    }
     return pd.DataFrame([*rows, total]).fillna("–")
+
+
+def _runs(result: Result) -> int:
+    return sum(int(row["runs"]) for row in result["strategies"])

@@ -1,7 +1,7 @@
-"""Kept figures: those of Monitor and Configure, built anew only when something that is drawn in them has changed.
+"""Kept figures of Monitor and Configure, built anew only when something drawn in them has changed: a figure takes as
+long as the rest of its page.
 
-A page draws itself anew for every click, a figure takes as long to build as the rest of it. Not here: what they look
-like (charts). Callers must not change the figures.
+Callers must not change them. Not here: what they look like (charts).
 """
 
 from functools import lru_cache

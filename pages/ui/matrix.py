@@ -1,4 +1,4 @@
-"""Matrix: a figure of coloured cells with numbers in them, where a click on a cell can be told apart.
+"""Matrix: a figure of coloured cells with numbers, where a click on a cell can be told apart.
 
 Not here: what rows and columns are, and what a click does.
 """

@@ -1,4 +1,4 @@
-"""Any runs: runs of one dataset that a person picks, side by side, whether they belong to a comparison or not.
+"""Any runs: runs of one dataset that a person picks, side by side.
 
 Intervals alone say which differences are too small to believe. Not here: the judgement of a comparison (verdict).
 """

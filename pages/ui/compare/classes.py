@@ -1,5 +1,4 @@
-"""Classes: which classes a strategy finds and which it loses, beside the others, and where two of them confuse
-differently.
+"""Classes: which of them a strategy finds and loses, and where two strategies confuse differently.
 
 Not here: the images themselves (disagreements), the scores of one run (scores).
 """
@@ -21,7 +20,7 @@ LISTED, SAID = 40, 5
 
 
 def recall_table(evidence: Evidence) -> pd.DataFrame:
-    """One row a class: its images, the recall of every strategy in percent, and how far they are apart; the furthest
+    """One row a class: images, the recall of every strategy in percent, and how far they are apart; the furthest
     first."""
     images = np.bincount(evidence.labels, minlength=len(evidence.classes))
     values = np.stack([100 * arm.recall for arm in evidence.arms.values()])
@@ -32,8 +31,8 @@ def recall_table(evidence: Evidence) -> pd.DataFrame:
 
 
 def confusion_difference(evidence: Evidence, first: str, second: str) -> np.ndarray:
-    """Float [classes, classes]: how many more images of the row's class the first strategy calls the column's than the
-    second does."""
+    """Float [classes, classes]: how many more images of the row's class the first calls the column's than the
+    second."""
     classes = len(evidence.classes)
     plus, minus = (
         confusion_matrix(evidence.arms[label].guesses, evidence.labels, classes) for label in (first, second)
@@ -66,8 +65,7 @@ def _cell_in_words(truth: str, guess: str, value: float) -> str:
 
 
 def recall_by_class(evidence: Evidence) -> None:
-    """Recall of every class and strategy, and the difference of two confusion matrices; the pair is the one chosen
-    above."""
+    """Recall of every class and strategy, and the difference of two confusion matrices."""
     if not evidence.arms:
         st.caption(waits(evidence, "a strategy has finished"))
         return

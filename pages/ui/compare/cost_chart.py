@@ -1,4 +1,4 @@
-"""Cost chart: accuracy against what it costs, with intervals, and which strategies nothing as cheap is shown to beat.
+"""Cost chart: accuracy against what it costs, and which strategies nothing as cheap is shown to beat.
 
 Not here: the statistics of the front (engine.evaluation.pareto).
 """
@@ -110,8 +110,8 @@ def _name(offer: Offer, *, right: bool, theme: str) -> dict[str, object]:
 
 
 def _lifted(strategies: list[Offer], middle: float, reach: tuple[float, float]) -> Iterator[tuple[Offer, float]]:
-    """Each with how many pixels its name goes up, so that no two names stand on each other: in either half of the
-    figure from the lowest up, a line above the last."""
+    """Each with how many pixels its name goes up, so that names stand apart: in either half from the lowest up, a line
+    above the last."""
     last = {True: float("-inf"), False: float("-inf")}
     for offer in sorted(strategies, key=lambda offer: offer.value):
         at = (offer.value - reach[0]) / (reach[1] - reach[0]) * PLOT

@@ -1,5 +1,4 @@
-"""Data size: accuracy against the number of training images, a curve for each strategy of a comparison, trained on
-request.
+"""Data size curves: accuracy against the number of training images, trained on request.
 
 Not here: which runs that takes and what they say (engine.comparisons.data_size).
 """

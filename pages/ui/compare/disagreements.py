@@ -1,7 +1,6 @@
-"""Disagreements: on which test images two strategies disagree: how many for every pair, and the images of one pair.
+"""Disagreements: on how many images any two strategies disagree, and the images of one pair.
 
-Of several seeds, what most of them say counts. Not here: one image in large (two_answers), whether a difference is
-chance (the verdict).
+Of several seeds, what most say counts. Not here: one image in large (two_answers), what is chance (the verdict).
 """
 
 from collections.abc import Sequence
@@ -71,8 +70,7 @@ def disagreement_matrix(evidence: Evidence, theme: str = "") -> go.Figure:
 
 
 def disagreement_gallery(evidence: Evidence, *, pictures: bool = True) -> None:
-    """The matrix, the pair chosen by it or by the boxes beside it, and the gallery of that pair while there are
-    `pictures`."""
+    """The matrix, the pair chosen by it or by the boxes, and its gallery while there are `pictures`."""
     if len(evidence.arms) < 2:
         st.caption(waits(evidence, "two strategies have finished"))
         return
@@ -171,8 +169,8 @@ def _start(evidence: Evidence, labels: Sequence[str]) -> None:
 
 
 def _show_cell(labels: Sequence[str]) -> None:
-    """A cell was clicked: its row is right, its column wrong. A click on the cell of before takes plotly's selection
-    away: it means the same pair again, whatever the boxes have chosen since."""
+    """A cell was clicked: its row is right, its column wrong. Clicked again, plotly takes the selection away: it means
+    the same pair, whatever the boxes have chosen since."""
     state = st.session_state
     if points := state["flips"]["selection"]["points"]:
         row, column = points[0]["customdata"]

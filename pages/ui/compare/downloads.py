@@ -1,4 +1,4 @@
-"""Downloads: the files of a comparison: what each holds, the links to them, and what a route answers with.
+"""Downloads: the files of a comparison: what each holds, the links, and what a route answers with.
 
 Not here: making their content (engine.comparisons.tables, report).
 """

@@ -1,4 +1,4 @@
-"""Evidence: everything the page says of a comparison, computed once for what its runs have left so far, and kept.
+"""Evidence: everything the page says of a comparison, computed once for what its runs have left so far.
 
 Not here: the statistics (engine.evaluation), and anything that draws.
 """
@@ -76,8 +76,8 @@ def waits(evidence: Evidence, until: str) -> str:
 
 
 def evidence_of(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> Evidence:
-    """The comparison as it stands; computed anew only when a run has ended, started or was changed on disk. Runs on a
-    part of the images are left to data_size."""
+    """The comparison as it stands, computed anew only when a run has ended, started or changed on disk. Runs on a part
+    of the images are left to data_size."""
     runs = [run for run in runs if not is_part(comparison, run)]
     state = (str(workspace.root), to_json(comparison), signature(workspace, runs))
     return _evidence(state, _workspace=workspace, _comparison=comparison, _runs=runs)

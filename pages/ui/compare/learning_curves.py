@@ -1,5 +1,4 @@
-"""Learning curves of several strategies over each other: the mean of their seeds with a band from the lowest to the
-highest.
+"""Learning curves of several strategies: the mean of their seeds with a band from the lowest to the highest.
 
 Not here: the curves of one run (charts).
 """
@@ -65,8 +64,7 @@ def spans(comparison: Comparison, runs: Sequence[Run], theme: str = "") -> list[
 
 
 def points(span: Span, metric: Metric, *, split: Split = "val", axis: str = "epoch") -> list[Point]:
-    """The mean of `metric` over the seeds for every epoch; `axis` places it by epoch, or by the mean seconds until its
-    end."""
+    """The mean of `metric` over the seeds for every epoch, placed by epoch or by the mean seconds until its end."""
     spent = [list(accumulate(epoch.seconds for epoch in run)) for run in span.runs]
     line = []
     for turn in range(max(map(len, span.runs), default=0)):

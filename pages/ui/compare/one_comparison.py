@@ -1,4 +1,4 @@
-"""One comparison: the sections of the page for a comparison, live while it runs.
+"""One comparison: the sections of its page, live while it runs.
 
 Not here: any of the sections themselves.
 """

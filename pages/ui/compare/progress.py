@@ -1,9 +1,10 @@
-"""Course: how far a comparison is, and the buttons that act on all of it.
+"""Progress: how far a comparison is, and the buttons that act on all of it.
 
-Not here: what came out (the verdict and the table), single runs (live, controls).
+Not here: what came out (verdict), single runs (monitor).
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -24,43 +25,34 @@ from pages.ui.strategies import title
 
 def progress(runs: Sequence[Run]) -> None:
     """How many runs have ended, what runs now, and how long it will still take."""
-    ended = sum(run.status == "finished" for run in runs)
-    failed, waiting = sum(run.status == "failed" for run in runs), sum(run.status == "queued" for run in runs)
+    states = [run.status for run in runs]
+    ended, failed, waiting = (states.count(state) for state in ("finished", "failed", "queued"))
     going = [run for run in runs if run.status == "running"]
+    counts = [f"{ended} of {text.count(len(runs), 'run')} finished"]
+    counts += [f"{number} {word}" for number, word in ((failed, "failed"), (waiting, "waiting")) if number]
     with st.container(horizontal=True, vertical_alignment="center"):
         status.badge(_whole(runs))
-        said = f"{ended} of {text.count(len(runs), 'run')} finished"
-        said += f", {failed} failed" if failed else ""
-        st.markdown(said + (f", {waiting} waiting" if waiting else ""))
+        st.markdown(", ".join(counts))
     if going or waiting:
         st.progress(sum(_share(run) for run in runs) / len(runs), text=_now(going, seconds_left(runs)))
 
 
 def seconds_left(runs: Sequence[Run]) -> float | None:
-    """Seconds to the end of the last run, one after the other; None while one of them cannot be evidence."""
-    known = {run.id: (run, epochs.of(run)) for run in runs if run.status in ("finished", "running")}
-    total = 0.0
-    for run in runs:
-        if run.status == "running":
-            left = time_left.seconds_left(run, known[run.id][1])
-        elif run.status == "queued":
-            left = time_left.seconds_of_queued(run, known)
-        else:
-            continue
-        if left is None:
-            return None
-        total += left
-    return total
+    """Seconds to the end of the last run, one after the other; None while one of them cannot be estimated."""
+    measured = {run.id: (run, epochs.of(run)) for run in runs if run.status in ("finished", "running")}
+    left = [time_left.seconds_left(run, measured[run.id][1]) for run in runs if run.status == "running"]
+    left += [time_left.seconds_of_queued(run, measured) for run in runs if run.status == "queued"]
+    known = [seconds for seconds in left if seconds is not None]
+    return sum(known) if len(known) == len(left) else None
 
 
 def buttons(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = True) -> None:
-    """Stop, resume, grow, rename, delete: what is possible now. Not `trainable`: its images are gone, so nothing more
-    can train."""
+    """Stop, resume, grow, rename, delete: what is possible now. Nothing more can train unless `trainable`."""
     store, active = comparison_store(), any(run.status in status.ACTIVE for run in runs)
     resumable = sum(run.status in RESUMABLE for run in runs)
     with st.container(horizontal=True, vertical_alignment="center"):
-        stopping = not any(run.status == "queued" for run in runs) and all(
-            run.requested == "stop" for run in runs if run.status == "running"
+        stopping = all(
+            run.status != "queued" and run.requested == "stop" for run in runs if run.status in status.ACTIVE
         )
         if active and st.button(
             "Stop", icon=":material/stop:", disabled=stopping, help="Runs that have finished keep their results."
@@ -80,11 +72,11 @@ def buttons(comparison: Comparison, runs: Sequence[Run], *, trainable: bool = Tr
     refusal(comparison.id)
 
 
-def outlines(backbones: Sequence[str], dataset: str) -> dict[str, Outline]:
+def outlines_of(comparison: Comparison) -> dict[str, Outline]:
     """The outlines that are known already, with a head for the classes of the dataset: they put runs in order."""
-    classes = {about.id: about.classes for about in list_datasets(workspace())}.get(dataset)
-    found = {name: load_outline(workspace(), name) for name in backbones}
-    return {name: with_classes(outline, classes) for name, outline in found.items() if outline and classes}
+    classes = {dataset.id: dataset.classes for dataset in list_datasets(workspace())}.get(comparison.dataset)
+    stored = {backbone: load_outline(workspace(), backbone) for backbone, _ in comparison.backbones}
+    return {name: with_classes(outline, classes) for name, outline in stored.items() if outline and classes}
 
 
 def _add_seeds(comparison: Comparison, trainable: bool) -> None:
@@ -93,28 +85,21 @@ def _add_seeds(comparison: Comparison, trainable: bool) -> None:
         count = st.number_input("More seeds", 1, MOST_SEEDS, 2, key="more_seeds")
         labels = {arm.strategy: title(arm.strategy) for arm in comparison.strategies}
         options = ["", *labels] if len(labels) > 1 else [""]
-        chosen = st.selectbox(
-            "Of", options, format_func=lambda name: labels.get(name, "every strategy"), key="more_seeds_of"
-        )
+        labels[""] = "every strategy"
+        chosen = st.selectbox("Of", options, format_func=labels.__getitem__, key="more_seeds_of")
         st.caption(_growth(comparison, int(count), chosen or ""))
         if st.button("Add them to the queue", type="primary", key="add_seeds"):
-            known = outlines_of(comparison)
-            act(
-                comparison.id,
-                lambda: comparison_store().add_seeds(comparison.id, int(count), strategy=chosen or "", outlines=known),
-            )
+            add = partial(comparison_store().add_seeds, comparison.id, int(count), strategy=chosen or "")
+            act(comparison.id, lambda: add(outlines=outlines_of(comparison)))
 
 
 def _growth(comparison: Comparison, seeds: int, strategy: str) -> str:
     """How many runs so many more seeds are; parts of the images have seeds of their own."""
-    arms = [one for one in comparison.strategies if strategy in ("", one.strategy)]
-    parts = sum(is_part_arm(comparison, one) for one in arms)
-    said = f"That is {text.count(seeds * len(arms) * len(comparison.backbones), 'more run')}"
-    return (
-        f"{said}, {seeds * parts * len(comparison.backbones):,} of them on parts of the images."
-        if parts
-        else f"{said}."
-    )
+    each = seeds * len(comparison.backbones)
+    arms = [arm for arm in comparison.strategies if strategy in ("", arm.strategy)]
+    parts = sum(is_part_arm(comparison, arm) for arm in arms)
+    of_parts = f", {each * parts:,} of them on parts of the images" if parts else ""
+    return f"That is {text.count(each * len(arms), 'more run')}{of_parts}."
 
 
 def _add_strategy(comparison: Comparison, trainable: bool) -> None:
@@ -126,11 +111,10 @@ def _add_strategy(comparison: Comparison, trainable: bool) -> None:
             settings[asks] = forms.widget(option_named(asks), key=f"more_{asks}")
         seeds = st.number_input("Seeds", 1, MOST_SEEDS, None, placeholder="automatic", key="more_strategy_seeds")
         if st.button("Add it to the queue", type="primary", key="add_strategy"):
-            known = outlines_of(comparison)
             act(
                 comparison.id,
                 lambda: comparison_store().add_arm(
-                    comparison.id, arm(name, seeds=seeds, settings=settings), outlines=known
+                    comparison.id, arm(name, seeds=seeds, settings=settings), outlines=outlines_of(comparison)
                 ),
             )
 
@@ -157,24 +141,22 @@ def _delete(comparison: Comparison, runs: int, active: bool) -> None:
         if st.button(
             "Delete for good", icon=":material/delete_forever:", type="primary", key=f"delete_{comparison.id}"
         ):
-            act(comparison.id, lambda: _gone(comparison.id, too))
+            act(comparison.id, lambda: _forget(comparison.id, too))
 
 
-def _gone(comparison_id: str, runs: bool) -> None:
+def _forget(comparison_id: str, runs: bool) -> None:
     """Delete it, and let the address no longer ask for it."""
     comparison_store().delete(comparison_id, runs=runs)
     st.query_params.pop("comparison", None)
 
 
 def act(place: str, wish: Callable[[], object]) -> None:
-    """Do it and draw the page anew, or keep in words why not for `refusal` of the same place, which outlives the next
-    tick."""
-    said = f"refused_{place}"
-    st.session_state.pop(said, None)
+    """Do it and draw the page anew, or keep why not for `refusal` of the same place, which outlives the next tick."""
+    st.session_state.pop(f"refused_{place}", None)
     try:
         wish()
     except EngineError as error:  # a wish that cannot be, or another tab was faster
-        st.session_state[said] = str(error)
+        st.session_state[f"refused_{place}"] = str(error)
         return
     st.rerun()
 
@@ -185,17 +167,11 @@ def refusal(place: str) -> None:
         st.error(text.md(why), icon=":material/error:")
 
 
-def outlines_of(comparison: Comparison) -> dict[str, Outline]:
-    """As `outlines`, for all backbones of a comparison."""
-    return outlines([backbone for backbone, _ in comparison.backbones], comparison.dataset)
-
-
 def _whole(runs: Sequence[Run]) -> str:
     """One status for all."""
     states = {run.status for run in runs}
-    return next(
-        (name for name in ("running", "queued", "interrupted", "stopped", "failed") if name in states), "finished"
-    )
+    order = ("running", "queued", "interrupted", "stopped", "failed")
+    return next((state for state in order if state in states), "finished")
 
 
 def _share(run: Run) -> float:
@@ -210,8 +186,7 @@ def _now(going: Sequence[Run], left: float | None) -> str:
         return "Waiting for its turn; you can close this page."
     run = going[0]
     done = min(int(time_left.epochs_done(run, epochs.of(run))) + 1, time_left.epochs_planned(run))
-    named = f"{title(run.config.strategy)}, seed {run.config.seed}" + (
-        f" and {len(going) - 1} more" if len(going) > 1 else ""
-    )
-    said = f"{text.md(named)}: epoch {done} of {time_left.epochs_planned(run)}"
-    return said + (f" · about {text.duration(left)} left in all" if left else "")
+    more = f" and {len(going) - 1} more" if len(going) > 1 else ""
+    name = text.md(f"{title(run.config.strategy)}, seed {run.config.seed}{more}")
+    rest = f" · about {text.duration(left)} left in all" if left else ""
+    return f"{name}: epoch {done} of {time_left.epochs_planned(run)}{rest}"

@@ -1,11 +1,11 @@
-"""Report: a comparison as one HTML file that says everything by itself: verdict, tables, figures, configuration,
-versions, commands.
+"""Report: a comparison as one HTML file that says everything by itself.
 
 Not here: its looks (report.html), what it says (engine.comparisons.wording, verdict), the spreadsheets.
 """
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -18,7 +18,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from engine import record_files
 from engine.comparisons import wording
 from engine.comparisons.command_lines import command_lines
-from engine.comparisons.comparison import Comparison
 from engine.comparisons.judgement import by_label
 from engine.config import options
 from engine.data.dataset_records import SPLIT_NAMES
@@ -35,15 +34,6 @@ _ELSEWHERE = ("weights", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One figure of the report; `spec` is what Plotly draws."""
-
-    title: str
-    description: str
-    spec: Mapping[str, object]
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Origin:
     """What the report takes from the config.json of a run."""
 
@@ -54,16 +44,12 @@ class _Origin:
 def report(workspace: Workspace, evidence: Evidence) -> str:
     """The whole file. Every name in it is text, whatever it holds."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["cell"] = cell
     comparison, judged, origins = evidence.comparison, evidence.judgement, _origins(workspace, evidence)
     headings = verdict.headings(judged)
-    columns = "; ".join(f"{headings[name]}: {help_}" for name, (_, help_) in verdict.COLUMNS.items() if help_)
+    columns = "; ".join(f"{headings[name]}: {help_}" for name, (*_, help_) in verdict.COLUMNS.items() if help_)
     return environment.get_template("report.html").render(
         name=text.plain(comparison.name) or "Comparison",
         plotly=_plotly(),
@@ -74,8 +60,12 @@ def report(workspace: Workspace, evidence: Evidence) -> str:
         notes=[*verdict.table_notes(judged), columns],
         figures=list(_figures(evidence)),
         recall=classes.recall_table(evidence) if evidence.arms else None,
-        arms=_arms(comparison),
-        options=_options(comparison),
+        arms=[(arm.label, ", ".join(map(str, arm.seeds))) for arm in comparison.strategies],
+        options=[
+            (option.label, value_in_words(option.name, getattr(comparison.shared, option.name)))
+            for option in options()
+            if option.name not in _ELSEWHERE
+        ],
         runs=_runs(evidence),
         versions=_versions(evidence, origins) or "Not known: nothing has started.",
         command_lines="\n".join(command_lines(comparison)),
@@ -106,53 +96,42 @@ def _facts(evidence: Evidence, origins: list[_Origin]) -> dict[str, str]:
     }
 
 
-def _figures(evidence: Evidence) -> Iterator[Figure]:
+def _figures(evidence: Evidence) -> Iterator[dict[str, object]]:
     spans = learning_curves.spans(evidence.comparison, evidence.runs, THEME)
-    for metric in learning_curves.METRICS if spans else ():
-        drawn = learning_curves.curves_figure(spans, metric, theme=THEME).update_layout(showlegend=True)
-        title = f"{learning_curves.METRICS[metric]} on validation images"
-        yield _figure(title, learning_curves.curves_in_words(spans, metric), drawn)
+    for metric, name in learning_curves.METRICS.items() if spans else ():
+        figure = learning_curves.curves_figure(spans, metric, theme=THEME).update_layout(showlegend=True)
+        yield _figure(f"{name} on validation images", learning_curves.curves_in_words(spans, metric), figure)
     for cost in COSTS:
         if len(offers := cost_chart.offers(evidence, cost, THEME)) > 1:
-            title, drawn = f"Accuracy against {cost_chart.cost_name(cost)}", cost_chart.cost_figure(offers, cost, THEME)
-            yield _figure(title, cost_chart.worth_in_words(offers), drawn)
+            title, figure = (
+                f"Accuracy against {cost_chart.cost_name(cost)}",
+                cost_chart.cost_figure(offers, cost, THEME),
+            )
+            yield _figure(title, cost_chart.worth_in_words(offers), figure)
     if len(evidence.arms) > 1:
         description = "Images that the strategy of the row gets right and that of the column wrong."
         yield _figure("Disagreements", description, disagreements.disagreement_matrix(evidence, THEME))
 
 
-def _figure(title: str, description: str, drawn: go.Figure) -> Figure:
-    drawn.update_layout(template="plotly_white", paper_bgcolor="#ffffff", font={"color": "#1c2a33", "size": 13})
-    return Figure(title=title, description=description, spec=json.loads(drawn.to_json() or "{}"))
+def _figure(title: str, description: str, figure: go.Figure) -> dict[str, object]:
+    """`spec` is what Plotly draws."""
+    figure.update_layout(template="plotly_white", paper_bgcolor="#ffffff", font={"color": "#1c2a33", "size": 13})
+    return {"title": title, "description": description, "spec": json.loads(figure.to_json() or "{}")}
 
 
-def _arms(comparison: Comparison) -> pd.DataFrame:
-    seeds = [(arm.label, ", ".join(str(seed) for seed in arm.seeds)) for arm in comparison.strategies]
-    return pd.DataFrame(seeds, columns=["Strategy", "Seeds"])
-
-
-def _options(comparison: Comparison) -> pd.DataFrame:
-    values = [
-        (option.label, value_in_words(option.name, getattr(comparison.shared, option.name)))
-        for option in options()
-        if option.name not in _ELSEWHERE
-    ]
-    return pd.DataFrame(values, columns=["Option", "Value"])
-
-
-def _runs(evidence: Evidence) -> pd.DataFrame:
+def _runs(evidence: Evidence) -> list[tuple[str, ...]]:
     excluded = evidence.judgement.excluded
     labels = {run.id: label for label, of in by_label(evidence.comparison, evidence.runs).items() for run in of}
-    return pd.DataFrame(
-        {
-            "Strategy": labels[run.id],
-            "Seed": str(run.config.seed),
-            "Status": status.word(run.status),
-            "Why it does not count": wording.reason(excluded[run.id]) if run.id in excluded else "",
-            "Run": run.id,
-        }
+    return [
+        (
+            labels[run.id],
+            str(run.config.seed),
+            status.word(run.status),
+            wording.reason(excluded[run.id]) if run.id in excluded else "",
+            run.id,
+        )
         for run in evidence.runs
-    )
+    ]
 
 
 def _versions(evidence: Evidence, origins: list[_Origin]) -> str:
@@ -170,10 +149,8 @@ def _origins(workspace: Workspace, evidence: Evidence) -> list[_Origin]:
     """Of the runs that have started."""
     origins = []
     for run in evidence.runs:
-        try:
+        with suppress(OSError, EngineError):
             origins.append(record_files.read(workspace.run(run.id) / "config.json", _Origin))
-        except (OSError, EngineError):
-            continue
     return origins
 
 

@@ -1,4 +1,4 @@
-"""Run table: runs side by side as tables and sentences, from what each left in the store and in metrics.json.
+"""Run table: runs side by side as tables and sentences.
 
 Not here: tests on paired predictions; intervals alone say which differences are too small to believe.
 """

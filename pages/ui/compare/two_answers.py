@@ -1,4 +1,4 @@
-"""Two answers: one image in large with what two strategies say of it, and, on request, what each of them looked at.
+"""Two answers: one image in large with what two strategies say of it and, on request, looked at.
 
 Not here: which images (disagreements), how heat maps are made.
 """

@@ -1,9 +1,10 @@
-"""Verdict: the verdict of a comparison in its box, and the table with one row a strategy.
+"""Verdict: the box of a comparison, and the table with one row a strategy.
 
 Not here: computing either (engine.comparisons.judgement), the sentences (engine.comparisons.wording), figures.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from statistics import fmean
 
 import pandas as pd
@@ -27,41 +28,39 @@ HOW = {
     "that into account.",
 }
 COLUMNS = {
-    "strategy": ("Strategy", ""),
-    "verdict": ("Against the chosen", "What is shown of it against the one that validation chose."),
-    "runs": ("Runs", "Runs that count, of those planned."),
-    "accuracy": ("Accuracy, %", "Share of the images it gets right, mean over the seeds."),
-    "interval": ("95 % interval", "Where the accuracy would lie on other images like these and with other seeds."),
+    "strategy": ("Strategy", "", ""),
+    "verdict": ("Against the chosen", "", "What is shown of it against the one that validation chose."),
+    "runs": ("Runs", "", "Runs that count, of those planned."),
+    "accuracy": ("Accuracy, %", "%.1f", "Share of the images it gets right, mean over the seeds."),
+    "interval": ("95 % interval", "", "Where the accuracy would lie on other images like these and with other seeds."),
     "f1": (
         "Macro F1",
+        "%.3f",
         "Precision and recall in one number, every class counting the same however many images it has. 1 is perfect.",
     ),
-    "log_loss": ("Log loss", "What wrong answers cost, most those that it was sure of. 0 is perfect."),
-    "calibration": ("Calibration error, %", "How far its confidence and its accuracy are apart, mean of the seeds."),
+    "log_loss": ("Log loss", "%.3f", "What wrong answers cost, most those that it was sure of. 0 is perfect."),
+    "calibration": (
+        "Calibration error, %",
+        "%.1f",
+        "How far its confidence and its accuracy are apart, mean of the seeds.",
+    ),
     "band": (
         "if calibrated",
+        "",
         "What the calibration error would be by chance, on so many images, had it been perfectly calibrated.",
     ),
-    "best_epoch": ("Best epoch", "The epoch whose weights were kept, mean of the seeds."),
-    "trains": ("Trains", "Parameters that train, at most."),
-    "seconds": ("Training time, s", "Mean of the seeds; without what is computed once for all (Cache)."),
+    "best_epoch": ("Best epoch", "%.1f", "The epoch whose weights were kept, mean of the seeds."),
+    "trains": ("Trains", "compact", "Parameters that train, at most."),
+    "seconds": ("Training time, s", "%.1f", "Mean of the seeds; without what is computed once for all (Cache)."),
     "cache": (
         "Cache, s",
+        "%.1f",
         "Seconds of computing the frozen part once, mean of the seeds; the first of several runs pays it for all.",
     ),
-    "memory": ("Memory, MB", "The most memory that one of its runs took at once."),
-    "checkpoint": ("Weights, MB", "What the trained weights take on disk."),
+    "memory": ("Memory, MB", "%.0f", "The most memory that one of its runs took at once."),
+    "checkpoint": ("Weights, MB", "%.1f", "What the trained weights take on disk."),
 }
-"""Column of `strategy_rows` -> (heading, what it says)."""
-_DIGITS = {
-    "accuracy": "%.1f",
-    "f1": "%.3f",
-    "log_loss": "%.3f",
-    "calibration": "%.1f",
-    "best_epoch": "%.1f",
-    "trains": "compact",
-}
-_DIGITS |= {"seconds": "%.1f", "cache": "%.1f", "memory": "%.0f", "checkpoint": "%.1f"}
+"""Column of `strategy_rows` -> (heading, format of a number, what it says)."""
 _MANY = 7
 """Against more rivals than this, the sentences are folded."""
 _FEW = 2
@@ -90,23 +89,18 @@ def verdict_box(evidence: Evidence) -> None:
 
 def _verdict(judged: Judgement, verdict: Verdict) -> None:
     said = wording.wording(verdict)
-    st.markdown(f"**{text.md(f'{said.choice} {said.flattery}'.rstrip())}**")
+    st.markdown(f"**{text.md(said.sentences[0])}**")
     st.caption(HOW[judged.split])
     if judged.doubtful:
         st.warning(text.md(wording.doubt(judged)), icon=":material/casino:")
     advice = text.md(f"So far: {said.advice}" if judged.to_come else said.advice)
-    if not said.rivals:
-        st.info(advice, icon=":material/info:")
-    elif judged.doubtful or judged.to_come:
-        st.info(advice, icon=":material/savings:")
-    else:  # in green only what more runs will not overturn
-        st.success(advice, icon=":material/savings:")
+    firm = said.rivals and not judged.doubtful and not judged.to_come  # in green only what more runs will not overturn
+    box = st.success if firm else st.info
+    box(advice, icon=":material/savings:" if said.rivals else ":material/info:")
     if frozen_part := frozen_part_seconds(judged):
         st.caption(text.md(frozen_part))
-    if len(said.rivals) > _MANY:
-        with st.expander(f"Against each of the {len(said.rivals)} others"):
-            _list(said.rivals)
-    else:
+    many = len(said.rivals) > _MANY
+    with st.expander(f"Against each of the {len(said.rivals)} others") if many else nullcontext():
         _list(said.rivals)
     _list([*filter(None, [said.firmness]), *said.notes])
 
@@ -124,14 +118,15 @@ def _kept_out(judged: Judgement) -> None:
 
 def strategy_table(evidence: Evidence) -> None:
     """The strategies side by side; a click on a heading sorts."""
-    frame, named = strategy_rows(evidence, workspace()), headings(evidence.judgement)
+    frame, titles = strategy_rows(evidence, workspace()), headings(evidence.judgement)
     columns = {}
     for name in frame:
-        title, help_ = named[name], COLUMNS[name][1] or None
-        if name in _DIGITS:
-            columns[name] = st.column_config.NumberColumn(title, format=_DIGITS[name], help=help_)
-        else:
-            columns[name] = st.column_config.TextColumn(title, help=help_, pinned=name == "strategy")
+        _, digits, help_ = COLUMNS[name]
+        columns[name] = (
+            st.column_config.NumberColumn(titles[name], format=digits, help=help_)
+            if digits
+            else st.column_config.TextColumn(titles[name], help=help_ or None, pinned=name == "strategy")
+        )
     st.dataframe(
         frame,
         hide_index=True,
@@ -142,14 +137,14 @@ def strategy_table(evidence: Evidence) -> None:
     for note in table_notes(evidence.judgement):
         st.caption(text.md(note))
     with st.expander("What the columns mean", icon=":material/help:"):  # for those who cannot hover over a heading
-        st.markdown("\n".join(f"- **{named[name]}**: {COLUMNS[name][1]}" for name in frame if COLUMNS[name][1]))
+        st.markdown("\n".join(f"- **{titles[name]}**: {COLUMNS[name][2]}" for name in frame if COLUMNS[name][2]))
 
 
 def headings(judged: Judgement) -> dict[str, str]:
     """Column of `strategy_rows` -> its heading; what validation flatters is called so."""
-    named = {name: title for name, (title, _) in COLUMNS.items()}
-    named["accuracy"] = f"{SPLIT_NAMES[judged.split].capitalize()}, %"
-    return named if judged.split == "test" else named | {"interval": "95 %, optimistic"}
+    titles = {name: title for name, (title, *_) in COLUMNS.items()}
+    titles["accuracy"] = f"{SPLIT_NAMES[judged.split].capitalize()}, %"
+    return titles if judged.split == "test" else titles | {"interval": "95 %, optimistic"}
 
 
 def table_notes(judged: Judgement) -> list[str]:
@@ -188,7 +183,11 @@ def option_differences(evidence: Evidence) -> None:
 def strategy_rows(evidence: Evidence, workspace: Workspace) -> pd.DataFrame:
     """The table as numbers: shares as percent, bytes as megabytes; empty columns left out."""
     judged = evidence.judgement
-    beside, runs, tested = _beside(judged.verdict), by_label(evidence.comparison, evidence.runs), judged.split == "test"
+    runs, tested = by_label(evidence.comparison, evidence.runs), judged.split == "test"
+    rivals = judged.verdict.rivals if judged.verdict else ()
+    beside = {rival.name: _SHOWN[rival.outcome] for rival in rivals}
+    if judged.verdict:
+        beside[judged.verdict.chosen] = "chosen"
     records = []
     for row, name in zip(judged.rows, text.distinct([row.label for row in judged.rows]), strict=True):
         accuracy = row.test_accuracy if tested else row.val_accuracy
@@ -212,12 +211,6 @@ def strategy_rows(evidence: Evidence, workspace: Workspace) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(records).replace("", None).dropna(axis=1, how="all")
-
-
-def _beside(verdict: Verdict | None) -> dict[str, str]:
-    if verdict is None:
-        return {}
-    return {verdict.chosen: "chosen", **{rival.name: _SHOWN[rival.outcome] for rival in verdict.rivals}}
 
 
 def _calibration(arm: StrategyAnswers | None) -> Mapping[str, object]:
