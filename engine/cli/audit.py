@@ -10,7 +10,6 @@ import click
 
 from engine.cli.verb import Session, verb
 from engine.errors import EngineError
-from engine.store.database import Json
 from engine.store.run import Run
 
 Tensors = list[dict[str, str]]
@@ -43,7 +42,7 @@ def _tensors(session: Session, run: Run) -> Tensors:
     return list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
 
 
-def _rows(run: Run, tensors: Tensors, *, blocks: bool) -> list[Json]:
+def _rows(run: Run, tensors: Tensors, *, blocks: bool) -> list[dict[str, object]]:
     """One row, or one for every block."""
     about = {"run": run.id, "backbone": run.config.backbone, "strategy": run.config.strategy}
     if not blocks:
@@ -52,7 +51,7 @@ def _rows(run: Run, tensors: Tensors, *, blocks: bool) -> list[Json]:
     return [about | {"block": name} | _counts([row for row in tensors if row["block"] == name]) for name in names]
 
 
-def _counts(tensors: Tensors) -> Json:
+def _counts(tensors: Tensors) -> dict[str, object]:
     counts = {verdict: sum(row["verdict"] == verdict for row in tensors) for verdict in _VERDICTS}
     furthest = max(float(row["movement"]) for row in tensors)
     return {**counts, "movement": furthest, "kept": not counts["broken"]}

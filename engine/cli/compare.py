@@ -4,7 +4,7 @@ Not here: how a comparison is printed (comparison_report), what a verdict means 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 import click
@@ -14,9 +14,9 @@ from engine.cli.verb import EPOCHS, QUEUE, Session, set_option, verb
 from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
+from engine.jobs.records import Blocks
 from engine.models.outline import Outline, load_outline, with_classes
 from engine.runconfig import RunConfig
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.work.conversation import PACE_SECONDS
 
@@ -199,14 +199,14 @@ def _outlines(session: Session, comparison: Comparison) -> dict[str, Outline]:
     outlines = {}
     for backbone in dict(comparison.backbones):
         if load_outline(session.workspace, backbone) is None:
-            session.do_job("outline", backbone=backbone)
+            session.do_job("outline", Blocks, backbone=backbone)
         outline = load_outline(session.workspace, backbone)
         assert outline is not None
         outlines[backbone] = with_classes(outline, classes)
     return outlines
 
 
-def _row(comparison: Comparison, runs: Sequence[Run]) -> Json:
+def _row(comparison: Comparison, runs: Sequence[Run]) -> Mapping[str, object]:
     counts = {status: sum(run.status == status for run in runs) for status in ("finished", "failed")}
     return {
         "comparison": comparison.id,

@@ -3,6 +3,7 @@
 Brings pandas, so it is imported only when there is something to report. Not here: what a verdict means (judgement).
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from engine.comparisons import tables, wording
 from engine.comparisons.comparison import Comparison
 from engine.comparisons.judgement import Judgement, Row, exclusions, judgement
 from engine.errors import EngineError
-from engine.store.database import Json
 from engine.workspace import atomic_write
 
 
@@ -33,7 +33,7 @@ def report(session: Session, comparison: Comparison, *, out: str | None) -> None
         raise EngineError(f"{len(failed)} of {len(runs)} runs failed. {failed[0].name}: {failed[0].error}")
 
 
-def _record(judged: Judgement) -> Json:
+def _record(judged: Judgement) -> Mapping[str, object]:
     """The judgement as plain JSON, its reasons as sentences."""
     verdict = judged.verdict
     choice = {name: getattr(verdict, name) for name in ("chosen", "cheapest", "not_worse")} if verdict else {}
@@ -58,7 +58,7 @@ def _write_tables(session: Session, comparison: Comparison, *, folder: Path) -> 
         raise EngineError(f"{folder} cannot be written ({error.strerror}). Choose another with --out.") from error
 
 
-def _cells(row: Row) -> Json:
+def _cells(row: Row) -> Mapping[str, object]:
     """A row of the table as people read it, by heading; None is a dash."""
     test = _percent(row.test_accuracy)
     if row.test_low is not None:

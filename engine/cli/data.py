@@ -10,6 +10,7 @@ from engine.cli.verb import Session, full_path, verb
 from engine.config import options as all_options
 from engine.data import dataset as stored
 from engine.errors import ConfigError
+from engine.jobs.records import Draft, Sample
 from engine.training.strategies import STRATEGIES
 
 
@@ -29,7 +30,7 @@ from engine.training.strategies import STRATEGIES
 )
 def import_dataset(session: Session, *, source: str, name: str, split: str, seed: int, exclude_problems: bool) -> None:
     ratios = _ratios(split)
-    draft = str(session.do_job("import", source=full_path(source), name=name, anywhere=True)["draft"])
+    draft = session.do_job("import", Draft, source=full_path(source), name=name, anywhere=True).draft
     _health_card(
         session,
         stored.commit(session.workspace, draft, name=name, exclude_problems=exclude_problems, ratios=ratios, seed=seed),
@@ -43,7 +44,7 @@ def sample(session: Session) -> None:
 
 def sample_dataset(session: Session) -> stored.Dataset:
     """The built-in dataset, painted now where that has not been done yet."""
-    return stored.open_dataset(session.workspace, str(session.do_job("sample")["dataset"]))
+    return stored.open_dataset(session.workspace, session.do_job("sample", Sample).dataset)
 
 
 @verb("datasets", "list the datasets")

@@ -4,12 +4,11 @@ Not here: what is done (the verbs).
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from unicodedata import category, east_asian_width, normalize
 
 from engine.events import Epoch, Event, Note, Progress, Started
 from engine.record_files import encode
-from engine.store.database import Json
 
 
 class Printer:
@@ -18,11 +17,11 @@ class Printer:
     def __init__(self, *, json: bool) -> None:
         self.json, self._stage = json, ""
 
-    def say(self, record: Json, sentence: str) -> None:
+    def say(self, record: object, sentence: str) -> None:
         """`record` for programs, `sentence` for people."""
         print(encode(record) if self.json else sentence, flush=True)
 
-    def table(self, rows: Sequence[Json], names: Sequence[str], *, empty: str) -> None:
+    def table(self, rows: Sequence[Mapping[str, object]], names: Sequence[str], *, empty: str) -> None:
         """Whole rows for programs; for people their columns `names`, or the sentence `empty`."""
         if self.json:
             for row in rows:
@@ -47,7 +46,7 @@ class Printer:
                 print(f"{stage} ...", file=sys.stderr, flush=True)
 
 
-def columns(rows: Sequence[Json]) -> None:
+def columns(rows: Sequence[Mapping[str, object]]) -> None:
     """`rows`, which have the same keys, under each other with these as heads, as wide as a terminal draws them."""
     cells = [list(rows[0]), *(list(map(_cell, row.values())) for row in rows)]
     widths = [max(map(display_width, column)) for column in zip(*cells, strict=True)]

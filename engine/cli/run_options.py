@@ -13,6 +13,7 @@ from engine.cli.verb import BACKBONE, DATASET, EPOCHS, Session, full_path, set_o
 from engine.config import parse_settings
 from engine.data import dataset as datasets
 from engine.errors import ConfigError
+from engine.jobs.records import Backbones, Weights
 from engine.models.catalog import Catalog, load_catalog
 from engine.options import Value
 from engine.runconfig import RunConfig
@@ -68,7 +69,7 @@ def settings_of(pairs: Iterable[str]) -> dict[str, Value]:
 def catalog(session: Session) -> Catalog:
     """Every backbone; listed now where nobody has done so yet."""
     if load_catalog(session.workspace) is None:
-        session.do_job("catalog")
+        session.do_job("catalog", Backbones)
     listed = load_catalog(session.workspace)
     assert listed is not None
     return listed
@@ -87,4 +88,4 @@ def weights_of(session: Session, weights: str, backbone: str) -> str:
     path = full_path(weights)
     if not Path(path).is_file():
         return weights
-    return f"file:{session.do_job('weights', path=path, backbone=backbone)['weights']}"
+    return f"file:{session.do_job('weights', Weights, path=path, backbone=backbone).weights}"

@@ -4,6 +4,7 @@ Not here: comparisons of runs (compare), what is measured before a run (explore)
 """
 
 import shutil
+from collections.abc import Mapping
 from typing import Unpack
 
 import click
@@ -12,7 +13,7 @@ import msgspec
 from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config
 from engine.cli.verb import QUEUE, RUN, Session, full_path, verb
 from engine.errors import EngineError
-from engine.store.database import Json
+from engine.jobs.records import Bundle, Predictions
 from engine.store.run import Run
 from engine.work import worker
 
@@ -67,8 +68,8 @@ def pause(session: Session, *, run: str) -> None:
 )
 def predict(session: Session, *, run: str, source: str, out: str, device: str) -> None:
     run = session.runs.get(run).id
-    result = session.do_job("predict", run=run, source=full_path(source), device=device, anywhere=True)
-    predictions = str(result["predictions"])
+    asked = {"run": run, "source": full_path(source), "device": device, "anywhere": True}
+    predictions = session.do_job("predict", Predictions, **asked).predictions
     try:
         shutil.copyfile(session.workspace.run(run) / "predictions" / predictions / "result.csv", out)
     except OSError as error:
@@ -84,10 +85,9 @@ def predict(session: Session, *, run: str, source: str, out: str, device: str) -
 )
 def export(session: Session, *, run: str, folder: str) -> None:
     run, folder = session.runs.get(run).id, full_path(folder)
-    result = session.do_job("export", run=run, folder=folder)
-    files, checks = result["files"], result["checks"]
-    text = "\n".join([f"{folder} holds {', '.join(files)}.", *checks])
-    session.printer.say({"run": run, "folder": folder, "files": files, "checks": checks}, text)
+    bundle = session.do_job("export", Bundle, run=run, folder=folder)
+    text = "\n".join([f"{folder} holds {', '.join(bundle.files)}.", *bundle.checks])
+    session.printer.say({"run": run, "folder": folder, "files": bundle.files, "checks": bundle.checks}, text)
 
 
 @verb("work", "work through the queue without the dashboard, until interrupted")
@@ -118,7 +118,7 @@ def _request(session: Session, run: str, what: str) -> None:
     session.printer.say(record, f"{run} is asked to {what}.")
 
 
-def _row(run: Run) -> Json:
+def _row(run: Run) -> Mapping[str, object]:
     summary = run.summary
     return {
         "run": run.id,

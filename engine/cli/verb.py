@@ -7,16 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from engine.cli.printing import Printer
 from engine.comparisons.comparison_store import ComparisonStore
-from engine.store.database import Json
 from engine.store.run_store import RunStore
 from engine.work.supervisor import Supervisor
 from engine.workspace import Workspace, open_workspace
 
+T = TypeVar("T")
 Parameter = Callable[[Callable[..., None]], Callable[..., None]]
 """What click.option and click.argument return."""
 
@@ -50,9 +51,9 @@ class Session:
     def comparisons(self) -> ComparisonStore:
         return ComparisonStore(self.workspace)
 
-    def do_job(self, kind: str, **arguments: object) -> Json:
-        """Do a job here and now, in a child as for the dashboard; its result."""
-        return self.supervisor.do_job_here(kind, arguments, dict, watch=self.printer.event)
+    def do_job(self, kind: str, result: type[T], **arguments: object) -> T:
+        """Do a job here and now, in a child as for the dashboard; its result, a record of engine.jobs.records."""
+        return self.supervisor.do_job_here(kind, arguments, result, watch=self.printer.event)
 
 
 def verb(name: str, summary: str, *parameters: Parameter, own_workspace: str = "") -> Callable[..., click.Command]:

@@ -81,7 +81,7 @@ class ComparisonStore:
             row = db.execute(queued, (comparison_id,)).fetchone()
             if row is None:
                 return None
-            run_store.take(db, row["id"], owner, row["wanted"])
+            run_store.take(db, row["id"], owner, device=row["wanted"])
             return from_row(db.execute("SELECT * FROM runs WHERE id = ?", (row["id"],)).fetchone())
 
     def stop(self, comparison_id: str) -> int:

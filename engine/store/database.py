@@ -7,12 +7,9 @@ file. The rollback journal is meant: no SQLite before 3.51.3 is safe with severa
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from engine.errors import EngineError
 from engine.workspace import Workspace
-
-Json = dict[str, Any]
 
 _BUSY_SECONDS = 30.0
 _RESTORE = "Restore it from a copy, or move it away to begin with an empty list of runs."

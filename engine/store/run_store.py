@@ -31,7 +31,7 @@ class RunStore:
         with database.write(self._workspace) as db:
             run_id = add(db, config, name=name)
             if owner:
-                take(db, run_id, owner, config.device)
+                take(db, run_id, owner, device=config.device)
             return from_row(_row(db, run_id))
 
     def get(self, run_id: str) -> Run:
@@ -73,7 +73,7 @@ class RunStore:
             ).fetchone()
             if row is None:
                 return None
-            take(db, row["id"], owner, device)
+            take(db, row["id"], owner, device=device)
             return from_row(_row(db, row["id"]))
 
     def record(self, run_id: str, event: Event) -> None:
@@ -121,7 +121,7 @@ class RunStore:
         with database.write(self._workspace) as db:
             revive(db, run_id)
             if owner:
-                take(db, run_id, owner, None)
+                take(db, run_id, owner, device=None)
             return from_row(_row(db, run_id))
 
     def rename(self, run_id: str, name: str) -> None:
@@ -182,7 +182,7 @@ def add(db: sqlite3.Connection, config: RunConfig, *, name: str = "", comparison
     return run_id
 
 
-def take(db: sqlite3.Connection, run_id: str, owner: str, device: str | None) -> None:
+def take(db: sqlite3.Connection, run_id: str, owner: str, *, device: str | None) -> None:
     """Make `owner` the one who runs it."""
     now = time.time()
     _set(db, run_id, {"status": "running", "owner": owner, "device": device, "started_at": now, "heartbeat_at": now})

@@ -87,7 +87,7 @@ class Supervisor:
         cancelled = isinstance(ending, Done) and ending.stopped
         self._surely(lambda: self._jobs.finish(job.id, result=results[-1], error=error, cancelled=cancelled))
 
-    def do_job_here(self, kind: str, arguments: object, made: type[T], watch: Watch = _ignore) -> T:
+    def do_job_here(self, kind: str, arguments: object, result: type[T], *, watch: Watch = _ignore) -> T:
         """Have a job done that nobody else needs to know of, and return its result; EngineError with what went
         wrong."""
         results: list[str] = []
@@ -103,7 +103,7 @@ class Supervisor:
             raise KeyboardInterrupt
         if not results or isinstance(ending, Failed):
             raise EngineError(ending.message or "The work ended without a result.")
-        return record_files.decode(results[-1], made, what=f"The result of the work ({kind})")
+        return record_files.decode(results[-1], result, what=f"The result of the work ({kind})")
 
     def _drive(self, assignment: Assignment, record: Callable[[Event], None]) -> Done | Failed | None:
         """Have the child do it, and record what it says. How it ended; None when everybody is leaving."""

@@ -14,7 +14,6 @@ from engine.cli.printing import Printer
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.sample import make_sample
 from engine.events import Epoch
-from engine.store.database import Json
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.work.supervisor import Supervisor
@@ -78,7 +77,7 @@ def test_more_seeds_and_strategies_train_only_what_is_new(
 def test_ctrl_c_stops_the_comparison_and_resume_goes_on(
     imported: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def impatient(printer: Printer, event: Json) -> None:
+    def impatient(printer: Printer, event: object) -> None:
         if isinstance(event, Epoch):
             raise KeyboardInterrupt
 

@@ -27,7 +27,7 @@ def extra(workspace: Workspace, of: str, **options: object) -> Run:
     config = RunConfig(dataset="d", backbone="resnet18", **{"epochs": 4, **options})  # type: ignore[arg-type]
     with database.write(workspace) as db:
         run_id = add(db, config, comparison=of)
-        take(db, run_id, this_process(), "cpu")
+        take(db, run_id, this_process(), device="cpu")
     return RunStore(workspace).get(run_id)
 
 
