@@ -15,10 +15,10 @@ from engine.runconfig import RunConfig
 from pages.ui import block_strip, charts, forecast, forms, kept_figures, strategies, text
 from pages.ui.choice import choose
 from pages.ui.configure import backbones, phases, probe, queue, rate_test, weights_file
-from pages.ui.resources import run_store, workspace
+from pages.ui.resources import job_store, run_store, workspace
 from pages.ui.section import section
 from pages.ui.status import follow
-from pages.ui.waiting import newest, wait_for
+from pages.ui.waiting import wait_for
 
 FILES = {
     "result.csv": "one row an image with prediction and confidence; opens in a spreadsheet",
@@ -33,7 +33,7 @@ FILES = {
 st.title("Configure", anchor=False)
 datasets = {summary.id: summary for summary in list_datasets(workspace())}
 if not datasets:
-    sample = newest("sample", {})
+    sample = job_store().newest("sample", {})
     if sample is not None and not sample.ended:
         follow(sample, "Drawing the sample dataset")
         st.stop()

@@ -48,11 +48,9 @@ def map_(run: Run) -> None:
 st.title("Predictions", anchor=False)
 runs = {run.id: run for run in run_store().list() if (workspace().run(run.id) / "predictions.csv").is_file()}
 if not runs:
-    st.info(
-        "No run has predictions yet. They appear here when the first run has finished.", icon=":material/grid_view:"
-    )
-    if st.button("Go to Configure", icon=":material/arrow_forward:"):
-        st.switch_page("configure.py")
+    waiting = "No run has predictions yet. They appear here when the first run has finished."
+    st.info(waiting, icon=":material/grid_view:")
+    st.page_link("configure.py", label="Go to Configure", icon=":material/arrow_forward:")
     st.stop()
 picker, link = st.columns([3, 1], vertical_alignment="bottom")
 with picker:

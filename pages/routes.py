@@ -1,7 +1,6 @@
 """Routes: what the browser asks for outside the pages: streamed uploads, thumbnails, images, downloads.
 
-Every path is found by an id or an index of ours; a name that a person chose is never part of one. The gate in front of
-every route refuses foreign hosts and foreign pages, and turns an EngineError into its sentence.
+Every path is found by an id or an index of ours; a name that a person chose is never part of one.
 """
 
 from collections.abc import Callable
@@ -28,10 +27,10 @@ _IMAGE_TYPES = {
     "jpg": "image/jpeg",
     "tif": "image/tiff",
 }
-_CSV, _JSON = "text/csv; charset=utf-8", "application/json"
+_CSV = "text/csv; charset=utf-8"
 _DOWNLOADS = {
     **dict.fromkeys(("result.csv", "predictions.csv", "audit.csv", "history.csv"), _CSV),
-    **dict.fromkeys(("config.json", "classes.json", "metrics.json"), _JSON),
+    **dict.fromkeys(("config.json", "classes.json", "metrics.json"), "application/json"),
     "best.safetensors": "application/octet-stream",
     "export.zip": "application/zip",
     "log.txt": "text/plain; charset=utf-8",
@@ -62,7 +61,7 @@ def thumbnail(request: Request) -> Response:
 
 
 def image(request: Request) -> Response:
-    """The original bytes, under a fixed image type; nosniff and a sandbox keep them from being anything else."""
+    """The original, under an image type; nosniff and a sandbox keep it from being anything else."""
     dataset, image = _image(request)
     path = dataset.image_path(image)
     return _file(path, _IMAGE_TYPES.get(path.suffix[1:].lower(), "application/octet-stream"), _LASTING)
@@ -78,7 +77,6 @@ def prediction_result(request: Request) -> Response:
 
 
 def explanation(request: Request) -> Response:
-    """One picture of what a run looked at."""
     names = request.path_params
     path = heat_map_files.picture_path(open_workspace(), names["run"], names["name"], names["picture"])
     return _file(path, "image/png", _LASTING)
@@ -92,7 +90,7 @@ def run_file(request: Request) -> Response:
 
 
 def comparison_file(request: Request) -> Response:
-    """One of the files of a comparison, made for this request."""
+    """Made for this request."""
     from pages.ui.compare import downloads  # here, or the server would load all statistics before its first page
 
     comparison, name = request.path_params["comparison"], request.path_params["file"]
@@ -120,8 +118,8 @@ class Gate:
 
 def _refusal(request: Request) -> str:
     host = request.headers.get("host", "")
-    allowed = st.get_option("server.allowedHosts") or []
-    if allowed and "*" not in allowed and _host_name(host) not in {name.lower() for name in allowed}:
+    allowed = {name.lower() for name in st.get_option("server.allowedHosts") or ["*"]}
+    if not allowed & {"*", _host_name(host)}:
         return "This host name is not in server.allowedHosts of .streamlit/config.toml."
     origin = request.headers.get("origin")
     if (origin is not None and urlsplit(origin).netloc != host) or request.headers.get(

@@ -15,7 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.store.run import Run
-from pages.ui import addresses, block_strip, palette, text
+from pages.ui import addresses, block_strip, text
 from pages.ui.download import download
 from pages.ui.resources import kept_by_file, workspace
 from pages.ui.section import section
@@ -77,12 +77,8 @@ def audit_section(run: Run) -> None:
 @kept_by_file
 def audit_table(path: Path) -> pd.DataFrame:
     """The rows of an audit.csv; a name such as NA is no missing value."""
-    columns = {
-        "values": "int64",
-        "movement": "float64",
-        **dict.fromkeys(("tensor", "block", "stage", "verdict"), "str"),
-    }
-    return pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={"movement": ["nan"]})
+    text_columns = dict.fromkeys(("tensor", "block", "stage", "verdict"), "str")
+    return pd.read_csv(path, dtype=text_columns, keep_default_na=False, na_values={"movement": ["nan"]})
 
 
 def block_movements(table: pd.DataFrame, late: frozenset[str] = frozenset()) -> tuple[BlockMovement, ...]:
@@ -101,22 +97,9 @@ def block_movements(table: pd.DataFrame, late: frozenset[str] = frozenset()) -> 
 
 def movement_strip(moved: Sequence[BlockMovement]) -> str:
     """HTML: the strip shaded by how far each block moved, with the number under each stage."""
-    stages = [
-        (f"<div class='s' style='flex-grow:{block_strip.width(blocks)}'>", blocks)
-        for blocks in block_strip.by_stage(moved)
-    ]
-    bars = "".join(f"{div}{''.join(map(_bar, blocks))}</div>" for div, blocks in stages)
-    names = "".join(
-        f"{div}<span class='n' title='{escape(blocks[0].stage)}'>{escape(blocks[0].stage.rpartition('.')[2])}"
-        f"<br><small>{escape(_stage_movement(blocks))}</small></span></div>"
-        for div, blocks in stages
-    )
-    sentence = escape(movement_sentence(moved))
-    return (
-        f"{block_strip.STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{sentence}'>"
-        f"<figcaption>{sentence}</figcaption><div class='r'>{bars}</div>"
-        f"<div class='r names{' crowded' if len(stages) > 8 else ''}' aria-hidden='true'>{names}</div></figure>"
-    )
+    bars = block_strip.by_stage(moved, lambda stage: "".join(map(_bar, stage)))
+    sentence, names = movement_sentence(moved), block_strip.stage_names(moved, _stage_movement)
+    return block_strip.figure(sentence, escape(sentence), f"<div class='r'>{bars}</div>{names}")
 
 
 def movement_legend(moved: Sequence[BlockMovement]) -> str:
@@ -127,8 +110,7 @@ def movement_legend(moved: Sequence[BlockMovement]) -> str:
     entries = {state: f"<i class='b{_class(state)}'>{_MARKS.get(state, '')}</i>{_SAYS[state]}" for state in _SAYS}
     entries["moved"] = f"{shades} moved: 0.01 %, 1 %, 100 %"
     states = {block.state for block in moved}
-    spans = "".join(f"<span>{entry}</span>" for state, entry in entries.items() if state in states)
-    return f"{block_strip.STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'>{spans}</div>"
+    return block_strip.legend_of(*(entry for state, entry in entries.items() if state in states))
 
 
 def movement_sentence(moved: Sequence[BlockMovement]) -> str:
@@ -158,7 +140,7 @@ def amount_moved(movement: float | None) -> str:
 
 def tensor_table(table: pd.DataFrame) -> pd.DataFrame:
     """Every tensor for people, what went wrong first."""
-    rows = table.sort_values("verdict", key=lambda verdicts: verdicts.map(list(_VERDICTS).index), kind="stable")
+    rows = table.sort_values("verdict", key=lambda v: v.map({"broken": 0, "idle": 1}).fillna(2), kind="stable")
     moved = rows["movement"].map(amount_moved).where(rows["verdict"] != "frozen", "–")
     names = {"tensor": "Tensor", "moved": "Moved by", "verdict": "Outcome", "block": "Block", "values": "Values"}
     rows = rows.assign(moved=moved, verdict=rows["verdict"].replace(_VERDICTS))

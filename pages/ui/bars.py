@@ -1,5 +1,4 @@
-"""Bars: a short table of names and amounts as horizontal bars, which also reads as text. Class sizes and probabilities
-use it."""
+"""Bars: a short table of names and amounts as horizontal bars, which also reads as text."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -4,7 +4,7 @@ Plain HTML: training blocks are solid, frozen ones hatched, so that it reads wit
 chooses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
@@ -101,30 +101,49 @@ def draw(strip: Strip, *, title: str = "", active: int | None = None, total: int
     label = " ".join(_phase_sentence(strip, phase, total) for phase in phases)
     rows = "".join(_row(strip, phase, active) for phase in phases)
     heading = f"<b>{escape(title)}.</b> " if title else ""
-    return (
-        f"{STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(label)}'>"
-        f"<figcaption>{heading}{escape(label if len(phases) <= 3 else _many(strip))}</figcaption>"
-        f"{rows}{_names(strip)}</figure>"
-    )
+    spacer = "<span class='p'></span>" if len(phases) > 1 else ""
+    names = stage_names(strip.blocks, lambda blocks: amount(sum(block.size for block in blocks)), spacer)
+    return figure(label, f"{heading}{escape(label if len(phases) <= 3 else _many(strip))}", rows + names)
 
 
 def legend() -> str:
     """What solid and hatched mean; once on a page, beside the strips."""
+    return legend_of("<i class='b on'></i>trains", "<i class='b'></i>frozen", "left: image side, right: head")
+
+
+def figure(sentence: str, caption: str, rows: str) -> str:
+    """Rows of blocks under a caption, both HTML, with a sentence for those who do not see them."""
     return (
-        f"{STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'>"
-        "<span><i class='b on'></i>trains</span><span><i class='b'></i>frozen</span>"
-        "<span>left: image side, right: head</span></div>"
+        f"{STYLE}<figure class='thaw-strip' style='--on:{palette.accent()}' aria-label='{escape(sentence)}'>"
+        f"<figcaption>{caption}</figcaption>{rows}</figure>"
     )
 
 
-def by_stage(blocks: Sequence[Member]) -> list[list[Member]]:
-    """The blocks as they are drawn together, in forward order."""
-    return [list(members) for _, members in groupby(blocks, key=lambda block: block.stage)]
+def legend_of(*entries: str) -> str:
+    spans = "".join(f"<span>{entry}</span>" for entry in entries)
+    return f"{STYLE}<div class='thaw-strip thaw-key' style='--on:{palette.accent()}'>{spans}</div>"
 
 
-def width(blocks: Sequence[Staged]) -> str:
-    """Long stages get more room, but less than their share, so that the name of a single block still fits."""
-    return f"{0.8 + len(blocks) ** 0.75:.2f}"
+def by_stage(blocks: Sequence[Member], draw: Callable[[Sequence[Member]], str]) -> str:
+    """What `draw` makes of the blocks of each stage. Long stages get more room, but less than their share, so that the
+    name of a single block still fits."""
+    stages = [list(members) for _, members in groupby(blocks, key=lambda block: block.stage)]
+    return "".join(
+        f"<div class='s' style='flex-grow:{0.8 + len(stage) ** 0.75:.2f}'>{draw(stage)}</div>" for stage in stages
+    )
+
+
+def stage_names(blocks: Sequence[Member], words: Callable[[Sequence[Member]], str], spacer: str = "") -> str:
+    """A row with the name of every stage and `words` of its blocks."""
+    cells = by_stage(
+        blocks,
+        lambda stage: (
+            f"<span class='n' title='{escape(stage[0].stage)}'>{escape(stage[0].stage.rpartition('.')[2])}"
+            f"<br><small>{escape(words(stage))}</small></span>"
+        ),
+    )
+    crowded = " crowded" if len({block.stage for block in blocks}) > 8 else ""
+    return f"<div class='r names{crowded}' aria-hidden='true'>{spacer}{cells}</div>"
 
 
 def _trained(block: BlockOutline, phase: Phase) -> int:
@@ -152,10 +171,7 @@ def _many(strip: Strip) -> str:
 
 
 def _row(strip: Strip, phase: int, active: int | None) -> str:
-    stages = "".join(
-        f"<div class='s' style='flex-grow:{width(blocks)}'>{''.join(_block(block, phase) for block in blocks)}</div>"
-        for blocks in by_stage(strip.blocks)
-    )
+    stages = by_stage(strip.blocks, lambda stage: "".join(_block(block, phase) for block in stage))
     several = len(strip.epochs) > 1
     mark = f"<span class='p'>{'▶ ' if phase == active else ''}{phase + 1}</span>" if several else ""
     kind = ("thin " if several else "") + (
@@ -171,15 +187,3 @@ def _block(block: StripBlock, phase: int) -> str:
     # a block that trains a few of its values must still be seen: at least a fifth is filled
     share = 0 if not trained else max(20, round(100 * trained / max(1, block.size)))
     return f"<i class='b{' on' if trained else ''}' style='--share:{share}%' title='{title}'></i>"
-
-
-def _names(strip: Strip) -> str:
-    cells = "".join(
-        f"<div class='s' style='flex-grow:{width(blocks)}'><span class='n' title='{escape(blocks[0].stage)}'>"
-        f"{escape(blocks[0].stage.rpartition('.')[2])}<br>"
-        f"<small>{amount(sum(block.size for block in blocks))}</small></span></div>"
-        for blocks in by_stage(strip.blocks)
-    )
-    spacer = "<span class='p'></span>" if len(strip.epochs) > 1 else ""
-    crowded = " crowded" if len(by_stage(strip.blocks)) > 8 else ""
-    return f"<div class='r names{crowded}' aria-hidden='true'>{spacer}{cells}</div>"

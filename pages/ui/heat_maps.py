@@ -9,12 +9,12 @@ from functools import partial
 import streamlit as st
 
 from engine.errors import EngineError
-from engine.jobs import heat_map_files
+from engine.jobs import heat_map_files, records
 from engine.jobs.heat_map_files import Explanation, Subject
 from pages.ui import addresses, status, text
 from pages.ui.picture_groups import Picture, PictureGroup, picture_groups
 from pages.ui.resources import job_store, workspace
-from pages.ui.waiting import failure, newest
+from pages.ui.waiting import failure
 
 KIND = "explain"
 LEGEND = "Yellow places speak most for the class, blue ones least. Every map is scaled to its own strongest place."
@@ -32,7 +32,7 @@ def heat_maps(run_id: str, subject: Subject, classes: Sequence[str], *, key: str
     missing = [name for name, explanation in explanations.items() if explanation is None]
     for name in missing:
         arguments = _arguments(run_id, subject, name)
-        job = newest(KIND, arguments)
+        job = job_store().newest(KIND, arguments)
         if job is None or job.status == "finished":  # finished and not there: it was dropped to make room
             job_store().submit(KIND, arguments)
     if explanations:
@@ -61,8 +61,8 @@ def _maps(run_id: str, subject: Subject, classes: tuple[str, ...], *, key: str) 
         _progress(_arguments(run_id, subject, missing), key)
 
 
-def _progress(arguments: dict[str, object], key: str) -> None:
-    job = newest(KIND, arguments)
+def _progress(arguments: records.Explain, key: str) -> None:
+    job = job_store().newest(KIND, arguments)
     if job is None or job.status in ("failed", "cancelled"):
         failure((job.error if job else None) or "The map was not made.")
         if st.button("Try again", key=f"again_{KIND}_{key}"):  # the fragment ticks; a rerun would close the dialog
@@ -104,6 +104,5 @@ def _group(run_id: str, explanation: Explanation) -> PictureGroup:
     )
 
 
-def _arguments(run_id: str, subject: Subject, name: str) -> dict[str, object]:
-    arguments: dict[str, object] = {"run": run_id, "image": subject.image, "class": name}
-    return {**arguments, "predictions": subject.predictions} if subject.predictions else arguments
+def _arguments(run_id: str, subject: Subject, name: str) -> records.Explain:
+    return records.Explain(run=run_id, image=subject.image, predictions=subject.predictions, of=name)

@@ -15,7 +15,7 @@ from pages.ui.resources import job_store
 
 ACTIVE = ("queued", "running")
 
-# status -> word, colour of the badge, icon
+# status -> word, colour and icon of the badge
 _BADGES: dict[str, tuple[str, Literal["gray", "blue", "orange", "green", "red"], str]] = {
     "queued": ("Waiting", "gray", "schedule"),
     "running": ("Running", "blue", "play_circle"),
@@ -27,7 +27,7 @@ _BADGES: dict[str, tuple[str, Literal["gray", "blue", "orange", "green", "red"],
     "cancelled": ("Cancelled", "gray", "cancel"),
 }
 
-# what the engine calls a stage of a job or of the preparation of a run -> words
+# what the engine calls a stage -> words
 _STAGES = {
     "unpack": "Unpacking",
     "read": "Reading images",

@@ -48,7 +48,6 @@ class Arrival:
 
     upload: str
     files: int
-    bytes: int
     prefix: str
     name: str  # what the browser suggests: the zip's or the folder's own name
 

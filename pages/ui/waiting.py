@@ -27,7 +27,7 @@ class Labels:
 
 def wait_for(kind: str, arguments: object, title: str, *, height: int = 120) -> None:
     """Call while the result is missing: submits the job unless it is on its way, and reruns the page when it ends."""
-    job = newest(kind, arguments)
+    job = job_store().newest(kind, arguments)
     if job is not None and job.status in ("failed", "cancelled"):
         failure(job.error or f"{title} was cancelled.")
         submit_button("Try again", kind, arguments, key=f"again_{kind}")
@@ -40,7 +40,7 @@ def wait_for(kind: str, arguments: object, title: str, *, height: int = 120) -> 
 
 def offer(kind: str, arguments: object, labels: Labels, *, draw: Callable[[Job], None]) -> None:
     """A job that is done only when somebody asks: how it goes, its result by `draw`, and the button that asks."""
-    job = newest(kind, arguments)
+    job = job_store().newest(kind, arguments)
     if under_way(job, labels.going):
         return
     done = job is not None and job.status == "finished"
@@ -77,7 +77,3 @@ def submit_button(
     if st.button(label, key=key, icon=icon, type=type):
         job_store().submit(kind, arguments)
         st.rerun()
-
-
-def newest(kind: str, arguments: object) -> Job | None:
-    return job_store().newest(kind, arguments)

@@ -51,6 +51,18 @@ class Person:
         self.click(self.page.get_by_role("link", name=name, exact=True))
         self.sees_heading(name)
 
+    def pictures(self, gallery: str) -> Locator:
+        """The thumbnails of the gallery with this label."""
+        return self.page.get_by_role("list", name=gallery).get_by_role("button")
+
+    @property
+    def dialog(self) -> Locator:
+        return self.page.get_by_role("dialog")
+
+    def close_dialog(self) -> None:
+        self.page.keyboard.press("Escape")
+        expect(self.dialog).to_have_count(0)
+
     def sees_heading(self, name: str) -> None:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(name)
 
@@ -82,6 +94,21 @@ class Person:
         box = self.page.get_by_label(label, exact=True)
         box.fill(text)
         box.press("Tab")
+
+    def configure(self, *strategies: str, image_size: int, **fields: object) -> None:
+        """From a dataset to a comparison of these strategies with the linear probe, from random weights."""
+        if self.page.get_by_role("heading", level=1).inner_text() != "Configure":
+            self.press_button("Train on this dataset")
+            self.sees_heading("Configure")
+        self.choose("Weights", "Random weights")
+        expect(self.page.get_by_role("checkbox", name="Linear probe")).to_be_checked()
+        for strategy in strategies:
+            self.tick(strategy)
+        for label, value in fields.items():
+            self.type_into(label.replace("_", " ").capitalize(), str(value))
+        self.click(self.page.get_by_text("More options"))
+        self.type_into("Image size", str(image_size))
+        self.sees("Trains all 10 blocks")
 
     def give_file(self, path: Path) -> None:
         with self.page.expect_file_chooser() as chooser:

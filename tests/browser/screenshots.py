@@ -26,7 +26,7 @@ def photograph(person: Person, name: str) -> None:
     Path(FOLDER).mkdir(parents=True, exist_ok=True)
     for scheme in SCHEMES:
         _switch(person, scheme)
-        if not person.page.get_by_role("dialog").count():  # which drawing anew would close
+        if not person.dialog.count():  # which drawing anew would close
             _draw_anew(person)  # figures take their colours when they are drawn
         for width in reversed(WIDTHS):
             whole = (scheme, width) != ("light", 1440)

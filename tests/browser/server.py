@@ -30,22 +30,14 @@ class Server:
 @contextmanager
 def serving(folder: Path) -> Iterator[Server]:
     """A dashboard with an empty workspace in `folder`, no published weights on disk, until the block is left."""
-    port = _free_port()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     (folder / "torch_home").mkdir()
     environment = {**os.environ, "THAW_WORKSPACE": str(folder / "workspace"), "TORCH_HOME": str(folder / "torch_home")}
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "dashboard.py",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        "true",
-    ]
+    command = "-m streamlit run dashboard.py --server.headless true --server.port"
     process = subprocess.Popen(
-        command,
+        [sys.executable, *command.split(" "), port],
         cwd=_PROJECT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -87,9 +79,3 @@ def _end(process: "subprocess.Popen[str]") -> None:
         process.wait()
     if process.stdout is not None:
         process.stdout.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

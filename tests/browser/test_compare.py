@@ -1,7 +1,6 @@
 """A comparison by mouse and keyboard: two strategies with two seeds each, the verdict, one disagreement, and the three
 files."""
 
-import io
 import re
 from pathlib import Path
 
@@ -29,18 +28,8 @@ def test_from_two_strategies_to_a_report(person: Person, server: Server, browser
 
 def start_two_strategies(person: Person) -> None:
     person.open("/")
-    expect(person.page.get_by_role("list", name="Images of sample").get_by_role("button")).to_have_count(
-        60, timeout=LONG_MS
-    )
-    person.press_button("Train on this dataset")
-    person.sees_heading("Configure")
-    person.choose("Weights", "Random weights")
-    person.tick("Full fine-tuning")
-    person.type_into("Epochs", "3")
-    person.type_into("Batch size", "8")
-    person.click(person.page.get_by_text("More options"))
-    person.type_into("Image size", "32")
-    person.sees("Trains all 10 blocks")
+    expect(person.pictures("Images of sample")).to_have_count(60, timeout=LONG_MS)
+    person.configure("Full fine-tuning", epochs=3, batch_size=8, image_size=32)
     person.sees("8 runs in one comparison")
     person.type_into("Seeds per strategy", "2")
     person.type_into("Name", "샘플 :red[*x*]")
@@ -50,15 +39,13 @@ def start_two_strategies(person: Person) -> None:
 def watch_until_it_is_finished(person: Person) -> None:
     """Without touching the page: it follows by itself."""
     person.sees_heading("Compare")
-    expect(person.page.get_by_role("combobox", name="Comparison")).to_have_value(
-        re.compile(re.escape("샘플 :red[*x*]"))
-    )
-    expect(person.page.get_by_role("button", name="Stop")).to_be_visible()
+    name, stop = re.compile(re.escape("샘플 :red[*x*]")), person.page.get_by_role("button", name="Stop")
+    expect(person.page.get_by_role("combobox", name="Comparison")).to_have_value(name)
+    expect(stop).to_be_visible()
     expect(person.page.get_by_text("4 of 4 runs finished")).to_be_visible(timeout=LONG_MS)
-    expect(person.page.get_by_role("button", name="Stop")).to_have_count(0)
-    expect(
-        person.page.get_by_role("figure", name=re.compile("^Accuracy on validation images after the last epoch"))
-    ).to_be_visible()
+    expect(stop).to_have_count(0)
+    accuracy = re.compile("^Accuracy on validation images after the last epoch")
+    expect(person.page.get_by_role("figure", name=accuracy)).to_be_visible()
 
 
 def read_the_verdict(person: Person, server: Server) -> None:
@@ -76,49 +63,43 @@ def look_at_a_disagreement(person: Person) -> None:
     some = kinds.filter(has_text=re.compile(r": [1-9]")).first
     person.click(some)
     count = int((some.inner_text()).rpartition(": ")[2])
-    gallery = person.page.get_by_role("list", name="Images they disagree on")
-    expect(gallery.get_by_role("button")).to_have_count(count)
-    gallery.get_by_role("button").first.press("Enter")
-    dialog = person.page.get_by_role("dialog")
+    expect(person.pictures("Images they disagree on")).to_have_count(count)
+    person.pictures("Images they disagree on").first.press("Enter")
+    dialog = person.dialog
     expect(dialog.get_by_text(re.compile(r"sure, \d of 2 seeds"))).to_have_count(2)
     person.click(dialog.get_by_role("button", name="What both looked at"))
-    expect(dialog.get_by_role("list", name="What the model looked at")).to_have_count(2)
-    for side in range(2):
-        maps = dialog.get_by_role("list", name="What the model looked at").nth(side)
-        expect(maps.get_by_role("img", name=re.compile("^Heat map of")).first).to_have_js_property("naturalWidth", 32)
+    sides = dialog.get_by_role("list", name="What the model looked at")
+    expect(sides).to_have_count(2)
+    for side in sides.all():
+        expect(side.get_by_role("img", name=re.compile("^Heat map of")).first).to_have_js_property("naturalWidth", 32)
     photograph(person, "compare-disagreement")
-    person.page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    person.close_dialog()
 
 
 def take_the_files_home(person: Person, folder: Path) -> None:
     for name in ("report.html", "comparison.csv", "result.csv"):
         person.download(f"Download {name}").save_as(folder / name)
-    runs = pd.read_csv(io.BytesIO((folder / "comparison.csv").read_bytes()), encoding="utf-8-sig")
+    runs, images = (pd.read_csv(folder / name, encoding="utf-8-sig") for name in ("comparison.csv", "result.csv"))
     assert len(runs) == 4 and set(runs["status"]) == {"finished"}
-    images = pd.read_csv(io.BytesIO((folder / "result.csv").read_bytes()), encoding="utf-8-sig")
-    assert {"file_dir", "label", "split", "linear_probe (mean of 2 seeds)", "full_finetune (mean of 2 seeds)"} <= set(
-        images.columns
-    )
+    answers = {f"{strategy} (mean of 2 seeds)" for strategy in ("linear_probe", "full_finetune")}
+    assert {"file_dir", "label", "split"} | answers <= set(images.columns)
 
 
 def read_the_report_offline(browser: Browser, report: Path) -> None:
-    """Opened from the disk in a browser without a network: everything is drawn, nothing is asked for, nothing
-    complains."""
+    """From the disk, without a network: everything is drawn, nothing is asked for, nothing complains."""
     context = browser.new_context(offline=True)
     page = context.new_page()
-    asked, complaints = [], []
-    context.on("request", lambda request: asked.append(request.url))
-    page.on(
-        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    requests, messages = [], []
+    errors: list[Exception] = []
+    context.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: messages.append((message.type, message.text)))
+    page.on("pageerror", errors.append)
     page.goto(report.as_uri())
     expect(page.get_by_role("heading", level=1)).to_have_text("샘플 :red[*x*]")
     expect(page.get_by_text(re.compile("^Validation chose"))).to_be_visible()
     figures = page.locator("div[id^=figure]")
     assert figures.count() >= 5
     expect(page.locator("div[id^=figure]:has(.main-svg .trace)")).to_have_count(figures.count())
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
-    assert complaints == []
+    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert errors == [] and [text for kind, text in messages if kind in ("error", "warning")] == []
     context.close()

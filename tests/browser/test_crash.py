@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -17,15 +18,9 @@ from tests.pictures import make_dataset
 def test_the_dashboard_survives_the_death_of_training(person: Person, server: Server, tmp_path: Path) -> None:
     store = RunStore(server.workspace)
     dataset = make_dataset(server.workspace, tmp_path / "photographs")
-    doomed, next_one = (
-        store.enqueue(
-            RunConfig(dataset=dataset.id, backbone="resnet18", weights="none", image_size=32, **options), name=name
-        )  # type: ignore[arg-type]
-        for name, options in (
-            ("doomed", {"epochs": 1000, "strategy": "full_finetune"}),
-            ("next in line", {"epochs": 1}),
-        )
-    )
+    short = RunConfig(dataset=dataset.id, backbone="resnet18", weights="none", image_size=32, epochs=1)
+    doomed = store.enqueue(replace(short, epochs=1000, strategy="full_finetune"), name="doomed")
+    next_one = store.enqueue(short, name="next in line")
     person.open(f"/monitor?run={doomed.id}")
     expect(person.page.get_by_test_id("stMetric").filter(has_text=re.compile(r"[1-9]\d* of 1000"))).to_be_visible()
     os.kill(the_process_that_trains(server), signal.SIGKILL)

@@ -1,12 +1,13 @@
 """The map of all images: a click on a point opens its image, and so does the next click on the same point."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from engine.data.dataset_records import Dataset
 from engine.jobs import embedding_files
-from engine.jobs.embedding_files import Embedded, Facts
 from engine.store.run import Run
 from tests.browser.person import Person
 from tests.browser.server import Server
@@ -33,22 +34,8 @@ def dataset(server: Server) -> Dataset:
 def run(server: Server, dataset: Dataset) -> Run:
     """With its images on a grid, so that no point hides another."""
     finished = made.finished_run(server.workspace, dataset)
-    images = len(dataset.images)
-    grid = np.array([(index % 8, index // 8) for index in range(images)], np.float32)
-    nothing = np.full((images, 5), -1, np.int32)
-    facts = Facts(
-        explained=(0.5, 0.2),
-        frozen=True,
-        unchecked="",
-        doubts=(),
-        twins=(),
-        twins_found=0,
-        least_cosine=0.9,
-        accuracy=(0, 0),
-        accuracy_without=(0, 0),
-    )
-    about = Embedded(facts=facts, coordinates=grid, nearest=nothing, cosines=nothing.astype(np.float32))
-    embedding_files.keep(server.workspace, finished.id, about)
+    grid = np.array([(index % 8, index // 8) for index in range(len(dataset.images))], np.float32)
+    embedding_files.keep(server.workspace, finished.id, replace(made.embedded(dataset), coordinates=grid))
     return finished
 
 
@@ -62,8 +49,6 @@ def test_every_click_on_a_point_opens_its_image(person: Person, dataset: Dataset
     assert sorted(places) == list(range(len(dataset.images)))
     for image in (3, 3, 20):  # the second click on the same point takes plotly's selection away
         person.page.mouse.click(places[image]["x"], places[image]["y"])
-        dialog = person.page.get_by_role("dialog")
-        expect(dialog.get_by_text(dataset.images[image].name, exact=True)).to_be_visible()
-        person.page.keyboard.press("Escape")
-        expect(dialog).to_have_count(0)
+        expect(person.dialog.get_by_text(dataset.images[image].name, exact=True)).to_be_visible()
+        person.close_dialog()
         person.is_undisturbed()

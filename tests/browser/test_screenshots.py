@@ -24,7 +24,7 @@ def test_every_page_has_its_picture_taken(person: Person, server: Server, tmp_pa
         person.open(f"/{page}")
         photograph(person, f"{page}-empty")
     person.open("/")
-    expect(person.page.get_by_role("list", name="Images of sample").get_by_role("button")).to_have_count(60)
+    expect(person.pictures("Images of sample")).to_have_count(60)
     photograph(person, "dataset")
     refused(person, tmp_path)
     configure(person)
@@ -43,17 +43,9 @@ def configure(person: Person) -> None:
     person.sees_heading("Configure")
     person.sees("is not on this machine")
     photograph(person, "configure-download")
-    person.choose("Weights", "Random weights")
-    for strategy in ("Last block", "Full fine-tuning"):
-        person.tick(strategy)
-    person.type_into("Epochs", "20")
-    person.type_into("Batch size", "8")
-    person.type_into("Learning rate", "0.0005")
-    person.type_into("Augmented views", "20")
+    fields = {"epochs": 20, "batch_size": 8, "learning_rate": 0.0005, "augmented_views": 20}
+    person.configure("Last block", "Full fine-tuning", image_size=112, **fields)
     person.click(person.page.get_by_text("More options"))
-    person.type_into("Image size", "112")
-    person.click(person.page.get_by_text("More options"))
-    person.sees("Trains all 10 blocks")
     person.type_into("Seeds per strategy", "1")
     photograph(person, "configure")
 
@@ -80,11 +72,11 @@ def refused(person: Person, tmp_path: Path) -> None:
 
 def predictions(person: Person, tmp_path: Path) -> None:
     person.press_button("Look at the predictions")
-    gallery = person.page.get_by_role("list", name="Predicted images")
-    expect(gallery.get_by_role("button").first).to_be_visible()
+    first = person.pictures("Predicted images").first
+    expect(first).to_be_visible()
     photograph(person, "predictions")
-    person.click(gallery.get_by_role("button").first)
-    expect(person.page.get_by_role("dialog").locator("img")).to_be_visible()
+    person.click(first)
+    expect(person.dialog.locator("img")).to_be_visible()
     photograph(person, "predictions-image")
     person.page.keyboard.press("Escape")
     person.click(person.page.get_by_role("tab", name="New images"))

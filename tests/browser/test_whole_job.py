@@ -11,69 +11,51 @@ from tests.browser.person import Person
 from tests.browser.screenshots import photograph
 from tests.browser.server import Server
 
+NAME = "my ![flowers](https:evil.example)"
 PAGES = ["Dataset", "Configure", "Monitor", "Compare", "Predictions"]
 IMAGES = len(photographs.CLASSES) * photographs.EACH + 1  # and the one with the hostile name
 UNSEEN = 12  # validation and test: 6 each
 
 
 def test_from_a_zip_to_result_csv(person: Person, server: Server, tmp_path: Path) -> None:
-    before = a_cold_deep_link_shows_the_whole_frame(person)
+    a_cold_deep_link_shows_the_whole_frame(person)
     bring_the_photographs(person, tmp_path)
     configure_two_strategies(person)
     watch_the_epochs_arrive(person)
     look_at_the_mistakes(person)
     take_the_result_home(person, tmp_path)
-    person.open("/monitor?run=run-00000000")
-    assert frame(person) == before
+    a_cold_deep_link_shows_the_whole_frame(person)
     assert person.page.evaluate("window.hostile") is None  # what the class name would have set
 
 
-def a_cold_deep_link_shows_the_whole_frame(person: Person) -> list[str]:
+def a_cold_deep_link_shows_the_whole_frame(person: Person) -> None:
     person.open("/monitor?run=run-00000000")
     person.sees_heading("Monitor")
-    assert frame(person) == PAGES
-    return frame(person)
-
-
-def frame(person: Person) -> list[str]:
     links = person.page.get_by_role("navigation", name="App pages").get_by_role("link")
     expect(links).to_have_count(len(PAGES))
     expect(person.page.get_by_text(re.compile("^.*Training on|Looking for a GPU"))).to_be_visible()
-    return [str(name).strip() for name in links.locator("p").all_inner_texts()]
+    assert [name.strip() for name in links.locator("p").all_inner_texts()] == PAGES
 
 
 def bring_the_photographs(person: Person, tmp_path: Path) -> None:
     person.open("/dataset")
     person.sees_heading("Dataset")
-    person.give_file(photographs.make_zip(tmp_path / "my ![flowers](https:evil.example).zip"))
+    person.give_file(photographs.make_zip(tmp_path / f"{NAME}.zip"))
     person.sees("Check before it becomes a dataset")
     table = person.page.get_by_test_id("stDataFrame").first
-    expect(table.locator("td", has_text=photographs.BROKEN_FILE)).to_be_attached()
-    expect(table.locator("td", has_text="It is not an image, or it is damaged.")).to_be_attached()
+    for cell in (photographs.BROKEN_FILE, "It is not an image, or it is damaged."):
+        expect(table.locator("td", has_text=cell)).to_be_attached()
     counts = person.page.get_by_role("list", name="Images per class")
     for label in photographs.CLASSES:
         expect(counts.get_by_text(label, exact=True)).to_be_visible()
     photograph(person, "dataset-check")
     person.press_button("Continue")
-    expect(person.page.get_by_role("combobox", name="Dataset")).to_have_value(
-        re.compile(re.escape("my ![flowers](https:evil.example)"))
-    )
-    expect(
-        person.page.get_by_role("list", name="Images of my ![flowers](https:evil.example)").get_by_role("button")
-    ).to_have_count(IMAGES)
+    expect(person.page.get_by_role("combobox", name="Dataset")).to_have_value(re.compile(re.escape(NAME)))
+    expect(person.pictures(f"Images of {NAME}")).to_have_count(IMAGES)
 
 
 def configure_two_strategies(person: Person) -> None:
-    person.press_button("Train on this dataset")
-    person.sees_heading("Configure")
-    person.choose("Weights", "Random weights")
-    expect(person.page.get_by_role("checkbox", name="Linear probe")).to_be_checked()
-    person.tick("Full fine-tuning")
-    person.type_into("Epochs", "2")
-    person.type_into("Batch size", "16")
-    person.click(person.page.get_by_text("More options"))
-    person.type_into("Image size", "32")
-    person.sees("Trains all 10 blocks")
+    person.configure("Full fine-tuning", epochs=2, batch_size=16, image_size=32)
     person.type_into("Seeds per strategy", "1")
     person.press_button("Start 2 runs")
 
@@ -95,14 +77,14 @@ def look_at_the_mistakes(person: Person) -> None:
     person.press_button("Look at the predictions")
     person.sees_heading("Predictions")
     gallery = person.page.get_by_role("list", name="Predicted images")
-    expect(gallery.get_by_role("button")).to_have_count(UNSEEN)
+    expect(person.pictures("Predicted images")).to_have_count(UNSEEN)
     person.click(person.page.get_by_role("radio", name="Wrong"))
     expect(gallery.locator("button.good")).to_have_count(0)
     mistakes = gallery.locator("button.bad")
     assert 0 < mistakes.count() <= UNSEEN
     truth = (mistakes.first.get_attribute("aria-label") or "").rpartition("but it is ")[2]
     mistakes.first.press("Enter")  # as with the mouse
-    dialog = person.page.get_by_role("dialog")
+    dialog = person.dialog
     expect(dialog.get_by_text(f"{truth} (true)", exact=True)).to_be_visible()
     expect(dialog.locator("img")).to_have_js_property("naturalWidth", 160)  # the photograph itself, not its thumbnail
     person.click(dialog.get_by_role("button", name="What the model looked at"))
@@ -111,21 +93,15 @@ def look_at_the_mistakes(person: Person) -> None:
     expect(maps.first).to_have_js_property("naturalWidth", 32)
     person.page.keyboard.press("ArrowRight")
     expect(dialog.get_by_text(re.compile("^2 of"))).to_be_visible()
-    person.page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    person.close_dialog()
 
 
 def take_the_result_home(person: Person, tmp_path: Path) -> None:
     person.download("Download result.csv").save_as(tmp_path / "result.csv")
     table = read_result(tmp_path / "result.csv")
     assert list(table.columns[:2]) == ["file_dir", "predict"]
-    assert {column for column in table.columns if column.startswith("prob_")} == {
-        f"prob_{label}" for label in photographs.CLASSES
-    }
-    readable = table[table["error"] == ""]
-    assert len(readable) == IMAGES
-    assert set(readable["predict"]) <= set(photographs.CLASSES)
+    assert {name for name in table if name.startswith("prob_")} == {f"prob_{label}" for label in photographs.CLASSES}
+    readable, unreadable = table[table["error"] == ""], table[table["error"] != ""]
+    assert len(readable) == IMAGES and set(readable["predict"]) <= set(photographs.CLASSES)
     assert photographs.HOSTILE_FILE in set(readable["file_dir"])
-    unreadable = table[table["error"] != ""]
-    assert list(unreadable["file_dir"]) == [photographs.BROKEN_FILE]
-    assert list(unreadable["predict"]) == [""]
+    assert unreadable[["file_dir", "predict"]].to_numpy().tolist() == [[photographs.BROKEN_FILE, ""]]

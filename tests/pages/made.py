@@ -94,7 +94,7 @@ def finished_run(workspace: Workspace, of: Dataset, *, name: str = "first *run*"
     return store.get(run.id)
 
 
-def new_predictions(workspace: Workspace, run: Run, classes: tuple[str, ...]) -> str:
+def new_predictions(workspace: Workspace, run: Run) -> str:
     """What a predict job leaves: two images, and one that could not be read."""
     predictions_id = new_id("predict")
     folder = workspace.run(run.id) / "predictions" / predictions_id
@@ -103,8 +103,8 @@ def new_predictions(workspace: Workspace, run: Run, classes: tuple[str, ...]) ->
         ["새 사진.png", "b.png"],
         splits=["new", "new"],
         labels=["", ""],
-        probabilities=_guesses([0, 1], len(classes), 3),
-        classes=classes,
+        probabilities=_guesses([0, 1], len(CLASSES), 3),
+        classes=CLASSES,
     )
     table = predictions.with_unreadable(table, [("broken.jpg", "The file ends early.")])
     predictions.write(folder / "predictions.csv", table)

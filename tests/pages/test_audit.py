@@ -19,31 +19,47 @@ def audited(workspace: Workspace, dataset: Dataset, verdicts: dict[str, str], **
     return page
 
 
-def test_all_as_promised_is_a_tick_with_the_sentence_of_the_run(workspace: Workspace, dataset: Dataset) -> None:
-    page = audited(workspace, dataset, {"fc": "trained"}, said="All 6 frozen tensors are *as they were*.")
-    assert r"All 6 frozen tensors are \*as they were\*\." in [element.value for element in page.success]
-    shown = prepared.html(page)
-    assert "fc moved most, by 2 % of what it was. 3 of 4 blocks stayed frozen." in shown
-    assert "title='conv1: frozen, byte for byte what it was'" in shown
-    assert "title='fc: moved, by 2 % of what it was'" in shown
+@pytest.mark.parametrize(
+    ("verdicts", "kind", "shown"),
+    [
+        (
+            {},
+            "success",
+            (
+                "fc moved most, by 2 % of what it was. 3 of 4 blocks stayed frozen.",
+                "title='conv1: frozen, byte for byte what it was'",
+                "title='fc: moved, by 2 % of what it was'",
+            ),
+        ),
+        (
+            {"layer1.0": "broken"},
+            "error",
+            (
+                "<i class='b said broken' title='layer1.0: frozen, yet it moved'>✗</i>",
+                "1 block should have been frozen and moved.",
+            ),
+        ),
+        (
+            {"layer4.1": "idle"},
+            "warning",
+            ("<i class='b said idle' title='layer4.1: could train, yet something in it stood still'>!</i>",),
+        ),
+    ],
+)
+def test_the_audit_is_said_as_good_as_it_is_with_marks_and_words(
+    workspace: Workspace, dataset: Dataset, verdicts: dict[str, str], kind: str, shown: tuple[str, ...]
+) -> None:
+    page = audited(workspace, dataset, {"fc": "trained", **verdicts}, said="The *sentence*.")
+    assert r"The \*sentence\*\." in [element.value for element in page.get(kind)]
+    for words in shown:
+        assert words in prepared.html(page)
 
 
-def test_something_frozen_that_moved_is_an_error_with_a_mark_and_words(workspace: Workspace, dataset: Dataset) -> None:
-    page = audited(workspace, dataset, {"fc": "trained", "layer1.0": "broken"}, said="2 frozen tensors moved.")
-    assert [element.value for element in page.error] == [r"2 frozen tensors moved\."]
-    shown = prepared.html(page)
-    assert "<i class='b said broken' title='layer1.0: frozen, yet it moved'>✗</i>" in shown
-    assert "1 block should have been frozen and moved." in shown
+def test_what_went_wrong_comes_first_in_the_table(workspace: Workspace, dataset: Dataset) -> None:
+    page = audited(workspace, dataset, {"fc": "trained", "layer1.0": "broken"})
     table = next(frame.value for frame in page.dataframe if "Outcome" in frame.value)
-    assert list(table["Tensor"][:2]) == ["layer1.0.weight", "layer1.0.bias"]  # what went wrong comes first
+    assert list(table["Tensor"][:3]) == ["layer1.0.weight", "layer1.0.bias", "conv1.weight"]
     assert list(table["Moved by"][:2]) == ["not measured", "not measured"]
-
-
-def test_something_that_could_train_and_stood_still_is_a_warning(workspace: Workspace, dataset: Dataset) -> None:
-    page = audited(workspace, dataset, {"fc": "trained", "layer4.1": "idle"}, said="2 stood still.")
-    assert r"2 stood still\." in [element.value for element in page.warning]
-    mark = "<i class='b said idle' title='layer4.1: could train, yet something in it stood still'>!</i>"
-    assert mark in prepared.html(page)
 
 
 def test_blocks_released_after_the_epoch_that_was_kept_are_no_warning(workspace: Workspace, dataset: Dataset) -> None:
@@ -51,9 +67,8 @@ def test_blocks_released_after_the_epoch_that_was_kept_are_no_warning(workspace:
     late = {"fc": "trained", "layer4.1": "trained", "layer1.0": "idle"}
     page = audited(workspace, dataset, late, best_epoch=2)
     assert not page.warning
-    assert "Epoch 2, the best, is kept; conv1 and layer1.0 had not started to train" in prepared.drawn(page).replace(
-        "\\", ""
-    )
+    shown = prepared.drawn(page).replace("\\", "")
+    assert "Epoch 2, the best, is kept; conv1 and layer1.0 had not started to train" in shown
     assert prepared.html(page).count("<i class='b waiting' title=") == 2
     assert audited(workspace, dataset, late, best_epoch=4).warning  # with the last epoch kept there is no such excuse
 

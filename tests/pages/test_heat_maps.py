@@ -155,7 +155,7 @@ def test_a_run_without_weights_says_so_and_asks_for_nothing(workspace: Workspace
 
 
 def test_new_images_are_shown_with_a_word_about_their_small_copy(workspace: Workspace, run: Run) -> None:
-    new = made.new_predictions(workspace, run, made.CLASSES)
+    new = made.new_predictions(workspace, run)
     panel(run, CAT, image=1, new=new)
     assert asked(workspace) == [("queued", {**wanted(run, CAT, 1), "predictions": new})]
     explained(workspace, run, CAT, subject=Subject(image=1, predictions=new))

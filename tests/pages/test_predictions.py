@@ -100,7 +100,7 @@ def test_a_changed_table_is_read_again(workspace: Workspace, run: Run) -> None:
 
 
 def test_new_images_show_predictions_and_list_the_unreadable(workspace: Workspace, run: Run) -> None:
-    result = {"predictions": made.new_predictions(workspace, run, made.CLASSES)}
+    result = {"predictions": made.new_predictions(workspace, run)}
     prepared.job(workspace, "predict", {"run": run.id, "source": UPLOAD, "name": "[new](x)"}, result=result)
     page = opened()
     assert list(page.dataframe[1].value["File"]) == ["broken.jpg"]

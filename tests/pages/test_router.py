@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import tomllib
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,24 +14,21 @@ from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import contrast
-from tests.pages import made
+from tests.pages import made, prepared
+from tests.pages.prepared import ROUTER
 
-ROOT = Path(__file__).resolve().parents[2]
-ROUTER = ROOT / "pages" / "router.py"
+CONFIG = tomllib.loads((ROUTER.parents[1] / ".streamlit" / "config.toml").read_text())
 
 
-@pytest.mark.parametrize("page", ["dataset.py", "configure.py", "monitor.py", "compare.py", "predictions.py"])
+@pytest.mark.parametrize("page", ["dataset", "configure", "monitor", "compare", "predictions"])
 def test_every_page_opens_inside_the_frame(workspace: Workspace, page: str) -> None:
     cpu = Device(device="cpu", name="two *cores*", memory_bytes=0, why="No driver :red[here].")
     RunStore(workspace).announce([cpu])
     made.dataset(workspace)
-    app = AppTest.from_file(ROUTER, default_timeout=30).run()
-    app.switch_page(page).run()
+    app = prepared.page(page)
     assert not app.exception
     line = app.caption[0].value
-    assert "two \\*cores\\*" in line
-    assert "No driver" in line
-    assert ":red[" not in line
+    assert "two \\*cores\\*" in line and "No driver" in line and ":red[" not in line
     assert len(app.title) == 1
 
 
@@ -41,13 +38,11 @@ def test_before_a_worker_has_looked_the_frame_says_so(workspace: Workspace) -> N
 
 
 def test_the_configuration_stays_on_this_machine_and_keeps_training_fast() -> None:
-    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
-    assert config["server"]["address"] == "127.0.0.1"
-    assert set(config["server"]["allowedHosts"]) == {"localhost", "127.0.0.1"}
-    assert config["browser"]["gatherUsageStats"] is False
-    assert config["runner"]["postScriptGC"] is False
-    assert config["server"]["fileWatcherType"] == "none"
-    assert "http" not in str(config["theme"])
+    server = CONFIG["server"]
+    assert (server["address"], server["fileWatcherType"]) == ("127.0.0.1", "none")
+    assert set(server["allowedHosts"]) == {"localhost", "127.0.0.1"}
+    assert CONFIG["browser"]["gatherUsageStats"] is False and CONFIG["runner"]["postScriptGC"] is False
+    assert "http" not in str(CONFIG["theme"])
 
 
 def ratio(first: str, second: str) -> float:
@@ -57,23 +52,19 @@ def ratio(first: str, second: str) -> float:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_each_theme_has_ten_colours_that_can_be_seen_on_its_page(theme: str) -> None:
-    about = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"][theme]
-    assert len(set(about["chartCategoricalColors"])) == 10
-    for colour in (*about["chartCategoricalColors"], about["primaryColor"]):
-        assert ratio(colour, about["backgroundColor"]) >= 2.95
-    assert ratio(about["textColor"], about["backgroundColor"]) >= 7
+    colours = CONFIG["theme"][theme]
+    assert len(set(colours["chartCategoricalColors"])) == 10
+    for colour in (*colours["chartCategoricalColors"], colours["primaryColor"]):
+        assert ratio(colour, colours["backgroundColor"]) >= 2.95
+    assert ratio(colours["textColor"], colours["backgroundColor"]) >= 7
 
 
 def test_the_server_asks_once_for_what_is_missing_and_stops_its_workers(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopped = []
-
-    class Workers:
-        def stop(self) -> None:
-            stopped.append(True)
-
-    monkeypatch.setattr(dashboard.worker, "start", lambda workspace: Workers())
+    stopped: list[bool] = []
+    workers = SimpleNamespace(stop=lambda: stopped.append(True))
+    monkeypatch.setattr(dashboard.worker, "start", lambda workspace: workers)
 
     async def live() -> None:
         async with dashboard.lifespan(dashboard.app):

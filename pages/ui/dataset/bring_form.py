@@ -13,11 +13,9 @@ from pages.ui.resources import job_store
 from pages.ui.upload import next_upload, upload_area
 
 _WAYS = {
-    "Zip or folder": "One folder per class, or train/val/test folders with classes in them, or a CSV of file,label "
-    "beside the images.",
+    "Zip or folder": "One folder per class, or train/val/test folders of such, or a CSV of file,label with the images.",
     "Class by class": "Type a class, drop its images; repeat. Import when there are two or more.",
-    "Folder on the server": "For images that are already on the computer where Thaw runs; nothing is sent through "
-    "the browser.",
+    "Folder on the server": "For images that are already on the computer where Thaw runs; nothing is uploaded.",
 }
 
 

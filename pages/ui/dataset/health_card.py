@@ -19,7 +19,7 @@ from pages.ui.resources import workspace
 
 
 def health_card(card: HealthCard, *, key: str) -> None:
-    """Sizes, classes, and everything that a person should know before trusting a score."""
+    """Sizes, classes, and what a person should know before trusting a score."""
     _facts(card)
     if card.warnings:
         bullet = "- " if len(card.warnings) > 1 else ""

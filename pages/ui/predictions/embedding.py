@@ -17,8 +17,8 @@ from engine.store.run import Run
 from engine.workspace import Workspace
 from pages.ui import text
 from pages.ui.gallery import Card, dataset_card, gallery
-from pages.ui.resources import workspace
-from pages.ui.waiting import newest, submit_button, under_way
+from pages.ui.resources import job_store, workspace
+from pages.ui.waiting import submit_button, under_way
 
 WHAT = (
     "The model's features of all images of the dataset show which **labels look wrong**, which images of different "
@@ -44,7 +44,7 @@ def embedding_or_button(run: Run, *, key: str) -> tuple[Embedded, Dataset] | Non
     if embedding is not None and len(embedding.coordinates) == len(dataset.images):
         return embedding, dataset
     arguments, icon = {"run": run.id}, ":material/hub:"
-    if not under_way(newest(KIND, arguments), "Looking at all images of the dataset"):
+    if not under_way(job_store().newest(KIND, arguments), "Looking at all images of the dataset"):
         st.markdown(WHAT)
         submit_button("Look at all images", KIND, arguments, key=f"embed_{key}", icon=icon, type="primary")
     return None

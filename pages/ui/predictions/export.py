@@ -11,9 +11,9 @@ from engine.store.job_store import Job
 from engine.store.run import Run
 from pages.ui import addresses, text
 from pages.ui.download import download
-from pages.ui.resources import workspace
+from pages.ui.resources import job_store, workspace
 from pages.ui.section import section
-from pages.ui.waiting import newest, submit_button, under_way
+from pages.ui.waiting import submit_button, under_way
 
 KIND = "export"
 ICON = ":material/package_2:"
@@ -26,7 +26,7 @@ def export_section(run: Run) -> None:
             return
         files = "\n".join(f"- `{name}`: {content}" for name, content in contents(run.config.backbone).items())
         st.markdown(f"One zip that works without Thaw:\n{files}")
-        job = newest(KIND, {"run": run.id})
+        job = job_store().newest(KIND, {"run": run.id})
         if under_way(job, "Exporting the model"):
             return
         ready = _ready(run)

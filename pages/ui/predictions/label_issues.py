@@ -1,4 +1,4 @@
-"""Label issues: images whose label looks wrong, and one decision for each. Nothing is changed by itself.
+"""Label issues: images whose label looks wrong, and one decision for each.
 
 Not here: finding them (engine), keeping and applying decisions (label_decisions).
 """
