@@ -60,13 +60,13 @@ def learning_curves(epochs: Sequence[Epoch], metric: Metric, *, planned: int, ma
     styles: dict[Split, tuple[str, str]] = {"val": (colour, "solid"), "train": (palette.muted(), "dot")}
     figure = go.Figure(
         [
-            _line(Curve(name=SPLIT_NAMES[split], colour=colour, dash=dash, points=points(epochs, metric, split)))
+            line(Curve(name=SPLIT_NAMES[split], colour=colour, dash=dash, points=points(epochs, metric, split)))
             for split, (colour, dash) in styles.items()
         ]
     )
     best = _best(epochs)
     if best is not None and (score := best.score("val", metric)) is not None:
-        figure.add_trace(_marker((best.epoch, score), "star", colour).update(name="best", hoverinfo="skip"))
+        figure.add_trace(symbols([(best.epoch, score)], "star", colour=colour).update(name="best", hoverinfo="skip"))
     for epoch, words in marks:
         _mark(figure, epoch, words)
     return _dressed(figure, metric, planned)
@@ -74,7 +74,7 @@ def learning_curves(epochs: Sequence[Epoch], metric: Metric, *, planned: int, ma
 
 def overlay(curves: Sequence[Curve], metric: Metric) -> go.Figure:
     """Validation `metric` of several runs, one colour each; `key` says which is whose, once for all figures."""
-    figure = go.Figure([_line(curve) for curve in curves])
+    figure = go.Figure([line(curve) for curve in curves])
     figure = _dressed(figure, metric, int(max((curve.points[-1][0] for curve in curves if curve.points), default=1)))
     return figure.update_layout(showlegend=False, margin_t=8)
 
@@ -92,7 +92,7 @@ def key(curves: Sequence[Curve]) -> str:
 
 def rates(curves: Sequence[Curve], epochs: int) -> go.Figure:
     """The learning rate of the head that each strategy will use, over epochs. `key` says which is whose."""
-    figure = go.Figure([_line(curve, markers=False) for curve in curves])
+    figure = go.Figure([line(curve, markers=False) for curve in curves])
     figure.update_layout(yaxis={"title": "learning rate", "tickformat": ".1e", "rangemode": "tozero", "nticks": 4})
     return _framed(figure, epochs, height=210, first=0.0).update_layout(showlegend=False, margin_t=8)
 
@@ -143,10 +143,10 @@ def error_bars(bounds: Sequence[tuple[float, float, float]], colour: str) -> dic
 def range_test(points: Sequence[Point], suggestion: float | None) -> go.Figure:
     """Points (rate, loss) while the learning rate climbs, on a logarithmic axis, with the suggested rate marked."""
     colours = palette.categorical()
-    figure = go.Figure(_line(Curve(name="loss", colour=colours[0], points=tuple(points)), markers=False))
+    figure = go.Figure(line(Curve(name="loss", colour=colours[0], points=tuple(points)), markers=False))
     if suggestion is not None:
         loss = min(points, key=lambda point: abs(point[0] - suggestion))[1]
-        marker = _marker((suggestion, loss), "diamond", colours[1])
+        marker = symbols([(suggestion, loss)], "diamond", colour=colours[1])
         figure.add_trace(marker.update(name=f"suggested: {rate(suggestion)}"))
     return figure.update_layout(
         height=260,
@@ -188,7 +188,7 @@ def _best(epochs: Sequence[Epoch]) -> Epoch | None:
     return next((epoch for epoch in reversed(epochs) if epoch.best), None)
 
 
-def _line(curve: Curve, *, markers: bool = True) -> go.Scatter:
+def line(curve: Curve, *, markers: bool = True) -> go.Scatter:
     few = markers and len(curve.points) <= 40
     return go.Scatter(
         x=[x for x, _ in curve.points],
@@ -200,10 +200,10 @@ def _line(curve: Curve, *, markers: bool = True) -> go.Scatter:
     )
 
 
-def _marker(point: Point, symbol: str, colour: str) -> go.Scatter:
-    edge = {"width": 1, "color": palette.page()}
-    marker = {"symbol": symbol, "size": 13, "color": colour, "line": edge}
-    return go.Scatter(x=[point[0]], y=[point[1]], mode="markers", marker=marker)
+def symbols(points: Sequence[Point], symbol: str, *, colour: str, theme: str = "") -> go.Scatter:
+    """Points with the edge of the page around them, to be seen on a line."""
+    marker = {"symbol": symbol, "size": 12, "color": colour, "line": {"width": 1, "color": palette.page(theme)}}
+    return go.Scatter(x=[x for x, _ in points], y=[y for _, y in points], mode="markers", marker=marker)
 
 
 def _mark(figure: go.Figure, x: float, words: str) -> None:

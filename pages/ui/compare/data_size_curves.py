@@ -59,19 +59,14 @@ def data_size_figure(points: Sequence[Point], rows: Sequence[str]) -> go.Figure:
     figure = go.Figure()
     for label, name in zip(labels, text.distinct(labels, 40), strict=True):
         line, (colour, dash) = [point for point in points if point.label == label], styles[label]
+        places = tuple((point.images, point.accuracy) for point in line)
         bounds = [(point.low, point.accuracy, point.high) for point in line]
-        figure.add_trace(
-            go.Scatter(
-                x=[point.images for point in line],
-                y=[point.accuracy for point in line],
-                name=text.plotly(name),
-                mode="lines+markers",
-                line={"color": colour, "dash": dash},
-                error_y=charts.error_bars(bounds, palette.faint(colour, 0.6)),
-                customdata=[point.share for point in line],
-                hovertemplate="%{y:.1%} with %{x:,} images (%{customdata} %)<extra>%{fullData.name}</extra>",
-            )
+        trace = charts.line(charts.Curve(name=name, colour=colour, dash=dash, points=places)).update(
+            error_y=charts.error_bars(bounds, palette.faint(colour, 0.6)),
+            customdata=[point.share for point in line],
+            hovertemplate="%{y:.1%} with %{x:,} images (%{customdata} %)<extra>%{fullData.name}</extra>",
         )
+        figure.add_trace(trace)
     figure.update_xaxes(title="training images", rangemode="tozero", nticks=6)
     figure.update_yaxes(title="accuracy", tickformat=".0%", nticks=6)
     return figure.update_layout(

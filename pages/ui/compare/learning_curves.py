@@ -95,7 +95,7 @@ def curves_figure(
                 figure.add_trace(_band(line, span.colour))
             figure.add_trace(_line(line, span, split, several=len(splits) > 1))
             if marks := [(point, change) for change in span.phases for point in line if point.epoch == change.epoch]:
-                figure.add_trace(_marks(marks, span, palette.page(theme)))
+                figure.add_trace(_marks(marks, span, theme))
     figure.update_yaxes(title=METRICS[metric].lower(), **charts.VALUE_AXES[metric])
     if axis == "seconds":
         figure.update_xaxes(title="training time, s", rangemode="tozero")
@@ -164,26 +164,20 @@ def _band(line: Sequence[Point], colour: str) -> go.Scatter:
     )
 
 
-def _line(line: Sequence[Point], span: Span, part: Split, *, several: bool) -> go.Scatter:
-    name = text.plotly(text.short(span.name, 48)) + (f", {SPLIT_NAMES[part]}" if several else "")
-    return go.Scatter(
-        x=[point.at for point in line],
-        y=[point.mean for point in line],
-        name=name,
-        mode="lines+markers" if len(line) <= 40 else "lines",
-        line={"color": span.colour, "dash": "dot" if several and part == "train" else span.dash, "width": 2},
-        marker={"size": 5},
+def _line(line: Sequence[Point], span: Span, split: Split, *, several: bool) -> go.Scatter:
+    dash = "dot" if several and split == "train" else span.dash
+    places = tuple((point.at, point.mean) for point in line)
+    trace = charts.line(charts.Curve(name=span.name, colour=span.colour, dash=dash, points=places))
+    return trace.update(
+        name=f"{trace.name}, {SPLIT_NAMES[split]}" if several else trace.name,
         customdata=[point.epoch for point in line],
         hovertemplate="%{y}, epoch %{customdata}",
     )
 
 
-def _marks(marks: Sequence[tuple[Point, Change]], span: Span, page: str) -> go.Scatter:
-    return go.Scatter(
-        x=[point.at for point, _ in marks],
-        y=[point.mean for point, _ in marks],
-        mode="markers",
-        marker={"symbol": "diamond", "size": 11, "color": span.colour, "line": {"width": 1, "color": page}},
+def _marks(marks: Sequence[tuple[Point, Change]], span: Span, theme: str) -> go.Scatter:
+    places = [(point.at, point.mean) for point, _ in marks]
+    return charts.symbols(places, "diamond", colour=span.colour, theme=theme).update(
         hovertext=[text.plotly(f"From epoch {change.epoch}: {change.says}") for _, change in marks],
         hovertemplate="%{hovertext}<extra></extra>",
         showlegend=False,

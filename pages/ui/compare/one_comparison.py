@@ -3,8 +3,8 @@
 Not here: any of the sections themselves.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 
 import streamlit as st
 
@@ -51,32 +51,25 @@ def comparison_sections(comparison_id: str) -> None:
     evidence = evidence_of(workspace(), comparison, runs)
     st.subheader("Verdict", anchor=False)
     verdict_box(evidence)
-    with _section("Strategies"):
+    with st.container():
+        st.subheader("Strategies", anchor=False)
         strategy_table(evidence)
         with st.expander("What differs between the configurations", icon=":material/difference:"):
             option_differences(evidence)
     st.subheader("Learning curves", anchor=False)
     st.fragment(_curves, run_every="3s" if active else None)(comparison_id)
-    with _section("Accuracy against cost"):
-        accuracy_against_cost(evidence)
-    with _section("Disagreements"):
-        disagreement_gallery(evidence, pictures=trainable)
-    with _section("Class by class"):
-        recall_by_class(evidence)
-    with _section("Would more images change the choice?"):
-        data_size_curves(comparison, runs, trainable=trainable)
-    with _section("Runs"):
-        run_list(evidence, runs)
-    with _section("Take it home"):
-        download_links(evidence)
-
-
-@contextmanager
-def _section(title: str) -> Iterator[None]:
-    """A container that is always there: a fragment that ticks while the page is redrawn must find its place again."""
-    with st.container():
-        st.subheader(title, anchor=False)
-        yield
+    # Containers that are always there: a fragment that ticks while the page is redrawn must find its place again.
+    for title, draw in (
+        ("Accuracy against cost", accuracy_against_cost),
+        ("Disagreements", partial(disagreement_gallery, pictures=trainable)),
+        ("Class by class", recall_by_class),
+        ("Would more images change the choice?", lambda _: data_size_curves(comparison, runs, trainable=trainable)),
+        ("Runs", partial(run_list, runs=runs)),
+        ("Take it home", download_links),
+    ):
+        with st.container():
+            st.subheader(title, anchor=False)
+            draw(evidence)
 
 
 def _head(comparison_id: str, as_drawn: tuple, trainable: bool) -> None:
