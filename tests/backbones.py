@@ -38,10 +38,8 @@ The table is written by `{command}` (`make test-all` runs it after the other tes
 `tests/engine/models/checks.py`, not this page.
 
 Parameters and input are those of the default weights, which come first in their column. A set of weights links to its
-training
-recipe, and to its licence where torchvision's metadata names one; for the other sets it names none, so ask
-torchvision before you
-pass them on. Memory is the peak of the checks, in GB: three training steps on images of 64 pixels or so, copies of
+training recipe, and to its licence where torchvision's metadata names one; for the other sets ask torchvision before
+you pass them on. Memory is the peak of the checks, in GB: three training steps on images of 64 pixels or so, copies of
 all tensors included.
 
 | Model | Family | Blocks | Parameters | Input | Weights | Memory | Passed |
@@ -104,9 +102,8 @@ def check(name: str) -> Result:
             test(chain)
         failed = ""
     except Exception as error:
-        failed = f"{failed.replace('_', ' ')}: {type(error).__name__} {error}".replace("\n", " ").replace("|", "/")[
-            :200
-        ]
+        text = f"{failed.replace('_', ' ')}: {type(error).__name__} {error}"
+        failed = text.replace("\n", " ").replace("|", "/")[:200]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Result(name=name, blocks=blocks, peak_bytes=peak * (1 if sys.platform == "darwin" else 1024), failed=failed)
 

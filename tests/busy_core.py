@@ -47,21 +47,13 @@ def main() -> None:
         for busy in (False, True):
             other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
             try:
-                said = subprocess.run(
-                    [sys.executable, "-m", "tests.busy_core", str(threads)],
-                    check=True,
-                    capture_output=True,
-                    text=True,
-                    start_new_session=True,
-                ).stdout
+                words = [sys.executable, "-m", "tests.busy_core", str(threads)]
+                images = float(subprocess.check_output(words, text=True, start_new_session=True))
             finally:
                 if other is not None:
                     other.kill()
-            print(
-                f"{threads} of {cores} threads, {'one core busy' if busy else 'alone'}: {float(said):.1f} images a "
-                f"second",
-                flush=True,
-            )
+            beside = "one core busy" if busy else "alone"
+            print(f"{threads} of {cores} threads, {beside}: {images:.1f} images a second", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -54,8 +54,12 @@ class Row:
     measured: dict[int, float]
 
     @property
+    def best(self) -> float:
+        return max(self.measured.values())
+
+    @property
     def regret(self) -> float:
-        return max(self.measured.values()) - self.measured[self.suggested]
+        return self.best - self.measured[self.suggested]
 
 
 def pattern(kind: int, random: np.random.Generator) -> Image.Image:
@@ -123,27 +127,27 @@ def trained(workspace: Workspace, **options: object) -> tuple[str, float]:
     return run.id, summary.val_accuracy if summary.test_accuracy is None else summary.test_accuracy
 
 
-def judged(workspace: Workspace, of: Dataset, weights: str, *, seeds: int, epochs: int) -> Row:
+def judged(workspace: Workspace, dataset: Dataset, weights: str, *, seeds: int, epochs: int) -> Row:
+    """Ask the probe about `dataset`, then train at every depth."""
     started = time.monotonic()
-    question = RunConfig(dataset=of.id, backbone=BACKBONE, weights=weights, image_size=SIDE, device="cpu")
+    question = RunConfig(dataset=dataset.id, backbone=BACKBONE, weights=weights, image_size=SIDE, device="cpu")
     *_, result = TASKS["probe"](workspace, {"config": to_json(question)})
     seconds, advice = time.monotonic() - started, result["suggestion"]
-    suggested = int(advice["last_n"])
-    measured = {}
-    for depth in sorted({*DEPTHS, suggested}):
-        about = {
-            "dataset": of.id,
-            "weights": weights,
-            "strategy": "last_n",
-            "last_n": depth,
-            "epochs": epochs,
-            "batch_size": 16,
-        }
-        measured[depth] = fmean(trained(workspace, seed=seed, **about)[1] for seed in range(seeds))
-        print(f"{of.name}: last {depth}: {measured[depth]:.1%}", file=sys.stderr, flush=True)
-    counts = {split: len(of.images_of(split)) for split in ("train", "test")}
-    about = {"block": str(advice["name"]), "suggested": suggested, "alike": len(advice["alike"]), "seconds": seconds}
-    return Row(name=of.name, **counts, **about, measured=measured)  # type: ignore[arg-type]
+    measured, given = {}, {"dataset": dataset.id, "weights": weights, "epochs": epochs, "batch_size": 16}
+    for depth in sorted({*DEPTHS, int(advice["last_n"])}):
+        options = {**given, "strategy": "last_n", "last_n": depth}
+        measured[depth] = fmean(trained(workspace, seed=seed, **options)[1] for seed in range(seeds))
+        print(f"{dataset.name}: last {depth}: {measured[depth]:.1%}", file=sys.stderr, flush=True)
+    return Row(
+        name=dataset.name,
+        train=len(dataset.images_of("train")),
+        test=len(dataset.images_of("test")),
+        block=str(advice["name"]),
+        suggested=int(advice["last_n"]),
+        alike=len(advice["alike"]),
+        seconds=seconds,
+        measured=measured,
+    )
 
 
 def rows(workspace: Workspace, data: Path | None, *, seeds: int, epochs: int) -> Iterator[Row]:
@@ -152,67 +156,45 @@ def rows(workspace: Workspace, data: Path | None, *, seeds: int, epochs: int) ->
         workspace, dataset=source.id, weights="none", strategy="from_scratch", epochs=8, batch_size=16
     )
     print(f"first training: {accuracy:.1%} on patterns", file=sys.stderr, flush=True)
-    for place, (name, (picture, kinds)) in enumerate(TASK_PICTURES.items()):
-        yield judged(
-            workspace,
-            drawn(workspace, name, picture, kinds, each=40, seed=2, ratios=(0.4, 0.1, 0.5)),
-            f"run:{weights}",
-            seeds=seeds,
-            epochs=epochs,
-        )
-        if place == 0 and data is not None:
-            yield judged(
-                workspace,
-                commit(workspace, scan(workspace, data, name=data.stem)),
-                f"run:{weights}",
-                seeds=seeds,
-                epochs=epochs,
-            )
+    for name, (picture, kinds) in TASK_PICTURES.items():
+        datasets = [drawn(workspace, name, picture, kinds, each=40, seed=2, ratios=(0.4, 0.1, 0.5))]
+        if data is not None and picture is pattern:
+            datasets.append(commit(workspace, scan(workspace, data, name=data.stem)))
+        for dataset in datasets:
+            yield judged(workspace, dataset, f"run:{weights}", seeds=seeds, epochs=epochs)
 
 
-def page(found: list[Row], command: str, *, seeds: int, seconds: float) -> str:
+def page(rows: list[Row], command: str, *, seeds: int, seconds: float) -> str:
     """docs/probe.md."""
-    lines = [
-        "| dataset | training / test images | the probe predicts | measured there | measured winner | regret, points "
-        "| probe took |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in found:
+    answers = []
+    for row in rows:
         winner = max(row.measured, key=lambda depth: row.measured[depth])
-        lines.append(
-            f"| {row.name} | {row.train} / {row.test} | "
-            f"frozen up to `{row.block}`, last {row.suggested} train; {row.alike} blocks alike | "
-            f"{row.measured[row.suggested]:.1%} | "
-            f"last {winner}: {row.measured[winner]:.1%} | {100 * row.regret:.1f} | {row.seconds:.1f} s |"
-        )
-    rules = {
-        "follow the probe": fmean(row.regret for row in found),
-        **{
-            f"always train the last {depth}": fmean(max(row.measured.values()) - row.measured[depth] for row in found)
-            for depth in DEPTHS
-        },
-        "a depth by lot": fmean(max(row.measured.values()) - fmean(row.measured.values()) for row in found),
-    }
-    compared = [
-        "| rule | mean regret, points |",
-        "|---|---|",
-        *(f"| {rule} | {100 * lost:.1f} |" for rule, lost in rules.items()),
-    ]
-    measured = [
-        "| dataset | " + " | ".join(f"last {depth}" for depth in DEPTHS) + " |",
-        "|---" * (1 + len(DEPTHS)) + "|",
-    ]
-    measured += [
-        f"| {row.name} | " + " | ".join(f"{row.measured[depth]:.1%}" for depth in DEPTHS) + " |" for row in found
-    ]
-    parts = {"TABLE": lines, "RULES": compared, "READING": [reading(rules)], "MEASURED": measured}
-    text = TEXT
-    for mark, made in parts.items():
-        text = text.replace(mark, "\n".join(made))
-    where = f"{os.cpu_count()} cores, no GPU, one thread, {platform.machine()}, Python {platform.python_version()}"
-    return text.format(
-        command=command, date=time.strftime("%Y-%m-%d"), where=where, minutes=seconds / 60, seeds=seeds, side=SIDE
+        prediction = f"frozen up to `{row.block}`, last {row.suggested} train; {row.alike} blocks alike"
+        there, best = f"{row.measured[row.suggested]:.1%}", f"last {winner}: {row.measured[winner]:.1%}"
+        images = f"{row.train} / {row.test}"
+        answers.append((row.name, images, prediction, there, best, f"{100 * row.regret:.1f}", f"{row.seconds:.1f} s"))
+    heads = ("dataset", "training / test images", "the probe predicts", "measured there", "measured winner")
+    rules = {"follow the probe": fmean(row.regret for row in rows)}
+    for depth in DEPTHS:
+        rules[f"always train the last {depth}"] = fmean(row.best - row.measured[depth] for row in rows)
+    rules["a depth by lot"] = fmean(row.best - fmean(row.measured.values()) for row in rows)
+    depths = [(row.name, *(f"{row.measured[depth]:.1%}" for depth in DEPTHS)) for row in rows]
+    return TEXT.format(
+        table=table((*heads, "regret, points", "probe took"), answers),
+        rules=table(("rule", "mean regret, points"), [(rule, f"{100 * lost:.1f}") for rule, lost in rules.items()]),
+        reading=reading(rules),
+        measured=table(("dataset", *(f"last {depth}" for depth in DEPTHS)), depths),
+        command=command,
+        date=time.strftime("%Y-%m-%d"),
+        where=f"{os.cpu_count()} cores, no GPU, one thread, {platform.machine()}, Python {platform.python_version()}",
+        minutes=seconds / 60,
+        seeds=seeds,
+        side=SIDE,
     )
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
 
 
 def reading(rules: dict[str, float]) -> str:
@@ -249,11 +231,11 @@ Seeds per depth: {seeds}. The winner is the
 best of several noisy numbers, which overstates every regret a little; with this few test images a difference of some
 points is no news.
 
-TABLE
+{table}
 
-RULES
+{rules}
 
-READING
+{reading}
 
 This is a small experiment and no more. A backbone trained for minutes is weak, the images are few, and where
 accuracies stay near that
@@ -264,7 +246,7 @@ little.
 
 Test accuracy by how many of the last blocks train, the head included (9 is everything):
 
-MEASURED
+{measured}
 
 `{command}` on {date}: {where}; {minutes:.1f} minutes. What `--data` names are photographs; the other datasets are made.
 Where a dataset has no test images, validation accuracy stands in.
@@ -272,20 +254,20 @@ Where a dataset has no test images, validation accuracy stands in.
 
 
 def main() -> None:
-    ask = argparse.ArgumentParser(description=__doc__)
-    ask.add_argument("--data", type=Path, help="photographs: a zip or a folder of classes")
-    ask.add_argument("--out", type=Path, default=Path("docs/probe.md"))
-    ask.add_argument("--seeds", type=int, default=1)
-    ask.add_argument("--epochs", type=int, default=4)
-    chosen = ask.parse_args()
-    started = time.monotonic()
-    said = ["--data " + shlex.quote(chosen.data.name)] if chosen.data else []
-    command = " ".join(["python -m tests.probe_regret", *said])
-    found: list[Row] = []
-    with tempfile.TemporaryDirectory() as at:
-        for row in rows(open_workspace(at), chosen.data, seeds=chosen.seeds, epochs=chosen.epochs):
-            found.append(row)  # and a page after each: somebody may cut it short
-            chosen.out.write_text(page(found, command, seeds=chosen.seeds, seconds=time.monotonic() - started))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="photographs: a zip or a folder of classes")
+    parser.add_argument("--out", type=Path, default=Path("docs/probe.md"))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=4)
+    options = parser.parse_args()
+    started, done = time.monotonic(), []
+    command = shlex.join(
+        ["python", "-m", "tests.probe_regret", *(["--data", options.data.name] if options.data else [])]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for row in rows(open_workspace(folder), options.data, seeds=options.seeds, epochs=options.epochs):
+            done.append(row)  # and a page after each: somebody may cut it short
+            options.out.write_text(page(done, command, seeds=options.seeds, seconds=time.monotonic() - started))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ share, what this seed adds on this image, and the luck of the seed on all images
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,46 +48,24 @@ class Design:
 
 
 def equal(
-    strategies: int, seeds: int, images: int, seed_points: float = 0.0, uneven: bool = False, tested: bool = True
+    strategies: int, seeds: int, images: int, seed_points: float = 0, uneven: bool = False, tested: bool = True
 ) -> Design:
+    accuracies = (0.9,) * strategies
     return Design(
-        accuracies=(0.9,) * strategies,
-        seeds=seeds,
-        images=images,
-        seed_points=seed_points,
-        uneven=uneven,
-        tested=tested,
+        accuracies=accuracies, seeds=seeds, images=images, seed_points=seed_points, uneven=uneven, tested=tested
     )
 
 
-EQUAL = (
-    *(
-        equal(strategies, 1, images)
-        for strategies, images in ((2, 100), (2, 153), (2, 500), (5, 153), (8, 100), (8, 153), (8, 500))
-    ),
-    *(
-        equal(strategies, 3, images, points)
-        for strategies, images, points in ((2, 153, 0), (2, 153, 1), (2, 500, 2), (5, 500, 1))
-    ),
-    *(equal(8, 3, images, points) for images, points in ((100, 0), (153, 1), (500, 2), (500, 4))),
-    *(
-        equal(strategies, 5, images, points)
-        for strategies, images, points in ((2, 153, 1), (5, 500, 2), (8, 500, 0), (8, 500, 3))
-    ),
-    equal(2, 2, 500, 2),
-    equal(8, 20, 500, 3),
-    equal(2, 3, 500, 1, uneven=True),
-    equal(8, 3, 500, 2, uneven=True),
-    equal(5, 5, 500, 3, uneven=True),
-    equal(2, 3, 500, 2, uneven=True),
-    equal(8, 2, 500, 2, uneven=True),
+_EQUAL = (
+    *((2, 1, 100), (2, 1, 153), (2, 1, 500), (5, 1, 153), (8, 1, 100), (8, 1, 153), (8, 1, 500)),
+    *((2, 3, 153, 0), (2, 3, 153, 1), (2, 3, 500, 2), (5, 3, 500, 1)),
+    *((8, 3, 100, 0), (8, 3, 153, 1), (8, 3, 500, 2), (8, 3, 500, 4)),
+    *((2, 5, 153, 1), (5, 5, 500, 2), (8, 5, 500, 0), (8, 5, 500, 3), (2, 2, 500, 2), (8, 20, 500, 3)),
+    *((2, 3, 500, 1, True), (8, 3, 500, 2, True), (5, 5, 500, 3, True), (2, 3, 500, 2, True), (8, 2, 500, 2, True)),
 )
-ON_VALIDATION = (
-    equal(2, 1, 153, tested=False),
-    equal(8, 1, 153, tested=False),
-    equal(8, 1, 500, tested=False),
-    equal(8, 3, 153, 1, tested=False),
-)
+_ON_VALIDATION = ((2, 1, 153), (8, 1, 153), (8, 1, 500), (8, 3, 153, 1))
+EQUAL = tuple(equal(*design) for design in _EQUAL)
+ON_VALIDATION = tuple(equal(*design, tested=False) for design in _ON_VALIDATION)
 ONE_SEED = (equal(2, 1, 500, 1), equal(2, 1, 500, 2), equal(8, 1, 500, 2))
 DIFFERENT = tuple(
     Design(accuracies=(0.93, 0.93, 0.90, 0.90, 0.88), seeds=seeds, images=images, seed_points=points)
@@ -115,25 +93,26 @@ def draw(design: Design, source: np.random.Generator) -> tuple[list[np.ndarray],
     scale = np.where(np.arange(k) < k / 2, 0.0, 2.0) if design.uneven else np.ones(k)
     luck = scale * design.seed_points / 100 / slope
     normal = source.standard_normal
-    latent = np.sqrt(SHARED) * normal(images, dtype=np.float32) + np.sqrt(OWN) * normal(
-        (k, 1, images), dtype=np.float32
-    )
+    latent = np.sqrt(SHARED) * normal(images, dtype=np.float32)
+    latent = latent + np.sqrt(OWN) * normal((k, 1, images), dtype=np.float32)
     latent = latent + np.sqrt(RUN) * normal((k, design.seeds, images), dtype=np.float32)
     latent += (luck[:, None] * normal((k, design.seeds)))[:, :, None]
     right = latent > -(level * np.sqrt(1 + luck * luck))[:, None, None]
     return list(right[:, :, : design.images]), list(right[:, :, design.images :])
 
 
+def best_of(correct: Sequence[np.ndarray]) -> int:
+    return int(np.argmax([right.mean() for right in correct]))
+
+
 def errors(design: Design, simulations: int) -> dict[str, float]:
     """Shares of the simulations: any false "better" or "worse"; all intervals hold the truth; an interval does; a
     difference is shown."""
-    source, seen = (
-        np.random.default_rng([design.images, design.seeds, len(design.accuracies), simulations]),
-        np.zeros(4),
-    )
+    source = np.random.default_rng([design.images, design.seeds, len(design.accuracies), simulations])
+    seen = np.zeros(4)
     for _ in range(simulations):
         test, validation = draw(design, source)
-        chosen = int(np.argmax([correct.mean() for correct in validation]))
+        chosen = best_of(validation)
         judged = {str(index): correct for index, correct in enumerate(test if design.tested else validation)}
         rivals = compare(judged, str(chosen), independent=design.tested)
         truth = [100 * (design.accuracies[chosen] - design.accuracies[int(rival.name)]) for rival in rivals]
@@ -149,7 +128,7 @@ def plain_bootstrap(design: Design, simulations: int) -> float:
     source, wrong, tail = np.random.default_rng(5), 0, ERROR / 2 / (len(design.accuracies) - 1)
     for number in range(simulations):
         test, validation = draw(design, source)
-        chosen = int(np.argmax([correct.mean() for correct in validation]))
+        chosen = best_of(validation)
         drawn = resampled_accuracies(test, seed=number)
         low, high = np.quantile(np.delete(drawn[:, [chosen]] - drawn, chosen, axis=1), [tail, 1 - tail], axis=0)
         wrong += bool(((low > 0) | (high < 0)).any())
@@ -158,11 +137,8 @@ def plain_bootstrap(design: Design, simulations: int) -> float:
 
 def power(images: int, discordance: float, difference: float, simulations: int) -> float:
     """How often "better" is said of two single runs that differ so much and disagree so often."""
-    source, chances = (
-        np.random.default_rng(images),
-        [(discordance + difference) / 2, (discordance - difference) / 2, 1 - discordance],
-    )
-    shown = 0
+    source, shown = np.random.default_rng(images), 0
+    chances = [(discordance + difference) / 2, (discordance - difference) / 2, 1 - discordance]
     for _ in range(simulations):
         kind = source.choice(3, size=(1, images), p=chances)
         shown += compare({"a": kind != 1, "b": kind != 0}, "a", independent=True)[0].outcome == "better"
@@ -183,63 +159,46 @@ def flattered(strategies: int, images: int, simulations: int) -> tuple[float, fl
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run every design and write the page."""
-    options = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    options.add_argument("--simulations", type=int, default=2000, help="of each design")
-    options.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "docs" / "verdict.md")
-    chosen = options.parse_args(arguments)
-    n, started = chosen.simulations, datetime.now(UTC)
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("--simulations", type=int, default=2000, help="of each design")
+    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "docs" / "verdict.md")
+    options = parser.parse_args(arguments)
+    n, day = options.simulations, f"{datetime.now(UTC):%Y-%m-%d}"
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        tables = {
-            "equal": [_row(design, result) for design, result in _each(pool, EQUAL, n)],
-            "validation": [_row(design, result) for design, result in _each(pool, ON_VALIDATION, n)],
-            "one_seed": [_row(design, result) for design, result in _each(pool, ONE_SEED, n)],
-            "different": [_row(design, result, shown=True) for design, result in _each(pool, DIFFERENT, n)],
-            "power": _power_rows(list(pool.map(_power, POWER, repeat(n)))),
-            "flattered": [
-                f"| {k} | {images} | {measured:.1f} | {said:.1f} |"
-                for (k, images), (measured, said) in zip(
-                    FLATTERED, pool.map(_flattered, FLATTERED, repeat(n)), strict=True
-                )
-            ],
-            "plain": [
-                f"| {len(design.accuracies)} | {design.seeds} | {design.images} | {design.seed_points:g} | "
-                f"{100 * share:.1f} |"
-                for design, share in zip(PLAIN, pool.map(plain_bootstrap, PLAIN, repeat(n // 4)), strict=True)
-            ],
-        }
-    rows = {name: "\n".join(lines) for name, lines in tables.items()}
-    text = PAGE.read_text(encoding="utf-8").format(command=COMMAND, day=f"{started:%Y-%m-%d}", simulations=n, **rows)
-    chosen.out.write_text(text, encoding="utf-8")
+        tables = {name: "\n".join(rows) for name, rows in _tables(pool, n)}
+    text = PAGE.read_text(encoding="utf-8").format(command=COMMAND, day=day, simulations=n, **tables)
+    options.out.write_text(text, encoding="utf-8")
 
 
-def _each(
-    pool: ProcessPoolExecutor, designs: Sequence[Design], simulations: int
-) -> list[tuple[Design, dict[str, float]]]:
-    return list(zip(designs, pool.map(errors, designs, repeat(simulations)), strict=True))
-
-
-def _power(row: tuple[int, float, float], simulations: int) -> float:
-    return power(*row, simulations)
-
-
-def _flattered(row: tuple[int, int], simulations: int) -> tuple[float, float]:
-    return flattered(*row, simulations)
-
-
-def _false(rival: Rival, truth: float) -> bool:
-    return (rival.outcome == "better" and truth <= 0) or (rival.outcome == "worse" and truth >= 0)
-
-
-def _row(design: Design, result: dict[str, float], shown: bool = False) -> str:
-    luck = f"0 and {2 * design.seed_points:g}" if design.uneven else f"{design.seed_points:g}"
-    cells = [
-        str(len(design.accuracies)),
-        str(design.seeds),
-        str(design.images),
-        luck if design.seeds > 1 or design.seed_points else "-",
-    ]
-    parts = ("false", "together", "each", *(("shown",) if shown else ()))
-    return f"| {' | '.join([*cells, *(f'{100 * result[part]:.1f}' for part in parts)])} |"
+def _tables(pool: ProcessPoolExecutor, n: int) -> Iterator[tuple[str, list[str]]]:
+    """(name in the page, rows)"""
+    for name, designs in (
+        ("equal", EQUAL),
+        ("validation", ON_VALIDATION),
+        ("one_seed", ONE_SEED),
+        ("different", DIFFERENT),
+    ):
+        shares = ("false", "together", "each", *(["shown"] if name == "different" else []))
+        results = zip(designs, pool.map(errors, designs, repeat(n)), strict=True)
+        yield name, [_row(design, *(f"{100 * result[share]:.1f}" for share in shares)) for design, result in results]
+    simulated = zip(POWER, pool.map(power, *zip(*POWER, strict=True), repeat(n)), strict=True)
+    yield (
+        "power",
+        [
+            _cells(
+                images,
+                f"{100 * discordance:g}",
+                f"{100 * gap:.1f}",
+                f"{100 * mcnemar_power(gap, discordance, images):.0f}",
+                f"{100 * share:.0f}",
+            )
+            for (images, discordance, gap), share in simulated
+        ],
+    )
+    gains = zip(FLATTERED, pool.map(flattered, *zip(*FLATTERED, strict=True), repeat(n)), strict=True)
+    yield "flattered", [_cells(*row, f"{measured:.1f}", f"{said:.1f}") for row, (measured, said) in gains]
+    wrong = zip(PLAIN, pool.map(plain_bootstrap, PLAIN, repeat(n // 4)), strict=True)
+    yield "plain", [_row(design, f"{100 * share:.1f}") for design, share in wrong]
 
 
 def mcnemar_power(difference: float, discordance: float, images: int) -> float:
@@ -254,13 +213,18 @@ def mcnemar_power(difference: float, discordance: float, images: int) -> float:
     return power
 
 
-def _power_rows(simulated: Sequence[float]) -> list[str]:
-    """Computed beside simulated."""
-    return [
-        f"| {images} | {100 * discordance:g} | {100 * gap:.1f} | {100 * mcnemar_power(gap, discordance, images):.0f} "
-        f"| {100 * share:.0f} |"
-        for (images, discordance, gap), share in zip(POWER, simulated, strict=True)
-    ]
+def _false(rival: Rival, truth: float) -> bool:
+    return (rival.outcome == "better" and truth <= 0) or (rival.outcome == "worse" and truth >= 0)
+
+
+def _row(design: Design, *shares: str) -> str:
+    luck = f"0 and {2 * design.seed_points:g}" if design.uneven else f"{design.seed_points:g}"
+    known = luck if design.seeds > 1 or design.seed_points else "-"
+    return _cells(len(design.accuracies), design.seeds, design.images, known, *shares)
+
+
+def _cells(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""The classic loop of the notebooks: an image folder decoded anew every epoch, frozen layers that are merely not
-optimised.
+"""The classic loop of the notebooks: an image folder decoded anew every epoch, frozen layers merely not optimised.
 
-Written as docs/parity.md describes them, with nothing done wrong on purpose: the same crop, batch size and rate as
-Thaw, single precision, the best epoch kept. Not here: anything of Thaw's training.
+As docs/parity.md describes them, with nothing done wrong on purpose: the crop, batch size and rate of Thaw, single
+precision, the best epoch kept. Not here: anything of Thaw's training.
 """
 
 import copy

@@ -32,8 +32,8 @@ def run(options: BenchOptions) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if options["profile"]:
         (row,) = _names(options["profile"], WORKLOADS, "row")
-        experiment = prepare(folder, recipe)
-        return print(thaw.profile(experiment, runner.configs_of(experiment, WORKLOADS[row], 0)))
+        experiment, workload = prepare(folder, recipe), WORKLOADS[row]
+        return print(thaw.profile(experiment, experiment.configs(workload.trainings, seeds=workload.seeds)))
     if rows or not (folder / ABOUT).is_file():
         record_files.write(folder / ABOUT, _about(recipe))
     if rows:
@@ -41,7 +41,7 @@ def run(options: BenchOptions) -> None:
         keys = runner.keys(recipe, workloads, repetitions=options["repetitions"], contenders=contenders)
         runner.measure(folder, recipe, keys)
     if options["parts"]:
-        parts.measure_parts(folder, recipe, repetitions=options["repetitions"])
+        runner.measure(folder, recipe, parts.part_keys(recipe, repetitions=options["repetitions"]))
     if options["pages"]:
         record_files.write(folder / PAGES, pagetimes.measure(folder, recipe))
     print(f"The results are in {write_report([folder], folder / 'report.md')}.")

@@ -5,7 +5,7 @@ before the clock.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -78,6 +78,11 @@ class Experiment:
         """The RunConfig of one of workloads.TRAININGS."""
         given = {name: getattr(self.recipe, name) for name in ("backbone", "epochs", "batch_size", "image_size")}
         return replace(TRAININGS[training], dataset=self.dataset.id, weights=self.weights, seed=seed, **given)
+
+    def configs(self, trainings: Iterable[str], *, seeds: int, repetition: int = 0) -> list[RunConfig]:
+        """So many seeds of every training, other ones in every repetition."""
+        numbers = range(seeds * repetition, seeds * (repetition + 1))
+        return [self.config(training, seed) for training in trainings for seed in numbers]
 
     @property
     def place(self) -> torch.device:

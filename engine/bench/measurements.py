@@ -1,7 +1,5 @@
-"""Measurements: what was measured under which conditions, one line of JSON each, appended the moment it is there, so
-that a bench that is interrupted goes on.
-
-Loads without torch. Not here: measuring.
+"""Measurements: what was measured under which conditions, a line of JSON each, appended the moment it is there, so that
+a bench that is interrupted goes on. Not here: measuring.
 """
 
 import os

@@ -1,19 +1,18 @@
 """Parts: what each optimisation of Thaw is worth: the same runs with it and with it switched off, in turns.
 
-Not here: the other contenders (runner), the table (report).
+Not here: measuring in turns (runner), the table (report).
 """
 
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from unittest.mock import patch
 
 from engine import devices
 from engine.bench import thaw
-from engine.bench.experiment import Experiment, prepare
-from engine.bench.measurements import Key, Measurement, Measurements, Recipe
+from engine.bench.experiment import Experiment, Result
+from engine.bench.measurements import Key, Recipe
 from engine.models.reuse import Warm
 from engine.runs import checkpointing, session
 from engine.training.activations import FeatureSource
@@ -84,49 +83,32 @@ PARTS = (
         trainings=_FULL,
         attribute=(devices, "spare_cores", _always(1)),
     ),
-    Part(
-        name="model",
-        title=f"the built model kept between runs: {_SEEDS} seeds of a linear probe",
-        seeds=_SEEDS,
-        attribute=(Warm, "take", _always(None)),
-    ),
-    Part(
-        name="memory",
-        title=f"small activations read without a thread: {_SEEDS} seeds of a linear probe",
-        seeds=_SEEDS,
-        attribute=(FeatureSource, "instant", _always(False)),
-    ),
-    Part(
-        name="saving",
-        title=f"short epochs saved together: {_SEEDS} seeds of a linear probe",
-        seeds=_SEEDS,
-        attribute=(checkpointing, "SHARE", 0),
+    *(
+        Part(name=name, title=f"{title}: {_SEEDS} seeds of a linear probe", seeds=_SEEDS, attribute=attribute)
+        for name, title, attribute in (
+            ("model", "the built model kept between runs", (Warm, "take", _always(None))),
+            ("memory", "small activations read without a thread", (FeatureSource, "instant", _always(False))),
+            ("saving", "short epochs saved together", (checkpointing, "SHARE", 0)),
+        )
     ),
 )
 
 
-def measure_parts(folder: Path, recipe: Recipe, *, repetitions: int) -> None:
-    """Everything that is missing in `folder`: every part on and off, who begins changing from repetition to
-    repetition."""
-    measurements, experiment = Measurements(folder), prepare(folder, recipe)
-    for repetition in range(repetitions):
-        for part in PARTS:
-            for contender in (PART, WITHOUT_PART) if repetition % 2 else (WITHOUT_PART, PART):
-                key = Key(contender=contender, what=part.name, repetition=repetition, recipe=recipe)
-                if measurements.find(key) is None:
-                    seconds = _seconds(experiment, part, key)
-                    measurements.add(Measurement(key=key, seconds=seconds))
-                    print(f"{part.name}, {contender}: {seconds:.2f} s", flush=True)
-
-
-def _seconds(experiment: Experiment, part: Part, key: Key) -> float:
-    off = key.contender == WITHOUT_PART
-    configs = [
-        replace(
-            experiment.config(training, part.seeds * key.repetition + seed), precision=part.precision if off else "auto"
-        )
-        for training in part.trainings
-        for seed in range(part.seeds)
+def part_keys(recipe: Recipe, *, repetitions: int) -> list[Key]:
+    """Every part on and off, who begins changing from repetition to repetition."""
+    return [
+        Key(contender=contender, what=part.name, repetition=repetition, recipe=recipe)
+        for repetition in range(repetitions)
+        for part in PARTS
+        for contender in ((PART, WITHOUT_PART) if repetition % 2 else (WITHOUT_PART, PART))
     ]
+
+
+def train_part(experiment: Experiment, key: Key) -> Result:
+    """The runs of a part, with it or without."""
+    (part,) = (part for part in PARTS if part.name == key.what)
+    off = key.contender == WITHOUT_PART
+    configs = experiment.configs(part.trainings, seeds=part.seeds, repetition=key.repetition)
+    configs = [replace(config, precision=part.precision if off else "auto") for config in configs]
     with experiment.fresh_workspace() as workspace, part.without() if off else nullcontext():
-        return thaw.run_queue(experiment, workspace, configs).seconds
+        return thaw.run_queue(experiment, workspace, configs)

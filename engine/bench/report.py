@@ -18,32 +18,34 @@ from engine.workspace import atomic_write
 
 _HEAD = """# Performance
 
-Written by `python -m engine bench`; nothing on this page is typed by hand. Ratios are taken within a repetition, in
-which everyone has a turn and the order changes; tables show the median, and in brackets the smallest and the largest.
+Written by `python -m engine bench`, not by hand. Ratios are taken within a repetition, in which everyone has a turn and
+the order changes; tables show the median, and in brackets the smallest and the largest.
 
 - **classic**: the loop of the notebooks: an image folder, decoded and cropped anew every epoch by the faster of 0 and
-  2 workers, frozen layers that are merely not optimised, single precision, Adam at the same rate, validation every
-  epoch, the best epoch kept. The BatchNorm statistics of its frozen layers drift, as they do there; Thaw fixes them.
-  **classic, statistics fixed**, in the table of accuracies, is the same loop with that one thing put right.
-- **fastai**: `vision_learner` with `freeze` or `unfreeze`, the same crop, head and starting weights, its other
-  defaults untouched.
-- **bare**: the mathematics of Thaw on images that lie decoded in memory: no files, no predictions, nothing kept on
-  disk. The limit.
-- **Thaw**: runs through the pipeline on a fresh workspace: decoding, training, checkpoints, audit, predictions,
-  `result.csv`. **again**: the same once more on that workspace. The number format is measured once a machine, and
-  importing the dataset checks every image; neither is counted.
+  2 workers, frozen layers merely not optimised, single precision, Adam at the same rate, the best epoch kept. The
+  BatchNorm statistics of its frozen layers drift; **classic, statistics fixed** is the same without that.
+- **fastai**: `vision_learner`, frozen or not, with the same crop, head and starting weights, else its defaults.
+- **bare**: the limit: the mathematics of Thaw on images that lie decoded in memory, no files, nothing kept.
+- **Thaw**: runs through the pipeline on a fresh workspace, from decoding to `result.csv`; **again**: once more on that
+  workspace. Measuring the number format, once a machine, and importing the dataset are not counted.
 
 A dash stands for what was not measured."""
 _RATIOS = f"""
-Classic / bare is what a Thaw that takes no time for anything but the mathematics would reach.
-
-The classic loop and fastai do several trainings one by one: their times add up, and {SEEDS} seeds take {SEEDS} times
-one."""
+Classic / bare is what a Thaw that takes no time for anything but the mathematics would reach. The classic loop and
+fastai do several trainings one by one: their times add up, and {SEEDS} seeds take {SEEDS} times one."""
 _STAGES = """
 The frozen part includes decoding its images for the first time, opening and loading the weights come before it."""
 _RATES = """
-Thaw and bare warm the learning rate up and let it fall along a cosine, the classic loop keeps it: where a probe has
-only a few dozen steps, a rate that falls learns less in them."""
+Thaw and bare let the learning rate fall along a cosine, the classic loop keeps it: where a probe has only a few dozen
+steps, a rate that falls learns less in them."""
+_TITLES = {
+    "classic": "classic",
+    "fixed": "classic, statistics fixed",
+    "fastai": "fastai",
+    "bare": "bare",
+    "thaw": "Thaw",
+    AGAIN: "again",
+}
 
 Lines = Mapping[Workload, Mapping[str, pd.DataFrame]]
 """Workload -> contender -> what was measured (arithmetic.of_workload)."""
@@ -71,7 +73,7 @@ def _sections(folder: Path) -> list[str]:
         if not all(table.empty for table in tables.values()):
             lines[workload] = tables
     if lines:
-        sections += [_ratios(lines), _seconds(lines), _stages(measurements), _accuracies(lines)]
+        sections += [_ratios(lines), _spreads(lines, "seconds"), _stages(measurements), _spreads(lines, "accuracy")]
     sections.append(_parts(measurements))
     if (folder / PAGES).is_file():
         sections.append(_pages(record_files.read(folder / PAGES, PageTimes)))
@@ -102,14 +104,6 @@ def _ratios(lines: Lines) -> str:
     return _section("How many times as fast", (*names, "classic / Thaw again"), rows) + _RATIOS
 
 
-def _seconds(lines: Lines) -> str:
-    names = {"classic": "classic", "fastai": "fastai", "bare": "bare", "thaw": "Thaw", AGAIN: "again"}
-    rows = [
-        (workload.title, *(spread(tables[name]["seconds"]) for name in names)) for workload, tables in lines.items()
-    ]
-    return _section("Seconds", names.values(), rows)
-
-
 def _stages(measurements: Sequence[Measurement]) -> str:
     """Where the time of Thaw goes, stage by stage of the pipeline: the median over repetitions."""
     medians = {}
@@ -126,15 +120,17 @@ def _stages(measurements: Sequence[Measurement]) -> str:
     return _section("Where the time of Thaw goes, in seconds", names, rows) + _STAGES if rows else ""
 
 
-def _accuracies(lines: Lines) -> str:
-    names = {"classic": "classic", "fixed": "classic, statistics fixed", "fastai": "fastai", "bare": "bare"}
-    names["thaw"] = "Thaw"
+def _spreads(lines: Lines, column: str) -> str:
+    """Seconds with their median, or accuracies with their mean."""
+    timed = column == "seconds"
+    form, middle = (".2f", "median") if timed else (".3f", "mean")
+    names = [name for name in _TITLES if name != ("fixed" if timed else AGAIN)]
     rows = [
-        (workload.title, *(spread(tables[name]["accuracy"].dropna(), ".3f", middle="mean") for name in names))
+        (workload.title, *(spread(tables[name][column].dropna(), form, middle=middle) for name in names))
         for workload, tables in lines.items()
     ]
-    title = "Validation accuracy, the mean over seeds, in brackets their range"
-    return _section(title, names.values(), rows) + _RATES
+    title = "Seconds" if timed else "Validation accuracy, the mean over seeds, in brackets their range"
+    return _section(title, [_TITLES[name] for name in names], rows) + ("" if timed else _RATES)
 
 
 def _parts(measurements: Sequence[Measurement]) -> str:

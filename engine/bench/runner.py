@@ -4,15 +4,14 @@ measured again.
 Not here: what the contenders do, the table.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.bench import bare, classic, fastai_loop, thaw
+from engine.bench import bare, classic, fastai_loop, parts, thaw
 from engine.bench.experiment import Experiment, Result, prepare
 from engine.bench.measurements import Key, Measurement, Measurements, Recipe
-from engine.bench.workloads import AGAIN, TOGETHER, WORKLOADS, Workload
-from engine.runconfig import RunConfig
+from engine.bench.workloads import AGAIN, CONTENDERS, TOGETHER, WORKLOADS, Workload
 
 
 def keys(recipe: Recipe, workloads: Sequence[Workload], *, repetitions: int, contenders: Sequence[str]) -> list[Key]:
@@ -40,22 +39,21 @@ def measure(folder: Path, recipe: Recipe, wanted: Sequence[Key]) -> Measurements
     if not missing:
         return measurements
     experiment = prepare(folder, recipe)
-    workers = _warm_up(experiment, dict.fromkeys(key.contender for key in wanted))
+    warm = [name for name in CONTENDERS if any(key.contender == name for key in wanted)]
+    workers = _warm_up(experiment, warm) if warm else 0
     for number, key in enumerate(missing, 1):
         print(f"{number} of {len(missing)}: {key.contender}, {key.what}, repetition {key.repetition + 1}", flush=True)
         for contender, result in _run(experiment, key, workers):
-            made = replace(key, contender=contender)
             measurements.add(
-                Measurement(key=made, seconds=result.seconds, accuracy=result.accuracy, stages=result.stages)
+                Measurement(
+                    key=replace(key, contender=contender),
+                    seconds=result.seconds,
+                    accuracy=result.accuracy,
+                    stages=result.stages,
+                )
             )
             print(f"    {contender}: {result.seconds:.2f} s, accuracy {result.accuracy:.3f}", flush=True)
     return measurements
-
-
-def configs_of(experiment: Experiment, workload: Workload, repetition: int) -> list[RunConfig]:
-    """The runs of a workload, the cheapest first."""
-    seeds = range(workload.seeds * repetition, workload.seeds * (repetition + 1))
-    return [experiment.config(training, seed) for training in workload.trainings for seed in seeds]
 
 
 def _run(experiment: Experiment, key: Key, workers: int) -> Iterator[tuple[str, Result]]:
@@ -63,10 +61,13 @@ def _run(experiment: Experiment, key: Key, workers: int) -> Iterator[tuple[str, 
     if key.contender in ("classic", "fixed"):
         fixed = key.contender == "fixed"
         yield key.contender, classic.train_classic(experiment, key.what, key.repetition, workers=workers, fixed=fixed)
+    elif key.contender in (parts.PART, parts.WITHOUT_PART):
+        yield key.contender, parts.train_part(experiment, key)
     elif key.contender == "fastai":
         yield "fastai", fastai_loop.train_fastai(experiment, key.what, key.repetition, workers=workers)
     else:
-        configs = configs_of(experiment, WORKLOADS[key.what], key.repetition)
+        workload = WORKLOADS[key.what]
+        configs = experiment.configs(workload.trainings, seeds=workload.seeds, repetition=key.repetition)
         if key.contender == "bare":
             yield "bare", bare.train_bare(experiment, configs)
         else:
@@ -74,7 +75,7 @@ def _run(experiment: Experiment, key: Key, workers: int) -> Iterator[tuple[str, 
             yield from ((AGAIN, again), ("thaw", cold))  # the one whose absence is noticed comes last
 
 
-def _warm_up(experiment: Experiment, contenders: Iterable[str]) -> int:
+def _warm_up(experiment: Experiment, contenders: Sequence[str]) -> int:
     """Everybody once, on few images for one epoch; how many processes decode for the classic loop and fastai."""
     workers = classic.faster_workers(experiment)
     print(f"The classic loop and fastai decode with {workers} workers, the faster of {classic.LOADER_WORKERS} here.")

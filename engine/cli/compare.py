@@ -5,6 +5,7 @@ Not here: how a comparison is printed (comparison_report), what a verdict means 
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any, TypedDict, Unpack
 
 import click
@@ -123,21 +124,21 @@ def described(session: Session, **options: Unpack[ComparisonOptions]) -> Compari
         raise ConfigError(
             f"--weights takes one word for all backbones or one for each: {len(backbones)}, not {len(weights)}."
         )
-    settings = settings_of(options["settings"])
+    settings: dict[str, Any] = {**settings_of(options["settings"])}
     if "seed" in settings:
         raise ConfigError("A comparison has several seeds: choose how many with --seeds instead of --set seed=...")
-    epochs: dict[str, Any] = {} if options["epochs"] is None else {"epochs": options["epochs"]}
+    if options["epochs"] is not None:
+        settings["epochs"] = options["epochs"]
     for backbone in backbones:
         check_backbone(session, backbone)
     dataset = datasets.open_dataset(session.workspace, options["dataset"] or "")
-    pairs = zip(backbones, weights * len(backbones) if len(weights) == 1 else weights, strict=True)
     return Comparison(
         name=options["name"],
         dataset=dataset.id,
         fingerprint=dataset.fingerprint,
-        backbones=tuple((backbone, weights_of(session, words, backbone)) for backbone, words in pairs),
+        backbones=tuple((name, weights_of(session, words, name)) for name, words in zip(backbones, cycle(weights))),
         strategies=tuple(_arm(text, options["seeds"]) for text in options["strategies"].split(",") if text.strip()),
-        shared=RunConfig(dataset=dataset.id, backbone="", **{**settings, **epochs}),
+        shared=RunConfig(dataset=dataset.id, backbone="", **settings),
     )
 
 
@@ -211,7 +212,7 @@ def _row(comparison: Comparison, runs: Sequence[Run]) -> Mapping[str, object]:
     return {
         "comparison": comparison.id,
         "name": comparison.name or "-",
-        "backbones": ", ".join(dict.fromkeys(backbone for backbone, _ in comparison.backbones)),
+        "backbones": ", ".join(dict(comparison.backbones)),
         "strategies": ", ".join(arm.label for arm in comparison.strategies),
         "runs": len(runs),
         **counts,

@@ -22,3 +22,11 @@ def imported(in_thread: None, workspace: Workspace, tmp_path: Path, capsys: pyte
     assert main(["import", str(tmp_path / "colours"), "--name", "colours", "--split", "60/20/20"]) == 0
     capsys.readouterr()
     return workspace
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(url: str) -> object:
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr("engine.models.published._open", refuse)

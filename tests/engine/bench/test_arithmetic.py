@@ -58,9 +58,8 @@ def test_ratios_are_taken_within_a_repetition(measurements: Measurements) -> Non
 
 
 def test_trainings_add_up_and_seeds_multiply_for_those_who_share_nothing(measurements: Measurements) -> None:
-    assert seconds(measurements, "seeds", "classic") == [800, 1600, 3200] and seconds(
-        measurements, "seeds", "thaw"
-    ) == [4, 8, 16]
+    assert seconds(measurements, "seeds", "classic") == [800, 1600, 3200]
+    assert seconds(measurements, "seeds", "thaw") == [4, 8, 16]
     assert seconds(measurements, "five", "classic") == [], "four of its trainings are missing"
     for training in WORKLOADS["five"].trainings[1:]:
         measurements.add(Measurement(key=key("classic", training), seconds=10, accuracy=0.9))

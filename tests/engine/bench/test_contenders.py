@@ -1,6 +1,5 @@
 """The contenders: they start alike, they learn, and the bare computation is the same mathematics as Thaw's."""
 
-import os
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,11 +16,13 @@ from engine.bench.classic import classic_model, loaders, train_classic, transfor
 from engine.bench.experiment import Experiment, prepare
 from engine.bench.thaw import train_thaw
 from engine.bench.workloads import TRAININGS
+from engine.data.dataset_records import SPLITS
 from engine.data.decoder import decode
 from engine.data.preprocessing import eval_crop
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run_store import RunStore
+from engine.training.batches import moments, normalise
 
 
 def noise() -> torch.Tensor:
@@ -29,17 +30,13 @@ def noise() -> torch.Tensor:
 
 
 def test_everybody_starts_from_equal_weights(experiment: Experiment) -> None:
-    images = noise()
-    chain = experiment.chain(3)
-    theirs = classic_model(experiment, 3).eval()
+    images, chains = noise(), [experiment.chain(seed) for seed in (3, 4)]
+    theirs = [classic_model(experiment, seed).eval() for seed in (3, 4)]
     with torch.no_grad():
-        assert torch.equal(theirs(images), chain.model(images))
-        assert not torch.equal(classic_model(experiment, 4).eval()(images), theirs(images)), "a seed has its own head"
-    bodies = [
-        {name: value for name, value in experiment.chain(seed).model.state_dict().items() if "fc" not in name}
-        for seed in (3, 4)
-    ]
-    assert all(torch.equal(bodies[0][name], bodies[1][name]) for name in bodies[0])
+        assert torch.equal(theirs[0](images), chains[0].model(images))
+        assert not torch.equal(theirs[0](images), theirs[1](images)), "a seed has its own head"
+    first, second = (chain.model.state_dict() for chain in chains)
+    assert all(torch.equal(first[name], second[name]) for name in first if "fc" not in name)
 
 
 @pytest.mark.filterwarnings("default")  # other people's
@@ -52,12 +49,8 @@ def test_fastai_starts_from_the_same_weights_and_trains_what_thaw_trains(experim
         assert torch.allclose(learner.model.eval()(images), experiment.chain(3).model(images), atol=1e-5)
     norms = {id(p) for m in learner.model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()}
     trained = {id(p) for p in learner.model.parameters() if p.requires_grad} - norms
-    ours = [
-        value
-        for name, value in experiment.chain(3).model.named_parameters()
-        if name in names and (value.ndim > 1 or name == "fc.bias")
-    ]
-    assert len(trained) == len(ours)
+    ours = dict(experiment.chain(3).model.named_parameters())
+    assert len(trained) == sum(ours[name].ndim > 1 or name == "fc.bias" for name in names)
     assert fastai_loop.train_fastai(experiment, "linear_probe", 0, workers=0).accuracy > 0.3
 
 
@@ -66,12 +59,10 @@ def test_the_classic_loop_sees_the_pixels_that_thaw_sees(experiment: Experiment)
     images = experiment.dataset.images_of("val")
     assert [label for _, label in val.dataset.samples] == [image.label for image in images]  # type: ignore[attr-defined]
     assert len(train.dataset) == 24  # type: ignore[arg-type]
-    decoded = decode(experiment.dataset.image_path(images[0]).read_bytes())
-    mean, deviation = (
-        torch.tensor(values).view(3, 1, 1) for values in (experiment.preprocessing.mean, experiment.preprocessing.std)
-    )
-    ours = (torch.from_numpy(eval_crop(decoded, experiment.preprocessing)).permute(2, 0, 1) / 255 - mean) / deviation
-    assert torch.allclose(transform(experiment.preprocessing)(decoded), ours, atol=1e-6)
+    decoded, preprocessing = decode(experiment.dataset.image_path(images[0]).read_bytes()), experiment.preprocessing
+    raw = torch.from_numpy(eval_crop(decoded, preprocessing)).permute(2, 0, 1)
+    (ours,) = normalise(raw[None], *moments(preprocessing, torch.device("cpu")))
+    assert torch.allclose(transform(preprocessing)(decoded), ours, atol=1e-6)
 
 
 def test_the_classic_loop_learns_and_leaves_frozen_weights_alone(experiment: Experiment) -> None:
@@ -117,47 +108,34 @@ def test_the_bare_computation_waits_for_the_device_whenever_it_looks_at_the_cloc
 def test_bare_trains_several_at_once_as_it_trains_each(experiment: Experiment) -> None:
     configs = [experiment.config(training, 0) for training in ("linear_probe", "last_stage")]
     alone, together = train_bare(experiment, configs[1:]), train_bare(experiment, configs)
-    assert all(
-        torch.allclose(alone.state[name].float(), value.float(), atol=1e-5) for name, value in together.state.items()
-    )
+    for name, value in together.state.items():
+        assert torch.allclose(alone.state[name].float(), value.float(), atol=1e-5), name
 
 
 def test_thaw_runs_a_row_on_a_fresh_workspace_and_again(experiment: Experiment) -> None:
     cold, again = train_thaw(experiment, [experiment.config("linear_probe", seed) for seed in (0, 1)])
     assert cold.accuracy == pytest.approx(again.accuracy)
-    assert cold.seconds >= sum(cold.stages.values()) - 0.01
-    assert "opening" in cold.stages
-    assert not list(experiment.workspace.runs.iterdir()) and not experiment.workspace.database.exists(), (
-        "the copy took it all"
-    )
+    assert cold.seconds >= sum(cold.stages.values()) - 0.01 and "opening" in cold.stages
+    assert not list(experiment.workspace.runs.iterdir()) and not experiment.workspace.database.exists()
     assert not list(experiment.folder.glob("workspace-*"))
 
 
 def test_a_copy_of_the_workspace_shares_images_but_not_what_is_kept(experiment: Experiment) -> None:
+    dataset = experiment.dataset
     with experiment.fresh_workspace() as workspace:
-        image = experiment.dataset.images[0]
-        copy, original = (
-            space.dataset(experiment.dataset.id) / "images" / image.file for space in (workspace, experiment.workspace)
-        )
-        assert os.path.samefile(copy, original)
+        copy = workspace.dataset(dataset.id) / "images" / dataset.images[0].file
+        assert copy.samefile(dataset.image_path(dataset.images[0]))
         assert not workspace.pixels.exists() or not list(workspace.pixels.iterdir())
 
 
 def test_a_setting_is_made_once(experiment: Experiment, tmp_path: Path) -> None:
     again = prepare(experiment.folder.parent, experiment.recipe)
     assert again.dataset.id == experiment.dataset.id and again.weights == experiment.weights
-    assert {split: len(experiment.dataset.images_of(split)) for split in ("train", "val", "test")} == {
-        "train": 24,
-        "val": 6,
-        "test": 0,
-    }
+    assert [len(experiment.dataset.images_of(split)) for split in SPLITS] == [24, 6, 0]
 
 
 def test_every_training_has_one_phase_at_the_rate_of_its_strategy(experiment: Experiment) -> None:
     rates = {training: experiment.phase(training, 0).lr for training in TRAININGS}
     assert rates == {**dict.fromkeys(TRAININGS, 1e-3), "full_finetune": 1e-4}
-    assert {name.partition(".")[0] for name in experiment.phase("last_two_stages", 0).parameters} == {
-        "layer3",
-        "layer4",
-        "fc",
-    }
+    blocks = {name.partition(".")[0] for name in experiment.phase("last_two_stages", 0).parameters}
+    assert blocks == {"layer3", "layer4", "fc"}

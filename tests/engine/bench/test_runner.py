@@ -86,10 +86,8 @@ def test_options_that_cannot_be_are_refused_in_a_sentence(
 def test_the_device_is_known_by_name_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "pick", {"auto": torch.device("cuda:1"), "cpu": torch.device("cpu")}.__getitem__)
     monkeypatch.setattr(devices, "set_threads", lambda threads: 1)
-    assert [command.recipe_of(options(words)).device for words in ([], ["--device", "cpu"])] == [
-        "cuda:1",
-        "cpu",
-    ]
+    assert command.recipe_of(options([])).device == "cuda:1"
+    assert command.recipe_of(options(["--device", "cpu"])).device == "cpu"
 
 
 def test_pages_are_kept_with_what_trained_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,35 +91,30 @@ def test_ctrl_c_stops_the_comparison_and_resume_goes_on(
     assert statuses(imported, made) == ["finished"] * 4
 
 
-def test_a_run_that_fails_does_not_keep_the_others_from_training(
-    imported: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("failing", [("linear_probe",), ("linear_probe", "last_block")])
+def test_a_run_that_fails_keeps_no_other_from_training_and_is_told(
+    imported: Workspace,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    failing: tuple[str, ...],
 ) -> None:
     made, do_run = queued(capsys), Supervisor.do_run
 
     def do(self: Supervisor, claimed: Run, device: str, **options: Any) -> None:
-        if claimed.config.strategy == "linear_probe":
+        if claimed.config.strategy in failing:
             return RunStore(imported).finish(claimed.id, "failed", "The loss is not a number.")
         return do_run(self, claimed, device, **options)
 
     monkeypatch.setattr(Supervisor, "do_run", do)
-    assert main(["compare", "--resume", made]) == 2
-    said = capsys.readouterr()
-    assert "2 of 4 runs failed." in said.err and "The loss is not a number." in said.err
-    assert "Validation chose last_block" in said.out
-    assert statuses(imported, made) == ["failed", "failed", "finished", "finished"]
-
-
-def test_when_every_run_fails_that_is_what_is_told_and_the_table_is_written(
-    imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(self: Supervisor, claimed: Run, device: str, **options: Any) -> None:
-        RunStore(imported).finish(claimed.id, "failed", "The loss is not a number.")
-
-    made = queued(capsys)
-    monkeypatch.setattr(Supervisor, "do_run", fail)
     assert main(["compare", "--resume", made, "--out", str(tmp_path / "out")]) == 2
-    assert "4 of 4 runs failed." in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["comparison.csv"]
+    said = capsys.readouterr()
+    failed = 2 * len(failing)
+    assert f"{failed} of 4 runs failed." in said.err and "The loss is not a number." in said.err
+    assert statuses(imported, made) == ["failed"] * failed + ["finished"] * (4 - failed)
+    assert ("Validation chose last_block" in said.out) is (failed == 2)
+    assert (tmp_path / "out" / "comparison.csv").is_file()
+    assert (tmp_path / "out" / "result.csv").is_file() is (failed == 2)
 
 
 @pytest.mark.parametrize(
@@ -152,13 +147,12 @@ def test_mistakes_are_told_before_anything_is_queued(
 
 
 def test_the_demo_needs_nothing_but_a_folder(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, no_network: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("SEEDS", 1), ("EPOCHS", 1), ("IMAGE_SIZE", 32)):
         monkeypatch.setattr(demo, name, value)
     monkeypatch.setattr("engine.jobs.tasks.make_sample", partial(make_sample, per_class=8))
     monkeypatch.setenv("THAW_WORKSPACE", str(tmp_path / "untouched"))
-    monkeypatch.setattr("engine.models.published._open", refuse)
     out = tmp_path / "새 폴더" / "demo"
     assert main(["demo", "--out", str(out)]) == 0
     said = capsys.readouterr().out
@@ -166,7 +160,3 @@ def test_the_demo_needs_nothing_but_a_folder(
     table = pd.read_csv(out / "result.csv")
     assert len(table) == 48 and "linear_probe (1 seed)" in table.columns
     assert len(RunStore(open_workspace(out / "workspace")).list()) == 3 and not (tmp_path / "untouched").exists()
-
-
-def refuse(url: str) -> object:
-    raise OSError("no network in this test")
