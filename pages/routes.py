@@ -41,7 +41,7 @@ _SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "defaul
 
 
 async def receive_upload(request: Request) -> Response:
-    """Write one file of an upload to disk as it arrives; the server's memory holds one chunk of it."""
+    """One file of an upload, written to disk chunk by chunk."""
     query = request.query_params
     upload = uploads.Upload(id=request.path_params["upload"], token=query.get("token", ""))
     receiver = uploads.Receiver(open_workspace(), upload, query.get("name", ""))
@@ -100,7 +100,7 @@ def comparison_file(request: Request) -> Response:
 
 
 class Gate:
-    """In front of a route: only this site's own pages get through, and errors leave as one sentence."""
+    """Only this site's own pages get through, and errors leave as one sentence."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -26,6 +26,6 @@ class Bar:
 
 
 def bars(rows: Sequence[Bar], *, label: str, key: str, parts: Sequence[str] = ("",), most: float = 0) -> None:
-    """The rows on one scale that ends at `most`, or at the longest row; `parts` names the colours."""
+    """On one scale, up to `most` or the longest row; `parts` names the colours."""
     data = {"rows": [asdict(row) for row in rows], "parts": list(parts), "label": label, "most": most}
     _component(key=key, data=data)

@@ -1,6 +1,6 @@
 """Gallery: a grid of thumbnails in pages, that answers with the id of the image a person picked.
 
-Not here: which images, what is said about them, and one in large (large_image). Names travel as data only.
+Not here: which images, and one in large (large_image). Names travel as data only.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def gallery(cards: Sequence[Card], *, label: str, key: str, side: int = 132) -> 
 
 
 def page_of(total: int, size: int, *, key: str) -> slice:
-    """Which of `total` images to show; draws the page buttons when there is more than one page."""
+    """Which of `total` images to show; draws page buttons if they take more than one."""
     pages = -(-total // size)
     if pages <= 1:
         return slice(0, total)

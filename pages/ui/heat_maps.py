@@ -1,6 +1,6 @@
-"""Heat maps: what in one image speaks for a class, in the eyes of one run; made by a job when they are not there yet.
+"""Heat maps: what in one image speaks for a class, in the eyes of one run; made by a job when they are missing.
 
-Works in any column or dialog, several times on a page. Not here: the method, and where the pictures are kept.
+Not here: the method, and where the pictures are kept.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ SMALL = "Of new images only a small copy is kept. The maps are made from it, so 
 
 
 def heat_maps(run_id: str, subject: Subject, classes: Sequence[str], *, key: str) -> None:
-    """The square that the run `run_id` saw of `subject`, and a heat map for each of `classes` with its check beside."""
+    """The square that the run saw of `subject`, and a heat map for each of `classes` with its check beside."""
     classes = tuple(dict.fromkeys(classes))
     explanations = _explanations(run_id, subject, classes)
     missing = [name for name, explanation in explanations.items() if explanation is None]
@@ -41,8 +41,7 @@ def heat_maps(run_id: str, subject: Subject, classes: Sequence[str], *, key: str
 
 
 def more_button(looked_at: str, *, key: str) -> bool:
-    """Whether heat maps are wanted: remembered from one image and dialog to the next. Not a toggle, which would keep
-    the arrow keys to itself."""
+    """Whether heat maps are wanted, also of the next image. Not a toggle, which would keep the arrow keys to itself."""
     wanted = bool(st.session_state.get("heat_maps_wanted"))
     label, icon = (f"Hide what {looked_at}", "visibility_off") if wanted else (f"What {looked_at}", "visibility")
     remember = partial(st.session_state.__setitem__, "heat_maps_wanted", not wanted)
@@ -72,7 +71,7 @@ def _progress(arguments: records.Explain, key: str) -> None:
 
 
 def _explanations(run_id: str, subject: Subject, classes: Sequence[str]) -> dict[str, Explanation | None]:
-    """Those that are there, by class; none, and the reason is drawn, where there can be none (any more)."""
+    """By class; none, with the reason drawn, where there can be none (any more)."""
     try:
         return {name: heat_map_files.find(workspace(), run_id, subject, of=name) for name in classes}
     except EngineError as error:

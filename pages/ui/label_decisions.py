@@ -18,14 +18,13 @@ from pages.ui.waiting import failure
 
 
 def decision_in_words(decision: Decision) -> str:
-    """What becomes of the image, in words that a class called `leaves` does not garble."""
     if decision.to:
         return f"relabelled to {text.plain(decision.to)}"
     return {"keep": "label kept", "exclude": "left out"}[decision.what]
 
 
 def pending_decisions(dataset: Dataset, known: Decisions, *, key: str) -> Dataset | None:
-    """What waits, and the buttons; the new dataset in the run that made it. Nothing where nothing was decided."""
+    """What waits, and the buttons; the new dataset in the run that made it."""
     if known.lost:
         st.warning(text.md(known.lost), icon=":material/info:")
     if not known.by_image:

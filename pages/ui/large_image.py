@@ -52,7 +52,7 @@ def dataset_image(dataset: Dataset, image: Image) -> None:
 
 
 def position_among(total: int, *, key: str) -> int:
-    """Which of its `total` images the open dialog shows; the position is kept in the session under `key`."""
+    """Which of `total` images the open dialog shows, kept in the session under `key`."""
     return min(max(st.session_state.get(key, 0), 0), total - 1)
 
 
@@ -61,7 +61,7 @@ def previous_next(position: int, total: int, *, key: str) -> None:
     back, words, forward = st.columns([1, 2, 1], vertical_alignment="center")
     words.caption(f"{position + 1:,} of {total:,}", text_alignment="center")
     for place, label, arrow, to in ((back, "Previous", "Left", position - 1), (forward, "Next", "Right", position + 1)):
-        # A place rather than a step: a key that is pressed twice before the page is drawn goes on once.
+        # A place, no step: a key that is pressed twice before the page is drawn goes on once.
         go, ended = partial(st.session_state.__setitem__, key, to), not 0 <= to < total
         button_key = f"{key}_{label.lower()}"
         place.button(label, on_click=go, disabled=ended, shortcut=arrow, width="stretch", key=button_key)

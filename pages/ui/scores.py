@@ -1,6 +1,6 @@
 """Scores: how good a run is on one split, in words, as a table per class, and as a confusion matrix to click on.
 
-Not here: computing them (engine.evaluation.metrics); they are read from the run's metrics.json.
+Not here: computing them (engine.evaluation.metrics).
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def accuracy_summary(scores: SplitMetrics, split: str) -> None:
 
 
 def class_table(scores: SplitMetrics) -> None:
-    """Precision, recall and F1 per class, the weakest first; a dash where nothing could be measured."""
+    """Precision, recall and F1 per class, the weakest first."""
     rows = sorted(scores.per_class, key=lambda row: -1 if row.f1 is None else row.f1)
     helps = {
         "Precision": "Of the images called this, how many are.",
@@ -77,7 +77,7 @@ def confusion_matrix(scores: SplitMetrics, classes: Sequence[str]) -> go.Figure:
 
 
 def frequent_mistakes(scores: SplitMetrics, classes: Sequence[str], limit: int = 50) -> pd.DataFrame:
-    """The most frequent mistakes as a table, for when the matrix would be too large to read."""
+    """For when the matrix would be too large to read."""
     rows = [
         (count, classes[truth], classes[guess])
         for truth, row in enumerate(scores.confusion)

@@ -1,4 +1,4 @@
-"""Section: a section that costs nothing while it is closed: what is in it is drawn only when somebody opens it.
+"""Section: folded, and drawn only when somebody opens it.
 
 Not here: sections whose widgets must be known although they are closed (options of a run).
 """

@@ -66,7 +66,7 @@ def device_line(devices: Sequence[Device]) -> None:
 
 
 def follow(job: Job, title: str) -> None:
-    """The progress of a job that has not ended, with a cancel button, each second; the page reruns when it ends."""
+    """A job that has not ended, each second, with a cancel button; the page reruns when it ends."""
     st.fragment(_live, run_every="1s")(job.id, title)
 
 

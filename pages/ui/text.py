@@ -1,6 +1,6 @@
 """Text: numbers as people say them, and names of people's files made harmless inside Markdown.
 
-Not here: anything that draws. Names that go into a component travel as data and need no escaping.
+Not here: anything that draws. Names that go into a component are data and need no escaping.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """Upload: an area that takes zips, images and folders and streams them to disk through the upload route.
 
-Not here: what the files contain; the import finds that out. Streamlit's own uploader would keep each file in memory.
+Not here: what the files contain. Streamlit's own uploader would keep each of them in memory.
 """
 
 from dataclasses import dataclass, fields
@@ -98,8 +98,8 @@ def _words(title: str, hint: str, limit: int) -> dict[str, str]:
         "folder": "Choose a folder",
         "cancel": "Cancel",
         "of": "{done} of {all}",
-        "cancelled": "Cancelled; nothing was kept. Drop the files again when you are ready.",
-        "failed": "The upload was interrupted. Check that the dashboard is still running and drop the files again.",
+        "cancelled": "Cancelled; nothing was kept.",
+        "failed": "The upload was interrupted. See that the dashboard runs and drop the files again.",
         "too_large": f"That is more than {text.bytes_(limit)}. Put the folder on the server and import it by its path.",
         "prefix_needed": "Type the name of the class first.",
     }

@@ -26,7 +26,7 @@ class Labels:
 
 
 def wait_for(kind: str, arguments: object, title: str, *, height: int = 120) -> None:
-    """Call while the result is missing: submits the job unless it is on its way, and reruns the page when it ends."""
+    """While the result is missing: submits the job unless it is on its way; the page reruns when it ends."""
     job = job_store().newest(kind, arguments)
     if job is not None and job.status in ("failed", "cancelled"):
         failure(job.error or f"{title} was cancelled.")
@@ -39,7 +39,7 @@ def wait_for(kind: str, arguments: object, title: str, *, height: int = 120) -> 
 
 
 def offer(kind: str, arguments: object, labels: Labels, *, draw: Callable[[Job], None]) -> None:
-    """A job that is done only when somebody asks: how it goes, its result by `draw`, and the button that asks."""
+    """A job that somebody has to ask for: how it goes, its result by `draw`, and the button."""
     job = job_store().newest(kind, arguments)
     if under_way(job, labels.going):
         return

@@ -35,7 +35,6 @@ def draft(
     classes: tuple[str, ...] = CLASSES,
     each: int = 12,
     copies: int = 1,
-    side: int = 160,
     name: str = "동물 *pets*",
 ) -> str:
     """The id of an import that waits: `each` images a class, and extra copies of the first."""
@@ -44,7 +43,7 @@ def draft(
     (folder / "images").mkdir(parents=True)
     (folder / "thumbs").mkdir()
     images = [
-        _draw(folder, label, _scene(label, number + 100 * len(classes) * label, side), name=f"{number}.png")
+        _draw(folder, label, _scene(label, number + 100 * len(classes) * label, 160), name=f"{number}.png")
         for label in range(len(classes))
         for number in range(each)
     ]

@@ -17,7 +17,7 @@ from engine.jobs import heat_map_files
 from engine.jobs.heat_map_files import Explanation, Subject
 from engine.store.job_store import JobStore
 from engine.store.run import Run
-from engine.workspace import Workspace
+from engine.workspace import Workspace, open_workspace
 from pages.ui.predictions.image_gallery import ImageSource
 from pages.ui.predictions.row_selection import predicted_images, run_table
 from tests.pages import made, prepared
@@ -47,7 +47,6 @@ def panel(run: Run, *classes: str, image: int = 0, new: str = "") -> AppTest:
 
 
 def explained(
-    workspace: Workspace,
     run: Run,
     of: str,
     *,
@@ -56,10 +55,10 @@ def explained(
     share: float = 0.75,
 ) -> Explanation:
     """What an explain job leaves."""
-    name = heat_map_files.name_of(workspace, run.id, subject, of=of)
+    name = heat_map_files.name_of(open_workspace(), run.id, subject, of=of)
     explanation = Explanation(name=name, of=of, probability=share, silent=silent)
     pictures = {picture: png(number) for number, picture in enumerate(heat_map_files.PICTURES)}
-    heat_map_files.keep(workspace, run.id, explanation, pictures=pictures)
+    heat_map_files.keep(open_workspace(), run.id, explanation, pictures=pictures)
     return explanation
 
 
@@ -77,18 +76,18 @@ def wanted(run: Run, name: str, image: int = 0) -> dict[str, object]:
     return {"run": run.id, "image": image, "class": name}
 
 
-def asked(workspace: Workspace) -> list[tuple[str, dict]]:
-    return [(job.status, json.loads(job.arguments)) for job in JobStore(workspace).list("explain")]
+def asked() -> list[tuple[str, dict]]:
+    return [(job.status, json.loads(job.arguments)) for job in JobStore(open_workspace()).list("explain")]
 
 
-def test_what_is_missing_is_asked_for_once_and_followed(workspace: Workspace, run: Run) -> None:
+def test_what_is_missing_is_asked_for_once_and_followed(run: Run) -> None:
     page = panel(run, CAT, DOG, CAT)
     expected = [("queued", wanted(run, name)) for name in (DOG, CAT)]
-    assert asked(workspace) == expected
+    assert asked() == expected
     assert page.get("progress")[0].proto.text == "Waiting for its turn …"
     page.run()
-    assert asked(workspace) == expected
-    jobs = JobStore(workspace)
+    assert asked() == expected
+    jobs = JobStore(open_workspace())
     job = jobs.claim("1:1")
     assert job is not None
     jobs.record(job.id, Progress(stage="loading the model", done=1, total=4))
@@ -98,10 +97,10 @@ def test_what_is_missing_is_asked_for_once_and_followed(workspace: Workspace, ru
     assert groups(page) == []
 
 
-def test_the_maps_come_with_their_checks_and_one_sentence_about_them(workspace: Workspace, run: Run) -> None:
-    cat, dog = explained(workspace, run, CAT), explained(workspace, run, DOG, silent=True, share=0.031)
+def test_the_maps_come_with_their_checks_and_one_sentence_about_them(run: Run) -> None:
+    cat, dog = explained(run, CAT), explained(run, DOG, silent=True, share=0.031)
     page = panel(run, CAT, DOG)
-    assert not page.exception and asked(workspace) == [] and not page.get("progress")
+    assert not page.exception and asked() == [] and not page.get("progress")
     seen, first, second = groups(page)
     assert [figure["src"] for figure in seen["figures"]] == [f"/api/explanations/{run.id}/{cat.name}/crop.png"]
     assert "random weights, which has learnt nothing" in seen["words"]
@@ -115,50 +114,49 @@ def test_the_maps_come_with_their_checks_and_one_sentence_about_them(workspace: 
     assert [ask(figure["src"]).status for group in (seen, first, second) for figure in group["figures"]] == [200] * 5
 
 
-def test_waiting_does_not_read_every_map_ever_asked_for(
-    workspace: Workspace, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_does_not_read_every_map_ever_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+
     panel(run, CAT)
     monkeypatch.setattr(JobStore, "list", lambda *_: pytest.fail("all jobs were read"))
     page = panel(run, CAT)
     assert not page.exception and len(page.get("progress")) == 1
 
 
-def test_one_map_is_shown_while_the_other_is_made(workspace: Workspace, run: Run) -> None:
-    explained(workspace, run, CAT)
+def test_one_map_is_shown_while_the_other_is_made(run: Run) -> None:
+    explained(run, CAT)
     page = panel(run, CAT, DOG)
-    assert [job[1]["class"] for job in asked(workspace)] == [DOG]
+    assert [job[1]["class"] for job in asked()] == [DOG]
     assert len(groups(page)) == 2 and len(page.get("progress")) == 1
 
 
 def test_a_failure_is_one_harmless_sentence_and_can_be_tried_again(workspace: Workspace, run: Run) -> None:
     prepared.job(workspace, "explain", wanted(run, CAT), error="The image '![x](http://evil.example)' is gone.")
     page = panel(run, CAT)
-    assert [status for status, _ in asked(workspace)] == ["failed"]
+    assert [status for status, _ in asked()] == ["failed"]
     assert "![" not in page.error[0].value and "gone" in page.error[0].value
     page.button(key="again_explain_test").click().run()
-    assert [status for status, _ in asked(workspace)] == ["queued", "failed"]
+    assert [status for status, _ in asked()] == ["queued", "failed"]
     assert not page.run().error
 
 
 def test_what_was_dropped_is_made_again(workspace: Workspace, run: Run) -> None:
     prepared.job(workspace, "explain", wanted(run, CAT), result={"explanation": "gone"})
     panel(run, CAT)
-    assert [status for status, _ in asked(workspace)] == ["queued", "finished"]
+    assert [status for status, _ in asked()] == ["queued", "finished"]
 
 
-def test_a_run_without_weights_says_so_and_asks_for_nothing(workspace: Workspace, run: Run, weights: Path) -> None:
+def test_a_run_without_weights_says_so_and_asks_for_nothing(run: Run, weights: Path) -> None:
     assert "knows no class" in panel(run, "unheard of").error[0].value
     weights.unlink()
     assert "no trained weights" in panel(run, CAT).error[0].value
-    assert asked(workspace) == []
+    assert asked() == []
 
 
 def test_new_images_are_shown_with_a_word_about_their_small_copy(workspace: Workspace, run: Run) -> None:
     new = made.new_predictions(workspace, run)
     panel(run, CAT, image=1, new=new)
-    assert asked(workspace) == [("queued", {**wanted(run, CAT, 1), "predictions": new})]
-    explained(workspace, run, CAT, subject=Subject(image=1, predictions=new))
+    assert asked() == [("queued", {**wanted(run, CAT, 1), "predictions": new})]
+    explained(run, CAT, subject=Subject(image=1, predictions=new))
     page = panel(run, CAT, image=1, new=new)
     assert len(groups(page)) == 2
     assert any("small copy" in element.value for element in page.caption)
@@ -169,13 +167,13 @@ def test_the_button_asks_for_the_predicted_class_and_the_true_one(workspace: Wor
     predictions.write(workspace.run(run.id) / "predictions.csv", table)
     mistake, following = predicted_images(table)[:2]
     page = prepared.prediction_dialog(run)
-    assert asked(workspace) == []  # nothing is computed before somebody wants it
+    assert asked() == []  # nothing is computed before somebody wants it
     page.button(key="heat_maps").click().run()
     assert not page.exception and mistake.truth != mistake.guess
     expected = [wanted(run, name, mistake.image) for name in (mistake.truth, mistake.guess)]
-    assert [arguments for _, arguments in asked(workspace)] == expected
+    assert [arguments for _, arguments in asked()] == expected
     page.button(key="position_next").click().run()  # the next image is looked at in the same way
-    assert {arguments["image"] for _, arguments in asked(workspace)} == {mistake.image, following.image}
+    assert {arguments["image"] for _, arguments in asked()} == {mistake.image, following.image}
     assert page.get("progress")
     page.button(key="heat_maps").click().run()
     assert not page.get("progress")
@@ -185,7 +183,7 @@ def test_the_button_asks_for_the_predicted_class_and_the_true_one(workspace: Wor
 def test_only_a_class_that_the_model_knows_is_explained(workspace: Workspace, run: Run, label: str) -> None:
     predictions.write(workspace.run(run.id) / "predictions.csv", run_table(run.id).assign(label=label))
     prepared.prediction_dialog(run).button(key="heat_maps").click().run()
-    assert [arguments["class"] for _, arguments in asked(workspace)] == [run_table(run.id)["predict"][0]]
+    assert [arguments["class"] for _, arguments in asked()] == [run_table(run.id)["predict"][0]]
 
 
 def test_new_images_are_explained_by_their_row(run: Run) -> None:
@@ -195,8 +193,8 @@ def test_new_images_are_explained_by_their_row(run: Run) -> None:
     assert ImageSource(run=run.id, predictions="predict-00000000").subject(image) == subject
 
 
-def test_the_route_serves_pictures_and_nothing_beside_them(workspace: Workspace, run: Run) -> None:
-    explanation = explained(workspace, run, CAT)
+def test_the_route_serves_pictures_and_nothing_beside_them(run: Run) -> None:
+    explanation = explained(run, CAT)
     address = f"/api/explanations/{run.id}/{explanation.name}"
     answer = ask(f"{address}/heat.png")
     assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/png", png(1))

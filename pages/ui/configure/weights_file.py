@@ -12,7 +12,7 @@ from pages.ui import text
 from pages.ui.configure import backbones
 from pages.ui.resources import job_store, workspace
 from pages.ui.status import follow
-from pages.ui.upload import next_upload, upload_area
+from pages.ui.upload import upload_area
 
 _JOB = "weights_job"
 
@@ -36,7 +36,6 @@ def bring(backbone: str) -> None:
         if arrival is not None:
             arguments = {"upload": arrival.upload, "backbone": backbone}
             st.session_state[_JOB] = job_store().submit("weights", arguments).id
-            next_upload("weights")
             st.rerun()
 
 

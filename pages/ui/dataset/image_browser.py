@@ -13,7 +13,6 @@ PAGE_SIZE = 60
 
 
 def image_browser(dataset: Dataset) -> None:
-    """The images by class and split, from thumbnails."""
     left, right = st.columns(2)
     label = left.selectbox(
         "Class", range(-1, len(dataset.classes)), format_func=lambda i: dataset.classes[i] if i >= 0 else "All classes"
@@ -35,5 +34,4 @@ def image_browser(dataset: Dataset) -> None:
 
 @st.dialog("Image", width="large")
 def image_dialog(dataset: Dataset, index: int) -> None:
-    """One image in large, with what it is."""
     dataset_image(dataset, dataset.images[index])

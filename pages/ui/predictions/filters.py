@@ -22,7 +22,7 @@ _UNSEEN = ("val", "test")
 
 
 def confusion_chart(scores: SplitMetrics, split: str, classes: Sequence[str], *, key: str) -> None:
-    """The confusion matrix of one split; a click on a cell shows its images in the gallery with the same `key`."""
+    """Of one split; a click on a cell shows its images in the gallery with the same `key`."""
     st.plotly_chart(
         confusion_matrix(scores, classes),
         key=f"{key}_cell_{split}",

@@ -44,7 +44,7 @@ class ImageSource:
 
 
 def thumbnails(table: pd.DataFrame, source: ImageSource, *, key: str) -> None:
-    """A page of the gallery of `table`; the picked image opens large, and the arrow keys go through the whole table."""
+    """In pages; the picked image opens large, and the arrow keys go through the whole table."""
     if table.empty:
         st.info("No image fits these filters.", icon=":material/filter_alt_off:")
         return

@@ -31,7 +31,6 @@ _MARKS = {"right": "circle", "wrong": "x", "not predicted": "circle-open"}
 
 
 def image_map(run: Run, embedding: Embedded, dataset: Dataset) -> None:
-    """The map, and the way to its images without a mouse."""
     table, key = run_table(run.id), f"map_{run.id}"
     path = workspace().run(run.id) / "predictions.csv"
     changes = (str(path), path.stat().st_mtime_ns, embedding_files.stamp(workspace(), run.id), dataset.id)
@@ -56,7 +55,7 @@ def image_map(run: Run, embedding: Embedded, dataset: Dataset) -> None:
 
 
 def _clicked(key: str) -> None:
-    """A click on the point that was clicked before takes plotly's selection away: it means the same image again."""
+    """A second click on a point takes plotly's selection away: it means the same image again."""
     picked = st.session_state[key]["selection"]["points"]
     if picked:
         st.session_state[f"{key}_image"] = int(np.ravel(picked[0]["customdata"])[0])

@@ -17,7 +17,6 @@ PAGE_SIZE = 12
 
 
 def near_duplicates(run: Run, embedding: Embedded, dataset: Dataset) -> None:
-    """The sentence about the accuracy, and the pairs, the closest first."""
     facts = embedding.facts
     st.subheader("Almost the same in two splits", anchor=False)
     if not facts.twins:

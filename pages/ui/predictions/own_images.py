@@ -27,7 +27,6 @@ def own_images(run: Run) -> None:
 
 
 def _scores(run: Run, classes: tuple[str, ...]) -> None:
-    """Accuracy, the matrix and the classes of one split."""
     scores = split_scores(workspace().run(run.id))
     present = [split for split in ("test", "val") if split in scores]
     if not present:

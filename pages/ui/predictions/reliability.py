@@ -1,4 +1,4 @@
-"""Reliability: whether a run's confidence can be taken at its word: the diagram, its error, and a sentence on each.
+"""Reliability: whether a run's confidence can be taken at its word: the diagram, its error, and advice.
 
 Not here: the counting (engine.evaluation.calibration), which is loaded when this is first looked at.
 """
