@@ -29,7 +29,9 @@ from engine.data.dataset import commit
 from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.data.painting import PATTERNS, paint
-from engine.jobs.tasks import TASKS
+from engine.jobs.probe import probe
+from engine.jobs.records import OfConfig, Probe
+from engine.record_files import decode
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run_store import RunStore
@@ -131,10 +133,10 @@ def judged(workspace: Workspace, dataset: Dataset, weights: str, *, seeds: int, 
     """Ask the probe about `dataset`, then train at every depth."""
     started = time.monotonic()
     question = RunConfig(dataset=dataset.id, backbone=BACKBONE, weights=weights, image_size=SIDE, device="cpu")
-    *_, result = TASKS["probe"](workspace, {"config": to_json(question)})
-    seconds, advice = time.monotonic() - started, result["suggestion"]
+    *_, result = probe(workspace, OfConfig(config=to_json(question)))
+    seconds, advice = time.monotonic() - started, decode(result.value, Probe, what="The probe").suggestion
     measured, given = {}, {"dataset": dataset.id, "weights": weights, "epochs": epochs, "batch_size": 16}
-    for depth in sorted({*DEPTHS, int(advice["last_n"])}):
+    for depth in sorted({*DEPTHS, advice.last_n}):
         options = {**given, "strategy": "last_n", "last_n": depth}
         measured[depth] = fmean(trained(workspace, seed=seed, **options)[1] for seed in range(seeds))
         print(f"{dataset.name}: last {depth}: {measured[depth]:.1%}", file=sys.stderr, flush=True)
@@ -142,9 +144,9 @@ def judged(workspace: Workspace, dataset: Dataset, weights: str, *, seeds: int, 
         name=dataset.name,
         train=len(dataset.images_of("train")),
         test=len(dataset.images_of("test")),
-        block=str(advice["name"]),
-        suggested=int(advice["last_n"]),
-        alike=len(advice["alike"]),
+        block=advice.name,
+        suggested=advice.last_n,
+        alike=len(advice.alike),
         seconds=seconds,
         measured=measured,
     )
