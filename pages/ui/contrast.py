@@ -6,7 +6,7 @@ Not here: the colours themselves (palette).
 from pages.ui import palette
 
 
-def on(surface: str, accent: str, share: float, theme: str = "") -> str:
+def on(surface: str, accent: str, share: float, *, theme: str = "") -> str:
     """The colour of text on a cell whose colour lies `share` (0 to 1) of the way from `surface` to `accent`, as
     `#rrggbb`."""
     start, end = (_channels(colour) for colour in (surface, accent))

@@ -16,7 +16,7 @@ from pages.ui.charts import Curve, Mark, Metric
 
 def learning_curves(epochs: tuple[Epoch, ...], metric: Metric, *, planned: int, marks: tuple[Mark, ...]) -> go.Figure:
     """`charts.learning_curves`, kept."""
-    return _learning_curves(epochs, metric, planned, marks, st.context.theme.type)
+    return _learning_curves(epochs, metric, planned=planned, marks=marks, theme=st.context.theme.type)
 
 
 @lru_cache(maxsize=64)
@@ -27,7 +27,7 @@ def rates(curves: tuple[Curve, ...], epochs: int) -> go.Figure:
 
 @lru_cache(maxsize=64)
 def _learning_curves(
-    epochs: tuple[Epoch, ...], metric: Metric, planned: int, marks: tuple[Mark, ...], theme: str | None
+    epochs: tuple[Epoch, ...], metric: Metric, *, planned: int, marks: tuple[Mark, ...], theme: str | None
 ) -> go.Figure:
     """The colours of a figure are those of the reader's theme."""
     return charts.learning_curves(epochs, metric, planned=planned, marks=marks)

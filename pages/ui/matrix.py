@@ -65,7 +65,7 @@ def _numbers(cells: Sequence[Sequence[Cell]], theme: str) -> list[dict[str, obje
             "y": row,
             "text": cell.number,
             "showarrow": False,
-            "font": {"color": contrast.on(surface, second if cell.share < 0 else accent, abs(cell.share), theme)},
+            "font": {"color": contrast.on(surface, second if cell.share < 0 else accent, abs(cell.share), theme=theme)},
         }
         for row, line in enumerate(cells)
         for column, cell in enumerate(line)

@@ -60,16 +60,19 @@ def test_strategies_that_look_alike_when_cut_stay_two(workspace: Workspace, host
 
 
 def test_a_second_click_on_a_cell_chooses_its_pair_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    state: dict = {"flips": {"selection": {"points": [{"customdata": [0, 1]}]}}}
+    state: dict = {}
     monkeypatch.setattr(disagreements.st, "session_state", state)
-    disagreements._show_cell(["a", "b", "c"])
-    assert (state["flip_first"], state["flip_second"]) == ("a", "b")
-    state |= {"flip_first": "c", "flip_second": "b", "flip_kind": "neither", "flips": {"selection": {"points": []}}}
-    disagreements._show_cell(["a", "b", "c"])
-    assert (state["flip_first"], state["flip_second"], state["flip_kind"]) == ("a", "b", "first")
+
+    def shown_after_click(labels: str, points: list[dict]) -> tuple[str, str, str]:
+        state["flips"] = {"selection": {"points": points}}
+        disagreements._show_cell([*labels])
+        return state["flip_first"], state["flip_second"], state["flip_kind"]
+
+    assert shown_after_click("abc", [{"customdata": [0, 1]}]) == ("a", "b", "first")
+    state |= {"flip_first": "c", "flip_second": "b", "flip_kind": "neither"}
+    assert shown_after_click("abc", []) == ("a", "b", "first")
     state |= {"flip_first": "c", "flip_second": "d"}
-    disagreements._show_cell(["c", "d"])  # another comparison
-    assert (state["flip_first"], state["flip_second"]) == ("c", "d")
+    assert shown_after_click("cd", []) == ("c", "d", "first"), "another comparison"
 
 
 def test_figures_show_names_as_they_are_written(workspace: Workspace, hostile: Comparison) -> None:

@@ -97,9 +97,7 @@ def test_nothing_grows_on_a_dataset_that_is_gone(
     delete_dataset(workspace, dataset.id)
     page = opened(comparison)
     assert [one.value for one in page.warning] == [one_comparison.GONE]
-    assert {one.proto.popover.label for one in page.get("popover") if one.proto.popover.disabled} == {
-        "Add seeds",
-        "Add a strategy",
-    }
+    popovers = [element.proto.popover for element in page.get("popover")]
+    assert [popover.label for popover in popovers if popover.disabled] == ["Add seeds", "Add a strategy"]
     assert page.button(key="datasizes").disabled
-    assert not [one for one in page.get("bidi_component") if one.proto.component_name == "thaw_gallery"]
+    assert not prepared.components(page, "gallery")

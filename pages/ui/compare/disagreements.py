@@ -134,8 +134,10 @@ def card(evidence: Evidence, wanted: Disagreement, place: int) -> Card:
 def _boxes(evidence: Evidence, labels: Sequence[str]) -> Disagreement | None:
     """The keyboard's way to a cell, and what a click on one sets."""
     names = dict(zip(labels, text.distinct(labels), strict=True))
-    first = st.selectbox("Strategy A", labels, format_func=names.__getitem__, key="flip_first")
-    second = st.selectbox("Strategy B", labels, format_func=names.__getitem__, key="flip_second")
+    first, second = (
+        st.selectbox(f"Strategy {letter}", labels, format_func=names.__getitem__, key=key)
+        for letter, key in (("A", "flip_first"), ("B", "flip_second"))
+    )
     if first == second or first is None or second is None:
         return None
     counts = {kind: len(pick(evidence, Disagreement(first=first, second=second, kind=kind))) for kind in KINDS}

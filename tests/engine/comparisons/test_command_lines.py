@@ -37,9 +37,7 @@ def read_back(line: str, known: Comparison, monkeypatch: pytest.MonkeyPatch) -> 
     "known",
     [
         comparison(arm("linear_probe"), arm("full_finetune")),
-        comparison(
-            arm("linear_probe", seeds=4), arm("last_n", seeds=4, settings={"last_n": 3, "lr": 0.01}), epochs=7, views=3
-        ),
+        comparison(*(arm("last_n", seeds=4, settings={"last_n": n, "lr": 0.01}) for n in (3, 4)), epochs=7, views=3),
         comparison(arm("named", seeds=1, settings={"patterns": "layer4* *.bias"})),
     ],
 )
