@@ -3,14 +3,14 @@
 A job times a few steps and throws the model away. Not here: what is left of a run under way (time_left).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
 from engine.config import to_json
 from engine.jobs.forecast_files import forecast_of
+from engine.jobs.records import QueueForecast
 from engine.runconfig import RunConfig
 from engine.store.job_store import Job
 from engine.store.run import Run
@@ -28,8 +28,6 @@ LABELS = Labels(
     icon=":material/schedule:",
     key="forecast_start",
 )
-
-Result = Mapping[str, Any]
 
 
 def forecast_section(configs: Sequence[RunConfig]) -> None:
@@ -60,12 +58,14 @@ def measured_seconds(run: Run) -> float | None:
 
 
 def _result(job: Job) -> None:
-    result = job.result_as(dict) or {}
-    for problem in result["problems"]:
-        st.warning(text.md(str(problem)), icon=":material/warning:")
-    st.markdown(text.md(forecast_summary(result)))
+    queue = job.result_as(QueueForecast)
+    if queue is None:
+        return
+    for problem in queue.problems:
+        st.warning(text.md(problem), icon=":material/warning:")
+    st.markdown(text.md(forecast_summary(queue)))
     st.dataframe(
-        strategy_table(result), hide_index=True, alt="Forecast of every strategy: seconds, memory, parameters and cache"
+        strategy_table(queue), hide_index=True, alt="Forecast of every strategy: seconds, memory, parameters and cache"
     )
     st.caption(
         "All runs is the time of a strategy with every seed; training, validation and predicting are of one run. The "
@@ -74,38 +74,38 @@ def _result(job: Job) -> None:
     )
 
 
-def forecast_summary(result: Result) -> str:
+def forecast_summary(queue: QueueForecast) -> str:
     """`8 runs: about 3 min 20 s, and 12.0 MB kept of the frozen part.`"""
-    runs, kept = text.count(_runs(result), "run"), text.bytes_(result["cache_bytes"])
-    return f"{runs}: about {text.duration(result['seconds'])}, and {kept} kept of the frozen part."
+    runs, kept = text.count(_runs(queue), "run"), text.bytes_(queue.cache_bytes)
+    return f"{runs}: about {text.duration(queue.seconds)}, and {kept} kept of the frozen part."
 
 
-def strategy_table(result: Result) -> pd.DataFrame:
+def strategy_table(queue: QueueForecast) -> pd.DataFrame:
     """A row a strategy, then the whole queue."""
     rows = [
         {
-            "Strategy": strategies.title(str(row["strategy"])),
-            "Runs": str(row["runs"]),
-            "All runs": text.duration(row["total"]),
-            "Peak memory": text.bytes_(row["peak_memory_bytes"]),
-            "Kept on disk": text.bytes_(row["cache_bytes"]),
-            "Training": text.duration(row["epochs"]),
-            "Validation": text.duration(row["validation"]),
-            "Predicting": text.duration(row["answers"]),
-            "Frozen part": text.duration(row["fill_alone"]),
-            "Frozen part, shared": text.duration(row["fill_shared"]),
-            "Trainable": f"{row['trainable_parameters']:,}",
+            "Strategy": strategies.title(row.strategy),
+            "Runs": str(row.runs),
+            "All runs": text.duration(row.total),
+            "Peak memory": text.bytes_(row.peak_memory_bytes),
+            "Kept on disk": text.bytes_(row.cache_bytes),
+            "Training": text.duration(row.epochs),
+            "Validation": text.duration(row.validation),
+            "Predicting": text.duration(row.answers),
+            "Frozen part": text.duration(row.fill_alone),
+            "Frozen part, shared": text.duration(row.fill_shared),
+            "Trainable": f"{row.trainable_parameters:,}",
         }
-        for row in result["strategies"]
+        for row in queue.strategies
     ]
     total = {
         "Strategy": "The whole queue",
-        "Runs": str(_runs(result)),
-        "All runs": text.duration(result["seconds"]),
-        "Kept on disk": text.bytes_(result["cache_bytes"]),
+        "Runs": str(_runs(queue)),
+        "All runs": text.duration(queue.seconds),
+        "Kept on disk": text.bytes_(queue.cache_bytes),
     }
     return pd.DataFrame([*rows, total]).fillna("–")
 
 
-def _runs(result: Result) -> int:
-    return sum(int(row["runs"]) for row in result["strategies"])
+def _runs(queue: QueueForecast) -> int:
+    return sum(row.runs for row in queue.strategies)
