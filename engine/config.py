@@ -1,6 +1,6 @@
 """Config: a RunConfig parsed, written as JSON and as a command line, and compared with others.
 
-Not here: its fields (runconfig), torch, devices, whether it fits its strategy (training.freezing).
+Not here: its fields (runconfig), whether it fits its strategy (training.freezing).
 """
 
 import dataclasses
@@ -44,22 +44,21 @@ def to_json(config: RunConfig) -> str:
 def from_json(text: str) -> RunConfig:
     """The config in `text`; options this version does not know are refused by name, missing ones take defaults."""
     what = "This run configuration"
-    names = decode(text, dict[str, Value], what=what, error=ConfigError)
-    if unknown := names.keys() - {field.name for field in dataclasses.fields(RunConfig)}:
+    values = decode(text, dict[str, Value], what=what, error=ConfigError)
+    if unknown := values.keys() - {field.name for field in dataclasses.fields(RunConfig)}:
         raise ConfigError(f"{what} has options that this version does not know: {', '.join(sorted(unknown))}.")
     return decode(text, RunConfig, what=what, error=ConfigError)
 
 
 def differences(configs: Sequence[RunConfig]) -> dict[str, list[Value]]:
     """Option name -> value per config, for the options in which the configs differ."""
-    values = {
-        field.name: [getattr(config, field.name) for config in configs] for field in dataclasses.fields(RunConfig)
-    }
-    return {name: column for name, column in values.items() if len(set(column)) > 1}
+    names = [field.name for field in dataclasses.fields(RunConfig)]
+    columns = {name: [getattr(config, name) for config in configs] for name in names}
+    return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
 
 def command_line(config: RunConfig) -> str:
-    """The exact `python -m engine train` command that repeats this run, quoted for a POSIX shell."""
+    """The command that repeats this run, quoted for a POSIX shell."""
     words = ["python -m engine train"]
     for field in dataclasses.fields(config):
         name, value = field.name, getattr(config, field.name)

@@ -6,6 +6,7 @@ The only file that says "cuda". Not here: who uses a device (runs.worker). Impor
 import ctypes
 import os
 import platform
+import re
 import resource
 import sys
 import warnings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "Cannot allocate memory")
 _MEMINFO = Path("/proc/meminfo")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def available() -> list[Device]:
@@ -33,21 +35,22 @@ def why_no_gpu() -> str:
     """One sentence, or "" when there is a GPU that can be used."""
     import torch
 
-    if _usable():
-        return ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an old driver is a warning here and a sentence below
+        if torch.cuda.is_available() and torch.cuda.device_count() > 0:
+            return ""
     if not _driver_found():
         return "No NVIDIA driver was found on this machine, so training uses the CPU."
     if torch.version.cuda is None:
-        return (
-            f"The installed PyTorch ({torch.__version__}) is a CPU-only build. Install a CUDA build of torch to "
-            f"use the GPU."
-        )
+        build = f"The installed PyTorch ({torch.__version__}) is a CPU-only build."
+        return f"{build} Install a CUDA build of torch to use the GPU."
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return "The variable CUDA_VISIBLE_DEVICES hides every GPU. Unset it to use the GPU."
     try:
         torch.cuda.init()
-    except (RuntimeError, AssertionError) as error:
-        return f"The GPU cannot be used: {_first_sentence(str(error))}"
+    except (RuntimeError, AssertionError) as error:  # torch's messages run to paragraphs and end in addresses
+        cause = re.split(r"\. |\n", str(error).strip())[0].rstrip(".")
+        return f"The GPU cannot be used: {cause or 'PyTorch gave no reason'}."
     return "The NVIDIA driver reports no GPU, so training uses the CPU."
 
 
@@ -57,17 +60,11 @@ def pick(name: str) -> "torch.device":
 
     devices = available()
     names = [entry.device for entry in devices]
-    chosen = (
-        names[0]
-        if name == "auto"
-        else next((known for known in names if name in (known, known.partition(":")[0])), None)
-    )
-    if chosen is None:
-        raise DeviceError(
-            f"There is no device {name[:40]!r} here. Choose auto or one of: {', '.join(names)}. "
-            f"{devices[-1].why}".strip()
-        )
-    return torch.device(chosen)
+    for known in names:
+        if name in ("auto", known, known.partition(":")[0]):
+            return torch.device(known)
+    choice = f"There is no device {name[:40]!r} here. Choose auto or one of: {', '.join(names)}."
+    raise DeviceError(f"{choice} {devices[-1].why}".strip())
 
 
 def name(device: "torch.device") -> str:
@@ -90,30 +87,21 @@ def precision(device: "torch.device", wanted: str) -> "tuple[torch.dtype | None,
     if wanted == "fp16" and not gpu:
         raise DeviceError("The CPU does not train in fp16. Choose precision auto, fp32 or bf16.")
     if wanted == "bf16" and not bf16:
-        raise DeviceError(
-            f"{torch.cuda.get_device_name(device)} does not compute in bf16. Choose precision auto, fp32 or fp16."
-        )
+        raise DeviceError(f"{name(device)} does not compute in bf16. Choose precision auto, fp32 or fp16.")
     return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted], wanted
-
-
-def memory_format(device: "torch.device") -> "torch.memory_format":
-    """The layout of image batches: tensor cores want channels last; on the CPU it changes results for little gain."""
-    import torch
-
-    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
 def computes_bf16() -> bool:
     """Whether the processor computes in bf16 rather than emulating it, which is many times slower than fp32.
 
-    Read from what the processor says of itself; ONEDNN_MAX_CPU_ISA counts, which makes a lesser processor of it.
+    ONEDNN_MAX_CPU_ISA counts, which makes a lesser processor of it.
     """
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
     if not any(word in allowed for word in ("DEFAULT", "ALL", "BF16", "AMX")):
         return False
+    bf16, lines = {"avx512_bf16", "amx_bf16", "bf16"}, (line.partition(":") for line in _read_cpuinfo())
     flags = ("flags", "Features")  # as Linux calls them on x86 and on ARM
-    lines = (line.partition(":") for line in _read_cpuinfo())
-    return any(name.strip() in flags and not _BF16.isdisjoint(value.split()) for name, _, value in lines)
+    return any(name.strip() in flags and not bf16.isdisjoint(value.split()) for name, _, value in lines)
 
 
 def memory_used(device: "torch.device") -> int:
@@ -153,8 +141,7 @@ def keep_memory() -> None:
 
 
 def release_memory() -> None:
-    """Give back what allocators keep for later, so that others can have it and what is measured next is not the
-    past."""
+    """Give back what allocators keep for later, so that what is measured next is not the past."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
@@ -163,8 +150,7 @@ def release_memory() -> None:
 
 
 def seed(device: "torch.device", number: int) -> None:
-    """Seed what draws random numbers for `device`. torch.manual_seed seeds every backend there might be, which takes a
-    millisecond."""
+    """Seed what draws for `device`; torch.manual_seed takes a millisecond for every backend there might be."""
     import torch
 
     torch.default_generator.manual_seed(number)
@@ -173,8 +159,7 @@ def seed(device: "torch.device", number: int) -> None:
 
 
 def arrange(device: "torch.device", *, reproducible: bool) -> None:
-    """Let a GPU take its quickest kernels, or only such as give the same bits every time; nothing to arrange on a
-    CPU."""
+    """Let a GPU take its quickest kernels, or only such as give the same bits every time."""
     if device.type != "cuda":
         return
     import torch
@@ -186,7 +171,7 @@ def arrange(device: "torch.device", *, reproducible: bool) -> None:
 
 
 def synchronise(device: "torch.device") -> None:
-    """Wait until the device has done what it was told; the CPU always has."""
+    """Wait until the device has done what it was told."""
     if device.type == "cuda":
         import torch
 
@@ -194,9 +179,9 @@ def synchronise(device: "torch.device") -> None:
 
 
 def set_threads(threads: int = 0) -> int:
-    """Use this many CPU threads from now on; 0 takes $THAW_THREADS, else all cores but one, which stays with the pages.
+    """Use this many CPU threads from now on; 0 takes $THAW_THREADS, else all cores but one, which the pages keep.
 
-    The number of threads changes the last bits of a result on the CPU, so it is set once and recorded.
+    Their number changes the last bits of a result on the CPU, so it is set once and recorded.
     """
     import torch
 
@@ -220,21 +205,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(words in str(error) for words in _NO_MEMORY)
 
 
-def _usable() -> bool:
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an old driver is a warning here and a sentence in why_no_gpu
-        return torch.cuda.is_available() and torch.cuda.device_count() > 0
-
-
 def _gpus() -> list[Device]:
     import torch
 
-    properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     return [
-        Device(device=f"cuda:{index}", name=about.name, memory_bytes=about.total_memory, why="")
-        for index, about in enumerate(properties)
+        Device(device=f"cuda:{index}", name=gpu.name, memory_bytes=gpu.total_memory, why="")
+        for index, gpu in enumerate(gpus)
     ]
 
 
@@ -249,20 +226,9 @@ def _driver_found() -> bool:
     return True
 
 
-def _first_sentence(text: str) -> str:
-    """torch's messages run to paragraphs and end in addresses; the first sentence is the cause."""
-    return (
-        text.strip().splitlines()[0].partition(". ")[0].rstrip(".") + "." if text.strip() else "PyTorch gave no reason."
-    )
-
-
 def _cpu_name() -> str:
     model = next((line.partition(":")[2].strip() for line in _read_cpuinfo() if line.startswith("model name")), "")
     return f"{model or platform.processor() or 'CPU'}, {len(_cores())} cores"
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def _read_cpuinfo() -> list[str]:

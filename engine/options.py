@@ -6,7 +6,7 @@ Not here: which options there are (runconfig), which of them are asked for where
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypedDict, TypeVar, Unpack
 
 Value = str | int | float
 V = TypeVar("V", str, int, float)
@@ -19,9 +19,9 @@ class Option:
     name: str
     kind: type
     default: Value
+    label: str
     help: str
     section: str
-    label: str
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
@@ -33,29 +33,32 @@ class Option:
     """Of a text."""
 
 
-def option(
-    default: V,
-    help: str,
-    *,
-    section: str,
-    label: str,
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-    basic: bool = False,
-    zero: str = "",
-    example: str = "",
-) -> V:
+class Details(TypedDict, total=False):
+    """As in Option; a section lasts until the next one begins."""
+
+    section: str
+    low: float
+    high: float
+    choices: tuple[str, ...]
+    basic: bool
+    zero: str
+    example: str
+
+
+def option(default: V, label: str, help: str, **details: Unpack[Details]) -> V:
     """A dataclass field that carries its own documentation and bounds."""
-    words = {"help": help, "section": section, "label": label, "zero": zero, "example": example}
-    bounds = {"low": low, "high": high, "choices": choices}
-    metadata = {"kind": type(default), "default": default, "basic": basic}
-    return field(default=default, metadata={**metadata, **words, **bounds})
+    metadata = {"kind": type(default), "default": default, "label": label, "help": help, **details}
+    return field(default=default, metadata=metadata)
 
 
 def options_of(kind: type) -> tuple[Option, ...]:
     """Every field of a dataclass that was made by `option`, in order."""
-    return tuple(Option(name=entry.name, **entry.metadata) for entry in dataclasses.fields(kind) if entry.metadata)
+    options, section = [], ""
+    for entry in dataclasses.fields(kind):
+        if entry.metadata:
+            section = entry.metadata.get("section", section)
+            options.append(Option(name=entry.name, **{**entry.metadata, "section": section}))
+    return tuple(options)
 
 
 def problem_with(option: Option, value: Value) -> str:

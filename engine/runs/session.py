@@ -173,7 +173,7 @@ def _ready(chain: Chain, config: RunConfig, numbers: Numerics, *, rate_factor: f
     """The training of a model that has just been loaded, and what the model was before it."""
     outline = chain.outline()
     plan = scaled(plan_for(outline, config), rate_factor)
-    moving = moving_names(chain, outline, plan, config=config)
+    moving = moving_names(chain, plan, config)
     before = remember(chain.model.state_dict(), moving, known=WARM.digests(chain))
     WARM.keep_digests(chain, before.digests)
     chain.model.to(memory_format=numbers.memory_format)

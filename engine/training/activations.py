@@ -1,10 +1,10 @@
-"""Kept: activations that lie in a file, as a source of batches. Small ones are held in memory, on a GPU also large ones
-that fit.
+"""Activations in a file, as a source of batches. Small files are held in memory, on a GPU also large ones that fit.
 
-A batch is always a copy: nothing that trains can write into what is kept. Not here: computing them (features).
+A batch is always a copy: nothing that trains can write into what is kept. Not here: computing them (feature_cache).
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,11 @@ from engine.training.batches import Source
 MEMORY_BYTES = 64 << 20
 """A file up to this size is read whole; larger ones row by row, so that memory stays bounded."""
 ALL_BYTES = 256 << 20
-"""What all files of one run that are read whole may take together: thirty-two views have as many files."""
+"""What all files of one run that are read whole may take together."""
 _DEVICE_SHARE = 0.5
-"""Of the memory of a GPU that was free before the first of them, what all files of one run that lie there may take
-together."""
+"""Of the memory that was free on a GPU at first, what all files of one run may take together."""
 _PIECE_BYTES = 16 << 20
-"""What of a file is in the machine's memory at a time on its way to a GPU."""
+"""Read at a time on the way to a GPU."""
 
 
 class Activations:
@@ -33,22 +32,16 @@ class Activations:
         """`beside`: bytes that other files of the same run hold in memory already."""
         self.contents, self.path, self._file, self._device = file.header.contents, file.path, file, device
         self.row_bytes, self.count = file.header.row_bytes, file.header.rows
-        self._dtype: torch.dtype = getattr(torch, self.contents.dtype)
-        self._shape = self.contents.shape
         self.rows_served = 0
-        self._held: torch.Tensor | None = None
-        try:
-            if _fits(self.size_bytes, device, beside):
-                self._held = self._whole()
-        except BaseException:
-            file.close()
-            raise
-        if self._held is not None:
-            file.close()  # a process may have only so many open files
+        with ExitStack() as stack:
+            stack.callback(file.close)  # a process may have only so many open files
+            self._held = self._whole() if _fits(self.size_bytes, device, beside) else None
+            if self._held is None:
+                stack.pop_all()
 
     @classmethod
     def open(cls, path: Path, device: torch.device, *, beside: int = 0) -> "Activations | None":
-        """The file at `path` if it is there, whole and byte for byte what was written; what is not is removed."""
+        """The file at `path`, None when it is absent; one that is not what was written is removed."""
         try:
             file = Rows.open(path)
         except OSError:  # it is not there, or it cannot be opened now and may well be whole
@@ -56,16 +49,13 @@ class Activations:
         except ValueError:
             path.unlink(missing_ok=True)
             return None
-        try:
-            sound = file.sound()
-        except OSError:
-            sound = False
-        if not sound:
-            file.drop()
-            file.close()
-            return None
-        file.touch()
-        return cls(file, device, beside=beside)
+        with suppress(OSError):
+            if file.sound():
+                file.touch()
+                return cls(file, device, beside=beside)
+        file.drop()
+        file.close()
+        return None
 
     @property
     def held(self) -> bool:
@@ -73,43 +63,37 @@ class Activations:
         return self._held is not None
 
     @property
-    def seconds(self) -> float:
-        """What computing one image took."""
-        return self.contents.seconds
-
-    @property
     def seconds_saved(self) -> float:
-        return self.rows_served * self.seconds
+        return self.rows_served * self.contents.seconds
 
     @property
     def size_bytes(self) -> int:
         return self.count * self.row_bytes
 
     def batch(self, places: np.ndarray) -> torch.Tensor:
-        """Inputs [len(places), ...] on the device, in memory of their own and laid out as they were computed."""
+        """Inputs [len(places), ...] on the device, laid out as they were computed."""
         self.rows_served += len(places)
         if self._held is not None:
             return self._laid(self._held.index_select(0, torch.from_numpy(places).to(self._device)))
         read = self._read(places)
-        return self._laid(read if self._device.type == "cpu" else read.pin_memory().to(self._device, non_blocking=True))
+        if self._device.type != "cpu":
+            read = read.pin_memory().to(self._device, non_blocking=True)
+        return self._laid(read)
 
     def close(self) -> None:
         self._file.close()
         self._held = None
 
     def _whole(self) -> torch.Tensor | None:
-        """All rows on the device; None when it has no room after all."""
+        """All rows on the device; None when it has no room."""
         if self._device.type == "cpu":
             return self._read(np.arange(self.count))
         held, step = None, max(1, _PIECE_BYTES // self.row_bytes)
         try:
             for start in range(0, self.count, step):
                 piece = self._read(np.arange(start, min(start + step, self.count)))
-                held = (
-                    torch.empty((self.count, *piece.shape[1:]), dtype=piece.dtype, device=self._device)
-                    if held is None
-                    else held
-                )
+                if held is None:
+                    held = torch.empty((self.count, *piece.shape[1:]), dtype=piece.dtype, device=self._device)
                 held[start : start + step] = piece
         except RuntimeError as error:
             if not devices.is_out_of_memory(error):
@@ -121,11 +105,10 @@ class Activations:
         buffer = np.empty((len(places), self.row_bytes), dtype=np.uint8)
         for at, place in enumerate(places):
             if not self._file.read(int(place), buffer[at]):
-                raise TrainingError(
-                    "A file in the cache of frozen activations was damaged while it was in use. Resume the run."
-                )
-        height_width_channels = (*self._shape[1:], self._shape[0]) if self.contents.channels_last else self._shape
-        return torch.from_numpy(buffer).view(self._dtype).view(len(places), *height_width_channels)
+                raise TrainingError("A file of frozen activations was damaged while it was in use. Resume the run.")
+        shape, dtype = self.contents.shape, getattr(torch, self.contents.dtype)
+        as_stored = (*shape[1:], shape[0]) if self.contents.channels_last else shape
+        return torch.from_numpy(buffer).view(dtype).view(len(places), *as_stored)
 
     def _laid(self, rows: torch.Tensor) -> torch.Tensor:
         return rows.permute(0, 3, 1, 2) if self.contents.channels_last else rows

@@ -1,11 +1,12 @@
-"""Audit: which tensors moved, how far, and which did not, byte for byte, against what the plan promised.
+"""Audit: which tensors moved, and how far, against what the plan promised.
 
-Not here: drawing it (pages), keeping frozen things frozen (loop).
+Not here: keeping frozen things frozen (loop).
 """
 
 import csv
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import torch
 from engine.data.pool import threads
 
 Verdict = Literal["trained", "frozen", "broken", "idle"]
-COLUMNS = ("tensor", "block", "stage", "values", "may_move", "moved", "movement", "verdict")
+_COLUMNS = ("tensor", "block", "stage", "values", "may_move", "moved", "movement", "verdict")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +31,11 @@ class Tensor:
     may_move: bool
     moved: bool
     movement: float
-    """L2 norm of the change over the L2 norm at the start, 1 where that was zero; exactly 0 for a tensor that did not
-    move."""
+    """L2 norm of the change over that at the start, 1 where that was zero; exactly 0 when nothing moved."""
 
     @property
     def verdict(self) -> Verdict:
-        """trained and frozen are as promised; broken: frozen, yet it moved; idle: it could train, yet it stood
-        still."""
+        """trained, frozen: as promised; broken: frozen, yet it moved; idle: it could train, yet it stood still."""
         if self.may_move:
             return "trained" if self.moved else "idle"
         return "broken" if self.moved else "frozen"
@@ -51,11 +50,11 @@ class Before:
 
 
 def remember(state: Mapping[str, torch.Tensor], may_move: Iterable[str], *, known: Mapping[str, str] = {}) -> Before:
-    """What `audit` needs to know about a state dict as it is now; `known` are digests that need not be taken again."""
+    """The state dict before training; `known` are digests that need not be taken again."""
     allowed = set(may_move)
     copies = {name: tensor.detach().cpu().clone() for name, tensor in state.items() if name in allowed}
-    made = digests({name: tensor for name, tensor in state.items() if name not in known})
-    return Before(digests={name: known[name] if name in known else made[name] for name in state}, tensors=copies)
+    new = digests({name: tensor for name, tensor in state.items() if name not in known})
+    return Before(digests={**known, **new}, tensors=copies)
 
 
 def audit(
@@ -65,38 +64,36 @@ def audit(
     *,
     may_move: Collection[str],
 ) -> tuple[Tensor, ...]:
-    """Every tensor of `state` against `before`; `places` has (block, stage) by name. In the order of the state dict.
+    """Every tensor of `state` against `before`; `places` has (block, stage) by name.
 
-    `may_move` names what had a chance to train by then: a block that a later phase releases must not have moved yet.
+    `may_move` names what had a chance to train by then: what a later phase releases must not have moved yet.
     """
-    after = digests(state)
-    return tuple(
-        Tensor(
+    after, rows = digests(state), []
+    for name, tensor in state.items():
+        block, stage = places.get(name, ("", ""))
+        moved = after[name] != before.digests[name]
+        row = Tensor(
             name=name,
-            block=places.get(name, ("", ""))[0],
-            stage=places.get(name, ("", ""))[1],
+            block=block,
+            stage=stage,
             values=tensor.numel(),
             may_move=name in may_move,
-            moved=after[name] != before.digests[name],
-            movement=_movement(before.tensors.get(name), tensor) if after[name] != before.digests[name] else 0.0,
+            moved=moved,
+            movement=_movement(before.tensors.get(name), tensor) if moved else 0.0,
         )
-        for name, tensor in state.items()
-    )
+        rows.append(row)
+    return tuple(rows)
 
 
 def sentence(rows: Sequence[Tensor]) -> str:
-    """The audit in one sentence for a person."""
-    count = {
-        verdict: sum(row.verdict == verdict for row in rows) for verdict in ("trained", "frozen", "broken", "idle")
-    }
+    """The audit in one sentence."""
+    count = Counter(row.verdict for row in rows)
     if count["broken"]:
         first = next(row.name for row in rows if row.verdict == "broken")
         return f"{count['broken']} frozen tensors moved, {first} first. This is a defect of Thaw; please report it."
-    frozen = (
-        f"All {count['frozen']} frozen tensors are byte for byte what they were"
-        if count["frozen"]
-        else "Nothing was frozen"
-    )
+    frozen = "Nothing was frozen"
+    if count["frozen"]:
+        frozen = f"All {count['frozen']} frozen tensors are byte for byte what they were"
     idle = f", {count['idle']} that could train stood still" if count["idle"] else ""
     return f"{frozen}; {count['trained']} trained tensors moved{idle}."
 
@@ -105,7 +102,7 @@ def to_csv(rows: Sequence[Tensor]) -> str:
     """audit.csv: a row a tensor."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(_COLUMNS)
     for row in rows:
         writer.writerow(
             (row.name, row.block, row.stage, row.values, row.may_move, row.moved, f"{row.movement:.6g}", row.verdict)
@@ -120,7 +117,7 @@ def digests(state: Mapping[str, torch.Tensor]) -> dict[str, str]:
 
 
 def base_digest(made: Mapping[str, str]) -> str:
-    """One digest for the digests of a whole state dict: identifies what a run started from."""
+    """One digest for those of a whole state dict: identifies what a run started from."""
     return hashlib.sha256("".join(f"{name}:{made[name]};" for name in sorted(made)).encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """Averaging: an exponential moving average of what training moves, judged and kept in its place (Polyak averaging).
 
-The average warms up, so that the first steps do not weigh for ever. Not here: deciding whether to average (config).
+It warms up, so that the first steps do not weigh for ever.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ import torch
 
 
 class Average:
-    """The moving average of named tensors; counters and other whole numbers are copied."""
+    """The moving average of named tensors; counters are copied."""
 
     def __init__(self, moving: Mapping[str, torch.Tensor], decay: float) -> None:
         self.decay, self.updates = decay, 0
@@ -18,7 +18,6 @@ class Average:
 
     @torch.no_grad()
     def update(self, moving: Mapping[str, torch.Tensor]) -> None:
-        """Take one step's tensors into the average."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for name, tensor in moving.items():
@@ -29,16 +28,17 @@ class Average:
 
     @contextmanager
     def in_place_of(self, moving: Mapping[str, torch.Tensor]) -> Iterator[None]:
-        """The model holds the average inside the block and its own tensors again afterwards."""
+        """Inside, the model holds the average; afterwards its own tensors again."""
         own = {name: tensor.detach().clone() for name, tensor in moving.items()}
-        _copy(self.tensors, moving)
+        copy_tensors(self.tensors, moving)
         try:
             yield
         finally:
-            _copy(own, moving)
+            copy_tensors(own, moving)
 
 
 @torch.no_grad()
-def _copy(source: Mapping[str, torch.Tensor], into: Mapping[str, torch.Tensor]) -> None:
-    for name, tensor in into.items():
-        tensor.copy_(source[name])
+def copy_tensors(source: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> None:
+    """Write the values of `source` into the tensors of these names in `target`."""
+    for name, tensor in source.items():
+        target[name].copy_(tensor)

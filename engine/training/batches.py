@@ -1,6 +1,6 @@
 """Where batches come from: the order of an epoch, its cut into batches, and a source that fills them.
 
-Order is a pure function of (seed, epoch); the loop cannot tell pixels from cached activations. Not here: decoding.
+The loop cannot tell pixels from cached activations. Not here: decoding.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ class Source(Protocol):
         ...
 
     def instant(self, epoch: int | None, start: int) -> bool:
-        """Whether a batch lies in memory, so that making it ahead in a thread costs more than making it."""
+        """Whether a batch lies in memory, so that a thread that makes it ahead does not pay."""
         ...
 
     def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
@@ -49,9 +49,7 @@ class PixelSource:
         device: torch.device,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
-        self._pixels = pixels
-        self._images = images
-        self._device, self._format = device, memory_format
+        self._pixels, self._images, self._format = pixels, images, memory_format
         self.targets = torch.as_tensor(labels, dtype=torch.int64, device=device)
         self._moments = moments(preprocessing, device)
         self._resident = None if device.type == "cpu" else Resident(len(images), device, devices.memory_free(device))
@@ -63,38 +61,33 @@ class PixelSource:
         return False
 
     def batch(self, rows: np.ndarray, epoch: int | None, start: int = 0) -> torch.Tensor:
+        def decode(rows: np.ndarray) -> torch.Tensor:
+            return self._pixels.batch(self._images[rows], epoch)
+
         if self._resident is None:
-            raw = self._pixels.batch(self._images[rows], epoch)
+            raw = decode(rows)
         else:
-            raw = self._resident.batch(
-                rows,
-                self._pixels.view_of(epoch),
-                lambda asked: self._pixels.batch(self._images[asked], epoch).pin_memory(),
-            )
+            raw = self._resident.batch(rows, self._pixels.view_of(epoch), lambda rows: decode(rows).pin_memory())
         return normalise(raw, *self._moments).contiguous(memory_format=self._format)
 
 
 def moments(preprocessing: Preprocessing, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation, each [1, 3, 1, 1], that the backbone expects its input to be normalised by."""
-    mean, deviation = (
-        torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std)
-    )
+    """Mean and standard deviation, each [1, 3, 1, 1], to normalise by."""
+    mean, deviation = torch.tensor([preprocessing.mean, preprocessing.std], device=device).view(2, 1, 3, 1, 1)
     return mean, deviation
 
 
 def normalise(raw: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
-    """float32 [N, 3, H, W] from uint8: the operations of torchvision's convert_image_dtype and normalize, in their
-    order."""
+    """float32 [N, 3, H, W] from uint8, in the operations of torchvision's convert_image_dtype and normalize."""
     return raw.to(torch.float32).div_(255).sub_(mean).div_(deviation)
 
 
 def epoch_order(targets: torch.Tensor, *, seed: int, epoch: int, balanced: bool = False) -> np.ndarray:
     """Rows of one epoch: a pure function of (seed, epoch) and, when `balanced`, of the class numbers `targets` [N].
 
-    A permutation, or N draws with replacement in which all classes come equally often on average.
+    A permutation, or N draws with replacement in which classes come equally often on average.
     """
-    random = np.random.default_rng([seed, epoch])
-    count = len(targets)
+    random, count = np.random.default_rng([seed, epoch]), len(targets)
     if not balanced:
         return random.permutation(count)
     classes = targets.cpu().numpy()
@@ -103,10 +96,7 @@ def epoch_order(targets: torch.Tensor, *, seed: int, epoch: int, balanced: bool 
 
 
 def cut(order: np.ndarray, size: int) -> list[np.ndarray]:
-    """Batches of `size` rows, none of no rows.
-
-    A last batch of one joins the one before: BatchNorm of one image is noise, dropping it is loss.
-    """
+    """Batches of `size` rows. A last one of a single image joins that before: BatchNorm of one image is noise."""
     starts = list(range(0, len(order), size))
     if len(starts) > 1 and len(order) - starts[-1] == 1:
         starts.pop()

@@ -1,12 +1,12 @@
 """Cuts: between which blocks activations are worth keeping, for which pictures; plain arithmetic, loads without torch.
 
-Not here: computing or storing them (features).
+Not here: computing or storing them (feature_cache).
 """
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.data.dataset_records import SPLITS, Split
 from engine.data.row_file import MOST_KEPT_VIEWS
@@ -15,9 +15,13 @@ from engine.runconfig import RunConfig
 from engine.training.plan import FreezePlan, untouched
 
 READ_BYTES_PER_SECOND = 1e9
-"""What a disk cache and the copy into a batch are counted at; a wrong guess costs time, never an answer."""
+"""Of a disk cache and the copy into a batch; a wrong guess costs time, never an answer."""
 _CHEAP_BYTES = 16384
-"""An activation this small is kept even if only one reading is in sight: people come back to the same images."""
+"""An activation this small is kept even for one reading: people come back to the same images."""
+
+
+Pictures = tuple[Split, int | None]
+"""A split seen one way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +32,21 @@ class Slot:
     view: int | None
     cut: int
 
+    @property
+    def pictures(self) -> Pictures:
+        return self.split, self.view
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What computing the blocks before a cut takes, and what keeping its activation takes: both for one image."""
+    """Of one image: computing the blocks before a cut, and keeping its activation."""
 
     seconds: float
     size_bytes: int
 
 
 def readings(outline: Outline, plan: FreezePlan, config: RunConfig, *, epoch: int = 0) -> Counter[Slot]:
-    """How often a run will ask for the inputs of which block from `epoch` on, to train, to validate and for its last
-    predictions.
+    """How often a run reads the inputs of which block from `epoch` on: to train, validate and predict at the end.
 
     Of the first 32 views only: no more are kept.
     """
@@ -63,57 +70,47 @@ def worth_keeping(
     have: Iterable[Slot] = (),
     budget: int,
 ) -> tuple[Slot, ...]:
-    """The slots to compute and keep, given those that are kept already; the best bargains first, within `budget` bytes.
+    """The slots to compute and keep beside those in `have`; the best bargains first, within `budget` bytes.
 
-    A slot is worth it when the seconds it saves are more than those of writing and reading its bytes. What it saves
-    counts from the deepest cut before it that is kept.
+    A slot is worth it when it saves more seconds, counted from the deepest kept cut before it, than writing and reading
+    its bytes take.
     """
-    kept, reads, chosen = _cuts_of(have), _cuts_of(wanted), []
-    unknown = sorted(
-        (slot for slot in wanted if slot.cut not in kept[_pictures(slot)]), key=_order
-    )  # of equal bargains the first
-    gains = {
-        slot: _gain(slot, wanted, costs, reads=reads[_pictures(slot)], kept=kept[_pictures(slot)]) for slot in unknown
-    }
+    kept: defaultdict[Pictures, set[int]] = defaultdict(set)
+    reads: defaultdict[Pictures, dict[int, int]] = defaultdict(dict)
+    for slot in have:
+        kept[slot.pictures].add(slot.cut)
+    for slot, count in wanted.items():
+        reads[slot.pictures][slot.cut] = count
+
+    def gain(slot: Slot) -> float:
+        return _gain(slot.cut, costs, reads=reads[slot.pictures], kept=kept[slot.pictures])
+
+    chosen: list[Slot] = []
+    unknown = [slot for slot in wanted if slot.cut not in kept[slot.pictures]]
+    gains = {slot: gain(slot) for slot in sorted(unknown, key=order)}  # of equal bargains the first
     while gains:
         best = max(gains, key=lambda slot: gains[slot] / costs[slot.cut].size_bytes)
-        gain, size, pictures = gains.pop(best), costs[best.cut].size_bytes * images[best.split], _pictures(best)
-        if gain > 0 and size <= budget:
+        size = costs[best.cut].size_bytes * images[best.split]
+        if gains.pop(best) > 0 and size <= budget:
             chosen.append(best)
-            kept[pictures].add(best.cut)
+            kept[best.pictures].add(best.cut)
             budget -= size
-            for other in (
-                replace(best, cut=cut) for cut in reads[pictures]
-            ):  # what is kept of one plane says nothing of another
-                if other in gains:
-                    gains[other] = _gain(other, wanted, costs, reads=reads[pictures], kept=kept[pictures])
+            # what is kept of these pictures says nothing of others
+            gains.update({slot: gain(slot) for slot in gains if slot.pictures == best.pictures})
     return tuple(chosen)
 
 
-def _gain(
-    slot: Slot, wanted: Mapping[Slot, int], costs: Mapping[int, Cost], *, reads: Iterable[int], kept: Iterable[int]
-) -> float:
-    """Seconds an image saved by keeping `slot` beside the cuts `kept` of the same pictures, of which the cuts `reads`
-    are wanted."""
-    before = max((cut for cut in kept if cut < slot.cut), default=0)
-    after = min((cut for cut in kept if cut > slot.cut), default=math.inf)
-    uses = sum(wanted[replace(slot, cut=cut)] for cut in reads if slot.cut <= cut < after)
-    size = costs[slot.cut].size_bytes
+def _gain(cut: int, costs: Mapping[int, Cost], *, reads: Mapping[int, int], kept: Iterable[int]) -> float:
+    """Seconds an image saved by keeping `cut` beside the cuts `kept` of the same pictures; `reads` by cut."""
+    before = max((other for other in kept if other < cut), default=0)
+    after = min((other for other in kept if other > cut), default=math.inf)
+    uses = sum(count for other, count in reads.items() if cut <= other < after)
+    size = costs[cut].size_bytes
     again = uses if size <= _CHEAP_BYTES else uses - 1
-    saved = again * (costs[slot.cut].seconds - (costs[before].seconds if before else 0.0))
+    saved = again * (costs[cut].seconds - (costs[before].seconds if before else 0.0))
     return saved - (uses + 1) * size / READ_BYTES_PER_SECOND
 
 
-def _cuts_of(slots: Iterable[Slot]) -> defaultdict[tuple[Split, int | None], set[int]]:
-    cuts: defaultdict[tuple[Split, int | None], set[int]] = defaultdict(set)
-    for slot in slots:
-        cuts[_pictures(slot)].add(slot.cut)
-    return cuts
-
-
-def _pictures(slot: Slot) -> tuple[Split, int | None]:
-    return slot.split, slot.view
-
-
-def _order(slot: Slot) -> tuple[str, int, int]:
+def order(slot: Slot) -> tuple[str, int, int]:
+    """A key to sort by: the evaluation crop before the views."""
     return slot.split, -1 if slot.view is None else slot.view, slot.cut

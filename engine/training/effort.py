@@ -1,6 +1,6 @@
-"""Cost: how much work a plan means, guessed from the outline alone, to put runs in order. Loads without torch.
+"""Effort: how much work a plan means, guessed from the outline alone, to put runs in order. Loads without torch.
 
-Not here: seconds and bytes, which only a measurement knows.
+Not here: seconds and bytes (estimate).
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,11 @@ Outlines = Mapping[str, Outline]
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """What a run asks of the machine, good for sorting only."""
-
     cut: int
-    """Leading blocks that stay frozen in every phase: what they compute can be shared with other runs of the same
-    cut."""
+    """Leading blocks that stay frozen in every phase: runs of the same cut can share what they compute."""
     work: float
-    """Values of the backbone times epochs, less what is frozen: a block after the cut costs a pass forward and one
-    back, a value that trains a gradient of its own."""
+    """Values of the backbone times epochs: a block after the cut costs a pass forward and one back, a value that
+    trains a gradient; what is frozen nothing."""
 
 
 def effort(outline: Outline, config: RunConfig) -> Effort:

@@ -1,9 +1,8 @@
-"""Features: activations of the frozen prefix, computed once and kept on disk for every run that starts from the same
-weights.
+"""Feature cache: activations of the frozen prefix, computed once for every run that starts from the same weights.
 
 One pass over the images fills all cuts. A file is found by everything that decides its bits: images, preprocessing,
 view, weights of the blocks before the cut, number format, versions and machine. Not here: which cuts are worth it
-(cuts), the file format (rows).
+(cuts), the file format (row_file).
 """
 
 import hashlib
@@ -13,7 +12,7 @@ import platform
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from engine.events import CacheFile
 from engine.models.sources.source import source_of
 from engine.training.activations import Activations, FeatureSource
 from engine.training.batches import Source, filled
-from engine.training.cuts import Cost, Slot, worth_keeping
+from engine.training.cuts import Cost, Pictures, Slot, order, worth_keeping
 from engine.training.numerics import Numerics
 from engine.training.prefix import CHUNK, is_channels_last, through_frozen
 from engine.training.state import Training
@@ -43,7 +42,7 @@ _VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Whose activations: the images and how they are seen, the model as it was before training, and how it computes."""
+    """Whose activations: the images and how they are seen, the model before training, and how it computes."""
 
     workspace: Workspace
     pixels: Pixels
@@ -57,7 +56,7 @@ class Origin:
 
 @dataclass(kw_only=True)
 class FeatureCache:
-    """The activations a run reads, and what they cost. Close it, or use it as a context manager."""
+    """The activations a run reads, and what they cost; to be closed."""
 
     kept: dict[Slot, Activations] = field(default_factory=dict)
     computed: set[Slot] = field(default_factory=set)
@@ -65,17 +64,16 @@ class FeatureCache:
     """Spent on computing them in this run."""
 
     def source(self, source: Source, split: Split, *, pixels: Pixels, places: np.ndarray) -> FeatureSource:
-        """`source`, whose rows stand at `places` [N] of `split`, with the activations that are kept for it."""
+        """`source`, whose rows stand at `places` [N] of `split`, with what is kept for it."""
         mine = {(slot.view, slot.cut): kept for slot, kept in self.kept.items() if slot.split == split}
         return FeatureSource(source, mine, places=places, view_of=pixels.view_of)
 
     @property
     def held_bytes(self) -> int:
-        """What lies in memory as a whole."""
         return sum(kept.size_bytes for kept in self.kept.values() if kept.held)
 
     def report(self) -> tuple[CacheFile, ...]:
-        """Every file, with the seconds it has saved so far."""
+        """With the seconds that each file has saved so far."""
         return tuple(
             CacheFile(
                 split=slot.split,
@@ -101,8 +99,7 @@ class FeatureCache:
 
 
 def ensure(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[tuple[int, int], None, FeatureCache]:
-    """Find or compute the activations that `wanted` (how often each will be read) makes worth keeping; yields (images
-    done, of all).
+    """Find or compute what `wanted` (how often each will be read) makes worth keeping; yields (images done, of all).
 
     Closing the generator drops what is half done. Blocks before a wanted cut must be as they were before training.
     """
@@ -115,81 +112,79 @@ def ensure(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[tuple[int, i
             if (found := Activations.open(path, origin.training.device, beside=cache.held_bytes)) is not None:
                 cache.kept[slot] = found
         if any(slot not in cache.kept for slot in wanted):
-            yield from _Filling(origin, cache, wanted, paths).run()
+            yield from _Filling(origin, cache, wanted=wanted, paths=paths).run()
         stack.pop_all()
     return cache
 
 
 def budget_bytes() -> int:
-    """What all kept activations together may take: $THAW_FEATURE_CACHE_GB, else 8 GB."""
+    """$THAW_FEATURE_CACHE_GB, else 8 GB."""
     return row_file.budget_bytes("THAW_FEATURE_CACHE_GB", DEFAULT_BUDGET_GB)
 
 
 class _Filling:
-    """One pass: pixels, or the deepest activations that are there, through the blocks, into one file a slot."""
+    """Pixels, or the deepest activations that are there, through the blocks into one file a slot."""
 
     def __init__(
-        self, origin: Origin, cache: FeatureCache, wanted: Mapping[Slot, int], paths: Mapping[Slot, Path]
+        self, origin: Origin, cache: FeatureCache, *, wanted: Mapping[Slot, int], paths: Mapping[Slot, Path]
     ) -> None:
-        self._origin, self._cache, self._wanted, self._paths = origin, cache, wanted, paths
+        self._origin, self._cache, self._paths = origin, cache, paths
         self._counts = {split: len(origin.sources[split].targets) for split in SPLITS}
+        self._wanted = {slot: count for slot, count in wanted.items() if self._counts[slot.split]}
+        self._missing = sorted((slot for slot in self._wanted if slot not in cache.kept), key=order)
         self._chosen: set[Slot] | None = None
         self._costs: dict[int, Cost] = {}
-        self._every: list[int] = []
-        """All missing cuts: the first batch goes through them to see what each is worth."""
-        self._files: dict[Slot, Building] = {}
-        self._contents: dict[Slot, Contents] = {}
+        self._every = sorted({slot.cut for slot in self._missing})
+        """The first batch goes through all of these cuts to see what each is worth."""
+        self._files: dict[Slot, tuple[Building, Contents]] = {}
 
     def run(self) -> Iterator[tuple[int, int]]:
-        started = time.monotonic()
-        missing = [slot for slot in self._wanted if slot not in self._cache.kept and self._counts[slot.split]]
-        planes = sorted({Plane(split=slot.split, view=slot.view) for slot in missing}, key=_order)
-        total, done = sum(self._counts[plane.split] for plane in planes), 0
-        self._every = sorted({slot.cut for slot in missing})
+        started, done = time.monotonic(), 0
+        slots: dict[Pictures, list[Slot]] = {}
+        for slot in self._missing:
+            slots.setdefault(slot.pictures, []).append(slot)
+        total = sum(self._counts[split] for split, _ in slots)
         try:
-            for plane in planes:
-                cuts = sorted(slot.cut for slot in missing if (slot.split, slot.view) == (plane.split, plane.view))
-                for count in self._plane(plane, cuts):
+            for same_pictures in slots.values():
+                for count in self._fill(same_pictures):
                     done += count
                     yield done, total
         finally:
-            for file in self._files.values():  # of a plane that was not finished
+            for file, _ in self._files.values():  # what was not finished
                 file.close()
         self._cache.seconds = time.monotonic() - started
 
-    def _plane(self, plane: Plane, cuts: Sequence[int]) -> Iterator[int]:
-        """Fill the chosen ones of `cuts` for one plane, batch by batch."""
-        origin, split = self._origin, plane.split
-        if not self._chosen_of(plane, cuts):
-            yield self._counts[split]
-            return
-        places = np.arange(self._counts[split])
-        source = self._cache.source(origin.sources[split], split, pixels=origin.pixels, places=places)
-        start = source.start((self._every if self._chosen is None else cuts)[0], plane.view)
-        batches, done = [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)], 0
-        for part, inputs in filled(source, batches, epoch=plane.view, start=start):
-            for cut, features in self._compute(inputs, start, self._chosen_of(plane, cuts)).items():
-                self._keep(self._slot(plane, cut), part, features)
-            done += len(part)
-            yield len(part)
-            if not self._chosen_of(plane, cuts):  # it is not worth it, or the disk is full
-                yield self._counts[split] - done
-                return
-        self._finish()
+    def _fill(self, slots: Sequence[Slot]) -> Iterator[int]:
+        """Fill the chosen ones of `slots`, which are cuts of the same pictures, batch by batch."""
+        origin, (split, view) = self._origin, slots[0].pictures
+        remaining = self._counts[split]
+        places = np.arange(remaining)
+        batches = [places[at : at + _BATCH] for at in range(0, remaining, _BATCH)]
+        if self._cuts(slots):
+            source = self._cache.source(origin.sources[split], split, pixels=origin.pixels, places=places)
+            start = source.start(self._every[0] if self._chosen is None else slots[0].cut, view)
+            for part, inputs in filled(source, batches, epoch=view, start=start):
+                for cut, features in self._compute(inputs, start, self._cuts(slots)).items():
+                    self._keep(replace(slots[0], cut=cut), part, features)
+                remaining -= len(part)
+                yield len(part)
+                if not self._cuts(slots):
+                    break
+        if remaining:  # it is not worth it, or the disk is full
+            yield remaining
+        else:
+            self._finish()
 
-    def _chosen_of(self, plane: Plane, cuts: Sequence[int]) -> Sequence[int]:
-        """Those of `cuts` that are worth keeping; before the first batch has told, every missing one."""
-        if self._chosen is None:
-            return self._every
-        return [cut for cut in cuts if self._slot(plane, cut) in self._chosen]
+    def _cuts(self, slots: Sequence[Slot]) -> list[int]:
+        """Of those of `slots` that are worth keeping; before the first batch has told, every missing cut."""
+        return self._every if self._chosen is None else [slot.cut for slot in slots if slot in self._chosen]
 
     def _finish(self) -> None:
-        """Make what is filled readable; what cannot be (the disk is full, the file was removed) is computed whenever it
-        is needed."""
-        for slot in [slot for slot, file in self._files.items() if file.complete]:
-            building = self._files.pop(slot)
+        """Make what is filled readable; what cannot be (a full disk, a removed file) is computed whenever needed."""
+        for slot in [slot for slot, (file, _) in self._files.items() if file.complete]:
+            building, contents = self._files.pop(slot)
             try:
-                file = building.finish(self._contents[slot])
+                file = building.finish(contents)
                 self._cache.kept[slot] = Activations(file, self._origin.training.device, beside=self._cache.held_bytes)
                 self._cache.computed.add(slot)
             except OSError:
@@ -197,8 +192,7 @@ class _Filling:
 
     @torch.no_grad()
     def _compute(self, inputs: torch.Tensor, start: int, cuts: Sequence[int]) -> dict[int, torch.Tensor]:
-        """Cut -> activations, from the inputs of block `start`. The first batch goes through all and decides which are
-        worth keeping."""
+        """Cut -> activations, from the inputs of block `start`. The first batch decides which are worth keeping."""
         training, began, at = self._origin.training, time.monotonic(), start
         features: dict[int, torch.Tensor] = {}
         costs: dict[int, Cost] = {}
@@ -216,19 +210,19 @@ class _Filling:
 
     def _choose(self, costs: dict[int, Cost], start: int) -> None:
         origin, kept = self._origin, self._cache.kept
-        known = {slot.cut: Cost(seconds=one.seconds, size_bytes=one.row_bytes) for slot, one in kept.items()}
-        base = known[start].seconds if start else 0.0
-        costs = {
-            **{cut: Cost(seconds=base + one.seconds, size_bytes=one.size_bytes) for cut, one in costs.items()},
-            **known,
+        known = {
+            slot.cut: Cost(seconds=file.contents.seconds, size_bytes=file.row_bytes) for slot, file in kept.items()
         }
+        base = known[start].seconds if start else 0.0
+        costs = {cut: replace(cost, seconds=base + cost.seconds) for cut, cost in costs.items()} | known
         folder = origin.workspace.features
         folder.mkdir(exist_ok=True)
-        room = min(budget_bytes() - sum(one.size_bytes for one in kept.values()), row_file.free_bytes(folder))
-        wanted = {slot: count for slot, count in self._wanted.items() if slot.cut in costs and self._counts[slot.split]}
+        room = min(budget_bytes() - sum(file.size_bytes for file in kept.values()), row_file.free_bytes(folder))
+        wanted = {slot: count for slot, count in self._wanted.items() if slot.cut in costs}
         chosen = worth_keeping(wanted, costs, self._counts, have=kept, budget=room)
         planned = sum(costs[slot.cut].size_bytes * self._counts[slot.split] for slot in chosen)
-        row_file.evict(folder.glob("*/*"), budget_bytes() - planned, spare=frozenset(one.path for one in kept.values()))
+        in_use = frozenset(file.path for file in kept.values())
+        row_file.evict(folder.glob("*/*"), budget_bytes() - planned, spare=in_use)
         self._chosen, self._costs = set(chosen), costs
 
     def _keep(self, slot: Slot, places: np.ndarray, features: torch.Tensor) -> None:
@@ -236,38 +230,29 @@ class _Filling:
             return
         try:
             if slot not in self._files:
-                self._files[slot] = Building(
-                    self._paths[slot], rows=self._counts[slot.split], row_bytes=_row_bytes(features)
-                )
-                self._contents[slot] = _contents(self._origin, slot, features, seconds=self._costs[slot.cut].seconds)
+                file = Building(self._paths[slot], rows=self._counts[slot.split], row_bytes=_row_bytes(features))
+                contents = _contents(self._origin, slot, features, seconds=self._costs[slot.cut].seconds)
+                self._files[slot] = file, contents
             for place, row in zip(places, _as_bytes(features), strict=True):
-                self._files[slot].write(int(place), row)
+                self._files[slot][0].write(int(place), row)
         except OSError:  # the disk is full: these are computed whenever they are needed
             self._chosen.discard(slot)
             if slot in self._files:
-                self._files.pop(slot).close()
-
-    @staticmethod
-    def _slot(plane: Plane, cut: int) -> Slot:
-        return Slot(split=plane.split, view=plane.view, cut=cut)
+                self._files.pop(slot)[0].close()
 
 
 def _folder(origin: Origin) -> Path:
     """Where activations lie that differ in nothing but split, view, cut and weights."""
-    chain, shown = origin.training.chain, origin.pixels
-    device = origin.training.device
-    machine = [platform.machine(), devices.name(device), torch.get_num_threads() if device.type == "cpu" else 0]
-    about = [_VERSION, CHUNK, pixel_cache.key(shown.dataset, shown.preprocessing)]
-    about += [shown.preprocessing.mean, shown.preprocessing.std]
-    about += [chain.backbone, origin.numerics.name, device.type, *machine]
-    about += [metadata.version("torch"), *source_of(chain.backbone).versions]
+    chain, shown, device = origin.training.chain, origin.pixels, origin.training.device
+    about = [
+        *(_VERSION, CHUNK, pixel_cache.key(shown.dataset, shown.preprocessing)),
+        *(shown.preprocessing.mean, shown.preprocessing.std, chain.backbone, origin.numerics.name, device.type),
+        *(platform.machine(), devices.name(device), torch.get_num_threads() if device.type == "cpu" else 0),
+        *(metadata.version("torch"), *source_of(chain.backbone).versions),
+    ]
     if device.type != "cpu":  # which computes the same either way
         about.append(origin.training.config.arithmetic)
     return origin.workspace.features / ("features-" + hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24])
-
-
-def _order(plane: Plane) -> tuple[str, int]:
-    return plane.split, -1 if plane.view is None else plane.view
 
 
 def _file_name(origin: Origin, slot: Slot) -> str:

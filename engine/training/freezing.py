@@ -1,7 +1,6 @@
-"""Freezing: what a configuration trains and where it starts, once its strategy is asked; and whether the two go
-together.
+"""Freezing: what a configuration trains and where it starts, and whether it fits its strategy.
 
-Loads without torch. Not here: the strategies (strategies), what follows from a plan (plan), training by it (loop).
+Loads without torch. Not here: the strategies, what follows from a plan (plan).
 """
 
 from dataclasses import replace
@@ -17,8 +16,7 @@ from engine.training.strategies import HEAD_RATE, starts_at_random, strategy_nam
 
 
 def validate(config: RunConfig) -> RunConfig:
-    """`config` itself when every option is within its bounds and fits its strategy; ConfigError with every problem
-    otherwise."""
+    """`config` itself when every option is within bounds and fits its strategy, else ConfigError with all problems."""
     problems = [problem_with(option, getattr(config, option.name)) for option in options()]
     problems += [_missing_answer(config), _start_problem(config)]
     if any(problems):
@@ -27,8 +25,7 @@ def validate(config: RunConfig) -> RunConfig:
 
 
 def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
-    """The plan of `config` for this backbone: its own phases if it has any, else those of its strategy. ConfigError if
-    it has none."""
+    """The phases of `config` for this backbone, its own or those of its strategy. ConfigError if it has none."""
     strategy = strategy_named(config.strategy)
     starting_weights(config)
     if config.phases.strip():
@@ -53,10 +50,8 @@ def starting_weights(config: RunConfig) -> str:
 def _start_problem(config: RunConfig) -> str:
     start = strategy_named(config.strategy).start
     if start == "checkpoint" and not config.weights.startswith(("run:", "file:")):
-        return (
-            f"The strategy {config.strategy} continues a checkpoint: choose an earlier run or a weights file of yours "
-            "as its weights."
-        )
+        strategy = f"The strategy {config.strategy}"
+        return f"{strategy} continues a checkpoint: choose an earlier run or a weights file of yours as its weights."
     return ""
 
 

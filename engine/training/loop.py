@@ -27,7 +27,7 @@ FINITE_CHECK_STEPS = 50
 
 
 def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch | Note]:
-    """Train to the end of the plan, or until patience or time runs out, from wherever `training` stands."""
+    """Train to the end of the plan, or until patience or time runs out."""
     training.class_weights = class_weights_of(training, train)
     while not training.finished:
         enter_phase(training)
@@ -55,12 +55,13 @@ def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
     config, position = training.config, training.position
     index, first_epoch = phase_at(training.plan, position.epoch)
     phase = training.plan.phases[index]
-    order = feeding.epoch_order(
-        train.targets, seed=config.seed, epoch=position.epoch, balanced=config.sampling == "balanced"
-    )
+    balanced = config.sampling == "balanced"
+    order = feeding.epoch_order(train.targets, seed=config.seed, epoch=position.epoch, balanced=balanced)
     batches = feeding.cut(order, config.batch_size)
     prefix = prefix_length(training.outline, phase)
-    start = _start(training, train, position.epoch)
+    start = 0  # mixing blends pixels, so it needs them
+    if training.mixer is None:
+        start = train.start(untouched(training.outline, training.plan, position.epoch), position.epoch)
     resumed = time.monotonic()
     for rows, inputs in feeding.filled(train, batches[position.step :], epoch=position.epoch, start=start):
         done = (position.epoch - first_epoch) * len(batches) + position.step
@@ -84,8 +85,7 @@ def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
 
 
 def evaluate(training: Training, source: Source) -> tuple[float, float]:
-    """(mean unweighted cross-entropy, accuracy) of the model as it stands in the epoch under way, on the deterministic
-    crop."""
+    """(mean unweighted cross-entropy, accuracy) of the model as it stands, on the deterministic crop."""
     logits = torch.cat(list(infer(training, source, epoch=training.position.epoch)))
     targets = source.targets.to(logits.device)
     loss = nn.functional.cross_entropy(logits.double(), targets)
@@ -95,8 +95,7 @@ def evaluate(training: Training, source: Source) -> tuple[float, float]:
 def infer(training: Training, source: Source, *, epoch: int) -> Iterator[torch.Tensor]:
     """float32 logits [n, classes] batch by batch in the order of `source`, every block in eval mode.
 
-    The model must stand as it did at the end of `epoch` (0-based) or before: that decides which blocks are as they were
-    at the start.
+    The model must stand as at the end of `epoch` (0-based) or before, which decides what is as it was at the start.
     """
     training.chain.train_blocks(set())
     reach = untouched(training.outline, training.plan, min(epoch, training.plan.epochs - 1))
@@ -112,22 +111,16 @@ def _logits(training: Training, inputs: torch.Tensor, *, start: int, reach: int)
         return training.chain(through_frozen(training.chain, inputs, start=start, stop=reach), reach).float()
 
 
-def _start(training: Training, train: Source, epoch: int) -> int:
-    """The block whose inputs the batches of `epoch` hold. Mixing blends pixels, so it needs them."""
-    return 0 if training.mixer is not None else train.start(untouched(training.outline, training.plan, epoch), epoch)
-
-
 def _finish_epoch(training: Training, val: Source | None) -> Epoch:
-    """Judge the epoch that has just ended, keep its weights if they are the best so far, and move on."""
+    """Judge the epoch that has ended, keep its weights if they are the best so far, and move on."""
     position, config = training.position, training.config
     index, _ = phase_at(training.plan, position.epoch)
     total, weight, correct, images = training.sums.tolist()
+    train_loss, train_accuracy = total / weight, correct / images
     norms = _gradient_norms(training)
     with training.best_tensors():
-        val_loss, val_accuracy = evaluate(training, val) if val is not None and len(val.targets) else (None, None)
-        loss, accuracy = total / weight, correct / images
-        if val_loss is not None and val_accuracy is not None:
-            loss, accuracy = val_loss, val_accuracy
+        validated = evaluate(training, val) if val is not None and len(val.targets) else None
+        loss, accuracy = validated or (train_loss, train_accuracy)
         score = (accuracy, -loss) if config.select == "accuracy" else (-loss, accuracy)
         best = score > position.best_score
         if best:
@@ -138,27 +131,27 @@ def _finish_epoch(training: Training, val: Source | None) -> Epoch:
     epoch = Epoch(
         epoch=position.epoch + 1,
         phase=index,
-        train_loss=total / weight,
-        train_accuracy=correct / images,
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
+        train_loss=train_loss,
+        train_accuracy=train_accuracy,
+        val_loss=loss if validated else None,
+        val_accuracy=accuracy if validated else None,
         lr=rates,
         grad_norm=norms,
         seconds=position.seconds,
         images_per_second=images / max(position.seconds, 1e-9),
         best=best,
     )
+    if best:
+        position.best_epoch, position.best_score = epoch.epoch, score
     position.spent += position.seconds
-    position.epoch, position.step, position.seconds = position.epoch + 1, 0, 0.0
+    position.epoch, position.step, position.seconds = epoch.epoch, 0, 0.0
     position.history.append(epoch)
     training.sums.zero_()
-    if best:
-        position.best_epoch, position.best_score = position.epoch, score
     return epoch
 
 
 def _gradient_norms(training: Training) -> dict[str, float]:
-    """Block -> L2 norm of its gradient in the last step; one wait for the device an epoch."""
+    """Block -> L2 norm of its gradient in the last step."""
     norms = {}
     for block in training.chain.blocks:
         gradients = [grad for name in block.parameters if (grad := training.parameters[name].grad) is not None]
@@ -169,8 +162,7 @@ def _gradient_norms(training: Training) -> dict[str, float]:
 
 
 def class_weights_of(training: Training, train: Source) -> torch.Tensor | None:
-    """float32 [classes], inversely proportional to the training counts, or None when the config weighs all images
-    alike."""
+    """float32 [classes], inversely proportional to the training counts; None when the config weighs all alike."""
     if training.config.class_weights == "none":
         return None
     counts = torch.bincount(train.targets, minlength=training.outline.classes).float()
@@ -185,6 +177,5 @@ def _demand_finite(training: Training, loss: torch.Tensor) -> None:
     rate = max(entry["lr"] for entry in training.optimizer.param_groups)
     raise TrainingError(
         f"The loss became {value} in epoch {position.epoch + 1}, step {position.step}, at a learning rate of "
-        f"{rate:.3g}. "
-        "Start again with a learning rate ten times lower; the best epoch before this one is kept."
+        f"{rate:.3g}. Start again with a learning rate ten times lower; the best epoch before this one is kept."
     )

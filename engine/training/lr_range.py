@@ -1,12 +1,12 @@
-"""Learning-rate range test (Smith 2017): a short training in which the rate climbs, to see where the loss falls and
-where it breaks.
+"""Learning-rate range test (Smith 2017): the rate climbs, to see where the loss falls and where it breaks.
 
-It works on a Training that is thrown away afterwards. Not here: training for good (loop), drawing (pages).
+It works on a Training that is thrown away afterwards.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -26,15 +26,14 @@ _MEMORY = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One step: the rate of the head, and the loss smoothed over the steps before."""
+    """The rate of the head at one step, and the loss smoothed over the steps before."""
 
     rate: float
     loss: float
 
 
 def range_test(training: Training, train: Source, *, steps: int = STEPS) -> Iterator[Point]:
-    """Points at rates from 1e-6 to 1 in equal ratios, until the loss breaks; in the last phase of the plan, where most
-    trains."""
+    """Points at rates from 1e-6 to 1 in equal ratios, until the loss breaks; in the last phase of the plan."""
     training.position.epoch = training.plan.epochs - 1
     training.class_weights = class_weights_of(training, train)
     enter_phase(training)
@@ -56,8 +55,7 @@ def range_test(training: Training, train: Source, *, steps: int = STEPS) -> Iter
 
 
 def suggestion(points: Sequence[Point]) -> float | None:
-    """The rate at which the loss falls fastest per factor of rate, before its lowest point; None when it never falls by
-    2 %."""
+    """The rate at which the loss falls fastest, before its lowest point; None when it never falls by 2 %."""
     if len(points) < 8:
         return None
     losses = np.array([point.loss for point in points])
@@ -69,9 +67,6 @@ def suggestion(points: Sequence[Point]) -> float | None:
 
 
 def _endless(train: Source, training: Training) -> Iterator[np.ndarray]:
-    epoch = 0
-    while True:
-        yield from feeding.cut(
-            feeding.epoch_order(train.targets, seed=training.config.seed, epoch=epoch), training.config.batch_size
-        )
-        epoch += 1
+    for epoch in count():
+        order = feeding.epoch_order(train.targets, seed=training.config.seed, epoch=epoch)
+        yield from feeding.cut(order, training.config.batch_size)

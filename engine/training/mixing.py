@@ -1,5 +1,4 @@
-"""Mixing: pairs of images and their labels blended, by torchvision's own transforms, which draw from the generator
-seeded per step."""
+"""Mixing: pairs of images and labels blended by torchvision, which draws from the generator seeded per step."""
 
 from collections.abc import Callable
 
@@ -10,8 +9,7 @@ Mixer = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]
 
 
 def mixer(kind: str, classes: int) -> Mixer | None:
-    """MixUp (Zhang et al. 2018, alpha 0.2) or CutMix (Yun et al. 2019, alpha 1), which turn class numbers into shares
-    [N, classes]."""
+    """MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019), which turn class numbers into shares [N, classes]."""
     if kind == "none" or classes < 2:
         return None
     return v2.MixUp(alpha=0.2, num_classes=classes) if kind == "mixup" else v2.CutMix(alpha=1.0, num_classes=classes)

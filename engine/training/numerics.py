@@ -1,8 +1,7 @@
 """Numerics: the number format and memory layout a run computes in; on a CPU chosen by timing the backbone itself.
 
 bf16 doubles the speed of dense networks on processors that have it, slows depthwise ones, and crawls where it is
-emulated: what the processor has decides what is timed. The answer is kept for the user, by backbone, image size and
-machine, so that runs that are compared compute alike.
+emulated. The answer is kept for the user, so that runs that are compared compute alike.
 """
 
 import math
@@ -20,22 +19,20 @@ from engine.models.chain import Chain
 from engine.record_files import read, write
 from engine.workspace import user_cache
 
-WORTH = {"fp32 channels-last": 1.05, "bf16": 1.2, "bf16 channels-last": 1.2}
+_WORTH = {"fp32 channels-last": 1.05, "bf16": 1.2, "bf16 channels-last": 1.2}
 """How much faster than fp32 a format has to be; bf16 is coarser."""
 SECONDS = 2.0
 """Timing ends here, with what is known by then."""
 _LOSING = 1.5
-"""Who needs this much longer than the fastest for the first image is not timed again."""
+"""What needs this much longer than the fastest for the first image is not timed again."""
 _IMAGES, _REPEATS = 4, 3
 _CHANNELS_LAST = " channels-last"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numerics:
-    """How a run computes."""
-
     name: str
-    """fp32, bf16, fp16, or one of these with ` channels-last`: what is recorded."""
+    """fp32, bf16 or fp16, with or without ` channels-last`: what is recorded."""
     dtype: torch.dtype | None
     """For autocast; None computes in float32 throughout."""
     memory_format: torch.memory_format
@@ -44,8 +41,8 @@ class Numerics:
 def numerics(name: str, place: torch.device) -> Numerics:
     """The Numerics that `name` records. DeviceError when the device cannot."""
     dtype, _ = devices.precision(place, name.removesuffix(_CHANNELS_LAST))
-    last = name.endswith(_CHANNELS_LAST)
-    return Numerics(name=name, dtype=dtype, memory_format=torch.channels_last if last else torch.contiguous_format)
+    layout = torch.channels_last if name.endswith(_CHANNELS_LAST) else torch.contiguous_format
+    return Numerics(name=name, dtype=dtype, memory_format=layout)
 
 
 def choose(chain: Chain, wanted: str, place: torch.device, *, side: int) -> Numerics:
@@ -53,21 +50,21 @@ def choose(chain: Chain, wanted: str, place: torch.device, *, side: int) -> Nume
     if wanted == "auto" and place.type == "cpu":
         return numerics(_kept(chain, place, side), place)
     _, name = devices.precision(place, wanted)
-    last = devices.memory_format(place) is torch.channels_last
-    return numerics(name + _CHANNELS_LAST * last, place)
+    gpu = place.type != "cpu"  # tensor cores want channels last; on the CPU it changes results for little gain
+    return numerics(name + _CHANNELS_LAST * gpu, place)
 
 
 def candidates() -> tuple[str, ...]:
-    """The formats that are worth timing on this processor."""
+    """What is worth timing on this processor."""
     formats = ("fp32", "bf16") if devices.computes_bf16() else ("fp32",)
     return tuple(name + layout for name in formats for layout in ("", _CHANNELS_LAST))
 
 
 def time_formats(chain: Chain, place: torch.device, side: int) -> dict[str, float]:
-    """Name -> seconds for one forward and backward pass. The model is left as it was, in eval mode.
+    """Name -> seconds for one forward and backward pass: depthwise networks can gain forward what they lose backward.
 
-    Both directions are timed, because depthwise networks can gain forward what they lose backward. The first image
-    drops the losers; what there is no time for is missing, fp32 never.
+    The model is left as it was, in eval mode. The first image drops the losers; what there is no time for is missing,
+    fp32 never.
     """
     chain.train_blocks(())
     deadline = time.perf_counter() + SECONDS
@@ -82,17 +79,14 @@ def time_formats(chain: Chain, place: torch.device, side: int) -> dict[str, floa
 
 
 def fastest(seconds: Mapping[str, float]) -> str:
-    """The format to take, of those that were timed."""
-    best = min(seconds, key=lambda name: seconds[name] * WORTH.get(name, 1.0))
-    return best if seconds["fp32"] > seconds[best] * WORTH.get(best, 1.0) else "fp32"
+    """The format to take, of those that were timed; of equal ones the first."""
+    return min(seconds, key=lambda name: seconds[name] * _WORTH.get(name, 1.0))
 
 
 def _kept(chain: Chain, place: torch.device, side: int) -> str:
-    path = user_cache() / "number_formats.json"
-    key = (
-        f"{chain.backbone} {side} {devices.name(place)} {platform.machine()} {torch.__version__} "
-        f"{torch.get_num_threads()} {' '.join(candidates())}"
-    )
+    path, machine = user_cache() / "number_formats.json", f"{devices.name(place)} {platform.machine()}"
+    versions = f"{torch.__version__} {torch.get_num_threads()} {' '.join(candidates())}"
+    key = f"{chain.backbone} {side} {machine} {versions}"
     try:
         known = read(path, dict[str, str])
     except (OSError, EngineError):  # missing or damaged: it is only a cache
@@ -105,7 +99,7 @@ def _kept(chain: Chain, place: torch.device, side: int) -> str:
 
 
 def _race(chain: Chain, images: torch.Tensor, names: Sequence[str], *, deadline: float) -> dict[str, float]:
-    """Name -> seconds of its fastest pass, as far as there is time; the first pass of each also prepares kernels."""
+    """Name -> seconds of its fastest pass, as far as there is time."""
     seconds: dict[str, float] = {}
     for name in names:
         chosen = numerics(name, images.device)

@@ -20,8 +20,7 @@ def matches(outline: Outline, patterns: str) -> dict[str, tuple[str, ...]]:
 
 
 def selected(outline: Outline, patterns: str) -> tuple[str, ...]:
-    """Every parameter that a pattern selects, and the head's, in forward order. ConfigError when a pattern selects
-    nothing."""
+    """The parameters that patterns select, and the head's, in forward order. ConfigError when one selects nothing."""
     found = matches(outline, patterns)
     missing = [pattern for pattern, names in found.items() if not names]
     if missing or not found:
@@ -35,21 +34,20 @@ def selected(outline: Outline, patterns: str) -> tuple[str, ...]:
 
 
 def parse_phases(outline: Outline, text: str, *, rate: float) -> tuple[Phase, ...]:
-    """Phases from `names | epochs | rate | decay`, separated by `;`. Rate and decay may be left out; the head always
-    trains.
+    """Phases from `names | epochs | rate | decay`, separated by `;`. Rate and decay may be left out.
 
     `head | 2 | 1e-3; layer4, head | 3 | 1e-4 | 0.8` trains the head for two epochs, then layer4 too for three.
     """
     rows = [row.strip() for row in text.replace("\n", ";").split(";") if row.strip()]
-    return tuple(_phase(outline, row, number, rate=rate) for number, row in enumerate(rows, start=1))
+    return tuple(_phase(outline, row, number=number, rate=rate) for number, row in enumerate(rows, start=1))
 
 
 def write_phases(rows: list[tuple[str, int, float, float]]) -> str:
-    """The notation of `parse_phases` for (names, epochs, rate, decay)."""
+    """The notation of rows (names, epochs, rate, decay)."""
     return "; ".join(f"{names} | {epochs} | {rate:g} | {decay:g}" for names, epochs, rate, decay in rows)
 
 
-def _phase(outline: Outline, row: str, number: int, *, rate: float) -> Phase:
+def _phase(outline: Outline, row: str, *, number: int, rate: float) -> Phase:
     parts = [part.strip() for part in row.split("|")]
     try:
         if not 2 <= len(parts) <= 4:
@@ -68,11 +66,9 @@ def _phase(outline: Outline, row: str, number: int, *, rate: float) -> Phase:
 
 
 def _matching(outline: Outline, pattern: str) -> Iterator[str]:
+    def names(name: str) -> bool:
+        return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
+
     for block in outline.blocks:
-        names = (block.name, block.stage)
-        whole = pattern in ("*", "all") or any(
-            fnmatchcase(name, pattern) or name.startswith(f"{pattern}.") for name in names
-        )
-        for parameter in block.parameters:
-            if whole or fnmatchcase(parameter.name, pattern) or parameter.name.startswith(f"{pattern}."):
-                yield parameter.name
+        whole = pattern == "all" or names(block.name) or names(block.stage)
+        yield from (parameter.name for parameter in block.parameters if whole or names(parameter.name))

@@ -1,8 +1,7 @@
-"""Plan: which parameters train, in which phase, at which rate, and what follows from that. Plain data; loads without
-torch.
+"""Plan: which parameters train, in which phase, at which rate, and what follows from that; loads without torch.
 
 Everything a phase does not name is frozen: no gradient, and blocks in which nothing trains run in eval mode. Not here:
-which strategy makes which plan (freezing).
+which strategy makes which plan (strategies).
 """
 
 from dataclasses import dataclass, replace
@@ -16,8 +15,6 @@ _NO_DECAY = tuple(name for source in SOURCES.values() for name in source.no_deca
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of epochs in which the same parameters train."""
-
     parameters: tuple[str, ...]
     epochs: int
     lr: float
@@ -27,7 +24,6 @@ class Phase:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Of the parameters that train."""
         return frozenset(self.parameters)
 
 
@@ -42,7 +38,7 @@ class FreezePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Parameters of one block that share a rate and a weight decay: one group of the optimizer."""
+    """A group of the optimizer: parameters of one block that share a rate and a weight decay."""
 
     name: str
     parameters: tuple[str, ...]
@@ -52,7 +48,7 @@ class Group:
 
 
 def trainable_blocks(outline: Outline, phase: Phase) -> tuple[bool, ...]:
-    """For every block, whether anything in it trains in `phase`."""
+    """Whether anything in the block trains, for every block."""
     return tuple(not phase.names.isdisjoint(block.names) for block in outline.blocks)
 
 
@@ -62,22 +58,18 @@ def prefix_length(outline: Outline, phase: Phase) -> int:
 
 
 def scaled(plan: FreezePlan, factor: float) -> FreezePlan:
-    """`plan` with every learning rate times `factor`."""
     return replace(plan, phases=tuple(replace(phase, lr=factor * phase.lr) for phase in plan.phases))
 
 
 def untouched(outline: Outline, plan: FreezePlan, epoch: int) -> int:
-    """How many leading blocks have never trained by the end of `epoch` (0-based): what was computed from them at the
-    start still holds."""
+    """How many leading blocks have never trained by the end of `epoch` (0-based), so that kept activations hold."""
     begun, _ = phase_at(plan, epoch)
     return min(prefix_length(outline, phase) for phase in plan.phases[: begun + 1])
 
 
 def trainable_size(outline: Outline, phase: Phase) -> int:
-    """Number of values that train in `phase`."""
-    return sum(
-        parameter.size for block in outline.blocks for parameter in block.parameters if parameter.name in phase.names
-    )
+    """How many values train."""
+    return sum(p.size for block in outline.blocks for p in block.parameters if p.name in phase.names)
 
 
 def phase_at(plan: FreezePlan, epoch: int) -> tuple[int, int]:
@@ -91,29 +83,27 @@ def phase_at(plan: FreezePlan, epoch: int) -> tuple[int, int]:
 
 
 def groups(outline: Outline, plan: FreezePlan) -> tuple[Group, ...]:
-    """Every group of the optimizer from step 0 on, so that resuming never meets another order.
+    """Every group from step 0 on, so that resuming never meets another order.
 
-    A group holds the parameters of one block that train in the same phases and share the weight decay rule: none for
-    biases, norms and other one-dimensional tensors.
+    One for the parameters of a block that train in the same phases and share the weight decay rule: none for biases,
+    norms and other one-dimensional tensors.
     """
-    phases = [phase.names for phase in plan.phases]
-    made: dict[tuple[str, bool, tuple[bool, ...]], Group] = {}
-    for depth, block in zip(range(len(outline.blocks) - 1, -1, -1), outline.blocks, strict=True):
+    names: dict[tuple[int, bool, tuple[bool, ...]], list[str]] = {}
+    for index, block in enumerate(outline.blocks):
         for parameter in block.parameters:
-            trains = tuple(parameter.name in chosen for chosen in phases)
-            if not any(trains):
-                continue
-            decays = _decays(parameter.name, parameter.kind)
-            rates = tuple(
-                phase.lr * phase.lr_decay**depth if active else 0.0
+            decays = parameter.kind == "weight" and not any(part in parameter.name for part in _NO_DECAY)
+            trains = tuple(parameter.name in phase.names for phase in plan.phases)
+            if any(trains):
+                names.setdefault((index, decays, trains), []).append(parameter.name)
+    return tuple(
+        Group(
+            name=outline.blocks[index].name + ("" if decays else " (bias, norm)"),
+            parameters=tuple(parameters),
+            rates=tuple(
+                phase.lr * phase.lr_decay ** (len(outline.blocks) - 1 - index) if active else 0.0
                 for phase, active in zip(plan.phases, trains, strict=True)
-            )
-            key = (block.name, decays, trains)
-            names = (*(made[key].parameters if key in made else ()), parameter.name)
-            label = block.name if decays else f"{block.name} (bias, norm)"
-            made[key] = Group(name=label, parameters=names, rates=rates, decays=decays)
-    return tuple(made.values())
-
-
-def _decays(name: str, kind: str) -> bool:
-    return kind == "weight" and not any(part in name for part in _NO_DECAY)
+            ),
+            decays=decays,
+        )
+        for (index, decays, trains), parameters in names.items()
+    )

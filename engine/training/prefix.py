@@ -2,7 +2,7 @@
 
 Kernels choose their order of summing by batch size and memory layout. On a CPU frozen blocks therefore see CHUNK images
 at once, laid out in one of two ways, and an activation that was kept stands for one that would be computed anew, bit
-for bit. On a GPU they see the batch as it comes. Not here: keeping activations (features).
+for bit. On a GPU they see the batch as it comes. Not here: keeping activations (feature_cache).
 """
 
 import torch
@@ -16,7 +16,7 @@ CHUNK = 16
 def through_frozen(chain: Chain, x: Tensor, *, start: int, stop: int) -> Tensor:
     """Blocks `start` to `stop` of `chain`, all in eval mode, for inputs [N, ...]; `x` itself when there are none.
 
-    Call it under no_grad, and under the autocast that training computes in.
+    Call it under no_grad and the autocast of training.
     """
     if start >= stop:
         return x
@@ -30,9 +30,8 @@ def plain(x: Tensor) -> Tensor:
     """`x` contiguous, or [N, C, H, W] with the channels last, and with the strides that usually go with it."""
     if is_channels_last(x):
         return x
-    return (
-        x.contiguous().view(-1).view(x.shape)
-    )  # where a size is 1 other strides are contiguous too, and kernels look at them
+    # where a size is 1 other strides are contiguous too, and kernels look at them
+    return x.contiguous().view(-1).view(x.shape)
 
 
 def is_channels_last(x: Tensor) -> bool:

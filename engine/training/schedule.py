@@ -1,7 +1,4 @@
-"""The learning rate as a pure function of the step; no state, so that a run can be resumed at any step.
-
-Loads without torch: the Configure page draws the same function that training uses.
-"""
+"""The learning rate as a pure function of the step. Loads without torch: the Configure page draws it too."""
 
 import math
 
@@ -27,5 +24,5 @@ def factor(schedule: str, *, step: int, steps: int, warmup: float) -> float:
 
 
 def curve(schedule: str, *, warmup: float, points: int = 200) -> list[tuple[float, float]]:
-    """(share of training, share of the peak rate) for drawing."""
+    """(share of training, share of the peak rate)."""
     return [(step / (points - 1), factor(schedule, step=step, steps=points, warmup=warmup)) for step in range(points)]

@@ -1,5 +1,4 @@
-"""One optimisation step: forward through the frozen prefix and the rest, backward, update; in parts when memory is
-short.
+"""One optimisation step: forward, backward, update; in parts when memory is short.
 
 Not here: which batch, which learning rate, when a phase begins (loop).
 """
@@ -29,18 +28,17 @@ class Batch:
 
 
 def step_seed(seed: int, epoch: int, step: int) -> int:
-    """The seed of dropout and mixing in one step: a pure function of where training stands."""
+    """The seed of dropout and mixing."""
     return int(np.random.SeedSequence([seed, epoch, step]).generate_state(1)[0])
 
 
 def optimise(training: Training, batch: Batch) -> torch.Tensor:
     """Update the trainable parameters once. Returns the mean loss of the batch, still on the device.
 
-    When memory runs out the batch is cut into twice as many parts whose gradients add up to the same step, and
-    `training.notes` says so; TrainingError when single images do not fit.
+    When memory runs out the batch is cut into more parts whose gradients add up to the same step, and `training.notes`
+    says so; TrainingError when single images do not fit.
     """
     while True:
-        reason = None
         try:
             return _attempt(training, batch)
         except (RuntimeError, MemoryError) as error:
@@ -56,14 +54,13 @@ def optimise(training: Training, batch: Batch) -> torch.Tensor:
 def _back_off(training: Training, images: int, reason: str) -> None:
     if training.position.parts >= images:
         raise TrainingError(
-            f"A single image does not fit into memory ({reason.splitlines()[0][:120]}). Choose a smaller image size "
-            f"or backbone."
+            f"A single image does not fit into memory ({reason.splitlines()[0][:120]}). "
+            "Choose a smaller image size or backbone."
         )
     parts = training.position.parts = min(2 * training.position.parts, images)
     training.notes.append(
         f"Memory ran out, so every batch is computed in {parts} parts from now on. Batch size and learning rate stay "
-        f"what they were; "
-        "BatchNorm in the training blocks sees the parts."
+        "what they were; BatchNorm in the training blocks sees the parts."
     )
 
 
@@ -105,8 +102,7 @@ def _forward(training: Training, inputs: torch.Tensor, batch: Batch) -> torch.Te
 
 def _weight(training: Training, targets: torch.Tensor) -> torch.Tensor:
     """What the summed loss of the batch is divided by: the images, or the sum of their class weights."""
-    weights = training.class_weights
-    if weights is None:
+    if (weights := training.class_weights) is None:
         return torch.full((), float(len(targets)), device=targets.device)
     return weights[targets].sum() if targets.ndim == 1 else (targets @ weights).sum()
 

@@ -1,5 +1,4 @@
-"""Strategies: what can be trained and what stays frozen, each said once: its plan, its texts, the option it asks for,
-where it starts, its seeds.
+"""Strategies: what can be trained and what stays frozen, each said once with its plan and texts.
 
 To add one, write its plan here under `@strategy`; an option of its own goes into runconfig. Loads without torch. Not
 here: the plan of a whole configuration (freezing), what follows from a plan (plan).
@@ -27,8 +26,6 @@ Start = Literal["weights", "random", "checkpoint"]
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
-    """Everything that pages, command line and comparisons know of one strategy."""
-
     name: str
     title: str
     summary: str
@@ -39,7 +36,7 @@ class Strategy:
     asks: str = ""
     """The option of RunConfig that it reads and most others do not; a text may not be left empty."""
     start: Start = "weights"
-    """Of the backbone: the weights of the config whatever they are, random ones, or a checkpoint of one's own."""
+    """Of the backbone: the weights of the config, random ones, or a checkpoint of one's own."""
     seeds: int = SEEDS
     """How many a comparison gives it by default."""
 
@@ -55,7 +52,7 @@ STRATEGIES: dict[str, Strategy] = {}
 def strategy(
     title: str, summary: str, details: str, *, asks: str = "", start: Start = "weights", seeds: int = SEEDS
 ) -> Callable[[Plan], Plan]:
-    """Register the decorated plan as a strategy of its name."""
+    """Register a plan as the strategy of its name."""
 
     def register(plan: Plan) -> Plan:
         name = plan.__name__
@@ -156,15 +153,13 @@ def gradual_unfreeze(outline: Outline, config: RunConfig) -> Phases:
     # the head warms up alone; where phases are fewer than stages, the deeper stages are released together
     depths = [1 + (len(stages) - 1) * number // (count - 1) for number in range(count)] if count > 1 else [len(stages)]
     share, extra = divmod(config.epochs, count)
-    return tuple(
-        _phase(
-            config,
-            _names(block for stage in stages[-depth:] for block in stage),
-            epochs=share + (number >= count - extra),  # the longer phases come last, where most parameters train
-            lr=(config.lr or HEAD_RATE) * (FULL_RATE / HEAD_RATE) ** (number / max(1, count - 1)),
-        )
-        for number, depth in enumerate(depths)
-    )
+    phases = []
+    for number, depth in enumerate(depths):
+        names = _names(block for stage in stages[-depth:] for block in stage)
+        epochs = share + (number >= count - extra)  # the longer phases come last, where most parameters train
+        lr = (config.lr or HEAD_RATE) * (FULL_RATE / HEAD_RATE) ** (number / max(1, count - 1))
+        phases.append(_phase(config, names, epochs=epochs, lr=lr))
+    return tuple(phases)
 
 
 @strategy(
@@ -185,7 +180,7 @@ def two_phase(outline: Outline, config: RunConfig) -> Phases:
 def bias_norm(outline: Outline, config: RunConfig) -> Phases:
     *backbone, head = outline.blocks
     light = tuple(p.name for block in backbone for p in block.parameters if p.kind in ("bias", "norm"))
-    return (_phase(config, light + _names([head]), lr=config.lr or HEAD_RATE),)
+    return _one_phase(outline, config, light + _names([head]))
 
 
 @strategy(
@@ -195,7 +190,7 @@ def bias_norm(outline: Outline, config: RunConfig) -> Phases:
     start="checkpoint",
 )
 def from_run(outline: Outline, config: RunConfig) -> Phases:
-    return (_phase(config, _names(outline.blocks), lr=config.lr or CONTINUE_RATE),)
+    return _one_phase(outline, config, _names(outline.blocks), rate=CONTINUE_RATE)
 
 
 @strategy(
@@ -205,11 +200,11 @@ def from_run(outline: Outline, config: RunConfig) -> Phases:
     start="random",
 )
 def from_scratch(outline: Outline, config: RunConfig) -> Phases:
-    return (_phase(config, _names(outline.blocks), lr=config.lr or HEAD_RATE),)
+    return _one_phase(outline, config, _names(outline.blocks), rate=HEAD_RATE)
 
 
-def _one_phase(outline: Outline, config: RunConfig, names: tuple[str, ...]) -> Phases:
-    rate = FULL_RATE if len(names) == len(_names(outline.blocks)) else HEAD_RATE
+def _one_phase(outline: Outline, config: RunConfig, names: tuple[str, ...], *, rate: float = 0.0) -> Phases:
+    rate = rate or (FULL_RATE if len(names) == len(_names(outline.blocks)) else HEAD_RATE)
     return (_phase(config, names, lr=config.lr or rate),)
 
 
@@ -218,12 +213,12 @@ def _two_phases(config: RunConfig, first: Sequence[BlockOutline], second: Sequen
     if not 0 < epochs < config.epochs:
         raise ConfigError(
             f"{config.strategy} needs epochs for both of its phases: {config.epochs} in all and "
-            f"{config.first_epochs or 'half'} for the first leaves none for one of them. Raise epochs or lower "
-            "first_epochs."
+            f"{config.first_epochs or 'half'} for the first leaves none for one. Raise epochs or lower first_epochs."
         )
+    rate = config.lr or HEAD_RATE
     return (
-        Phase(parameters=_names(first), epochs=epochs, lr=config.lr or HEAD_RATE),
-        _phase(config, _names(second), epochs=config.epochs - epochs, lr=(config.lr or HEAD_RATE) / 10),
+        Phase(parameters=_names(first), epochs=epochs, lr=rate),
+        _phase(config, _names(second), epochs=config.epochs - epochs, lr=rate / 10),
     )
 
 
@@ -232,8 +227,7 @@ def _phase(config: RunConfig, names: tuple[str, ...], *, lr: float, epochs: int 
 
 
 def _last_blocks(outline: Outline, count: int) -> Sequence[BlockOutline]:
-    """The last `count` blocks that hold weights; blocks with only a norm (DenseNet's norm5, ViT's ln) come along
-    uncounted."""
+    """The last `count` blocks that hold weights; those with only a norm (DenseNet's norm5, ViT's ln) do not count."""
     weighted = [index for index, block in enumerate(outline.blocks) if _holds_weights(block)]
     return outline.blocks[weighted[-count] if count < len(weighted) else 0 :]
 
@@ -243,10 +237,9 @@ def _stages(outline: Outline) -> list[list[BlockOutline]]:
     weighted = {block.stage for block in outline.blocks if _holds_weights(block)}
     stages: list[list[BlockOutline]] = []
     for block in outline.blocks:
-        if stages and (stages[-1][-1].stage == block.stage or block.stage not in weighted):
-            stages[-1].append(block)
-        else:
-            stages.append([block])
+        if not stages or (stages[-1][-1].stage != block.stage and block.stage in weighted):
+            stages.append([])
+        stages[-1].append(block)
     return stages
 
 

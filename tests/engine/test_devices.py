@@ -14,6 +14,8 @@ import torch
 
 from engine import devices
 from engine.errors import DeviceError
+from engine.training.numerics import choose, numerics
+from tests.engine.training.toy import chain
 
 CPU = torch.device("cpu")
 
@@ -59,43 +61,35 @@ OLD_DRIVER = (
 
 
 @pytest.mark.parametrize(
-    ("driver", "build", "visible", "init", "words"),
+    ("cause", "words"),
     [
-        (False, "13.2", "0", raising("unasked"), "No NVIDIA driver was found"),
-        (True, None, "0", raising("unasked"), "is a CPU-only build"),
-        (True, "13.2", "", raising("unasked"), "CUDA_VISIBLE_DEVICES hides every GPU"),
+        ({"driver": False}, "No NVIDIA driver was found"),
+        ({"build": None}, "is a CPU-only build"),
+        ({"visible": ""}, "CUDA_VISIBLE_DEVICES hides every GPU"),
         (
-            True,
-            "13.2",
-            "0",
-            raising(OLD_DRIVER),
+            {"init": raising(OLD_DRIVER)},
             "The GPU cannot be used: The NVIDIA driver on your system is too old (found version 11040).",
         ),
-        (True, "13.2", "0", lambda: None, "reports no GPU"),
+        ({"init": raising("")}, "The GPU cannot be used: PyTorch gave no reason."),
+        ({"init": lambda: None}, "reports no GPU"),
     ],
 )
 def test_each_cause_has_its_own_sentence(
-    no_gpu: None,
-    monkeypatch: pytest.MonkeyPatch,
-    driver: bool,
-    build: str | None,
-    visible: str,
-    init: Callable[[], None],
-    words: str,
+    no_gpu: None, monkeypatch: pytest.MonkeyPatch, cause: dict[str, object], words: str
 ):
-    monkeypatch.setattr(devices, "_driver_found", lambda: driver)
-    monkeypatch.setattr(torch.version, "cuda", build)
-    monkeypatch.setattr(torch.cuda, "init", init)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    case = {"driver": True, "build": "13.2", "visible": "0", "init": raising("unasked"), **cause}
+    monkeypatch.setattr(devices, "_driver_found", lambda: case["driver"])
+    monkeypatch.setattr(torch.version, "cuda", case["build"])
+    monkeypatch.setattr(torch.cuda, "init", case["init"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", str(case["visible"]))
     assert words in devices.why_no_gpu()
     assert "https" not in devices.why_no_gpu()
 
 
 def test_gpus_come_first_and_give_no_reason(two_gpus: None):
-    found = devices.available()
-    assert [about.device for about in found] == ["cuda:0", "cuda:1", "cpu"]
-    assert [about.why for about in found] == ["", "", ""]
-    assert (found[1].name, found[1].memory_bytes) == ("Fast One", 8 << 30)
+    listed = devices.available()
+    assert [(device.device, device.why) for device in listed] == [("cuda:0", ""), ("cuda:1", ""), ("cpu", "")]
+    assert (listed[1].name, listed[1].memory_bytes) == ("Fast One", 8 << 30)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +117,7 @@ def test_precision_on_a_gpu_with_and_without_bf16(monkeypatch: pytest.MonkeyPatc
     gpu = torch.device("cuda:0")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     assert devices.precision(gpu, "auto") == (torch.bfloat16, "bf16")
-    assert devices.memory_format(gpu) == torch.channels_last
+    assert choose(chain(), "auto", gpu, side=32) == numerics("bf16 channels-last", gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old One")
     assert devices.precision(gpu, "auto") == (None, "fp32")

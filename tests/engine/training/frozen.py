@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.data.dataset_records import SPLITS, Dataset
+from engine.data.dataset_records import SPLITS, Dataset, Split
 from engine.data.pixel_cache import Augmentation, open_pixels
 from engine.data.preprocessing import Preprocessing
 from engine.runconfig import RunConfig
@@ -21,7 +21,7 @@ from engine.training.loop import fit, infer
 from engine.training.numerics import numerics
 from engine.training.state import Training
 from engine.workspace import Workspace
-from tests.engine.training.toy import SIDE, config, training
+from tests.engine.training.toy import SIDE, training
 
 PRE = Preprocessing(resize=(SIDE,), crop=SIDE)
 CPU = torch.device("cpu")
@@ -37,11 +37,8 @@ class World:
     steps: list[tuple[int, int]] = field(default_factory=list)
     """What filling has said of its progress."""
 
-    def open(
-        self, chosen: RunConfig | None = None, *, precision: str = "fp32", preprocessing: Preprocessing = PRE
-    ) -> Origin:
+    def open(self, chosen: RunConfig, *, precision: str = "fp32", preprocessing: Preprocessing = PRE) -> Origin:
         """A fresh model and its images, as `chosen` says."""
-        chosen = chosen or config(views=0)
         computes = numerics(precision, CPU)
         made = training(chosen)
         known = digests(made.chain.model.state_dict())
@@ -50,21 +47,19 @@ class World:
         views = Augmentation(views=chosen.views, data_seed=chosen.data_seed, policy=chosen.augment)
         shown = open_pixels(self.workspace, self.dataset, preprocessing, augmentation=views)
         self.stack.callback(shown.close)
-        sources: dict[str, Source] = {}
+        sources: dict[Split, Source] = {}
         for split in SPLITS:
             images = self.dataset.images_of(split)
-            rows, labels = np.array([image.index for image in images]), [image.label for image in images]
-            layout = computes.memory_format
             sources[split] = PixelSource(
-                shown, rows, labels, preprocessing=preprocessing, device=CPU, memory_format=layout
+                shown,
+                np.array([image.index for image in images]),
+                [image.label for image in images],
+                preprocessing=preprocessing,
+                device=CPU,
+                memory_format=computes.memory_format,
             )
         return Origin(
-            workspace=self.workspace,
-            pixels=shown,
-            training=made,
-            numerics=computes,
-            digests=known,
-            sources=sources,  # type: ignore[arg-type]
+            workspace=self.workspace, pixels=shown, training=made, numerics=computes, digests=known, sources=sources
         )
 
     def fill(self, origin: Origin, wanted: Mapping[Slot, int] | None = None) -> FeatureCache:
@@ -86,10 +81,10 @@ def wanted_by(origin: Origin) -> Mapping[Slot, int]:
 def train(origin: Origin, cache: FeatureCache | None = None) -> tuple[dict[str, Tensor], Tensor]:
     """Train to the end: (all tensors, logits of all splits in eval mode)."""
 
-    def source(split: str) -> Source:
-        pixels = origin.sources[split]  # type: ignore[index]
+    def source(split: Split) -> Source:
+        pixels = origin.sources[split]
         places = np.arange(len(pixels.targets))
-        return pixels if cache is None else cache.source(pixels, split, pixels=origin.pixels, places=places)  # type: ignore[arg-type]
+        return pixels if cache is None else cache.source(pixels, split, pixels=origin.pixels, places=places)
 
     for _ in fit(origin.training, source("train"), source("val")):
         pass

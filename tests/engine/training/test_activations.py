@@ -13,7 +13,7 @@ from torch import Tensor
 from engine import devices
 from engine.data.row_file import Building, Contents, Rows
 from engine.errors import TrainingError
-from engine.training import activations as wing
+from engine.training import activations
 from engine.training.activations import Activations, FeatureSource
 from engine.training.feature_cache import _as_bytes, _row_bytes
 from engine.training.prefix import is_channels_last
@@ -23,6 +23,7 @@ CPU = torch.device("cpu")
 GPU = torch.device("meta")
 """Stands for a device with memory of its own; what lies there is gone, but how much does is known."""
 COUNT = 7
+BYTES = COUNT * 5 * 4
 SHAPES = [(5,), (4, 3, 2), (9, 4), (4, 1, 1)]
 
 
@@ -46,16 +47,22 @@ def keep(path: Path, features: Tensor) -> Path:
     return path
 
 
-def opened(path: Path) -> Activations:
-    found = Activations.open(path, CPU)
-    assert found is not None
-    return found
+def opened(path: Path, device: torch.device = CPU, *, beside: int = 0) -> Activations:
+    kept = Activations.open(path, device, beside=beside)
+    assert kept is not None
+    return kept
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file of `made(5)`."""
+    return keep(tmp_path / "a.rows", made(5))
 
 
 @pytest.fixture(params=["held", "by row"])
 def held(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     if request.param == "by row":
-        monkeypatch.setattr(wing, "MEMORY_BYTES", 0)
+        monkeypatch.setattr(activations, "MEMORY_BYTES", 0)
     return bool(request.param == "held")
 
 
@@ -68,24 +75,20 @@ def test_batches_are_what_was_kept(tmp_path: Path, held: bool, shape: tuple[int,
         places = np.array([6, 0, 3, 3])
         batch = found.batch(places)
         assert batch.dtype == dtype and torch.equal(batch, features[places])
-        assert batch.stride() == features[places].contiguous(memory_format=layout(last)).stride()
+        layout = torch.channels_last if last else torch.contiguous_format
+        assert batch.stride() == features[places].contiguous(memory_format=layout).stride()
         assert is_channels_last(batch) == is_channels_last(features)
-        assert (found._held is not None) is held
+        assert found.held is held
         found.close()
 
 
-def layout(last: bool) -> torch.memory_format:
-    return torch.channels_last if last else torch.contiguous_format
-
-
-def test_memory_is_bounded_by_the_size_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = keep(tmp_path / "a.rows", made(8))
-    for limit, expected in ((COUNT * 32, True), (COUNT * 32 - 1, False)):
-        monkeypatch.setattr(wing, "MEMORY_BYTES", limit)
+def test_memory_is_bounded_by_the_size_of_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, expected in ((BYTES, True), (BYTES - 1, False)):
+        monkeypatch.setattr(activations, "MEMORY_BYTES", limit)
         found = opened(path)
-        assert found.size_bytes == COUNT * 32 and (found._held is not None) is expected
+        assert found.size_bytes == BYTES and found.held is expected
         found.close()
-        assert found._held is None
+        assert not found.held
 
 
 def test_writing_into_a_batch_writes_into_nothing_that_is_kept(tmp_path: Path, held: bool) -> None:
@@ -99,8 +102,7 @@ def test_writing_into_a_batch_writes_into_nothing_that_is_kept(tmp_path: Path, h
     found.close()
 
 
-def test_a_damaged_file_is_removed_and_an_absent_one_is_none(tmp_path: Path) -> None:
-    path = keep(tmp_path / "a.rows", made(5))
+def test_a_damaged_file_is_removed_and_an_absent_one_is_none(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[3] ^= 1
     for damaged in (bytes(content), b"", path.read_bytes()[:-1]):
@@ -109,19 +111,22 @@ def test_a_damaged_file_is_removed_and_an_absent_one_is_none(tmp_path: Path) -> 
     assert Activations.open(path, CPU) is None
 
 
-def test_damage_after_opening_ends_the_run_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wing, "MEMORY_BYTES", 0)
-    path = keep(tmp_path / "a.rows", made(5))
-    found = Activations(Rows.open(path), CPU)
+def damage(path: Path) -> None:
     with open(path, "r+b") as file:
         file.write(b"\xff\xff")
+
+
+def test_damage_after_opening_ends_the_run_with_a_sentence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activations, "MEMORY_BYTES", 0)
+    found = Activations(Rows.open(path), CPU)
+    damage(path)
     with pytest.raises(TrainingError, match="damaged while it was in use"):
         found.batch(np.array([0]))
     found.close()
 
 
-def test_the_seconds_it_saves_are_counted_by_the_row(tmp_path: Path, held: bool) -> None:
-    found = opened(keep(tmp_path / "a.rows", made(5)))
+def test_the_seconds_it_saves_are_counted_by_the_row(path: Path, held: bool) -> None:
+    found = opened(path)
     found.batch(np.array([0, 1]))
     found.batch(np.array([0]))
     assert found.seconds_saved == 1.5
@@ -141,43 +146,35 @@ def test_a_source_begins_at_the_deepest_cut_of_its_view_that_is_within_reach(tmp
     assert torch.equal(source.batch(rows, 5, 3), made(3)[[2, 6]] + 3)
     assert torch.equal(source.batch(rows, None, 2), made(2)[[2, 6]] + 2)
     assert torch.equal(source.batch(rows, 1), pictures.batch(rows, 1)) and torch.equal(source.targets, pictures.targets)
-    for one in found.values():
-        one.close()
+    for kept in found.values():
+        kept.close()
 
 
 def test_many_small_files_are_held_only_as_far_as_they_fit_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = keep(tmp_path / "a.rows", made(5))
-    size = COUNT * 5 * 4
-    monkeypatch.setattr(wing, "ALL_BYTES", 2 * size)
-    for beside, expected in ((0, True), (size, True), (size + 1, False)):
-        found = Activations.open(path, CPU, beside=beside)
-        assert found is not None and found.held is expected
-        assert torch.equal(found.batch(np.array([1])), made(5)[[1]])
+    monkeypatch.setattr(activations, "ALL_BYTES", 2 * BYTES)
+    for beside, expected in ((0, True), (BYTES, True), (BYTES + 1, False)):
+        found = opened(path, beside=beside)
+        assert found.held is expected and torch.equal(found.batch(np.array([1])), made(5)[[1]])
         found.close()
 
 
-def test_what_is_held_keeps_no_file_open(tmp_path: Path, held: bool) -> None:
-    found = opened(keep(tmp_path / "a.rows", made(5)))
+def test_what_is_held_keeps_no_file_open(path: Path, held: bool) -> None:
+    found = opened(path)
     assert (found._file._file < 0) is held
-    assert torch.equal(found.batch(np.array([2, 4])), made(5)[[2, 4]])
     found.close()
     found.close()
 
 
-def test_a_file_that_turns_out_to_be_damaged_is_closed(tmp_path: Path) -> None:
-    path = keep(tmp_path / "a.rows", made(5))
-    with open(path, "r+b") as file:
-        file.write(b"\xff\xff")
+def test_a_file_that_turns_out_to_be_damaged_is_closed(path: Path) -> None:
+    damage(path)
     with pytest.raises(TrainingError):
         Activations(damaged := Rows.open(path), CPU)
     assert damaged._file < 0
 
 
-def test_a_file_that_cannot_be_opened_now_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = keep(tmp_path / "a.rows", made(5))
-
+def test_a_file_that_cannot_be_opened_now_is_not_removed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def too_many(*_: object, **__: object) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
@@ -188,16 +185,15 @@ def test_a_file_that_cannot_be_opened_now_is_not_removed(tmp_path: Path, monkeyp
 
 
 def test_all_files_together_take_half_of_what_a_gpu_had_free_at_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A quarter of what is left for each would end at nothing."""
-    path, taken = keep(tmp_path / "a.rows", made(5)), []
-    size = COUNT * 5 * 4
-    monkeypatch.setattr(devices, "memory_free", lambda device: 6 * size - sum(taken))
+    taken: list[int] = []
+    monkeypatch.setattr(devices, "memory_free", lambda device: 6 * BYTES - sum(taken))
     for expected in (True, True, True, False, False):
-        found = Activations.open(path, GPU, beside=sum(taken))
-        assert found is not None and found.held is expected
-        taken += [size] if expected else []
+        found = opened(path, GPU, beside=sum(taken))
+        assert found.held is expected
+        taken += [BYTES] if expected else []
         found.close()
 
 
@@ -209,22 +205,20 @@ def test_a_large_file_goes_to_a_gpu_in_pieces(tmp_path: Path, monkeypatch: pytes
         sizes.append(len(places))
         return read(self, places)
 
-    monkeypatch.setattr(wing, "_PIECE_BYTES", 3 * 24 * 4 + 1)
+    monkeypatch.setattr(activations, "_PIECE_BYTES", 3 * 24 * 4 + 1)
     monkeypatch.setattr(Activations, "_read", counted)
-    monkeypatch.setattr(
-        wing.torch, "empty", lambda *given, device, **named: empty(*given, **named)
-    )  # where its content can be seen
+    # where its content can be seen
+    monkeypatch.setattr(torch, "empty", lambda *given, device, **named: empty(*given, **named))
     found = Activations(Rows.open(keep(tmp_path / "a.rows", features)), GPU)
     assert sizes == [3, 3, 1] and found._held is not None and torch.equal(found._laid(found._held), features)
     found.close()
 
 
-def test_a_gpu_that_has_no_room_after_all_is_read_to_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_has_no_room_after_all_is_read_to_by_row(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
-    path = keep(tmp_path / "a.rows", made(5))
-    monkeypatch.setattr(wing.torch, "empty", full)
-    found = Activations.open(path, GPU)
-    assert found is not None and not found.held and torch.equal(found._read(np.array([3])), made(5)[[3]])
+    monkeypatch.setattr(torch, "empty", full)
+    found = opened(path, GPU)
+    assert not found.held and torch.equal(found._read(np.array([3])), made(5)[[3]])
     found.close()

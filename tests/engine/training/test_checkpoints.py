@@ -1,11 +1,13 @@
 """A run that is cut off anywhere and resumed ends in the same bits as one that was not."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from engine.errors import TrainingError
+from engine.runconfig import RunConfig
 from engine.training.audit import base_digest, digests
 from engine.training.checkpoints import load_checkpoint, save_checkpoint
 from engine.training.loop import fit
@@ -25,61 +27,39 @@ def base(made: Training) -> str:
     return base_digest(digests(made.chain.model.state_dict()))
 
 
-@pytest.mark.parametrize("events_before", [1, 3, 4, 6])
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_resuming_is_bit_for_bit_at_any_step(tmp_path: Path, events_before: int, optimizer: str) -> None:
-    chosen = config(
-        backbone="mobilenet_v3_small", strategy="last_n", last_n=3, optimizer=optimizer, epochs=3, lr_decay=0.7
-    )
-    whole = finish(training(chosen))
+def resumed_after(events: int, chosen: RunConfig, path: Path) -> Training:
+    """A run that is cut off after so many events and goes on from its checkpoint in another process' model."""
     cut = training(chosen)
-    origin = base(cut)
-    events = fit(cut, TRAIN, VAL)
-    for _ in range(events_before):
-        next(events)
-    save_checkpoint(cut, tmp_path / "checkpoint.pt", base=origin)
-    events.close()  # type: ignore[attr-defined]
-
+    origin, running = base(cut), fit(cut, TRAIN, VAL)
+    for _ in range(events):
+        next(running)
+    save_checkpoint(cut, path, base=origin)
     resumed = training(chosen)
-    load_checkpoint(resumed, tmp_path / "checkpoint.pt", base=base(resumed))
-    finish(resumed)
+    load_checkpoint(resumed, path, base=base(resumed))
+    return finish(resumed)
+
+
+OPTIONS = [
+    {"backbone": "mobilenet_v3_small", "strategy": "last_n", "last_n": 3, "optimizer": "adamw", "lr_decay": 0.7},
+    {"backbone": "mobilenet_v3_small", "strategy": "last_n", "last_n": 3, "optimizer": "sgd", "lr_decay": 0.7},
+    # a trainer that freezes anew on resuming, or orders its groups by what trains now, ends elsewhere
+    {"strategy": "gradual_unfreeze"},
+    {"strategy": "probe_then_finetune", "ema": 0.9, "mix": "mixup"},
+    {"phases": "layer4, head | 1; head | 1; layer3, layer4, head | 1", "sampling": "balanced"},
+]
+
+
+@pytest.mark.parametrize("events", [1, 3, 4, 5, 8])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_resuming_inside_any_phase_is_bit_for_bit(tmp_path: Path, options: dict[str, object], events: int) -> None:
+    chosen = config(epochs=3, **options)
+    whole, resumed = finish(training(chosen)), resumed_after(events, chosen, tmp_path / "checkpoint.pt")
     for name, tensor in whole.chain.model.state_dict().items():
         assert torch.equal(tensor, resumed.chain.model.state_dict()[name]), name
     assert all(torch.equal(whole.best[name], resumed.best[name]) for name in whole.best)
     keys = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "best", "lr")
     scores = [[[getattr(row, key) for key in keys] for row in made.position.history] for made in (whole, resumed)]
     assert scores[0] == scores[1]
-
-
-@pytest.mark.parametrize("events_before", [1, 4, 5, 8])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"strategy": "gradual_unfreeze", "epochs": 3},
-        {"strategy": "probe_then_finetune", "epochs": 3, "ema": 0.9, "mix": "mixup"},
-        {"phases": "layer4, head | 1; head | 1; layer3, layer4, head | 1", "sampling": "balanced"},
-    ],
-)
-def test_resuming_inside_any_phase_is_bit_for_bit(
-    tmp_path: Path, options: dict[str, object], events_before: int
-) -> None:
-    """A trainer that freezes anew on resuming, or orders its groups by what trains now, ends elsewhere."""
-    chosen = config(**options)
-    whole = finish(training(chosen))
-    cut = training(chosen)
-    origin = base(cut)
-    events = fit(cut, TRAIN, VAL)
-    for _ in range(events_before):
-        next(events)
-    save_checkpoint(cut, tmp_path / "checkpoint.pt", base=origin)
-    resumed = training(chosen)
-    load_checkpoint(resumed, tmp_path / "checkpoint.pt", base=base(resumed))
-    finish(resumed)
-    final = resumed.chain.model.state_dict()
-    assert [
-        name for name, tensor in whole.chain.model.state_dict().items() if not torch.equal(tensor, final[name])
-    ] == []
-    assert all(torch.equal(whole.best[name], resumed.best[name]) for name in whole.best)
 
 
 def test_a_checkpoint_of_other_weights_or_another_plan_is_refused(tmp_path: Path) -> None:
@@ -101,11 +81,11 @@ def test_groups_in_another_order_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"\0" * len(content)])
-def test_a_damaged_checkpoint_is_said_to_be_damaged(tmp_path: Path, damage: object) -> None:
+def test_a_damaged_checkpoint_is_said_to_be_damaged(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     made = training(config(strategy="linear_probe"))
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(made, path, base="one")
-    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(TrainingError, match="damaged"):
         load_checkpoint(made, path, base="one")
 

@@ -5,27 +5,19 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from engine.models.outline import BlockOutline, Outline, ParameterOutline
 from engine.training import cuts
-from engine.training.cuts import Cost, Slot, readings, worth_keeping
+from engine.training.cuts import Cost, Slot, order, readings, worth_keeping
 from engine.training.freezing import plan_for
-from tests.engine.training.toy import config
+from tests.engine.training.toy import block, config, outline
 
-STAGES = ("stem", "body", "body", "neck", "neck", "head")
+OUTLINE = outline(
+    *(
+        block(f"{stage}.{index}", stage, ("weight", 9, "weight"))
+        for index, stage in enumerate(("stem", "body", "body", "neck", "neck", "head"))
+    )
+)
 SPLITS = {"train": 100, "val": 10, "test": 10}
 GB = 2**30
-
-
-def outline() -> Outline:
-    blocks = tuple(
-        BlockOutline(
-            name=f"{stage}.{index}",
-            stage=stage,
-            parameters=(ParameterOutline(name=f"{stage}.{index}.weight", size=9, kind="weight"),),
-        )
-        for index, stage in enumerate(STAGES)
-    )
-    return Outline(backbone="toy", classes=3, input_size=32, blocks=blocks)
 
 
 Read = dict[tuple[str, int | None, int], int]
@@ -33,23 +25,24 @@ Read = dict[tuple[str, int | None, int], int]
 
 def read(epoch: int = 0, **options: object) -> Read:
     chosen = config(**{"views": 0, **options})
-    counted = readings(outline(), plan_for(outline(), chosen), chosen, epoch=epoch)
+    counted = readings(OUTLINE, plan_for(OUTLINE, chosen), chosen, epoch=epoch)
     return {(slot.split, slot.view, slot.cut): count for slot, count in counted.items()}
 
 
+def seen(counts: dict[int, int], *, test: dict[int, int]) -> Read:
+    """Readings of the evaluation crop by cut; those of `test` are the last predictions."""
+    trained = {(split, None, cut): count for split in ("train", "val") for cut, count in counts.items()}
+    return {**trained, **{("test", None, cut): count for cut, count in test.items()}}
+
+
 def test_a_linear_probe_reads_the_inputs_of_the_head_in_every_epoch_and_once_more() -> None:
-    assert read(strategy="linear_probe", epochs=7) == {("train", None, 5): 8, ("val", None, 5): 8, ("test", None, 5): 1}
+    assert read(strategy="linear_probe", epochs=7) == seen({5: 8}, test={5: 1})
 
 
 def test_each_view_is_read_in_its_own_epochs() -> None:
-    assert read(strategy="last_block", epochs=7, views=3) == {
-        ("train", 0, 4): 3,
-        ("train", 1, 4): 2,
-        ("train", 2, 4): 2,
-        ("train", None, 4): 1,  # for the last predictions
-        ("val", None, 4): 8,
-        ("test", None, 4): 1,
-    }
+    wanted = read(strategy="last_block", epochs=7, views=3)
+    views = {("train", 0, 4): 3, ("train", 1, 4): 2, ("train", 2, 4): 2}
+    assert wanted == {**seen({4: 1}, test={4: 1}), **views, ("val", None, 4): 8}
 
 
 @pytest.mark.parametrize("views", [7, 12])
@@ -60,40 +53,23 @@ def test_as_many_views_as_epochs_are_read_once_each(views: int) -> None:
 
 def test_probing_and_then_training_all_of_it_reads_only_while_probing() -> None:
     """LP-FT: once everything trains there is nothing to read, at the end neither."""
-    assert read(strategy="probe_then_finetune", epochs=6, first_epochs=2) == {
-        ("train", None, 5): 2,
-        ("val", None, 5): 2,
-    }
+    assert read(strategy="probe_then_finetune", epochs=6, first_epochs=2) == seen({5: 2}, test={})
 
 
 def test_gradual_unfreezing_reads_ever_earlier_inputs() -> None:
-    wanted = read(strategy="gradual_unfreeze", epochs=8)
-    assert wanted == {(split, None, cut): 2 for split in ("train", "val") for cut in (5, 3, 1)}
+    assert read(strategy="gradual_unfreeze", epochs=8) == seen({5: 2, 3: 2, 1: 2}, test={})
 
 
 def test_the_cut_never_moves_back_over_what_has_trained() -> None:
     """The second phase freezes what the first one trained: its inputs of the head are not those of the start."""
-    moved = read(phases="neck*, head* | 2; head* | 3", epochs=5)
-    assert moved == {("train", None, 3): 6, ("val", None, 3): 6, ("test", None, 3): 1}
+    assert read(phases="neck*, head* | 2; head* | 3", epochs=5) == seen({3: 6}, test={3: 1})
     back = read(phases="head* | 2; body.1, head* | 1; neck.4, head* | 1", epochs=4)
-    assert back == {
-        ("train", None, 5): 2,
-        ("val", None, 5): 2,
-        ("train", None, 1): 3,
-        ("val", None, 1): 3,
-        ("test", None, 1): 1,
-    }
+    assert back == seen({5: 2, 1: 3}, test={1: 1})
 
 
 def test_what_has_passed_is_not_counted_when_a_run_goes_on() -> None:
-    options: dict[str, object] = {"phases": "head* | 2; body.2, head* | 3", "epochs": 5, "views": 2}
-    assert read(epoch=3, **options) == {
-        ("train", 1, 2): 1,
-        ("train", 0, 2): 1,
-        ("train", None, 2): 1,
-        ("val", None, 2): 3,
-        ("test", None, 2): 1,
-    }
+    wanted = read(epoch=3, phases="head* | 2; body.2, head* | 3", epochs=5, views=2)
+    assert wanted == {**seen({2: 1}, test={2: 1}), ("train", 1, 2): 1, ("train", 0, 2): 1, ("val", None, 2): 3}
 
 
 def test_of_more_views_than_files_may_be_open_only_the_first_are_read() -> None:
@@ -113,7 +89,7 @@ def test_training_everything_reads_nothing() -> None:
 
 
 def slot(cut: int, split: str = "train", view: int | None = None) -> Slot:
-    return Slot(split=split, view=view, cut=cut)  # type: ignore[arg-type]
+    return Slot(split=split, view=view, cut=cut)
 
 
 def cost(seconds: float, size_bytes: int = 1000) -> Cost:
@@ -174,24 +150,17 @@ def test_an_early_cut_beside_a_deeper_one_counts_only_what_the_deeper_one_does_n
 def naive(wanted: dict[Slot, int], costs: dict[int, Cost], have: tuple[Slot, ...], budget: int) -> list[Slot]:
     """What worth_keeping promises, worked out anew for every slot after every choice."""
 
-    def bargain(one: Slot) -> float:
-        mine = {other.cut for other in kept if (other.split, other.view) == (one.split, one.view)}
-        before, after = (
-            max((cut for cut in mine if cut < one.cut), default=0),
-            min((cut for cut in mine if cut > one.cut), default=99),
-        )
-        uses = sum(
-            count
-            for other, count in wanted.items()
-            if slot(one.cut, other.split, other.view) == one and one.cut <= other.cut < after
-        )
-        size = costs[one.cut].size_bytes
-        saved = (uses - (size > cuts._CHEAP_BYTES)) * (
-            costs[one.cut].seconds - (costs[before].seconds if before else 0.0)
-        )
+    def bargain(slot: Slot) -> float:
+        mine = {other.cut for other in kept if other.pictures == slot.pictures}
+        before = max((cut for cut in mine if cut < slot.cut), default=0)
+        after = min((cut for cut in mine if cut > slot.cut), default=99)
+        reads = {other.cut: count for other, count in wanted.items() if other.pictures == slot.pictures}
+        uses = sum(count for cut, count in reads.items() if slot.cut <= cut < after)
+        seconds, size = costs[slot.cut].seconds - (costs[before].seconds if before else 0.0), costs[slot.cut].size_bytes
+        saved = (uses - (size > cuts._CHEAP_BYTES)) * seconds
         return (saved - (uses + 1) * size / cuts.READ_BYTES_PER_SECOND) / size
 
-    kept, left, chosen = set(have), [one for one in sorted(wanted, key=cuts._order) if one not in have], []
+    kept, left, chosen = set(have), [slot for slot in sorted(wanted, key=order) if slot not in have], []
     while left:
         left.remove(best := max(left, key=bargain))
         size = costs[best.cut].size_bytes * SPLITS[best.split]
@@ -202,17 +171,18 @@ def naive(wanted: dict[Slot, int], costs: dict[int, Cost], have: tuple[Slot, ...
     return chosen
 
 
+def test_pictures_are_in_one_order_whatever_a_set_does() -> None:
+    slots = [slot(5, split, view) for split in ("test", "train") for view in (None, 0, 1)]
+    assert sorted(reversed(slots), key=order) == slots
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_the_choice_is_that_of_weighing_everything_anew_each_time(seed: int) -> None:
     random = np.random.default_rng(seed)
-    costs = {
-        cut: cost(0.001 * cut + 0.0005 * random.random(), int(random.integers(1000, 400_000))) for cut in range(1, 6)
-    }
-    every = [
-        slot(cut, split, view)
-        for split, view in (("train", None), ("train", 0), ("train", 1), ("val", None))
-        for cut in costs
-    ]
+    sizes = random.integers(1000, 400_000, 5).tolist()
+    costs = {cut: cost(0.001 * cut + 0.0005 * random.random(), size) for cut, size in enumerate(sizes, start=1)}
+    pictures = (("train", None), ("train", 0), ("train", 1), ("val", None))
+    every = [slot(cut, split, view) for split, view in pictures for cut in costs]
     wanted = {one: int(random.integers(1, 9)) for one in every if random.random() < 0.7}
     have = tuple(one for one in every if random.random() < 0.1)
     budget = int(random.integers(0, 60_000_000))
@@ -222,6 +192,6 @@ def test_the_choice_is_that_of_weighing_everything_anew_each_time(seed: int) -> 
 def test_a_choice_is_weighed_against_its_own_pictures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many views are many slots: weighing all of them after each choice takes minutes."""
     weighed, real = [], cuts._gain
-    monkeypatch.setattr(cuts, "_gain", lambda *given: (weighed.append(1), real(*given))[1])
+    monkeypatch.setattr(cuts, "_gain", lambda *given, **named: (weighed.append(1), real(*given, **named))[1])
     wanted = {slot(5, view=view): 3 for view in range(50)}
     assert len(keep(wanted, {5: cost(0.1)})) == 50 and len(weighed) <= 100

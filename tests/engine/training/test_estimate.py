@@ -14,8 +14,8 @@ IMAGES = {"train": 100, "val": 20, "test": 30}
 
 
 def foretold(images: dict[str, int] | None = None, **options: object) -> Seconds:
-    config = RunConfig(dataset="d", backbone="resnet18", epochs=6, **options)  # type: ignore[arg-type]
-    return foresee(outline(), plan_for(outline(), config), config, measured=MEASURED, kept=(), images=images or IMAGES)  # type: ignore[arg-type]
+    config = RunConfig(dataset="d", backbone="resnet18", epochs=6, **options)
+    return foresee(outline(), plan_for(outline(), config), config, measured=MEASURED, kept=(), images=images or IMAGES)
 
 
 def test_without_a_budget_every_try_is_a_whole_training() -> None:
@@ -36,12 +36,7 @@ def test_a_budget_cuts_tries_and_training_together_and_their_validation_with_the
 
 def test_a_model_that_is_there_leaves_room_for_what_training_adds() -> None:
     assert training_bytes(100, "adamw") == 100 * 4 * 3 and training_bytes(100, "sgd") == 100 * 4 * 2
-    assert (
-        parts_needed(training_bytes(100, "adamw") + 80, standing=training_bytes(100, "adamw"), an_image=10, batch=8)
-        == 1
-    )
-    assert (
-        parts_needed(training_bytes(100, "adamw") + 40, standing=training_bytes(100, "adamw"), an_image=10, batch=8)
-        == 2
-    )
+    standing = training_bytes(100, "adamw")
+    parts = [parts_needed(standing + room, standing=standing, an_image=10, batch=8) for room in (80, 40)]
+    assert parts == [1, 2]
     assert parts_needed(9, standing=0, an_image=10, batch=8) == 0

@@ -9,18 +9,15 @@ from tests.engine.training.toy import Pictures, config, training
 
 
 def test_the_rate_climbs_and_the_suggestion_lies_where_the_loss_falls() -> None:
-    made = training(config(strategy="full_finetune", batch_size=12))
-    points = list(range_test(made, Pictures(48), steps=40))
+    points = list(range_test(training(config(strategy="full_finetune", batch_size=12)), Pictures(48), steps=40))
     rates = [point.rate for point in points]
     assert rates[0] == LOWEST and rates == sorted(rates) and rates[-1] <= HIGHEST
-    found = suggestion(points)
-    assert found is not None and 1e-5 < found < 0.3
+    assert 1e-5 < (suggestion(points) or 0) < 0.3
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_it_ends_when_the_loss_breaks(optimizer: str) -> None:
-    made = training(config(strategy="full_finetune", optimizer=optimizer))
-    points = list(range_test(made, Pictures(24), steps=60))
+    points = list(range_test(training(config(strategy="full_finetune", optimizer=optimizer)), Pictures(24), steps=60))
     assert all(math.isfinite(point.loss) for point in points)
 
 

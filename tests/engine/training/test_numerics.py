@@ -6,11 +6,15 @@ import pytest
 import torch
 
 from engine import devices
-from engine.training import numerics as subject
+from engine.training import numerics
 from engine.workspace import Workspace, user_cache
 from tests.engine.training.toy import SIDE, chain
 
 CPU = torch.device("cpu")
+
+
+def choose(wanted: str, place: torch.device = CPU) -> numerics.Numerics:
+    return numerics.choose(chain(), wanted, place, side=SIDE)
 
 
 @pytest.fixture
@@ -23,10 +27,10 @@ def test_auto_takes_what_was_faster_and_remembers_it_for_the_user(
     workspace: Workspace, bf16: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [{"fp32": 2.0, "bf16": 1.5, "bf16 channels-last": 1.0}]
-    monkeypatch.setattr(subject, "time_formats", lambda *_: answers.pop())
-    first = subject.choose(chain(), "auto", CPU, side=SIDE)
+    monkeypatch.setattr(numerics, "time_formats", lambda *_: answers.pop())
+    first = choose("auto")
     assert first.dtype is torch.bfloat16 and first.memory_format is torch.channels_last
-    assert subject.choose(chain(), "auto", CPU, side=SIDE) == first, "it must not be timed again"
+    assert choose("auto") == first, "it must not be timed again"
     assert "bf16 channels-last" in (user_cache() / "number_formats.json").read_text()
     assert not any(workspace.catalog.iterdir()), "it belongs to the machine, not to a workspace"
 
@@ -36,7 +40,7 @@ def test_a_damaged_memory_costs_a_measurement(workspace: Workspace, content: str
     path = user_cache() / "number_formats.json"
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    assert subject.choose(chain(), "auto", CPU, side=SIDE).name in subject.candidates()
+    assert choose("auto").name in numerics.candidates()
 
 
 @pytest.mark.parametrize(
@@ -49,43 +53,43 @@ def test_a_damaged_memory_costs_a_measurement(workspace: Workspace, content: str
     ],
 )
 def test_coarser_numbers_have_to_be_worth_it(seconds: dict[str, float], wanted: str) -> None:
-    assert subject.fastest(seconds) == wanted
+    assert numerics.fastest(seconds) == wanted
 
 
 def test_a_wish_is_obeyed_without_measuring(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject, "time_formats", lambda *_: pytest.fail("measured"))
-    assert subject.choose(chain(), "bf16", CPU, side=SIDE).dtype is torch.bfloat16
+    monkeypatch.setattr(numerics, "time_formats", lambda *_: pytest.fail("measured"))
+    assert choose("bf16").dtype is torch.bfloat16
 
 
 def test_measuring_leaves_the_model_as_it_was(bf16: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject, "SECONDS", 600.0)
+    monkeypatch.setattr(numerics, "SECONDS", 600.0)
     made = chain()
     before = {name: tensor.clone() for name, tensor in made.model.state_dict().items()}
-    seconds = subject.time_formats(made, CPU, SIDE)
-    assert set(seconds) == set(subject.candidates()) and len(seconds) == 4 and min(seconds.values()) > 0
+    seconds = numerics.time_formats(made, CPU, SIDE)
+    assert set(seconds) == set(numerics.candidates()) and len(seconds) == 4 and min(seconds.values()) > 0
     assert all(torch.equal(before[name], tensor) for name, tensor in made.model.state_dict().items())
-    assert made.model.conv1.weight.is_contiguous() and not made.model.training  # type: ignore[union-attr]
+    assert made.model.conv1.weight.is_contiguous() and not made.model.training
 
 
 def test_no_format_is_run_that_the_processor_emulates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject, "SECONDS", 600.0)
+    monkeypatch.setattr(numerics, "SECONDS", 600.0)
     monkeypatch.setattr(devices, "computes_bf16", lambda: False)
-    assert set(subject.time_formats(chain(), CPU, SIDE)) == {"fp32", "fp32 channels-last"}
+    assert set(numerics.time_formats(chain(), CPU, SIDE)) == {"fp32", "fp32 channels-last"}
 
 
 def test_a_loser_is_dropped_after_one_image_and_time_ends_it(bf16: None, monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[tuple[int, str]] = []
 
-    def pass_of(_: object, inputs: torch.Tensor, numerics: subject.Numerics) -> float:
-        passes.append((len(inputs), numerics.name))
-        return 9.0 if numerics.dtype else 1.0
+    def pass_of(_: object, inputs: torch.Tensor, chosen: numerics.Numerics) -> float:
+        passes.append((len(inputs), chosen.name))
+        return 9.0 if chosen.dtype else 1.0
 
-    monkeypatch.setattr(subject, "_seconds", pass_of)
-    subject.time_formats(chain(), CPU, SIDE)
+    monkeypatch.setattr(numerics, "_seconds", pass_of)
+    numerics.time_formats(chain(), CPU, SIDE)
     assert {name for images, name in passes if images > 1} == {"fp32", "fp32 channels-last"}
     passes.clear()
-    monkeypatch.setattr(subject, "SECONDS", -1.0)
-    assert subject.time_formats(chain(), CPU, SIDE) == {"fp32": 1.0} and len(passes) == 1
+    monkeypatch.setattr(numerics, "SECONDS", -1.0)
+    assert numerics.time_formats(chain(), CPU, SIDE) == {"fp32": 1.0} and len(passes) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import torch
 
 from engine.models.chain import Chain, build_chain
 from engine.models.head import swap_head
+from engine.models.outline import BlockOutline, Outline, ParameterOutline
 from engine.models.registry import build
 from engine.runconfig import RunConfig
 from engine.training.freezing import plan_for
@@ -43,10 +44,19 @@ def chain(backbone: str = "resnet18") -> Chain:
 
 def config(**options: object) -> RunConfig:
     fields: dict[str, object] = {"epochs": 2, "batch_size": 8, "backbone": "resnet18", **options}
-    return RunConfig(dataset="dataset-00000000", **fields)  # type: ignore[arg-type]
+    return RunConfig(dataset="dataset-00000000", **fields)
+
+
+def block(name: str, stage: str, *parameters: tuple[str, int, str]) -> BlockOutline:
+    """Of parameters (leaf, size, kind)."""
+    outlines = tuple(ParameterOutline(name=f"{name}.{leaf}", size=size, kind=kind) for leaf, size, kind in parameters)
+    return BlockOutline(name=name, stage=stage, parameters=outlines)
+
+
+def outline(*blocks: BlockOutline) -> Outline:
+    return Outline(backbone="toy", classes=2, input_size=32, blocks=blocks)
 
 
 def training(chosen: RunConfig) -> Training:
     made = chain(chosen.backbone)
-    outline = made.outline()
-    return Training(made, outline, plan_for(outline, chosen), config=chosen)
+    return Training(made, made.outline(), plan_for(made.outline(), chosen), config=chosen)
