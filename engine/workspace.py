@@ -18,8 +18,7 @@ _ID = re.compile(r"[a-z][a-z0-9]*-[0-9a-f]{8,32}")
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with everything Thaw remembers; safe to copy, and only `database`, `datasets` and `runs` must be
-    kept."""
+    """A folder with everything Thaw remembers; only `database`, `datasets` and `runs` must be kept."""
 
     root: Path
 

@@ -19,12 +19,8 @@ _LINK = "It is a link; links are not followed. Copy the file itself."
 
 
 def stage(source: Path, into: Path, *, limits: Limits = DEFAULT_LIMITS, progress: Progress = silent) -> Staged:
-    """The files of `source`. Zip members are written to `into`, which the caller removes; files of folders stay where
-    they are.
-
-    `source` is a zip, a folder (zips directly inside are opened too), a CSV that lists files beside it, one image, or
-    an upload.
-    """
+    """The files of `source`: a zip, a folder (zips directly inside are opened too), a CSV that lists files beside it,
+    one image, or an upload. Zip members are written to `into`, which the caller removes."""
     if not source.exists():
         raise DatasetError(f"There is nothing at {source}. Check the path.")
     into.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 Everything here is made again when it is needed. Not here: the budgets (pixel_cache, feature_cache), weights and runs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,12 @@ class CacheFile:
 
 def cache_files(workspace: Workspace, kinds: Sequence[str] = KINDS) -> list[CacheFile]:
     """Every file of the caches `kinds`, the most recently used first; files that are being filled are among them."""
-    return sorted(_files(workspace, kinds), key=lambda file: -file.used_at)
+    files = []
+    for kind in kinds:
+        for path in (workspace.root / kind).glob("*/*"):
+            with suppress(FileNotFoundError):  # gone meanwhile
+                files.append(_cache_file(kind, path))
+    return sorted(files, key=lambda file: -file.used_at)
 
 
 def clear(workspace: Workspace, kinds: Sequence[str] = KINDS) -> int:
@@ -52,30 +57,14 @@ def clear(workspace: Workspace, kinds: Sequence[str] = KINDS) -> int:
     return removed
 
 
-def _files(workspace: Workspace, kinds: Sequence[str]) -> Iterator[CacheFile]:
-    for kind in kinds:
-        for path in (workspace.root / kind).glob("*/*"):
-            with suppress(FileNotFoundError):  # gone meanwhile
-                stat = path.stat()
-                dataset, what, images = _description(path)
-                yield CacheFile(
-                    kind=kind,
-                    dataset=dataset,
-                    what=what,
-                    images=images,
-                    size_bytes=stat.st_size,
-                    used_at=stat.st_mtime,
-                    path=path,
-                )
-
-
-def _description(path: Path) -> tuple[str, str, int]:
-    """Dataset, contents and number of images of a file."""
-    try:
+def _cache_file(kind: str, path: Path) -> CacheFile:
+    stat = path.stat()
+    dataset, images = "", 0
+    what = "being filled, or left by a crash" if path.suffix == ".tmp" else "not readable"
+    with suppress(OSError, ValueError):
         header = read_header(path)
-    except (OSError, ValueError):
-        return "", "being filled, or left by a crash" if path.suffix == ".tmp" else "not readable", 0
-    contents = header.contents
-    view = "evaluation crop" if contents.view is None else f"view {contents.view}"
-    block = f", {contents.backbone}, inputs of {contents.block}" if contents.block else ""
-    return contents.dataset, f"{contents.split}, {view}{block}", header.rows
+        contents, dataset, images = header.contents, header.contents.dataset, header.rows
+        what = f"{contents.split}, {'evaluation crop' if contents.view is None else f'view {contents.view}'}"
+        what += f", {contents.backbone}, inputs of {contents.block}" if contents.block else ""
+    size, used = stat.st_size, stat.st_mtime
+    return CacheFile(kind=kind, dataset=dataset, what=what, images=images, size_bytes=size, used_at=used, path=path)

@@ -62,10 +62,10 @@ def describe(workspace: Workspace, draft: Draft, *, version_of: VersionOrigin | 
 
 def open_dataset(workspace: Workspace, id_or_name: str) -> Dataset:
     """The dataset with this id or, of those with this name, the newest; DatasetError lists what there is."""
-    summaries = list_datasets(workspace) if not id_or_name.startswith("dataset-") else []
-    folder = next((workspace.dataset(summary.id) for summary in summaries if summary.name == id_or_name), None)
-    if folder is None and id_or_name.startswith("dataset-"):
-        folder = workspace.dataset(id_or_name)
+    by_id = id_or_name.startswith("dataset-")
+    summaries = [] if by_id else list_datasets(workspace)
+    dataset_id = next((summary.id for summary in summaries if summary.name == id_or_name), id_or_name if by_id else "")
+    folder = workspace.dataset(dataset_id) if dataset_id else None
     if folder is None or not (folder / DESCRIPTION).is_file():
         names = [f"'{summary.name}'" for summary in list_datasets(workspace)]
         known = f"There are {', '.join(names[:20])}." if names else "There is none yet: import one first."

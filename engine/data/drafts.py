@@ -48,11 +48,8 @@ def with_splits(draft: Draft, *, ratios: Ratios = DEFAULT_RATIOS, seed: int = 0)
         Candidate(sha256=image.sha256, label=image.label, given=given)
         for image, given in zip(draft.images, draft.given, strict=True)
     ]
-    splits = assign(candidates, ratios=ratios, seed=seed)
-    images = (
-        replace(image, index=index, split=split)
-        for index, (image, split) in enumerate(zip(draft.images, splits, strict=True))
-    )
+    pairs = zip(draft.images, assign(candidates, ratios=ratios, seed=seed), strict=True)
+    images = (replace(image, index=index, split=split) for index, (image, split) in enumerate(pairs))
     return replace(draft, images=tuple(images))
 
 

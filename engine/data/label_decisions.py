@@ -1,8 +1,5 @@
-"""Decisions: what a person said of single labels and has not yet made a version of; a small file in the dataset's own
-folder.
-
-Survives tabs and restarts, and goes with its dataset. Not here: what looks wrong (runs.embedded), making the version
-(versions).
+"""Label decisions: what a person said of single labels and has not yet made a version of; a file in the dataset's
+folder. Not here: what looks wrong (jobs.embedding), making the version (versions).
 """
 
 import threading
@@ -62,20 +59,20 @@ class Decisions:
 
 def read_decisions(dataset: Dataset) -> Decisions:
     """What was decided and not yet applied. Never fails: a damaged file, or an image that is gone, costs a sentence."""
+    stored, lost = tuple[Decision, ...](), ""
     try:
         stored = record_files.read(dataset.folder / _FILE, _Stored, error=DatasetError).decisions
     except FileNotFoundError:
-        return Decisions(by_image={}, lost="")
+        pass
     except (OSError, DatasetError):
-        return Decisions(
-            by_image={}, lost="Earlier decisions about labels could not be read: their file is damaged. Decide again."
-        )
-    fitting = [one for one in stored if _fits(dataset, one) and dataset.images[one.image].file == one.file]
-    lost, count = "", len(stored) - len(fitting)
-    if count:
+        lost = "Earlier decisions about labels could not be read: their file is damaged. Decide again."
+    fitting = {
+        each.image: each for each in stored if _fits(dataset, each) and dataset.images[each.image].file == each.file
+    }
+    if count := len(stored) - len(fitting):
         noun = "decision was" if count == 1 else "decisions were"
         lost = f"{count} earlier {noun} dropped: no image or class here fits."
-    return Decisions(by_image={one.image: one for one in sorted(fitting, key=lambda one: one.image)}, lost=lost)
+    return Decisions(by_image=dict(sorted(fitting.items())), lost=lost)
 
 
 def decide(dataset: Dataset, decision: Decision) -> None:
@@ -86,8 +83,8 @@ def decide(dataset: Dataset, decision: Decision) -> None:
             f"The dataset {dataset.name} has no image {decision.image} that could become {decision.to[:80]!r}. "
             f"Reload the page."
         )
-    why = decision.why.encode("utf-8", "replace").decode()  # half a character would make the file unreadable
-    decision = replace(decision, why=why)
+    # half a character would make the file unreadable
+    decision = replace(decision, why=decision.why.encode("utf-8", "replace").decode())
     with _one_at_a_time:
         _write(dataset, {**read_decisions(dataset).by_image, decision.image: decision}.values())
 
@@ -109,8 +106,8 @@ def apply(workspace: Workspace, dataset: Dataset) -> Dataset:
     """The version that the decisions make; they are forgotten once it is there. DatasetError when nothing would
     change."""
     applied = read_decisions(dataset).by_image
-    excluded = {image: one.why for image, one in applied.items() if one.what == "exclude"}
-    relabelled = {image: (one.to, one.why) for image, one in applied.items() if one.what == "relabel"}
+    excluded = {image: each.why for image, each in applied.items() if each.what == "exclude"}
+    relabelled = {image: (each.to, each.why) for image, each in applied.items() if each.what == "relabel"}
     version = make_version(workspace, dataset.id, excluded=excluded, relabelled=relabelled)
     # Not all of them: another tab may have decided meanwhile.
     withdraw(dataset, [image for image, one in read_decisions(dataset).by_image.items() if applied.get(image) == one])

@@ -53,11 +53,8 @@ class LabelTable:
 
 def recognise(files: Sequence[StagedFile], tables: Sequence[LabelTable]) -> Layout:
     """The classes and splits of `files`: from a label table that names some of them, else from their folders."""
-    if tables:
-        layout = _from_tables(files, tables)
-        if layout.entries:
-            return layout
-    return _from_folders(files)
+    layout = _from_tables(files, tables)
+    return layout if layout.entries else _from_folders(files)
 
 
 def _from_folders(files: Sequence[StagedFile]) -> Layout:
@@ -76,13 +73,13 @@ def _from_folders(files: Sequence[StagedFile]) -> Layout:
         rule, arrangement = partial(_labelled, label=0, split=1, depth=3), "Class folders that contain split folders"
     else:
         rule, arrangement = partial(_labelled, label=0, depth=2), "Class folders"
-    labelled = {index: rule(path) for index, path in paths.items()}
-    entries = tuple(
-        LabelledFile(file=files[index], label=found[0], given=found[1]) for index, found in labelled.items() if found
-    )
-    problems = tuple(
-        Problem(name=files[index].name, reason=_NO_CLASS) for index, found in labelled.items() if not found
-    )
+    entries: list[LabelledFile] = []
+    problems: list[Problem] = []
+    for file, path in zip(files, paths.values(), strict=True):
+        if (labelled := rule(path)) is None:
+            problems.append(Problem(name=file.name, reason=_NO_CLASS))
+        else:
+            entries.append(LabelledFile(file=file, label=labelled[0], given=labelled[1]))
     return _layout(entries, problems, arrangement + (f" inside {wrapper}" if wrapper else ""))
 
 
@@ -113,7 +110,7 @@ def _from_tables(files: Sequence[StagedFile], tables: Sequence[LabelTable]) -> L
     problems += [
         Problem(name=file.name, reason=f"{names} does not list it.") for file in files if file.name not in named
     ]
-    return _layout(tuple(entries.values()), tuple(problems), f"A table of labels, {names}")
+    return _layout(list(entries.values()), problems, f"A table of labels, {names}")
 
 
 class _Finder:
@@ -147,17 +144,15 @@ class _Finder:
         return None
 
 
-def _layout(entries: tuple[LabelledFile, ...], problems: tuple[Problem, ...], arrangement: str) -> Layout:
-    found = {entry.given for entry in entries}
-    given: tuple[Split, ...] = (
-        tuple(split for split in SPLITS if split in found) if len(found - {None}) > 1 and "train" in found else ()
-    )
-    if not given:
-        entries = tuple(replace(entry, given=None) for entry in entries)
+def _layout(entries: Sequence[LabelledFile], problems: Sequence[Problem], arrangement: str) -> Layout:
+    given = tuple(split for split in SPLITS if any(entry.given == split for entry in entries))
+    if len(given) < 2 or "train" not in given:
+        given, entries = (), [replace(entry, given=None) for entry in entries]
     carved = [split for split in SPLITS if split not in given]
     tail = f"; split as given into {', '.join(given)}" if given else ""
     tail += f"; {' and '.join(carved)} taken out of train" if given and carved else ""
-    return Layout(entries=entries, problems=problems, given_splits=given, sentence=f"{arrangement}{tail}.")
+    sentence = f"{arrangement}{tail}."
+    return Layout(entries=tuple(entries), problems=tuple(problems), given_splits=given, sentence=sentence)
 
 
 def _strip_wrapper(paths: dict[int, list[str]]) -> str:

@@ -51,7 +51,7 @@ class Augmentation:
 
 
 class Pixels:
-    """Batches of one dataset. Holds files and threads; close it, or use it as a context manager."""
+    """Batches of one dataset. A context manager that holds files and threads."""
 
     def __init__(self, dataset: Dataset, preprocessing: Preprocessing, augmentation: Augmentation) -> None:
         self.dataset, self.preprocessing, self.augmentation = dataset, preprocessing, augmentation
@@ -92,15 +92,14 @@ class Pixels:
 
     @property
     def kept(self) -> frozenset[Plane]:
-        """What is decoded once and read from disk afterwards; everything else is decoded whenever it is asked for."""
+        """What is decoded once and read from disk afterwards."""
         return frozenset(self._files)
 
     def keep(self, plane: Plane, file: Rows | Building) -> None:
         self._files[plane] = file
 
     def _make(self, image: Image, number: int | None, out: npt.NDArray[np.uint8]) -> None:
-        """Decode `image` into `out` [3, crop, crop], and for every file that is still to be filled with it, all views
-        at once."""
+        """Decode `image` into `out` [3, crop, crop], and at once for every file that still lacks it."""
         row = int(self.row[image.index])
         lacking = [plane.view for plane, file in self._filling() if plane.split == image.split and not file.has(row)]
         numbers = [number, *(other for other in lacking if other != number and (other is None) == (number is None))]

@@ -1,5 +1,4 @@
-"""Rows: cache files of equally long rows, each with a checksum. A file appears in one rename, so it is complete or
-absent.
+"""Row files: caches of equally long rows, each with a checksum; one rename makes a file complete, before it is absent.
 
 Read by position and not mapped: mapped pages count as memory of the process, and a file that is cut short under a map
 kills it. Not here: what the rows mean (pixels, activations).
@@ -67,8 +66,7 @@ class Rows:
     """A complete file, open for reading from any thread."""
 
     def __init__(self, path: Path, header: Header, *, file: int, sums: npt.NDArray[np.uint32]) -> None:
-        """The file at `path`, which is open as `file` and from now on closed by this; `sums` [rows] are its
-        checksums."""
+        """`file` is open and closed by this from now on; `sums` [rows] are its checksums."""
         self.path, self.header, self._file, self._sums = path, header, file, sums
         self._checked = np.zeros(header.rows, dtype=bool)
 
@@ -87,8 +85,8 @@ class Rows:
             raise
 
     def read(self, row: int, out: Bytes) -> bool:
-        """Fill `out`, contiguous uint8 [row_bytes], with a row; False if it is not what was written, and `out` is not
-        to be used then."""
+        """Fill `out`, contiguous uint8 [row_bytes], with a row; False, and `out` is void, if it is not what was
+        written."""
         if os.preadv(self._file, [out.data], row * self.header.row_bytes) != self.header.row_bytes:
             return False
         if not self._checked[row]:
@@ -131,10 +129,13 @@ class Building:
 
     def write(self, row: int, content: Bytes) -> None:
         """Keep `content`, contiguous uint8 [row_bytes]. OSError when the disk is full."""
-        if os.pwrite(self._file, content.data, row * self._row_bytes) != self._row_bytes:
-            raise OSError("the disk took only a part")
+        self._put(content.data, row * self._row_bytes)
         with self._lock:
             self._sums[row], self._have[row] = zlib.crc32(content.data), True
+
+    def _put(self, content: bytes | memoryview, position: int) -> None:
+        if os.pwrite(self._file, content, position) != len(content):
+            raise OSError("the disk took only a part")
 
     def has(self, row: int) -> bool:
         return bool(self._have[row])
@@ -150,16 +151,12 @@ class Building:
         return bool(self._have.all())
 
     def finish(self, contents: Contents) -> Rows:
-        """Make the file complete and hand it over, open; then `close` does nothing. No fsync: after a power cut the
-        checksums tell.
-
-        OSError when the disk is full or somebody has removed the file: what was written can still be read, until
-        `close`.
-        """
+        """Make the file complete and hand it over, open; then `close` does nothing. OSError when the disk is full or
+        the file was removed: what was written can still be read, until `close`."""
+        # no fsync: after a power cut the checksums tell
         text = record_files.encode(contents).encode()
         end = self._sums.tobytes() + text + _TAIL.pack(self._rows, self._row_bytes, len(text), zlib.crc32(text), _MAGIC)
-        if os.pwrite(self._file, end, self._rows * self._row_bytes) != len(end):
-            raise OSError("the disk took only a part")
+        self._put(end, self._rows * self._row_bytes)
         os.replace(self._temporary, self.path)
         header = Header(rows=self._rows, row_bytes=self._row_bytes, contents=contents)
         # on the open file: opening it anew could fail
@@ -226,17 +223,16 @@ def free_bytes(folder: Path) -> int:
 def evict(files: Iterable[Path], budget: int, *, spare: frozenset[Path] = frozenset()) -> int:
     """Remove cache files, least recently used first, until they take at most `budget` bytes; how many bytes went.
 
-    Files in `spare` and those being filled stay, except what a crash left. A file that another process still reads
-    stays readable to it.
+    Files in `spare` and those being filled stay, except what a crash left. Whoever has a file open reads on.
     """
-    found = []
+    present = []
     for path in files:
         with suppress(OSError):
-            about = path.stat()
-            found.append((about.st_mtime, about.st_size, path))
-    now, total, removed = time.time(), sum(size for _, size, _ in found), 0
-    for modified, size, path in sorted(found):
-        if _crashed(path, now - modified) or (total - removed > budget and path not in spare and path.suffix != ".tmp"):
+            stat = path.stat()
+            present.append((stat.st_mtime, stat.st_size, path))
+    total, removed = sum(size for _, size, _ in present), 0
+    for modified, size, path in sorted(present):
+        if _crashed(path, modified) or (total - removed > budget and path not in spare and path.suffix != ".tmp"):
             with suppress(OSError):
                 path.unlink()
                 removed += size
@@ -244,15 +240,14 @@ def evict(files: Iterable[Path], budget: int, *, spare: frozenset[Path] = frozen
 
 
 def being_filled(path: Path) -> bool:
-    """Whether some process is still writing this file; what a crash left long ago is not, and neither is what is
-    gone."""
+    """Whether some process is still writing this file, which a crash did not leave long ago."""
     with suppress(OSError):
-        return path.suffix == ".tmp" and not _crashed(path, time.time() - path.stat().st_mtime)
+        return path.suffix == ".tmp" and not _crashed(path, path.stat().st_mtime)
     return False
 
 
-def _crashed(path: Path, age: float) -> bool:
-    return path.suffix == ".tmp" and age > _STALE_SECONDS
+def _crashed(path: Path, modified: float) -> bool:
+    return path.suffix == ".tmp" and time.time() - modified > _STALE_SECONDS
 
 
 def budget_bytes(variable: str, default_gb: float) -> int:
