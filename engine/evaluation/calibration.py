@@ -22,8 +22,7 @@ _NUMBERS_AT_ONCE = 1 << 19
 
 @dataclass(frozen=True, kw_only=True)
 class ReliabilityBin:
-    """Images of similar confidence: their mean confidence, their accuracy with its 95 % Wilson interval, and where they
-    lie."""
+    """Images of similar confidence: where they lie, their mean, and their accuracy with its 95 % Wilson interval."""
 
     lowest: float
     highest: float
@@ -37,10 +36,7 @@ class ReliabilityBin:
 @dataclass(frozen=True, kw_only=True)
 class CalibrationError:
     """The expected calibration error (a share) and the band in which 95 % of perfectly calibrated models would lie on
-    so many images.
-
-    `expected` is what such a model shows on average. `miscalibrated` says that the error is above the band.
-    """
+    so many images; `expected` is their average, and `miscalibrated` says that the error is above the band."""
 
     error: float
     expected: float
@@ -52,10 +48,9 @@ class CalibrationError:
 def reliability(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
     """The reliability diagram: bins of (nearly) as many images each, ordered by confidence; at most one bin an
     image."""
-    confidence, correct = _confidence(probabilities, targets)
-    order = np.argsort(confidence, kind="stable")
+    confidence, correct = _by_confidence(probabilities, targets)
     result = []
-    for rows in np.array_split(order, min(bins, len(order))):
+    for rows in np.array_split(np.arange(len(correct)), min(bins, len(correct))):
         low, high = accuracy_interval(correct[None, rows])
         result.append(
             ReliabilityBin(
@@ -79,9 +74,7 @@ def expected_calibration_error(
 
     The band comes from answers drawn from the model's own confidences: what it would show if they were exactly right.
     """
-    confidence, correct = _confidence(probabilities, targets)
-    order = np.argsort(confidence, kind="stable")
-    confidence, correct = confidence[order], correct[order]
+    confidence, correct = _by_confidence(probabilities, targets)
     error = float(_binned_error(confidence, correct[None, :], bins)[0])
     null = _null_errors(confidence, np.random.default_rng(seed), bins=bins, draws=draws)
     low, high = np.quantile(null, [0.025, 0.975])
@@ -97,7 +90,7 @@ def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
     Lies within 0.02 and 50; a model that is right everywhere would ask for zero.
     """
     probabilities, targets = _checked(probabilities, targets)
-    logits, rows = _logits(probabilities), np.arange(len(targets))
+    logits, rows = np.log(np.maximum(probabilities, 1e-12)), np.arange(len(targets))
 
     def loss(log_temperature: float) -> float:
         return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[rows, targets].mean())
@@ -107,8 +100,7 @@ def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 
 def _null_errors(confidence: np.ndarray, source: np.random.Generator, *, bins: int, draws: int) -> np.ndarray:
-    """Errors [draws] of answers drawn from the confidences; a few draws at a time, so that memory does not grow with
-    their number."""
+    """Errors [draws] of answers drawn from the confidences, a few at a time, so that memory does not grow."""
     at_once = max(1, _NUMBERS_AT_ONCE // len(confidence))
     parts = [min(at_once, draws - done) for done in range(0, draws, at_once)]
     return np.concatenate(
@@ -123,9 +115,11 @@ def _binned_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np.
     return np.asarray(np.abs(surplus).sum(axis=1) / len(confidence))
 
 
-def _confidence(probabilities: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _by_confidence(probabilities: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence and correctness of every image, the least confident first."""
     probabilities, targets = _checked(probabilities, targets)
-    return probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+    order = np.argsort(probabilities.max(axis=1), kind="stable")
+    return probabilities.max(axis=1)[order], (probabilities.argmax(axis=1) == targets)[order]
 
 
 def _checked(probabilities: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +136,3 @@ def _checked(probabilities: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray
             "Calibration needs probabilities that are finite, not negative and sum to one; leave out unreadable images."
         )
     return probabilities / sums, targets.astype(np.int64)
-
-
-def _logits(probabilities: np.ndarray) -> np.ndarray:
-    return np.asarray(np.log(np.maximum(probabilities, 1e-12)))

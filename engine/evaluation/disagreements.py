@@ -1,4 +1,4 @@
-"""Flips: the images on which strategies disagree, what several seeds of one say together, and which classes gain or
+"""Disagreements: images on which strategies differ, what several seeds of one say together, and which classes gain or
 lose.
 
 Guesses and labels are class indices, [seeds, images] and [images], the same images for all. Not here: whether the
@@ -39,8 +39,7 @@ def majority_vote(guesses: np.ndarray, confidences: np.ndarray, labels: np.ndarr
             f"Votes need guesses [seeds, images] and labels [images], not {list(guesses.shape)} and "
             f"{list(labels.shape)}."
         )
-    # [speaker, seed, image]: whether the two say the same; so the weight of what a seed says needs no table of all
-    # classes
+    # [speaker, seed, image]: whether the two say the same
     same = guesses[:, None, :] == guesses[None, :, :]
     agree, surety = same.sum(axis=1), (same * confidences[None]).sum(axis=1)
     # Sureties of one class are summed in one order, so seeds that say the same tie exactly and the first of them

@@ -1,9 +1,7 @@
-"""Explain: which parts of an image speak for a class, by Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391), as
-numbers.
+"""Grad-CAM: which parts of an image speak for a class (Selvaraju et al. 2017, arXiv:1610.02391), as numbers.
 
-The map is taken where the forward pass last knows positions. The same map behind a random head is the check whether it
-shows what was learnt (Adebayo et al. 2018, arXiv:1810.03292). Not here: pictures (overlay), and where they are kept
-(runs).
+Taken where the forward pass last knows positions. The same map behind a random head is the check whether it shows what
+was learnt (Adebayo et al. 2018, arXiv:1810.03292). Not here: pictures (overlay), and where they are kept (jobs).
 """
 
 import copy
@@ -51,12 +49,15 @@ def find_target_layer(chain: Chain, image: Tensor) -> TargetLayer:
     are passed over, because no gradient comes back to them.
     """
     graph = trace(chain.model, training=False)
-    values = _Recorded(chain.model, graph).follow(image)
+    recorded = _Recorded(chain.model, graph=graph)
+    recorded.values = {}
+    with torch.enable_grad():
+        recorded.run(image.detach().clone().requires_grad_())
+    values = recorded.values
     head = next(node for node in graph.nodes if node.target == chain.head)
     features = values[head.all_input_nodes[0]]
-    noise = torch.randn(features.shape, generator=torch.Generator().manual_seed(0)).to(
-        features
-    )  # ViT's features sum to a constant
+    # ViT's features sum to a constant
+    noise = torch.randn(features.shape, generator=torch.Generator().manual_seed(0)).to(features)
     candidates = _candidates(graph, head, values)
     for first in range(0, len(candidates), _AT_ONCE):
         some = candidates[first : first + _AT_ONCE]
@@ -101,20 +102,14 @@ def random_maps(layer: TargetLayer, images: Tensor, target: int, *, seed: int) -
 
 
 class _Recorded(fx.Interpreter):
-    """Runs a graph and keeps what every node gave."""
+    """Runs a graph and keeps the tensors that its nodes gave."""
 
-    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
-        super().__init__(model, graph=graph)
-        self.values: dict[fx.Node, object] = {}
-
-    def follow(self, image: Tensor) -> "dict[fx.Node, Tensor]":
-        """The tensors of every node on the way of one image."""
-        with torch.enable_grad():
-            self.run(image.detach().clone().requires_grad_())
-        return {node: value for node, value in self.values.items() if isinstance(value, Tensor)}
+    values: dict[fx.Node, Tensor]
 
     def run_node(self, n: fx.Node) -> object:
-        value = self.values[n] = super().run_node(n)
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.values[n] = value
         return value
 
 
@@ -197,9 +192,5 @@ def _random_head(head: nn.Module, seed: int) -> nn.Module:
     made, generator = copy.deepcopy(head), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter.copy_(
-                torch.randn(parameter.shape, generator=generator)
-                if parameter.ndim > 1
-                else torch.zeros(parameter.shape)
-            )
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * (parameter.ndim > 1))
     return made

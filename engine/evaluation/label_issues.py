@@ -1,8 +1,8 @@
-"""Suspects: images whose label looks wrong, from the out-of-fold answers of a small classifier on features (confident
-learning).
+"""Label issues: images whose label looks wrong, by the out-of-fold answers of a small classifier on features
+(confident learning).
 
 The counting of Northcutt et al. (2021): a class is believed of an image from the mean confidence that its own images
-get. Not here: features, and what to do about a suspect; that is for people.
+get. Not here: features, and what to do about it; that is for people.
 """
 
 from collections.abc import Sequence
@@ -48,10 +48,7 @@ def too_few_images(labels: np.ndarray, classes: Sequence[str]) -> str:
     if not small:
         return ""
     named = ", ".join(small[:4]) + (" and others" if len(small) > 4 else "")
-    return (
-        f"Labels are checked when every class has at least {LEAST} images; too few have {named}. Add images of "
-        f"these classes."
-    )
+    return f"Labels are checked when every class has at least {LEAST} images; too few have {named}. Add images of them."
 
 
 def too_many_issues(found: int, images: int) -> str:
@@ -60,8 +57,7 @@ def too_many_issues(found: int, images: int) -> str:
         return ""
     return (
         f"This model's features suggest another class for {found:,} of {images:,} images: that says more of the "
-        f"features than of the "
-        "labels. Choose a run whose model tells the classes apart better."
+        "features than of the labels. Choose a run whose model tells the classes apart better."
     )
 
 
@@ -88,13 +84,9 @@ def find_label_issues(probabilities: np.ndarray, labels: np.ndarray) -> tuple[La
     believed = np.where(probabilities >= usual, probabilities, -1.0)
     best = believed.argmax(axis=1)
     doubtful = rows[(best != labels) & (believed[rows, best] > given)]
+    sure = probabilities[rows, best].tolist()
     found = [
-        LabelIssue(
-            place=int(row),
-            suggested=int(best[row]),
-            confidence=float(probabilities[row, best[row]]),
-            given=float(given[row]),
-        )
-        for row in doubtful
+        LabelIssue(place=row, suggested=int(best[row]), confidence=sure[row], given=float(given[row]))
+        for row in doubtful.tolist()
     ]
-    return tuple(sorted(found, key=lambda one: (-one.margin, one.place)))
+    return tuple(sorted(found, key=lambda issue: (-issue.margin, issue.place)))

@@ -1,8 +1,8 @@
 """Paired differences: two strategies on the same images, how far apart they are and how sure that is.
 
-Correctness is a bool array [seeds, images]; the images are the same ones for both strategies, the seeds are each one's
-own. Where nobody ran twice: McNemar's mid-p. Otherwise: a t statistic over images and seeds (see `difference`). Not
-here: several rivals at once and the words for it (verdict), how many images it takes (power), resampling (bootstrap).
+The images are the same for both strategies, the seeds are each one's own. Where nobody ran twice: McNemar's mid-p.
+Otherwise: a t statistic over images and seeds. Not here: several rivals at once (verdict), how many images it takes
+(power), resampling (bootstrap).
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import bdtr, stdtr, stdtrit
+from scipy.stats import binom
 
 from engine.errors import RunError
 
@@ -20,7 +21,7 @@ Correct = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Accuracy of the first minus that of the second, both as shares, and what it takes to judge it.
+    """Accuracy of the first minus that of the second, a share, and what it takes to judge it.
 
     `image_variance` and `seed_variance` are of the mean difference; `seed_variance` is None where no strategy ran
     twice: then only these trained models are compared, and `discordant` counts (only first right, only second right).
@@ -50,8 +51,7 @@ class SeedVariance:
 
 
 def checked(correct: np.ndarray, name: str) -> Correct:
-    """`correct` as bool [seeds, images]; RunError where it has another shape, nothing in it, or is not true or
-    false."""
+    """`correct` as bool [seeds, images]; RunError where it is something else, or empty."""
     array = np.asarray(correct)
     if array.ndim != 2 or 0 in array.shape:
         raise RunError(
@@ -65,11 +65,8 @@ def checked(correct: np.ndarray, name: str) -> Correct:
 def mcnemar_mid_p(first_only: int, second_only: int) -> float:
     """Two-sided mid-p of McNemar's test from the two discordant counts (Fagerland, Lydersen, Laake 2013)."""
     total = first_only + second_only
-    if not total:
-        return 1.0
     low = min(first_only, second_only)
-    below = float(bdtr(low - 1, total, 0.5)) if low else 0.0
-    return min(1.0, below + float(bdtr(low, total, 0.5)))
+    return min(1.0, float(2 * binom.cdf(low, total, 0.5) - binom.pmf(low, total, 0.5)))
 
 
 def pooled_seed_variance(entrants: Sequence[Correct]) -> SeedVariance | None:
@@ -99,7 +96,7 @@ def difference(first: Correct, second: Correct, luck: SeedVariance | None = None
     centre = total / (images + 2)
     image_variance = (squares / (images + 2) - centre * centre) / (images + 2)
     seed_variance, freedom = _seeds(
-        first, second, luck=luck or pooled_seed_variance([first, second]), image_variance=image_variance
+        first, second, luck or pooled_seed_variance([first, second]), image_variance=image_variance
     )
     discordant = None
     if seed_variance is None:
@@ -162,7 +159,7 @@ def _own_luck(correct: Correct) -> SeedVariance | None:
 
 
 def _seeds(
-    first: Correct, second: Correct, *, luck: SeedVariance | None, image_variance: float
+    first: Correct, second: Correct, luck: SeedVariance | None, *, image_variance: float
 ) -> tuple[float | None, float]:
     """(variance of the mean difference that seeds cause, degrees of freedom of the whole); None where nobody ran
     twice."""
@@ -171,12 +168,11 @@ def _seeds(
         return None, float(images - 1)
     owns = [_own_luck(correct) for correct in (first, second)]
     used = [own if own and own.alone > luck.alone else luck for own in owns]
-    variance = sum(max(0.0, part.alone) / len(correct) for part, correct in zip(used, (first, second), strict=True))
-    wholes = [part.whole / len(correct) for part, correct in zip(used, (first, second), strict=True)]
-    if luck in used:  # the pool holds the strategy's own runs too, so that both err together
-        spread = sum(whole / part.freedom**0.5 for whole, part in zip(wholes, used, strict=True)) ** 2
-    else:
-        spread = sum(whole**2 / part.freedom for whole, part in zip(wholes, used, strict=True))
+    parts = list(zip(used, (len(first), len(second)), strict=True))
+    variance = sum(max(0.0, part.alone) / seeds for part, seeds in parts)
+    spreads = [part.whole / seeds / part.freedom**0.5 for part, seeds in parts]
+    # the pool holds the strategy's own runs too, so that both err together
+    spread = sum(spreads) ** 2 if luck in used else sum(each**2 for each in spreads)
     return variance, (image_variance + variance) ** 2 / (spread + image_variance**2 / (images - 1))
 
 

@@ -26,8 +26,7 @@ def build(
     probabilities: np.ndarray,
     classes: Sequence[str],
 ) -> pd.DataFrame:
-    """The table for probabilities [N, C]; a label is a class name, or "" when nobody knows. See `numbered` for the
-    column image."""
+    """The table for probabilities [N, C]; a label is a class name, or "" when nobody knows."""
     probabilities = np.asarray(probabilities, dtype=np.float64).reshape(len(names), len(classes))
     best = probabilities.argmax(axis=1) if len(names) else np.zeros(0, dtype=np.int64)
     predicted = [classes[index] for index in best]

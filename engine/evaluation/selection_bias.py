@@ -26,13 +26,12 @@ def optimism(entrants: Sequence[Correct], epochs: int = 1, seed: int = 0) -> flo
     """
     images = entrants[0].shape[1]
     own, seeds = _own_variance(entrants), max(len(correct) for correct in entrants)
-    single = _seed_disagreement(entrants)
-    each_run = own if single is None else single
+    repeated = [correct.var(axis=0, ddof=1).mean() for correct in entrants if len(correct) > 1]
+    each_run = float(np.mean(repeated)) if repeated else own  # between the seeds of an entrant, for one image
     lasting = max(0.0, own - each_run / seeds)
     draw = np.random.default_rng(seed)
-    runs = ndtri(draw.random((_DRAWS, len(entrants), seeds)) ** (1 / epochs)).mean(
-        axis=2
-    )  # the largest of `epochs` normals
+    best_epochs = ndtri(draw.random((_DRAWS, len(entrants), seeds)) ** (1 / epochs))  # the largest of so many normals
+    runs = best_epochs.mean(axis=2)
     luck = np.sqrt(lasting) * draw.standard_normal((_DRAWS, len(entrants))) + np.sqrt(each_run) * runs
     return max(0.0, float(luck.max(axis=1).mean()) / np.sqrt(images))
 
@@ -45,11 +44,3 @@ def _own_variance(entrants: Sequence[Correct]) -> float:
         return float(right.mean() * (1 - right.mean()))  # nothing to share the images with
     centred = right - right.mean(axis=1, keepdims=True)
     return float(((centred - centred.mean(axis=0)) ** 2).sum(axis=0).mean() / (len(right) - 1))
-
-
-def _seed_disagreement(entrants: Sequence[Correct]) -> float | None:
-    """Mean variance, for one image, between the seeds of an entrant; None where none ran twice."""
-    repeated = [correct for correct in entrants if len(correct) > 1]
-    if not repeated:
-        return None
-    return float(np.mean([correct.var(axis=0, ddof=1).mean() for correct in repeated]))

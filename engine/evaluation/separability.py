@@ -1,7 +1,7 @@
-"""Probing: how much of the classes can be read from features by a straight line or by their neighbours, each image
+"""Separability: how much of the classes can be read from features by a straight line or by their neighbours, each image
 judged by the others.
 
-Plain arithmetic on arrays. It predicts and ranks nothing by itself. Not here: where features come from (runs.probing).
+Not here: where features come from (jobs.probe).
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Suggestion:
 def probe_score(correct: Correct) -> ProbeScore:
     """`correct` [n], one for every image; n > 0."""
     low, high = wilson_interval(int(correct.sum()), len(correct))
-    return ProbeScore(accuracy=float(correct.mean()), low=low, high=high, correct=tuple(bool(one) for one in correct))
+    return ProbeScore(accuracy=float(correct.mean()), low=low, high=high, correct=tuple(correct.tolist()))
 
 
 def ridge_score(features: Features, labels: Labels) -> ProbeScore:
@@ -56,17 +56,13 @@ def ridge_score(features: Features, labels: Labels) -> ProbeScore:
     Leaving an image out makes its class look rarer by one, so that features which say nothing would be wrong every
     time; how frequent the classes are is therefore taken from all images.
     """
-    shown, targets = principal_directions(features), _targets(labels)
-    means = targets.mean(0)
+    shown, classes = principal_directions(features), np.unique(labels)
+    targets = np.where(labels[:, None] == classes[None, :], 1.0, -1.0)
+    unit, means = max(float((shown**2).sum()) / shown.shape[1], 1e-12), targets.mean(0)
     rarer = (len(targets) * means - targets) / (len(targets) - 1) - means
-    best: tuple[float, Features] | None = None
-    for penalty in PENALTIES:
-        predicted = leave_one_out(shown, targets, penalty * _unit(shown)) - rarer
-        error = float(((predicted - targets) ** 2).mean())  # accuracy would be picked for its luck
-        if best is None or error < best[0]:
-            best = error, predicted
-    assert best is not None
-    return probe_score(best[1].argmax(1) == np.searchsorted(np.unique(labels), labels))
+    answers = [leave_one_out(shown, targets, penalty * unit) - rarer for penalty in PENALTIES]
+    best = min(answers, key=lambda answer: ((answer - targets) ** 2).mean())  # accuracy would be picked for its luck
+    return probe_score(best.argmax(1) == np.searchsorted(classes, labels))
 
 
 def leave_one_out(features: Features, targets: Features, penalty: float) -> Features:
@@ -87,8 +83,7 @@ def leave_one_out(features: Features, targets: Features, penalty: float) -> Feat
 def neighbours_score(features: Features, labels: Labels, k: int = NEIGHBOURS) -> ProbeScore:
     """The class that most of the `k` nearest other images have, by cosine; a tie goes to the class that is nearer in
     sum."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.maximum(lengths, 1e-12)
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     alike = unit @ unit.T
     np.fill_diagonal(alike, -np.inf)
     classes = np.unique(labels)
@@ -106,9 +101,8 @@ def majority_score(labels: Labels) -> ProbeScore:
 def principal_directions(features: Features) -> Features:
     """The directions in which features [n, d] vary most, at most 512 of them: [n, k], centred. What is not finite
     counts as 0."""
-    centred = np.nan_to_num(features, posinf=0.0, neginf=0.0)
-    centred = centred - centred.mean(0)
-    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    finite = np.nan_to_num(features, posinf=0.0, neginf=0.0)
+    left, sizes, _ = np.linalg.svd(finite - finite.mean(0), full_matrices=False)
     kept = max(1, min(DIMENSIONS, int((sizes > 1e-9 * max(float(sizes[0]), 1e-300)).sum())))
     return np.asarray(left[:, :kept] * sizes[:kept])
 
@@ -131,9 +125,8 @@ def suggest(scores: Sequence[ProbeScore]) -> Suggestion:
     """The peak of a curve over depth, the deepest one of equals because it trains least, and what is not shown to be
     below it.
 
-    Shown is what an exact test of the images on which two blocks disagree says (McNemar), corrected step by step
-    (Holm). The images that are judged made the peak, so that any two blocks could have become the ones looked at: the
-    factors are all pairs among those left.
+    Shown by McNemar's exact test with Holm's correction. The images that are judged made the peak, so that any two
+    blocks could have become the ones looked at: the factors are all pairs among those left.
     """
     peak = max(range(len(scores)), key=lambda place: (scores[place].accuracy, place))
     others = [place for place in range(len(scores)) if place != peak]
@@ -147,11 +140,3 @@ def _chance(one: ProbeScore, other: ProbeScore) -> float:
     first, second = np.array(one.correct), np.array(other.correct)
     gained, lost = int((first & ~second).sum()), int((second & ~first).sum())
     return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-
-
-def _targets(labels: Labels) -> Features:
-    return np.where(labels[:, None] == np.unique(labels)[None, :], 1.0, -1.0)
-
-
-def _unit(features: Features) -> float:
-    return max(float((features**2).sum()) / features.shape[1], 1e-12)

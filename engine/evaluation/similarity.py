@@ -1,4 +1,4 @@
-"""Nearness: which images lie close to each other in a space of features, and which look almost the same across splits.
+"""Similarity: which images lie close to each other in a space of features, and which look alike across splits.
 
 Works in blocks, so that 20,000 images fit. Not here: the features, and reading images.
 """
@@ -19,8 +19,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class PrincipalComponents:
-    """Principal components of features: coordinates float32 [images, d], the share of the variance of each, and the way
-    there."""
+    """Principal components of features: coordinates float32 [images, d], and the share of the variance of each."""
 
     coordinates: np.ndarray
     explained: tuple[float, ...]
@@ -76,9 +75,8 @@ def nearest_neighbours(
         close = unit[rows] @ unit[among].T
         close[rows[:, None] == among[None, :]] = -np.inf
         best = np.sort(np.argpartition(-close, take - 1, axis=1)[:, :take], axis=1)
-        order = np.take_along_axis(
-            best, np.argsort(-np.take_along_axis(close, best, axis=1), axis=1, kind="stable"), axis=1
-        )
+        ranks = np.argsort(-np.take_along_axis(close, best, axis=1), axis=1, kind="stable")
+        order = np.take_along_axis(best, ranks, axis=1)
         value = np.take_along_axis(close, order, axis=1)
         there = np.isfinite(value)
         places[rows, :take] = np.where(there, among[order], -1)
@@ -108,13 +106,9 @@ def near_duplicates(
         for row, column in zip(*(places[:MOST_PAIRS] for places in np.nonzero(near)), strict=True):
             if column > row:
                 first, second = start + int(row), start + int(column)
-                cosine = float(unit[first] @ unit[second])
-                if cosine >= least:
-                    found.append(
-                        NearDuplicate(
-                            first=first, second=second, bits=int(differ[row, column]), cosine=min(cosine, 1.0)
-                        )
-                    )
+                if (cosine := float(unit[first] @ unit[second])) >= least:
+                    distance = int(differ[row, column])
+                    found.append(NearDuplicate(first=first, second=second, bits=distance, cosine=min(cosine, 1.0)))
     return tuple(sorted(found, key=lambda pair: (pair.bits, -pair.cosine, pair.first, pair.second)))
 
 

@@ -1,11 +1,10 @@
 import pytest
 
-from engine.data.dataset_records import Draft, HealthCard, Image
+from engine.data.dataset_records import SPLITS, Draft, HealthCard, Image
 from engine.data.health import examine
 
 
 def image(index: int, label: int = 0, split: str = "train", content: str = "", size: int = 100) -> Image:
-    sha256 = content or f"content-{index}"
     return Image(
         index=index,
         name=f"{label}/{index}.png",
@@ -14,20 +13,18 @@ def image(index: int, label: int = 0, split: str = "train", content: str = "", s
         split=split,
         width=size,
         height=size // 2,
-        sha256=sha256,
+        sha256=content or f"content-{index}",
         bytes=10,
     )
 
 
 def card(images: list[Image], classes: tuple[str, ...] = ("ants", "bees")) -> HealthCard:
-    given = (None,) * len(images)
-    return examine(
-        Draft(name="set", source="", layout="", classes=classes, images=tuple(images), given=given, problems=())
-    )
+    about = {"name": "set", "source": "", "layout": "", "problems": (), "given": (None,) * len(images)}
+    return examine(Draft(classes=classes, images=tuple(images), **about))
 
 
 def balanced(start: int = 0) -> list[Image]:
-    return [image(start + n, n % 2, ("train", "val", "test")[n % 3]) for n in range(60)]
+    return [image(start + n, n % 2, SPLITS[n % 3]) for n in range(60)]
 
 
 def test_a_sound_set_has_counts_sizes_and_no_warnings() -> None:
@@ -39,14 +36,8 @@ def test_a_sound_set_has_counts_sizes_and_no_warnings() -> None:
 
 
 def test_duplicates_are_named_and_counted_across_splits() -> None:
-    images = [
-        *balanced(),
-        image(70, 0, "train", "twin"),
-        image(71, 0, "val", "twin"),
-        image(72, 0, "test", "twin"),
-        image(73, 1, "val", "x"),
-    ]
-    found = card([*images, image(74, 1, "val", "x")])
+    triplets = [image(70 + number, 0, split, "twin") for number, split in enumerate(SPLITS)]
+    found = card([*balanced(), *triplets, image(73, 1, "val", "x"), image(74, 1, "val", "x")])
     assert found.duplicates == (("0/70.png", "0/71.png", "0/72.png"), ("1/73.png", "1/74.png"))
     assert found.duplicates_across_splits == 2
     assert found.label_conflicts == ()

@@ -9,7 +9,7 @@ import pytest
 from engine import record_files
 from engine.data import label_decisions
 from engine.data.dataset import delete_dataset, open_dataset, version_origin
-from engine.data.dataset_records import Dataset, Image, LabelChange, VersionOrigin
+from engine.data.dataset_records import Dataset, LabelChange, VersionOrigin
 from engine.data.label_decisions import Decision, decide, discard, read_decisions, withdraw
 from engine.data.versions import locate_changes
 from engine.errors import DatasetError
@@ -42,23 +42,19 @@ def test_what_was_decided_is_there_for_whoever_comes_next(workspace: Workspace, 
     discard(dataset)
 
 
-def test_hostile_names_come_back_letter_for_letter(workspace: Workspace, dataset: Dataset) -> None:
+def test_hostile_names_come_back_letter_for_letter(dataset: Dataset) -> None:
     images = tuple(replace(image, name=f"{HOSTILE}/{image.index}") for image in dataset.images)
     hostile = replace(dataset, classes=(HOSTILE, *dataset.classes[1:]), images=images)
     image = next(image for image in hostile.images if image.label == 1)
     decide(hostile, Decision(image=image.index, what="relabel", to=HOSTILE))
     assert read_decisions(hostile).by_image[image.index].to == HOSTILE
-    assert [path.name for path in hostile.folder.iterdir() if path.suffix == ".json" and "decisions" in path.name] == [
-        "decisions.json"
-    ]
+    assert [path.name for path in hostile.folder.glob("*decisions*")] == ["decisions.json"]
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"\xff\xfe", b'{"decisions": [3]}', b'{"decisions": [{"image": 0, "rm": "-rf"}]}']
 )
-def test_a_damaged_file_costs_a_sentence_and_nothing_else(
-    workspace: Workspace, dataset: Dataset, content: bytes
-) -> None:
+def test_a_damaged_file_costs_a_sentence_and_nothing_else(dataset: Dataset, content: bytes) -> None:
     raw(dataset).write_bytes(content)
     found = read_decisions(dataset)
     assert not found.by_image and "damaged" in found.lost
@@ -66,7 +62,7 @@ def test_a_damaged_file_costs_a_sentence_and_nothing_else(
     assert list(read_decisions(dataset).by_image) == [0] and read_decisions(dataset).lost == ""
 
 
-def test_decisions_on_what_is_not_there_are_dropped(workspace: Workspace, dataset: Dataset) -> None:
+def test_decisions_on_what_is_not_there_are_dropped(dataset: Dataset) -> None:
     for image in (0, 1, 2, 3):
         decide(dataset, Decision(image=image, what="relabel", to=other_class(dataset, image)))
     rows = json.loads(raw(dataset).read_text())["decisions"]
@@ -85,10 +81,10 @@ def test_decisions_on_what_is_not_there_are_dropped(workspace: Workspace, datase
         Decision(image=0, what="relabel", to=HOSTILE),
         Decision(image=0, what="relabel"),
         Decision(image=0, what="exclude", to="red"),
-        Decision(image=0, what="burn"),  # type: ignore[arg-type]
+        Decision(image=0, what="burn"),
     ],
 )
-def test_what_does_not_fit_is_refused(workspace: Workspace, dataset: Dataset, wrong: Decision) -> None:
+def test_what_does_not_fit_is_refused(dataset: Dataset, wrong: Decision) -> None:
     with pytest.raises(DatasetError, match="Reload the page"):
         decide(dataset, wrong)
     assert not raw(dataset).exists()
@@ -104,7 +100,7 @@ def test_applying_makes_a_version_and_forgets_only_what_it_applied(
     make = label_decisions.make_version
 
     def meanwhile(*arguments: object, **named: object) -> Dataset:
-        made = make(*arguments, **named)  # type: ignore[arg-type]
+        made = make(*arguments, **named)
         decide(dataset, Decision(image=6, what="exclude"))
         return made
 
@@ -133,9 +129,7 @@ def test_a_deleted_dataset_is_not_made_anew(workspace: Workspace, dataset: Datas
     assert not dataset.folder.exists()
 
 
-def test_a_full_disk_is_said_and_the_earlier_decisions_stay(
-    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_said_and_the_earlier_decisions_stay(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     decide(dataset, Decision(image=0, what="exclude"))
 
     def full(*_: object) -> None:
@@ -149,10 +143,8 @@ def test_a_full_disk_is_said_and_the_earlier_decisions_stay(
 
 def test_images_of_one_name_are_told_apart(workspace: Workspace, dataset: Dataset) -> None:
     """As `locate_changes` does it: by name and file."""
-    twins = tuple(replace(image, name="same.jpg") for image in dataset.images[:2])
-    alike: tuple[Image, ...] = (*twins, *dataset.images[2:])
-    named = replace(dataset, images=alike)
+    named = replace(dataset, images=tuple(replace(image, name="same.jpg") for image in dataset.images))
     to = other_class(named, 1)
-    change = LabelChange(image="same.jpg", was="x", to=to, why="", file=alike[1].file)
+    change = LabelChange(image="same.jpg", was="x", to=to, why="", file=named.images[1].file)
     (found,) = locate_changes(workspace, named, VersionOrigin(dataset=dataset.id, name="x", changes=(change,)))
     assert (found.dataset, found.index) == (named.id, 1)

@@ -17,7 +17,7 @@ def test_only_a_few_items_are_taken_ahead_of_the_consumer() -> None:
             taken.append(number)
             yield number
 
-    results = ordered(lambda number: number, items(), workers=2)  # type: ignore[arg-type, var-annotated]
+    results = ordered(lambda number: number, items(), workers=2)
     next(results)
     assert len(taken) <= 5
     results.close()

@@ -1,11 +1,13 @@
 import random
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from pictures import picture
 from PIL import Image
+from torchvision import models
 from torchvision.models import (
     Inception_V3_Weights,
     ResNet18_Weights,
@@ -13,8 +15,8 @@ from torchvision.models import (
     Swin_T_Weights,
     ViT_B_16_Weights,
     get_model_weights,
+    list_models,
 )
-from torchvision.models import list_models as names
 from torchvision.transforms import functional
 
 from engine.data.decoder import decode
@@ -24,59 +26,43 @@ PRE = Preprocessing(resize=(256,), crop=224)
 SIZES = [(500, 375), (375, 500), (224, 224), (256, 256), (100, 80), (33, 57), (640, 641), (257, 256)]
 
 
-def preprocessing_of(transforms: object) -> Preprocessing:
-    return Preprocessing(
-        resize=tuple(transforms.resize_size),  # type: ignore[attr-defined]
-        crop=transforms.crop_size[0],  # type: ignore[attr-defined]
-        interpolation=transforms.interpolation.value,  # type: ignore[attr-defined]
+def matched(image: Image.Image, transforms: Any) -> Preprocessing:
+    """The preprocessing of a preset, once its crop is what torchvision's own functions give before it normalises."""
+    preprocessing = Preprocessing(
+        resize=tuple(transforms.resize_size),
+        crop=transforms.crop_size[0],
+        interpolation=transforms.interpolation.value,
     )
-
-
-def torchvision_crop(image: Image.Image, transforms: object) -> np.ndarray:
-    """What the preset does before it normalises, by torchvision's own functions."""
-    resized = functional.resize(image, transforms.resize_size, interpolation=transforms.interpolation)  # type: ignore[attr-defined]
-    return functional.pil_to_tensor(functional.center_crop(resized, transforms.crop_size)).numpy().transpose(1, 2, 0)  # type: ignore[attr-defined]
+    resized = functional.resize(image, transforms.resize_size, interpolation=transforms.interpolation)
+    expected = functional.pil_to_tensor(functional.center_crop(resized, transforms.crop_size)).permute(1, 2, 0)
+    ours = eval_crop(image, preprocessing)
+    assert ours.dtype == np.uint8 and np.array_equal(ours, expected), preprocessing
+    return preprocessing
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    "weights",
-    [
-        ResNet18_Weights.DEFAULT,
-        ResNet50_Weights.DEFAULT,
-        Inception_V3_Weights.DEFAULT,
-        Swin_T_Weights.DEFAULT,
-        ViT_B_16_Weights.DEFAULT,
-    ],
+    "weights", [ResNet18_Weights, ResNet50_Weights, Inception_V3_Weights, Swin_T_Weights, ViT_B_16_Weights]
 )
-def test_evaluation_crop_equals_torchvision_bit_for_bit(weights: object, size: tuple[int, int]) -> None:
-    transforms = weights.transforms()  # type: ignore[attr-defined]
+def test_evaluation_crop_equals_torchvision_bit_for_bit(weights: Any, size: tuple[int, int]) -> None:
+    transforms = weights.DEFAULT.transforms()
     image = decode(picture(3, size))
-    ours = eval_crop(image, preprocessing_of(transforms))
-    assert ours.dtype == np.uint8
-    assert np.array_equal(ours, torchvision_crop(image, transforms))
+    ours = torch.from_numpy(eval_crop(image, matched(image, transforms))).permute(2, 0, 1)
     mean, std = torch.tensor(transforms.mean), torch.tensor(transforms.std)
-    normalised = (torch.from_numpy(ours).permute(2, 0, 1).float() / 255 - mean[:, None, None]) / std[:, None, None]
-    assert torch.equal(normalised, transforms(image))
+    assert torch.equal((ours.float() / 255 - mean[:, None, None]) / std[:, None, None], transforms(image))
 
 
 def test_every_preprocessing_torchvision_publishes_is_matched() -> None:
     image = decode(picture(5, (333, 271)))
-    presets = {}
-    for name in names(module=__import__("torchvision").models):
-        for weights in get_model_weights(name):
-            transforms = weights.transforms()
-            presets[preprocessing_of(transforms)] = transforms
-    assert len(presets) > 10
-    for preprocessing, transforms in presets.items():
-        assert np.array_equal(eval_crop(image, preprocessing), torchvision_crop(image, transforms)), preprocessing
+    every = [weights.transforms() for name in list_models(module=models) for weights in get_model_weights(name)]
+    presets = {repr(transforms): transforms for transforms in every}
+    assert len({matched(image, transforms) for transforms in presets.values()}) > 10
 
 
 def test_square_resize_ignores_the_shape() -> None:
-    crop = eval_crop(decode(picture(1, (300, 100))), Preprocessing(resize=(224, 224), crop=224))
-    assert np.array_equal(
-        crop, np.asarray(decode(picture(1, (300, 100))).resize((224, 224), Image.Resampling.BILINEAR))
-    )
+    image = decode(picture(1, (300, 100)))
+    crop = eval_crop(image, Preprocessing(resize=(224, 224), crop=224))
+    assert np.array_equal(crop, np.asarray(image.resize((224, 224), Image.Resampling.BILINEAR)))
 
 
 def test_crop_larger_than_resize_is_padded_as_torchvision_does() -> None:
@@ -92,35 +78,37 @@ def test_extreme_shapes_work_in_bounded_memory(size: tuple[int, int]) -> None:
         assert crop.shape == (224, 224, 3) and (crop == (10, 200, 30)).all()
 
 
+def cut(image: Image.Image, number: int, content: str = "abc", seed: int = 7) -> bytes:
+    return view(image, PRE, key=view_key(content, number, seed)).tobytes()
+
+
 def test_a_view_depends_on_content_number_and_seed_alone() -> None:
     image = decode(picture(2, (200, 150)))
-    numbers = list(range(24))
-    expected = [view(image, PRE, key=view_key("abc", number, 7)).tobytes() for number in numbers]
-    assert len(set(expected)) == len(expected)
+    expected = [cut(image, number) for number in range(24)]
+    assert len({*expected, cut(image, 0, seed=8), cut(image, 0, "abd")}) == 26
 
     def disturbed(number: int) -> bytes:
         random.seed(number)
         np.random.seed(number)
         torch.manual_seed(number)
-        return view(image, PRE, key=view_key("abc", number, 7)).tobytes()
+        return cut(image, number)
 
+    shuffled = random.Random(1).sample(range(24), 24)
     with ThreadPoolExecutor(6) as pool:
-        shuffled = random.Random(1).sample(numbers, len(numbers))
-        found = dict(zip(shuffled, pool.map(disturbed, shuffled), strict=True))
-    assert [found[number] for number in numbers] == expected
-    assert view(image, PRE, key=view_key("abc", 0, 8)).tobytes() != expected[0]
-    assert view(image, PRE, key=view_key("abd", 0, 7)).tobytes() != expected[0]
+        assert list(pool.map(disturbed, shuffled)) == [expected[number] for number in shuffled]
 
 
 def test_global_generators_are_not_touched() -> None:
-    before = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()  # type: ignore[union-attr, index]
-    view(decode(picture(2)), PRE, key=view_key("abc", 1, 1))
-    assert (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()) == before  # type: ignore[union-attr, index]
+    def state() -> tuple[object, ...]:
+        return random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()
+
+    before = state()
+    cut(decode(picture(2)), 1)
+    assert state() == before
 
 
 def test_views_flip_half_of_the_time_and_crop_between_a_third_and_all() -> None:
-    across = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (256, 256, 3))
-    image = Image.fromarray(np.ascontiguousarray(across))
+    image = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8)[:, None], (256, 1, 3)))
     crops = [view(image, PRE, key=view_key("x", number, 0)).astype(int) for number in range(400)]
     flipped = sum(crop[0, 0, 0] > crop[0, -1, 0] for crop in crops)
     widths = np.array([abs(crop[0, -1, 0] - crop[0, 0, 0]) for crop in crops]) / 255

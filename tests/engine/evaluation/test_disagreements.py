@@ -30,11 +30,7 @@ def test_votes_that_do_not_fit_are_refused() -> None:
 
 
 def test_flips_count_what_the_row_gets_right_and_the_column_wrong() -> None:
-    right = [
-        np.array([True, True, False, False]),
-        np.array([True, False, True, False]),
-        np.array([False, False, False, False]),
-    ]
+    right = list(np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]], dtype=bool))
     assert disagreements.disagreement_counts(right).tolist() == [[0, 1, 2], [1, 0, 2], [0, 0, 0]]
 
 

@@ -18,13 +18,7 @@ CLASSES = ["cat", "dog", "NA"]
 def table(truth: list[str], guess: list[str], split: str = "val", confidence: float = 0.8) -> pd.DataFrame:
     rest = (1 - confidence) / (len(CLASSES) - 1)
     probabilities = np.array([[confidence if name == said else rest for name in CLASSES] for said in guess])
-    return build(
-        [f"{row}.jpg" for row in range(len(truth))],
-        splits=[split] * len(truth),
-        labels=truth,
-        probabilities=probabilities,
-        classes=CLASSES,
-    )
+    return build(truth, splits=[split] * len(truth), labels=truth, probabilities=probabilities, classes=CLASSES)
 
 
 def of_val(truth: list[str], guess: list[str]) -> SplitMetrics:
@@ -59,10 +53,8 @@ def test_splits_are_apart_and_unlabelled_or_unreadable_rows_do_not_count():
         ignore_index=True,
     )
     splits = compute_metrics(with_unreadable(rows, [("x.gif", "Not an image.")]), CLASSES).splits
-    assert {name: (scores.images, scores.accuracy) for name, scores in splits.items()} == {
-        "val": (1, 1.0),
-        "test": (2, 0.5),
-    }
+    counts = {name: (scores.images, scores.accuracy) for name, scores in splits.items()}
+    assert counts == {"val": (1, 1.0), "test": (2, 0.5)}
 
 
 def test_nothing_labelled_gives_no_scores():

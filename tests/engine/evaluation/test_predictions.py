@@ -9,23 +9,14 @@ import pytest
 from engine.evaluation.predictions import build, classes_of, numbered, read, with_unreadable, write
 
 HOSTILE = (
-    "NA",
-    "01",
-    "1.0",
-    "True",
-    "한국어",
-    "null",
-    "label",
-    "=1+1",
-    'a,"b"',
-    " space ",
-    "line\nbreak",
-    "cr\rhere",
-    "",
-    "prob_x",
-    "nan",
-    "<b>",
+    *("NA", "01", "1.0", "True", "한국어", "null", "label", "=1+1", 'a,"b"'),
+    *(" space ", "line\nbreak", "cr\rhere", "", "prob_x", "nan", "<b>"),
 )
+
+
+def one_image(probabilities: list[float], classes: list[str], label: str = "", split: str = "") -> pd.DataFrame:
+    table = np.array([probabilities])
+    return build(["a.jpg"], splits=[split], labels=[label], probabilities=table, classes=classes)
 
 
 @pytest.fixture
@@ -46,16 +37,9 @@ def table() -> pd.DataFrame:
 
 def test_build_says_what_the_probabilities_say():
     probabilities = np.array([[0.7, 0.3], [0.2, 0.8], [0.1, 0.9]], dtype=np.float32)
-    table = numbered(
-        build(
-            ["a.jpg", "b.jpg", "c.jpg"],
-            splits=["val", "test", ""],
-            labels=["cat", "cat", ""],
-            probabilities=probabilities,
-            classes=["cat", "dog"],
-        ),
-        [4, 7, 9],
-    )
+    labels = ["cat", "cat", ""]
+    table = build(list("abc"), splits=labels, labels=labels, probabilities=probabilities, classes=["cat", "dog"])
+    table = numbered(table, [4, 7, 9])
     assert list(table["predict"]) == ["cat", "dog", "dog"]
     assert list(table["correct"]) == [True, False, None]
     assert list(table["image"]) == [4, 7, 9]
@@ -73,17 +57,14 @@ def test_everything_survives_the_round_trip_bit_for_bit(tmp_path: Path, table: p
 
 
 def test_a_class_named_like_a_column_takes_nothing_from_it(tmp_path: Path):
-    classes = ["label", "predict", "error"]
-    table = build(
-        ["a.jpg"], splits=["val"], labels=["label"], probabilities=np.array([[0.2, 0.5, 0.3]]), classes=classes
-    )
+    table = one_image([0.2, 0.5, 0.3], ["label", "predict", "error"], "label", "val")
     write(tmp_path / "predictions.csv", table)
     row = read(tmp_path / "predictions.csv").iloc[0]
     assert (row["label"], row["predict"], row["error"], row["prob_label"]) == ("label", "predict", "", 0.2)
 
 
 def test_unreadable_inputs_have_rows_without_numbers(tmp_path: Path):
-    table = build(["a.jpg"], splits=[""], labels=[""], probabilities=np.array([[0.4, 0.6]]), classes=["x", "y"])
+    table = one_image([0.4, 0.6], ["x", "y"])
     write(tmp_path / "predictions.csv", with_unreadable(table, [("b.gif", "Not an image.")]))
     again = read(tmp_path / "predictions.csv")
     assert list(again["file_dir"]) == ["a.jpg", "b.gif"]
@@ -97,8 +78,8 @@ def test_unreadable_inputs_have_rows_without_numbers(tmp_path: Path):
 def test_only_unreadable_inputs_and_none_at_all(tmp_path: Path):
     empty = build([], splits=[], labels=[], probabilities=np.zeros((0, 2)), classes=["x", "y"])
     write(tmp_path / "empty.csv", empty)
-    assert len(read(tmp_path / "empty.csv")) == 0
-    assert classes_of(read(tmp_path / "empty.csv")) == ("x", "y")
+    again = read(tmp_path / "empty.csv")
+    assert len(again) == 0 and classes_of(again) == ("x", "y")
     assert list(with_unreadable(empty, [("b.gif", "Not an image.")])["file_dir"]) == ["b.gif"]
 
 

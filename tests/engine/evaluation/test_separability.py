@@ -4,7 +4,17 @@ news."""
 import numpy as np
 import pytest
 
-from engine.evaluation import separability
+from engine.evaluation.separability import (
+    ProbeScore,
+    leave_one_out,
+    majority_score,
+    neighbours_score,
+    principal_directions,
+    probe_score,
+    ridge_score,
+    stratified_sample,
+    suggest,
+)
 
 
 def brute(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
@@ -25,21 +35,18 @@ def test_the_closed_form_is_refitting_without_each_image(shape: tuple[int, int],
     random = np.random.default_rng(1)
     features, targets = random.normal(3, 2, shape), random.normal(0, 1, (shape[0], 3))
     np.testing.assert_allclose(
-        separability.leave_one_out(features, targets, penalty), brute(features, targets, penalty), rtol=1e-8, atol=1e-8
+        leave_one_out(features, targets, penalty), brute(features, targets, penalty), rtol=1e-8, atol=1e-8
     )
 
 
 def test_neighbours_by_hand() -> None:
     angles = np.deg2rad([0, 5, 10, 80, 85, 12])
-    features = (
-        np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.array([1, 100, 3, 1, 0.01, 1])[:, None]
-    )  # lengths say nothing
+    lengths = np.array([1, 100, 3, 1, 0.01, 1])  # say nothing
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1) * lengths[:, None]
     labels = np.array([0, 0, 0, 1, 1, 1])
-    assert separability.neighbours_score(features, labels, k=1).correct == (True, True, False, True, True, False)
-    assert separability.neighbours_score(features, labels, k=3).correct == (True, True, True, True, True, False)
-    assert (
-        separability.neighbours_score(features, labels, k=99).accuracy < 0.5
-    )  # everybody else: each class is outvoted by the other
+    assert neighbours_score(features, labels, k=1).correct == (True, True, False, True, True, False)
+    assert neighbours_score(features, labels, k=3).correct == (True, True, True, True, True, False)
+    assert neighbours_score(features, labels, k=99).accuracy < 0.5  # each class is outvoted by the other
 
 
 def test_what_a_line_can_tell_is_told_and_noise_is_not() -> None:
@@ -48,41 +55,39 @@ def test_what_a_line_can_tell_is_told_and_noise_is_not() -> None:
     noise = random.normal(0, 1, (90, 40))
     planted = noise.copy()
     planted[np.arange(90), labels] += 6.0
-    assert separability.ridge_score(planted, labels).accuracy > 0.85
-    assert (
-        separability.ridge_score(1e6 * planted, labels).correct == separability.ridge_score(planted, labels).correct
-    )  # the scale does not matter
-    chance = separability.ridge_score(noise, labels)
+    score = ridge_score(planted, labels)
+    assert score.accuracy > 0.85
+    assert ridge_score(1e6 * planted, labels).correct == score.correct  # the scale does not matter
+    chance = ridge_score(noise, labels)
     assert chance.low < 1 / 3 < chance.high
-    assert separability.ridge_score(np.ones((90, 5)), labels).accuracy <= 1 / 3  # features that say nothing
+    assert ridge_score(np.ones((90, 5)), labels).accuracy <= 1 / 3  # features that say nothing
 
 
 def test_more_features_than_images_and_what_is_not_finite() -> None:
     labels = np.arange(12) % 2
     wide = np.random.default_rng(3).normal(0, 1, (12, 900))
     wide[0, 0], wide[1, 1] = np.inf, np.nan
-    assert separability.principal_directions(wide).shape[1] <= 12
-    assert 0 <= separability.ridge_score(wide, labels).accuracy <= 1
+    assert principal_directions(wide).shape[1] <= 12
+    assert 0 <= ridge_score(wide, labels).accuracy <= 1
 
 
 def test_a_sample_keeps_the_shares_and_every_class() -> None:
     labels = np.array([0] * 600 + [1] * 390 + [2] * 2)
-    taken = separability.stratified_sample(labels, 100, seed=4)
+    taken = stratified_sample(labels, 100, seed=4)
     counts = np.bincount(labels[taken])
     assert len(taken) == len(set(taken.tolist())) == 100 and counts[2] >= 1 and abs(counts[0] - 60) <= 2
-    assert (taken == separability.stratified_sample(labels, 100, seed=4)).all() and (
-        taken != separability.stratified_sample(labels, 100, seed=5)
-    ).any()
-    assert (separability.stratified_sample(labels[:50], 100, seed=4) == np.arange(50)).all()
+    again, other = (stratified_sample(labels, 100, seed=seed) for seed in (4, 5))
+    assert (taken == again).all() and (taken != other).any()
+    assert (stratified_sample(labels[:50], 100, seed=4) == np.arange(50)).all()
 
 
 def test_the_suggestion_is_the_peak_and_names_what_cannot_be_told_apart() -> None:
-    def score(right: int) -> separability.ProbeScore:
-        return separability.probe_score(np.arange(100) < right)
+    def score(right: int) -> ProbeScore:
+        return probe_score(np.arange(100) < right)
 
-    found = separability.suggest([score(30), score(88), score(90), score(60)])
+    found = suggest([score(30), score(88), score(90), score(60)])
     assert (found.block, found.alike) == (2, (1,))
-    assert separability.suggest([score(50), score(50)]).block == 1  # of equals the deepest: it trains least
+    assert suggest([score(50), score(50)]).block == 1  # of equals the deepest: it trains least
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.7])
@@ -92,10 +97,10 @@ def test_of_equally_good_blocks_hardly_ever_is_one_shown_to_be_worse(shared: flo
     random, wrong = np.random.default_rng(5), 0
     for _ in range(200):
         difficulty = np.sqrt(shared) * random.normal(size=300) + np.sqrt(1 - shared) * random.normal(size=(18, 300))
-        found = separability.suggest([separability.probe_score(of < 0.5) for of in difficulty])
+        found = suggest([probe_score(of < 0.5) for of in difficulty])
         wrong += len(found.alike) < 17
     assert wrong / 200 <= 0.05
 
 
 def test_the_majority() -> None:
-    assert separability.majority_score(np.array([1, 1, 0, 1])).accuracy == 0.75
+    assert majority_score(np.array([1, 1, 0, 1])).accuracy == 0.75
