@@ -1,5 +1,4 @@
-"""Monitor: watch one run, and the queue behind it. Reads the store and leaves wishes there; never touches the
-training."""
+"""Monitor: watch one run, and the queue behind it. Reads the store and leaves wishes there."""
 
 import streamlit as st
 
@@ -11,6 +10,8 @@ from pages.ui.monitor import controls, frozen_part, run_status
 from pages.ui.resources import run_store, workspace
 from pages.ui.section import section
 from pages.ui.unfreezing import changes
+
+ACTIVE = ("queued", "running")
 
 st.title("Monitor", anchor=False)
 store = run_store()
@@ -24,8 +25,8 @@ busiest_first = sorted(runs.values(), key=lambda run: run.status != "running")
 captions = {run.id: run.name for run in busiest_first}  # no status here: it would age while the page stands
 run_id = choose("Run", captions, key="run")
 shown = runs[run_id]
-active = shown.status in ("queued", "running")
-waiting = any(run.status in ("queued", "running") for run in runs.values())
+active = shown.status in ACTIVE
+waiting = any(run.status in ACTIVE for run in runs.values())
 
 
 @st.fragment(run_every="1s" if active else None)
@@ -46,8 +47,7 @@ def now() -> None:
 
 @st.fragment(run_every="2s" if active else None)
 def learning() -> None:
-    """Figures of the epochs and of nothing that ticks: equal figures keep zoom and legend clicks, so only a new epoch
-    redraws them."""
+    """Figures of nothing that ticks: equal figures keep zoom and legend clicks, so only a new epoch redraws them."""
     rows = store.epochs(run_id)
     planned, phases = time_left.epochs_planned(shown), changes(shown.started) if shown.started else []
     marks = tuple((change.epoch - 0.5, change.says) for change in phases)  # between the epochs before and after
@@ -57,13 +57,13 @@ def learning() -> None:
     for metric, place in zip(charts.METRICS, st.columns(2), strict=True):
         with place:
             st.markdown(f"**{metric.capitalize()}**")
-            if rows:
-                figure = kept_figures.learning_curves(rows, metric, planned=planned, marks=marks)
-                said = charts.curves_in_words(rows, metric)
-                said += "".join(f" From epoch {change.epoch}: {change.says}." for change in phases)
-                st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=said)
-            else:
+            if not rows:
                 st.caption("The first point appears when the first epoch has ended.")
+                continue
+            figure = kept_figures.learning_curves(rows, metric, planned=planned, marks=marks)
+            unfreezing = "".join(f" From epoch {change.epoch}: {change.says}." for change in phases)
+            alt = charts.curves_in_words(rows, metric) + unfreezing
+            st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=alt)
 
 
 @st.fragment(run_every="2s" if active else None)
@@ -74,19 +74,18 @@ def what_trains() -> None:
 
 @st.fragment(run_every="3s" if active else None)
 def log() -> None:
-    said = run_status.log_tail(workspace().run(run_id) / "log.txt")
-    if not said:
+    if lines := run_status.log_tail(workspace().run(run_id) / "log.txt"):
+        with st.container(height=280, border=False, autoscroll=True):
+            st.code(lines, language=None)
+    else:
         st.caption("Nothing yet." if active else "This run wrote no log.")
-        return
-    with st.container(height=280, border=False, autoscroll=True):
-        st.code(said, language=None)
 
 
 @st.fragment(run_every="2s" if waiting else None)
 def queue() -> None:
     latest = store.list()
     run_status.queue(latest, run_id)
-    if waiting and not any(run.status in ("queued", "running") for run in latest):
+    if waiting and not any(run.status in ACTIVE for run in latest):
         st.rerun()  # once, to let go of the timer
 
 

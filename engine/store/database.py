@@ -6,9 +6,10 @@ file. The rollback journal is meant: no SQLite before 3.51.3 is safe with severa
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from engine.errors import EngineError
+from engine.store.process_identity import alive
 from engine.workspace import Workspace
 
 _BUSY_SECONDS = 30.0
@@ -60,12 +61,14 @@ _MIGRATIONS = (
 @contextmanager
 def read(workspace: Workspace) -> Iterator[sqlite3.Connection]:
     """A connection for single SELECTs; rows answer to column names. EngineError when the file cannot be used."""
-    with _sentences(workspace):
-        connection = _connect(workspace)
-        try:
+    try:
+        with closing(_connect(workspace)) as connection:
             yield connection
-        finally:
-            connection.close()
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        remedy = next((text for word, text in _REMEDIES.items() if word in str(error)), _REMEDIES[""])
+        raise EngineError(f"The list of runs in {workspace.database} cannot be used: {error}. {remedy}") from error
 
 
 @contextmanager
@@ -80,6 +83,18 @@ def write(workspace: Workspace) -> Iterator[sqlite3.Connection]:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def any_queued(workspace: Workspace, table: str) -> bool:
+    """Whether there is anything to claim: asked often, so without the write lock."""
+    with read(workspace) as db:
+        return db.execute(f"SELECT 1 FROM {table} WHERE status = 'queued'").fetchone() is not None
+
+
+def orphans(db: sqlite3.Connection, table: str) -> list[str]:
+    """Ids of the running rows of `table` whose owner is dead."""
+    rows = db.execute(f"SELECT id, owner FROM {table} WHERE status = 'running'")
+    return [row["id"] for row in rows if not alive(row["owner"] or "")]
 
 
 def _connect(workspace: Workspace) -> sqlite3.Connection:
@@ -117,15 +132,3 @@ def _migrate(connection: sqlite3.Connection, workspace: Workspace) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-
-
-@contextmanager
-def _sentences(workspace: Workspace) -> Iterator[None]:
-    """What SQLite says about the file, as a sentence with a remedy."""
-    try:
-        yield
-    except sqlite3.IntegrityError:
-        raise
-    except sqlite3.DatabaseError as error:
-        remedy = next((text for word, text in _REMEDIES.items() if word in str(error)), _REMEDIES[""])
-        raise EngineError(f"The list of runs in {workspace.database} cannot be used: {error}. {remedy}") from error

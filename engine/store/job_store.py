@@ -1,8 +1,6 @@
-"""JobStore: the short jobs beside training (imports, predictions, lists of backbones), asked for and watched by
-pages.
+"""JobStore: the short jobs beside training (imports, predictions, lists of backbones), asked for and watched by pages.
 
-Not here: what a kind of job does (tasks) and who does it (worker). Rows are changed in short transactions like those of
-runs.
+Not here: what a kind of job does (tasks) and who does it (worker).
 """
 
 import sqlite3
@@ -14,11 +12,9 @@ from engine import record_files
 from engine.errors import RunError
 from engine.events import Progress
 from engine.store import database
-from engine.store.process_identity import alive
 from engine.store.run import decoded
 from engine.workspace import Workspace, new_id
 
-STATUSES = ("queued", "running", "finished", "failed", "cancelled")
 INTERRUPTED = "This was interrupted: Thaw was closed, or its process was ended, before it was done. Start it again."
 T = TypeVar("T")
 
@@ -35,7 +31,6 @@ class Job:
     progress: Progress
     result: str | None
     error: str | None
-    created_at: float
     requested: str | None
     """"cancel" when somebody wants it to end and it has not yet."""
 
@@ -84,11 +79,10 @@ class JobStore:
 
     def claim(self, owner: str) -> Job | None:
         """The oldest queued job, now running and owned by `owner`. Of everyone who asks, exactly one gets it."""
-        with database.read(self._workspace) as db:
-            if not db.execute("SELECT 1 FROM jobs WHERE status = 'queued'").fetchone():
-                return None
+        if not database.any_queued(self._workspace, "jobs"):
+            return None
         with database.write(self._workspace) as db:
-            row = db.execute("SELECT id FROM jobs WHERE status = 'queued' ORDER BY number LIMIT 1").fetchone()
+            row = db.execute("SELECT id FROM jobs WHERE status = 'queued' ORDER BY number").fetchone()
             if row is None:
                 return None
             db.execute("UPDATE jobs SET status = 'running', owner = ? WHERE id = ?", (owner, row["id"]))
@@ -120,8 +114,7 @@ class JobStore:
     def sweep(self) -> int:
         """Fail running jobs whose owner is dead; how many there were."""
         with database.write(self._workspace) as db:
-            rows = db.execute("SELECT id, owner FROM jobs WHERE status = 'running'").fetchall()
-            orphans = [row["id"] for row in rows if not alive(row["owner"] or "")]
+            orphans = database.orphans(db, "jobs")
             for job_id in orphans:
                 _end(db, job_id, "failed", error=INTERRUPTED)
             return len(orphans)
@@ -144,5 +137,5 @@ def _end(db: sqlite3.Connection, job_id: str, status: str, *, result: str | None
 
 
 def _job(row: sqlite3.Row) -> Job:
-    plain = ("id", "kind", "arguments", "status", "result", "error", "created_at", "requested")
+    plain = ("id", "kind", "arguments", "status", "result", "error", "requested")
     return Job(progress=decoded(row["progress"], Progress) or Progress(), **{name: row[name] for name in plain})

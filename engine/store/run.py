@@ -14,7 +14,6 @@ from engine.errors import ConfigError, EngineError
 from engine.events import Epoch, Event, Finished, Note, Paused, Progress, Started, Step, Summary
 from engine.runconfig import RunConfig
 
-STATUSES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
 ENDED = ("finished", "stopped", "failed", "interrupted")
 INTERRUPTED = "Thaw was closed, or its process was ended, while this run was at work. Resume it to go on."
 T = TypeVar("T")
@@ -45,10 +44,8 @@ class Run:
     name: str
     config: RunConfig
     status: str
-    created_at: float
     started_at: float | None
     ended_at: float | None
-    heartbeat_at: float | None
     owner: str | None
     device: str | None
     progress: RunProgress

@@ -9,25 +9,26 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import astuple
+
 from engine import record_files
 from engine.config import from_json, to_json
 from engine.errors import RunError
 from engine.events import Device, Epoch, Event, Paused, Started
 from engine.runconfig import RunConfig
 from engine.store import database
-from engine.store.process_identity import alive
 from engine.store.run import ENDED, INTERRUPTED, Run, RunProgress, changes, decoded, from_row
 from engine.workspace import Workspace, new_id
 
 
 class RunStore:
-    """The runs of one workspace. Safe from any thread and any process; holds no connection."""
+    """Safe from any thread and any process; holds no connection."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def enqueue(self, config: RunConfig, *, name: str = "", owner: str | None = None) -> Run:
-        """Put a run in the queue; with an `owner` it is claimed at once, for a command line that trains by itself."""
+        """Queue a run; with an `owner` it is claimed at once, for a command line that trains by itself."""
         with database.write(self._workspace) as db:
             run_id = add(db, config, name=name)
             if owner:
@@ -55,9 +56,8 @@ class RunStore:
 
         Of everyone who asks, exactly one gets it. Runs that ask for a device nobody has fail here, with a sentence.
         """
-        with database.read(self._workspace) as db:
-            if not db.execute("SELECT 1 FROM runs WHERE status = 'queued'").fetchone():
-                return None
+        if not database.any_queued(self._workspace, "runs"):
+            return None
         with database.write(self._workspace) as db:
             _interrupt_orphans(db)
             announced = [row["device"] for row in db.execute("SELECT device FROM devices ORDER BY position")]
@@ -67,10 +67,8 @@ class RunStore:
             wants = [device, device.partition(":")[0]]
             if not announced or announced[0].partition(":")[0] == wants[1]:
                 wants.append("auto")  # the CPU leaves these to the GPU when there is one
-            row = db.execute(
-                f"SELECT id FROM runs WHERE status = 'queued' AND wanted IN ({_marks(wants)}) ORDER BY turn LIMIT 1",
-                wants,
-            ).fetchone()
+            waiting = f"SELECT id FROM runs WHERE status = 'queued' AND wanted IN ({_marks(wants)}) ORDER BY turn"
+            row = db.execute(waiting, wants).fetchone()
             if row is None:
                 return None
             take(db, row["id"], owner, device=device)
@@ -83,13 +81,11 @@ class RunStore:
             if row is None:
                 return
             progress = decoded(row["progress"], RunProgress) or RunProgress()
-            _set(db, run_id, {**changes(event, progress), "heartbeat_at": time.time()})
+            _set(db, run_id, changes(event, progress))
             match event:
-                case Paused(paused=paused):
-                    if row["requested"] == (
-                        "pause" if paused else "resume"
-                    ):  # a later request waits for its own answer
-                        _set(db, run_id, {"requested": None})
+                # A later request waits for its own answer.
+                case Paused(paused=paused) if row["requested"] == ("pause" if paused else "resume"):
+                    _set(db, run_id, {"requested": None})
                 case Epoch(epoch=epoch):
                     values = (run_id, epoch, record_files.encode(event))
                     db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", values)
@@ -97,8 +93,7 @@ class RunStore:
                     db.execute("DELETE FROM epochs WHERE run = ? AND epoch > ?", (run_id, done))
 
     def request(self, run_id: str, what: str) -> None:
-        """Ask a run to "stop", "pause" or "resume". A queued run stops at once; a stop is never taken back by a later
-        pause."""
+        """Ask a run to "stop", "pause" or "resume". A queued run stops at once; no later pause takes a stop back."""
         if what not in ("stop", "pause", "resume"):
             raise RunError(f"A run cannot be asked to {what!r}; only to stop, pause or resume.")
         with database.write(self._workspace) as db:
@@ -127,7 +122,7 @@ class RunStore:
     def rename(self, run_id: str, name: str) -> None:
         with database.write(self._workspace) as db:
             config = from_row(_row(db, run_id)).config
-            _set(db, run_id, {"name": one_line(name) or f"{config.backbone} {config.strategy}"})
+            _set(db, run_id, {"name": _name(name, config)})
 
     def delete(self, run_id: str) -> None:
         """Forget a run and remove its folder; RunError while it is running."""
@@ -148,12 +143,10 @@ class RunStore:
 
     def announce(self, devices: Sequence[Device]) -> None:
         """Replace the list of devices that can train; the preferred one first."""
-        rows = [(at, entry.device, entry.name, entry.memory_bytes, entry.why) for at, entry in enumerate(devices)]
+        rows = [(position, *astuple(device)) for position, device in enumerate(devices)]
         with database.write(self._workspace) as db:
             db.execute("DELETE FROM devices")
-            db.executemany(
-                "INSERT INTO devices (position, device, name, memory_bytes, why) VALUES (?, ?, ?, ?, ?)", rows
-            )
+            db.executemany("INSERT INTO devices VALUES (?, ?, ?, ?, ?)", rows)
 
     def devices(self) -> tuple[Device, ...]:
         """What was announced last; empty until a worker has looked."""
@@ -169,14 +162,7 @@ _NEXT_TURN = "(SELECT coalesce(max(turn), 0) + 1 FROM runs)"  # counted, not tim
 def add(db: sqlite3.Connection, config: RunConfig, *, name: str = "", comparison: str | None = None) -> str:
     """Queue a run within a transaction of the caller; its id."""
     run_id = new_id("run")
-    values = (
-        run_id,
-        one_line(name) or f"{config.backbone} {config.strategy}",
-        to_json(config),
-        config.device,
-        time.time(),
-        comparison,
-    )
+    values = (run_id, _name(name, config), to_json(config), config.device, time.time(), comparison)
     columns = "id, name, config, wanted, created_at, comparison, status, turn"
     db.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, 'queued', {_NEXT_TURN})", values)
     return run_id
@@ -184,8 +170,7 @@ def add(db: sqlite3.Connection, config: RunConfig, *, name: str = "", comparison
 
 def take(db: sqlite3.Connection, run_id: str, owner: str, *, device: str | None) -> None:
     """Make `owner` the one who runs it."""
-    now = time.time()
-    _set(db, run_id, {"status": "running", "owner": owner, "device": device, "started_at": now, "heartbeat_at": now})
+    _set(db, run_id, {"status": "running", "owner": owner, "device": device, "started_at": time.time()})
 
 
 def ask(db: sqlite3.Connection, run_id: str, what: str) -> None:
@@ -205,14 +190,13 @@ def revive(db: sqlite3.Connection, run_id: str) -> None:
     if row["status"] not in RESUMABLE:
         raise RunError(f"{row['name']} is {row['status']}. Only a stopped, interrupted or failed run can be resumed.")
     from_json(row["config"])  # a config of another version is refused by name, never half used
-    cleared = ("ended_at", "error", "requested", "summary", "device", "owner", "started_at", "heartbeat_at")
+    cleared = ("ended_at", "error", "requested", "summary", "device", "owner", "started_at")
     _set(db, run_id, {**dict.fromkeys(cleared), "progress": "{}", "status": "queued"})
     db.execute(f"UPDATE runs SET turn = {_NEXT_TURN} WHERE id = ?", (run_id,))
 
 
 def drop(db: sqlite3.Connection, run_id: str) -> None:
-    """Forget a run within a transaction of the caller, who removes its folder afterwards; RunError while it is
-    running."""
+    """RunStore.delete within a transaction of the caller, who removes the folder afterwards."""
     row = _row(db, run_id)
     if row["status"] == "running":
         raise RunError(f"{row['name']} is running. Stop it first, then delete it.")
@@ -224,6 +208,10 @@ def one_line(text: str) -> str:
     return " ".join(text.encode("utf-8", "replace").decode().split())[:200]
 
 
+def _name(text: str, config: RunConfig) -> str:
+    return one_line(text) or f"{config.backbone} {config.strategy}"
+
+
 def _row(db: sqlite3.Connection, run_id: str) -> sqlite3.Row:
     row = db.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
     if row is None:
@@ -232,8 +220,7 @@ def _row(db: sqlite3.Connection, run_id: str) -> sqlite3.Row:
 
 
 def _interrupt_orphans(db: sqlite3.Connection) -> int:
-    rows = db.execute("SELECT id, owner FROM runs WHERE status = 'running'").fetchall()
-    orphans = [row["id"] for row in rows if not alive(row["owner"] or "")]
+    orphans = database.orphans(db, "runs")
     for run_id in orphans:
         _set(db, run_id, {"status": "interrupted", "error": INTERRUPTED, **_let_go()})
     return len(orphans)
@@ -244,14 +231,10 @@ def _refuse_unplaceable(db: sqlite3.Connection, announced: list[str]) -> None:
     if not announced:
         return
     placeable = ["auto", *announced, *(device.partition(":")[0] for device in announced)]
-    rows = db.execute(
-        f"SELECT id, wanted FROM runs WHERE status = 'queued' AND wanted NOT IN ({_marks(placeable)})", placeable
-    )
-    for row in rows.fetchall():
-        sentence = (
-            f"There is no device {row['wanted']!r} on this machine. Choose auto or one of: {', '.join(announced)}."
-        )
-        _set(db, row["id"], {"status": "failed", "error": sentence, "ended_at": time.time()})
+    refused = f"SELECT id, wanted FROM runs WHERE status = 'queued' AND wanted NOT IN ({_marks(placeable)})"
+    for row in db.execute(refused, placeable).fetchall():
+        error = f"There is no device {row['wanted']!r} on this machine. Choose auto or one of: {', '.join(announced)}."
+        _set(db, row["id"], {"status": "failed", "error": error, "ended_at": time.time()})
 
 
 def _let_go() -> dict[str, float | None]:

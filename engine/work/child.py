@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import astuple, dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -69,38 +70,127 @@ def main(root: str, wiring: Wiring) -> None:
     faulthandler.enable()
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # whatever else prints, natively or not, must not mix with the events
+
+    def emit(event: Event) -> None:
+        print(record_files.encode(event), file=events, flush=True)
+
     commands: Commands = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin, commands), daemon=True).start()
-    serve(
-        open_workspace(root), commands, lambda event: print(record_files.encode(event), file=events, flush=True), wiring
-    )
+    ChildLoop(workspace=open_workspace(root), wiring=wiring, commands=commands, emit=emit).serve()
 
 
 def _give_way() -> None:
-    """Pages stay quick while training takes what is left.
-
-    Linux may share cores between sessions first (sched_autogroup, man 7 sched): the child leads one, and its niceness
-    alone would only order its own threads.
-    """
+    """Pages stay quick while training takes what is left. Linux may share cores between sessions first
+    (sched_autogroup): the child leads one, and its niceness alone would only order its own threads."""
     os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     if os.getsid(0) == os.getpid():
         with suppress(OSError):
             _GROUP_PRIORITY.write_text(str(_NICE))
 
 
-def serve(workspace: Workspace, commands: Commands, emit: Emit, wiring: Wiring) -> None:
-    """Say hello, then do one piece of work after the other until nobody needs the child any more."""
-    emit(Hello(pid=os.getpid(), devices=_devices(wiring)))
-    while (command := commands.get()) is not None:
+@dataclass(frozen=True, kw_only=True)
+class ChildLoop:
+    """What the child works with: `commands` come in, what `emit` is given goes out."""
+
+    workspace: Workspace
+    wiring: Wiring
+    commands: Commands
+    emit: Emit
+
+    def serve(self) -> None:
+        """Say hello, then do one piece of work after the other until nobody needs the child any more."""
+        self.emit(Hello(pid=os.getpid(), devices=self._devices()))
+        while (command := self.commands.get()) is not None:
+            try:
+                match command:
+                    case TrainRun():
+                        self.emit(self._run(command))
+                    case DoJob():
+                        self.emit(self._job(command))
+            except Leave:
+                return
+            release_memory()  # other processes use the same device, and what the next run takes is measured
+
+    def _devices(self) -> tuple[Device, ...]:
         try:
-            match command:
-                case TrainRun():
-                    emit(_run(workspace, command, _Valve(commands, emit), wiring))
-                case DoJob():
-                    emit(_job(workspace, command, _Valve(commands, emit), wiring))
+            devices = import_module(self.wiring.devices)
+            devices.set_threads()
+            return tuple(devices.available())
+        except Exception as error:  # a torch that cannot be loaded must be said on the page, not end the worker
+            return (Device(device="cpu", name="CPU", memory_bytes=0, why=f"PyTorch cannot be loaded: {error}"),)
+
+    def _run(self, command: TrainRun) -> Event:
+        """Execute one run, conclude it when it was stopped, and return the event that ends it."""
+        log = partial(write_log, self.workspace, command.run)
+
+        def tell(event: Event) -> None:
+            if line := _log_line(event):
+                log(line)
+            self.emit(event)
+
+        try:
+            work = import_module(self.wiring.executor)
+            run = RunStore(self.workspace).get(command.run)
+            log(f"{run.name} begins on {command.device}.")
+            stopped = self._pull(work.execute(run, self.workspace, device=command.device), tell)
+            folder = self.workspace.run(run.id)
+            if stopped and any((folder / name).is_file() for name in ("best.safetensors", "checkpoint.pt")):
+                log("Stopped. Predicting with the best weights so far.")
+                for event in work.conclude(run, self.workspace, device=command.device):
+                    tell(event)
         except Leave:
-            return
-        release_memory()  # other processes use the same device, and what the next run takes is measured
+            log("Interrupted: Thaw is closing.")
+            raise
+        except Exception as error:
+            failed = failure(error, self.workspace)
+            log(f"{failed.message}\n{failed.traceback}")
+            return failed
+        log("Stopped." if stopped else "Finished.")
+        return Done(stopped=stopped)
+
+    def _job(self, command: DoJob) -> Event:
+        kind = command.kind
+        try:
+            tasks = import_module(self.wiring.tasks).TASKS
+            if kind not in tasks:
+                raise EngineError(f"There is no kind of job called {kind!r}. Known: {', '.join(sorted(tasks))}.")
+            arguments, work = tasks[kind]
+            asked = record_files.decode(command.arguments, arguments, what=f"What was asked of a job ({kind})")
+            return Done(stopped=self._pull(work(self.workspace, asked), self.emit))
+        except Leave:
+            raise
+        except Exception as error:
+            failed = failure(error, self.workspace, details="The terminal that runs Thaw shows the details.")
+            if not failed.healthy:
+                print(failed.traceback, file=sys.stderr, flush=True)
+            return failed
+
+    def _pull(self, events: Events, tell: Emit) -> bool:
+        """Pull `events` to their end, or to a stop, which is True. An event that is not pulled is work that is not
+        done: that is the pause."""
+        with closing(events):
+            for event in events:
+                tell(event)
+                if self._asked_to_stop():
+                    return True
+        return False
+
+    def _asked_to_stop(self) -> bool:
+        """Takes the commands that have come, and waits for more while somebody wants a pause."""
+        paused = False
+        while True:
+            try:
+                command = self.commands.get(block=paused)
+            except Empty:
+                return False
+            match command:
+                case None:
+                    raise Leave
+                case Ask(what="stop" | "cancel"):
+                    return True
+                case Ask(what="pause" | "resume" as what):
+                    paused = what == "pause"
+                    self.emit(Paused(paused=paused))
 
 
 def write_log(workspace: Workspace, run_id: str, text: str) -> None:
@@ -114,93 +204,7 @@ def write_log(workspace: Workspace, run_id: str, text: str) -> None:
         print(f"log.txt of {run_id}: {error}", file=sys.stderr)
 
 
-class _Valve:
-    """Lets events through until somebody asks to stop; holds them while somebody wants a pause."""
-
-    def __init__(self, commands: Commands, emit: Emit) -> None:
-        self._commands, self._emit = commands, emit
-        self.stopped = False
-
-    def pass_on(self, events: Events, log: Emit) -> None:
-        """Pull `events` to their end, or to a stop. An event that is not pulled is work that is not done: that is the
-        pause."""
-        with closing(events):
-            for event in events:
-                self.let_through(event, log)
-                if self._asked():
-                    return
-
-    def let_through(self, event: Event, log: Emit) -> None:
-        log(event)
-        self._emit(event)
-
-    def _asked(self) -> bool:
-        paused = False
-        while not self.stopped:
-            try:
-                command = self._commands.get(block=paused)
-            except Empty:
-                break
-            match command:
-                case None:
-                    raise Leave
-                case Ask(what="stop" | "cancel"):
-                    self.stopped = True
-                case Ask(what="pause" | "resume" as what):
-                    paused = what == "pause"
-                    self._emit(Paused(paused=paused))
-        return self.stopped
-
-
-def _run(workspace: Workspace, command: TrainRun, valve: _Valve, wiring: Wiring) -> Event:
-    """Execute one run, conclude it when it was stopped, and return the event that ends it."""
-    run_id = command.run
-
-    def log(event: Event) -> None:
-        if line := _log_line(event):
-            write_log(workspace, run_id, line)
-
-    try:
-        work = import_module(wiring.executor)
-        run = RunStore(workspace).get(run_id)
-        write_log(workspace, run_id, f"{run.name} begins on {command.device}.")
-        valve.pass_on(work.execute(run, workspace, device=command.device), log)
-        if valve.stopped and any(
-            (workspace.run(run_id) / name).is_file() for name in ("best.safetensors", "checkpoint.pt")
-        ):
-            write_log(workspace, run_id, "Stopped. Predicting with the best weights so far.")
-            for event in work.conclude(run, workspace, device=command.device):
-                valve.let_through(event, log)
-    except Leave:
-        write_log(workspace, run_id, "Interrupted: Thaw is closing.")
-        raise
-    except Exception as error:
-        failed = failure(error, workspace)
-        write_log(workspace, run_id, f"{failed.message}\n{failed.traceback}")
-        return failed
-    write_log(workspace, run_id, "Stopped." if valve.stopped else "Finished.")
-    return Done(stopped=valve.stopped)
-
-
-def _job(workspace: Workspace, command: DoJob, valve: _Valve, wiring: Wiring) -> Event:
-    try:
-        tasks = import_module(wiring.tasks).TASKS
-        if command.kind not in tasks:
-            raise EngineError(f"There is no kind of job called {command.kind!r}. Known: {', '.join(sorted(tasks))}.")
-        arguments, work = tasks[command.kind]
-        asked = record_files.decode(command.arguments, arguments, what=f"What was asked of a job ({command.kind})")
-        valve.pass_on(work(workspace, asked), lambda event: None)
-    except Leave:
-        raise
-    except Exception as error:
-        failed = failure(error, workspace, details="The terminal that runs Thaw shows the details.")
-        if not failed.healthy:
-            print(failed.traceback, file=sys.stderr, flush=True)
-        return failed
-    return Done(stopped=valve.stopped)
-
-
-def failure(error: Exception, workspace: Workspace, details: str = "The log has the details.") -> Failed:
+def failure(error: Exception, workspace: Workspace, *, details: str = "The log has the details.") -> Failed:
     """The event that ends work with `error`."""
     return Failed(
         message=_sentence(error, workspace, details),
@@ -213,17 +217,13 @@ def _sentence(error: Exception, workspace: Workspace, details: str) -> str:
     if isinstance(error, EngineError):
         return str(error)
     if is_out_of_memory(error):
-        return (
-            "There was not enough memory. Choose a smaller batch size, a smaller image size or a smaller "
-            "backbone, and start again."
-        )
+        return "There was not enough memory. Choose a smaller batch size, image size or backbone, and start again."
     free = shutil.disk_usage(workspace.root).free
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     # torch reports a full disk as "unexpected pos"
     if full or (isinstance(error, OSError | RuntimeError) and free < _DISK_FULL_BYTES):
         return f"The disk is full: {free >> 20} MB are free in {workspace.root}. Make room and resume."
-    summary = " ".join(str(error).split())[:300]
-    return f"Thaw hit a defect: {type(error).__name__}: {summary}. {details}"
+    return f"Thaw hit a defect: {type(error).__name__}: {' '.join(str(error).split())[:300]}. {details}"
 
 
 def _log_line(event: Event) -> str:
@@ -234,15 +234,6 @@ def _log_line(event: Event) -> str:
             best = " (best so far)" if event.best else ""
             return f"Epoch {event.epoch} of {event.epochs}: {', '.join(event.scores)}{best}"
     return ""
-
-
-def _devices(wiring: Wiring) -> tuple[Device, ...]:
-    try:
-        devices = import_module(wiring.devices)
-        devices.set_threads()
-        return tuple(devices.available())
-    except Exception as error:  # a torch that cannot be loaded must be said on the page, not end the worker
-        return (Device(device="cpu", name="CPU", memory_bytes=0, why=f"PyTorch cannot be loaded: {error}"),)
 
 
 def _listen(stdin: TextIO, commands: Commands) -> None:

@@ -20,52 +20,39 @@ GRACE_SECONDS = 60.0
 CLOSE_SECONDS = 3.0
 
 
-class Throttle:
-    """Gives events to be recorded in order, but of steps and stages, which only replace one another, at most two a
-    second."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._held: Event | None = None
-        self._passed = -PACE_SECONDS
-
-    def take(self, event: Event | None) -> list[Event]:
-        """What is to be recorded now, after `event`, or after the news that there is none yet."""
-        if isinstance(event, Step | Progress):
-            self._held, event = event, None
-        elif isinstance(event, Epoch):  # it says more than the step before it
-            self._held = None
-        due = event is not None or self._clock() - self._passed >= PACE_SECONDS
-        return [*(self.flush() if due else ()), *([event] if event is not None else ())]
-
-    def flush(self) -> list[Event]:
-        """What is held back."""
-        if self._held is None:
-            return []
-        held, self._held, self._passed = self._held, None, self._clock()
-        return [held]
-
-
 class Assignment:
-    """A command, which of its events are recorded, and what people ask of it meanwhile."""
+    """A command, which of its events are recorded, and what people ask of it meanwhile.
+
+    Events are recorded in order, but of steps and stages, which only replace one another, at most two a second.
+    """
 
     def __init__(
         self, command: Command, requested: Callable[[], str | None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.command = command
-        self._throttle, self._requested, self._clock = Throttle(clock), requested, clock
+        self._requested, self._clock = requested, clock
+        self._held: Event | None = None
         self._forwarded: str | None = None
+        self._recorded = -PACE_SECONDS
         self._looked = self._heard = clock()
 
     def hear(self, event: Event | None) -> list[Event]:
         """Take an event, or the news that there is none yet; what is to be recorded now."""
         if event is not None:
             self._heard = self._clock()
-        return self._throttle.take(event)
+        if isinstance(event, Step | Progress):
+            self._held, event = event, None
+        elif isinstance(event, Epoch):  # it says more than the step before it
+            self._held = None
+        due = event is not None or self._clock() - self._recorded >= PACE_SECONDS
+        return [*(self.held_back() if due else ()), *([event] if event is not None else ())]
 
-    def end(self) -> list[Event]:
-        """What was held back."""
-        return self._throttle.flush()
+    def held_back(self) -> list[Event]:
+        """The step or stage that was not recorded yet, if there is one."""
+        if self._held is None:
+            return []
+        held, self._held, self._recorded = self._held, None, self._clock()
+        return [held]
 
     def new_request(self) -> Ask | None:
         """What people ask now and the child has not been told yet; looks twice a second."""

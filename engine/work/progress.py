@@ -6,6 +6,7 @@ Closing the generator cancels: the next report raises Cancelled inside the work,
 import queue
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from typing import TypeVar
 
 from engine.errors import EngineError
@@ -24,8 +25,7 @@ def reported(work: Callable[[Report], Result]) -> Generator[Progress, None, Resu
     """Run `work(report)` in a thread, yield an event for each report, return its result or raise its error."""
     events: queue.Queue[Progress | None] = queue.Queue(maxsize=100)
     cancelled = threading.Event()
-    outcome: list[Result] = []
-    failure: list[BaseException] = []
+    outcome: Future[Result] = Future()
 
     def report(stage: str, done: int, total: int) -> None:
         if cancelled.is_set():
@@ -34,9 +34,9 @@ def reported(work: Callable[[Report], Result]) -> Generator[Progress, None, Resu
 
     def run() -> None:
         try:
-            outcome.append(work(report))
-        except BaseException as error:  # carried to the caller's thread and raised there
-            failure.append(error)
+            outcome.set_result(work(report))
+        except BaseException as error:  # raised in the caller's thread
+            outcome.set_exception(error)
         events.put(None)
 
     thread = threading.Thread(target=run, name="reported work", daemon=True)
@@ -51,6 +51,4 @@ def reported(work: Callable[[Report], Result]) -> Generator[Progress, None, Resu
         while not ended and events.get() is not None:
             pass  # make room, so that the work meets its next report
         thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+    return outcome.result()

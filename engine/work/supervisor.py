@@ -134,7 +134,7 @@ class Supervisor:
         while not self._leaving.is_set():
             event = child.next_event(POLL_SECONDS)
             if isinstance(event, Done | Failed):
-                yield from assignment.end()
+                yield from assignment.held_back()
                 yield event
             else:
                 yield from assignment.hear(event)

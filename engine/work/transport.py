@@ -1,7 +1,6 @@
-"""The supervisor's end of a child: start it, tell it, hear it, know how it died. As a process, or as a thread for
-tests.
+"""The supervisor's end of a child: start it, tell it, hear it, know how it died.
 
-Not here: what is told and what is made of the answers (worker), and the child's own side (child).
+Not here: what is made of the answers (supervisor), and the child's own side (child).
 """
 
 import os
@@ -17,12 +16,12 @@ from typing import IO, Protocol, TypeVar
 from engine import record_files
 from engine.errors import EngineError
 from engine.events import COMMANDS, EVENTS, Command, Event
-from engine.work.child import Commands, Wiring, arguments, serve
+from engine.work.child import ChildLoop, Commands, Wiring, arguments
 from engine.workspace import Workspace
 
 T = TypeVar("T")
 _PROJECT = Path(__file__).resolve().parents[2]
-_CAUSES = {
+_CAUSES: dict[int, str] = {
     signal.SIGKILL: "was killed by the system (signal 9): probably out of memory. Close other programs or choose a "
     "smaller batch size",
     signal.SIGBUS: "was ended by signal 7 (SIGBUS): probably no room left on the disk or in shared memory. Make room",
@@ -95,7 +94,7 @@ class ProcessChild:
         if code >= 0:
             return f"The process that did the work ended by itself (exit status {code}); its output says why."
         name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-        cause = _CAUSES.get(-code) or (f"was ended by signal {-code} ({name}): a fault in native code")  # type: ignore[call-overload]
+        cause = _CAUSES.get(-code) or f"was ended by signal {-code} ({name}): a fault in native code"
         return f"The process that did the work {cause}. What was saved before is kept."
 
 
@@ -123,9 +122,12 @@ class ThreadChild:
 
     def _serve(self, workspace: Workspace, wiring: Wiring) -> None:
         try:
-            serve(workspace, self._commands, lambda event: self._events.put(_over_the_pipe(event, EVENTS)), wiring)
+            ChildLoop(workspace=workspace, wiring=wiring, commands=self._commands, emit=self._emit).serve()
         finally:
             self._events.put(None)
+
+    def _emit(self, event: Event) -> None:
+        self._events.put(_over_the_pipe(event, EVENTS))
 
 
 def _over_the_pipe(told: T, kind: type[T]) -> T:

@@ -1,7 +1,4 @@
-"""Epochs: the epochs of a run, asked of the store once for a run that has ended.
-
-Not here: what is drawn of them.
-"""
+"""Epochs: the epochs of a run, asked of the store once for a run that has ended. Not here: what is drawn of them."""
 
 import streamlit as st
 

@@ -1,5 +1,4 @@
-"""Time left: how long a run and the queue will still take, from what was measured so far. Says nothing rather than
-guess."""
+"""Time left: how long a run and the queue will still take, as measured so far. Says nothing rather than guess."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -39,13 +38,10 @@ def seconds_left(run: Run, epochs: Epochs) -> float | None:
 def seconds_of_queued(run: Run, others: Mapping[str, tuple[Run, Epochs]]) -> float | None:
     """What a queued run will take, judged by the closest run that was measured: same data, backbone and, if possible,
     strategy."""
-    alike = [
-        (other.config.strategy == run.config.strategy, pace)
-        for other, epochs in others.values()
-        if (other.config.dataset, other.config.backbone) == (run.config.dataset, run.config.backbone)
-        and (pace := epoch_seconds(other, epochs)) is not None
-    ]
-    if not alike:
-        return None
-    same = [pace for equal, pace in alike if equal]
-    return median(same or [pace for _, pace in alike]) * run.config.epochs
+    alike: dict[bool, list[float]] = {True: [], False: []}
+    for other, epochs in others.values():
+        pace, config = epoch_seconds(other, epochs), other.config
+        if pace is not None and (config.dataset, config.backbone) == (run.config.dataset, run.config.backbone):
+            alike[config.strategy == run.config.strategy].append(pace)
+    paces = alike[True] or alike[False]
+    return median(paces) * run.config.epochs if paces else None

@@ -1,6 +1,6 @@
 """Unfreezing: when which blocks start or cease to train, from what a run said when it started.
 
-Not here: drawing it; the curves, the strip and the proof ask.
+Not here: drawing it.
 """
 
 from collections.abc import Sequence
@@ -42,19 +42,20 @@ def _says(blocks: Sequence[StartedBlock], phase: int) -> str:
     freezing = [block for block in blocks if block.trains[phase - 1] and not block.trains[phase]]
     if starting and all(block.trains[phase] for block in blocks):
         return "all blocks train"
-    said = [f"{_names(starting)} {'starts' if _one(starting) else 'start'} to train"] if starting else []
-    said += [f"{_names(freezing)} {'freezes' if _one(freezing) else 'freeze'}"] if freezing else []
-    return ", ".join(said) or f"phase {phase + 1} begins"
+    parts = [_clause(starting, "starts to train", "start to train"), _clause(freezing, "freezes", "freeze")]
+    return ", ".join(filter(None, parts)) or f"phase {phase + 1} begins"
 
 
-def _names(blocks: Sequence[StartedBlock]) -> str:
-    """Stages rather than blocks; the ones nearest the head first, where unfreezing begins."""
+def _clause(blocks: Sequence[StartedBlock], singular: str, plural: str) -> str:
+    """Stages rather than blocks; the ones nearest the head first, where unfreezing begins. Empty without blocks."""
     stages = list(dict.fromkeys(block.stage for block in reversed(blocks)))
-    return text.listing([text.short(stage.rpartition(".")[2] if len(stages) > 1 else stage, 24) for stage in stages], 2)
-
-
-def _one(blocks: Sequence[StartedBlock]) -> bool:
-    return len({block.stage for block in blocks}) == 1
+    match stages:
+        case []:
+            return ""
+        case [stage]:
+            return f"{text.short(stage, 24)} {singular}"
+    names = [text.short(stage.rpartition(".")[2], 24) for stage in stages]
+    return f"{text.listing(names, 2)} {plural}"
 
 
 def _first_of_phases(started: Started) -> list[int]:

@@ -1,6 +1,6 @@
 """Controls: the buttons that act on a run. Each leaves a wish in the store; the worker answers.
 
-Not here: what a run is doing (live).
+Not here: what a run is doing (run_status).
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import streamlit as st
 
 from engine.errors import EngineError
 from engine.store.run import Run
+from engine.store.run_store import RESUMABLE
 from pages.ui import text
 from pages.ui.resources import run_store
 
@@ -20,15 +21,13 @@ def buttons(run: Run) -> None:
     store = run_store()
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.status == "running":
+            label, icon, wish = ("Go on", "play_arrow", "resume") if run.paused else ("Pause", "pause", "pause")
             asked = run.requested is not None
-            if run.paused:
-                _button("Go on", "play_arrow", lambda: store.request(run.id, "resume"), primary=True, disabled=asked)
-            else:
-                _button("Pause", "pause", lambda: store.request(run.id, "pause"), disabled=asked)
+            _button(label, icon, lambda: store.request(run.id, wish), primary=run.paused, disabled=asked)
             _button("Stop", "stop", lambda: store.request(run.id, "stop"), disabled=run.requested == "stop")
         if run.status == "queued":
             _button("Take out of the queue", "playlist_remove", lambda: store.request(run.id, "stop"))
-        if run.status in ("stopped", "interrupted", "failed"):
+        if run.status in RESUMABLE:
             _button("Resume", "play_arrow", lambda: store.requeue(run.id), primary=run.status == "interrupted")
         if run.status in ("finished", "stopped") and run.summary:
             if st.button("Look at the predictions", icon=":material/grid_view:", type="primary"):

@@ -1,5 +1,4 @@
-"""Frozen part: what of a run was computed once, or found computed, instead of in every epoch; from the record of the
-run.
+"""Frozen part: what of a run was computed once, or found computed, instead of in every epoch.
 
 Not here: emptying the caches (the command line does it).
 """
@@ -16,20 +15,19 @@ from pages.ui import text
 
 
 def frozen_part(run: Run) -> None:
-    """One sentence, and a table for whoever wants to know; nothing before the run has started or where nothing is
-    frozen."""
+    """One sentence, and a table for whoever wants to know; nothing before the run has started."""
     cache = record(run)
     if cache is None:
         return
     st.markdown(text.md(sentence(cache)))
     if cache.files:
         with st.expander("What is kept of the frozen part", icon=":material/inventory_2:"):
-            said = "Kept activations: images, block, size, whether computed or found"
-            st.dataframe(cache_table(cache.files), hide_index=True, alt=said)
+            alt = "Kept activations: images, block, size, whether computed or found"
+            st.dataframe(cache_table(cache.files), hide_index=True, alt=alt)
             st.caption(
-                "A frozen block gives the same answer for the same image every time, so it is asked once. The files "
-                "are checked before they are used, are shared by every run that starts from the same weights, and can "
-                "be deleted at any time: `python -m engine cache --clear`"
+                "A frozen block answers the same image alike every time, so it is asked once. The files are checked "
+                "before use, shared by every run that starts from the same weights, and can be deleted at any time: "
+                "`python -m engine cache --clear`"
             )
 
 
@@ -41,10 +39,7 @@ def record(run: Run) -> Cache | None:
 def sentence(cache: Cache) -> str:
     """The record in words."""
     if not cache.files:
-        return (
-            "Nothing of this run was worth computing once: all blocks train, every picture is new, or the cache "
-            "is full."
-        )
+        return "Nothing was worth computing once: all blocks train, every picture is new, or the cache is full."
     size = text.bytes_(sum(file.bytes for file in cache.files))
     if any(file.state == "computed" for file in cache.files):
         shared = f" for this run and {text.count(cache.shared_with, 'waiting run')}" if cache.shared_with else ""

@@ -1,4 +1,4 @@
-"""Run status: what a run is doing, in words, numbers and bars, read from its row in the store.
+"""Run status: what a run is doing, in words, numbers and bars.
 
 Not here: the curves (charts) and the buttons (controls).
 """
@@ -56,16 +56,15 @@ def outcome(run: Run, rows: Epochs) -> str:
         return f"Trained {text.count(len(rows), 'epoch')}."
     scores = ((summary.val_accuracy, SPLIT_NAMES["val"]), (summary.test_accuracy, SPLIT_NAMES["test"]))
     said = [f"{text.percent(score)} on {words} images" for score, words in scores if score is not None]
-    parts = [f"Best epoch {summary.best_epoch} of {len(rows)}."]
-    parts += [f"Accuracy: {', '.join(said)}."] if said else []
+    accuracy = f" Accuracy: {', '.join(said)}." if said else ""
     cache = frozen_part.record(run)
     once = cache.seconds if cache else 0.0
     share = f", {text.duration(once)} of it for computing the frozen part once" if once >= 1 else ""
-    parts.append(f"Took {text.duration(summary.seconds + once)}{share}.")
     started = run.started
-    if summary.frozen_unchanged and (not started or started.trainable_parameters != started.total_parameters):
-        parts.append("Every frozen parameter is bit for bit what it was.")
-    return " ".join(parts)
+    frozen = not started or started.trainable_parameters != started.total_parameters
+    proof = " Every frozen parameter is bit for bit what it was." if summary.frozen_unchanged and frozen else ""
+    took = text.duration(summary.seconds + once)
+    return f"Best epoch {summary.best_epoch} of {len(rows)}.{accuracy} Took {took}{share}.{proof}"
 
 
 def numbers(run: Run, rows: Epochs) -> None:
@@ -88,10 +87,8 @@ def numbers(run: Run, rows: Epochs) -> None:
         for label, value in shown.items():
             st.metric(label, value)
     if run.started and run.started.device_name:
-        st.caption(
-            f":material/memory: {text.md(f'{run.started.device_name}, {run.started.precision}')}",
-            help="The device, and the number format it computes in.",
-        )
+        device = text.md(f"{run.started.device_name}, {run.started.precision}")
+        st.caption(f":material/memory: {device}", help="The device, and the number format it computes in.")
 
 
 def blocks(run: Run, started: Started, rows: Epochs) -> None:
@@ -103,13 +100,9 @@ def blocks(run: Run, started: Started, rows: Epochs) -> None:
         label, key = "Learning rate and gradient of every block", f"fold_rates_{run.id}"
         with section(label, icon=":material/table_rows:", key=key) as seen:
             if seen:
-                said = f"In the last step of epoch {rows[-1].epoch}."
-                st.caption(f"{said} A block whose gradient is far smaller than the others' hardly learns.")
-                st.dataframe(
-                    block_table(started, rows[-1]),
-                    hide_index=True,
-                    alt="Learning rate and gradient norm of every block",
-                )
+                step = f"In the last step of epoch {rows[-1].epoch}."
+                st.caption(f"{step} A block whose gradient is far smaller than the others' hardly learns.")
+                st.dataframe(block_table(started, rows[-1]), hide_index=True, alt=label)
 
 
 def block_table(started: Started, epoch: Epoch) -> pd.DataFrame:
@@ -120,32 +113,27 @@ def block_table(started: Started, epoch: Epoch) -> pd.DataFrame:
         groups = (block.name, f"{block.name} (bias, norm)")
         rate = max((epoch.lr[group] for group in groups if group in epoch.lr), default=None)
         norm = epoch.grad_norm.get(block.name)
-        rows.append(
-            {
-                "Block": block.name,
-                "State": "trains" if trains else "frozen",
-                "Learning rate": charts.rate(rate) if trains and rate is not None else "–",
-                "Gradient norm": f"{norm:.3g}" if trains and norm is not None else "–",
-            }
+        shown = (
+            charts.rate(rate) if trains and rate is not None else "–",
+            f"{norm:.3g}" if trains and norm is not None else "–",
         )
-    return pd.DataFrame(rows)
+        rows.append((block.name, "trains" if trains else "frozen", *shown))
+    return pd.DataFrame(rows, columns=["Block", "State", "Learning rate", "Gradient norm"])
 
 
 def queue(runs: Sequence[Run], shown: str) -> None:
     """What runs and what waits, first in line first, with the time until each is done."""
-    active = [run for run in runs if run.status == "running"] + sorted(
-        (r for r in runs if r.status == "queued"), key=lambda r: r.turn
-    )
+    queued = sorted((run for run in runs if run.status == "queued"), key=lambda run: run.turn)
+    active = [*(run for run in runs if run.status == "running"), *queued]
     if not active or [run.id for run in active] == [shown]:
         return
-    known_runs = [run for run in runs if run.status in ("running", "finished", "stopped")][:RECENT_RUNS]
-    measured = {run.id: (run, epochs.of(run)) for run in known_runs}
+    recent = [run for run in runs if run.status in ("running", "finished", "stopped")][:RECENT_RUNS]
+    measured = {run.id: (run, epochs.of(run)) for run in recent}
     with st.container(border=True):
         left = [_left(run, measured) for run in active]
-        known = sum(seconds for seconds in left if seconds is not None)
-        waiting = sum(1 for run in active if run.status == "queued")
-        rest = "" if None in left else f" · about {text.duration(known)} to the end"
-        st.markdown(f"**Queue** · {text.count(waiting, 'run')} waiting{rest}")
+        total = sum(seconds for seconds in left if seconds is not None)
+        rest = "" if None in left else f" · about {text.duration(total)} to the end"
+        st.markdown(f"**Queue** · {text.count(len(queued), 'run')} waiting{rest}")
         for run, seconds in zip(active, left, strict=True):
             _queued(run, seconds, shown)
 
@@ -153,11 +141,9 @@ def queue(runs: Sequence[Run], shown: str) -> None:
 def configuration(run: Run) -> None:
     """The options that differ from the defaults, and the command that repeats the run."""
     values = asdict(run.config)
-    set_here = {about.label: str(values[about.name]) for about in options() if values[about.name] != about.default}
-    fixed = {"Dataset": run.config.dataset, "Backbone": run.config.backbone, "Strategy": run.config.strategy}
-    st.markdown(
-        "\n".join(f"- {text.md(label)}: **{text.md(value)}**" for label, value in {**fixed, **set_here}.items())
-    )
+    shown = {"Dataset": run.config.dataset, "Backbone": run.config.backbone, "Strategy": run.config.strategy}
+    shown |= {option.label: str(values[option.name]) for option in options() if values[option.name] != option.default}
+    st.markdown("\n".join(f"- {text.md(label)}: **{text.md(value)}**" for label, value in shown.items()))
     st.caption("Everything else is at its default. The same run on the command line:")
     st.code(command_line(run.config), language="bash", wrap_lines=True)
 

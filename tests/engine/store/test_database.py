@@ -1,57 +1,37 @@
 """The file survives racing writers, and says what is wrong when it cannot be used."""
 
 import sqlite3
-import threading
 
 import pytest
 
 from engine.errors import EngineError
 from engine.store import database
 from engine.workspace import Workspace
+from tests.engine.store.racing import racing
 
 
 def test_read_modify_write_from_eight_threads_loses_nothing(workspace: Workspace):
     with database.write(workspace) as db:
         db.execute("CREATE TABLE counter (value INTEGER)")
         db.execute("INSERT INTO counter VALUES (0)")
-    failures: list[Exception] = []
 
     def count() -> None:
-        try:
-            for _ in range(25):
-                with database.write(workspace) as db:
-                    value = db.execute("SELECT value FROM counter").fetchone()[0]
-                    db.execute("UPDATE counter SET value = ?", (value + 1,))
-        except Exception as error:
-            failures.append(error)
+        for _ in range(25):
+            with database.write(workspace) as db:
+                value = db.execute("SELECT value FROM counter").fetchone()[0]
+                db.execute("UPDATE counter SET value = ?", (value + 1,))
 
-    threads = [threading.Thread(target=count) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    racing(count)
     with database.read(workspace) as db:
         assert db.execute("SELECT value FROM counter").fetchone()[0] == 8 * 25
 
 
 def test_the_schema_is_made_once_by_racing_threads(workspace: Workspace):
-    gate, failures = threading.Barrier(8), []
+    def first() -> int:
+        with database.read(workspace) as db:
+            return db.execute("SELECT count(*) FROM runs").fetchone()[0]
 
-    def first() -> None:
-        gate.wait()
-        try:
-            with database.read(workspace) as db:
-                db.execute("SELECT count(*) FROM runs").fetchone()
-        except Exception as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=first) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    assert racing(first) == [0] * 8
 
 
 def test_a_failed_transaction_leaves_no_trace(workspace: Workspace):
@@ -74,8 +54,6 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(workspace: Workspac
 
 def test_a_file_that_is_no_database_is_named_with_a_remedy(workspace: Workspace):
     workspace.database.write_bytes(b"no database" * 100)
-    with (
-        pytest.raises(EngineError, match=r"thaw\.db cannot be used: file is not a database\. Restore"),
-        database.read(workspace),
-    ):
+    sentence = r"thaw\.db cannot be used: file is not a database\. Restore"
+    with pytest.raises(EngineError, match=sentence), database.read(workspace):
         pass

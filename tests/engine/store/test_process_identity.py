@@ -16,16 +16,9 @@ def test_this_process_is_alive_and_a_later_one_with_its_number_is_not_it():
 
 
 def test_a_process_that_ended_is_dead_even_before_its_parent_noticed():
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "from engine.store.process_identity import this_process; print(this_process(), flush=True); input()",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    script = "from engine.store.process_identity import this_process; print(this_process(), flush=True); input()"
+    pipe = subprocess.PIPE
+    child = subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stdout=pipe, text=True)
     assert child.stdout is not None and child.stdin is not None
     owner = child.stdout.readline().strip()
     assert alive(owner)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 
 import pytest
 
@@ -11,14 +10,11 @@ from engine.errors import ConfigError, EngineError, RunError
 from engine.events import Device, Epoch, Finished, Paused, Started, Step, Summary
 from engine.runconfig import RunConfig
 from engine.store import database
-from engine.store.process_identity import this_process
 from engine.store.run import Run, RunProgress
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
+from tests.engine.store.racing import DEAD, ME, racing
 
-ME = this_process()
-PID, START, BOOT = ME.split(":")
-DEAD = f"{PID}:{int(START) - 1}:{BOOT}"  # our own number, worn by an earlier process
 CPU = Device(device="cpu", name="CPU", memory_bytes=1, why="No driver.")
 GPUS = [Device(device=f"cuda:{index}", name="GPU", memory_bytes=2, why="") for index in range(2)]
 CLAIM = """
@@ -45,6 +41,12 @@ def config(device: str = "auto", seed: int = 0) -> RunConfig:
     return RunConfig(dataset="flowers", backbone="resnet18", device=device, seed=seed)
 
 
+def claim(store: RunStore, device: str = "cpu") -> str | None:
+    """Id of the run that we were given."""
+    run = store.claim(device, ME)
+    return run and run.id
+
+
 def running(store: RunStore, owner: str = ME) -> Run:
     return store.enqueue(config(), owner=owner)
 
@@ -59,34 +61,17 @@ def test_a_run_comes_back_as_it_was_queued(store: RunStore):
 
 def test_eight_threads_and_one_run_make_one_owner(store: RunStore):
     for _ in range(10):
-        run, claimed, failures, gate = store.enqueue(config()), [], [], threading.Barrier(8)
-
-        def claim(
-            claimed: list[str] = claimed, failures: list[Exception] = failures, gate: threading.Barrier = gate
-        ) -> None:
-            gate.wait()
-            try:
-                if got := store.claim("cpu", ME):
-                    claimed.append(got.id)
-            except Exception as error:
-                failures.append(error)
-
-        threads = [threading.Thread(target=claim) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert (failures, claimed) == ([], [run.id])
+        run = store.enqueue(config())
+        assert [got.id for got in racing(lambda: store.claim("cpu", ME)) if got] == [run.id]
         store.finish(run.id, "finished")
 
 
 def test_two_processes_share_a_queue_and_no_run_is_done_twice(workspace: Workspace, store: RunStore):
     queued = [store.enqueue(config(seed=seed)).id for seed in range(30)]
     command = [sys.executable, "-c", CLAIM, str(workspace.root)]
+    pipe = subprocess.PIPE
     workers = [
-        subprocess.Popen(
-            [*command, device], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([*command, device], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         for device in ("cuda:0", "cuda:1")
     ]
     for worker in workers:
@@ -102,42 +87,31 @@ def test_two_processes_share_a_queue_and_no_run_is_done_twice(workspace: Workspa
 
 def test_the_queue_is_in_order_and_one_run_holds_a_device(store: RunStore):
     first, second = store.enqueue(config()), store.enqueue(config())
-    claimed = store.claim("cpu", ME)
-    assert claimed is not None and (claimed.id, claimed.status, claimed.device, claimed.owner) == (
-        first.id,
-        "running",
-        "cpu",
-        ME,
-    )
-    assert store.claim("cpu", ME) is None
+    assert claim(store) == first.id
+    claimed = store.get(first.id)
+    assert (claimed.status, claimed.device, claimed.owner) == ("running", "cpu", ME)
+    assert claim(store) is None
     store.finish(first.id, "finished")
-    after = store.claim("cpu", ME)
-    assert after is not None and after.id == second.id
+    assert claim(store) == second.id
 
 
 def test_auto_waits_for_the_gpu_when_there_is_one(store: RunStore):
     store.announce([*GPUS, CPU])
     run = store.enqueue(config("auto"))
-    assert store.claim("cpu", ME) is None
-    claimed = store.claim("cuda:1", ME)
-    assert claimed is not None and claimed.id == run.id
+    assert (claim(store), claim(store, "cuda:1")) == (None, run.id)
 
 
 def test_a_run_goes_to_the_device_it_names(store: RunStore):
     store.announce([*GPUS, CPU])
     second, cpu, any_gpu = store.enqueue(config("cuda:1")), store.enqueue(config("cpu")), store.enqueue(config("cuda"))
-    claimed = {device: store.claim(device, ME) for device in ("cuda:0", "cuda:1", "cpu")}
-    assert {device: run and run.id for device, run in claimed.items()} == {
-        "cuda:0": any_gpu.id,
-        "cuda:1": second.id,
-        "cpu": cpu.id,
-    }
+    claimed = [claim(store, device) for device in ("cuda:0", "cuda:1", "cpu")]
+    assert claimed == [any_gpu.id, second.id, cpu.id]
 
 
 def test_a_run_for_a_device_nobody_has_fails_with_the_devices_there_are(store: RunStore):
     store.announce([CPU])
     run = store.enqueue(config("cuda:7"))
-    assert store.claim("cpu", ME) is None
+    assert claim(store) is None
     refused = store.get(run.id)
     assert refused.status == "failed"
     assert refused.error == "There is no device 'cuda:7' on this machine. Choose auto or one of: cpu."
@@ -146,8 +120,7 @@ def test_a_run_for_a_device_nobody_has_fails_with_the_devices_there_are(store: R
 def test_a_dead_owner_does_not_hold_the_device_for_ever(store: RunStore):
     store.enqueue(config("cpu"), owner=DEAD)
     waiting = store.enqueue(config("cpu"))
-    claimed = store.claim("cpu", ME)
-    assert claimed is not None and claimed.id == waiting.id
+    assert claim(store) == waiting.id
 
 
 def test_sweep_interrupts_runs_of_the_dead_and_of_them_only(store: RunStore):
@@ -216,7 +189,7 @@ def test_a_queued_run_stops_at_once_and_cannot_pause(store: RunStore):
         store.request(run.id, "pause")
     store.request(run.id, "stop")
     assert store.get(run.id).status == "stopped"
-    assert store.claim("cpu", ME) is None
+    assert claim(store) is None
     with pytest.raises(RunError, match="'explode'"):
         store.request(run.id, "explode")
 
@@ -229,23 +202,16 @@ def test_requeue_puts_an_ended_run_at_the_end_of_the_queue(store: RunStore):
     store.finish(run.id, "failed", "no memory")
     waiting = store.enqueue(config())
     again = store.requeue(run.id)
-    assert (again.status, again.error, again.requested, again.owner, again.ended_at) == (
-        "queued",
-        None,
-        None,
-        None,
-        None,
-    )
-    assert again.turn > waiting.turn
-    claimed = store.claim("cpu", ME)
-    assert claimed is not None and claimed.id == waiting.id
+    assert again.status == "queued"
+    assert (again.error, again.requested, again.owner, again.ended_at) == (None, None, None, None)
+    assert again.turn > waiting.turn and claim(store) == waiting.id
 
 
 def test_requeue_with_an_owner_takes_the_run_out_of_the_queue(store: RunStore):
     run = running(store)
     store.finish(run.id, "stopped")
     assert store.requeue(run.id, owner=ME).status == "running"
-    assert store.claim("cpu", ME) is None
+    assert claim(store) is None
 
 
 def test_a_running_run_cannot_be_deleted_and_an_ended_one_takes_its_folder_along(store: RunStore, workspace: Workspace):

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.errors import DatasetError
@@ -12,6 +12,7 @@ from engine.jobs.records import ImportImages, Nothing
 from engine.store.run import Run
 from engine.workspace import Workspace
 
+Part = Callable[[Run, Workspace], Iterator[Event]]
 SESSIONS_SHARE = Path("/proc/self/autogroup")
 
 
@@ -96,14 +97,12 @@ def _deaf(run: Run, workspace: Workspace) -> Iterator[Event]:
     threading.Event().wait()
 
 
-def _killed(run: Run, workspace: Workspace) -> Iterator[Event]:
-    yield _step(1)
-    os.kill(os.getpid(), signal.SIGKILL)
+def _signalled(number: signal.Signals) -> Part:
+    def part(run: Run, workspace: Workspace) -> Iterator[Event]:
+        yield _step(1)
+        os.kill(os.getpid(), number)
 
-
-def _segfault(run: Run, workspace: Workspace) -> Iterator[Event]:
-    yield _step(1)
-    os.kill(os.getpid(), signal.SIGSEGV)
+    return part
 
 
 def _exits(run: Run, workspace: Workspace) -> Iterator[Event]:
@@ -111,19 +110,12 @@ def _exits(run: Run, workspace: Workspace) -> Iterator[Event]:
     os._exit(7)
 
 
-def _refuses(run: Run, workspace: Workspace) -> Iterator[Event]:
-    yield _step(1)
-    raise DatasetError("The dataset has changed. Import it again.")
+def _raises(error: Exception) -> Part:
+    def part(run: Run, workspace: Workspace) -> Iterator[Event]:
+        yield _step(1)
+        raise error
 
-
-def _defect(run: Run, workspace: Workspace) -> Iterator[Event]:
-    yield _step(1)
-    raise ZeroDivisionError("division\nby zero")
-
-
-def _no_memory(run: Run, workspace: Workspace) -> Iterator[Event]:
-    yield _step(1)
-    raise MemoryError
+    return part
 
 
 def _step(epoch: int) -> Event:
@@ -140,10 +132,10 @@ _PARTS = {
     "endless": _endless,
     "endless_without_best": _endless_without_best,
     "deaf": _deaf,
-    "killed": _killed,
-    "segfault": _segfault,
+    "killed": _signalled(signal.SIGKILL),
+    "segfault": _signalled(signal.SIGSEGV),
     "exits": _exits,
-    "refuses": _refuses,
-    "defect": _defect,
-    "no_memory": _no_memory,
+    "refuses": _raises(DatasetError("The dataset has changed. Import it again.")),
+    "defect": _raises(ZeroDivisionError("division\nby zero")),
+    "no_memory": _raises(MemoryError()),
 }

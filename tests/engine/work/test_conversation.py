@@ -1,7 +1,7 @@
 """Steps are recorded at a pace people can read, and nothing that matters is lost on the way."""
 
 from engine.events import Ask, Epoch, Event, Note, Paused, Step, TrainRun
-from engine.work.conversation import GRACE_SECONDS, PACE_SECONDS, Assignment, Throttle
+from engine.work.conversation import GRACE_SECONDS, PACE_SECONDS, Assignment
 
 COMMAND = TrainRun(run="run-0123456789", device="cpu")
 
@@ -13,11 +13,11 @@ def step(number: int) -> Step:
 def recorded(events: list[Event], seconds_between: float) -> list[Event]:
     """What is recorded of events that come so far apart."""
     now, written = [0.0], []
-    throttle = Throttle(clock=lambda: now[0])
+    assignment = Assignment(COMMAND, lambda: None, clock=lambda: now[0])
     for event in events:
-        written += throttle.take(event)
+        written += assignment.hear(event)
         now[0] += seconds_between
-    return [*written, *throttle.flush()]
+    return [*written, *assignment.held_back()]
 
 
 def test_a_flood_of_steps_is_recorded_twice_a_second_with_the_first_and_the_last():
