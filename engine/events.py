@@ -19,11 +19,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str.lower):
-    """Something that has happened; every direct subclass can cross the pipe."""
+    """What has happened; every direct subclass can cross the pipe."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
-    """Something to be done; every direct subclass can cross the pipe."""
+    """What is to be done; every direct subclass can cross the pipe."""
 
 
 class TrainRun(Command, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ class DatasetVersion(Record, frozen=True, kw_only=True):
 
 
 class CacheFile(Record, frozen=True, kw_only=True):
-    """Kept activations of a split: what block `cut` reads, as the evaluation crop or as `view` of the images."""
+    """Kept activations of a split: what block `cut` reads of the evaluation crop, or of a `view`."""
 
     split: str
     view: int | None
@@ -92,7 +92,7 @@ class CacheFile(Record, frozen=True, kw_only=True):
 
 
 class Cache(Record, frozen=True, kw_only=True):
-    """What of a run was computed once instead of in every epoch, and the seconds that took and saved so far."""
+    """What was computed once instead of in every epoch, and the seconds that took and saved so far."""
 
     files: tuple[CacheFile, ...] = ()
     seconds: float = 0.0
@@ -102,7 +102,7 @@ class Cache(Record, frozen=True, kw_only=True):
 
 
 class Started(Event, frozen=True, kw_only=True):
-    """A run has its data and its model, and training is about to begin or to go on."""
+    """Data and model are ready; training is about to begin or to go on."""
 
     device: str
     device_name: str = ""
@@ -141,8 +141,8 @@ class Step(Event, frozen=True, kw_only=True):
 
 
 class Epoch(Event, frozen=True, kw_only=True):
-    """One pass over the training images is done and judged. Losses are means per image, None where they are not finite;
-    validation is unweighted, and None where there are no images for it."""
+    """One pass over the training images is done and judged. Losses are means per image, None where not finite;
+    validation is unweighted, None without images."""
 
     epoch: int
     epochs: int = 0
@@ -162,26 +162,21 @@ class Epoch(Event, frozen=True, kw_only=True):
     memory_bytes: int = 0
 
     def score(self, split: Literal["train", "val"], metric: Literal["accuracy", "loss"]) -> float | None:
-        scores = {
-            ("train", "accuracy"): self.train_accuracy,
-            ("train", "loss"): self.train_loss,
-            ("val", "accuracy"): self.val_accuracy,
-            ("val", "loss"): self.val_loss,
-        }
-        return scores[split, metric]
+        value: float | None = getattr(self, f"{split}_{metric}")
+        return value
 
     @property
     def scores(self) -> tuple[str, ...]:
         """Loss and accuracy by their names, those that there are: `val_loss 0.1234`."""
-        known = {"train_loss": self.train_loss, "val_loss": self.val_loss, "val_accuracy": self.val_accuracy}
-        return tuple(f"{name} {value:.4f}" for name, value in known.items() if value is not None)
+        scores = {"train_loss": self.train_loss, "val_loss": self.val_loss, "val_accuracy": self.val_accuracy}
+        return tuple(f"{name} {value:.4f}" for name, value in scores.items() if value is not None)
 
     def __hash__(self) -> int:
         return hash((self.epoch, self.train_loss, self.val_loss, self.seconds))
 
 
 class Progress(Event, frozen=True, kw_only=True):
-    """How far a stage of the work is: `done` of `total`, which is 0 where nobody knows."""
+    """A stage of the work: `done` of `total`, which is 0 where unknown."""
 
     stage: str = ""
     done: int = 0
@@ -201,7 +196,7 @@ class Note(Event, frozen=True, kw_only=True):
 
 
 class Summary(Record, frozen=True, kw_only=True):
-    """What came of a run. Accuracies of the best epoch, the test one with its 95 % interval; seconds of training."""
+    """Accuracies of the best epoch, the test one with its 95 % interval; seconds of training."""
 
     best_epoch: int = 0
     epochs: int = 0
@@ -225,7 +220,7 @@ class Finished(Event, frozen=True, kw_only=True):
 
 
 class Result(Event, frozen=True, kw_only=True):
-    """What a job has made, as the JSON of a record that its kind of job defines."""
+    """What a job has made: the JSON of a record that its kind defines."""
 
     value: str
 
@@ -235,14 +230,14 @@ class Result(Event, frozen=True, kw_only=True):
 
 
 class Done(Event, frozen=True, kw_only=True):
-    """A run or a job has ended; `stopped` before its end because somebody asked."""
+    """A run or a job has ended; `stopped`: early, on request."""
 
     stopped: bool = False
     message: str = ""
 
 
 class Failed(Event, frozen=True, kw_only=True):
-    """A run or a job has ended with an error: what a person is told, and what the log keeps."""
+    """It has ended with an error: what a person is told, and what the log keeps."""
 
     message: str
     traceback: str = ""

@@ -73,8 +73,7 @@ def read(workspace: Workspace) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def write(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    """A transaction that holds the write lock from its first statement on, so that what it reads stays true until it
-    ends."""
+    """A transaction that holds the write lock from its start, so that what it reads stays true until it ends."""
     with read(workspace) as connection:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -115,7 +114,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _migrate(connection: sqlite3.Connection, workspace: Workspace) -> None:
-    """Bring an older file up to date, once, whoever of several racing processes comes first."""
+    """Bring an older file up to date, once, whichever process comes first."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection)

@@ -92,17 +92,8 @@ def changes(event: Event, progress: RunProgress) -> dict[str, str]:
             return {"started": record_files.encode(event), "device": event.device, "progress": "{}"}
         case Finished(summary=summary):
             return {"summary": record_files.encode(summary)}
-        case Step():
-            progress = RunProgress(
-                epoch=event.epoch,
-                epochs=event.epochs,
-                step=event.step,
-                steps=event.steps,
-                images_per_second=event.images_per_second,
-                memory_bytes=event.memory_bytes,
-            )
-        case Progress(stage=stage, done=done, total=total):
-            progress = RunProgress(stage=stage, done=done, total=total)
+        case Step() | Progress():  # their fields are those of RunProgress
+            return {"progress": record_files.encode(event)}
         case Paused(paused=paused):
             progress = replace(progress, paused=paused)
         case Epoch(epoch=epoch, epochs=epochs):

@@ -1,4 +1,4 @@
-"""Conversation: a run or job in the hands of a child, seen from the supervisor, and the slot that holds the child.
+"""Conversation: work in the hands of a child, seen from the supervisor, and the slot that holds the child.
 
 Not here: what is made of the events (supervisor), threads (worker), pipes (transport).
 """
@@ -71,7 +71,7 @@ class Assignment:
 
 
 class ChildSlot:
-    """One child at a time: started when it is needed, replaced when it died."""
+    """One child at a time: started when needed, replaced when it died."""
 
     def __init__(self, workspace: Workspace, wiring: Wiring, leaving: threading.Event) -> None:
         self._workspace, self._wiring, self._leaving = workspace, wiring, leaving
@@ -81,15 +81,14 @@ class ChildSlot:
         """What the child said it can compute on."""
 
     def warm(self) -> None:
-        """Start a child if there is none, without waiting for it: loading the libraries takes seconds that a run need
-        not wait."""
+        """Start a child if there is none, without waiting: loading its libraries takes seconds."""
         if self._child is None:
             self._child, self._greeted = start_child(self._workspace, self._wiring), False
         with suppress(ChildDied):  # `child` tells whoever wants to use it; here it would be started in a loop
             self._greet(self._child, 0)
 
     def child(self) -> Child:
-        """A child that has said hello; ChildDied when it did not live to do so, or everybody is leaving."""
+        """A child that has said hello; ChildDied when it did not live so long, or everybody is leaving."""
         if self._child is not None and self._greeted and not self._child.alive():
             self.dismiss()  # killed while it had nothing to do
         self.warm()

@@ -1,7 +1,7 @@
 """Supervisor: drives one child through one piece of work after the other, and is the error boundary around it.
 
-It writes down what the child says, passes on what people ask, and says what happened when it dies. The dashboard's
-workers have one each; a command has one of its own. Not here: threads (worker), pipes (transport), the child's side.
+It writes down what the child says, passes on what people ask, and says what happened when it dies. Not here: threads
+(worker), pipes (transport), the child's side.
 """
 
 import logging
@@ -30,8 +30,7 @@ def _ignore(event: Event) -> None:
 
 
 class Supervisor:
-    """Holds a slot for a child, which starts when there is something to do; leave the context, or dismiss the slot, to
-    end it."""
+    """Its child starts when there is something to do; leave the context, or dismiss the slot, to end it."""
 
     def __init__(
         self, workspace: Workspace, wiring: Wiring | None = None, leaving: threading.Event | None = None
@@ -49,8 +48,7 @@ class Supervisor:
         self.slot.dismiss()
 
     def do_run(self, claimed: run.Run, device: str, watch: Watch = _ignore) -> None:
-        """Have a claimed run executed and its ending written down, whatever it is. `watch` hears every recorded
-        event."""
+        """Have a claimed run executed and its ending written down. `watch` hears every recorded event."""
 
         def record(event: Event) -> None:
             self._runs.record(claimed.id, event)
@@ -88,8 +86,7 @@ class Supervisor:
         self._surely(lambda: self._jobs.finish(job.id, result=results[-1], error=error, cancelled=cancelled))
 
     def do_job_here(self, kind: str, arguments: object, result: type[T], *, watch: Watch = _ignore) -> T:
-        """Have a job done that nobody else needs to know of, and return its result; EngineError with what went
-        wrong."""
+        """The result of a job that no list keeps; EngineError with what went wrong."""
         results: list[str] = []
 
         def record(event: Event) -> None:
@@ -106,7 +103,7 @@ class Supervisor:
         return record_files.decode(results[-1], result, what=f"The result of the work ({kind})")
 
     def _drive(self, assignment: Assignment, record: Callable[[Event], None]) -> Done | Failed | None:
-        """Have the child do it, and record what it says. How it ended; None when everybody is leaving."""
+        """Have the child do it and record what it says; how it ended, None when everybody is leaving."""
         healthy = False
         try:
             for event in self._converse(assignment):
@@ -145,8 +142,7 @@ class Supervisor:
                 yield Done(stopped=True, message=_DEAF)
 
     def _surely(self, finish: Callable[[], None]) -> None:
-        """Write an ending down, again and again while the disk is full: a run must not be left running with nobody at
-        it."""
+        """Write an ending down, again and again while the disk is full: no run may be left running."""
         while True:
             try:
                 return finish()

@@ -43,9 +43,9 @@ class Child(Protocol):
 
 
 def start_child(workspace: Workspace, wiring: Wiring) -> Child:
-    """A child as $THAW_ISOLATION says: "process" (the default: a crash ends the child only) or "thread"."""
-    isolation = os.environ.get("THAW_ISOLATION") or "process"
-    return ThreadChild(workspace, wiring) if isolation == "thread" else ProcessChild(workspace, wiring)
+    """A child as $THAW_ISOLATION says: "thread", or else a process, whose crash ends the child only."""
+    kind = ThreadChild if os.environ.get("THAW_ISOLATION") == "thread" else ProcessChild
+    return kind(workspace, wiring)
 
 
 class ProcessChild:
@@ -99,7 +99,7 @@ class ProcessChild:
 
 
 class ThreadChild:
-    """The same loop in a thread: quick to start and easy to debug, but a crash takes the server along."""
+    """The same loop in a thread: quick to start, easy to debug, but a crash takes the server along."""
 
     def __init__(self, workspace: Workspace, wiring: Wiring) -> None:
         self._commands: Commands = SimpleQueue()

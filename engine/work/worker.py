@@ -1,6 +1,6 @@
-"""Workers: the threads that see to it that runs and jobs get done: one clerk for jobs, one trainer per device.
+"""Workers: the threads that get runs and jobs done: one clerk for jobs, one trainer per device.
 
-Not here: driving a child through one piece of work (supervisor), and the work itself (pipeline, tasks).
+Not here: driving a child through one piece of work (supervisor).
 """
 
 import atexit
@@ -27,7 +27,7 @@ _LOG = logging.getLogger("thaw.worker")
 
 
 def start(workspace: Workspace, wiring: Wiring | None = None) -> "Workers":
-    """The workers of this workspace in this process, started by whoever asks first. Cheap to call again."""
+    """The workers of this workspace in this process, started on the first call."""
     registry = _registry()
     with registry.lock:
         workers = registry.by_root.get(workspace.root)
@@ -37,8 +37,7 @@ def start(workspace: Workspace, wiring: Wiring | None = None) -> "Workers":
 
 
 class Workers:
-    """The threads of one workspace. Threads are daemons: they never keep a server from ending, and children notice
-    that."""
+    """The threads of one workspace: daemons, which never keep a server from ending; children notice that."""
 
     def __init__(self, workspace: Workspace, wiring: Wiring) -> None:
         self._workspace, self._wiring = workspace, wiring
@@ -53,8 +52,7 @@ class Workers:
         return self._leaving.is_set()
 
     def stop(self, patience: float = 15.0) -> None:
-        """End all children; what they were at becomes interrupted and can be resumed. Waits until that is written
-        down."""
+        """End all children and wait until their work is written down as interrupted; it can be resumed."""
         self._leaving.set()
         deadline = time.monotonic() + patience
         for thread in self._threads:
@@ -62,7 +60,7 @@ class Workers:
         atexit.unregister(self.stop)
 
     def wait(self) -> None:
-        """Block until somebody stops the workers: for a worker without a dashboard."""
+        """Block until the workers are stopped."""
         self._leaving.wait()
 
     def _begin(self, name: str, work: Callable[[], None]) -> None:
@@ -90,7 +88,7 @@ class Workers:
         self._repeat(once, supervisor.slot)
 
     def _hire(self, slot: ChildSlot) -> None:
-        """Ask the child what devices there are, tell everyone, and start a trainer for each."""
+        """Announce the devices the child has, and start a trainer for each."""
         try:
             slot.child()
             devices = slot.devices
@@ -117,15 +115,14 @@ class Workers:
         self._repeat(once, supervisor.slot)
 
     def _repeat(self, once: Callable[[], bool], slot: ChildSlot) -> None:
-        """Do `once` until leaving, resting when there was nothing to do. A fault in it is logged and never ends the
-        thread."""
+        """Do `once` until leaving, resting when there was nothing to do. A fault never ends the thread."""
         try:
             while not self._leaving.is_set():
+                busy = False
                 try:
                     busy = once()
                 except Exception:
                     _LOG.exception("The worker hit a fault and goes on")
-                    busy = False
                 if not busy:
                     self._leaving.wait(POLL_SECONDS)
         finally:

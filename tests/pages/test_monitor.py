@@ -1,6 +1,8 @@
 """The Monitor page by AppTest: every tab shows what the store holds, and every button leaves its wish there."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -10,12 +12,14 @@ from engine.data.dataset_records import Dataset
 from engine.events import Paused, Step
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
+from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import time_left
 from pages.ui.monitor import run_status
 from tests.pages import made, prepared
 
+Train = Callable[..., Run]
 STEP = Step(epoch=3, epochs=4, step=5, steps=10)
 
 
@@ -24,8 +28,20 @@ def dataset(workspace: Workspace) -> Dataset:
     return made.dataset(workspace)
 
 
-def button(page: AppTest, label: str):
-    return next(button for button in page.button if button.label == label)
+@pytest.fixture
+def store(workspace: Workspace) -> RunStore:
+    return RunStore(workspace)
+
+
+@pytest.fixture
+def train(workspace: Workspace, dataset: Dataset) -> Train:
+    return partial(prepared.run, workspace, dataset)
+
+
+def monitor(**query: str) -> AppTest:
+    page = prepared.page("monitor", **query)
+    assert not page.exception
+    return page
 
 
 def labels(page: AppTest) -> list[str]:
@@ -41,17 +57,15 @@ def figures(page: AppTest) -> list[dict]:
 
 
 def test_without_a_run_the_page_says_where_to_go(workspace: Workspace) -> None:
-    page = prepared.page("monitor")
-    assert not page.exception
+    page = monitor()
     assert "No run yet" in page.info[0].value
 
 
-def test_a_running_run_shows_its_progress_and_its_time_left(workspace: Workspace, dataset: Dataset) -> None:
-    run = prepared.run(workspace, dataset, epochs=2)
+def test_a_running_run_shows_its_progress_and_its_time_left(store: RunStore, train: Train) -> None:
+    run = train(epochs=2)
     step = replace(STEP, images_per_second=11.0, memory_bytes=600_000_000)
-    RunStore(workspace).record(run.id, step)
-    page = prepared.page("monitor")
-    assert not page.exception
+    store.record(run.id, step)
+    page = monitor()
     texts = [bar.proto.text for bar in page.get("progress")]
     assert texts == ["Epoch 3 of 4 · about 30 s left", "Step 5 of 10"]
     assert metric(page, "Epoch") == "2 of 4"
@@ -60,94 +74,88 @@ def test_a_running_run_shows_its_progress_and_its_time_left(workspace: Workspace
     assert metric(page, "Memory") == "600.0 MB"
 
 
-def test_before_the_last_phase_the_time_left_is_that_of_the_present_pace(
-    workspace: Workspace, dataset: Dataset
-) -> None:
-    run = prepared.run(workspace, dataset, epochs=2, strategy="gradual_unfreeze")
-    RunStore(workspace).record(run.id, STEP)
-    page = prepared.page("monitor")
+def test_before_the_last_phase_the_time_left_is_that_of_the_present_pace(store: RunStore, train: Train) -> None:
+    run = train(epochs=2, strategy="gradual_unfreeze")
+    store.record(run.id, STEP)
+    page = monitor()
     assert (
         page.get("progress")[0].proto.text
         == "Epoch 3 of 4 · about 30 s left at the present pace, which phases to come may change"
     )
 
 
-def test_the_curves_hold_the_epochs_of_the_store(workspace: Workspace, dataset: Dataset) -> None:
-    prepared.run(workspace, dataset, epochs=3)
-    accuracy, loss = figures(prepared.page("monitor"))
+def test_the_curves_hold_the_epochs_of_the_store(train: Train) -> None:
+    train(epochs=3)
+    accuracy, loss = figures(monitor())
     assert accuracy["data"][0]["y"] == pytest.approx([0.55, 0.65, 0.75])
     assert loss["data"][1]["y"] == pytest.approx([0.4, 0.3, 0.2])
 
 
-def test_the_curves_are_the_same_bytes_until_an_epoch_ends(workspace: Workspace, dataset: Dataset) -> None:
+def test_the_curves_are_the_same_bytes_until_an_epoch_ends(store: RunStore, train: Train) -> None:
     """Equal bytes keep the zoom of the reader; a step changes the words and not the figures."""
-    run = prepared.run(workspace, dataset, epochs=2)
-    page = prepared.page("monitor")
+    run = train(epochs=2)
+    page = monitor()
     before = [chart.proto.spec for chart in page.get("plotly_chart")]
-    RunStore(workspace).record(run.id, replace(STEP, step=1))
+    store.record(run.id, replace(STEP, step=1))
     page.run()
     assert not page.exception
     assert [chart.proto.spec for chart in page.get("plotly_chart")] == before
-    RunStore(workspace).record(run.id, prepared.epoch(3, {}))
+    store.record(run.id, prepared.epoch(3, {}))
     page.run()
     assert not page.exception
     assert [chart.proto.spec for chart in page.get("plotly_chart")] != before
 
 
-def test_the_address_chooses_the_run_and_two_tabs_show_the_same(workspace: Workspace, dataset: Dataset) -> None:
-    older = prepared.run(workspace, dataset, epochs=1, name="older")
-    prepared.run(workspace, dataset, epochs=3, name="newer")
-    first, second = (prepared.page("monitor", run=older.id) for _ in range(2))
+def test_the_address_chooses_the_run_and_two_tabs_show_the_same(train: Train) -> None:
+    older = train(epochs=1, name="older")
+    train(epochs=3, name="newer")
+    first, second = (monitor(run=older.id) for _ in range(2))
     assert metric(first, "Epoch") == metric(second, "Epoch") == "1 of 4"
     assert prepared.html(first) == prepared.html(second)
 
 
-def test_the_strip_shows_what_the_run_trains(workspace: Workspace, dataset: Dataset) -> None:
-    prepared.run(workspace, dataset)
-    assert "Trains 1 of 4 blocks" in prepared.html(prepared.page("monitor"))
+def test_the_strip_shows_what_the_run_trains(train: Train) -> None:
+    train()
+    assert "Trains 1 of 4 blocks" in prepared.html(monitor())
 
 
-def test_pause_and_stop_leave_a_wish_and_say_so(workspace: Workspace, dataset: Dataset) -> None:
-    run = prepared.run(workspace, dataset)
-    page = prepared.page("monitor")
-    button(page, "Pause").click().run()
-    assert RunStore(workspace).requested(run.id) == "pause"
+def test_pause_and_stop_leave_a_wish_and_say_so(store: RunStore, train: Train) -> None:
+    run = train()
+    page = monitor()
+    prepared.button(page, "Pause").click().run()
+    assert store.requested(run.id) == "pause"
     assert "Pausing" in prepared.drawn(page)
-    button(page, "Stop").click().run()
-    assert RunStore(workspace).requested(run.id) == "stop"
-    assert button(page, "Stop").disabled
+    prepared.button(page, "Stop").click().run()
+    assert store.requested(run.id) == "stop"
+    assert prepared.button(page, "Stop").disabled
 
 
-def test_a_paused_run_can_go_on(workspace: Workspace, dataset: Dataset) -> None:
-    run = prepared.run(workspace, dataset)
-    RunStore(workspace).record(run.id, Paused(paused=True))
-    page = prepared.page("monitor")
+def test_a_paused_run_can_go_on(store: RunStore, train: Train) -> None:
+    run = train()
+    store.record(run.id, Paused(paused=True))
+    page = monitor()
     assert "paused" in page.get("progress")[0].proto.text
-    button(page, "Go on").click().run()
-    assert RunStore(workspace).requested(run.id) == "resume"
+    prepared.button(page, "Go on").click().run()
+    assert store.requested(run.id) == "resume"
 
 
 @pytest.mark.parametrize("status", ["stopped", "interrupted", "failed"])
-def test_an_ended_run_can_be_resumed(workspace: Workspace, dataset: Dataset, status: str) -> None:
-    run = prepared.run(workspace, dataset, status=status)
-    page = prepared.page("monitor")
-    assert not page.exception
-    button(page, "Resume").click().run()
-    assert RunStore(workspace).get(run.id).status == "queued"
+def test_an_ended_run_can_be_resumed(store: RunStore, train: Train, status: str) -> None:
+    run = train(status=status)
+    page = monitor()
+    prepared.button(page, "Resume").click().run()
+    assert store.get(run.id).status == "queued"
 
 
-def test_a_failed_run_says_why(workspace: Workspace, dataset: Dataset) -> None:
-    prepared.run(workspace, dataset, status="failed")
-    assert "The loss is not a number" in prepared.page("monitor").error[0].value
+def test_a_failed_run_says_why(train: Train) -> None:
+    train(status="failed")
+    assert "The loss is not a number" in monitor().error[0].value
 
 
-def test_a_run_that_failed_before_its_first_epoch_shows_no_empty_figures(
-    workspace: Workspace, dataset: Dataset
-) -> None:
-    run = RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, backbone="resnet18"), owner=this_process())
-    RunStore(workspace).finish(run.id, "failed", error="The weights do not fit.")
-    page = prepared.page("monitor")
-    assert not page.exception
+def test_a_run_that_failed_before_its_first_epoch_shows_no_empty_figures(dataset: Dataset, store: RunStore) -> None:
+    run = store.enqueue(RunConfig(dataset=dataset.id, backbone="resnet18"), owner=this_process())
+    store.finish(run.id, "failed", error="The weights do not fit.")
+    page = monitor()
     said = prepared.drawn(page)
     assert "The weights do not fit" in said and "no curves" in said and "This run wrote no log" in said
     assert not page.metric and "auto" not in said
@@ -157,37 +165,36 @@ def test_a_finished_run_says_what_it_reached_and_links_to_its_predictions(
     workspace: Workspace, dataset: Dataset
 ) -> None:
     run = prepared.finished(workspace, dataset, correct=30)
-    page = prepared.page("monitor")
+    page = monitor()
     said = page.success[0].value.replace("\\", "")
     assert "Best epoch 4 of 4. Accuracy: 85.0 % on validation images, 75.0 % on test images. Took 1 min 20 s." in said
     assert "Stop" not in labels(page)
-    button(page, "Look at the predictions").click().run()
+    prepared.button(page, "Look at the predictions").click().run()
     assert page.title[0].value == "Predictions"
     assert page.query_params["run"] == run.id
 
 
-def test_delete_takes_two_steps_and_leaves_the_other_runs(workspace: Workspace, dataset: Dataset) -> None:
-    kept = prepared.run(workspace, dataset, status="stopped", name="kept")
-    gone = prepared.run(workspace, dataset, status="stopped", name="gone")
-    page = prepared.page("monitor", run=gone.id)
-    assert [run.id for run in RunStore(workspace).list()] == [gone.id, kept.id]
-    button(page, "Delete for good").click().run()
+def test_delete_takes_two_steps_and_leaves_the_other_runs(workspace: Workspace, store: RunStore, train: Train) -> None:
+    kept = train(status="stopped", name="kept")
+    gone = train(status="stopped", name="gone")
+    page = monitor(run=gone.id)
+    assert [run.id for run in store.list()] == [gone.id, kept.id]
+    prepared.button(page, "Delete for good").click().run()
     assert not page.exception
-    assert [run.id for run in RunStore(workspace).list()] == [kept.id]
+    assert [run.id for run in store.list()] == [kept.id]
     assert not workspace.run(gone.id).exists()
 
 
-def test_a_running_run_cannot_be_deleted(workspace: Workspace, dataset: Dataset) -> None:
-    prepared.run(workspace, dataset)
-    assert "Delete for good" not in labels(prepared.page("monitor"))
+def test_a_running_run_cannot_be_deleted(train: Train) -> None:
+    train()
+    assert "Delete for good" not in labels(monitor())
 
 
-def test_the_queue_is_in_order_with_times_from_alike_runs(workspace: Workspace, dataset: Dataset) -> None:
-    prepared.run(workspace, dataset, name="now")
-    store = RunStore(workspace)
+def test_the_queue_is_in_order_with_times_from_alike_runs(dataset: Dataset, store: RunStore, train: Train) -> None:
+    train(name="now")
     for name in ("first", "second"):
         store.enqueue(RunConfig(dataset=dataset.id, backbone="resnet18", epochs=6), name=name)
-    page = prepared.page("monitor")
+    page = monitor()
     shown = prepared.drawn(page)
     assert r"2 runs waiting · about 4 min 40 s to the end" in shown
     links = [link.proto.label for link in page.get("page_link")]
@@ -195,17 +202,17 @@ def test_the_queue_is_in_order_with_times_from_alike_runs(workspace: Workspace, 
     assert shown.count("about 2 min 00 s") == 2
 
 
-def test_a_queued_run_can_be_taken_out(workspace: Workspace, dataset: Dataset) -> None:
-    run = RunStore(workspace).enqueue(RunConfig(dataset=dataset.id, backbone="resnet18"))
-    page = prepared.page("monitor")
-    button(page, "Take out of the queue").click().run()
-    assert RunStore(workspace).get(run.id).status == "stopped"
+def test_a_queued_run_can_be_taken_out(dataset: Dataset, store: RunStore) -> None:
+    run = store.enqueue(RunConfig(dataset=dataset.id, backbone="resnet18"))
+    page = monitor()
+    prepared.button(page, "Take out of the queue").click().run()
+    assert store.get(run.id).status == "stopped"
 
 
-def test_names_and_logs_stay_text(workspace: Workspace, dataset: Dataset) -> None:
-    run = prepared.run(workspace, dataset, status="stopped", name="**bold** :red[hot] <b>x</b>")
+def test_names_and_logs_stay_text(workspace: Workspace, train: Train) -> None:
+    run = train(status="stopped", name="**bold** :red[hot] <b>x</b>")
     (workspace.run(run.id) / "log.txt").write_text("line one\n<script>alert(1)</script> :red[no]\n", encoding="utf-8")
-    page = prepared.unfolded(prepared.page("monitor"), f"fold_log_{run.id}")
+    page = prepared.unfolded(monitor(), f"fold_log_{run.id}")
     assert not page.exception
     assert ":red[hot]" not in prepared.drawn(page)
     assert any(code.value == "line one\n<script>alert(1)</script> :red[no]" for code in page.code)
@@ -219,26 +226,24 @@ def test_the_log_is_its_last_two_hundred_lines(workspace: Workspace) -> None:
     assert run_status.log_tail(workspace.root / "none.txt") == ""
 
 
-def test_before_the_first_epoch_the_time_left_comes_from_the_speed(workspace: Workspace, dataset: Dataset) -> None:
-    run = prepared.run(workspace, dataset, epochs=0)
+def test_before_the_first_epoch_the_time_left_comes_from_the_speed(store: RunStore, train: Train) -> None:
+    run = train(epochs=0)
     assert time_left.seconds_left(run, ()) is None
-    RunStore(workspace).record(run.id, replace(STEP, epoch=1, images_per_second=24.0))
-    assert time_left.seconds_left(RunStore(workspace).get(run.id), ()) == pytest.approx(35)
+    store.record(run.id, replace(STEP, epoch=1, images_per_second=24.0))
+    assert time_left.seconds_left(store.get(run.id), ()) == pytest.approx(35)
 
 
 @pytest.mark.parametrize(("rate", "said"), [(1e-3, "0.001"), (4.62e-4, "4.6e-4"), (5.0, "5"), (0.0, "0")])
-def test_the_learning_rate_is_that_of_the_head(workspace: Workspace, dataset: Dataset, rate: float, said: str) -> None:
-    run = prepared.run(workspace, dataset, epochs=0)
-    RunStore(workspace).record(run.id, prepared.epoch(1, {"layer4.1": rate / 2, "fc": rate}))
-    page = prepared.page("monitor")
-    assert not page.exception
+def test_the_learning_rate_is_that_of_the_head(store: RunStore, train: Train, rate: float, said: str) -> None:
+    run = train(epochs=0)
+    store.record(run.id, prepared.epoch(1, {"layer4.1": rate / 2, "fc": rate}))
+    page = monitor()
     assert metric(page, "Learning rate of the head") == said
 
 
-def test_every_unfreezing_is_marked_in_the_curves(workspace: Workspace, dataset: Dataset) -> None:
-    prepared.run(workspace, dataset, strategy="gradual_unfreeze", epochs=2)
-    page = prepared.page("monitor")
-    assert not page.exception
+def test_every_unfreezing_is_marked_in_the_curves(train: Train) -> None:
+    train(strategy="gradual_unfreeze", epochs=2)
+    page = monitor()
     for figure in figures(page):
         assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [1.5, 2.5, 3.5]
         assert {shape["line"]["dash"] for shape in figure["layout"]["shapes"]} == {"dash"}
@@ -247,25 +252,25 @@ def test_every_unfreezing_is_marked_in_the_curves(workspace: Workspace, dataset:
     assert "From epoch 2: layer4 starts to train." in page.get("plotly_chart")[0].proto.alt
 
 
-def test_a_plan_of_one_phase_marks_nothing(workspace: Workspace, dataset: Dataset) -> None:
-    prepared.run(workspace, dataset)
-    assert "shapes" not in figures(prepared.page("monitor"))[0]["layout"]
+def test_a_plan_of_one_phase_marks_nothing(train: Train) -> None:
+    train()
+    assert "shapes" not in figures(monitor())[0]["layout"]
 
 
-def test_the_strip_follows_the_phase_of_the_epoch_under_way(workspace: Workspace, dataset: Dataset) -> None:
-    run = prepared.run(workspace, dataset, strategy="gradual_unfreeze", epochs=0)
-    page = prepared.page("monitor")
+def test_the_strip_follows_the_phase_of_the_epoch_under_way(store: RunStore, train: Train) -> None:
+    run = train(strategy="gradual_unfreeze", epochs=0)
+    page = monitor()
     assert "▶ 1" in prepared.html(page)
-    RunStore(workspace).record(run.id, prepared.epoch(1, {}))
+    store.record(run.id, prepared.epoch(1, {}))
     page.run()
     assert "▶ 2" in prepared.html(page) and "▶ 1" not in prepared.html(page)
 
 
-def test_every_block_says_its_rate_and_its_gradient(workspace: Workspace, dataset: Dataset) -> None:
-    run = prepared.run(workspace, dataset, strategy="last_block", epochs=0)
+def test_every_block_says_its_rate_and_its_gradient(store: RunStore, train: Train) -> None:
+    run = train(strategy="last_block", epochs=0)
     rates = {"layer4.1": 5e-4, "layer4.1 (bias, norm)": 5e-4, "fc": 1e-3}
-    RunStore(workspace).record(run.id, prepared.epoch(1, rates, {"layer4.1": 0.5, "fc": 12.34}))
-    page = prepared.unfolded(prepared.page("monitor"), f"fold_rates_{run.id}")
+    store.record(run.id, prepared.epoch(1, rates, {"layer4.1": 0.5, "fc": 12.34}))
+    page = prepared.unfolded(monitor(), f"fold_rates_{run.id}")
     table = next(frame.value for frame in page.dataframe if "Gradient norm" in frame.value)
     assert [tuple(line) for line in table.to_numpy()] == [
         ("conv1", "frozen", "–", "–"),
@@ -275,12 +280,12 @@ def test_every_block_says_its_rate_and_its_gradient(workspace: Workspace, datase
     ]
 
 
-def test_the_page_has_the_same_places_whatever_the_run_is_doing(workspace: Workspace, dataset: Dataset) -> None:
+def test_the_page_has_the_same_places_whatever_the_run_is_doing(store: RunStore, train: Train) -> None:
     """A fragment is redrawn by its place; a part that came and went before it would move it under the browser's
     feet."""
-    store, run = RunStore(workspace), prepared.run(workspace, dataset, epochs=2)
+    run = train(epochs=2)
     waiting = store.enqueue(run.config)
-    places = [len(prepared.page("monitor", run=chosen.id).main.children) for chosen in (run, waiting)]
+    places = [len(monitor(run=chosen.id).main.children) for chosen in (run, waiting)]
     store.finish(run.id, "failed", "It broke.")
-    places.append(len(prepared.page("monitor", run=run.id).main.children))
+    places.append(len(monitor(run=run.id).main.children))
     assert len(set(places)) == 1
