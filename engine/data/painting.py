@@ -132,9 +132,9 @@ def _leaf_depth(x: Field, y: Field) -> Field:
     return 0.62 * (1 - along**2) ** 0.8 * (1 - 0.3 * along) - np.abs(y)
 
 
-def _wave(position: Field, generator: np.random.Generator, least: float, most: float) -> Field:
-    """A sine along `position` with a random phase and a density between two."""
-    return np.sin(_TURN * (generator.uniform(least, most) * position + generator.random()))
+def _wave(position: Field, generator: np.random.Generator, density: tuple[float, float]) -> Field:
+    """A sine along `position` with a random phase and a density between the two."""
+    return np.sin(_TURN * (generator.uniform(*density) * position + generator.random()))
 
 
 def _dots(x: Field, y: Field, generator: np.random.Generator) -> Field:
@@ -152,12 +152,12 @@ def _veins(x: Field, y: Field, generator: np.random.Generator) -> Field:
 
 
 PATTERNS: dict[str, Callable[[Field, Field, np.random.Generator], Field]] = {
-    "checker": lambda x, y, draw: 2.2 * _wave(x, draw, 0.8, 1.5) * _wave(y, draw, 0.8, 1.5),
+    "checker": lambda x, y, draw: 2.2 * _wave(x, draw, (0.8, 1.5)) * _wave(y, draw, (0.8, 1.5)),
     "dots": _dots,
     "leaves": _veins,
-    "rings": lambda x, y, draw: _wave(np.hypot(x - draw.normal(0, 0.15), y - draw.normal(0, 0.15)), draw, 1.8, 3.2),
-    "stripes": lambda x, y, draw: _wave(x, draw, 1.5, 3.0) + draw.normal(0, 0.2),
-    "waves": lambda x, y, draw: _wave(x + draw.uniform(0.1, 0.2) * _wave(y, draw, 0.9, 1.6), draw, 1.5, 2.6),
+    "rings": lambda x, y, draw: _wave(np.hypot(x - draw.normal(0, 0.15), y - draw.normal(0, 0.15)), draw, (1.8, 3.2)),
+    "stripes": lambda x, y, draw: _wave(x, draw, (1.5, 3.0)) + draw.normal(0, 0.2),
+    "waves": lambda x, y, draw: _wave(x + draw.uniform(0.1, 0.2) * _wave(y, draw, (0.9, 1.6)), draw, (1.5, 2.6)),
 }
 
 

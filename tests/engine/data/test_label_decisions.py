@@ -10,7 +10,7 @@ from engine import record_files
 from engine.data import label_decisions
 from engine.data.dataset import delete_dataset, open_dataset, version_origin
 from engine.data.dataset_records import Dataset, LabelChange, VersionOrigin
-from engine.data.label_decisions import Decision, decide, discard, read_decisions, withdraw
+from engine.data.label_decisions import Action, Decision, decide, discard, read_decisions, withdraw
 from engine.data.versions import locate_changes
 from engine.errors import DatasetError
 from engine.workspace import Workspace
@@ -25,15 +25,12 @@ def raw(dataset: Dataset) -> Path:
 
 def test_what_was_decided_is_there_for_whoever_comes_next(workspace: Workspace, dataset: Dataset) -> None:
     to = other_class(dataset, 4)
-    for one in (
-        Decision(image=4, what="exclude", why="blurred"),
-        Decision(image=1, what="keep"),
-        Decision(image=4, what="relabel", to=to, why=HOSTILE),
-    ):
-        decide(dataset, one)
+    relabel = Decision(image=4, what="relabel", to=to, why=HOSTILE)
+    for decision in (Decision(image=4, what="exclude", why="blurred"), Decision(image=1, what="keep"), relabel):
+        decide(dataset, decision)
     found = read_decisions(open_dataset(workspace, dataset.id))
     assert list(found.by_image) == [1, 4] and found.lost == ""
-    assert found.by_image[4] == Decision(image=4, what="relabel", to=to, why=HOSTILE)
+    assert found.by_image[4] == relabel
     assert found.changes == 1  # keeping a label changes nothing
     withdraw(dataset, [4])
     assert list(read_decisions(dataset).by_image) == [1]
@@ -74,19 +71,15 @@ def test_decisions_on_what_is_not_there_are_dropped(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("image", "what", "to"),
     [
-        Decision(image=-1, what="exclude"),
-        Decision(image=999, what="exclude"),
-        Decision(image=0, what="relabel", to=HOSTILE),
-        Decision(image=0, what="relabel"),
-        Decision(image=0, what="exclude", to="red"),
-        Decision(image=0, what="burn"),
+        *((-1, "exclude", ""), (999, "exclude", ""), (0, "relabel", HOSTILE)),
+        *((0, "relabel", ""), (0, "exclude", "red"), (0, "burn", "")),
     ],
 )
-def test_what_does_not_fit_is_refused(dataset: Dataset, wrong: Decision) -> None:
+def test_what_does_not_fit_is_refused(dataset: Dataset, image: int, what: Action, to: str) -> None:
     with pytest.raises(DatasetError, match="Reload the page"):
-        decide(dataset, wrong)
+        decide(dataset, Decision(image=image, what=what, to=to))
     assert not raw(dataset).exists()
 
 
@@ -107,10 +100,9 @@ def test_applying_makes_a_version_and_forgets_only_what_it_applied(
     monkeypatch.setattr(label_decisions, "make_version", meanwhile)
     made = label_decisions.apply(workspace, dataset)
     origin = version_origin(made)
-    assert origin is not None and [(change.to, change.file) for change in origin.changes] == [
-        ("", dataset.images[1].file),
-        (to, dataset.images[4].file),
-    ]
+    assert origin is not None
+    changes = [(change.to, change.file) for change in origin.changes]
+    assert changes == [("", dataset.images[1].file), (to, dataset.images[4].file)]
     assert list(read_decisions(dataset).by_image) == [6]
     assert not read_decisions(made).by_image
 

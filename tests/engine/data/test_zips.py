@@ -1,4 +1,5 @@
 import os
+import re
 import stat
 import struct
 import unicodedata
@@ -20,15 +21,6 @@ def unpack(path: Path, *, limits: Limits = DEFAULT_LIMITS, prefix: str = "") -> 
     return {file.name: file.path.read_bytes() for file in staged.files}, list(staged.problems)
 
 
-def quoted_overlap(path: Path) -> None:
-    """Two directory entries that share one body, the second hidden in the first one's range: a bomb in miniature."""
-    make_zip(path, {"a.bin": bytes(1000), "b.bin": bytes(1000)}, zipfile.ZIP_STORED)
-    content = bytearray(path.read_bytes())
-    second = content.rfind(b"PK\x01\x02")
-    content[second + 42 : second + 46] = struct.pack("<I", 0)
-    path.write_bytes(content)
-
-
 @pytest.mark.parametrize("encoding", ["cp949", "utf-8"])
 def test_korean_names_without_the_unicode_flag(tmp_path: Path, encoding: str) -> None:
     names = ["개미/사진 하나.jpg", "꿀벌/2.jpg"]
@@ -37,11 +29,7 @@ def test_korean_names_without_the_unicode_flag(tmp_path: Path, encoding: str) ->
 
 
 def test_mac_names_are_composed_and_mac_folders_counted(tmp_path: Path) -> None:
-    entries = {
-        unicodedata.normalize("NFD", "개미/1.jpg"): b"1",
-        "__MACOSX/개미/._1.jpg": b"junk",
-        "__MACOSX/._x": b"junk",
-    }
+    entries = {unicodedata.normalize("NFD", "개미/1.jpg"): b"1", "__MACOSX/개미/._1.jpg": b"x", "__MACOSX/._x": b"x"}
     files, problems = unpack(make_zip(tmp_path / "m.zip", entries))
     assert files == {"개미/1.jpg": b"1"}
     assert problems == [Problem(name="__MACOSX/ (2 files)", reason="system folder", kind="system")]
@@ -76,9 +64,14 @@ def test_one_damaged_member_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_overlapping_members_are_refused(tmp_path: Path) -> None:
-    quoted_overlap(tmp_path / "bomb.zip")
+    """Two directory entries that share one body, the second hidden in the first one's range: a bomb in miniature."""
+    path = make_zip(tmp_path / "bomb.zip", {"a.bin": bytes(1000), "b.bin": bytes(1000)}, zipfile.ZIP_STORED)
+    content = bytearray(path.read_bytes())
+    second = content.rfind(b"PK\x01\x02")
+    content[second + 42 : second + 46] = struct.pack("<I", 0)
+    path.write_bytes(content)
     with pytest.raises(DatasetError, match="overlap"):
-        unpack(tmp_path / "bomb.zip")
+        unpack(path)
 
 
 def test_extreme_ratio_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -110,10 +103,8 @@ def test_a_password_is_named(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "locked.zip", {"a.jpg": b"x", "b.jpg": b"y"})
     content = bytearray(path.read_bytes())
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        position = content.find(mark)
-        while position >= 0:
-            content[position + offset] |= 1
-            position = content.find(mark, position + 1)
+        for found in re.finditer(mark, bytes(content)):
+            content[found.start() + offset] |= 1
     path.write_bytes(content)
     with pytest.raises(DatasetError, match="password"):
         unpack(path)

@@ -10,35 +10,23 @@ from engine.evaluation.pareto import pareto_front, shown_better, with_verdict
 from engine.evaluation.verdict import Entrant, Verdict, compare, judge
 from tests.simulations import Design, draw, equal, errors, plain_bootstrap
 
+SECONDS = (60.0, 12.0, 300.0, 5.0, 40.0, 20.0, 30.0, 1.0)
 
-def entrants(
-    design: Design, seed: int = 0, seconds: tuple[float, ...] = (60.0, 12.0, 300.0, 5.0, 40.0, 20.0, 30.0, 1.0)
-) -> list[Entrant]:
-    test, validation = draw(design, np.random.default_rng(seed))
-    return [
-        Entrant(
-            name=f"S{index}",
-            correct_test=test[index],
-            correct_val=validation[index],
-            seconds=seconds[index],
-            trainable_parameters=1000,
-            peak_memory_bytes=10**6,
-        )
-        for index in range(len(test))
-    ]
+
+def entrant(name: str, test: np.ndarray, val: np.ndarray, seconds: float = 1.0) -> Entrant:
+    cost = {"seconds": seconds, "trainable_parameters": 1, "peak_memory_bytes": 1}
+    return Entrant(name=name, correct_test=test, correct_val=val, **cost)
+
+
+def entrants(design: Design, seed: int = 0) -> list[Entrant]:
+    drawn = zip(*draw(design, np.random.default_rng(seed)), SECONDS, strict=False)
+    return [entrant(f"S{index}", test, val, seconds) for index, (test, val, seconds) in enumerate(drawn)]
 
 
 def exactly(name: str, right: int, images: int = 100, seconds: float = 1.0, val: int | None = None) -> Entrant:
     """One seed, right on the first so many images of test; of validation on `val`."""
-    test, validation = np.arange(images)[None, :] < right, np.arange(images)[None, :] < (right if val is None else val)
-    return Entrant(
-        name=name,
-        correct_test=test,
-        correct_val=validation,
-        seconds=seconds,
-        trainable_parameters=1,
-        peak_memory_bytes=1,
-    )
+    test, validation = (np.arange(images)[None, :] < count for count in (right, right if val is None else val))
+    return entrant(name, test, validation, seconds)
 
 
 def test_validation_chooses_and_test_judges():
@@ -72,9 +60,9 @@ def test_equivalence_is_shown_not_assumed():
 
 def test_without_test_images_the_choice_is_called_flattered_and_all_pairs_count():
     tested = entrants(equal(5, 1, 153))
-    verdict = judge([replace(entrant, correct_test=None, epochs=20) for entrant in tested])
+    verdict = judge([replace(each, correct_test=None, epochs=20) for each in tested])
     assert (verdict.judged_on, verdict.accuracy_test, verdict.images) == ("val", None, 153)
-    once = judge([replace(entrant, correct_test=None) for entrant in tested])
+    once = judge([replace(each, correct_test=None) for each in tested])
     assert verdict.optimism and once.optimism and verdict.optimism > once.optimism > 0.5
     assert verdict.tried_epochs == 20
     smallest = min(once.rivals, key=lambda rival: rival.p)
@@ -104,10 +92,7 @@ def test_strategies_with_one_seed_are_named():
 def test_where_seeds_hide_the_answer_no_number_of_images_is_named():
     draws = np.random.default_rng(0)
     wild = [draws.random((3, 2000)) < np.array([0.6, 0.75, 0.9])[:, None] for _ in range(2)]
-    entrants = [
-        replace(exactly(name, 1), correct_test=right, correct_val=right) for name, right in zip("AB", wild, strict=True)
-    ]
-    assert judge(entrants).rivals[0].more_images is None
+    assert judge([entrant("A", wild[0], wild[0]), entrant("B", wild[1], wild[1])]).rivals[0].more_images is None
 
 
 def many(seed: int) -> list[Entrant]:
@@ -120,13 +105,11 @@ def many(seed: int) -> list[Entrant]:
 @pytest.mark.parametrize("seed", range(12))
 def test_the_numbers_of_a_verdict_agree(seed: int):
     tested = many(seed)
-    for verdict in (judge(tested), judge([replace(entrant, correct_test=None) for entrant in tested])):
+    for verdict in (judge(tested), judge([replace(each, correct_test=None) for each in tested])):
         _consistent(verdict)
-        better = with_verdict(
-            shown_better([e.correct_test for e in tested if e.correct_test is not None]), list(verdict.seconds), verdict
-        )
-        front = pareto_front([entrant.seconds for entrant in tested], better)
-        assert front[[entrant.name for entrant in tested].index(verdict.cheapest)] or verdict.cheapest != verdict.chosen
+        better = with_verdict(shown_better([each.correct("test") for each in tested]), list(verdict.seconds), verdict)
+        front = pareto_front([each.seconds for each in tested], better)
+        assert front[[each.name for each in tested].index(verdict.cheapest)] or verdict.cheapest != verdict.chosen
         assert front.any()
 
 
@@ -146,26 +129,23 @@ def _consistent(verdict: Verdict) -> None:
 
 
 def test_a_dearer_strategy_is_beaten_only_by_what_is_shown_to_be_better():
-    right = [exactly(name, count).correct_test for name, count in (("A", 95), ("B", 94), ("C", 60))]
-    better = shown_better([correct for correct in right if correct is not None])
+    better = shown_better([exactly("A", count).correct("test") for count in (95, 94, 60)])
     assert better.tolist() == [[False, False, True], [False, False, True], [False, False, False]]
-    assert pareto_front([10, 20, 30], better).tolist() == [
-        True,
-        True,
-        False,
-    ]  # B costs more and is not shown to be worse
+    # B costs more and is not shown to be worse
+    assert pareto_front([10, 20, 30], better).tolist() == [True, True, False]
     assert pareto_front([10, 20, 5], better).tolist() == [True, True, True]  # C is poor but the cheapest
 
 
 def test_what_cannot_be_judged_is_named():
-    with pytest.raises(RunError, match="at least one"):
-        judge([])
-    with pytest.raises(RunError, match="same name"):
-        judge([exactly("A", 1), exactly("A", 2)])
-    with pytest.raises(RunError, match="B was measured on 50 validation images and A on 100"):
-        judge([exactly("A", 90), exactly("B", 40, 50)])
-    with pytest.raises(RunError, match=r"B: correctness needs the shape"):
-        judge([exactly("A", 90), replace(exactly("B", 90), correct_test=np.ones(100, dtype=bool))])
+    flat = replace(exactly("B", 90), correct_test=np.ones(100, dtype=bool))
+    for unfit, said in (
+        ([], "at least one"),
+        ([exactly("A", 1), exactly("A", 2)], "same name"),
+        ([exactly("A", 90), exactly("B", 40, 50)], "B was measured on 50 validation images and A on 100"),
+        ([exactly("A", 90), flat], "B: correctness needs the shape"),
+    ):
+        with pytest.raises(RunError, match=said):
+            judge(unfit)
 
 
 @pytest.mark.parametrize(
