@@ -77,24 +77,19 @@ class Chain:
 
     def outline(self) -> Outline:
         """Names and sizes of the blocks as plain data."""
-        blocks = tuple(
-            BlockOutline(
-                name=block.name,
-                stage=block.stage,
-                parameters=tuple(_describe(self.model, name) for name in block.parameters),
-            )
-            for block in self.blocks
-        )
-        return Outline(backbone=self.backbone, classes=self.classes, input_size=self.input_size, blocks=blocks)
+        blocks = []
+        for block in self.blocks:
+            parameters = tuple(_describe(self.model, name) for name in block.parameters)
+            blocks.append(BlockOutline(name=block.name, stage=block.stage, parameters=parameters))
+        sizes = {"classes": self.classes, "input_size": self.input_size}
+        return Outline(backbone=self.backbone, blocks=tuple(blocks), **sizes)
 
     @torch.no_grad()
     def self_test(self, image_size: int) -> None:
         """Compare the chain with the model on two random images, in eval mode. BackboneError if they differ or a block
         writes into its input."""
-        weight = next(self.model.parameters())
-        images = torch.rand(2, 3, image_size, image_size, generator=torch.Generator().manual_seed(0)).to(
-            weight.device, weight.dtype
-        )
+        images = torch.rand(2, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
+        images = images.to(next(self.model.parameters()))
         self.train_blocks(())
         expected, x = self.model(images), images
         for block in self.blocks:

@@ -21,8 +21,7 @@ class ParameterOutline:
     name: str
     size: int
     kind: str
-    """"weight" (of a layer that multiplies), "bias", "norm" (of a normalisation layer), or "other": tokens, position
-    codes, scales."""
+    """weight (of a layer that multiplies), bias, norm (of a normalisation layer), or other: tokens, position codes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +61,14 @@ class Outline:
 def with_classes(outline: Outline, classes: int) -> Outline:
     """The same backbone with a head for another number of classes."""
     head = outline.blocks[-1]
+    classifier = _layer(head.parameters[-1])  # others, such as a norm before it, keep their size
     resized = tuple(
         replace(parameter, size=parameter.size // outline.classes * classes)
-        if _per_class(head, parameter, outline)
+        if _layer(parameter) == classifier and parameter.size % outline.classes == 0
         else parameter
         for parameter in head.parameters
     )
-    blocks = (*outline.blocks[:-1], replace(head, parameters=resized))
-    return replace(outline, classes=classes, blocks=blocks)
+    return replace(outline, classes=classes, blocks=(*outline.blocks[:-1], replace(head, parameters=resized)))
 
 
 def save_outline(workspace: Workspace, outline: Outline) -> None:
@@ -91,8 +90,5 @@ def _path(workspace: Workspace, backbone: str) -> Path:
     return workspace.catalog / f"{backbone.replace('/', '--')}-{'-'.join(source_of(backbone).versions)}.json"
 
 
-def _per_class(head: BlockOutline, parameter: ParameterOutline, outline: Outline) -> bool:
-    """The classifier's own tensors are the last ones of the head block; others (a pre-classifier norm) keep their
-    size."""
-    layer = head.parameters[-1].name.rpartition(".")[0]
-    return parameter.name.rpartition(".")[0] == layer and parameter.size % outline.classes == 0
+def _layer(parameter: ParameterOutline) -> str:
+    return parameter.name.rpartition(".")[0]

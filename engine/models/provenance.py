@@ -1,7 +1,6 @@
-"""Provenance: where weights come from and under which licence, as far as anybody said. Sentences for people, no legal
-advice.
+"""Provenance: where weights come from and under which licence, as far as anybody said; no legal advice.
 
-Not here: weights of an earlier run, which come from wherever that run started (runs.export follows them).
+Not here: weights of an earlier run, which come from wherever that run started (jobs.export follows them).
 """
 
 from dataclasses import dataclass
@@ -27,10 +26,8 @@ def provenance(workspace: Workspace, backbone: str, weights: str) -> Provenance:
     if kind == "none":
         return Provenance(text="The weights started from random values, so nobody else's weights are in them.")
     if kind == "file":
-        return Provenance(
-            text=f"The weights started from {_file_name(workspace, reference)}. Its licence is whatever its maker "
-            f"chose."
-        )
+        name = _file_name(workspace, reference)
+        return Provenance(text=f"The weights started from {name}. Its licence is whatever its maker chose.")
     entry, source = registry.published(backbone, weights), source_of(backbone)
     licence = "Their licence stands at the first address below." if entry.license else source.terms
     links = tuple(link for link in (entry.license, entry.recipe_url, entry.url) if link)

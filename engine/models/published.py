@@ -30,15 +30,14 @@ Progress = Callable[[int, int], None]
 
 
 def find_published(entry: WeightsInfo, progress: Progress | None = None) -> Path:
-    """The intact file of `entry`, downloaded when it is not there yet. WeightsError within seconds when it cannot be
-    had."""
+    """The intact file of `entry`, downloaded when need be. WeightsError within seconds when it cannot be had."""
     path = checkpoints_folder() / entry.file_name
     if not path.is_file():
         _download(entry, path, progress)
     elif not _intact(path):
         raise WeightsError(
-            f"The file {path} is damaged: its checksum is not the one in its name. "
-            "Delete it so that it is downloaded anew, or put an intact copy in its place."
+            f"The file {path} is damaged: its checksum is not the one in its name. Delete it so that it is downloaded "
+            "anew, or put an intact copy in its place."
         )
     return path
 
@@ -50,15 +49,20 @@ def _download(entry: WeightsInfo, path: Path, progress: Progress | None) -> None
             digest = _save(response, temporary, progress)
             if not digest.startswith(_expected(path)):
                 raise WeightsError(
-                    f"{path.name} arrived damaged from {_host(entry.url)}: its checksum is wrong. Try again."
+                    f"{path.name} arrived damaged from {urlsplit(entry.url).netloc}: its checksum is wrong. Try again."
                 )
     except (OSError, http.client.HTTPException) as error:  # URLError, HTTPError and TimeoutError are OSErrors
-        raise WeightsError(_unavailable(entry, path, error)) from error
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise WeightsError(
+            f"The weights {entry.title} are not on this machine and could not be downloaded from "
+            f"{urlsplit(entry.url).netloc} ({getattr(cause, 'strerror', None) or cause}). Three ways on: bring a "
+            f"weights file of your own; or get {entry.url} elsewhere and put it into {path.parent}; or train from "
+            "random weights (weights 'none')."
+        ) from error
 
 
 def _open(url: str) -> http.client.HTTPResponse:
-    """The response of `url`, or TimeoutError. A thread waits for it: no time-out of a socket covers the look-up of the
-    name."""
+    """The response of `url`, or TimeoutError. In a thread: no time-out of a socket covers looking up the name."""
     answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -93,31 +97,15 @@ def _save(response: http.client.HTTPResponse, path: Path, progress: Progress | N
     return digest.hexdigest()
 
 
-def _unavailable(entry: WeightsInfo, path: Path, error: Exception) -> str:
-    """One sentence and three ways on."""
-    cause = error.reason if isinstance(error, urllib.error.URLError) else error
-    reason = getattr(cause, "strerror", None) or cause
-    return (
-        f"The weights {entry.title} are not on this machine and could not be downloaded from {_host(entry.url)} "
-        f"({reason}). Three ways on: "
-        f"bring a weights file of your own; or get {entry.url} elsewhere and put it into {path.parent}; "
-        "or train from random weights (weights 'none')."
-    )
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc
-
-
 def _expected(path: Path) -> str:
     """How the SHA-256 of the file must begin; '' when its name does not say."""
-    found = _HASH.search(path.name)
-    return found[1] if found else ""
+    match = _HASH.search(path.name)
+    return match[1] if match else ""
 
 
 def _intact(path: Path) -> bool:
-    about = path.stat()
-    return _digest(path, about.st_size, about.st_mtime_ns).startswith(_expected(path))
+    status = path.stat()
+    return _digest(path, status.st_size, status.st_mtime_ns).startswith(_expected(path))
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""Weights files of users: an untrusted .pth, .pt or .safetensors becomes named tensors, or one clear sentence.
+"""Weights reader: an untrusted .pth, .pt or .safetensors of a user becomes named tensors, or one clear sentence.
 
 Content decides, never the file name; nothing is ever unpickled beyond tensors. Run it in the child process: a small
 file can crash the parser. Not here: whether the tensors fit a backbone.
@@ -23,6 +23,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.", "model.")
 _MAX_UNPACKED = 4
 """Tensors may be this many times larger than their file; more is a bomb, for weights do not compress."""
+_DAMAGED = "is cut short or damaged and cannot be read. Copy or download it again."
 _REMEDY = "Save the tensors with torch.save(model.state_dict(), 'weights.pth') and bring that file."
 
 
@@ -31,12 +32,10 @@ def bring(workspace: Workspace, path: Path, original_name: str) -> str:
     state = read_state(path, original_name)
     demand_finite(state, original_name)
     weights_id = new_id("weights")
-    with atomic_path(weights_path(workspace, weights_id)) as temporary:
-        save_file(
-            {name: tensor.contiguous().clone() for name, tensor in state.items()}, temporary
-        )  # clone: tied tensors
-    size = weights_path(workspace, weights_id).stat().st_size
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    stored = weights_path(workspace, weights_id)
+    with atomic_path(stored) as temporary:  # cloned, for tensors may be tied
+        save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, temporary)
+    size, now = stored.stat().st_size, datetime.now(UTC).isoformat(timespec="microseconds")
     record_weights(
         workspace, BroughtWeights(id=weights_id, name=original_name, tensors=len(state), bytes=size, created_at=now)
     )
@@ -56,7 +55,7 @@ def read_state(path: Path, name: str = "") -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise WeightsError(_unpickling(error, shown)) from error
     except Exception as error:  # ten kinds have been seen, down to UnicodeDecodeError
-        raise WeightsError(f"{shown} is cut short or damaged and cannot be read. Copy or download it again.") from error
+        raise WeightsError(f"{shown} {_DAMAGED}") from error
     state = _unprefixed(_named_tensors(content, shown))
     _demand_honest(state, path.stat().st_size, shown)
     return {
@@ -71,8 +70,7 @@ def demand_finite(state: Mapping[str, Tensor], name: str) -> None:
     if broken:
         raise WeightsError(
             f"{name[:120]} holds values that are not finite numbers, in {len(broken)} of {len(state)} tensors, such "
-            f"as {broken[0][:80]}. "
-            "The training that made it diverged; bring a checkpoint from before that."
+            f"as {broken[0][:80]}. The training that made it diverged; bring a checkpoint from before that."
         )
 
 
@@ -94,12 +92,9 @@ def _what_instead(start: bytes, name: str) -> str:
     if not start:
         return f"{name} is empty. Copy or download it again."
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return (
-            f"{name} is a web page, not weights: the download link led to a page. Open the link in a browser and "
-            f"save the file itself."
-        )
+        return f"{name} is a web page, not weights. Open the link in a browser and save the file itself."
     if text.startswith(b"version https://git-lfs"):
-        return f"{name} is a Git LFS pointer, not the weights it points to. Fetch the file itself with: git lfs pull."
+        return f"{name} is a Git LFS pointer, not the weights. Fetch the file itself with: git lfs pull."
     return f"{name} is not a weights file (.pth, .pt or .safetensors). {_REMEDY}"
 
 
@@ -108,24 +103,21 @@ def _demand_torch_archive(path: Path, name: str) -> None:
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
     except zipfile.BadZipFile as error:
-        raise WeightsError(f"{name} is cut short or damaged and cannot be read. Copy or download it again.") from error
+        raise WeightsError(f"{name} {_DAMAGED}") from error
     leaves = {record.filename.rpartition("/")[2] for record in records}
     if "constants.pkl" in leaves or "archive_format" in leaves:
         raise WeightsError(f"{name} is a compiled program (TorchScript or an export), not weights. {_REMEDY}")
     if "data.pkl" not in leaves:
-        raise WeightsError(
-            f"{name} is a zip archive without weights. If it holds images, bring it on the Dataset page."
-        )
+        raise WeightsError(f"{name} is a zip archive without weights. Images are brought on the Dataset page.")
     if sum(record.file_size for record in records) > _MAX_UNPACKED * path.stat().st_size:
         raise WeightsError(f"{name} would unpack to many times its size, which weights never do. {_REMEDY}")
 
 
 def _unpickling(error: pickle.UnpicklingError, name: str) -> str:
     """torch's own message advises to trust the file; ours never does."""
-    found = re.search(r"(?:GLOBAL|global:?|class) ([A-Za-z_][\w.]*\.\w+)", str(error))
-    if found:
+    if match := re.search(r"(?:GLOBAL|global:?|class) ([A-Za-z_][\w.]*\.\w+)", str(error)):
         return (
-            f"{name} holds a whole Python object ({found[1][:80]}), which could run any program when opened, so "
+            f"{name} holds a whole Python object ({match[1][:80]}), which could run any program when opened, so "
             f"it is refused. {_REMEDY}"
         )
     return f"{name} is not a file of tensors as torch.save writes it, or it is damaged. {_REMEDY}"
@@ -158,12 +150,8 @@ def _demand_honest(state: Mapping[str, Tensor], file_bytes: int, name: str) -> N
     """Refuse, before anything touches their values, tensors that are no plain numbers or claim more of them than the
     file holds."""
     for key, tensor in state.items():
-        plain = (
-            tensor.layout == torch.strided
-            and tensor.device.type == "cpu"
-            and not (tensor.is_quantized or tensor.is_complex())
-        )
-        if not plain:
+        odd = tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex()
+        if odd or tensor.device.type != "cpu":
             raise WeightsError(
                 f"{name} holds {key[:80]}, which is not a plain tensor of real numbers (sparse, quantised or empty). "
                 f"{_REMEDY}"

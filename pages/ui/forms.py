@@ -24,23 +24,27 @@ Choices = Mapping[str, Sequence[str]]
 
 def basic() -> dict[str, Value]:
     """The options everybody sets, side by side; name -> value."""
-    return _grid([option for option in options() if option.basic and option.name not in ELSEWHERE], {})
+    return _grid(_members(basic=True), {})
 
 
 def folded(choices: Choices) -> dict[str, Value]:
     """All other options, by section."""
     values: dict[str, Value] = {}
     for section, title in SECTIONS.items():
-        if members := [option for option in _rest() if option.section == section]:
+        if members := [option for option in _members(basic=False) if option.section == section]:
             st.markdown(f"**{title}**")
             values |= _grid(members, choices)
     return values
 
 
 def kept(choices: Choices) -> dict[str, Value]:
-    """What `folded` would answer, without drawing it: what was typed earlier in this session, otherwise the
-    defaults."""
-    return {option.name: _typed(option, choices.get(option.name, ())) for option in _rest()}
+    """What `folded` would answer, without drawing it: what was typed earlier in this session, else the defaults."""
+    values: dict[str, Value] = {}
+    for option in _members(basic=False):
+        value, offered = st.session_state.get(key_of(option.name)), option.choices or choices.get(option.name, ())
+        given = value is not None and (not offered or value in offered)
+        values[option.name] = option.kind(value) if given else option.default
+    return values
 
 
 def changed(values: Mapping[str, Value]) -> int:
@@ -97,16 +101,8 @@ def _number(option: Option, key: str) -> Value:
     return option.default if number is None else kind(number)
 
 
-def _rest() -> list[Option]:
-    return [option for option in options() if not option.basic and option.name not in ELSEWHERE]
-
-
-def _typed(option: Option, choices: Sequence[str]) -> Value:
-    """What the widget of an option holds, whether or not it is on the page."""
-    value, offered = st.session_state.get(key_of(option.name)), option.choices or choices
-    if value is None or (offered and value not in offered):
-        return option.default
-    return option.kind(value)
+def _members(*, basic: bool) -> list[Option]:
+    return [option for option in options() if option.basic == basic and option.name not in ELSEWHERE]
 
 
 def _grid(members: Sequence[Option], choices: Choices) -> dict[str, Value]:

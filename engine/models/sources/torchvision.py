@@ -74,11 +74,9 @@ def adapted(state: Mapping[str, Tensor], model: nn.Module) -> tuple[dict[str, Te
     """Modern names, and a vision transformer's position codes for the image size of `model`."""
     renamed = {_modern(key): tensor for key, tensor in state.items()}
     positions = renamed.get("encoder.pos_embedding")
-    if (
-        not isinstance(model, VisionTransformer)
-        or positions is None
-        or positions.shape == model.encoder.pos_embedding.shape
-    ):
+    if not isinstance(model, VisionTransformer) or positions is None:
+        return renamed, ()
+    if positions.shape == model.encoder.pos_embedding.shape:
         return renamed, ()
     try:
         resampled = interpolate_embeddings(model.image_size, model.patch_size, OrderedDict(renamed))
@@ -111,8 +109,7 @@ def _arguments(backbone: str, image_size: int) -> dict[str, object]:
 
 
 def _sizes(backbone: str, best: WeightsEnum) -> tuple[int, int]:
-    """(smallest side, step) in pixels. Vision transformers take any number of whole patches, their position codes being
-    resampled."""
+    """(smallest side, step) in pixels. Vision transformers take any number of whole patches: codes are resampled."""
     if backbone.startswith("vit_"):
         patch = int(backbone.rpartition("_")[2])
         return 2 * patch, patch

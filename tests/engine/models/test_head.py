@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from engine.models import registry
-from engine.models.head import find_head, seed_of, swap_head
+from engine.models.head import find_head, head_of, seed_of, swap_head
 
 HEADS = {
     "alexnet": "classifier.6",
@@ -35,9 +35,10 @@ def test_found_from_the_output_not_from_the_name(backbone: str, path: str) -> No
     assert getattr(model, "num_classes", 7) == 7
 
 
-def swapped(backbone: str, classes: int, seed: int) -> nn.Module:
+def swapped(backbone: str, classes: int, seed: int) -> nn.Linear | nn.Conv2d:
     model = registry.build(backbone, 64, seed=0)
-    return model.get_submodule(swap_head(model, backbone, classes=classes, seed=seed))
+    swap_head(model, backbone, classes=classes, seed=seed)
+    return head_of(model)
 
 
 def test_a_pure_function_of_seed_backbone_and_classes() -> None:

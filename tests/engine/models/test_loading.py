@@ -240,10 +240,8 @@ def test_preparing_downloads_only_what_is_published(monkeypatch: pytest.MonkeyPa
     assert published.CONNECT_SECONDS <= 5
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "regnet_y_128gf", "vit_h_14"])
-def test_outlines_need_no_memory_for_weights(backbone: str) -> None:
-    outline = outline_of(backbone, 1000)
-    info = registry.describe(backbone)
-    assert (outline.backbone, outline.classes, outline.input_size) == (backbone, 1000, info.input_size)
-    assert outline.size == info.parameters or backbone == "vit_h_14"
-    assert outline.size == pytest.approx(info.parameters, rel=0.01)
+def test_outlines_need_no_memory_for_weights() -> None:
+    outline = outline_of("regnet_y_128gf", 1000)
+    info = registry.describe("regnet_y_128gf")
+    assert (outline.backbone, outline.classes, outline.input_size) == (info.name, 1000, info.input_size)
+    assert outline.size == info.parameters

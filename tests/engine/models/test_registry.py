@@ -86,9 +86,8 @@ def test_random_weights_are_a_function_of_the_seed_alone() -> None:
 def test_weightless_models_have_the_shapes_and_no_memory(backbone: str) -> None:
     info = registry.describe(backbone)
     model = registry.build_weightless(backbone, info.input_size)
-    assert (
-        sum(p.numel() for p in model.parameters()) == info.parameters or backbone == "vit_h_14"
-    )  # its positions grow with the image
+    size = sum(p.numel() for p in model.parameters())
+    assert size == info.parameters or backbone == "vit_h_14"  # its positions grow with the image
     assert sum(p.numel() for p in model.parameters() if not p.is_meta) < 1e5
 
 
@@ -99,20 +98,11 @@ def test_published_input_normalisation_is_always_on() -> None:
 
 @pytest.mark.parametrize(
     ("backbone", "size"),
-    [
-        ("resnet18", 64),
-        ("googlenet", 64),
-        ("inception_v3", 96),
-        ("vit_b_32", 96),
-        ("maxvit_t", 448),
-        ("squeezenet1_1", 64),
-    ],
+    [("resnet18", 64), ("googlenet", 64), ("inception_v3", 96), ("vit_b_32", 96), ("maxvit_t", 448)],
 )
 def test_torchvisions_constructor_makes_what_a_trained_state_fits(backbone: str, size: int) -> None:
     trained = registry.build_weightless(backbone, size)
     swap_head(trained, backbone, classes=5, seed=0)
     arguments = source_of(backbone).models().constructor_arguments(backbone, size, 5)
     fresh = torchvision.models.get_model(**json.loads(json.dumps(arguments)))  # they travel as JSON
-    assert {name: tensor.shape for name, tensor in fresh.state_dict().items()} == {
-        name: tensor.shape for name, tensor in trained.state_dict().items()
-    }
+    fresh.to("meta").load_state_dict(trained.to("meta").state_dict())

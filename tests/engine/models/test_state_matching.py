@@ -39,15 +39,9 @@ def test_everything_that_matches_is_taken() -> None:
     model, match = fit("resnet18", state, 3)
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
     assert match == Match(matched=len(state), missing=(), unexpected=(), reinitialised_head=False, notes=())
-
-
-def test_the_source_is_not_aliased() -> None:
-    state = brought("squeezenet1_1", 3)
-    model, _ = fit("squeezenet1_1", state, 3)
-    before = state["features.0.weight"].clone()
     with torch.no_grad():
-        model.get_parameter("features.0.weight").zero_()
-    assert torch.equal(state["features.0.weight"], before)
+        model.get_parameter("conv1.weight").zero_()
+    assert state["conv1.weight"].any(), "what the caller holds is not aliased"
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "squeezenet1_1", "densenet121", "mobilenet_v3_small"])
@@ -56,10 +50,8 @@ def test_a_head_for_other_classes_starts_anew_and_is_said(backbone: str) -> None
     model, match = fit(backbone, state, 3)
     fresh = model_of(backbone, 3)
     head = match.missing[0].rpartition(".")[0]
-    assert match.reinitialised_head and set(match.missing) == set(match.unexpected) == {
-        f"{head}.weight",
-        f"{head}.bias",
-    }
+    assert match.reinitialised_head
+    assert set(match.missing) == set(match.unexpected) == {f"{head}.weight", f"{head}.bias"}
     assert torch.equal(model.get_parameter(f"{head}.weight"), fresh.get_parameter(f"{head}.weight"))
     assert any(head in note and "starts anew" in note for note in match.notes)
     others = [name for name in state if not name.startswith(f"{head}.")]
@@ -78,10 +70,7 @@ def test_a_head_for_other_classes_starts_anew_and_is_said(backbone: str) -> None
 )
 def test_a_head_wrapped_in_a_sequential_is_unwrapped(backbone: str, old: str, new: str) -> None:
     state = brought(backbone, 3)
-    renamed = {
-        name.replace(f"{old}.", f"{new}.") if name.startswith(f"{old}.") else name: tensor
-        for name, tensor in state.items()
-    }
+    renamed = {re.sub(rf"^{old}\.", f"{new}.", name): tensor for name, tensor in state.items()}
     assert renamed.keys() != state.keys()
     model, match = fit(backbone, renamed, 3)
     assert not match.reinitialised_head and not match.unexpected
@@ -91,14 +80,9 @@ def test_a_head_wrapped_in_a_sequential_is_unwrapped(backbone: str, old: str, ne
 
 def test_a_head_of_several_layers_starts_anew_and_names_what_is_left_over() -> None:
     state = {name: tensor for name, tensor in brought("resnet18", 3).items() if not name.startswith("fc.")}
-    state |= {
-        "fc.0.weight": torch.ones(64, 512),
-        "fc.0.bias": torch.ones(64),
-        "fc.3.weight": torch.ones(3, 64),
-        "fc.3.bias": torch.ones(3),
-    }
-    _, match = fit("resnet18", state, 3)
-    assert match.reinitialised_head and match.unexpected == ("fc.0.weight", "fc.0.bias", "fc.3.weight", "fc.3.bias")
+    layers = {"fc.0.weight": (64, 512), "fc.0.bias": (64,), "fc.3.weight": (3, 64), "fc.3.bias": (3,)}
+    _, match = fit("resnet18", state | {name: torch.ones(shape) for name, shape in layers.items()}, 3)
+    assert match.reinitialised_head and match.unexpected == tuple(layers)
     assert "fc.3.weight" in " ".join(match.notes)
 
 
@@ -141,9 +125,7 @@ def test_a_stray_tensor_outside_the_head_is_never_dropped_silently() -> None:
 
 
 def test_old_norms_without_a_batch_counter_are_fine() -> None:
-    state = {
-        name: tensor for name, tensor in brought("resnet18", 3).items() if not name.endswith("num_batches_tracked")
-    }
+    state = {name: tensor for name, tensor in brought("resnet18", 3).items() if "num_batches" not in name}
     _, match = fit("resnet18", state, 3)
     assert match.matched == len(state) and not match.missing and not match.notes
 
