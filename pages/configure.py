@@ -1,5 +1,4 @@
-"""Configure: choose data, backbone, strategies and options, and queue them as a comparison or as one run. Trains
-nothing."""
+"""Configure: choose data, backbone, strategies and options, and queue them as a comparison or as one run."""
 
 from dataclasses import replace
 
@@ -21,11 +20,11 @@ from pages.ui.status import follow
 from pages.ui.waiting import wait_for
 
 FILES = {
-    "result.csv": "one row an image with prediction and confidence; opens in a spreadsheet",
+    "result.csv": "an image a row with prediction and confidence; opens in a spreadsheet",
     "best.safetensors": "the weights of the best epoch, under the model's own names",
-    "history.csv": "loss and accuracy of every epoch; tensorboard/ holds the same for TensorBoard",
-    "predictions.csv": "the probabilities of every validation and test image; metrics.json what follows from them",
-    "config.json": "everything that decided the run; classes.json the names of the classes",
+    "history.csv": "loss and accuracy of every epoch; tensorboard/ holds the same",
+    "predictions.csv": "probabilities of every validation and test image; metrics.json what follows from them",
+    "config.json": "everything that decided the run; classes.json its classes",
     "checkpoint.pt": "what resuming needs, until the run has finished; log.txt what happened",
 }
 

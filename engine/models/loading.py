@@ -62,8 +62,7 @@ def load_trained(folder: Path, backbone: str, *, image_size: int = 0) -> Chain:
     """The chain of a run with the weights of its best epoch, for the classes of classes.json in its `folder`."""
     size = registry.preprocessing_of(backbone, "default", image_size=image_size).crop
     start = _Start(model=registry.build(backbone, size, 0), backbone=backbone, classes=_classes_of(folder), seed=0)
-    start.new_head()
-    _restore(start, _best_epoch(folder))
+    _from_run(start, _best_epoch(folder))
     return _tested(start.model, backbone, size)
 
 
@@ -173,8 +172,7 @@ def _best_epoch(folder: Path) -> _File:
 
 
 def _from_published(start: _Start, file: _File) -> Notes:
-    """Weights that were published. Layers published as NaN (VGG16's features-only weights) keep their random
-    start."""
+    """Layers published as NaN (VGG16's features-only weights) keep their random start."""
     drop_auxiliaries(start.model)
     head = find_head(start.model)
     finite = {name: tensor for name, tensor in _STATES.read(file).items() if bool(torch.isfinite(tensor).all())}
@@ -194,25 +192,22 @@ def _from_file(start: _Start, file: _File) -> Notes:
 
 
 def _from_run(start: _Start, file: _File) -> Notes:
-    """An earlier run, its head carried over when its classes are the same, in whatever order."""
+    """An earlier run, whole; its head when its classes are the same, in whatever order."""
     earlier = _classes_of(file.path.parent)
     start.new_head(len(earlier))
-    _restore(start, file)
+    if missing := start.fit(read_state(file.path, file.name), file.name).missing:
+        raise WeightsError(f"{file.name} lacks {missing[0]}. Choose another run.")
     if earlier == start.classes:
         return ()
     if sorted(earlier) == sorted(start.classes):
-        _permute(head_of(start.model), [earlier.index(name) for name in start.classes])
+        order = [earlier.index(name) for name in start.classes]
+        with torch.no_grad():
+            for parameter in head_of(start.model).parameters():
+                parameter.copy_(parameter[order].clone())
         return ("The earlier run had the same classes in another order; its head was rearranged to match.",)
     start.new_head()
     listed = ", ".join([*earlier[:10], *(["…"] if len(earlier) > 10 else [])])
     return (f"The earlier run knew other classes ({listed}), so the head starts anew.",)
-
-
-def _restore(start: _Start, file: _File) -> None:
-    """The best epoch of a run, whole."""
-    match = start.fit(read_state(file.path, file.name), file.name)
-    if match.missing:
-        raise WeightsError(f"{file.name} lacks {match.missing[0]}. Choose another run.")
 
 
 def _classes_of(folder: Path) -> tuple[str, ...]:
@@ -222,13 +217,6 @@ def _classes_of(folder: Path) -> tuple[str, ...]:
         raise WeightsError(
             f"The run {folder.name} does not say which classes it knows. Choose a run that has finished."
         ) from error
-
-
-@torch.no_grad()
-def _permute(head: nn.Module, order: list[int]) -> None:
-    """Row i of `head` becomes its former row `order[i]`."""
-    for parameter in head.parameters():
-        parameter.copy_(parameter[order].clone())
 
 
 def _tested(model: nn.Module, backbone: str, image_size: int) -> Chain:

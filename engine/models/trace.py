@@ -37,8 +37,6 @@ def trace(model: nn.Module, *, training: bool) -> fx.Graph:
     model.train(training)
     try:
         return _Tracer().trace(model)
-    except BackboneError:
-        raise
     except Exception as error:
         raise BackboneError(
             f"{type(model).__name__} cannot be cut into blocks: its forward pass depends on the data ({error}). "

@@ -23,14 +23,13 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.", "model.")
 _MAX_UNPACKED = 4
 """Tensors may be this many times larger than their file; more is a bomb, for weights do not compress."""
-_DAMAGED = "is cut short or damaged and cannot be read. Copy or download it again."
 _REMEDY = "Save the tensors with torch.save(model.state_dict(), 'weights.pth') and bring that file."
 
 
 def bring(workspace: Workspace, path: Path, original_name: str) -> str:
     """Read, check and store the weights file at `path`; returns its id. `original_name` is for people only."""
     state = read_state(path, original_name)
-    demand_finite(state, original_name)
+    _demand_finite(state, original_name)
     weights_id = new_id("weights")
     stored = weights_path(workspace, weights_id)
     with atomic_path(stored) as temporary:  # cloned, for tensors may be tied
@@ -55,17 +54,15 @@ def read_state(path: Path, name: str = "") -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise WeightsError(_unpickling(error, shown)) from error
     except Exception as error:  # ten kinds have been seen, down to UnicodeDecodeError
-        raise WeightsError(f"{shown} {_DAMAGED}") from error
+        raise WeightsError(f"{shown} is cut short or damaged and cannot be read. Copy or download it again.") from error
     state = _unprefixed(_named_tensors(content, shown))
     _demand_honest(state, path.stat().st_size, shown)
-    return {
-        name: tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
-        for name, tensor in state.items()
-    }
+    plain = {name: tensor.detach() for name, tensor in state.items()}
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in plain.items()}
 
 
-def demand_finite(state: Mapping[str, Tensor], name: str) -> None:
-    """WeightsError when a tensor holds NaN or infinity: training from it would give nothing else."""
+def _demand_finite(state: Mapping[str, Tensor], name: str) -> None:
+    """Training from NaN or infinity would give nothing else."""
     broken = [key for key, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise WeightsError(
@@ -99,11 +96,8 @@ def _what_instead(start: bytes, name: str) -> str:
 
 
 def _demand_torch_archive(path: Path, name: str) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            records = archive.infolist()
-    except zipfile.BadZipFile as error:
-        raise WeightsError(f"{name} {_DAMAGED}") from error
+    with zipfile.ZipFile(path) as archive:
+        records = archive.infolist()
     leaves = {record.filename.rpartition("/")[2] for record in records}
     if "constants.pkl" in leaves or "archive_format" in leaves:
         raise WeightsError(f"{name} is a compiled program (TorchScript or an export), not weights. {_REMEDY}")
@@ -156,7 +150,7 @@ def _demand_honest(state: Mapping[str, Tensor], file_bytes: int, name: str) -> N
                 f"{name} holds {key[:80]}, which is not a plain tensor of real numbers (sparse, quantised or empty). "
                 f"{_REMEDY}"
             )
-    claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    claimed = sum(tensor.nbytes for tensor in state.values())
     if claimed > _MAX_UNPACKED * file_bytes:
         raise WeightsError(
             f"{name} claims tensors of {claimed} bytes in a file of {file_bytes}, which no weights do. {_REMEDY}"

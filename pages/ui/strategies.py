@@ -1,4 +1,4 @@
-"""Strategies: tiles to tick, one per freeze strategy, with the number or the names that some of them ask for.
+"""Strategies: tiles to tick, one per freeze strategy, with the option that some of them ask for.
 
 Not here: what they train (training.strategies) and how that is drawn (block_strip). A new strategy shows up by itself.
 """
@@ -134,15 +134,14 @@ def _tile(strategy: Strategy, asked: dict[str, Value]) -> Arm | None:
     st.caption(text.md(strategy.summary))
     if not ticked:
         return None
-    settings: dict[str, Value] = {}
-    if strategy.asks:
-        option = option_named(strategy.asks)
-        if option.name in asked:
-            st.caption(text.md(f"{option.label}: {asked[option.name]}, as said before"))
-        else:
-            asked[option.name] = forms.widget(option)
-        settings[option.name] = asked[option.name]
-    return Arm(strategy=strategy.name, seeds=(), settings=settings)
+    if not strategy.asks:
+        return Arm(strategy=strategy.name, seeds=())
+    option = option_named(strategy.asks)
+    if option.name in asked:
+        st.caption(text.md(f"{option.label}: {asked[option.name]}, as said before"))
+    else:
+        asked[option.name] = forms.widget(option)
+    return Arm(strategy=strategy.name, seeds=(), settings={option.name: asked[option.name]})
 
 
 def _matching(patterns: str, outline: Outline) -> None:

@@ -32,12 +32,12 @@ OUTLINE = Outline(
         BlockOutline(
             name=name,
             stage=stage,
-            parameters=(
-                ParameterOutline(name=f"{name}.weight", size=size, kind="weight"),
-                ParameterOutline(name=f"{name}.bias", size=bias, kind="bias"),
+            parameters=tuple(
+                ParameterOutline(name=f"{name}.{kind}", size=size, kind=kind)
+                for kind, size in (("weight", weights), ("bias", biases))
             ),
         )
-        for name, stage, size, bias in (
+        for name, stage, weights, biases in (
             ("conv1", "conv1", 9_000, 64),
             ("layer1.0", "layer1", 70_000, 64),
             ("layer4.1", "layer4", 4_000_000, 512),
@@ -118,9 +118,18 @@ def run(workspace: Workspace, of: Dataset, *, epochs: int = 2, status: str = "ru
     rates = {group.name: group.rates[0] for group in groups(sized, plan)}
     for number in range(1, epochs + 1):
         store.record(made.id, epoch(number, rates))
-    if status != "running":
-        store.finish(made.id, status, error="The loss is not a number." if status == "failed" else None)
-    return store.get(made.id)
+    if status == "running":
+        return store.get(made.id)
+    return ended(workspace, made, status, error="The loss is not a number." if status == "failed" else None)
+
+
+def ended(workspace: Workspace, run: Run, status: str = "finished", error: str | None = None, **summary: object) -> Run:
+    """`run` as it is when it has ended, with this summary."""
+    store = RunStore(workspace)
+    if summary:
+        store.record(run.id, Finished(summary=Summary(seconds=80.0, **summary)))  # type: ignore[arg-type]
+    store.finish(run.id, status, error=error)
+    return store.get(run.id)
 
 
 def epoch(number: int, rates: dict[str, float], grad_norm: dict[str, float] | None = None) -> Epoch:
@@ -160,11 +169,7 @@ def finished(workspace: Workspace, of: Dataset, *, correct: int, images: int = 4
         **dict.fromkeys(kinds, test),
     )
     write_metrics(workspace.run(made.id), Metrics(splits={"val": scores, "test": scores}))
-    summary = Summary(best_epoch=4, val_accuracy=0.85, test_accuracy=test, seconds=80.0, frozen_unchanged=True)
-    store = RunStore(workspace)
-    store.record(made.id, Finished(summary=summary))
-    store.finish(made.id, "finished")
-    return store.get(made.id)
+    return ended(workspace, made, best_epoch=4, val_accuracy=0.85, test_accuracy=test, frozen_unchanged=True)
 
 
 def audited(
@@ -178,14 +183,10 @@ def audited(
         may, moved = verdict in ("trained", "idle"), verdict in ("trained", "broken")
         for parameter, movement in zip(block.parameters, ("0.02", "3e+12"), strict=True):  # a bias that started at zero
             length = "inf" if verdict == "broken" else movement if moved else "0"
-            rows.append(
-                f"{parameter.name},{block.name},{block.stage},{parameter.size},{may},{moved},{length},{verdict}"
-            )
+            cells = (parameter.name, block.name, block.stage, parameter.size, may, moved, length, verdict)
+            rows.append(",".join(map(str, cells)))
     (workspace.run(run.id) / "audit.csv").write_text("\n".join(rows) + "\n")
-    store = RunStore(workspace)
-    store.record(run.id, Finished(summary=Summary(best_epoch=best_epoch, seconds=80.0, audit=said)))
-    store.finish(run.id, "finished")
-    return store.get(run.id)
+    return ended(workspace, run, best_epoch=best_epoch, audit=said)
 
 
 def alone(script: Callable[..., None], **arguments: object) -> AppTest:

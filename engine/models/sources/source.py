@@ -1,4 +1,4 @@
-"""Sources of backbones: what is said of each without loading it, and the Protocol of the module that brings its models.
+"""Source: where backbones come from: what is said without loading it, and the Protocol of the module of its models.
 
 A backbone belongs to the source whose prefix its name begins with (`prefix/name`), without one to torchvision.
 Loads without torch. Not here: what all sources have in common (registry), how files are fetched (published).
@@ -43,6 +43,9 @@ class Models(Protocol):
         """Whether a new head of `model` starts from zeros, not from random values."""
 
 
+installed_version = cache(version)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One source, without its models."""
@@ -67,7 +70,7 @@ class Source:
 
     @property
     def versions(self) -> tuple[str, ...]:
-        return tuple(map(_version, self.packages))
+        return tuple(map(installed_version, self.packages))
 
 
 def source_of(backbone: str) -> Source:
@@ -79,11 +82,6 @@ def _torchvision() -> Models:
     from engine.models.sources import torchvision
 
     return torchvision
-
-
-@cache
-def _version(package: str) -> str:
-    return version(package)
 
 
 SOURCES: Mapping[str, Source] = {

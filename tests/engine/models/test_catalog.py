@@ -16,37 +16,37 @@ from engine.workspace import Workspace
 
 @pytest.fixture
 def written(workspace: Workspace) -> Catalog:
-    write_catalog(workspace, (registry.describe("resnet18"), registry.describe("vgg16")))
+    infos = (registry.describe("resnet18"), registry.describe("vgg16"))
+    write_catalog(workspace, infos)
     catalog = load_catalog(workspace)
-    assert catalog is not None
+    assert catalog is not None and catalog.backbones == infos
     return catalog
 
 
 def test_comes_back_as_it_went(written: Catalog) -> None:
-    assert written.backbones == (registry.describe("resnet18"), registry.describe("vgg16"))
     assert written.version == version("torchvision")
 
 
 def test_notices_weights_that_arrived_later(workspace: Workspace, written: Catalog) -> None:
     entry = written.backbones[0].weights[0]
-    assert not entry.on_disk
     checkpoints_folder().mkdir(parents=True)
     (checkpoints_folder() / entry.file_name).touch()
     again = load_catalog(workspace)
     assert again is not None
-    assert again.backbones[0].weights[0].on_disk
-    assert not again.backbones[1].weights[0].on_disk
+    assert [info.weights[0].on_disk for info in written.backbones] == [False, False]
+    assert [info.weights[0].on_disk for info in again.backbones] == [True, False]
 
 
 def test_another_version_or_a_damaged_file_is_no_catalog(
     workspace: Workspace, written: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(source, "_version", lambda package: "0.0.1")
+        patch.setattr(source, "installed_version", lambda package: "0.0.1")
         assert load_catalog(workspace) is None
-    (workspace.catalog / "catalog.json").write_text('{"version": ')
+    path = workspace.catalog / "catalog.json"
+    path.write_text('{"version": ')
     assert load_catalog(workspace) is None
-    (workspace.catalog / "catalog.json").unlink()
+    path.unlink()
     assert load_catalog(workspace) is None
 
 
