@@ -45,7 +45,7 @@ def list_weights(workspace: Workspace) -> list[BroughtWeights]:
 
 
 def open_weights(workspace: Workspace, weights_id: str) -> BroughtWeights:
-    """The entry `weights_id`; WeightsError names what there is instead."""
+    """WeightsError names what there is instead."""
     path = weights_path(workspace, weights_id).with_suffix(".json")
     if not path.is_file():
         stored = ", ".join(f"{weights.id} ({weights.name})" for weights in list_weights(workspace)) or "none yet"

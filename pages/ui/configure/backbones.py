@@ -68,23 +68,17 @@ def browse(catalog: Catalog) -> None:
 
 def choose_weights(info: BackboneInfo, brought: Mapping[str, str], runs: Sequence[Run]) -> str:
     """The value of RunConfig.weights: a published entry, none, a file somebody brought (id -> name), or an earlier
-    run."""
-    captions = weights_captions(info, brought, runs)
-    if PENDING in st.session_state:
-        st.session_state[WEIGHTS] = st.session_state.pop(PENDING)
-    hint = "Where the backbone starts. The head is always new, except when you continue an earlier run."
-    return _box("Weights", captions, key=WEIGHTS, first=next(iter(captions)), help=hint)
-
-
-def weights_captions(info: BackboneInfo, brought: Mapping[str, str], runs: Sequence[Run]) -> dict[str, str]:
-    """Value of RunConfig.weights -> what it is, in words; the recommended first."""
+    run; the recommended first."""
     captions = {"default" if entry.is_default else entry.name: _entry_caption(entry) for entry in info.weights}
     captions["none"] = "Random weights: the backbone starts from nothing"
     captions |= {f"file:{id_}": f"Your file {text.short(name)}" for id_, name in brought.items()}
     for run in runs:
         if run.config.backbone == info.name and run.status in ("finished", "stopped") and run.summary:
             captions[f"run:{run.id}"] = f"Run {text.short(run.name)} ({run.id})"
-    return captions
+    if PENDING in st.session_state:
+        st.session_state[WEIGHTS] = st.session_state.pop(PENDING)
+    hint = "Where the backbone starts. The head is always new, except when you continue an earlier run."
+    return _box("Weights", captions, key=WEIGHTS, first=next(iter(captions)), help=hint)
 
 
 def facts(info: BackboneInfo, entry: WeightsInfo | None) -> None:
@@ -92,11 +86,11 @@ def facts(info: BackboneInfo, entry: WeightsInfo | None) -> None:
     size = entry.input_size if entry else info.input_size
     words = [f"{amount(info.parameters)} parameters", f"{info.gflops:.3g} GFLOPs an image", f"{size} px input"]
     if entry is not None:
-        words += [f"{entry.acc1:.1f} % top-1 on ImageNet"] if entry.acc1 else []
-        words += [text.bytes_(entry.file_bytes)] if entry.file_bytes else []
-        words += [entry.license] if entry.license else []
+        words.append(f"{entry.acc1:.1f} % top-1 on ImageNet" if entry.acc1 else "")
+        words.append(text.bytes_(entry.file_bytes) if entry.file_bytes else "")
+        words.append(entry.license)
     with st.container(horizontal=True, gap="xsmall"):
-        for fact in words:
+        for fact in filter(None, words):
             st.badge(text.md(fact), color="gray")
         if entry is not None and entry.on_disk:
             st.badge("on disk", icon=":material/hard_drive:", color="green")
