@@ -6,6 +6,7 @@ Not here: the coordinates (engine), and the view of a predicted image (image_gal
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import cycle, islice
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,7 @@ def map_figure(embedding: Embedded, dataset: Dataset, outcome: Sequence[str]) ->
     """Points coloured by true class, marked by whether the run is right; customdata is the image. Classes beyond
     COLOURED are grey."""
     figure, places = go.Figure(), drawn_images(len(dataset.images))
-    colours = (*palette.categorical()[:COLOURED], palette.muted())
+    colours = (*islice(cycle(palette.categorical()), COLOURED), palette.muted())
     marks = pd.Categorical([outcome[place] for place in places], categories=list(_MARKS))
     labels = [min(dataset.images[place].label, COLOURED) for place in places]
     for (label, word), group in pd.Series(places).groupby([labels, marks], observed=True):
