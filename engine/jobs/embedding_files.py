@@ -1,5 +1,4 @@
-"""Embedding files: what the features of a run say of its dataset, as two files in the run's folder; written by a job,
-read by pages.
+"""Embedding files: what the features of a run say of its dataset, as two files in the run's folder.
 
 Loads without torch, PIL and scikit-learn. Not here: computing any of it (embedding).
 """
@@ -17,8 +16,7 @@ _ARRAYS, _FACTS = "embedding.npz", "embedding.json"
 
 @dataclass(frozen=True, kw_only=True)
 class LabelIssue:
-    """An image whose label looks wrong: its index, the given and the suggested class, and how probable each of them
-    is."""
+    """An image (its index) whose label looks wrong, and how probable the suggested and the given class are."""
 
     image: int
     given: str
@@ -39,8 +37,7 @@ class NearDuplicate:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """All that is not an array. Accuracies are [right, images] of the test images: of all, and of those without a twin
-    elsewhere."""
+    """All that is not an array. Accuracies are [right, images] of all test images, and of those without a twin."""
 
     explained: tuple[float, float]
     frozen: bool
@@ -59,7 +56,7 @@ class Facts:
 @dataclass(frozen=True, kw_only=True)
 class Embedded:
     """`coordinates` float32 [images, d] in the order of the dataset; `nearest` int32 [images, 5] are training images,
-    -1 for none."""
+    -1 for none, with their `cosines`."""
 
     facts: Facts
     coordinates: np.ndarray
@@ -70,10 +67,11 @@ class Embedded:
 def ready(workspace: Workspace, run_id: str) -> bool:
     """Whether both files are there, made from the weights as they are now."""
     folder = workspace.run(run_id)
-    paths = [folder / _ARRAYS, folder / _FACTS]
-    weights = folder / "best.safetensors"
-    least = weights.stat().st_mtime_ns if weights.is_file() else 0
-    return all(path.is_file() and path.stat().st_mtime_ns >= least for path in paths)
+    weights, *written = (
+        path.stat().st_mtime_ns if path.is_file() else 0
+        for path in (folder / "best.safetensors", folder / _ARRAYS, folder / _FACTS)
+    )
+    return all(time and time >= weights for time in written)
 
 
 def stamp(workspace: Workspace, run_id: str) -> int:

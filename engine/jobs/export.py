@@ -1,5 +1,4 @@
-"""Export: a trained run as a bundle that needs no Thaw, checked against the dashboard's own answers before anybody gets
-it.
+"""Export: a trained run as a bundle that needs no Thaw, checked against the dashboard's answers before anybody gets it.
 
 Composes the wings, as the pipeline does. Not here: the forms of the model, their checks, the card (bundle/).
 """
@@ -86,8 +85,7 @@ def _finished(workspace: Workspace, run_id: str) -> tuple[Run, pd.DataFrame]:
 
 
 def _written(form: Format, subject: Subject, building: Path) -> Generator[Progress, None, str]:
-    """The model in one form, and a sentence about its check or why it is left out. RunError when it answers
-    otherwise."""
+    """A sentence about the check of this form or why it is left out. RunError when it answers otherwise."""
     file = next(iter(form.files))
     if missing := form.missing:
         return f"{file} is left out, for {', '.join(missing)} is not installed: {form.remedy}, then export again."

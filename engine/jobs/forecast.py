@@ -1,7 +1,7 @@
 """Forecast: a few timed steps of every strategy, and what follows from them for the whole queue, before it is started.
 
-A job beside training: real images, the real batch size, a model that is thrown away. Not here: the arithmetic
-(training.estimate), what is kept of it (forecast_files).
+Real images, the real batch size, a model that is thrown away. Not here: the arithmetic (training.estimate), what is
+kept of it (forecast_files).
 """
 
 import itertools
@@ -133,7 +133,7 @@ def images_computed(images: int, kind: str) -> int:
 
 
 def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tuple[float, ...], int]:
-    """(seconds of one image in a step of every phase, most bytes in use). Rates are zero, so that no weight moves."""
+    """(seconds of an image in a step of every phase, most bytes in use). Rates are zero, so that no weight moves."""
     training, seconds, peak, first = session.training, [], 0, 0
     targets = source.targets[: len(images)]
     for phase in training.plan.phases:

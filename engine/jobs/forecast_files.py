@@ -1,4 +1,4 @@
-"""Forecast files: what was foretold of a run, kept so that it can stand beside what was measured. Loads without torch.
+"""Forecast files: what was foretold of a run, to stand beside what was measured. Loads without torch.
 
 Not here: foretelling (forecast).
 """
@@ -40,7 +40,6 @@ def keep(workspace: Workspace, config: RunConfig, forecast: Forecast) -> None:
 
 
 def _path(workspace: Workspace, config: RunConfig) -> Path:
-    plain = (
-        dataclasses.replace(config, weights="none") if starts_at_random(config.strategy) else config
-    )  # as a comparison writes it
-    return workspace.root / "forecasts" / f"{hashlib.sha256(to_json(plain).encode()).hexdigest()[:32]}.json"
+    if starts_at_random(config.strategy):  # as a comparison writes it
+        config = dataclasses.replace(config, weights="none")
+    return workspace.root / "forecasts" / f"{hashlib.sha256(to_json(config).encode()).hexdigest()[:32]}.json"

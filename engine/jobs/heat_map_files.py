@@ -1,7 +1,7 @@
 """Heat map files: where the pictures that explain a prediction are kept, and what is known of them. Without torch.
 
-A folder for each (weights, image, class) below the run's `explanations/`; it appears in one rename, so it is complete
-or absent. Not here: making them (heat_maps).
+A folder for each (weights, image, class) in the run's `explanations/`, complete or absent. Not here: making them
+(heat_maps).
 """
 
 import hashlib
@@ -46,8 +46,7 @@ class Explanation:
 
 
 def find(workspace: Workspace, run_id: str, subject: Subject, *, of: str) -> Explanation | None:
-    """The explanation of `subject` for the class `of` by the weights as they are now, or None when it has to be made
-    first."""
+    """The explanation for the class `of` by the weights as they are now; None when it has to be made first."""
     folder = workspace.run(run_id) / "explanations" / name_of(workspace, run_id, subject, of=of)
     try:
         return record_files.read(folder / "about.json", Explanation, error=RunError)
@@ -56,8 +55,7 @@ def find(workspace: Workspace, run_id: str, subject: Subject, *, of: str) -> Exp
 
 
 def keep(workspace: Workspace, run_id: str, explanation: Explanation, *, pictures: Mapping[str, bytes]) -> None:
-    """Write the PNGs under the names in PICTURES and what is known, all at once; drop what is too old or of other
-    weights."""
+    """Write it with its PNGs, by the names in PICTURES, at once; drop what is too old or of other weights."""
     building = workspace.incoming / new_id("explain")
     kept = workspace.run(run_id) / "explanations"
     try:
@@ -74,8 +72,7 @@ def keep(workspace: Workspace, run_id: str, explanation: Explanation, *, picture
 
 
 def name_of(workspace: Workspace, run_id: str, subject: Subject, *, of: str) -> str:
-    """The folder name: a digest of which weights, which image, and the number of the class. RunError for what does not
-    exist."""
+    """The folder name: which weights, which image, and the number of the class. RunError for what does not exist."""
     folder = workspace.run(run_id)
     source = f"{checked_id(subject.predictions)}-{subject.image}" if subject.predictions else f"image-{subject.image}"
     return f"{_weights_digest(folder)}-{source}-{class_index(folder, of)}"
@@ -100,13 +97,12 @@ def picture_path(workspace: Workspace, run_id: str, name: str, picture: str) -> 
 
 
 def _weights_digest(folder: Path) -> str:
-    """Of size and time: a run that was resumed has other weights, and what was shown of the earlier ones is not true
-    any more."""
+    """Of size and time: a run that was resumed has other weights, of which earlier pictures are not true."""
     try:
-        about = (folder / "best.safetensors").stat()
+        file = (folder / "best.safetensors").stat()
     except OSError as error:
         raise RunError("This run has no trained weights. Let it finish at least one epoch.") from error
-    return hashlib.sha256(f"{about.st_size} {about.st_mtime_ns}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{file.st_size} {file.st_mtime_ns}".encode()).hexdigest()[:12]
 
 
 def _drop_old(kept: Path, weights: str) -> None:

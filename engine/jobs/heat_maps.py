@@ -76,8 +76,7 @@ def _explanation(workspace: Workspace, model: _Model, subject: Subject, *, of: s
 
 
 class _Models:
-    """Models that were asked lately, the least recently asked dropped first, within a bound; the last one stays in any
-    case."""
+    """Models that were asked lately, within bounds; the last one stays in any case."""
 
     def __init__(self, most: int, limit_bytes: int) -> None:
         self.most, self.limit_bytes = most, limit_bytes
@@ -85,7 +84,7 @@ class _Models:
         self._lock = threading.Lock()
 
     def get(self, workspace: Workspace, run: Run) -> _Model:
-        """The model of `run` with the weights of its best epoch; a file that has changed is another model."""
+        """The model of `run`; a file of weights that has changed is another model."""
         path = weights_path(workspace, run)
         key = (str(path), path.stat().st_size, path.stat().st_mtime_ns)
         with self._lock:

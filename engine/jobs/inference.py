@@ -43,8 +43,7 @@ class _Read:
 def predict_new(
     workspace: Workspace, run_id: str, source: Path, *, device: str = "auto"
 ) -> Generator[Progress, None, str]:
-    """Classify everything at `source` (image, folder, zip, upload); returns the id under the run's folder
-    `predictions/`."""
+    """Classify everything at `source` (image, folder, zip, upload); returns its id in the run's `predictions/`."""
     trained = load(workspace, RunStore(workspace).get(run_id), device=device)
     predictions_id = new_id("predict")
     building = workspace.incoming / predictions_id

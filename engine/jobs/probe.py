@@ -1,7 +1,7 @@
 """Probe of a backbone: features of every block from one pass over some training images, and what can be read from them.
 
-A job beside training; no weight moves. Controls say what is not the backbone's merit: colours, the most frequent class,
-and the same backbone with random weights. Not here: the arithmetic (evaluation.separability).
+No weight moves. Controls say what is not the backbone's merit: colours, the most frequent class, and the same backbone
+with random weights. Not here: the arithmetic (evaluation.separability).
 """
 
 from collections.abc import Generator, Iterator
@@ -117,49 +117,40 @@ def _pass(session: Session, taken: np.ndarray) -> Generator[Event, None, Pooled]
     for rows, inputs in filled(source, cut(taken, _BATCH), epoch=None):
         moments = torch.cat([inputs.mean((2, 3)), inputs.std((2, 3))], 1)
         colours.append(moments.double().cpu().numpy())
-        for chain, found in zip(chains, parts, strict=True):
-            found.append(_pooled_in(session, chain, inputs))
+        with session.training.autocast():
+            for chain, features in zip(chains, parts, strict=True):
+                features.append(pooled(chain, inputs))
         done += len(rows)
         yield Progress(stage="looking at images", done=done, total=len(taken))
-    stacked = [tuple(np.concatenate(of) for of in zip(*found, strict=True)) for found in parts]
-    return Pooled(blocks=stacked[0], random=stacked[1] if len(stacked) > 1 else (), colours=np.concatenate(colours))
+    blocks, *random = (tuple(map(np.concatenate, zip(*features, strict=True))) for features in parts)
+    return Pooled(blocks=blocks, random=random[0] if random else (), colours=np.concatenate(colours))
 
 
 def _random_twin(session: Session) -> Chain:
     config = session.config
+    classes, size = session.dataset.classes, session.preprocessing.crop
     chain, _ = load_backbone(
-        session.workspace,
-        config.backbone,
-        "none",
-        classes=session.dataset.classes,
-        seed=config.seed,
-        image_size=session.preprocessing.crop,
+        session.workspace, config.backbone, "none", classes=classes, seed=config.seed, image_size=size
     )
     chain.model.to(session.training.device)
     chain.model.to(memory_format=session.numerics.memory_format)
     return chain
 
 
-def _pooled_in(session: Session, chain: Chain, inputs: torch.Tensor) -> tuple[np.ndarray, ...]:
-    with session.training.autocast():
-        return pooled(chain, inputs)
-
-
 @torch.no_grad()
 def pooled(chain: Chain, inputs: torch.Tensor) -> tuple[np.ndarray, ...]:
-    """Of every block but the head float64 [N, channels], the mean over positions, for images [N, 3, H, W]. Sets the
-    chain to eval mode."""
+    """Means over positions float64 [N, channels] of every block but the head, for images [N, 3, H, W]. Sets the chain
+    to eval mode."""
     chain.train_blocks(())
-    made, x = [], inputs
+    means, x = [], inputs
     for index in range(len(chain.blocks) - 1):
         x = chain(x, index, index + 1)
-        made.append(mean_of_positions(x).double().cpu().numpy())
-    return tuple(made)
+        means.append(mean_of_positions(x).double().cpu().numpy())
+    return tuple(means)
 
 
 def mean_of_positions(x: torch.Tensor) -> torch.Tensor:
-    """[N, channels] of [N, C, H, W], of [N, H, W, C] (Swin), [N, tokens, C] or [N, C]. Images are squares, which tells
-    the two apart."""
+    """[N, channels] of [N, C, H, W], [N, H, W, C] (Swin; known by its squares), [N, tokens, C] or [N, C]."""
     if x.ndim == 4:
         last = x.shape[1] == x.shape[2] != x.shape[3]
         return x.float().mean((1, 2) if last else (2, 3))
@@ -167,5 +158,4 @@ def mean_of_positions(x: torch.Tensor) -> torch.Tensor:
 
 
 def _plain(score: ProbeScore) -> records.Accuracy:
-    """Without the answers for single images."""
     return records.Accuracy(accuracy=score.accuracy, low=score.low, high=score.high)

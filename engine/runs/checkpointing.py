@@ -1,5 +1,4 @@
-"""Saver: writes the checkpoint of a run as often as that is cheap beside training, and whenever it is left in good
-order.
+"""Saver: writes the checkpoint of a run as often as that is cheap, and whenever training is left in good order.
 
 Not here: what a checkpoint holds (training.checkpoints).
 """
@@ -12,14 +11,13 @@ from engine.training.checkpoints import save_checkpoint
 
 CHECKPOINT_SECONDS = 60
 SHARE = 100
-"""Saving after an epoch may take one part in so many of the time: an epoch of a linear probe is shorter than saving
-it."""
+"""Saving after an epoch may take one part in so many of the time: an epoch of a linear probe is shorter than that."""
 _FIRST_COST_SECONDS = 0.02
 """Taken for the cost of saving until it has been measured: what two seconds made is sooner made again."""
 
 
 class Saver:
-    """Told of every event after it has happened; `close` it when training stops before its end."""
+    """Told of every event; `close` it when training stops before its end."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -27,17 +25,15 @@ class Saver:
         self._pending = False
 
     def after(self, event: Step | Epoch) -> None:
-        """Save after an epoch when that is cheap beside what it saves, and at least every minute."""
-        since = time.monotonic() - self._saved
-        ended = isinstance(event, Epoch)
+        """Save after an epoch when that is cheap, and at least every minute."""
+        since, ended = time.monotonic() - self._saved, isinstance(event, Epoch)
         if since > CHECKPOINT_SECONDS or (ended and since >= SHARE * self._cost):
             self._save()
         else:
             self._pending = self._pending or ended
 
     def close(self) -> None:
-        """Save the epochs that were not worth it one by one. Not after a fault: then the state is not one to go on
-        from."""
+        """Save the epochs that were not worth it one by one. Not after a fault, from which nothing can go on."""
         if self._pending:
             self._save()
 

@@ -57,8 +57,7 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
 
 
 def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
-    """Write what a stopped run leaves: the best epoch so far, its predictions and result.csv. Nothing before the first
-    epoch."""
+    """Write what a stopped run leaves: its best epoch, predictions and result.csv; nothing before the first epoch."""
     folder = workspace.run(run.id)
     if not checkpoint_path(folder).is_file():
         return
@@ -70,7 +69,7 @@ def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
 
 def _started(shared: Shared) -> events.Started:
     session, training = shared.session, shared.session.training
-    outline, phases, dataset = training.outline, training.plan.phases, session.dataset
+    outline, phases = training.outline, training.plan.phases
     trains = zip(*(trainable_blocks(outline, phase) for phase in phases), strict=True)
     return events.Started(
         device=str(training.device),
@@ -82,13 +81,11 @@ def _started(shared: Shared) -> events.Started:
             events.StartedBlock(name=block.name, stage=block.stage, size=block.size, trains=flags)
             for block, flags in zip(outline.blocks, trains, strict=True)
         ),
-        phases=tuple(
-            events.StartedPhase(epochs=phase.epochs, lr=phase.lr, lr_decay=phase.lr_decay) for phase in phases
-        ),
+        phases=msgspec.convert(phases, tuple[events.StartedPhase, ...], from_attributes=True),
         train_images=len(session.training_images),
         val_images=len(session.splits["val"]),
         test_images=len(session.splits["test"]),
-        dataset=events.DatasetVersion(id=dataset.id, name=dataset.name, fingerprint=dataset.fingerprint),
+        dataset=msgspec.convert(session.dataset, events.DatasetVersion, from_attributes=True),
         preprocessing=msgspec.to_builtins(session.preprocessing),
         epochs_done=training.position.epoch,
         cache=shared.report(),
@@ -96,8 +93,7 @@ def _started(shared: Shared) -> events.Started:
 
 
 def _learn_and_answer(shared: Shared) -> Iterator[Event]:
-    """Whatever ends this early, what has been learnt is not lost: in a checkpoint, or as the best weights where
-    training broke."""
+    """Whatever ends this early, what was learnt stays: in a checkpoint, or as the best weights where training broke."""
     saver, training, learnt = Saver(shared.session), shared.session.training, False
     try:
         yield from _train(shared, saver)
@@ -168,19 +164,15 @@ def _write_answers(shared: Shared) -> Iterator[Event]:
 
 
 def _audited(session: Session) -> tuple[Tensor, ...]:
-    """audit.csv, and its rows: what became of every tensor by the epoch that is kept."""
+    """The rows of audit.csv: what became of every tensor by the epoch that is kept."""
     training = session.training
     places = {
         name: (block.name, block.stage)
         for block in training.chain.blocks
         for name in (*block.parameters, *block.buffers)
     }
-    rows = audit(
-        session.before,
-        training.chain.model.state_dict(),
-        places,
-        may_move=moved_by(training, training.position.best_epoch),
-    )
+    may_move = moved_by(training, training.position.best_epoch)
+    rows = audit(session.before, training.chain.model.state_dict(), places, may_move=may_move)
     atomic_write(session.folder / "audit.csv", to_csv(rows))
     return rows
 
@@ -189,15 +181,15 @@ def _probabilities(shared: Shared) -> Generator[Progress, None, torch.Tensor]:
     """float32 [images, classes] for every image of the dataset, in its order."""
     session, done = shared.session, 0
     best = session.training.position.best_epoch - 1
-    made = torch.empty(len(session.dataset.images), len(session.dataset.classes))
+    probabilities = torch.empty(len(session.dataset.images), len(session.dataset.classes))
     for split, images in session.splits.items():
-        parts = [torch.empty(0, made.shape[1])]
+        parts = [torch.empty(0, probabilities.shape[1])]
         for logits in infer(session.training, shared.source(split), epoch=best):
             parts.append(logits.softmax(1).cpu())
             done += len(logits)
-            yield Progress(stage="predicting", done=done, total=len(made))
-        made[[image.index for image in images]] = torch.cat(parts)
-    return made
+            yield Progress(stage="predicting", done=done, total=len(probabilities))
+        probabilities[[image.index for image in images]] = torch.cat(parts)
+    return probabilities
 
 
 def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """Recorder: the plain files a run leaves behind, written from its events.
 
-config.json, classes.json, history.csv and TensorBoard event files; all readable without Thaw. Not here: weights and
-predictions (the pipeline writes them when they exist) and the log (whoever drives the run writes it).
+All readable without Thaw. Not here: weights and predictions (pipeline), the log (whoever drives the run).
 """
 
 import csv
@@ -129,10 +128,10 @@ def write_origin(
     folder: Path, config: RunConfig, dataset: Dataset, *, preprocessing: Preprocessing, precision: str
 ) -> None:
     """config.json and classes.json."""
-    images = len(dataset.images)
+    used = DatasetUsed(id=dataset.id, name=dataset.name, fingerprint=dataset.fingerprint, images=len(dataset.images))
     origin = Origin(
         config=config,
-        dataset=DatasetUsed(id=dataset.id, name=dataset.name, fingerprint=dataset.fingerprint, images=images),
+        dataset=used,
         precision=precision,
         preprocessing=preprocessing,
         versions=_versions(config.backbone),
@@ -148,16 +147,14 @@ def _versions(backbone: str) -> dict[str, str]:
 
 
 def has_started(folder: Path) -> bool:
-    """Whether the run in `folder` has ever started, so that it has an origin."""
+    """Whether the run in `folder` has an origin."""
     return (folder / _ORIGIN).is_file()
 
 
 def read_origin(folder: Path) -> Origin:
-    """What was decided at the first start of a run. RunError before that, and for a damaged file."""
+    """Of the run in `folder`. RunError when it has not started yet, or the file is damaged."""
     if not has_started(folder):
-        raise RunError(
-            "That run has not started yet, so there is nothing to take from it. Choose one that has finished."
-        )
+        raise RunError("That run has not started yet. Choose one that has finished.")
     return record_files.read(folder / _ORIGIN, Origin, error=RunError)
 
 

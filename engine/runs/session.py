@@ -1,7 +1,7 @@
-"""Session: one run with everything it needs in hand. Opening it is the same for a first start, a resume, a conclusion
-and a question beside training.
+"""Session: one run with everything it needs. Opening it is the same for a first start, a resume, a conclusion and a
+question beside training, and writes nothing.
 
-Part of the pipeline; here the wings meet. Opening writes nothing. Not here: training, and what is written.
+Part of the pipeline. Not here: training, and what is written.
 """
 
 from collections.abc import Generator, Sequence
@@ -39,10 +39,7 @@ from engine.workspace import Workspace
 
 @dataclass(kw_only=True)
 class Session:
-    """A run, opened: its data, its model on the device, and what the model was before anything moved.
-
-    `training` alone is ever replaced, when a learning rate has been chosen; the rest stays.
-    """
+    """A run, opened. `training` alone is ever replaced, when a learning rate has been chosen."""
 
     config: RunConfig
     workspace: Workspace
@@ -60,7 +57,6 @@ class Session:
 
     @property
     def folder(self) -> Path:
-        """The folder of the run; only for those who were given one."""
         assert self.run_folder is not None, "a question leaves nothing"
         return self.run_folder
 
@@ -110,23 +106,22 @@ def checkpoint_path(folder: Path) -> Path:
 def open_session(
     config: RunConfig, workspace: Workspace, device: str, *, folder: Path | None = None
 ) -> Generator[Progress, None, Session]:
-    """Yields progress; returns the Session, standing where the checkpoint in the run's `folder` left it if there is
-    one. Close its pixels."""
+    """Yields progress; returns the Session as the checkpoint in `folder`, if any, left it. Close its pixels."""
     dataset = open_dataset(workspace, config.dataset)
-    earlier = _earlier(folder, dataset)
+    precision, rate_factor = _earlier(folder, dataset)
     place = devices.pick(device)
     devices.arrange(place, reproducible=config.arithmetic == "reproducible")
     preprocessing = preprocessing_of(config, workspace)
     chain, notes = yield from _load(config, workspace, dataset.classes, image_size=preprocessing.crop)
     chain.model.to(place)
-    if earlier.precision:
-        numbers = numerics(earlier.precision, place)
+    if precision:
+        numbers = numerics(precision, place)
     else:
         numbers = choose(chain, config.precision, place, side=preprocessing.crop)
-    training, before = _ready(chain, config, numbers, rate_factor=earlier.rate_factor)
+    training, before = _ready(chain, config, numbers, rate_factor=rate_factor)
     base = base_digest(before.digests)
-    if earlier.checkpoint:
-        load_checkpoint(training, earlier.checkpoint, base=base)
+    if folder is not None and (checkpoint := checkpoint_path(folder)).is_file():
+        load_checkpoint(training, checkpoint, base=base)
     waiting = siblings(workspace, config)
     epochs = 0 if waiting else training.plan.epochs  # of views that this run sees only once, others will see again
     augmentation = Augmentation(views=config.views, data_seed=config.data_seed, policy=config.augment)
@@ -146,27 +141,15 @@ def open_session(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Earlier:
-    """What an earlier start of the run has decided, and where it got to."""
-
-    precision: str | None = None
-    rate_factor: float = 1.0
-    checkpoint: Path | None = None
-
-
-def _earlier(folder: Path | None, dataset: Dataset) -> _Earlier:
-    """A run belongs to the data it was started on; resuming it on other data would mix two answers."""
+def _earlier(folder: Path | None, dataset: Dataset) -> tuple[str | None, float]:
+    """(precision, factor of the learning rates) that an earlier start of the run has decided. A run belongs to the data
+    it was started on; resuming it on other data would mix two answers."""
     if folder is None or not has_started(folder):
-        return _Earlier()
-    origin, tuning, checkpoint = read_origin(folder), read_tuning(folder), checkpoint_path(folder)
+        return None, 1.0
+    origin, tuning = read_origin(folder), read_tuning(folder)
     if origin.dataset.fingerprint != dataset.fingerprint:
         raise DatasetError(f"The dataset {dataset.name} has changed since this run started. Start a new run on it.")
-    return _Earlier(
-        precision=origin.precision,
-        rate_factor=tuning.factor if tuning else 1.0,
-        checkpoint=checkpoint if checkpoint.is_file() else None,
-    )
+    return origin.precision, tuning.factor if tuning else 1.0
 
 
 def _ready(chain: Chain, config: RunConfig, numbers: Numerics, *, rate_factor: float) -> tuple[Training, Before]:

@@ -1,5 +1,4 @@
-"""Sharing: what a run and those that wait behind it will read of the frozen part, so that one pass computes it for all
-of them.
+"""Sharing: what a run and those that wait behind it will read of the frozen part, computed in one pass for all.
 
 Part of the pipeline. Not here: what is worth keeping (training.cuts), computing it (training.feature_cache).
 """
@@ -45,7 +44,6 @@ class Shared:
         return self.cache.source(self.session.source(images), split, pixels=pixels, places=places)
 
     def report(self) -> Cache:
-        """For the record of the run."""
         files, others = self.cache.report(), len(self.session.waiting)
         saved = sum(file.saved_seconds for file in files)
         return Cache(files=files, seconds=self.cache.seconds, saved_seconds=saved, shared_with=others)
@@ -65,8 +63,7 @@ def share(session: Session) -> Generator[Progress, None, Shared]:
 
 
 def filled_cache(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[Progress, None, FeatureCache]:
-    """Yields progress; returns what was found or computed of `wanted` (how often each is read), empty where nothing may
-    be kept."""
+    """Yields progress; returns what is kept of `wanted` (how often each is read), empty where nothing may be."""
     if feature_cache.budget_bytes() <= 0:
         return FeatureCache()
     filling = feature_cache.ensure(origin, wanted)
@@ -98,7 +95,7 @@ def _wanted(session: Session) -> Counter[Slot]:
 
 
 def _views(config: RunConfig) -> tuple[bool, str, int]:
-    """Two runs that agree in this see the same images as their views of one number."""
+    """Runs that agree in this see the same images in views of one number."""
     return config.views > 0, config.augment, config.data_seed
 
 

@@ -1,5 +1,4 @@
-"""Siblings: waiting runs that see the same images through the same frozen weights, so that what is computed for one
-serves them all.
+"""Siblings: waiting runs that see the same images through the same frozen weights, to share what is computed once.
 
 Not here: what they will read (sharing).
 """
@@ -16,18 +15,16 @@ _DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "
 
 
 def siblings(workspace: Workspace, config: RunConfig) -> tuple[RunConfig, ...]:
-    """Configurations of the queued runs that start where `config` starts. One that starts nowhere says so when its turn
-    comes."""
-    start, found = start_of(config), []
+    """Configurations of the queued runs that start where `config` starts."""
+    start, alike = start_of(config), []
     for run in RunStore(workspace).queued():
-        with suppress(EngineError):
+        with suppress(EngineError):  # one that starts nowhere says so when its turn comes
             if start_of(run.config) == start:
-                found.append(run.config)
-    return tuple(found)
+                alike.append(run.config)
+    return tuple(alike)
 
 
 def start_of(config: RunConfig) -> tuple[object, ...]:
-    """What decides the frozen part; the seed does where weights are random. ConfigError when the strategy cannot start
-    there."""
+    """What decides the frozen part; the seed does where weights are random. ConfigError where nothing can start."""
     weights = starting_weights(config)
     return (*(getattr(config, name) for name in _DECIDES), weights, config.seed if weights == "none" else None)

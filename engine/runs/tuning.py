@@ -1,7 +1,7 @@
 """Tuning: a few learning rates tried on the same images before a run trains for good; validation chooses.
 
-Every run tries as many, so that no strategy wins because one shared rate happens to suit it. Part of the pipeline. Not
-here: the range test, which looks at the training loss only (training.lr_range).
+Every run tries as many, so that no strategy wins because one shared rate suits it. Part of the pipeline. Not here: the
+range test, which looks at the training loss only (training.lr_range).
 """
 
 import math
@@ -22,11 +22,10 @@ RATIO = 3.0
 
 
 def tune(shared: Shared) -> Iterator[Note | Progress]:
-    """Try the rates, write what came of them, and leave the session at its start with the best one. Nothing for a run
-    that goes on.
+    """Leave the session at its start with the best rate; a run that goes on keeps its own.
 
-    A time budget is one for tries and training: everyone may use an equal share, and training gets what the tries have
-    left. TrainingError when every rate breaks the loss, and whenever something else than the rate ends a try.
+    A time budget is shared equally by tries and training, which gets what the tries have left. TrainingError when
+    every rate breaks the loss, and whenever something else than the rate ends a try.
     """
     session = shared.session
     config, position = session.config, session.training.position
@@ -76,7 +75,7 @@ def tuning_summary(tries: Sequence[Try], best: Try) -> str:
 
 
 def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Progress, None, Try]:
-    """Train for the whole plan, or while time is left; yields progress, an epoch at a time."""
+    """Train for the whole plan, or while time is left."""
     session, own = shared.session, shared.session.training.plan
     _set_back(session, scaled(own, factor))
     training, error = session.training, None
@@ -105,7 +104,7 @@ def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Progress, N
 
 
 def _all_but_a_share(config: RunConfig) -> float:
-    """Seconds that a try counts as spent before it begins, so that it ends when its share is used up."""
+    """Seconds that count as spent before a try, so that it ends when its share is used up."""
     return 60 * config.max_minutes * config.tune / (config.tune + 1)
 
 

@@ -1,5 +1,4 @@
-"""model.onnx: the same model for programs without PyTorch. Needs the packages of requirements-export.txt, which are an
-extra.
+"""model.onnx: the same model for programs without PyTorch. Needs the packages of requirements-export.txt.
 
 Input `images` float32 [batch, 3, height, width], normalised; output `probabilities` float32 [batch, classes].
 """

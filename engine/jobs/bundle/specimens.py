@@ -51,8 +51,7 @@ def _fit(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
 
 
 def _spread(rows: pd.DataFrame) -> pd.DataFrame:
-    """The first image of each class, then the second, until there are enough; of many classes, some from start to
-    end."""
+    """The first image of each class, then the second, until there are enough; of many classes, evenly spread ones."""
     turns = rows.groupby("label", sort=False).cumcount()
     first = rows[turns == 0]
     if len(first) > COUNT:

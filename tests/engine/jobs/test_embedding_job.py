@@ -1,7 +1,6 @@
 """What the features of a run say of its dataset: planted label errors and copies found, kept files, refusals."""
 
-import os
-from dataclasses import dataclass
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,29 +8,19 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from engine.data.dataset import commit
-from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.errors import EngineError
 from engine.jobs import embedding, embedding_files
+from engine.jobs.embedding_files import Embedded
 from engine.jobs.records import OfRun
 from engine.runconfig import RunConfig
-from engine.runs.pipeline import execute
-from engine.store.run import Run
 from engine.store.run_store import RunStore
-from engine.workspace import Workspace, open_workspace
+from engine.workspace import open_workspace
 from tests.engine.jobs.running import run_job
+from tests.engine.small_runs import Home, trained
 
 COLOURS = {"red": (200, 60, 60), "파랑": (60, 60, 200)}
 WRONG = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Home:
-    """A workspace with one trained run on data with planted errors. Shared, so leave it as it was."""
-
-    workspace: Workspace
-    dataset: Dataset
-    run: Run
 
 
 def write(folder: Path) -> Path:
@@ -57,24 +46,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     place = tmp_path_factory.mktemp("home")
     workspace = open_workspace(place / "workspace")
     dataset = commit(workspace, scan(workspace, write(place / "source"), name="planted"))
-    store = RunStore(workspace)
-    fields: dict[str, object] = {
-        "backbone": "resnet18",
-        "weights": "none",
-        "epochs": 1,
-        "image_size": 64,
-        "batch_size": 16,
-    }
-    run = store.enqueue(RunConfig(dataset=dataset.id, precision="fp32", **fields), owner="tests")  # type: ignore[arg-type]
-    for event in execute(run, workspace, device="cpu"):
-        store.record(run.id, event)
-    store.finish(run.id, "finished")
+    run = trained(workspace, dataset, epochs=1, image_size=64, batch_size=16)
     assert run_job(workspace, "embedding", run=run.id, device="cpu")["images"] == len(dataset.images)
-    return Home(workspace=workspace, dataset=dataset, run=store.get(run.id))
+    return Home(workspace=workspace, dataset=dataset, source=place / "source", run=run)
 
 
-def test_planted_label_errors_come_first(home: Home) -> None:
-    facts = embedding_files.read(home.workspace, home.run.id).facts
+@pytest.fixture
+def embedded(home: Home) -> Embedded:
+    return embedding_files.read(home.workspace, home.run.id)
+
+
+def test_planted_label_errors_come_first(home: Home, embedded: Embedded) -> None:
+    facts = embedded.facts
     assert facts.unchecked == ""
     first = [home.dataset.images[doubt.image].name for doubt in facts.doubts[: WRONG + 2]]
     assert sum("wrong" in name for name in first) == WRONG, first
@@ -82,39 +65,35 @@ def test_planted_label_errors_come_first(home: Home) -> None:
     assert len(facts.doubts) <= WRONG + 3
 
 
-def test_the_planted_copy_is_found_and_nothing_unrelated(home: Home) -> None:
-    facts = embedding_files.read(home.workspace, home.run.id).facts
-    pairs = [
-        {home.dataset.images[index].name.rsplit("/")[-1] for index in (twin.first, twin.second)} for twin in facts.twins
-    ]
-    assert pairs == [{"twin.jpg", "파랑-7.png"}] and facts.twins_found == 1
+def test_the_planted_copy_is_found_and_nothing_unrelated(home: Home, embedded: Embedded) -> None:
+    facts = embedded.facts
+    (pair,) = facts.twins
+    names = {home.dataset.images[index].name.rsplit("/")[-1] for index in (pair.first, pair.second)}
+    assert names == {"twin.jpg", "파랑-7.png"} and facts.twins_found == 1
     assert facts.accuracy[1] == 11 and facts.accuracy_without[1] == 10
 
 
-def test_the_nearest_training_image_of_the_copy_is_its_original(home: Home) -> None:
-    found = embedding_files.read(home.workspace, home.run.id)
+def test_the_nearest_training_image_of_the_copy_is_its_original(home: Home, embedded: Embedded) -> None:
     twin = next(image for image in home.dataset.images if image.name.endswith("twin.jpg"))
-    nearest = home.dataset.images[found.nearest[twin.index, 0]]
-    assert nearest.name.endswith("파랑-7.png") and found.cosines[twin.index, 0] > 0.95
-    assert {home.dataset.images[index].split for index in found.nearest.ravel()} == {"train"}
+    nearest = home.dataset.images[embedded.nearest[twin.index, 0]]
+    assert nearest.name.endswith("파랑-7.png") and embedded.cosines[twin.index, 0] > 0.95
+    assert {home.dataset.images[index].split for index in embedded.nearest.ravel()} == {"train"}
 
 
-def test_kept_activations_and_pixels_give_the_same_features(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = embedding_files.read(home.workspace, home.run.id)
+def test_kept_activations_and_pixels_give_the_same_features(
+    home: Home, embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("THAW_FEATURE_CACHE_GB", "0")
     list(embedding.embed(home.workspace, OfRun(run=home.run.id, device="cpu")))
+    assert embedded.facts.frozen
     after = embedding_files.read(home.workspace, home.run.id)
-    assert before.facts.frozen
-    np.testing.assert_array_equal(before.coordinates, after.coordinates)
+    np.testing.assert_array_equal(embedded.coordinates, after.coordinates)
 
 
 def test_other_weights_make_it_out_of_date(home: Home) -> None:
     assert embedding_files.ready(home.workspace, home.run.id)
-    weights = home.workspace.run(home.run.id) / "best.safetensors"
-    then = weights.stat()
-    os.utime(weights, (then.st_atime + 10_000, then.st_mtime + 10_000))
-    assert not embedding_files.ready(home.workspace, home.run.id)
-    os.utime(weights, ns=(then.st_atime_ns, then.st_mtime_ns))
+    with home.other_weights(time.time() + 10_000):
+        assert not embedding_files.ready(home.workspace, home.run.id)
 
 
 def test_a_run_without_weights_is_refused(home: Home) -> None:

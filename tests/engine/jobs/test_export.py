@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.errors import EngineError
 from engine.evaluation import predictions
+from engine.evaluation.metric_records import read_metrics
 from engine.evaluation.result_csv import read_result
 from engine.jobs import export
 from engine.jobs.bundle import onnx_file, script
@@ -31,11 +31,11 @@ from engine.jobs.inference import predict_new
 from engine.jobs.records import Bundle
 from engine.models.provenance import Provenance
 from engine.runconfig import RunConfig
-from engine.runs.pipeline import execute
 from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
 from tests.engine.jobs.running import run_job
+from tests.engine.small_runs import Home, begun, small_config, trained, value_of
 from tests.pictures import CLASSES, make_dataset, write_folders
 
 LEFT = {"LICENSES.md", "MODEL_CARD.md", "model.json", "model.safetensors", "predict.py"}
@@ -43,56 +43,36 @@ ALONE = (
     "import runpy, sys\nfor name in ('engine', 'safetensors', 'pandas', 'scipy', 'sklearn'): sys.modules[name] = None\n"
 )
 ALONE += "sys.argv = ['predict.py', *sys.argv[1:]]\nrunpy.run_path('predict.py', run_name='__main__')"
+SCRIPT = script.SCRIPT.read_text()
 HOSTILE = ('=HYPERLINK("www.x.org")', "<img src=x onerror=alert(1)> | [a](b) `c`", "---", "고양이: {yes}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Home:
-    """A workspace with a dataset and a run; `bundle` is what was exported of it. Shared, so leave it as it was."""
+class Exported(Home):
+    """And what was exported of the run, moved elsewhere."""
 
-    workspace: Workspace
-    dataset: Dataset
-    source: Path
-    run: Run
     bundle: Path
     made: Bundle
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     place = tmp_path_factory.mktemp("home")
-    workspace = open_workspace(place / "workspace")
-    dataset = make_dataset(workspace, place / "source", each=6)
-    run = trained(workspace, dataset)
-    made = done(export_run(workspace, run.id, place / "new" / "bundle"))
-    elsewhere = (place / "new" / "bundle").rename(place / "elsewhere")
-    return Home(workspace=workspace, dataset=dataset, source=place / "source", run=run, bundle=elsewhere, made=made)
+    workspace, source = open_workspace(place / "workspace"), place / "source"
+    dataset = make_dataset(workspace, source, each=6)
+    run = last_block(workspace, dataset)
+    made = exported(workspace, run, place / "new" / "bundle")
+    bundle = (place / "new" / "bundle").rename(place / "elsewhere")
+    return Exported(workspace=workspace, dataset=dataset, source=source, run=run, bundle=bundle, made=made)
 
 
-def trained(workspace: Workspace, dataset: Dataset, name: str = "", **options: object) -> Run:
-    """A run that was trained as a worker would have done it."""
-    fields: dict[str, object] = {
-        "backbone": "resnet18",
-        "weights": "none",
-        "epochs": 1,
-        "image_size": 32,
-        "batch_size": 8,
-    }
-    fields |= {"strategy": "last_block", "lr": 0.01, "precision": "fp32", **options}
-    store = RunStore(workspace)
-    run = store.enqueue(RunConfig(dataset=dataset.id, **fields), name=name, owner="tests")  # type: ignore[arg-type]
-    for event in execute(run, workspace, device="cpu"):
-        store.record(run.id, event)
-    store.finish(run.id, "finished")
-    return store.get(run.id)
+def last_block(workspace: Workspace, dataset: Dataset, name: str = "", **options: object) -> Run:
+    """A trained run."""
+    return trained(workspace, dataset, name, **{"epochs": 1, "strategy": "last_block", "lr": 0.01, **options})
 
 
-def done(work: Generator[object, None, Bundle]) -> Bundle:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+def exported(workspace: Workspace, run: Run, folder: Path) -> Bundle:
+    return value_of(export_run(workspace, run.id, folder))
 
 
 def answers(folder: Path, images: Path, out: Path) -> tuple[list[list[str]], np.ndarray, list[str]]:
@@ -106,16 +86,13 @@ def answers(folder: Path, images: Path, out: Path) -> tuple[list[list[str]], np.
     return list(csv.reader(io.StringIO(ran.stdout))), good[columns].to_numpy(dtype=float), list(good["file_dir"])
 
 
-def test_a_bundle_answers_elsewhere_as_the_dashboard_does_here(home: Home, tmp_path: Path) -> None:
+def test_a_bundle_answers_elsewhere_as_the_dashboard_does_here(home: Exported, tmp_path: Path) -> None:
     assert set(home.made.files) - {"model.onnx"} == LEFT and "as the dashboard does on 10 images" in home.made.checks[0]
     assert "shows little" not in home.made.checks[0]
     rows, given, files = answers(home.bundle, home.source, tmp_path / "result.csv")
-    shown = predictions.read(home.workspace.run(home.run.id) / "predictions.csv")
-    shown = (
-        shown[shown["error"] == ""]
-        .set_index("file_dir")
-        .loc[[str(Path(file).relative_to(home.source)) for file in files]]
-    )
+    shown = predictions.read(home.folder / "predictions.csv")
+    names = [str(Path(file).relative_to(home.source)) for file in files]
+    shown = shown[shown["error"] == ""].set_index("file_dir").loc[names]
     assert len(shown) == 18 and np.abs(given - shown.filter(like="prob_").to_numpy()).max() < 1e-5
     assert rows[0] == ["file", "predict", "confidence"] and len(rows) == 20  # a heading, 18 images and a broken one
     assert {row[0]: row[1] for row in rows[1:] if row[1]} == dict(zip(files, shown["predict"], strict=True))
@@ -125,45 +102,35 @@ def test_a_bundle_answers_elsewhere_as_the_dashboard_does_here(home: Home, tmp_p
     model.load_state_dict(load_file(home.bundle / "model.safetensors"))
 
 
-def test_pictures_of_every_kind_are_read_as_the_dashboard_reads_them(home: Home, tmp_path: Path) -> None:
+def test_pictures_of_every_kind_are_read_as_the_dashboard_reads_them(home: Exported, tmp_path: Path) -> None:
     odd = odd_pictures(tmp_path / "odd")
     _, given, files = answers(home.bundle, odd, tmp_path / "result.csv")
-    work = predict_new(home.workspace, home.run.id, odd, device="cpu")
-    with pytest.raises(StopIteration) as end:
-        while True:
-            next(work)
-    shown = predictions.read(
-        home.workspace.run(home.run.id) / "predictions" / end.value.value / "predictions.csv"
-    ).set_index("file_dir")
+    made = value_of(predict_new(home.workspace, home.run.id, odd, device="cpu"))
+    shown = predictions.read(home.folder / "predictions" / made / "predictions.csv").set_index("file_dir")
     assert len(shown) == len(files) == 11 and not any(shown["error"])
     assert np.abs(given - shown.loc[[Path(file).name for file in files]].filter(like="prob_").to_numpy()).max() < 1e-5
 
 
 @pytest.mark.parametrize("backbone", ["mnasnet0_5", "googlenet"])
-def test_models_that_are_hard_to_load_can_be_exported(home: Home, tmp_path: Path, backbone: str) -> None:
+def test_models_that_are_hard_to_load_can_be_exported(home: Exported, tmp_path: Path, backbone: str) -> None:
     """MNASNet refuses a state without versions; GoogLeNet has auxiliary heads and transforms its input."""
-    run = trained(home.workspace, home.dataset, backbone=backbone, strategy="linear_probe")
-    assert (
-        "as the dashboard does on 10 images" in done(export_run(home.workspace, run.id, tmp_path / "bundle")).checks[0]
-    )
+    run = last_block(home.workspace, home.dataset, backbone=backbone, strategy="linear_probe")
+    assert "as the dashboard does on 10 images" in exported(home.workspace, run, tmp_path / "bundle").checks[0]
     about = json.loads((tmp_path / "bundle" / "model.json").read_text())
     assert about["backbone"] == backbone and about["arguments"]["num_classes"] == 3
-    assert (
-        "shows little of how they are read" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
-    )  # deep, with random weights
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    assert "shows little of how they are read" in card  # deep, with random weights
     assert about["arguments"].get("transform_input") is (True if backbone == "googlenet" else None)
 
 
-def test_weights_that_are_not_those_of_the_predictions_do_not_leave(home: Home, tmp_path: Path) -> None:
-    path = home.workspace.run(home.run.id) / "best.safetensors"
+def test_weights_that_are_not_those_of_the_predictions_do_not_leave(home: Exported, tmp_path: Path) -> None:
+    path = home.folder / "best.safetensors"
     kept, state = path.read_bytes(), load_file(path)
     save_file({**state, "fc.bias": state["fc.bias"] + torch.tensor([0.001, 0, 0])}, path)
     try:
-        with pytest.raises(
-            EngineError,
-            match=r"does not answer as the dashboard does: a probability differs by .* Nothing was exported",
-        ):
-            done(export_run(home.workspace, home.run.id, tmp_path / "out" / "bundle"))
+        told = "does not answer as the dashboard does: a probability differs by .* Nothing was exported"
+        with pytest.raises(EngineError, match=told):
+            exported(home.workspace, home.run, tmp_path / "out" / "bundle")
     finally:
         path.write_bytes(kept)
     assert not list((tmp_path / "out").iterdir())
@@ -172,25 +139,19 @@ def test_weights_that_are_not_those_of_the_predictions_do_not_leave(home: Home, 
 @pytest.mark.parametrize(
     ("program", "sentence"),
     [
-        (
-            script.SCRIPT.read_text().replace('HOW["crop"]', 'HOW["crop"] - 1'),
-            r"does not answer as this program does in fp32",
-        ),
-        ("import engine", r"does not run here .*No module named 'engine'"),
-        (
-            script.SCRIPT.read_text().replace("Image.open(path)", "Image.open('nowhere')"),
-            r"cannot read an image of the dataset .*nowhere",
-        ),
+        (SCRIPT.replace('HOW["crop"]', 'HOW["crop"] - 1'), "does not answer as this program does in fp32"),
+        ("import engine", "does not run here .*No module named 'engine'"),
+        (SCRIPT.replace("Image.open(path)", "Image.open('nowhere')"), "cannot read an image of the dataset .*nowhere"),
     ],
 )
 def test_a_script_that_answers_otherwise_or_not_at_all_does_not_leave(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, sentence: str
+    home: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, sentence: str
 ) -> None:
     (tmp_path / "predict.py").write_text(program)
     monkeypatch.setattr(script, "SCRIPT", tmp_path / "predict.py")
     with pytest.raises(EngineError, match=sentence):
-        done(export_zip(home.workspace, home.run.id))
-    assert not (home.workspace.run(home.run.id) / "export.zip").exists() and not list(home.workspace.incoming.iterdir())
+        value_of(export_zip(home.workspace, home.run.id))
+    assert not (home.folder / "export.zip").exists() and not list(home.workspace.incoming.iterdir())
 
 
 def test_names_of_people_survive_and_do_nothing(workspace: Workspace, tmp_path: Path) -> None:
@@ -198,12 +159,11 @@ def test_names_of_people_survive_and_do_nothing(workspace: Workspace, tmp_path: 
     for name in HOSTILE:
         (source / name).mkdir()
         for image in (source / "red").iterdir():
-            (source / name / image.name).write_bytes(
-                image.read_bytes() + name.encode()
-            )  # bytes after the end of a JPEG
+            # bytes after the end of a JPEG
+            (source / name / image.name).write_bytes(image.read_bytes() + name.encode())
     dataset = commit(workspace, scan(workspace, source, name="# <b>data</b>"))
-    run = trained(workspace, dataset, name="</title> --- \u202e|")
-    done(export_run(workspace, run.id, tmp_path / "bundle"))
+    run = last_block(workspace, dataset, name="</title> --- \u202e|")
+    exported(workspace, run, tmp_path / "bundle")
     about = json.loads((tmp_path / "bundle" / "model.json").read_text(encoding="utf-8"))
     assert about["classes"] == sorted([*CLASSES, *HOSTILE])
     answers(tmp_path / "bundle", source / "red", tmp_path / "result.csv")
@@ -220,44 +180,37 @@ def test_names_of_people_survive_and_do_nothing(workspace: Workspace, tmp_path: 
     assert "| 고양이\\: \\{yes\\} | 3 | 1 | 1 |" in body and "&lt;img src" in body
 
 
-def test_the_card_tells_what_the_run_tells(home: Home) -> None:
+def test_the_card_tells_what_the_run_tells(home: Exported) -> None:
     text = (home.bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
-    scores = json.loads((home.workspace.run(home.run.id) / "metrics.json").read_text())["splits"]
-    for split in ("val", "test"):
-        shown = scores[split]
-        low, high = shown["accuracy_low"], shown["accuracy_high"]
-        assert f"| {split} | {shown['images']} | {shown['accuracy']:.1%} | {low:.1%} to {high:.1%} |" in text
-    assert (
-        home.dataset.fingerprint in text
-        and "| `lr` | 0.01 |" in text
-        and home.run.summary
-        and home.run.summary.audit in text
-    )
-    assert (
-        "| `fc` | in phase 1 | 2 of 2 |" in text
-        and "| `layer4.1` | in phase 1 | " in text
-        and "| `layer3.1` | frozen | 0 of " in text
-    )
-    assert all(sentence in text for sentence in home.made.checks) and "random values" in text
-    assert "| red | 4 | 1 | 1 |" in text
+    for split, scores in read_metrics(home.folder).splits.items():
+        low, high = scores.accuracy_low, scores.accuracy_high
+        row = f"| {split} | {scores.images} | {scores.accuracy:.1%} | {low:.1%} to {high:.1%} |"
+        assert (row in text) is (split != "train")
+    rows = ("`lr` | 0.01", "`fc` | in phase 1 | 2 of 2", "red | 4 | 1 | 1")
+    starts = ("`layer4.1` | in phase 1 | ", "`layer3.1` | frozen | 0 of ")
+    assert not [row for row in rows if f"| {row} |" not in text] + [
+        start for start in starts if f"| {start}" not in text
+    ]
+    told = (home.dataset.fingerprint, home.run.summary.audit, "random values", *home.made.checks)
+    assert not [sentence for sentence in told if sentence not in text]
 
 
 @pytest.mark.parametrize("way", ["bf16", "no dataset"])
 def test_what_cannot_be_compared_exactly_is_said(workspace: Workspace, tmp_path: Path, way: str) -> None:
     dataset = make_dataset(workspace, tmp_path / "source", each=6)
-    run = trained(workspace, dataset, precision="bf16" if way == "bf16" else "fp32")
+    run = last_block(workspace, dataset, precision="bf16" if way == "bf16" else "fp32")
     if way == "no dataset":
         delete_dataset(workspace, dataset.id)
-    told = done(export_run(workspace, run.id, tmp_path / "bundle")).checks[0]
+    told = exported(workspace, run, tmp_path / "bundle").checks[0]
     assert ("computed in bf16 on cpu" if way == "bf16" else "on 10 drawn pictures") in told and "allowed 1e-05" in told
     assert told in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
 
 
-def test_the_zip_lies_with_the_run_and_unpacks_into_a_working_folder(home: Home, tmp_path: Path) -> None:
+def test_the_zip_lies_with_the_run_and_unpacks_into_a_working_folder(home: Exported, tmp_path: Path) -> None:
     result = run_job(home.workspace, "export", run=home.run.id)
     assert result["file"] == "export.zip" and set(result["files"]) >= LEFT
     assert not list(home.workspace.incoming.iterdir())
-    path = home.workspace.run(home.run.id) / "export.zip"
+    path = home.folder / "export.zip"
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path / "unpacked")
@@ -266,30 +219,25 @@ def test_the_zip_lies_with_the_run_and_unpacks_into_a_working_folder(home: Home,
         assert (tmp_path / "unpacked" / home.run.id / name).read_bytes() == (home.bundle / name).read_bytes()
 
 
-def test_what_cannot_be_exported_is_said_in_a_sentence(home: Home, tmp_path: Path) -> None:
-    store = RunStore(home.workspace)
-    waiting = store.enqueue(RunConfig(dataset=home.dataset.id, backbone="resnet18"))
-    with pytest.raises(EngineError, match="no trained weights to export: it is queued"):
-        done(export_run(home.workspace, waiting.id, tmp_path / "bundle"))
-    working = store.enqueue(RunConfig(dataset=home.dataset.id, backbone="resnet18"), owner="tests")
-    with pytest.raises(EngineError, match="is still training"):
-        done(export_run(home.workspace, working.id, tmp_path / "bundle"))
+def test_what_cannot_be_exported_is_said_in_a_sentence(home: Exported, tmp_path: Path) -> None:
+    def refused(run: Run, folder: Path, match: str) -> None:
+        with pytest.raises(EngineError, match=match):
+            exported(home.workspace, run, folder)
+
+    waiting = RunStore(home.workspace).enqueue(small_config(home.dataset))
+    refused(waiting, tmp_path / "bundle", "no trained weights to export: it is queued")
+    refused(begun(home.workspace, home.dataset), tmp_path / "bundle", "is still training")
     (tmp_path / "full").mkdir()
     mine = tmp_path / "full" / "mine.txt"
     mine.write_text("mine")
-    for place in (tmp_path / "full", mine):
-        with pytest.raises(EngineError, match="not an empty folder"):
-            done(export_run(home.workspace, home.run.id, place))
-    with pytest.raises(EngineError, match="cannot be written"):
-        done(export_run(home.workspace, home.run.id, mine / "bundle"))
-    assert (
-        list((tmp_path / "full").iterdir()) == [mine]
-        and mine.read_text() == "mine"
-        and not (tmp_path / "bundle").exists()
-    )
+    refused(home.run, tmp_path / "full", "not an empty folder")
+    refused(home.run, mine, "not an empty folder")
+    refused(home.run, mine / "bundle", "cannot be written")
+    assert list((tmp_path / "full").iterdir()) == [mine] and mine.read_text() == "mine"
+    assert not (tmp_path / "bundle").exists()
 
 
-def test_closing_ends_the_check_and_leaves_nothing(home: Home, tmp_path: Path) -> None:
+def test_closing_ends_the_check_and_leaves_nothing(home: Exported, tmp_path: Path) -> None:
     work = export_run(home.workspace, home.run.id, tmp_path / "out" / "bundle")
     while next(work).stage != "checking the bundle":
         pass
@@ -298,7 +246,7 @@ def test_closing_ends_the_check_and_leaves_nothing(home: Home, tmp_path: Path) -
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_onnx_answers_the_same_or_is_left_out_with_a_sentence(home: Home) -> None:
+def test_onnx_answers_the_same_or_is_left_out_with_a_sentence(home: Exported) -> None:
     if FORMATS[1].missing:
         assert "model.onnx is left out" in home.made.checks[1] and "requirements-export.txt" in home.made.checks[1]
         assert not (home.bundle / "model.onnx").exists()
@@ -311,7 +259,7 @@ def test_onnx_answers_the_same_or_is_left_out_with_a_sentence(home: Home) -> Non
     assert np.abs(onnx_file.probabilities(home.bundle / "model.onnx", images) - expected).max() < 1e-4
 
 
-def test_weights_are_followed_to_where_they_came_from(home: Home) -> None:
+def test_weights_are_followed_to_where_they_came_from(home: Exported) -> None:
     def origin(**fields: object) -> Provenance:
         return export._provenance(home.workspace, RunConfig(dataset="dataset-00000000", **fields))  # type: ignore[arg-type]
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -20,31 +21,35 @@ from engine.runs.session import open_session
 from engine.store.run_store import RunStore
 from engine.training import audit
 from engine.training.cuts import Slot
-from engine.training.estimate import Measured
 from engine.workspace import Workspace
 from tests.engine.jobs.running import run_job
+from tests.engine.small_runs import small_config, value_of
 from tests.pictures import make_dataset
 
 
 @pytest.fixture
 def config(workspace: Workspace, tmp_path: Path) -> RunConfig:
-    of = make_dataset(workspace, tmp_path / "pictures")
-    return RunConfig(
-        dataset=of.id, backbone="resnet18", weights="none", image_size=64, device="cpu", epochs=3, batch_size=8
-    )
+    dataset = make_dataset(workspace, tmp_path / "pictures")
+    return small_config(dataset, image_size=64, device="cpu", epochs=3, precision="auto")
 
 
 def foretold(workspace: Workspace, *configs: RunConfig) -> dict:
     return run_job(workspace, "forecast", configs=[to_json(config) for config in configs])
 
 
+def results_of(name: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the function of the forecast has given so far."""
+    results: list[Any] = []
+    real = getattr(forecast, name)
+    monkeypatch.setattr(forecast, name, lambda *given: results.append(real(*given)) or results[-1])
+    return results
+
+
 def test_the_parts_add_up_and_what_is_shared_is_paid_once(workspace: Workspace, config: RunConfig) -> None:
     deeper = dataclasses.replace(config, strategy="last_block")
     found = foretold(workspace, config, deeper)
     probe, block = found["strategies"]
-    assert [row["strategy"] for row in found["strategies"]] == ["linear_probe", "last_block"] and found[
-        "problems"
-    ] == []
+    assert (probe["strategy"], block["strategy"], found["problems"]) == ("linear_probe", "last_block", [])
     runs = sum(row["epochs"] + row["validation"] + row["answers"] for row in found["strategies"])
     assert found["seconds"] == pytest.approx(runs + probe["fill_shared"] + block["fill_shared"])
     assert probe["fill_alone"] > 0 and 0 < found["cache_bytes"] <= 8e9 and probe["peak_memory_bytes"] > 0
@@ -56,15 +61,13 @@ def test_a_run_reads_where_another_one_wanted_a_cut(
     workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With only a shallow cut of somebody else kept, a linear probe computes the rest itself; its forecast says so."""
-    queue = [
-        dataclasses.replace(config, strategy=strategy)
-        for strategy in ("linear_probe", "last_block", "last_stage", "gradual_unfreeze")
-    ]
+    strategies = ("linear_probe", "last_block", "last_stage", "gradual_unfreeze")
 
     def shallowest(wanted: Counter[Slot], *_: object, **__: object) -> tuple[Slot, ...]:
         return tuple(slot for slot in wanted if slot.cut == min(other.cut for other in wanted))
 
     monkeypatch.setattr(forecast, "worth_keeping", shallowest)
+    queue = (dataclasses.replace(config, strategy=strategy) for strategy in strategies)
     together = foretold(workspace, *queue)["strategies"]
     assert [row["runs"] for row in together] == [1, 1, 1, 1] and all(row["epochs"] > 0 for row in together)
 
@@ -109,16 +112,10 @@ def test_the_model_it_used_starts_the_next_run_as_new(
     monkeypatch.setattr(audit, "digests", lambda state: hashed.append(len(state)) or real(state))
 
     def opened() -> tuple[dict[str, torch.Tensor], Mapping[str, str]]:
-        opening = open_session(config, workspace, "cpu")
-        try:
-            while True:
-                next(opening)
-        except StopIteration as end:
-            session = end.value
+        session = value_of(open_session(config, workspace, "cpu"))
         session.pixels.close()
-        return {name: one.clone() for name, one in session.training.chain.model.state_dict().items()}, (
-            session.before.digests
-        )
+        state = session.training.chain.model.state_dict()
+        return {name: tensor.clone() for name, tensor in state.items()}, session.before.digests
 
     fresh, digests = opened()
     foretold(workspace, dataclasses.replace(config, strategy="full_finetune"))
@@ -148,19 +145,12 @@ def test_frozen_blocks_are_paid_for_as_many_images_as_they_compute(
 ) -> None:
     """Every look at this clock is a second later, so each stretch of blocks takes one: for the 16 images that a CPU
     fills 8 up to."""
-    measured: list[Measured] = []
-    real, ticks = forecast._frozen, itertools.count()
-
-    def noted(session, source):
-        made = real(session, source)
-        measured.append(made[0])
-        return made
-
+    ticks = itertools.count()
     monkeypatch.setattr(forecast, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
-    monkeypatch.setattr(forecast, "_frozen", noted)
+    noted = results_of("_frozen", monkeypatch)
     foretold(workspace, config)
-    (made,) = measured
-    assert made.costs[min(made.costs)].seconds == 1 / 16
+    ((measured, _),) = noted
+    assert measured.costs[min(measured.costs)].seconds == 1 / 16
 
 
 def test_only_a_cpu_fills_a_chunk_up() -> None:
@@ -170,45 +160,29 @@ def test_only_a_cpu_fills_a_chunk_up() -> None:
 def test_a_full_disk_is_said(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forecast, "free_bytes", lambda folder: 1000)
     found = foretold(workspace, config)
-    assert any("linear_probe does not fit on the disk" in said and "Make room" in said for said in found["problems"])
-    assert (
-        any("kept of the frozen part does not fit" in said for said in found["problems"]) and found["cache_bytes"] == 0
-    )
+    own, shared = found["problems"]
+    assert "linear_probe does not fit on the disk" in own and "Make room" in own
+    assert "kept of the frozen part does not fit" in shared and found["cache_bytes"] == 0
 
 
 def test_what_an_image_keeps_grows_with_what_trains(
     workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes: dict[str, int] = {}
-    real = forecast._an_image
-
-    def noted(session, images):
-        sizes[session.config.strategy] = real(session, images)
-        return sizes[session.config.strategy]
-
-    monkeypatch.setattr(forecast, "_an_image", noted)
+    sizes = results_of("_an_image", monkeypatch)
     foretold(workspace, config, dataclasses.replace(config, strategy="full_finetune"))
-    assert 0 < sizes["linear_probe"] < sizes["full_finetune"]
+    assert 0 < sizes[0] < sizes[1]
 
 
 def test_an_empty_queue_and_a_broken_file_are_no_surprise(workspace: Workspace, config: RunConfig) -> None:
     with pytest.raises(ConfigError, match="no run to forecast"):
         foretold(workspace)
-    forecast_files.keep(
-        workspace,
-        config,
-        forecast_files.Forecast(seconds=1, peak_memory_bytes=2, trainable_parameters=3, cache_bytes=4),
-    )
+    kept = forecast_files.Forecast(seconds=1, peak_memory_bytes=2, trainable_parameters=3, cache_bytes=4)
+    forecast_files.keep(workspace, config, kept)
     (file,) = (workspace.root / "forecasts").iterdir()
-    assert forecast_files.forecast_of(workspace, config) is not None
+    assert forecast_files.forecast_of(workspace, config) == kept
     file.write_text("{")
     assert forecast_files.forecast_of(workspace, config) is None
     scratch = dataclasses.replace(config, weights="default", strategy="from_scratch")
-    forecast_files.keep(
-        workspace,
-        scratch,
-        forecast_files.Forecast(seconds=1, peak_memory_bytes=2, trainable_parameters=3, cache_bytes=4),
-    )
-    assert (
-        forecast_files.forecast_of(workspace, dataclasses.replace(scratch, weights="none")) is not None
-    )  # as the queue writes it
+    forecast_files.keep(workspace, scratch, kept)
+    as_queued = dataclasses.replace(scratch, weights="none")
+    assert forecast_files.forecast_of(workspace, as_queued) == kept

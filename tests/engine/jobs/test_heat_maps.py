@@ -1,9 +1,6 @@
 """What a run looked at, as pictures: made once, kept for these weights and this class, refused in one sentence."""
 
-import json
 import os
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.dataset import open_dataset
-from engine.data.dataset_records import Dataset
 from engine.errors import EngineError
 from engine.evaluation import predictions
 from engine.events import Result
-from engine.jobs import heat_map_files, heat_maps, trained
+from engine.jobs import heat_map_files, heat_maps
+from engine.jobs import trained as trained_module
 from engine.jobs.heat_map_files import Subject
 from engine.jobs.inference import predict_new
 from engine.jobs.records import Explain
 from engine.models import loading
 from engine.runconfig import RunConfig
-from engine.runs.pipeline import execute
-from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
 from tests.engine.jobs.running import run_job
+from tests.engine.small_runs import Home, trained, value_of
 from tests.pictures import CLASSES, make_dataset
-
-
-@dataclass(frozen=True, kw_only=True)
-class Home:
-    """A workspace with one trained run. Shared, so leave it as it was."""
-
-    workspace: Workspace
-    dataset: Dataset
-    source: Path
-    run: Run
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +30,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     place = tmp_path_factory.mktemp("home")
     workspace = open_workspace(place / "workspace")
     dataset = make_dataset(workspace, place / "source", each=4)
-    fields: dict[str, object] = {
-        "backbone": "resnet18",
-        "weights": "none",
-        "epochs": 1,
-        "image_size": 64,
-        "batch_size": 8,
-    }
-    store = RunStore(workspace)
-    run = store.enqueue(RunConfig(dataset=dataset.id, precision="fp32", lr=0.01, **fields), owner="tests")  # type: ignore[arg-type]
-    for event in execute(run, workspace, device="cpu"):
-        store.record(run.id, event)
-    store.finish(run.id, "finished")
-    return Home(workspace=workspace, dataset=dataset, source=place / "source", run=store.get(run.id))
+    run = trained(workspace, dataset, epochs=1, image_size=64, lr=0.01)
+    return Home(workspace=workspace, dataset=dataset, source=place / "source", run=run)
 
 
 @pytest.fixture
@@ -69,27 +43,28 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(folder.name)
         return loading.load_trained(folder, backbone, image_size=image_size)
 
-    monkeypatch.setattr(trained, "load_trained", load)
+    monkeypatch.setattr(trained_module, "load_trained", load)
     monkeypatch.setattr(heat_maps, "_MODELS", heat_maps._Models(2, 1 << 30))
     return loaded
 
 
-def explained(home: Home, **arguments: object) -> dict[str, Any]:
+def explained(home: Home, image: int, of: str | None = "red", **arguments: object) -> dict[str, Any]:
     """The result of the job, asked for as a page asks."""
-    return run_job(home.workspace, "explain", **{"run": home.run.id, **arguments})
+    asked = {"run": home.run.id, "image": image, "class": of, **arguments}
+    return run_job(home.workspace, "explain", **asked)
 
 
 def pictures(home: Home, result: dict[str, Any]) -> dict[str, np.ndarray]:
-    read = {}
-    for name in result["pictures"]:
-        path = heat_map_files.picture_path(home.workspace, home.run.id, result["explanation"], name)
-        with Image.open(BytesIO(path.read_bytes())) as image:
-            read[name] = np.array(image).astype(int)
-    return read
+    folder = home.folder / "explanations" / result["explanation"]
+    return {name: np.array(Image.open(folder / f"{name}.png")).astype(int) for name in result["pictures"]}
+
+
+def kept(home: Home) -> list[str]:
+    return [path.name for path in (home.folder / "explanations").iterdir()]
 
 
 def test_the_pictures_show_the_crop_and_two_maps_over_it(home: Home, loads: list[str]) -> None:
-    drawn = pictures(home, explained(home, image=0, **{"class": "red"}))
+    drawn = pictures(home, explained(home, 0))
     assert {picture.shape for picture in drawn.values()} == {(64, 64, 3)}
     assert np.abs(drawn["heat"] - drawn["chance"]).max() > 30
     truth = home.dataset.classes[home.dataset.images[0].label]
@@ -99,7 +74,7 @@ def test_the_pictures_show_the_crop_and_two_maps_over_it(home: Home, loads: list
 
 
 def test_the_second_request_runs_nothing(home: Home, loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    first = explained(home, image=1, **{"class": "green"})
+    first = explained(home, 1, "green")
     assert loads == [home.run.id]
     monkeypatch.setattr(heat_maps, "heat_maps", None)  # whoever calls it fails
     monkeypatch.setattr(heat_maps, "_MODELS", None)
@@ -108,23 +83,20 @@ def test_the_second_request_runs_nothing(home: Home, loads: list[str], monkeypat
 
 
 def test_one_model_serves_many_images_and_is_dropped_in_the_end(home: Home, loads: list[str]) -> None:
-    names = {explained(home, image=index, **{"class": "red"})["explanation"] for index in (2, 3, 4)}
+    names = {explained(home, index)["explanation"] for index in (2, 3, 4)}
     assert len(names) == 3 and loads == [home.run.id]
     models = heat_maps._Models(1, 1 << 30)
     models.get(home.workspace, home.run)
     assert models.get(home.workspace, home.run) is models.get(home.workspace, home.run)
-    weights = home.workspace.run(home.run.id) / "best.safetensors"
-    then = weights.stat()
-    os.utime(weights, (1000, 1000))  # another file, as far as anybody can tell
-    other = models.get(home.workspace, home.run)
+    with home.other_weights(1000):  # another file, as far as anybody can tell
+        other = models.get(home.workspace, home.run)
     assert list(models._kept.values()) == [other] and loads == [home.run.id] * 3
-    os.utime(weights, ns=(then.st_atime_ns, then.st_mtime_ns))
 
 
 def test_without_a_class_it_is_the_predicted_one(home: Home, loads: list[str]) -> None:
-    table = predictions.read(home.workspace.run(home.run.id) / "predictions.csv")
+    table = predictions.read(home.folder / "predictions.csv")
     for _, row in table.iloc[:3].iterrows():
-        result = explained(home, image=int(row["image"]))
+        result = explained(home, int(row["image"]), None)
         assert result["class"] == row["predict"]
         found = heat_map_files.find(home.workspace, home.run.id, Subject(image=int(row["image"])), of=row["predict"])
         assert found is not None and found.name == result["explanation"]
@@ -132,59 +104,46 @@ def test_without_a_class_it_is_the_predicted_one(home: Home, loads: list[str]) -
 
 
 def test_other_weights_make_what_was_shown_untrue(home: Home, loads: list[str]) -> None:
-    subject, weights = Subject(image=5), home.workspace.run(home.run.id) / "best.safetensors"
-    before, then = explained(home, image=5, **{"class": "red"}), weights.stat()
-    os.utime(weights, (2000, 2000))
-    assert heat_map_files.find(home.workspace, home.run.id, subject, of="red") is None
-    after = explained(home, image=5, **{"class": "red"})
-    kept = [path.name for path in (home.workspace.run(home.run.id) / "explanations").iterdir()]
-    assert kept == [after["explanation"]] and before["explanation"] not in kept
-    os.utime(weights, ns=(then.st_atime_ns, then.st_mtime_ns))
+    before = explained(home, 5)
+    with home.other_weights(2000):
+        assert heat_map_files.find(home.workspace, home.run.id, Subject(image=5), of="red") is None
+        after = explained(home, 5)
+    assert kept(home) == [after["explanation"]] != [before["explanation"]]
 
 
 def test_the_oldest_go_first(home: Home, loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heat_map_files, "MOST_KEPT", 2)
     names = []
     for index in (6, 7, 8):
-        names.append(explained(home, image=index, **{"class": "red"})["explanation"])
-        os.utime(home.workspace.run(home.run.id) / "explanations" / names[-1], (index, index))
-    explained(home, image=9, **{"class": "red"})
-    kept = {path.name for path in (home.workspace.run(home.run.id) / "explanations").iterdir()}
-    assert len(kept) == 2 and not kept & set(names[:2])
+        names.append(explained(home, index)["explanation"])
+        os.utime(home.folder / "explanations" / names[-1], (index, index))
+    explained(home, 9)
+    assert len(kept(home)) == 2 and not set(kept(home)) & set(names[:2])
 
 
 def test_new_images_are_explained_from_what_is_kept_of_them(home: Home, loads: list[str]) -> None:
-    *_, made = _drained(predict_new(home.workspace, home.run.id, home.source / "red", device="cpu"))
-    result = explained(home, image=0, predictions=made, **{"class": "red"})
+    made = value_of(predict_new(home.workspace, home.run.id, home.source / "red", device="cpu"))
+    result = explained(home, 0, predictions=made)
     assert made in result["explanation"]
     assert pictures(home, result)["heat"].shape == (64, 64, 3)
     with pytest.raises(EngineError, match="The new image 99: The file is gone"):
-        explained(home, image=99, predictions=made, **{"class": "red"})
-
-
-def _drained(work: object) -> list[object]:
-    events: list[object] = []
-    while True:
-        try:
-            events.append(next(work))  # type: ignore[call-overload]
-        except StopIteration as end:
-            return [*events, end.value]
+        explained(home, 99, predictions=made)
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"image": 0, "class": "violet"}, "knows no class 'violet'"),
-        ({"image": 9999, "class": "red"}, "has no image 9999"),
-        ({"image": -1, "class": "red"}, "has no image -1"),
-        ({"image": 0, "class": "red", "predictions": "../../x"}, "is not an id"),
-        ({"image": 0, "predictions": "../../x"}, "is not an id"),
-        ({"run": "run-00000000", "image": 0, "class": "red"}, "There is no run"),
+        ({"of": "violet"}, "knows no class 'violet'"),
+        ({"image": 9999}, "has no image 9999"),
+        ({"image": -1}, "has no image -1"),
+        ({"predictions": "../../x"}, "is not an id"),
+        ({"of": None, "predictions": "../../x"}, "is not an id"),
+        ({"run": "run-00000000"}, "There is no run"),
     ],
 )
 def test_what_is_not_there_is_said(home: Home, loads: list[str], arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(EngineError, match=sentence):
-        explained(home, **arguments)
+        explained(home, **{"image": 0, **arguments})
 
 
 def test_a_run_without_weights_is_refused(workspace: Workspace) -> None:
@@ -194,15 +153,12 @@ def test_a_run_without_weights_is_refused(workspace: Workspace) -> None:
 
 
 def test_a_changed_dataset_is_refused(home: Home, loads: list[str]) -> None:
-    config = home.workspace.run(home.run.id) / "config.json"
+    config = home.folder / "config.json"
     before = config.read_text()
-    about = json.loads(before)
-    about["dataset"]["fingerprint"] = "other"
-    config.write_text(json.dumps(about))
+    config.write_text(before.replace(home.dataset.fingerprint, "other"))
     with pytest.raises(EngineError, match="has changed since this run was trained"):
-        explained(home, image=10, **{"class": "red"})
+        explained(home, 10)
     config.write_text(before)
-    assert open_dataset(home.workspace, home.dataset.id).fingerprint == json.loads(before)["dataset"]["fingerprint"]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from engine.runs.session import Session
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from tests.engine.jobs.running import run_job
+from tests.engine.small_runs import small_config
 from tests.pictures import make_dataset
 
 
@@ -70,16 +71,8 @@ def test_positions_are_averaged_in_every_layout(shape: tuple[int, ...]) -> None:
 
 @pytest.fixture
 def config(workspace: Workspace, tmp_path: Path) -> RunConfig:
-    of = make_dataset(workspace, tmp_path / "pictures")
-    return RunConfig(
-        dataset=of.id,
-        backbone="resnet18",
-        weights="none",
-        image_size=64,
-        device="cpu",
-        epochs=9,
-        strategy="full_finetune",
-    )
+    dataset = make_dataset(workspace, tmp_path / "pictures")
+    return small_config(dataset, image_size=64, device="cpu", epochs=9, strategy="full_finetune", precision="auto")
 
 
 def result_of(workspace: Workspace, config: RunConfig) -> dict:
@@ -94,11 +87,7 @@ def test_the_job_answers_for_every_block_and_leaves_nothing(workspace: Workspace
     assert found["controls"]["majority"]["accuracy"] < 0.5 and found["random"] == []
     place = found["suggestion"]["block"]
     assert found["suggestion"]["name"] == found["blocks"][place]["block"] and found["suggestion"]["last_n"] >= 1
-    assert (
-        RunStore(workspace).list() == []
-        and not list(workspace.incoming.iterdir())
-        and not list(workspace.runs.iterdir())
-    )
+    assert RunStore(workspace).list() == [*workspace.incoming.iterdir(), *workspace.runs.iterdir()] == []
     assert result_of(workspace, config) == found  # nothing is left to chance
 
 
