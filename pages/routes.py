@@ -78,7 +78,7 @@ def prediction_result(request: Request) -> Response:
 
 def explanation(request: Request) -> Response:
     names = request.path_params
-    path = heat_map_files.picture_path(open_workspace(), names["run"], names["name"], names["picture"])
+    path = heat_map_files.picture_path(open_workspace(), names["run"], names["name"], picture=names["picture"])
     return _file(path, "image/png", _LASTING)
 
 

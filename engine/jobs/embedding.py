@@ -1,8 +1,6 @@
-"""Embedding: the features that a finished run sees in all images of its dataset, and what they say of labels and
-copies.
+"""Embedding: what a finished run sees in all images of its dataset, and what that says of labels and copies.
 
-A composer: activations of the frozen part are read where they are kept. Not here: the methods (evaluation), the files
-(embedding_files).
+Activations of the frozen part are read where they are kept. Not here: the methods (evaluation), embedding_files.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -39,8 +37,7 @@ LISTED = 500
 """Suspects and pairs that are kept at most, the clearest first."""
 _FLIPPED = 128
 _OWN_FLIPS = 0.05
-"""Two images count as the same picture when they are as close as all but this share of images are to their own mirror
-images."""
+"""Two images are the same picture when they are as close as all but this share of images to their mirror images."""
 _LEAST_COSINE = 0.5
 """In any case, for a model to which mirror images are other pictures."""
 _BATCH = 4 * CHUNK
@@ -90,8 +87,7 @@ def _origin(workspace: Workspace, trained: Trained, pixels: Pixels, *, dataset: 
 
 
 def _features(origin: Origin, dataset: Dataset) -> Generator[Progress, None, np.ndarray]:
-    """float32 [images, d] in the order of the dataset: what the head is given, averaged over places if it is given a
-    map."""
+    """float32 [images, d] in the order of the dataset: what the head is given, averaged over places of a map."""
     rows: np.ndarray | None = None
     done, total = 0, len(dataset.images)
     with (yield from filled_cache(origin, _reusable(origin.training))) as cache:
@@ -143,8 +139,7 @@ def _before_head(training: Training, inputs: torch.Tensor, start: int) -> np.nda
 
 
 def _threshold(origin: Origin, components: PrincipalComponents, features: np.ndarray) -> float:
-    """The cosine that almost all training images, of which these are `features` [N, d], reach with their own mirror
-    images."""
+    """The cosine that almost all training images, with these `features` [N, d], reach with their mirror images."""
     places = np.unique(np.linspace(0, len(features) - 1, min(_FLIPPED, len(features))).astype(np.int64))
     cosines = [np.ones(0, dtype=np.float32)]
     for part in _batches(places):

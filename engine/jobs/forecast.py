@@ -4,10 +4,9 @@ Real images, the real batch size, a model that is thrown away. Not here: the ari
 kept of it (forecast_files).
 """
 
-import itertools
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -20,7 +19,6 @@ from engine.data.row_file import free_bytes
 from engine.errors import ConfigError, TrainingError
 from engine.events import Event, Progress, Result
 from engine.jobs import forecast_files, records
-from engine.jobs.forecast_files import Forecast
 from engine.models.outline import Outline
 from engine.models.reuse import WARM
 from engine.runconfig import RunConfig
@@ -63,16 +61,11 @@ def forecast(workspace: Workspace, asked: records.OfQueue) -> Iterator[Event]:
     kinds = list(dict.fromkeys(replace(config, seed=0) for config in queue))
     for done, kind in enumerate(kinds):
         yield Progress(stage="timing strategies", done=done, total=len(kinds))
-        tried[kind] = yield from _try(workspace, kind)
+        session = yield from open_session(kind, workspace, kind.device)
+        with session.pixels:
+            tried[kind] = _measure(session)
+        WARM.give_back(session.training.chain)
     yield Result.of(_queue_forecast(workspace, queue, tried))
-
-
-def _try(workspace: Workspace, config: RunConfig) -> Generator[Event, None, Tried]:
-    session = yield from open_session(config, workspace, config.device)
-    with session.pixels:
-        made = _measure(session)
-    WARM.give_back(session.training.chain)
-    return made
 
 
 def _measure(session: Session) -> Tried:
@@ -87,7 +80,6 @@ def _measure(session: Session) -> Tried:
             steps, peak = _steps(session, images, source)
         except TrainingError as error:
             problems.append(f"{session.config.strategy} does not fit into memory: {error}")
-    problems += list(_disk(session, trainable))
     return Tried(
         config=session.config,
         outline=training.outline,
@@ -96,14 +88,13 @@ def _measure(session: Session) -> Tried:
         measured=replace(measured, steps=steps),
         peak_bytes=peak,
         trainable=trainable,
-        problems=tuple(problems),
+        problems=(*problems, *_disk(session, trainable)),
     )
 
 
 @torch.no_grad()
 def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor]:
-    """What the blocks before every cut take, timed on a chunk; and one training batch of pixels, whose decoding was
-    timed."""
+    """What decoding and the blocks before every cut take, timed; and one training batch of pixels."""
     training, config = session.training, session.config
     rows = cut(np.arange(len(source.targets)), config.batch_size)[0]
     began = time.perf_counter()
@@ -159,10 +150,8 @@ def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tupl
 def _memory(session: Session, images: torch.Tensor, trainable: int) -> Iterator[str]:
     """One sentence where a batch will not fit as a whole; then the steps are timed in parts."""
     training, config = session.training, session.config
-    standing = estimate.training_bytes(trainable, config.optimizer)
-    parts = estimate.parts_needed(
-        devices.memory_free(training.device), standing=standing, an_image=_an_image(session, images), batch=len(images)
-    )
+    free, standing = devices.memory_free(training.device), estimate.training_bytes(trainable, config.optimizer)
+    parts = estimate.parts_needed(free, standing=standing, an_image=_an_image(session, images), batch=len(images))
     if parts == 0:
         yield (
             f"{config.strategy} does not fit into memory: not even a single image does. Choose a smaller image size or "
@@ -212,15 +201,11 @@ def _disk(session: Session, trainable: int) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """One run of the queue. Filling what a group keeps is paid by its first run, and shared by all."""
+    """One run of the queue. What a group keeps is in the total of its first run, and shared by all."""
 
     seconds: Seconds
-    fill: float
+    total: float
     fill_shared: float
-
-    @property
-    def total(self) -> float:
-        return self.seconds.total + self.fill
 
 
 def _queue_forecast(
@@ -235,29 +220,22 @@ def _queue_forecast(
         strategies = [tried[replace(config, seed=0)] for config in group]
         kept, fill, size = _kept(strategies, free)
         if kept is None:
-            problems.append(
-                f"What could be kept of the frozen part does not fit on the disk beside what must stay free "
-                f"({_mb(free)})."
-            )
+            problems.append(f"What could be kept of the frozen part does not fit on the disk ({_mb(free)} are free).")
         cache_bytes += size
         for place, (config, strategy) in enumerate(zip(group, strategies, strict=True)):
             seconds = _seconds(strategy, _costs(strategies), kept or ())
-            run = _Run(seconds=seconds, fill=0.0 if place else fill, fill_shared=fill / len(group))
-            runs[strategy.config].append(run)
-            forecast = Forecast(
-                seconds=run.total,
+            total = seconds.total + (0.0 if place else fill)
+            runs[strategy.config].append(_Run(seconds=seconds, total=total, fill_shared=fill / len(group)))
+            forecast = forecast_files.Forecast(
+                seconds=total,
                 peak_memory_bytes=strategy.peak_bytes,
                 trainable_parameters=strategy.trainable,
                 cache_bytes=size,
             )
             forecast_files.keep(workspace, config, forecast)
     rows = tuple(_row(strategy, runs[kind], free) for kind, strategy in tried.items())
-    return records.QueueForecast(
-        strategies=rows,
-        seconds=sum(row.total for row in rows),
-        cache_bytes=cache_bytes,
-        problems=tuple(dict.fromkeys(problems)),
-    )
+    total, unique = sum(row.total for row in rows), tuple(dict.fromkeys(problems))
+    return records.QueueForecast(strategies=rows, seconds=total, cache_bytes=cache_bytes, problems=unique)
 
 
 def _groups(queue: Sequence[RunConfig]) -> list[list[RunConfig]]:
@@ -300,7 +278,7 @@ def _row(strategy: Tried, runs: Sequence[_Run], free: int) -> records.StrategyFo
 
 
 def _costs(strategies: Sequence[Tried]) -> dict[int, Cost]:
-    return dict(itertools.chain.from_iterable(strategy.measured.costs.items() for strategy in strategies))
+    return {cut: cost for strategy in strategies for cut, cost in strategy.measured.costs.items()}
 
 
 def _kept(strategies: Sequence[Tried], free: int) -> tuple[tuple[Slot, ...] | None, float, int]:

@@ -89,7 +89,7 @@ def class_index(folder: Path, of: str) -> int:
     return classes.index(of)
 
 
-def picture_path(workspace: Workspace, run_id: str, name: str, picture: str) -> Path:
+def picture_path(workspace: Workspace, run_id: str, name: str, *, picture: str) -> Path:
     """Where one picture is; RunError unless both names have the shape of ours. They arrive in URLs."""
     if not _NAME.fullmatch(name) or picture not in PICTURES:
         raise RunError("There is no such picture. Open the image on the page Predictions.")

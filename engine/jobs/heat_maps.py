@@ -25,7 +25,6 @@ from engine.store.run_store import RunStore
 from engine.workspace import Workspace, checked_id
 
 KEPT_BYTES = 1 << 30
-KEPT_MODELS = 4
 _SEED = 0
 """Of the random head: the same for all images, so that what differs between them is the images."""
 
@@ -76,10 +75,10 @@ def _explanation(workspace: Workspace, model: _Model, subject: Subject, *, of: s
 
 
 class _Models:
-    """Models that were asked lately, within bounds; the last one stays in any case."""
+    """Models that were asked lately, within a bound; the last one stays in any case."""
 
-    def __init__(self, most: int, limit_bytes: int) -> None:
-        self.most, self.limit_bytes = most, limit_bytes
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
         self._kept: OrderedDict[tuple[str, int, int], _Model] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -90,15 +89,12 @@ class _Models:
         with self._lock:
             model = self._kept.pop(key, None) or _load(workspace, run)
             self._kept[key] = model
-            while len(self._kept) > 1 and (len(self._kept) > self.most or self._bytes() > self.limit_bytes):
+            while len(self._kept) > 1 and sum(kept.size_bytes for kept in self._kept.values()) > self._limit_bytes:
                 self._kept.popitem(last=False)
         return model
 
-    def _bytes(self) -> int:
-        return sum(model.size_bytes for model in self._kept.values())
 
-
-_MODELS = _Models(KEPT_MODELS, KEPT_BYTES)
+_MODELS = _Models(KEPT_BYTES)
 
 
 def _load(workspace: Workspace, run: Run) -> _Model:

@@ -1,7 +1,7 @@
 """Records: what every kind of job is asked, and what it gives, as the list of jobs keeps it. Loads without torch.
 
-Not here: doing it (tasks). A source is the id of an upload, or, where `anywhere` is set, a path; a config is a
-RunConfig as JSON.
+A source is the id of an upload, or, where `anywhere` is set, a path; a config is a RunConfig as JSON. Not here: doing
+it (tasks).
 """
 
 import msgspec
@@ -103,8 +103,8 @@ class Bundle(Record, frozen=True, kw_only=True):
 
 
 class Explain(Record, frozen=True, kw_only=True):
-    """Image number `image` of the dataset, or of the run's `predictions`, and what speaks for class `of`, without which
-    the predicted one is meant."""
+    """What in image number `image` of the dataset, or of the run's `predictions`, speaks for a class; None: the
+    predicted one."""
 
     run: str
     image: int
@@ -147,8 +147,7 @@ class Controls(Record, frozen=True, kw_only=True):
 
 
 class ProbeSuggestion(Record, frozen=True, kw_only=True):
-    """The block where features carry furthest, those not shown to be worse, and the strategy that trains what lies
-    above."""
+    """The block where features carry furthest, those not shown to be worse, and last_n to train what lies above."""
 
     block: int
     alike: tuple[int, ...]
@@ -172,7 +171,7 @@ class OfQueue(Record, frozen=True, kw_only=True):
 
 
 class StrategyForecast(Record, frozen=True, kw_only=True):
-    """What a strategy takes: one run of it by itself, and all `runs` of it in this queue. Seconds and bytes."""
+    """What one run of a strategy takes by itself, and all its `runs` in this queue. Seconds and bytes."""
 
     strategy: str
     backbone: str

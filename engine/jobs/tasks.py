@@ -1,6 +1,6 @@
 """Tasks: what the jobs beside training do. Each is a generator of progress events that ends with a result event.
 
-With the pipeline, the only place where the wings meet. Runs in the child; not here: who asks, and who is told.
+Runs in the child. Not here: who asks, and who is told.
 """
 
 from collections.abc import Callable, Iterator
@@ -50,17 +50,16 @@ def predict(workspace: Workspace, asked: records.Predict) -> Events:
     """The answers of a run for new images."""
     source = find_source(workspace, asked.source, anywhere=asked.anywhere)
     try:
-        made = yield from predict_new(workspace, asked.run, source, device=asked.device)
+        predictions = yield from predict_new(workspace, asked.run, source, device=asked.device)
     finally:
         if uploads.is_upload(source):
             uploads.discard(workspace, source.name)
-    yield Result.of(records.Predictions(predictions=made))
+    yield Result.of(records.Predictions(predictions=predictions))
 
 
 def catalog(workspace: Workspace, asked: records.Nothing) -> Events:
     """Writes down all backbones that there are."""
-    names = registry.names()
-    described = []
+    names, described = registry.names(), []
     for name in names:
         described.append(registry.describe(name))
         yield Progress(stage="describing", done=len(described), total=len(names))

@@ -17,7 +17,7 @@ from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.workspace import open_workspace
 from tests.engine.jobs.running import run_job
-from tests.engine.small_runs import Home, trained
+from tests.engine.small_runs import Home, Lab
 
 COLOURS = {"red": (200, 60, 60), "파랑": (60, 60, 200)}
 WRONG = 3
@@ -46,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     place = tmp_path_factory.mktemp("home")
     workspace = open_workspace(place / "workspace")
     dataset = commit(workspace, scan(workspace, write(place / "source"), name="planted"))
-    run = trained(workspace, dataset, epochs=1, image_size=64, batch_size=16)
+    run = Lab(workspace=workspace, dataset=dataset).trained(epochs=1, image_size=64, batch_size=16)
     assert run_job(workspace, "embedding", run=run.id, device="cpu")["images"] == len(dataset.images)
     return Home(workspace=workspace, dataset=dataset, source=place / "source", run=run)
 

@@ -17,7 +17,6 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
 
 from engine.data.dataset import commit, delete_dataset
-from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.errors import EngineError
 from engine.evaluation import predictions
@@ -35,7 +34,7 @@ from engine.store.run import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
 from tests.engine.jobs.running import run_job
-from tests.engine.small_runs import Home, begun, small_config, trained, value_of
+from tests.engine.small_runs import Home, Lab, value_of
 from tests.pictures import CLASSES, make_dataset, write_folders
 
 LEFT = {"LICENSES.md", "MODEL_CARD.md", "model.json", "model.safetensors", "predict.py"}
@@ -59,20 +58,20 @@ class Exported(Home):
 def home(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     place = tmp_path_factory.mktemp("home")
     workspace, source = open_workspace(place / "workspace"), place / "source"
-    dataset = make_dataset(workspace, source, each=6)
-    run = last_block(workspace, dataset)
-    made = exported(workspace, run, place / "new" / "bundle")
+    lab = Lab(workspace=workspace, dataset=make_dataset(workspace, source, each=6))
+    run = last_block(lab)
+    made = exported(lab, run, place / "new" / "bundle")
     bundle = (place / "new" / "bundle").rename(place / "elsewhere")
-    return Exported(workspace=workspace, dataset=dataset, source=source, run=run, bundle=bundle, made=made)
+    return Exported(**vars(lab), source=source, run=run, bundle=bundle, made=made)
 
 
-def last_block(workspace: Workspace, dataset: Dataset, name: str = "", **options: object) -> Run:
+def last_block(lab: Lab, name: str = "", **options: object) -> Run:
     """A trained run."""
-    return trained(workspace, dataset, name, **{"epochs": 1, "strategy": "last_block", "lr": 0.01, **options})
+    return lab.trained(name, **{"epochs": 1, "strategy": "last_block", "lr": 0.01, **options})
 
 
-def exported(workspace: Workspace, run: Run, folder: Path) -> Bundle:
-    return value_of(export_run(workspace, run.id, folder))
+def exported(lab: Lab, run: Run, folder: Path) -> Bundle:
+    return value_of(export_run(lab.workspace, run.id, folder))
 
 
 def answers(folder: Path, images: Path, out: Path) -> tuple[list[list[str]], np.ndarray, list[str]]:
@@ -114,8 +113,8 @@ def test_pictures_of_every_kind_are_read_as_the_dashboard_reads_them(home: Expor
 @pytest.mark.parametrize("backbone", ["mnasnet0_5", "googlenet"])
 def test_models_that_are_hard_to_load_can_be_exported(home: Exported, tmp_path: Path, backbone: str) -> None:
     """MNASNet refuses a state without versions; GoogLeNet has auxiliary heads and transforms its input."""
-    run = last_block(home.workspace, home.dataset, backbone=backbone, strategy="linear_probe")
-    assert "as the dashboard does on 10 images" in exported(home.workspace, run, tmp_path / "bundle").checks[0]
+    run = last_block(home, backbone=backbone, strategy="linear_probe")
+    assert "as the dashboard does on 10 images" in exported(home, run, tmp_path / "bundle").checks[0]
     about = json.loads((tmp_path / "bundle" / "model.json").read_text())
     assert about["backbone"] == backbone and about["arguments"]["num_classes"] == 3
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
@@ -130,7 +129,7 @@ def test_weights_that_are_not_those_of_the_predictions_do_not_leave(home: Export
     try:
         told = "does not answer as the dashboard does: a probability differs by .* Nothing was exported"
         with pytest.raises(EngineError, match=told):
-            exported(home.workspace, home.run, tmp_path / "out" / "bundle")
+            exported(home, home.run, tmp_path / "out" / "bundle")
     finally:
         path.write_bytes(kept)
     assert not list((tmp_path / "out").iterdir())
@@ -162,8 +161,9 @@ def test_names_of_people_survive_and_do_nothing(workspace: Workspace, tmp_path: 
             # bytes after the end of a JPEG
             (source / name / image.name).write_bytes(image.read_bytes() + name.encode())
     dataset = commit(workspace, scan(workspace, source, name="# <b>data</b>"))
-    run = last_block(workspace, dataset, name="</title> --- \u202e|")
-    exported(workspace, run, tmp_path / "bundle")
+    lab = Lab(workspace=workspace, dataset=dataset)
+    run = last_block(lab, name="</title> --- \u202e|")
+    exported(lab, run, tmp_path / "bundle")
     about = json.loads((tmp_path / "bundle" / "model.json").read_text(encoding="utf-8"))
     assert about["classes"] == sorted([*CLASSES, *HOSTILE])
     answers(tmp_path / "bundle", source / "red", tmp_path / "result.csv")
@@ -186,22 +186,19 @@ def test_the_card_tells_what_the_run_tells(home: Exported) -> None:
         low, high = scores.accuracy_low, scores.accuracy_high
         row = f"| {split} | {scores.images} | {scores.accuracy:.1%} | {low:.1%} to {high:.1%} |"
         assert (row in text) is (split != "train")
-    rows = ("`lr` | 0.01", "`fc` | in phase 1 | 2 of 2", "red | 4 | 1 | 1")
-    starts = ("`layer4.1` | in phase 1 | ", "`layer3.1` | frozen | 0 of ")
-    assert not [row for row in rows if f"| {row} |" not in text] + [
-        start for start in starts if f"| {start}" not in text
-    ]
+    rows = ("| `lr` | 0.01 |", "| `fc` | in phase 1 | 2 of 2 |", "| red | 4 | 1 | 1 |")
+    starts = ("| `layer4.1` | in phase 1 | ", "| `layer3.1` | frozen | 0 of ")
     told = (home.dataset.fingerprint, home.run.summary.audit, "random values", *home.made.checks)
-    assert not [sentence for sentence in told if sentence not in text]
+    assert not [words for words in (*rows, *starts, *told) if words not in text]
 
 
 @pytest.mark.parametrize("way", ["bf16", "no dataset"])
 def test_what_cannot_be_compared_exactly_is_said(workspace: Workspace, tmp_path: Path, way: str) -> None:
-    dataset = make_dataset(workspace, tmp_path / "source", each=6)
-    run = last_block(workspace, dataset, precision="bf16" if way == "bf16" else "fp32")
+    lab = Lab(workspace=workspace, dataset=make_dataset(workspace, tmp_path / "source", each=6))
+    run = last_block(lab, precision="bf16" if way == "bf16" else "fp32")
     if way == "no dataset":
-        delete_dataset(workspace, dataset.id)
-    told = exported(workspace, run, tmp_path / "bundle").checks[0]
+        delete_dataset(workspace, lab.dataset.id)
+    told = exported(lab, run, tmp_path / "bundle").checks[0]
     assert ("computed in bf16 on cpu" if way == "bf16" else "on 10 drawn pictures") in told and "allowed 1e-05" in told
     assert told in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
 
@@ -222,11 +219,11 @@ def test_the_zip_lies_with_the_run_and_unpacks_into_a_working_folder(home: Expor
 def test_what_cannot_be_exported_is_said_in_a_sentence(home: Exported, tmp_path: Path) -> None:
     def refused(run: Run, folder: Path, match: str) -> None:
         with pytest.raises(EngineError, match=match):
-            exported(home.workspace, run, folder)
+            exported(home, run, folder)
 
-    waiting = RunStore(home.workspace).enqueue(small_config(home.dataset))
+    waiting = RunStore(home.workspace).enqueue(home.config())
     refused(waiting, tmp_path / "bundle", "no trained weights to export: it is queued")
-    refused(begun(home.workspace, home.dataset), tmp_path / "bundle", "is still training")
+    refused(home.begun(), tmp_path / "bundle", "is still training")
     (tmp_path / "full").mkdir()
     mine = tmp_path / "full" / "mine.txt"
     mine.write_text("mine")

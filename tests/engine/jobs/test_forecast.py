@@ -23,14 +23,14 @@ from engine.training import audit
 from engine.training.cuts import Slot
 from engine.workspace import Workspace
 from tests.engine.jobs.running import run_job
-from tests.engine.small_runs import small_config, value_of
+from tests.engine.small_runs import Lab, value_of
 from tests.pictures import make_dataset
 
 
 @pytest.fixture
 def config(workspace: Workspace, tmp_path: Path) -> RunConfig:
-    dataset = make_dataset(workspace, tmp_path / "pictures")
-    return small_config(dataset, image_size=64, device="cpu", epochs=3, precision="auto")
+    lab = Lab(workspace=workspace, dataset=make_dataset(workspace, tmp_path / "pictures"))
+    return lab.config(image_size=64, device="cpu", epochs=3, precision="auto")
 
 
 def foretold(workspace: Workspace, *configs: RunConfig) -> dict:

@@ -11,8 +11,7 @@ from PIL import Image
 from engine.errors import EngineError
 from engine.evaluation import predictions
 from engine.events import Result
-from engine.jobs import heat_map_files, heat_maps
-from engine.jobs import trained as trained_module
+from engine.jobs import heat_map_files, heat_maps, trained
 from engine.jobs.heat_map_files import Subject
 from engine.jobs.inference import predict_new
 from engine.jobs.records import Explain
@@ -21,7 +20,7 @@ from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
 from tests.engine.jobs.running import run_job
-from tests.engine.small_runs import Home, trained, value_of
+from tests.engine.small_runs import Home, Lab, value_of
 from tests.pictures import CLASSES, make_dataset
 
 
@@ -30,7 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     place = tmp_path_factory.mktemp("home")
     workspace = open_workspace(place / "workspace")
     dataset = make_dataset(workspace, place / "source", each=4)
-    run = trained(workspace, dataset, epochs=1, image_size=64, lr=0.01)
+    run = Lab(workspace=workspace, dataset=dataset).trained(epochs=1, image_size=64, lr=0.01)
     return Home(workspace=workspace, dataset=dataset, source=place / "source", run=run)
 
 
@@ -43,8 +42,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(folder.name)
         return loading.load_trained(folder, backbone, image_size=image_size)
 
-    monkeypatch.setattr(trained_module, "load_trained", load)
-    monkeypatch.setattr(heat_maps, "_MODELS", heat_maps._Models(2, 1 << 30))
+    monkeypatch.setattr(trained, "load_trained", load)
+    monkeypatch.setattr(heat_maps, "_MODELS", heat_maps._Models(1 << 30))
     return loaded
 
 
@@ -85,7 +84,7 @@ def test_the_second_request_runs_nothing(home: Home, loads: list[str], monkeypat
 def test_one_model_serves_many_images_and_is_dropped_in_the_end(home: Home, loads: list[str]) -> None:
     names = {explained(home, index)["explanation"] for index in (2, 3, 4)}
     assert len(names) == 3 and loads == [home.run.id]
-    models = heat_maps._Models(1, 1 << 30)
+    models = heat_maps._Models(1)
     models.get(home.workspace, home.run)
     assert models.get(home.workspace, home.run) is models.get(home.workspace, home.run)
     with home.other_weights(1000):  # another file, as far as anybody can tell
@@ -172,4 +171,4 @@ def test_a_changed_dataset_is_refused(home: Home, loads: list[str]) -> None:
 )
 def test_only_pictures_of_ours_have_a_path(workspace: Workspace, name: str, picture: str) -> None:
     with pytest.raises(EngineError, match="no such picture"):
-        heat_map_files.picture_path(workspace, "run-00000000", name, picture)
+        heat_map_files.picture_path(workspace, "run-00000000", name, picture=picture)

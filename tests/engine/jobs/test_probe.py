@@ -19,7 +19,7 @@ from engine.runs.session import Session
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from tests.engine.jobs.running import run_job
-from tests.engine.small_runs import small_config
+from tests.engine.small_runs import Lab
 from tests.pictures import make_dataset
 
 
@@ -71,8 +71,8 @@ def test_positions_are_averaged_in_every_layout(shape: tuple[int, ...]) -> None:
 
 @pytest.fixture
 def config(workspace: Workspace, tmp_path: Path) -> RunConfig:
-    dataset = make_dataset(workspace, tmp_path / "pictures")
-    return small_config(dataset, image_size=64, device="cpu", epochs=9, strategy="full_finetune", precision="auto")
+    lab = Lab(workspace=workspace, dataset=make_dataset(workspace, tmp_path / "pictures"))
+    return lab.config(image_size=64, device="cpu", epochs=9, strategy="full_finetune", precision="auto")
 
 
 def result_of(workspace: Workspace, config: RunConfig) -> dict:

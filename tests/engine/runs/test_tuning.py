@@ -8,11 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.data.dataset_records import Dataset
 from engine.errors import TrainingError
 from engine.events import Epoch, Event, Finished, Note, Progress, Started
 from engine.runs import tuning
-from engine.runs.pipeline import conclude, execute
 from engine.runs.recorder import Try, read_tuning
 from engine.runs.tuning import factors, tuning_summary
 from engine.store.run import Run
@@ -20,8 +18,7 @@ from engine.training import loop
 from engine.training.batches import Source
 from engine.training.loop import fit
 from engine.training.state import Training
-from engine.workspace import Workspace
-from tests.engine.small_runs import begun, close_after, events_of, same_weights
+from tests.engine.small_runs import Lab
 
 
 def stages(events: list[Event]) -> set[str]:
@@ -34,35 +31,33 @@ def notes(events: list[Event]) -> str:
 
 
 @pytest.mark.parametrize("strategy", ["linear_probe", "last_block", "probe_then_finetune"])
-def test_the_chosen_rate_trains_as_if_it_had_been_given(workspace: Workspace, dataset: Dataset, strategy: str) -> None:
-    tuned = begun(workspace, dataset, strategy=strategy, tune=3, lr=0.003)
-    events = events_of(tuned, workspace)
-    record = read_tuning(workspace.run(tuned.id))
+def test_the_chosen_rate_trains_as_if_it_had_been_given(lab: Lab, strategy: str) -> None:
+    tuned = lab.begun(strategy=strategy, tune=3, lr=0.003)
+    events = lab.execute(tuned)
+    record = read_tuning(lab.folder_of(tuned))
     assert [attempt.lr for attempt in record.tries] == pytest.approx([0.001, 0.003, 0.009])
     best = max(record.tries, key=lambda attempt: (attempt.val_accuracy, -attempt.val_loss))
     assert record.factor == best.factor and "Validation chose the learning rate" in notes(events)
     assert stages(events) == {f"learning rate {number} of 3" for number in (1, 2, 3)}
-    given = begun(workspace, dataset, strategy=strategy, lr=0.003 * record.factor)
-    events_of(given, workspace)
-    assert same_weights(workspace, tuned, given)
-    assert (workspace.run(tuned.id) / "audit.csv").read_text() == (workspace.run(given.id) / "audit.csv").read_text()
+    given = lab.begun(strategy=strategy, lr=0.003 * record.factor)
+    lab.execute(given)
+    assert lab.same_weights(tuned, given)
+    assert (lab.folder_of(tuned) / "audit.csv").read_text() == (lab.folder_of(given) / "audit.csv").read_text()
 
 
-def test_a_run_that_goes_on_keeps_its_rate_and_tries_nothing_again(workspace: Workspace, dataset: Dataset) -> None:
-    whole, broken = (begun(workspace, dataset, strategy="last_block", tune=2, epochs=3) for _ in range(2))
-    events_of(whole, workspace)
-    close_after(execute(broken, workspace, device="cpu"), Epoch)
-    assert stages(events_of(broken, workspace)) == set()
-    assert same_weights(workspace, whole, broken)
+def test_a_run_that_goes_on_keeps_its_rate_and_tries_nothing_again(lab: Lab) -> None:
+    whole, broken = (lab.begun(strategy="last_block", tune=2, epochs=3) for _ in range(2))
+    lab.execute(whole)
+    lab.execute_until(broken, Epoch)
+    assert stages(lab.execute(broken)) == set()
+    assert lab.same_weights(whole, broken)
 
 
-def test_stopped_while_trying_there_is_nothing_to_conclude_and_starting_again_tries_again(
-    workspace: Workspace, dataset: Dataset
-) -> None:
-    run = begun(workspace, dataset, strategy="linear_probe", tune=2)
-    close_after(execute(run, workspace, device="cpu"), Progress, stage="learning rate 1 of 2")
-    assert list(conclude(run, workspace, device="cpu")) == []
-    assert "learning rate 1 of 2" in stages(events_of(run, workspace))
+def test_stopped_while_trying_there_is_nothing_to_conclude_and_starting_again_tries_again(lab: Lab) -> None:
+    run = lab.begun(strategy="linear_probe", tune=2)
+    lab.execute_until(run, Progress, stage="learning rate 1 of 2")
+    assert lab.conclude(run) == []
+    assert "learning rate 1 of 2" in stages(lab.execute(run))
 
 
 def breaks_above(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,59 +72,53 @@ def breaks_above(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_when_every_rate_breaks_the_loss_nothing_was_chosen_and_a_lower_one_is_named(
-    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaks_above(0.0, monkeypatch)
-    run = begun(workspace, dataset, strategy="linear_probe", tune=3, lr=0.003)
+    run = lab.begun(strategy="linear_probe", tune=3, lr=0.003)
     with pytest.raises(TrainingError, match=r"every learning rate tried \(0.001, 0.003, 0.009\).*rate of 0.0001\.$"):
-        events_of(run, workspace)
-    assert read_tuning(workspace.run(run.id)) is None
+        lab.execute(run)
+    assert read_tuning(lab.folder_of(run)) is None
 
 
-def test_what_no_rate_can_mend_ends_the_run(
-    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_no_rate_can_mend_ends_the_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(training: Training, train: Source, val: Source | None) -> Iterator[object]:
         raise TrainingError("A single image does not fit into memory.")
         yield
 
     monkeypatch.setattr(tuning, "fit", full)
-    run = begun(workspace, dataset, strategy="linear_probe", tune=3)
+    run = lab.begun(strategy="linear_probe", tune=3)
     with pytest.raises(TrainingError, match="A single image does not fit"):
-        events_of(run, workspace)
+        lab.execute(run)
 
 
 @pytest.fixture
-def timed(workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Run:
+def timed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Run:
     """On a clock on which every step takes a second, 40 seconds: 10 for each of three tries and for training, of 3
     steps an epoch."""
     ticks = itertools.count()
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
-    return begun(workspace, dataset, strategy="linear_probe", tune=3, epochs=30, max_minutes=40 / 60)
+    return lab.begun(strategy="linear_probe", tune=3, epochs=30, max_minutes=40 / 60)
 
 
-def test_a_time_budget_is_one_for_tries_and_training(workspace: Workspace, timed: Run) -> None:
-    events = events_of(timed, workspace)
-    tries = read_tuning(workspace.run(timed.id)).tries
+def test_a_time_budget_is_one_for_tries_and_training(lab: Lab, timed: Run) -> None:
+    events = lab.execute(timed)
+    tries = read_tuning(lab.folder_of(timed)).tries
     assert [attempt.seconds for attempt in tries] == pytest.approx([10, 10, 10])
     assert all(attempt.cut_short for attempt in tries) and "share of the time budget" in notes(events)
     assert events[-1].summary.seconds == pytest.approx(10)
 
 
-def test_going_on_before_the_first_step_does_not_give_the_time_of_the_tries_back(
-    workspace: Workspace, timed: Run
-) -> None:
-    close_after(execute(timed, workspace, device="cpu"), Started)
-    assert events_of(timed, workspace)[-1].summary.seconds == pytest.approx(10)
+def test_going_on_before_the_first_step_does_not_give_the_time_of_the_tries_back(lab: Lab, timed: Run) -> None:
+    lab.execute_until(timed, Started)
+    assert lab.execute(timed)[-1].summary.seconds == pytest.approx(10)
 
 
-def test_a_rate_that_breaks_the_loss_is_an_answer_and_not_an_end(
-    workspace: Workspace, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rate_that_breaks_the_loss_is_an_answer_and_not_an_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     breaks_above(0.005, monkeypatch)
-    run = begun(workspace, dataset, strategy="linear_probe", tune=3, lr=0.003)
-    events = events_of(run, workspace)
-    record = read_tuning(workspace.run(run.id))
+    run = lab.begun(strategy="linear_probe", tune=3, lr=0.003)
+    events = lab.execute(run)
+    record = read_tuning(lab.folder_of(run))
     *whole, broken = (attempt.error for attempt in record.tries)
     assert whole == [None, None] and "The loss became nan" in broken and record.factor <= 1
     assert "the loss broke" in notes(events) and isinstance(events[-1], Finished)
