@@ -53,7 +53,6 @@ class Device(Record, frozen=True, kw_only=True):
 
 
 class Hello(Event, frozen=True, kw_only=True):
-    pid: int
     devices: tuple[Device, ...]
 
 

@@ -3,15 +3,13 @@
 import streamlit as st
 
 from engine.errors import RunError
-from pages.ui import block_strip, charts, forecast, kept_figures, text, time_left
+from pages.ui import block_strip, charts, forecast, kept_figures, status, text, time_left
 from pages.ui.audit import audit_details, is_audited
 from pages.ui.choice import choose
 from pages.ui.monitor import controls, frozen_part, run_status
 from pages.ui.resources import run_store, workspace
 from pages.ui.section import section
 from pages.ui.unfreezing import changes
-
-ACTIVE = ("queued", "running")
 
 st.title("Monitor", anchor=False)
 store = run_store()
@@ -25,8 +23,8 @@ busiest_first = sorted(runs.values(), key=lambda run: run.status != "running")
 captions = {run.id: run.name for run in busiest_first}  # no status here: it would age while the page stands
 run_id = choose("Run", captions, key="run")
 shown = runs[run_id]
-active = shown.status in ACTIVE
-waiting = any(run.status in ACTIVE for run in runs.values())
+active = shown.status in status.ACTIVE
+waiting = any(run.status in status.ACTIVE for run in runs.values())
 
 
 @st.fragment(run_every="1s" if active else None)
@@ -85,7 +83,7 @@ def log() -> None:
 def queue() -> None:
     latest = store.list()
     run_status.queue(latest, run_id)
-    if waiting and not any(run.status in ACTIVE for run in latest):
+    if waiting and not any(run.status in status.ACTIVE for run in latest):
         st.rerun()  # once, to let go of the timer
 
 

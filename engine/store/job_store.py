@@ -5,7 +5,7 @@ Not here: what a kind of job does (tasks) and who does it (worker).
 
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from engine import record_files
@@ -48,7 +48,7 @@ class Job:
 
 
 class JobStore:
-    """The jobs of one workspace. Safe from any thread and any process; holds no connection."""
+    """Safe from any thread and any process; holds no connection."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -57,8 +57,9 @@ class JobStore:
         """Queue a job; `arguments` is the record that this kind defines."""
         job_id = new_id("job")
         with database.write(self._workspace) as db:
-            values = (job_id, kind, record_files.encode(arguments), "queued", time.time())
-            db.execute("INSERT INTO jobs (id, kind, arguments, status, created_at) VALUES (?, ?, ?, ?, ?)", values)
+            values = (job_id, kind, record_files.encode(arguments), time.time())
+            columns = "id, kind, arguments, created_at, status"
+            db.execute(f"INSERT INTO jobs ({columns}) VALUES (?, ?, ?, ?, 'queued')", values)
             return _job(_row(db, job_id))
 
     def get(self, job_id: str) -> Job:
@@ -78,7 +79,7 @@ class JobStore:
             return next((_job(row) for row in rows if decoded(row["arguments"], type(arguments)) == arguments), None)
 
     def claim(self, owner: str) -> Job | None:
-        """The oldest queued job, now running and owned by `owner`. Of everyone who asks, exactly one gets it."""
+        """The oldest queued job, now running and owned by `owner`. Of all who ask, exactly one gets it."""
         if not database.any_queued(self._workspace, "jobs"):
             return None
         with database.write(self._workspace) as db:
@@ -129,13 +130,11 @@ def _row(db: sqlite3.Connection, job_id: str) -> sqlite3.Row:
 
 def _end(db: sqlite3.Connection, job_id: str, status: str, *, result: str | None = None, error: str | None) -> None:
     """Nothing happens to a job that has ended already."""
-    db.execute(
-        "UPDATE jobs SET status = ?, result = ?, error = ?, ended_at = ?, owner = NULL, requested = NULL "
-        "WHERE id = ? AND status = 'running'",
-        (status, result, error, time.time(), job_id),
-    )
+    columns = "status = ?, result = ?, error = ?, ended_at = ?, owner = NULL, requested = NULL"
+    values = (status, result, error, time.time(), job_id)
+    db.execute(f"UPDATE jobs SET {columns} WHERE id = ? AND status = 'running'", values)
 
 
 def _job(row: sqlite3.Row) -> Job:
-    plain = ("id", "kind", "arguments", "status", "result", "error", "requested")
-    return Job(progress=decoded(row["progress"], Progress) or Progress(), **{name: row[name] for name in plain})
+    values = {field.name: row[field.name] for field in fields(Job)}
+    return Job(**{**values, "progress": decoded(row["progress"], Progress) or Progress()})

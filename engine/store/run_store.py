@@ -1,7 +1,7 @@
 """RunStore: every run and what is known of it. Pages, command line and worker share nothing else.
 
-Every change is one short transaction; the functions below do single steps of one, for changes to many runs at once
-(comparisons). Not here: what a Run is made of (run), executing it (pipeline), its folder.
+Every change is one short transaction; the functions below do steps of one, for changes to many runs at once
+(comparisons). Not here: what a Run is made of (run), executing it (pipeline).
 """
 
 import shutil
@@ -52,10 +52,7 @@ class RunStore:
 
     def claim(self, device: str, owner: str) -> Run | None:
         """The next queued run that may use `device`, now running and owned by `owner`; None when there is none or the
-        device is busy.
-
-        Of everyone who asks, exactly one gets it. Runs that ask for a device nobody has fail here, with a sentence.
-        """
+        device is busy. Of all who ask, exactly one gets it. Runs that ask for a device nobody has fail here."""
         if not database.any_queued(self._workspace, "runs"):
             return None
         with database.write(self._workspace) as db:
@@ -75,7 +72,7 @@ class RunStore:
             return from_row(_row(db, row["id"]))
 
     def record(self, run_id: str, event: Event) -> None:
-        """Remember what a run said of itself. Events of a run that is not running any more are dropped."""
+        """Remember what a run said of itself; events of a run that is not running are dropped."""
         with database.write(self._workspace) as db:
             row = db.execute("SELECT * FROM runs WHERE id = ? AND status = 'running'", (run_id,)).fetchone()
             if row is None:
@@ -104,7 +101,7 @@ class RunStore:
         return self.get(run_id).requested
 
     def finish(self, run_id: str, status: str, error: str | None = None) -> None:
-        """End a running run; nothing happens when it has ended already (somebody found its owner dead, say)."""
+        """End a running run; nothing happens when it has ended already (its owner was found dead, say)."""
         if status not in ENDED:
             raise ValueError(f"{status!r} does not end a run")
         with database.write(self._workspace) as db:
@@ -112,7 +109,7 @@ class RunStore:
                 _set(db, run_id, {"status": status, "error": error, **_let_go()})
 
     def requeue(self, run_id: str, *, owner: str | None = None) -> Run:
-        """Queue a stopped, interrupted or failed run again; it resumes from its checkpoint. `owner` as for enqueue."""
+        """Queue an ended run again, to resume from its checkpoint; not a finished one. `owner` as for enqueue."""
         with database.write(self._workspace) as db:
             revive(db, run_id)
             if owner:
@@ -131,7 +128,7 @@ class RunStore:
         shutil.rmtree(self._workspace.run(run_id), ignore_errors=True)
 
     def epochs(self, run_id: str) -> tuple[Epoch, ...]:
-        """The epochs of a run that have ended, in order; any that cannot be read is left out."""
+        """The ended epochs of a run in order, but those that cannot be read."""
         with database.read(self._workspace) as db:
             rows = db.execute("SELECT event FROM epochs WHERE run = ? ORDER BY epoch", (run_id,)).fetchall()
         return tuple(epoch for row in rows if (epoch := decoded(row["event"], Epoch)))
@@ -142,7 +139,7 @@ class RunStore:
             return _interrupt_orphans(db)
 
     def announce(self, devices: Sequence[Device]) -> None:
-        """Replace the list of devices that can train; the preferred one first."""
+        """Replace the list of devices that can train, the preferred first."""
         rows = [(position, *astuple(device)) for position, device in enumerate(devices)]
         with database.write(self._workspace) as db:
             db.execute("DELETE FROM devices")

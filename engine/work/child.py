@@ -59,7 +59,7 @@ class Wiring:
     devices: str = "engine.devices"
 
 
-class Leave(Exception):
+class Leave(BaseException):
     """Nobody needs the child any more."""
 
 
@@ -99,7 +99,7 @@ class ChildLoop:
 
     def serve(self) -> None:
         """Say hello, then do one piece of work after the other until nobody needs the child any more."""
-        self.emit(Hello(pid=os.getpid(), devices=self._devices()))
+        self.emit(Hello(devices=self._devices()))
         while (command := self.commands.get()) is not None:
             try:
                 match command:
@@ -157,8 +157,6 @@ class ChildLoop:
             arguments, work = tasks[kind]
             asked = record_files.decode(command.arguments, arguments, what=f"What was asked of a job ({kind})")
             return Done(stopped=self._pull(work(self.workspace, asked), self.emit))
-        except Leave:
-            raise
         except Exception as error:
             failed = failure(error, self.workspace, details="The terminal that runs Thaw shows the details.")
             if not failed.healthy:

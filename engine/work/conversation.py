@@ -44,8 +44,9 @@ class Assignment:
             self._held, event = event, None
         elif isinstance(event, Epoch):  # it says more than the step before it
             self._held = None
-        due = event is not None or self._clock() - self._recorded >= PACE_SECONDS
-        return [*(self.held_back() if due else ()), *([event] if event is not None else ())]
+        if event is not None:
+            return [*self.held_back(), event]
+        return self.held_back() if self._clock() - self._recorded >= PACE_SECONDS else []
 
     def held_back(self) -> list[Event]:
         """The step or stage that was not recorded yet, if there is one."""
@@ -81,7 +82,7 @@ class ChildSlot:
         """What the child said it can compute on."""
 
     def warm(self) -> None:
-        """Start a child if there is none, without waiting: loading its libraries takes seconds."""
+        """Start a child if there is none, without waiting for its libraries."""
         if self._child is None:
             self._child, self._greeted = start_child(self._workspace, self._wiring), False
         with suppress(ChildDied):  # `child` tells whoever wants to use it; here it would be started in a loop

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Protocol, TypeVar
+from typing import IO, TypeVar
 
 from engine import record_files
 from engine.errors import EngineError
@@ -33,16 +33,7 @@ class ChildDied(Exception):
     """The child is gone; str(error) is a sentence with the probable cause."""
 
 
-class Child(Protocol):
-    """What a supervisor needs of a child, however it runs."""
-
-    def send(self, command: Command) -> None: ...
-    def next_event(self, timeout: float) -> Event | None: ...
-    def alive(self) -> bool: ...
-    def close(self, patience: float) -> None: ...
-
-
-def start_child(workspace: Workspace, wiring: Wiring) -> Child:
+def start_child(workspace: Workspace, wiring: Wiring) -> "Child":
     """A child as $THAW_ISOLATION says: "thread", or else a process, whose crash ends the child only."""
     kind = ThreadChild if os.environ.get("THAW_ISOLATION") == "thread" else ProcessChild
     return kind(workspace, wiring)
@@ -128,6 +119,9 @@ class ThreadChild:
 
     def _emit(self, event: Event) -> None:
         self._events.put(_over_the_pipe(event, EVENTS))
+
+
+Child = ProcessChild | ThreadChild
 
 
 def _over_the_pipe(told: T, kind: type[T]) -> T:

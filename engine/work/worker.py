@@ -44,7 +44,8 @@ class Workers:
         self._runs, self._jobs = run_store.RunStore(workspace), job_store.JobStore(workspace)
         self._leaving = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._begin("clerk", self._clerk)
+        self._swept = -_SWEEP_SECONDS
+        self._begin("clerk", self._next_job)
         atexit.register(self.stop)
 
     @property
@@ -63,29 +64,42 @@ class Workers:
         """Block until the workers are stopped."""
         self._leaving.wait()
 
-    def _begin(self, name: str, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, name=f"thaw-{name}", daemon=True)
+    def _begin(self, name: str, once: Callable[[Supervisor], bool]) -> None:
+        thread = threading.Thread(target=self._repeat, args=(once,), name=f"thaw-{name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _clerk(self) -> None:
-        supervisor = Supervisor(self._workspace, self._wiring, self._leaving)
-        swept = -_SWEEP_SECONDS
+    def _repeat(self, once: Callable[[Supervisor], bool]) -> None:
+        """Do `once` until leaving, resting when there was nothing to do. A fault never ends the thread."""
+        with Supervisor(self._workspace, self._wiring, self._leaving) as supervisor:
+            while not self._leaving.is_set():
+                busy = False
+                try:
+                    busy = once(supervisor)
+                except Exception:
+                    _LOG.exception("The worker hit a fault and goes on")
+                if not busy:
+                    self._leaving.wait(POLL_SECONDS)
 
-        def once() -> bool:
-            nonlocal swept
-            if time.monotonic() - swept >= _SWEEP_SECONDS:  # a command line beside us may have been killed
-                swept = time.monotonic()
-                self._runs.sweep()
-                self._jobs.sweep()
-            if len(self._threads) == 1:
-                self._hire(supervisor.slot)
-            job = self._jobs.claim(supervisor.owner)
-            if job is not None:
-                supervisor.do_job(job)
-            return job is not None
+    def _next_job(self, supervisor: Supervisor) -> bool:
+        if time.monotonic() - self._swept >= _SWEEP_SECONDS:  # a command line may have been killed
+            self._swept = time.monotonic()
+            self._runs.sweep()
+            self._jobs.sweep()
+        if len(self._threads) == 1:
+            self._hire(supervisor.slot)
+        job = self._jobs.claim(supervisor.owner)
+        if job is not None:
+            supervisor.do_job(job)
+        return job is not None
 
-        self._repeat(once, supervisor.slot)
+    def _next_run(self, supervisor: Supervisor, *, device: str, warm: bool) -> bool:
+        if warm:  # where most runs go; the others cost no memory before they are used
+            supervisor.slot.warm()
+        run = self._runs.claim(device, supervisor.owner)
+        if run is not None:
+            supervisor.do_run(run, device)
+        return run is not None
 
     def _hire(self, slot: ChildSlot) -> None:
         """Announce the devices the child has, and start a trainer for each."""
@@ -99,34 +113,7 @@ class Workers:
             devices = (Device(device="cpu", name="CPU", memory_bytes=0, why=str(death)),)
         self._runs.announce(devices)
         for entry in devices:
-            self._begin(entry.device, partial(self._trainer, entry.device, warm=entry is devices[0]))
-
-    def _trainer(self, device: str, *, warm: bool) -> None:
-        supervisor = Supervisor(self._workspace, self._wiring, self._leaving)
-
-        def once() -> bool:
-            if warm:  # where most runs go; the others cost no memory before they are used
-                supervisor.slot.warm()
-            claimed = self._runs.claim(device, supervisor.owner)
-            if claimed is not None:
-                supervisor.do_run(claimed, device)
-            return claimed is not None
-
-        self._repeat(once, supervisor.slot)
-
-    def _repeat(self, once: Callable[[], bool], slot: ChildSlot) -> None:
-        """Do `once` until leaving, resting when there was nothing to do. A fault never ends the thread."""
-        try:
-            while not self._leaving.is_set():
-                busy = False
-                try:
-                    busy = once()
-                except Exception:
-                    _LOG.exception("The worker hit a fault and goes on")
-                if not busy:
-                    self._leaving.wait(POLL_SECONDS)
-        finally:
-            slot.dismiss()
+            self._begin(entry.device, partial(self._next_run, device=entry.device, warm=entry is devices[0]))
 
 
 class _Registry(ModuleType):

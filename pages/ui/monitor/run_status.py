@@ -3,7 +3,7 @@
 Not here: the curves (charts) and the buttons (controls).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,14 +28,14 @@ RECENT_RUNS = 20
 
 
 def headline(run: Run, rows: Epochs) -> None:
-    """Status in words; while running, how far the epoch and the run are and how long it will still take."""
+    """Status in words; while running, how far the epoch and the run are, and the time left."""
     with st.container(horizontal=True, vertical_alignment="center"):
         status.badge(run.status, paused=run.paused)
         st.markdown(text.md(f"{run.config.backbone}, {title(run.config.strategy).lower()}{_place(run)}"))
     if run.status == "running":
         _progress(run, rows)
     elif run.status == "queued":
-        st.markdown("Waiting for its turn. You can close this page; it starts by itself.")
+        st.markdown("Waiting for its turn; it starts by itself.")
     elif run.status == "finished":
         st.success(text.md(outcome(run, rows)), icon=":material/check_circle:")
     elif run.status == "failed":
@@ -122,7 +122,7 @@ def block_table(started: Started, epoch: Epoch) -> pd.DataFrame:
 
 
 def queue(runs: Sequence[Run], shown: str) -> None:
-    """What runs and what waits, first in line first, with the time until each is done."""
+    """What runs and what waits, in order, with the time until each is done."""
     queued = sorted((run for run in runs if run.status == "queued"), key=lambda run: run.turn)
     active = [*(run for run in runs if run.status == "running"), *queued]
     if not active or [run.id for run in active] == [shown]:
@@ -130,7 +130,12 @@ def queue(runs: Sequence[Run], shown: str) -> None:
     recent = [run for run in runs if run.status in ("running", "finished", "stopped")][:RECENT_RUNS]
     measured = {run.id: (run, epochs.of(run)) for run in recent}
     with st.container(border=True):
-        left = [_left(run, measured) for run in active]
+        left = [
+            time_left.seconds_left(run, epochs.of(run))
+            if run.status == "running"
+            else time_left.seconds_of_queued(run, measured)
+            for run in active
+        ]
         total = sum(seconds for seconds in left if seconds is not None)
         rest = "" if None in left else f" · about {text.duration(total)} to the end"
         st.markdown(f"**Queue** · {text.count(len(queued), 'run')} waiting{rest}")
@@ -139,7 +144,7 @@ def queue(runs: Sequence[Run], shown: str) -> None:
 
 
 def configuration(run: Run) -> None:
-    """The options that differ from the defaults, and the command that repeats the run."""
+    """Options that are not at their default, and the command that repeats the run."""
     values = asdict(run.config)
     shown = {"Dataset": run.config.dataset, "Backbone": run.config.backbone, "Strategy": run.config.strategy}
     shown |= {option.label: str(values[option.name]) for option in options() if values[option.name] != option.default}
@@ -175,8 +180,7 @@ def _progress(run: Run, rows: Epochs) -> None:
         st.progress(min(share, 1.0), text=status.stage_words(now.stage) + amount)
         return
     planned, behind = time_left.epochs_planned(run), time_left.epochs_done(run, rows)
-    seconds = time_left.seconds_left(run, rows)
-    left = "paused" if run.paused else _time_left(run, rows, seconds)
+    left = "paused" if run.paused else _time_left(run, rows)
     st.progress(min(behind / planned, 1.0), text=f"Epoch {min(int(behind) + 1, planned)} of {planned} · {left}")
     if not now.steps or now.epoch <= len(rows):  # what is known is of an epoch that has ended
         st.progress(0.0, text="Next epoch …" if rows else "Getting ready …")
@@ -185,8 +189,9 @@ def _progress(run: Run, rows: Epochs) -> None:
         st.progress(min(now.step / now.steps, 1.0), text=f"Step {now.step:,} of {now.steps:,}{judging}")
 
 
-def _time_left(run: Run, rows: Epochs, seconds: float | None) -> str:
+def _time_left(run: Run, rows: Epochs) -> str:
     """A phase to come may train more than the one that was measured, or less."""
+    seconds = time_left.seconds_left(run, rows)
     if seconds is None:
         return "measuring the time left"
     if run.started and phase_of(run.started, len(rows) + 1) + 1 < len(run.started.phases):
@@ -194,18 +199,11 @@ def _time_left(run: Run, rows: Epochs, seconds: float | None) -> str:
     return f"about {text.duration(seconds)} left" if seconds > 1 else "almost done"
 
 
-def _left(run: Run, measured: Mapping[str, tuple[Run, Epochs]]) -> float | None:
-    if run.status == "running":
-        return time_left.seconds_left(run, measured[run.id][1]) if run.id in measured else None
-    return time_left.seconds_of_queued(run, measured)
-
-
 def _queued(run: Run, seconds: float | None, shown: str) -> None:
-    told = f"about {text.duration(seconds)}" if seconds is not None else "not measured yet"
     with st.container(horizontal=True, vertical_alignment="center"):
         status.badge(run.status, paused=run.paused)
         if run.id == shown:
             st.markdown(f"**{text.md(run.name)}**")
         else:
             st.page_link("monitor.py", label=text.md(run.name), query_params={"run": run.id})
-        st.caption(told)
+        st.caption("not measured yet" if seconds is None else f"about {text.duration(seconds)}")

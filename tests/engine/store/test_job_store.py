@@ -4,6 +4,7 @@ import pytest
 
 from engine.errors import RunError
 from engine.events import Progress
+from engine.record_files import encode
 from engine.store.job_store import JobStore
 from engine.workspace import Workspace
 from tests.engine.store.racing import DEAD, ME, racing
@@ -15,17 +16,18 @@ def jobs(workspace: Workspace) -> JobStore:
 
 
 def test_a_job_from_submission_to_result(jobs: JobStore):
-    job = jobs.submit("import", {"source": "upload-00000001", "name": "꽃"})
+    arguments, result = {"source": "upload-00000001", "name": "꽃"}, {"draft": "draft-00000001"}
+    job = jobs.submit("import", arguments)
     assert (job.status, job.progress, job.ended) == ("queued", Progress(), False)
     claimed = jobs.claim(ME)
     assert claimed is not None and claimed.id == job.id
-    assert claimed.arguments_as(dict) == {"source": "upload-00000001", "name": "꽃"}
+    assert claimed.arguments_as(dict) == arguments
     assert claimed.arguments_as(int) is None and claimed.result_as(dict) is None
     reading = Progress(stage="Reading", done=1, total=2)
     jobs.record(job.id, reading)
     assert jobs.get(job.id).progress == reading
-    jobs.finish(job.id, result='{"draft": "draft-00000001"}')
-    assert jobs.get(job.id).status == "finished" and jobs.get(job.id).result_as(dict) == {"draft": "draft-00000001"}
+    jobs.finish(job.id, result=encode(result))
+    assert jobs.get(job.id).status == "finished" and jobs.get(job.id).result_as(dict) == result
 
 
 def test_the_newest_is_the_latest_of_its_kind_with_these_arguments(jobs: JobStore):

@@ -117,18 +117,18 @@ def test_a_run_for_a_device_nobody_has_fails_with_the_devices_there_are(store: R
     assert refused.error == "There is no device 'cuda:7' on this machine. Choose auto or one of: cpu."
 
 
-def test_a_dead_owner_does_not_hold_the_device_for_ever(store: RunStore):
-    store.enqueue(config("cpu"), owner=DEAD)
-    waiting = store.enqueue(config("cpu"))
-    assert claim(store) == waiting.id
-
-
 def test_sweep_interrupts_runs_of_the_dead_and_of_them_only(store: RunStore):
     mine, theirs, queued = running(store), running(store, DEAD), store.enqueue(config())
     assert store.sweep() == 1
     assert [store.get(run.id).status for run in (mine, theirs, queued)] == ["running", "interrupted", "queued"]
     assert "Resume" in (store.get(theirs.id).error or "")
     assert store.sweep() == 0
+
+
+def test_a_dead_owner_does_not_hold_the_device_for_ever(store: RunStore):
+    store.enqueue(config("cpu"), owner=DEAD)
+    waiting = store.enqueue(config("cpu"))
+    assert claim(store) == waiting.id
 
 
 def test_events_become_progress_epochs_and_summary(store: RunStore):
@@ -163,7 +163,7 @@ def test_an_ended_run_takes_no_more_events_and_ends_only_once(store: RunStore):
     assert (store.epochs(run.id), store.get(run.id).status, store.get(run.id).error) == ((), "stopped", None)
 
 
-def test_pause_is_answered_and_a_newer_request_is_not_swallowed_by_the_answer(store: RunStore):
+def test_a_pause_is_answered_swallows_no_newer_request_and_takes_no_stop_back(store: RunStore):
     run = running(store)
     store.record(run.id, Step(epoch=1, step=3, steps=9))
     store.request(run.id, "pause")
@@ -174,10 +174,6 @@ def test_pause_is_answered_and_a_newer_request_is_not_swallowed_by_the_answer(st
     assert store.get(run.id).paused and store.get(run.id).progress.step == 3
     store.record(run.id, Paused(paused=False))
     assert store.requested(run.id) is None and not store.get(run.id).paused
-
-
-def test_stop_is_not_taken_back_by_a_pause(store: RunStore):
-    run = running(store)
     store.request(run.id, "stop")
     store.request(run.id, "pause")
     assert store.requested(run.id) == "stop"
@@ -205,13 +201,8 @@ def test_requeue_puts_an_ended_run_at_the_end_of_the_queue(store: RunStore):
     assert again.status == "queued"
     assert (again.error, again.requested, again.owner, again.ended_at) == (None, None, None, None)
     assert again.turn > waiting.turn and claim(store) == waiting.id
-
-
-def test_requeue_with_an_owner_takes_the_run_out_of_the_queue(store: RunStore):
-    run = running(store)
-    store.finish(run.id, "stopped")
-    assert store.requeue(run.id, owner=ME).status == "running"
-    assert claim(store) is None
+    store.finish(waiting.id, "stopped")
+    assert store.requeue(waiting.id, owner=ME).status == "running"  # an owner takes it out of the queue
 
 
 def test_a_running_run_cannot_be_deleted_and_an_ended_one_takes_its_folder_along(store: RunStore, workspace: Workspace):
