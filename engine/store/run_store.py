@@ -106,7 +106,7 @@ class RunStore:
             raise ValueError(f"{status!r} does not end a run")
         with database.write(self._workspace) as db:
             if _row(db, run_id)["status"] == "running":
-                _set(db, run_id, {"status": status, "error": error, **_let_go()})
+                _end(db, run_id, status, error=error)
 
     def requeue(self, run_id: str, *, owner: str | None = None) -> Run:
         """Queue an ended run again, to resume from its checkpoint; not a finished one. `owner` as for enqueue."""
@@ -219,7 +219,7 @@ def _row(db: sqlite3.Connection, run_id: str) -> sqlite3.Row:
 def _interrupt_orphans(db: sqlite3.Connection) -> int:
     orphans = database.orphans(db, "runs")
     for run_id in orphans:
-        _set(db, run_id, {"status": "interrupted", "error": INTERRUPTED, **_let_go()})
+        _end(db, run_id, "interrupted", error=INTERRUPTED)
     return len(orphans)
 
 
@@ -234,8 +234,9 @@ def _refuse_unplaceable(db: sqlite3.Connection, announced: list[str]) -> None:
         _set(db, row["id"], {"status": "failed", "error": error, "ended_at": time.time()})
 
 
-def _let_go() -> dict[str, float | None]:
-    return {"ended_at": time.time(), "owner": None, "requested": None}
+def _end(db: sqlite3.Connection, run_id: str, status: str, *, error: str | None) -> None:
+    left = {"ended_at": time.time(), "owner": None, "requested": None}
+    _set(db, run_id, {"status": status, "error": error, **left})
 
 
 def _set(db: sqlite3.Connection, run_id: str, values: Mapping[str, str | float | None]) -> None:

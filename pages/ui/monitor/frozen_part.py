@@ -37,7 +37,6 @@ def record(run: Run) -> Cache | None:
 
 
 def sentence(cache: Cache) -> str:
-    """The record in words."""
     if not cache.files:
         return "Nothing was worth computing once: all blocks train, every picture is new, or the cache is full."
     size = text.bytes_(sum(file.bytes for file in cache.files))
@@ -51,16 +50,15 @@ def sentence(cache: Cache) -> str:
 
 
 def cache_table(files: Sequence[CacheFile]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "Images": SPLIT_NAMES.get(file.split, file.split),
-                "Seen as": "evaluation crop" if file.view is None else f"view {file.view}",
-                "Read by block": text.plain(file.block),
-                "Size": text.bytes_(file.bytes),
-                "State": file.state,
-                "Saved": text.duration(file.saved_seconds) if file.saved_seconds else "–",
-            }
-            for file in files
-        ]
-    )
+    rows = [
+        (
+            SPLIT_NAMES.get(file.split, file.split),
+            "evaluation crop" if file.view is None else f"view {file.view}",
+            text.plain(file.block),
+            text.bytes_(file.bytes),
+            file.state,
+            text.duration(file.saved_seconds) if file.saved_seconds else "–",
+        )
+        for file in files
+    ]
+    return pd.DataFrame(rows, columns=["Images", "Seen as", "Read by block", "Size", "State", "Saved"])

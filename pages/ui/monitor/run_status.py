@@ -35,7 +35,7 @@ def headline(run: Run, rows: Epochs) -> None:
     if run.status == "running":
         _progress(run, rows)
     elif run.status == "queued":
-        st.markdown("Waiting for its turn; it starts by itself.")
+        st.markdown("Waiting for its turn; it starts by itself, also when this page is closed.")
     elif run.status == "finished":
         st.success(text.md(outcome(run, rows)), icon=":material/check_circle:")
     elif run.status == "failed":
@@ -68,7 +68,7 @@ def outcome(run: Run, rows: Epochs) -> str:
 
 
 def numbers(run: Run, rows: Epochs) -> None:
-    """The figures of this moment; of a run that ended before its first epoch there are none."""
+    """The figures of this moment; none for a run that ended before its first epoch."""
     if not rows and run.status in ENDED:
         return
     last = rows[-1] if rows else Epoch(epoch=0)
@@ -109,15 +109,13 @@ def block_table(started: Started, epoch: Epoch) -> pd.DataFrame:
     """One row a block, in forward order: what trained in this epoch, its rate, and the L2 norm of its gradient."""
     rows = []
     for block in started.blocks:
-        trains = block.trains[epoch.phase]
-        groups = (block.name, f"{block.name} (bias, norm)")
-        rate = max((epoch.lr[group] for group in groups if group in epoch.lr), default=None)
-        norm = epoch.grad_norm.get(block.name)
-        shown = (
-            charts.rate(rate) if trains and rate is not None else "–",
-            f"{norm:.3g}" if trains and norm is not None else "–",
-        )
-        rows.append((block.name, "trains" if trains else "frozen", *shown))
+        state, rate, gradient = "frozen", "–", "–"
+        if block.trains[epoch.phase]:
+            groups = (block.name, f"{block.name} (bias, norm)")
+            rates = [epoch.lr[group] for group in groups if group in epoch.lr]
+            state, rate = "trains", charts.rate(max(rates)) if rates else "–"
+            gradient = f"{epoch.grad_norm[block.name]:.3g}" if block.name in epoch.grad_norm else "–"
+        rows.append((block.name, state, rate, gradient))
     return pd.DataFrame(rows, columns=["Block", "State", "Learning rate", "Gradient norm"])
 
 
@@ -154,7 +152,7 @@ def configuration(run: Run) -> None:
 
 
 def log_tail(path: Path) -> str:
-    """The last lines of a log, however long it is; empty when there is none."""
+    """The last lines of a log; empty when there is none."""
     try:
         with open(path, "rb") as file:
             file.seek(0, 2)
@@ -166,7 +164,6 @@ def log_tail(path: Path) -> str:
 
 
 def _place(run: Run) -> str:
-    """Where it trains; a run that never started was nowhere."""
     device = run.started.device if run.started else run.device
     if device in (None, "auto"):
         return ", on the next free device" if run.status in ("queued", "running") else ""
