@@ -32,8 +32,8 @@ Every classifier of torchvision that is installed with Thaw. For each, the chain
 
 {checks}
 
-Checked with torch {torch}, torchvision {torchvision} and Python {python} on {system}, {date}: {passed} of {count}
-passed.
+Checked with torch {torch}, torchvision {torchvision} and Python {python} on {system}, {date}:
+{passed} of {count} passed.
 The table is written by `{command}` (`make test-all` runs it after the other tests); edit the checks in
 `tests/engine/models/checks.py`, not this page.
 
