@@ -16,7 +16,7 @@ from engine.models.catalog import load_catalog
 from engine.store.job_store import JobStore
 from engine.work import worker
 from engine.workspace import Workspace, open_workspace
-from pages.routes import ROUTES
+from pages.endpoints import ROUTES
 
 
 @asynccontextmanager

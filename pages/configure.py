@@ -97,7 +97,7 @@ if sound:
     st.markdown("**Learning rate of the head**")
     st.html(charts.key(curves))
     st.plotly_chart(
-        kept_figures.rates(tuple(curves), max(one.plan.epochs for one in sound)),
+        kept_figures.kept_rates(tuple(curves), max(one.plan.epochs for one in sound)),
         config=charts.CONFIG,
         alt=f"Learning rate over epochs, schedule {values['schedule']}",
     )

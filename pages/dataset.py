@@ -17,7 +17,7 @@ from pages.ui.dataset.versions import changed_images, version_links
 from pages.ui.resources import workspace
 
 
-def caption_of(summary: DatasetSummary) -> str:
+def dataset_caption(summary: DatasetSummary) -> str:
     return f"{text.short(summary.name)} · {text.count(summary.images, 'image')}, {text.count(summary.classes, 'class')}"
 
 
@@ -33,7 +33,7 @@ if not summaries:
         "Nothing here yet. Drop a zip of photographs above; the sample dataset appears here as soon as it is drawn."
     )
     st.stop()
-chosen = choose("Dataset", {id_: caption_of(summary) for id_, summary in summaries.items()}, key="dataset")
+chosen = choose("Dataset", {id_: dataset_caption(summary) for id_, summary in summaries.items()}, key="dataset")
 try:
     dataset = datasets.open_dataset(workspace(), chosen)
     card, origin = datasets.health_card(dataset), datasets.version_origin(dataset)

@@ -58,7 +58,7 @@ def learning() -> None:
             if not rows:
                 st.caption("The first point appears when the first epoch has ended.")
                 continue
-            figure = kept_figures.learning_curves(rows, metric, planned=planned, marks=marks)
+            figure = kept_figures.kept_learning_curves(rows, metric, planned=planned, marks=marks)
             unfreezing = "".join(f" From epoch {change.epoch}: {change.says}." for change in phases)
             alt = charts.curves_in_words(rows, metric) + unfreezing
             st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=alt)

@@ -8,7 +8,7 @@ from engine.store.run import Run
 from pages.ui import addresses, text
 from pages.ui.audit import audit_section, is_audited
 from pages.ui.choice import choose
-from pages.ui.download import download
+from pages.ui.download_link import download
 from pages.ui.predictions.embedding import embedding_or_button
 from pages.ui.predictions.export import export_section
 from pages.ui.predictions.image_map import image_map
@@ -21,7 +21,7 @@ from pages.ui.resources import run_store, workspace
 from pages.ui.strategies import title
 
 
-def caption_of(run: Run) -> str:
+def run_caption(run: Run) -> str:
     words, config = [text.short(run.name)], run.config
     if config.backbone not in run.name or config.strategy not in run.name:  # as they are, unless a person named the run
         words.append(f"{config.backbone}, {title(config.strategy).lower()}")
@@ -54,7 +54,7 @@ if not runs:
     st.stop()
 picker, link = st.columns([3, 1], vertical_alignment="bottom")
 with picker:
-    run = runs[choose("Run", {id_: caption_of(run) for id_, run in runs.items()}, key="run")]
+    run = runs[choose("Run", {id_: run_caption(run) for id_, run in runs.items()}, key="run")]
 with link:
     if (workspace().run(run.id) / "result.csv").is_file():
         download("Download result.csv", addresses.run_file(run.id, "result.csv"), key="download_run")

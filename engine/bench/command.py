@@ -39,11 +39,11 @@ def run(options: BenchOptions) -> None:
     if rows:
         workloads, contenders = [WORKLOADS[row] for row in rows], _contenders(without)
         keys = runner.keys(recipe, workloads, repetitions=options["repetitions"], contenders=contenders)
-        runner.measure(folder, recipe, keys)
+        runner.measure_workloads(folder, recipe, keys)
     if options["parts"]:
-        runner.measure(folder, recipe, parts.part_keys(recipe, repetitions=options["repetitions"]))
+        runner.measure_workloads(folder, recipe, parts.part_keys(recipe, repetitions=options["repetitions"]))
     if options["pages"]:
-        record_files.write(folder / PAGES, pagetimes.measure(folder, recipe))
+        record_files.write(folder / PAGES, pagetimes.measure_pages(folder, recipe))
     print(f"The results are in {write_report([folder], folder / 'report.md')}.")
     if options["write"]:
         print(f"The page is {write_report([folder, *map(_path, options['beside'])], _path(options['write']))}.")

@@ -48,7 +48,7 @@ _LISTEN = """() => {
 }"""
 
 
-def measure(folder: Path, recipe: Recipe) -> PageTimes:
+def measure_pages(folder: Path, recipe: Recipe) -> PageTimes:
     """EngineError where there is no browser driver, or training does not go on."""
     if find_spec("playwright") is None:
         raise EngineError("Measuring pages needs a browser driver: pip install -r requirements-dev.txt.")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.bench import bare, classic, fastai_loop, parts, thaw
+from engine.bench import bare_loop, classic, fastai_loop, parts, thaw
 from engine.bench.experiment import Experiment, Result, prepare
 from engine.bench.measurements import Key, Measurement, Measurements, Recipe
 from engine.bench.workloads import AGAIN, CONTENDERS, TOGETHER, WORKLOADS, Workload
@@ -32,7 +32,7 @@ def keys(recipe: Recipe, workloads: Sequence[Workload], *, repetitions: int, con
     return list(dict.fromkeys(wanted))
 
 
-def measure(folder: Path, recipe: Recipe, wanted: Sequence[Key]) -> Measurements:
+def measure_workloads(folder: Path, recipe: Recipe, wanted: Sequence[Key]) -> Measurements:
     """Everything of `wanted` that is missing in `folder`."""
     measurements = Measurements(folder)
     missing = [key for key in wanted if measurements.find(key) is None]
@@ -69,7 +69,7 @@ def _run(experiment: Experiment, key: Key, workers: int) -> Iterator[tuple[str, 
         workload = WORKLOADS[key.what]
         configs = experiment.configs(workload.trainings, seeds=workload.seeds, repetition=key.repetition)
         if key.contender == "bare":
-            yield "bare", bare.train_bare(experiment, configs)
+            yield "bare", bare_loop.train_bare(experiment, configs)
         else:
             cold, again = thaw.train_thaw(experiment, configs)
             yield from ((AGAIN, again), ("thaw", cold))  # the one whose absence is noticed comes last

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from engine.cli.printing import columns
+from engine.cli.printer import columns
 from engine.cli.verb import Session
 from engine.comparisons import tables, wording
 from engine.comparisons.comparison import Comparison

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from engine.cli.printing import columns
+from engine.cli.printer import columns
 from engine.cli.run_options import catalog
 from engine.cli.verb import Session, full_path, verb
 from engine.config import options as all_options

@@ -4,7 +4,7 @@ from typing import Unpack
 
 import click
 
-from engine.cli.printing import columns
+from engine.cli.printer import columns
 from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config
 from engine.cli.verb import BACKBONE, DATASET, Session, set_option, verb
 from engine.config import to_json

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from engine.cli import audit, bench, cache, compare, data, demo, explore, runs
+from engine.cli import audit, bench, cache, compare, data, demo, explore, run_verbs
 from engine.errors import EngineError
 
 _PROGRAM = "python -m engine"
@@ -16,8 +16,17 @@ VERBS: dict[str, click.Command] = {
     str(verb.name): verb
     for verb in (
         *(data.import_dataset, data.datasets, data.sample, data.options, data.backbones),
-        *(runs.list_runs, runs.stop, runs.pause, runs.resume, audit.audit, runs.predict, runs.export, cache.cache),
-        *(runs.work, explore.rates, explore.probe, runs.train),
+        *(
+            run_verbs.list_runs,
+            run_verbs.stop,
+            run_verbs.pause,
+            run_verbs.resume,
+            audit.audit,
+            run_verbs.predict,
+            run_verbs.export,
+            cache.cache,
+        ),
+        *(run_verbs.work, explore.rates, explore.probe, run_verbs.train),
         *(compare.compare, compare.comparisons, demo.demo, bench.bench),
     )
 }

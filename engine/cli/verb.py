@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import click
 
-from engine.cli.printing import Printer
+from engine.cli.printer import Printer
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.store.run_store import RunStore
 from engine.work.supervisor import Supervisor

@@ -31,7 +31,7 @@ def load_draft(workspace: Workspace, draft_id: str) -> Draft:
         ) from None
 
 
-def discard(workspace: Workspace, draft_id: str) -> None:
+def discard_draft(workspace: Workspace, draft_id: str) -> None:
     """Forget an import that waits to be accepted; nothing happens when it is already gone."""
     shutil.rmtree(draft_folder(workspace, draft_id), ignore_errors=True)
 

@@ -56,7 +56,7 @@ def scan(workspace: Workspace, source: Path, *, name: str = "", progress: Progre
         raise
     finally:
         if uploads.is_upload(source) and not refused:
-            uploads.discard(workspace, source.name)
+            uploads.discard_upload(workspace, source.name)
     return draft_id
 
 

@@ -96,7 +96,7 @@ def withdraw(dataset: Dataset, images: Iterable[int]) -> None:
         _write(dataset, [one for image, one in read_decisions(dataset).by_image.items() if image not in gone])
 
 
-def discard(dataset: Dataset) -> None:
+def discard_decisions(dataset: Dataset) -> None:
     """Forget every decision, a damaged file included."""
     with _one_at_a_time:
         (dataset.folder / _FILE).unlink(missing_ok=True)

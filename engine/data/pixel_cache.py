@@ -213,7 +213,7 @@ def crops_of(pixels: Pixels, image: Image, numbers: Sequence[int | None]) -> lis
 
 def budget_bytes() -> int:
     """What all kept pixels together may take: $THAW_PIXEL_CACHE_GB, else 8 GB."""
-    return row_file.budget_bytes("THAW_PIXEL_CACHE_GB", DEFAULT_BUDGET_GB)
+    return row_file.cache_budget_bytes("THAW_PIXEL_CACHE_GB", DEFAULT_BUDGET_GB)
 
 
 def _planes(dataset: Dataset, views: int, epochs: int) -> list[Plane]:

@@ -250,7 +250,7 @@ def _crashed(path: Path, modified: float) -> bool:
     return path.suffix == ".tmp" and time.time() - modified > _STALE_SECONDS
 
 
-def budget_bytes(variable: str, default_gb: float) -> int:
+def cache_budget_bytes(variable: str, default_gb: float) -> int:
     """What all files of one cache together may take: the environment variable, in GB, else the default.
 
     ConfigError when it is no number of GB.

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.data.dataset import commit, list_datasets, open_dataset
 from engine.data.dataset_records import Dataset
-from engine.data.drafts import discard
+from engine.data.drafts import discard_draft
 from engine.data.importer import scan
 from engine.data.painting import PATTERNS, paint
 from engine.data.pool import Progress, ordered, silent
@@ -35,7 +35,7 @@ def make_sample(workspace: Workspace, progress: Progress = silent, *, per_class:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if sample := _find(workspace):  # another process drew it meanwhile
-        discard(workspace, draft)
+        discard_draft(workspace, draft)
         return sample
     return commit(workspace, draft)
 

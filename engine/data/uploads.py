@@ -76,7 +76,7 @@ def check(workspace: Workspace, upload: Upload) -> Path:
     return folder
 
 
-def discard(workspace: Workspace, upload_id: str) -> None:
+def discard_upload(workspace: Workspace, upload_id: str) -> None:
     """Remove an upload and everything in it; nothing happens when it is already gone."""
     folder = _folder(workspace, upload_id)
     _RESERVED.pop(upload_id, None)

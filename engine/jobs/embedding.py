@@ -63,9 +63,11 @@ def embed(workspace: Workspace, asked: records.OfRun) -> Iterator[Event]:
     twins = similarity.near_duplicates(hashes, splits, components.coordinates, least=least)
     yield Progress(stage="checking labels", total=1)
     made = _embedded(trained, dataset, components, twins=twins, least=least)
-    embedding_files.keep(workspace, run.id, made)
+    embedding_files.keep_embedding(workspace, run.id, made)
     yield Result.of(
-        records.Embedded(images=len(dataset.images), suspects=len(made.facts.doubts), twins=made.facts.twins_found)
+        records.EmbeddingCounts(
+            images=len(dataset.images), suspects=len(made.facts.doubts), twins=made.facts.twins_found
+        )
     )
 
 

@@ -79,7 +79,7 @@ def stamp(workspace: Workspace, run_id: str) -> int:
     return (workspace.run(run_id) / _FACTS).stat().st_mtime_ns
 
 
-def keep(workspace: Workspace, run_id: str, made: Embedded) -> None:
+def keep_embedding(workspace: Workspace, run_id: str, made: Embedded) -> None:
     """Write both files; the facts last, so that they never stand alone."""
     folder = workspace.run(run_id)
     with atomic_path(folder / _ARRAYS) as temporary, open(temporary, "wb") as file:

@@ -232,7 +232,7 @@ def _queue_forecast(
                 trainable_parameters=strategy.trainable,
                 cache_bytes=size,
             )
-            forecast_files.keep(workspace, config, forecast)
+            forecast_files.keep_forecast(workspace, config, forecast)
     rows = tuple(_row(strategy, runs[kind], free) for kind, strategy in tried.items())
     total, unique = sum(row.total for row in rows), tuple(dict.fromkeys(problems))
     return records.QueueForecast(strategies=rows, seconds=total, cache_bytes=cache_bytes, problems=unique)

@@ -34,7 +34,7 @@ def forecast_of(workspace: Workspace, config: RunConfig) -> Forecast | None:
         return None
 
 
-def keep(workspace: Workspace, config: RunConfig, forecast: Forecast) -> None:
+def keep_forecast(workspace: Workspace, config: RunConfig, forecast: Forecast) -> None:
     """Remember `forecast`; a later one for the same config takes its place."""
     record_files.write(_path(workspace, config), forecast)
 

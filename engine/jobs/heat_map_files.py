@@ -54,7 +54,9 @@ def find(workspace: Workspace, run_id: str, subject: Subject, *, of: str) -> Exp
         return None
 
 
-def keep(workspace: Workspace, run_id: str, explanation: Explanation, *, pictures: Mapping[str, bytes]) -> None:
+def keep_heat_map(
+    workspace: Workspace, run_id: str, explanation: Explanation, *, pictures: Mapping[str, bytes]
+) -> None:
     """Write it with its PNGs, by the names in PICTURES, at once; drop what is too old or of other weights."""
     building = workspace.incoming / new_id("explain")
     kept = workspace.run(run_id) / "explanations"

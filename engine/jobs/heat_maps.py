@@ -51,7 +51,7 @@ def explain(workspace: Workspace, asked: records.Explain) -> Iterator[Event]:
         model = _MODELS.get(workspace, run)
         yield Progress(stage="following the answer back", done=1, total=3)
         found = _explanation(workspace, model, subject, of=asked.of)
-    yield Result.of(records.Explanation(explanation=found.name, of=found.of, pictures=tuple(heat_map_files.PICTURES)))
+    yield Result.of(records.HeatMap(explanation=found.name, of=found.of, pictures=tuple(heat_map_files.PICTURES)))
 
 
 def _explanation(workspace: Workspace, model: _Model, subject: Subject, *, of: str | None) -> Explanation:
@@ -70,7 +70,7 @@ def _explanation(workspace: Workspace, model: _Model, subject: Subject, *, of: s
         silent=not heat.any(),
     )
     pictures = {"crop": png(crop), "heat": png(overlay(crop, heat)), "chance": png(overlay(crop, chance))}
-    heat_map_files.keep(workspace, trained.run.id, explanation, pictures=pictures)
+    heat_map_files.keep_heat_map(workspace, trained.run.id, explanation, pictures=pictures)
     return explanation
 
 

@@ -112,13 +112,13 @@ class Explain(Record, frozen=True, kw_only=True):
     of: str | None = msgspec.field(name="class", default=None)
 
 
-class Explanation(Record, frozen=True, kw_only=True):
+class HeatMap(Record, frozen=True, kw_only=True):
     explanation: str
     of: str = msgspec.field(name="class")
     pictures: tuple[str, ...]
 
 
-class Embedded(Record, frozen=True, kw_only=True):
+class EmbeddingCounts(Record, frozen=True, kw_only=True):
     """How many images there are, with labels that look wrong, and pairs that look the same."""
 
     images: int

@@ -53,7 +53,7 @@ def predict(workspace: Workspace, asked: records.Predict) -> Events:
         predictions = yield from predict_new(workspace, asked.run, source, device=asked.device)
     finally:
         if uploads.is_upload(source):
-            uploads.discard(workspace, source.name)
+            uploads.discard_upload(workspace, source.name)
     yield Result.of(records.Predictions(predictions=predictions))
 
 
@@ -81,7 +81,7 @@ def weights(workspace: Workspace, asked: records.ReadWeights) -> Events:
         brought = bring(workspace, path, name)
     finally:
         if asked.upload:
-            uploads.discard(workspace, asked.upload)
+            uploads.discard_upload(workspace, asked.upload)
     match = match_brought(workspace, brought, asked.backbone)
     yield Result.of(records.Weights(weights=brought, match=match))
 

@@ -119,7 +119,7 @@ def ensure(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[tuple[int, i
 
 def budget_bytes() -> int:
     """$THAW_FEATURE_CACHE_GB, else 8 GB."""
-    return row_file.budget_bytes("THAW_FEATURE_CACHE_GB", DEFAULT_BUDGET_GB)
+    return row_file.cache_budget_bytes("THAW_FEATURE_CACHE_GB", DEFAULT_BUDGET_GB)
 
 
 class _Filling:

@@ -1,6 +1,6 @@
 """Addresses: where the browser finds what the routes serve, by ids and indices of ours.
 
-Not here: answering (pages.routes), and addresses of pages.
+Not here: answering (pages.endpoints), and addresses of pages.
 """
 
 from urllib.parse import quote

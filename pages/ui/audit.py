@@ -16,7 +16,7 @@ import streamlit as st
 
 from engine.store.run import Run
 from pages.ui import addresses, block_strip, text
-from pages.ui.download import download
+from pages.ui.download_link import download
 from pages.ui.resources import kept_by_file, workspace
 from pages.ui.section import section
 from pages.ui.unfreezing import first_epochs

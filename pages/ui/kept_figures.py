@@ -14,13 +14,15 @@ from pages.ui import charts
 from pages.ui.charts import Curve, Mark, Metric
 
 
-def learning_curves(epochs: tuple[Epoch, ...], metric: Metric, *, planned: int, marks: tuple[Mark, ...]) -> go.Figure:
+def kept_learning_curves(
+    epochs: tuple[Epoch, ...], metric: Metric, *, planned: int, marks: tuple[Mark, ...]
+) -> go.Figure:
     """`charts.learning_curves`, kept."""
     return _learning_curves(epochs, metric, planned=planned, marks=marks, theme=st.context.theme.type)
 
 
 @lru_cache(maxsize=64)
-def rates(curves: tuple[Curve, ...], epochs: int) -> go.Figure:
+def kept_rates(curves: tuple[Curve, ...], epochs: int) -> go.Figure:
     """`charts.rates`, kept."""
     return charts.rates(curves, epochs)
 

@@ -44,7 +44,12 @@ def pending_decisions(dataset: Dataset, known: Decisions, *, key: str) -> Datase
             wanted = st.button(label, type="primary", disabled=not known.changes, key=f"make_{key}")
             with st.popover("Discard …", key=f"forget_{key}"):
                 st.markdown("Forget all of them? The dataset is as it was either way.")
-                st.button("Discard for good", on_click=label_decisions.discard, args=(dataset,), key=f"discard_{key}")
+                st.button(
+                    "Discard for good",
+                    on_click=label_decisions.discard_decisions,
+                    args=(dataset,),
+                    key=f"discard_{key}",
+                )
         st.caption(
             "Kept in the workspace until you apply or discard them. The old dataset stays as it is; all other images "
             "keep label and split, so runs on both can be compared."

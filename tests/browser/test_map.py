@@ -35,7 +35,7 @@ def run(server: Server, dataset: Dataset) -> Run:
     """With its images on a grid, so that no point hides another."""
     finished = made.finished_run(server.workspace, dataset)
     grid = np.array([(index % 8, index // 8) for index in range(len(dataset.images))], np.float32)
-    embedding_files.keep(server.workspace, finished.id, replace(made.embedded(dataset), coordinates=grid))
+    embedding_files.keep_embedding(server.workspace, finished.id, replace(made.embedded(dataset), coordinates=grid))
     return finished
 
 

@@ -39,7 +39,7 @@ def run(workspace: Workspace, dataset: Dataset) -> Run:
 def kept(workspace: Workspace, run: Run, dataset: Dataset) -> Embedded:
     """What the job embedding left of the run."""
     embedded = made.embedded(dataset)
-    embedding_files.keep(workspace, run.id, embedded)
+    embedding_files.keep_embedding(workspace, run.id, embedded)
     return embedded
 
 

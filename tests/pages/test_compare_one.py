@@ -278,7 +278,7 @@ def test_parts_of_the_images_are_trained_on_request_and_drawn_apart_from_the_ver
 def test_forecasts_stand_beside_what_the_runs_took(workspace: Workspace, dataset: Dataset) -> None:
     comparison = finished(workspace, dataset, TWO)
     told = forecast_files.Forecast(seconds=42.0, peak_memory_bytes=1, trainable_parameters=1, cache_bytes=0)
-    forecast_files.keep(workspace, runs_of(workspace, comparison)[0].config, told)
+    forecast_files.keep_forecast(workspace, runs_of(workspace, comparison)[0].config, told)
     page = opened(comparison)
     table = next(one.value for one in page.dataframe if "Took, s" in one.value)
     assert list(table["Forecast, s"].dropna()) == [42.0]

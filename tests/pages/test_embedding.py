@@ -46,7 +46,7 @@ def test_two_workspaces_never_share_what_was_found(
     other = Workspace(root=tmp_path / "other")
     shutil.copytree(workspace.root, other.root)
     stamp = embedding_files.stamp(workspace, run.id)
-    embedding_files.keep(other, run.id, made.embedded(dataset, doubts=()))
+    embedding_files.keep_embedding(other, run.id, made.embedded(dataset, doubts=()))
     os.utime(other.run(run.id) / "embedding.json", ns=(stamp, stamp))
     monkeypatch.setenv("THAW_WORKSPACE", str(other.root))
     there = embedding.embedding_of(run.id)
@@ -65,7 +65,7 @@ def test_two_workspaces_never_share_what_was_found(
     ],
 )
 def test_what_was_found_is_said(workspace: Workspace, run: Run, dataset: Dataset, changed: dict, said: str) -> None:
-    embedding_files.keep(workspace, run.id, made.embedded(dataset, **changed))
+    embedding_files.keep_embedding(workspace, run.id, made.embedded(dataset, **changed))
     assert said in drawn(predictions_view("Labels and copies"))
 
 

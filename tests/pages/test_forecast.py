@@ -59,7 +59,7 @@ def test_forecast_and_measured_stand_side_by_side(workspace: Workspace) -> None:
     store = RunStore(workspace)
     config = RunConfig(dataset="dataset-00000000", backbone="resnet18")
     run = store.enqueue(config, owner="1:1")
-    forecast_files.keep(workspace, config, KEPT)
+    forecast_files.keep_forecast(workspace, config, KEPT)
     assert forecast.forecast_and_measured(run) == ""
     store.finish(run.id, "finished")
     assert forecast.forecast_and_measured(store.get(run.id)).startswith("forecast 42 s, took ")
@@ -75,6 +75,6 @@ def test_forecast_and_measured_stand_side_by_side(workspace: Workspace) -> None:
 def test_monitor_shows_both_when_the_run_has_finished(workspace: Workspace) -> None:
     run = prepared.finished(workspace, made.dataset(workspace), correct=30)
     assert "Foretold" not in prepared.drawn(prepared.page("monitor"))
-    forecast_files.keep(workspace, run.config, KEPT)
+    forecast_files.keep_forecast(workspace, run.config, KEPT)
     page = prepared.page("monitor")
     assert not page.exception and "Foretold and measured: forecast 42 s, took " in prepared.drawn(page)

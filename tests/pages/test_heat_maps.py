@@ -58,7 +58,7 @@ def explained(
     name = heat_map_files.name_of(open_workspace(), run.id, subject, of=of)
     explanation = Explanation(name=name, of=of, probability=share, silent=silent)
     pictures = {picture: png(number) for number, picture in enumerate(heat_map_files.PICTURES)}
-    heat_map_files.keep(open_workspace(), run.id, explanation, pictures=pictures)
+    heat_map_files.keep_heat_map(open_workspace(), run.id, explanation, pictures=pictures)
     return explanation
 
 
@@ -211,7 +211,7 @@ def test_the_route_serves_pictures_and_nothing_beside_them(run: Run) -> None:
 
 def test_the_page_loads_without_torch_and_captum() -> None:
     heavy = ("torch", "captum", "matplotlib", "PIL.Image")
-    loads = "import sys, pages.ui.predictions.image_gallery, pages.routes"
+    loads = "import sys, pages.ui.predictions.image_gallery, pages.endpoints"
     code = f"{loads}; print([name for name in {heavy} if name in sys.modules])"
     root = Path(__file__).resolve().parents[2]
     assert subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True).strip() == "[]"

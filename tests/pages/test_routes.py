@@ -12,7 +12,7 @@ from engine.data import uploads
 from engine.data.dataset_records import Dataset
 from engine.store.run import Run
 from engine.workspace import Workspace
-from pages.routes import ROUTES
+from pages.endpoints import ROUTES
 from pages.ui import addresses
 from tests.pages import made
 

@@ -117,7 +117,7 @@ def _buttons(draft_id: str, card: HealthCard, *, name: str, ratios: Ratios, seed
         "Exclude problems", key=f"exclude_{draft_id}", type="primary", width="stretch"
     )
     if last.button("Discard", key=f"drop_{draft_id}", type="tertiary", width="stretch"):
-        drafts.discard(workspace(), draft_id)
+        drafts.discard_draft(workspace(), draft_id)
         st.rerun()
     if not (accepted or without):
         return None

@@ -10,7 +10,7 @@ from engine.jobs.bundle.formats import contents
 from engine.store.job_store import Job
 from engine.store.run import Run
 from pages.ui import addresses, text
-from pages.ui.download import download
+from pages.ui.download_link import download
 from pages.ui.resources import job_store, workspace
 from pages.ui.section import section
 from pages.ui.waiting import submit_button, under_way

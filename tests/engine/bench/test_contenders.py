@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from engine import devices
-from engine.bench import bare, fastai_loop
-from engine.bench.bare import train_bare
+from engine.bench import bare_loop, fastai_loop
+from engine.bench.bare_loop import train_bare
 from engine.bench.classic import classic_model, loaders, train_classic, transform
 from engine.bench.experiment import Experiment, prepare
 from engine.bench.thaw import train_thaw
@@ -78,13 +78,13 @@ def test_the_classic_loop_learns_and_leaves_frozen_weights_alone(experiment: Exp
 @pytest.mark.parametrize("training", ["linear_probe", "views"])
 def test_the_bare_computation_ends_at_the_weights_of_thaw(experiment: Experiment, training: str) -> None:
     precise = replace(experiment.config(training, 1), views=2 if training == "views" else 0)
-    bare, (accuracy, weights) = train_bare(experiment, [precise]), thaw_weights(experiment, precise)
-    moved = {name: value for name, value in bare.state.items() if value.is_floating_point()}
+    bare_loop, (accuracy, weights) = train_bare(experiment, [precise]), thaw_weights(experiment, precise)
+    moved = {name: value for name, value in bare_loop.state.items() if value.is_floating_point()}
     start = torch.load(experiment.start(1), weights_only=True)
     assert "fc.weight" in moved and not torch.allclose(moved["fc.weight"], start["fc.weight"], atol=1e-4)
     for name, value in moved.items():
         assert torch.allclose(value, weights[name], rtol=1e-3, atol=1e-4), name
-    assert bare.accuracy == pytest.approx(accuracy)
+    assert bare_loop.accuracy == pytest.approx(accuracy)
 
 
 def thaw_weights(experiment: Experiment, config: RunConfig) -> tuple[float, dict[str, torch.Tensor]]:
@@ -99,7 +99,9 @@ def test_the_bare_computation_waits_for_the_device_whenever_it_looks_at_the_cloc
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(bare, "time", SimpleNamespace(perf_counter=lambda: float(seen.append("clock") or len(seen))))
+    monkeypatch.setattr(
+        bare_loop, "time", SimpleNamespace(perf_counter=lambda: float(seen.append("clock") or len(seen)))
+    )
     monkeypatch.setattr(devices, "synchronise", lambda place: seen.append("device"))
     train_bare(experiment, [experiment.config("linear_probe", seed) for seed in (0, 1)])
     assert seen == ["device", "clock"] * 6

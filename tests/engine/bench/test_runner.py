@@ -55,7 +55,7 @@ def test_a_second_start_goes_on_where_the_first_was_interrupted(
         return [(key.contender, Result(seconds=1.0, accuracy=0.5))]
 
     def measure(*names: str) -> Measurements:
-        return runner.measure(tmp_path, RECIPE, keys(*names))
+        return runner.measure_workloads(tmp_path, RECIPE, keys(*names))
 
     for name, fake in (("prepare", lambda *_: None), ("_warm_up", lambda *_: 0), ("_run", run)):
         monkeypatch.setattr(runner, name, fake)
@@ -92,7 +92,7 @@ def test_the_device_is_known_by_name_before_anything_is_measured(monkeypatch: py
 
 def test_pages_are_kept_with_what_trained_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times = PageTimes(backbone="resnet34", threads=1, idle={}, training={}, images_per_second={"nobody": 2.0})
-    monkeypatch.setattr(pagetimes, "measure", lambda *_: times)
+    monkeypatch.setattr(pagetimes, "measure_pages", lambda *_: times)
     command.run(options(["--pages", "--out", str(tmp_path), "--backbone", "resnet34", "--threads", "1"]))
     assert record_files.read(tmp_path / PAGES, PageTimes) == times
     assert "while resnet34 trains" in (tmp_path / "report.md").read_text()

@@ -10,7 +10,7 @@ import pytest
 
 from engine.cli import demo
 from engine.cli.main import main
-from engine.cli.printing import Printer
+from engine.cli.printer import Printer
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.sample import make_sample
 from engine.events import Epoch

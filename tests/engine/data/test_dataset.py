@@ -9,7 +9,7 @@ from pictures import make_folder, many, picture, two_classes
 from engine import record_files
 from engine.data.dataset import commit, delete_dataset, health_card, list_datasets, open_dataset
 from engine.data.dataset_records import SPLITS, Dataset
-from engine.data.drafts import discard, draft_folder, draft_health_card
+from engine.data.drafts import discard_draft, draft_folder, draft_health_card
 from engine.data.importer import scan
 from engine.errors import DatasetError, EngineError
 from engine.workspace import Workspace
@@ -89,8 +89,8 @@ def test_a_failure_while_accepting_gives_the_draft_back(
 
 def test_discarded_drafts_are_gone(workspace: Workspace, tmp_path: Path) -> None:
     draft_id = draft(workspace, tmp_path)
-    discard(workspace, draft_id)
-    discard(workspace, draft_id)
+    discard_draft(workspace, draft_id)
+    discard_draft(workspace, draft_id)
     for act in (draft_health_card, commit):
         with pytest.raises(DatasetError, match="no longer waiting"):
             act(workspace, draft_id)
@@ -99,7 +99,7 @@ def test_discarded_drafts_are_gone(workspace: Workspace, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("draft_id", ["upload-0000000000", "../datasets", "draft-../../x"])
 def test_foreign_draft_ids_are_refused(workspace: Workspace, draft_id: str) -> None:
-    for act in (draft_health_card, discard, commit):
+    for act in (draft_health_card, discard_draft, commit):
         with pytest.raises(EngineError):
             act(workspace, draft_id)
 

@@ -10,7 +10,7 @@ from engine import record_files
 from engine.data import label_decisions
 from engine.data.dataset import delete_dataset, open_dataset, version_origin
 from engine.data.dataset_records import Dataset, LabelChange, VersionOrigin
-from engine.data.label_decisions import Action, Decision, decide, discard, read_decisions, withdraw
+from engine.data.label_decisions import Action, Decision, decide, discard_decisions, read_decisions, withdraw
 from engine.data.versions import locate_changes
 from engine.errors import DatasetError
 from engine.workspace import Workspace
@@ -34,9 +34,9 @@ def test_what_was_decided_is_there_for_whoever_comes_next(workspace: Workspace, 
     assert found.changes == 1  # keeping a label changes nothing
     withdraw(dataset, [4])
     assert list(read_decisions(dataset).by_image) == [1]
-    discard(dataset)
+    discard_decisions(dataset)
     assert not read_decisions(dataset).by_image and not raw(dataset).exists()
-    discard(dataset)
+    discard_decisions(dataset)
 
 
 def test_hostile_names_come_back_letter_for_letter(dataset: Dataset) -> None:

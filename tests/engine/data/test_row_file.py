@@ -9,7 +9,7 @@ import pytest
 from rows import CONTENTS, COUNT, SIZE, built, content, empty, opened, right, write
 
 from engine.data import row_file as files
-from engine.data.row_file import Building, Rows, budget_bytes, evict, open_rows
+from engine.data.row_file import Building, Rows, cache_budget_bytes, evict, open_rows
 
 
 def intact(path: Path) -> bool:
@@ -216,9 +216,9 @@ def test_a_file_that_vanishes_meanwhile_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "expected"), [("0", 0), ("0.5", 2**29), ("", 3 * 2**30), (" 2 ", 2**31)])
 def test_the_budget_is_a_variable_with_a_default(monkeypatch: pytest.MonkeyPatch, text: str, expected: int) -> None:
     monkeypatch.setenv("THAW_SOME_GB", text)
-    assert budget_bytes("THAW_SOME_GB", 3) == expected
+    assert cache_budget_bytes("THAW_SOME_GB", 3) == expected
     monkeypatch.delenv("THAW_SOME_GB")
-    assert budget_bytes("THAW_SOME_GB", 3) == 3 * 2**30
+    assert cache_budget_bytes("THAW_SOME_GB", 3) == 3 * 2**30
 
 
 def test_a_tenth_of_the_disk_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from rows import CONTENTS, COUNT, SIZE, built, content, right
 
 from engine.data import row_file as files
-from engine.data.row_file import Rows, being_filled, budget_bytes
+from engine.data.row_file import Rows, being_filled, cache_budget_bytes
 from engine.errors import ConfigError
 
 
@@ -134,4 +134,4 @@ def test_a_file_is_being_filled_until_it_is_complete_or_has_lain_for_hours(path:
 def test_a_budget_that_is_no_number_of_gigabytes_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("THAW_SOME_GB", text)
     with pytest.raises(ConfigError, match=f"THAW_SOME_GB must be a number of GB, such as 3, .* it is '{text}'"):
-        budget_bytes("THAW_SOME_GB", 3)
+        cache_budget_bytes("THAW_SOME_GB", 3)

@@ -11,7 +11,7 @@ from engine.data.uploads import (
     Receiver,
     Upload,
     UploadedFile,
-    discard,
+    discard_upload,
     is_upload,
     received,
     reserve,
@@ -112,8 +112,8 @@ def test_sweep_takes_what_is_old_and_spares_what_is_touched(workspace: Workspace
 def test_discard_is_repeatable_and_uploads_are_known(workspace: Workspace, upload: Upload, tmp_path: Path) -> None:
     assert is_upload(workspace.incoming_item(upload.id))
     assert not is_upload(tmp_path)
-    discard(workspace, upload.id)
-    discard(workspace, upload.id)
+    discard_upload(workspace, upload.id)
+    discard_upload(workspace, upload.id)
     assert not workspace.incoming_item(upload.id).exists()
 
 
@@ -134,6 +134,6 @@ def test_a_reserved_place_exists_from_the_first_file_on(workspace: Workspace) ->
     for name in ("a.jpg", "b.jpg"):
         send(workspace, upload, name, b"x")
     assert names(workspace, upload) == ["a.jpg", "b.jpg"]
-    discard(workspace, upload.id)
+    discard_upload(workspace, upload.id)
     with pytest.raises(EngineError):  # a straggler brings nothing back
         Receiver(workspace, upload, "c.jpg")

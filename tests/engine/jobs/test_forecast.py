@@ -177,12 +177,12 @@ def test_an_empty_queue_and_a_broken_file_are_no_surprise(workspace: Workspace, 
     with pytest.raises(ConfigError, match="no run to forecast"):
         foretold(workspace)
     kept = forecast_files.Forecast(seconds=1, peak_memory_bytes=2, trainable_parameters=3, cache_bytes=4)
-    forecast_files.keep(workspace, config, kept)
+    forecast_files.keep_forecast(workspace, config, kept)
     (file,) = (workspace.root / "forecasts").iterdir()
     assert forecast_files.forecast_of(workspace, config) == kept
     file.write_text("{")
     assert forecast_files.forecast_of(workspace, config) is None
     scratch = dataclasses.replace(config, weights="default", strategy="from_scratch")
-    forecast_files.keep(workspace, scratch, kept)
+    forecast_files.keep_forecast(workspace, scratch, kept)
     as_queued = dataclasses.replace(scratch, weights="none")
     assert forecast_files.forecast_of(workspace, as_queued) == kept

@@ -38,7 +38,7 @@ _HTML = """
 </div>
 """
 _component = st.components.v2.component(
-    "thaw_upload", html=_HTML, css=(_HERE / "upload.css").read_text(), js=(_HERE / "upload.js").read_text()
+    "thaw_upload", html=_HTML, css=(_HERE / "upload_area.css").read_text(), js=(_HERE / "upload_area.js").read_text()
 )
 
 
@@ -69,7 +69,7 @@ def upload_area(title: str, hint: str, *, key: str, prefix: str | None = None) -
     }
     answer = _component(key=f"upload_{key}", data=data, on_done_change=lambda: None, on_stopped_change=lambda: None)
     if answer.stopped:  # nothing is left on disk, also not the files that had already arrived
-        uploads.discard(workspace(), target.id)
+        uploads.discard_upload(workspace(), target.id)
         next_upload(key)
         st.rerun()
     if not answer.done:

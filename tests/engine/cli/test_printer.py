@@ -4,7 +4,7 @@ from unicodedata import normalize
 
 import pytest
 
-from engine.cli.printing import Printer, columns, display_width
+from engine.cli.printer import Printer, columns, display_width
 
 KOREAN = "고양이"
 
