@@ -1,4 +1,4 @@
-"""Routes: what the browser asks for outside the pages: streamed uploads, thumbnails, images, downloads.
+"""Endpoints: what the browser asks for outside the pages: streamed uploads, thumbnails, images, downloads.
 
 Every path is found by an id or an index of ours; a name that a person chose is never part of one.
 """

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = sorted((ROOT / "engine").rglob("*.py"))
 PAGES = [*sorted((ROOT / "pages").rglob("*.py")), ROOT / "dashboard.py"]
+FILES = [*ENGINE, *PAGES]
 
 BELOW: dict[str, set[str]] = {
     "ground": set(),
@@ -137,30 +138,56 @@ def test_what_pages_use_loads_without_torch(module: str) -> None:
     assert done.stdout.strip() == "[]", f"{module} loads {done.stdout}"
 
 
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
 def test_files_and_functions_hold_one_idea() -> None:
-    wrong = []
-    for path in [*ENGINE, *PAGES]:
-        text = path.read_text()
-        if text.count("\n") > 360:
-            wrong.append(f"{path.relative_to(ROOT)} has {text.count(chr(10))} lines")
-        for node in ast.walk(ast.parse(text)):
-            if (
-                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-                and node.end_lineno
-                and node.end_lineno - node.lineno >= 40
-            ):
-                wrong.append(
-                    f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {node.end_lineno - node.lineno + 1} lines"
-                )
+    wrong = [
+        f"{path.relative_to(ROOT)} has {lines} lines" for path in FILES if (lines := path.read_text().count("\n")) > 300
+    ]
+    wrong += [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {lines} lines"
+        for path in FILES
+        for node in functions(path)
+        if (lines := (node.end_lineno or 0) - node.lineno + 1) > 40
+    ]
     assert not wrong, wrong
 
 
+def test_nobody_takes_more_than_three_parameters_by_position() -> None:
+    """Further ones have to be named where they are given; Python and torch call special methods as they like."""
+    wrong = []
+    for path in FILES:
+        for node in functions(path):
+            names = [parameter.arg for parameter in [*node.args.posonlyargs, *node.args.args]]
+            if len(names) - (names[:1] in (["self"], ["cls"])) > 3 and node.name != "__torch_function__":
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}({', '.join(names)})")
+    assert not wrong, wrong
+
+
+def test_a_public_name_means_one_thing_in_its_folder() -> None:
+    """The forms of an export are modules with the functions of one Protocol (jobs/bundle/formats.Writer)."""
+    homes: dict[tuple[Path, str], list[str]] = {}
+    for path in FILES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault((path.parent, node.name), []).append(path.name)
+    folder = ROOT / "engine" / "jobs" / "bundle"
+    allowed = {(folder, "write"), (folder, "check")}
+    assert not {place: files for place, files in homes.items() if len(files) > 1 and place not in allowed}
+
+
+def test_no_two_files_are_called_almost_alike() -> None:
+    names = sorted({path.stem for path in FILES if path.stem != "__init__"})
+    pairs = [(one, other) for one in names for other in names if one < other]
+    assert not [(one, other) for one, other in pairs if other.removeprefix(one) in ("s", "es", "ed", "ing")]
+
+
 def test_every_module_says_what_it_is() -> None:
-    empty = [
-        path
-        for path in [*ENGINE, *PAGES]
-        if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
-    ]
+    empty = [path for path in FILES if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))]
     assert not empty, empty
 
 
@@ -173,7 +200,5 @@ def test_nothing_unpickles_what_people_bring() -> None:
         "torch.export.load",
         "unsafe_allow_html=True",
     )
-    wrong = [
-        f"{path.name}: {phrase}" for path in [*ENGINE, *PAGES] for phrase in forbidden if phrase in path.read_text()
-    ]
+    wrong = [f"{path.name}: {phrase}" for path in FILES for phrase in forbidden if phrase in path.read_text()]
     assert not wrong, wrong

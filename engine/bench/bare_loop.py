@@ -1,4 +1,4 @@
-"""The bare computation: the mathematics of Thaw's runs on images that lie decoded in memory; no files, nothing kept.
+"""The bare loop: the mathematics of Thaw's runs on images that lie decoded in memory; no files, nothing kept.
 
 It is the limit of what Thaw can reach: one pass of the frozen blocks over every image, then the epochs on what came
 out, in the number format and layout that Thaw chooses. Order, rates and optimizer are Thaw's own, so the weights agree.

@@ -1,4 +1,4 @@
-"""Printing: what the command line writes, for people or, with --json, one object a line for programs.
+"""Printer: what the command line writes, for people or, with --json, one object a line for programs.
 
 Not here: what is done (the verbs).
 """

@@ -1,4 +1,5 @@
-"""Runs: the verbs that train one run, act on it, or use it. The heavy work happens in a child, as for the dashboard.
+"""Run verbs: the verbs that train one run, act on it, or use it. The heavy work happens in a child, as for the
+dashboard.
 
 Not here: comparisons of runs (compare), what is measured before a run (explore) or proved after it (audit).
 """

@@ -1,4 +1,5 @@
-"""Records: what is known about images, datasets and their health, as plain data that loads without torch or PIL.
+"""Dataset records: what is known about images, datasets and their health, as plain data that loads without torch or
+PIL.
 
 Not here: how they are found (importer), stored (dataset) or judged (health).
 """

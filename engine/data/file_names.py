@@ -1,4 +1,4 @@
-"""Names: what sources call their files, as clean Unicode text with `/` between the parts.
+"""File names: what sources call their files, as clean Unicode text with `/` between the parts.
 
 A cleaned name is shown and compared, never opened: it may still read like anything at all.
 """

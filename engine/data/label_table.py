@@ -1,4 +1,4 @@
-"""Labels: a CSV of `file,label` rows, as spreadsheets and scripts write it, in whatever encoding and with whatever
+"""Label table: a CSV of `file,label` rows, as spreadsheets and scripts write it, in whatever encoding and with whatever
 separator.
 
 Knows names only; whether a listed file exists is for the layout to find out.

@@ -1,4 +1,4 @@
-"""Pixels: crops of a dataset, ready to become batches; each decoded once, when it is first asked for, and kept.
+"""Pixel cache: crops of a dataset, ready to become batches; each decoded once, when it is first asked for, and kept.
 
 Decoding therefore overlaps with whatever the crops are for. A kept file holds one split seen one way (the evaluation
 crop, or one view). What does not fit the budget, or would not be seen twice, is decoded whenever it is asked for.

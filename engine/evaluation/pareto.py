@@ -1,4 +1,4 @@
-"""Cost: which strategies are worth their price, where a strategy is beaten only by what is shown to beat it.
+"""Pareto front: which strategies are worth their price, where a strategy is beaten only by what is shown to beat it.
 
 Not here: the verdict on the chosen strategy (verdict).
 """

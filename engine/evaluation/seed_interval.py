@@ -1,4 +1,4 @@
-"""Spread: the interval of one strategy's accuracy over several seeds on the same images.
+"""Seed interval: the interval of one strategy's accuracy over several seeds on the same images.
 
 Not here: whether two strategies differ (paired): intervals of their own are too wide for that.
 """

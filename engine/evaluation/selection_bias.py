@@ -1,4 +1,4 @@
-"""Selection: choosing the best on some images flatters the best on these images, and by how much at most.
+"""Selection bias: choosing the best on some images flatters the best on these images, and by how much at most.
 
 Not here: choosing (verdict). The remedy is a test split; this says what its absence costs.
 """

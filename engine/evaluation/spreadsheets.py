@@ -1,5 +1,5 @@
-"""Sheets: any table as a CSV that is safe and legible in a spreadsheet, and the predictions of several strategies side
-by side.
+"""Spreadsheets: any table as a CSV that is safe and legible in a spreadsheet, and the predictions of several strategies
+side by side.
 
 Not here: the predictions of one run (predictions, results).
 """

@@ -1,4 +1,4 @@
-"""Warm: the model of the run before, kept built and traced for the next one that starts from the same weights.
+"""Reuse: the model of the run before, kept built and traced for the next one that starts from the same weights.
 
 It is handed out to one user at a time, every tensor set back to what it was. Not here: loading.
 """

@@ -1,4 +1,4 @@
-"""Saver: writes the checkpoint of a run as often as that is cheap, and whenever training is left in good order.
+"""Checkpointing: writes the checkpoint of a run as often as that is cheap, and whenever training is left in good order.
 
 Not here: what a checkpoint holds (training.checkpoints).
 """

@@ -1,4 +1,4 @@
-"""Owner: which process holds a run or a job, told apart from a later process that was given the same number.
+"""Process identity: which process holds a run or a job, told apart from a later process that was given the same number.
 
 Not here: what the owner does. An owner is text, `<pid>:<start>:<boot>`, and is only ever compared or asked for life.
 """

@@ -1,4 +1,4 @@
-"""Training as a generator: yields what happened and does not know who is listening.
+"""Training loop, as a generator: yields what happened and does not know who is listening.
 
 Stop = close the generator. A snapshot taken between two events resumes bit for bit on a CPU.
 Never yield inside autocast or no_grad: that state belongs to the thread and would leak into the consumer.

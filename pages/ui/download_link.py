@@ -1,4 +1,5 @@
-"""Download: a link, dressed as a button, to a file that a route streams; the server never holds the file in memory."""
+"""Download link: a link, dressed as a button, to a file that a route streams; the server never holds the file in
+memory."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Upload: an area that takes zips, images and folders and streams them to disk through the upload route.
+"""Upload area: an area that takes zips, images and folders and streams them to disk through the upload route.
 
 Not here: what the files contain. Streamlit's own uploader would keep each of them in memory.
 """

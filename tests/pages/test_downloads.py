@@ -15,7 +15,7 @@ from engine.data.dataset_records import Dataset
 from engine.workspace import Workspace
 from pages.ui.compare import report
 from tests.pages import compared, made
-from tests.pages.test_routes import ask
+from tests.pages.test_endpoints import ask
 
 NAME = "</title><script>alert(1)</script> 고양이 & $(x)"
 RIGHT = {"linear_probe": 0.5, "full_finetune": 0.95}

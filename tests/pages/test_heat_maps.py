@@ -21,7 +21,7 @@ from engine.workspace import Workspace, open_workspace
 from pages.ui.predictions.image_gallery import ImageSource
 from pages.ui.predictions.row_selection import predicted_images, run_table
 from tests.pages import made, prepared
-from tests.pages.test_routes import ask
+from tests.pages.test_endpoints import ask
 
 CAT, DOG, _ = made.CLASSES
 FIRST = Subject(image=0)

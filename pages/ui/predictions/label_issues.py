@@ -47,7 +47,10 @@ def label_issues(run: Run, embedding: Embedded, dataset: Dataset) -> None:
         )
     by_image = label_decisions.read_decisions(dataset).by_image
     here = page_of(len(issues), PAGE_SIZE, key=f"issues_page_{run.id}")
-    cards = [_card(place, issue, dataset, by_image.get(issue.image)) for place, issue in list(enumerate(issues))[here]]
+    cards = [
+        _card(place, issue, dataset, decision=by_image.get(issue.image))
+        for place, issue in list(enumerate(issues))[here]
+    ]
     picked = gallery(cards, label="Labels to check", key=f"issues_{run.id}", side=140)
     if picked is not None:
         st.session_state[_POSITION] = int(picked)
@@ -70,7 +73,7 @@ def decisions(run: Run, dataset: Dataset) -> None:
             st.switch_page("dataset.py", query_params={"dataset": version.id})
 
 
-def _card(place: int, issue: LabelIssue, dataset: Dataset, decision: Decision | None) -> Card:
+def _card(place: int, issue: LabelIssue, dataset: Dataset, *, decision: Decision | None) -> Card:
     sure, note, words = text.percent(issue.confidence, 0), f"labelled {issue.given}", ""
     if decision is not None:
         words = decision_in_words(decision)

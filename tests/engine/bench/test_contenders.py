@@ -78,13 +78,13 @@ def test_the_classic_loop_learns_and_leaves_frozen_weights_alone(experiment: Exp
 @pytest.mark.parametrize("training", ["linear_probe", "views"])
 def test_the_bare_computation_ends_at_the_weights_of_thaw(experiment: Experiment, training: str) -> None:
     precise = replace(experiment.config(training, 1), views=2 if training == "views" else 0)
-    bare_loop, (accuracy, weights) = train_bare(experiment, [precise]), thaw_weights(experiment, precise)
-    moved = {name: value for name, value in bare_loop.state.items() if value.is_floating_point()}
+    bare, (accuracy, weights) = train_bare(experiment, [precise]), thaw_weights(experiment, precise)
+    moved = {name: value for name, value in bare.state.items() if value.is_floating_point()}
     start = torch.load(experiment.start(1), weights_only=True)
     assert "fc.weight" in moved and not torch.allclose(moved["fc.weight"], start["fc.weight"], atol=1e-4)
     for name, value in moved.items():
         assert torch.allclose(value, weights[name], rtol=1e-3, atol=1e-4), name
-    assert bare_loop.accuracy == pytest.approx(accuracy)
+    assert bare.accuracy == pytest.approx(accuracy)
 
 
 def thaw_weights(experiment: Experiment, config: RunConfig) -> tuple[float, dict[str, torch.Tensor]]:
