@@ -158,7 +158,7 @@ def seed(device: "torch.device", number: int) -> None:
         torch.cuda.manual_seed_all(number)
 
 
-def arrange(device: "torch.device", *, reproducible: bool) -> None:
+def set_determinism(device: "torch.device", *, reproducible: bool) -> None:
     """Let a GPU take its quickest kernels, or only such as give the same bits every time."""
     if device.type != "cuda":
         return

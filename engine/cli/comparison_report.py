@@ -38,9 +38,11 @@ def _record(judged: Judgement) -> Mapping[str, object]:
     verdict = judged.verdict
     choice = {name: getattr(verdict, name) for name in ("chosen", "cheapest", "not_worse")} if verdict else {}
     return {
-        "table": [{**asdict(row), "kept_out": " ".join(map(wording.reason, row.kept_out))} for row in judged.rows],
+        "table": [
+            {**asdict(row), "kept_out": " ".join(map(wording.exclusion_sentence, row.kept_out))} for row in judged.rows
+        ],
         "sentences": wording.sentences(judged),
-        "excluded": {run: wording.reason(exclusion) for run, exclusion in judged.excluded.items()},
+        "excluded": {run: wording.exclusion_sentence(exclusion) for run, exclusion in judged.excluded.items()},
         **choice,
     }
 

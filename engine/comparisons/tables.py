@@ -9,7 +9,7 @@ import pandas as pd
 
 from engine.comparisons.comparison import Comparison, label_of
 from engine.comparisons.judgement import by_label, exclusions, row_of
-from engine.comparisons.wording import reason
+from engine.comparisons.wording import exclusion_sentence
 from engine.config import differences
 from engine.evaluation import predictions
 from engine.evaluation.spreadsheets import merged_predictions, spreadsheet_csv
@@ -38,7 +38,7 @@ def comparison_csv(workspace: Workspace, comparison: Comparison, runs: Sequence[
                 "backbone": row.backbone,
                 **{name: values[position] for name, values in differing.items() if name != "backbone"},
                 **{name: getattr(row, name) for name in _SCORES},
-                "not_judged": reason(excluded[run.id]) if run.id in excluded else "",
+                "not_judged": exclusion_sentence(excluded[run.id]) if run.id in excluded else "",
             }
         )
     return spreadsheet_csv(pd.DataFrame(rows))

@@ -74,10 +74,10 @@ def obstacle(judgement: Judgement) -> str:
 
 
 def kept_out_sentence(kept_out: KeptOut) -> str:
-    return f"{kept_out.label} ({_count(kept_out.runs, 'run', 'runs')}). {reason(kept_out.exclusion)}"
+    return f"{kept_out.label} ({_count(kept_out.runs, 'run', 'runs')}). {exclusion_sentence(kept_out.exclusion)}"
 
 
-def reason(exclusion: Exclusion) -> str:
+def exclusion_sentence(exclusion: Exclusion) -> str:
     """Why a run is not judged."""
     if exclusion.kind == "failed":
         return f"It failed: {exclusion.error or 'nobody knows why'}"

@@ -110,7 +110,7 @@ def open_session(
     dataset = open_dataset(workspace, config.dataset)
     precision, rate_factor = _earlier(folder, dataset)
     place = devices.pick(device)
-    devices.arrange(place, reproducible=config.arithmetic == "reproducible")
+    devices.set_determinism(place, reproducible=config.arithmetic == "reproducible")
     preprocessing = preprocessing_of(config, workspace)
     chain, notes = yield from _load(config, workspace, dataset.classes, image_size=preprocessing.crop)
     chain.model.to(place)

@@ -230,11 +230,11 @@ def test_a_gpu_is_fast_unless_it_is_to_repeat_itself(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     gpu = torch.device("cuda:0")
     try:
-        devices.arrange(torch.device("cpu"), reproducible=False)
+        devices.set_determinism(torch.device("cpu"), reproducible=False)
         assert not torch.backends.cudnn.benchmark
-        devices.arrange(gpu, reproducible=False)
+        devices.set_determinism(gpu, reproducible=False)
         assert torch.backends.cudnn.benchmark and not torch.are_deterministic_algorithms_enabled()
-        devices.arrange(gpu, reproducible=True)
+        devices.set_determinism(gpu, reproducible=True)
         assert not torch.backends.cudnn.benchmark and torch.are_deterministic_algorithms_enabled()
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     finally:

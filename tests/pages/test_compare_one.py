@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import Judgement, judgement
-from engine.comparisons.wording import reason, sentences
+from engine.comparisons.wording import exclusion_sentence, sentences
 from engine.data.dataset_records import Dataset
 from engine.errors import RunError
 from engine.jobs import forecast_files
@@ -117,7 +117,7 @@ def test_what_is_not_judged_is_named_with_its_reason(workspace: Workspace, datas
     excluded = judged(workspace, comparison).excluded
     assert len(excluded) == 3
     for exclusion in excluded.values():
-        assert text.md(reason(exclusion)) in prepared.drawn(page)
+        assert text.md(exclusion_sentence(exclusion)) in prepared.drawn(page)
     assert "2 failed" in prepared.drawn(page)
     assert table(page).loc["last_block", "verdict"] == "not judged"
 

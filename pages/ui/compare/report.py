@@ -127,7 +127,7 @@ def _runs(evidence: Evidence) -> list[tuple[str, ...]]:
             labels[run.id],
             str(run.config.seed),
             status.word(run.status),
-            wording.reason(excluded[run.id]) if run.id in excluded else "",
+            wording.exclusion_sentence(excluded[run.id]) if run.id in excluded else "",
             run.id,
         )
         for run in evidence.runs

@@ -35,7 +35,7 @@ def run_list(evidence: Evidence, runs: Sequence[Run]) -> None:
                 "Test, %": _percent(run.summary.test_accuracy if run.summary else None),
                 "Forecast, s": forecasts.get(run.id),
                 "Took, s": measured_seconds(run),
-                "Why it does not count": wording.reason(excluded[run.id]) if run.id in excluded else None,
+                "Why it does not count": wording.exclusion_sentence(excluded[run.id]) if run.id in excluded else None,
             }
             for run in runs
         ]

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from engine.comparisons.fairness import deviations
 from engine.comparisons.judgement import Exclusion
-from engine.comparisons.wording import reason
+from engine.comparisons.wording import exclusion_sentence
 from engine.events import DatasetVersion, Started, StartedPhase
 from engine.runconfig import RunConfig
 
@@ -16,7 +16,10 @@ from engine.runconfig import RunConfig
 def reasons(runs: Mapping[str, RunConfig], started: Mapping[str, Started | None]) -> dict[str, str]:
     """In words, as they are shown."""
     odd = deviations(runs, started)
-    return {run: reason(Exclusion(kind="not comparable", deviations=differing)) for run, differing in odd.items()}
+    return {
+        run: exclusion_sentence(Exclusion(kind="not comparable", deviations=differing))
+        for run, differing in odd.items()
+    }
 
 
 def configs(**differing: object) -> dict[str, RunConfig]:
@@ -67,8 +70,11 @@ def test_data_and_preparation_are_held_against_what_the_runs_really_had():
     assert reasons(runs, {**started, "odd": None}) == {}
     cropped = Started(device="cpu", preprocessing={"crop": 64})
     other = replace(usual, dataset=replace(data, fingerprint="b" * 16), preprocessing={"crop": 64})
-    reason = reasons(runs, {**started, "odd": other})["odd"]
-    assert "images and split is bbbbbbbb here and aaaaaaaa" in reason and "images (crop) is 64 here and 32" in reason
+    exclusion_sentence = reasons(runs, {**started, "odd": other})["odd"]
+    assert (
+        "images and split is bbbbbbbb here and aaaaaaaa" in exclusion_sentence
+        and "images (crop) is 64 here and 32" in exclusion_sentence
+    )
     resized = {**runs, "odd": dataclasses.replace(runs["odd"], image_size=64)}
     assert reasons(resized, {**started, "odd": cropped})["odd"].startswith("Image size is 64 here and the weights'")
     assert "(crop)" not in reasons(resized, {**started, "odd": other})["odd"], "said once"

@@ -10,7 +10,7 @@ import pytest
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.judgement import Judgement, judgement
 from engine.comparisons.run_results import correctness
-from engine.comparisons.wording import reason, sentences
+from engine.comparisons.wording import exclusion_sentence, sentences
 from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
@@ -96,7 +96,7 @@ def test_other_data_under_the_same_name_is_not_judged(workspace: Workspace, made
     odd = extra(workspace, made.id, strategy="bias_norm")
     finish(workspace, odd, 0.99, fingerprint="another")
     judged = judged_now(workspace, made)
-    assert "images and split is another here" in reason(judged.excluded[odd.id])
+    assert "images and split is another here" in exclusion_sentence(judged.excluded[odd.id])
 
 
 def test_stopped_failed_and_emptied_runs_do_not_count(workspace: Workspace, made: Comparison):
@@ -107,7 +107,7 @@ def test_stopped_failed_and_emptied_runs_do_not_count(workspace: Workspace, made
     (workspace.run(emptied.id) / "predictions.csv").unlink()
     judged = judgement(workspace, made, finish_all(workspace, made, SHARES))
     assert set(judged.excluded) == {stopped.id, failed.id, emptied.id}
-    assert reason(judged.excluded[failed.id]) == "It failed: The loss is not a number."
+    assert exclusion_sentence(judged.excluded[failed.id]) == "It failed: The loss is not a number."
     assert judged.verdict is not None and set(judged.verdict.seconds) == {"last_block", "full_finetune"}
 
 
