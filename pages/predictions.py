@@ -4,7 +4,7 @@ predicts nothing."""
 import streamlit as st
 
 from engine.data.dataset_records import SPLIT_NAMES
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import addresses, text
 from pages.ui.audit import audit_section, is_audited
 from pages.ui.choice import choose

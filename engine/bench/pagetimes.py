@@ -24,7 +24,7 @@ from engine.bench.browsers import FLAGS, NAMES
 from engine.bench.experiment import Experiment, prepare
 from engine.bench.measurements import PageTimes, Recipe
 from engine.errors import EngineError
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 

@@ -10,7 +10,7 @@ import click
 
 from engine.cli.verb import Session, verb
 from engine.errors import EngineError
-from engine.store.run import Run
+from engine.store.run_record import Run
 
 Tensors = list[dict[str, str]]
 _VERDICTS = ("frozen", "trained", "idle", "broken")

@@ -18,7 +18,7 @@ from engine.errors import ConfigError, EngineError
 from engine.jobs.records import Blocks
 from engine.models.outline import Outline, load_outline, with_classes
 from engine.runconfig import RunConfig
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.work.conversation import PACE_SECONDS
 
 

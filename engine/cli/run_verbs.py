@@ -15,7 +15,7 @@ from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config
 from engine.cli.verb import QUEUE, RUN, Session, full_path, verb
 from engine.errors import EngineError
 from engine.jobs.records import Bundle, Predictions
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.work import worker
 
 

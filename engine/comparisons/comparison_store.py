@@ -17,7 +17,7 @@ from engine.comparisons.comparison import Arm, Comparison, from_json
 from engine.errors import ConfigError, RunError
 from engine.runconfig import RunConfig
 from engine.store import database, run_store
-from engine.store.run import Run, from_row
+from engine.store.run_record import Run, from_row
 from engine.training.effort import Outlines
 from engine.workspace import Workspace
 

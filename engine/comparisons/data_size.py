@@ -13,7 +13,7 @@ from engine.comparisons.comparison import Arm, Comparison, label_of, labels, wit
 from engine.comparisons.run_results import correctness
 from engine.data.dataset_records import Split
 from engine.evaluation.seed_interval import accuracy_interval
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 
 SHARES = (10, 25, 50)

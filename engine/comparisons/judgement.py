@@ -21,7 +21,7 @@ from engine.evaluation.majority_baseline import MajorityBaseline
 from engine.evaluation.paired import Correct
 from engine.evaluation.seed_interval import accuracy_interval
 from engine.evaluation.verdict import MARGIN_POINTS, Entrant, Verdict, judge
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 
 Obstacle = Literal["nothing finished", "other images", "nothing counts", "no validation images"]

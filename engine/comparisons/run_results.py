@@ -15,7 +15,7 @@ import pandas as pd
 from engine.errors import EngineError
 from engine.evaluation.majority_baseline import MajorityBaseline, majority_baseline
 from engine.evaluation.metric_records import METRICS, Metrics, SplitMetrics, read_metrics
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 
 Scores = Mapping[str, SplitMetrics]

@@ -13,7 +13,7 @@ from engine.comparisons.wording import exclusion_sentence
 from engine.config import differences
 from engine.evaluation import predictions
 from engine.evaluation.spreadsheets import merged_predictions, spreadsheet_csv
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 
 _SCORES = (

@@ -29,8 +29,8 @@ from engine.jobs.records import Bundle
 from engine.jobs.trained import load
 from engine.models.provenance import Provenance, provenance
 from engine.runconfig import RunConfig
-from engine.runs.recorder import read_origin
-from engine.store.run import Run
+from engine.runs.run_files import read_origin
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.training.freezing import starting_weights
 from engine.workspace import Workspace, atomic_path, new_id

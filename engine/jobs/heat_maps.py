@@ -20,7 +20,7 @@ from engine.events import Event, Progress, Result
 from engine.jobs import heat_map_files, records
 from engine.jobs.heat_map_files import Explanation, Subject
 from engine.jobs.trained import Trained, dataset_of, load, weights_path
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, checked_id
 

@@ -16,8 +16,8 @@ from engine.data.preprocessing import Preprocessing
 from engine.errors import DatasetError, RunError
 from engine.models.chain import Chain
 from engine.models.loading import load_trained
-from engine.runs.recorder import Origin, read_origin
-from engine.store.run import Run
+from engine.runs.run_files import Origin, read_origin
+from engine.store.run_record import Run
 from engine.training.batches import moments, normalise
 from engine.training.numerics import Numerics, numerics
 from engine.training.state import autocast

@@ -23,11 +23,11 @@ from engine.evaluation.result_csv import write_result
 from engine.events import Epoch, Event, Note, Progress, Step
 from engine.models.reuse import WARM
 from engine.runs.checkpointing import Saver
-from engine.runs.recorder import Recorder, write_origin
+from engine.runs.rate_search import tune
+from engine.runs.run_files import Recorder, write_origin
 from engine.runs.session import Session, checkpoint_path, open_session
 from engine.runs.sharing import Shared, share
-from engine.runs.tuning import tune
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.training.audit import Tensor, audit, sentence, to_csv
 from engine.training.checkpoints import restore_tensors, save_weights
 from engine.training.feature_cache import FeatureCache

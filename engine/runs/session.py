@@ -24,7 +24,7 @@ from engine.models.chain import Chain
 from engine.models.loading import load_backbone, prepare_weights
 from engine.models.reuse import WARM
 from engine.runconfig import RunConfig
-from engine.runs.recorder import has_started, read_origin, read_tuning
+from engine.runs.run_files import has_started, read_origin, read_tuning
 from engine.runs.siblings import siblings
 from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource

@@ -12,7 +12,7 @@ from engine import record_files
 from engine.errors import RunError
 from engine.events import Progress
 from engine.store import database
-from engine.store.run import decoded
+from engine.store.run_record import decoded
 from engine.workspace import Workspace, new_id
 
 INTERRUPTED = "This was interrupted: Thaw was closed, or its process was ended, before it was done. Start it again."

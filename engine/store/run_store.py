@@ -17,7 +17,7 @@ from engine.errors import RunError
 from engine.events import Device, Epoch, Event, Paused, Started
 from engine.runconfig import RunConfig
 from engine.store import database
-from engine.store.run import ENDED, INTERRUPTED, Run, RunProgress, changes, decoded, from_row
+from engine.store.run_record import ENDED, INTERRUPTED, Run, RunProgress, changes, decoded, from_row
 from engine.workspace import Workspace, new_id
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from engine import record_files
 from engine.errors import EngineError
 from engine.events import DoJob, Done, Event, Failed, Progress, Result, TrainRun
-from engine.store import job_store, run, run_store
+from engine.store import job_store, run_record, run_store
 from engine.store.process_identity import this_process
 from engine.work.child import Wiring, write_log
 from engine.work.conversation import POLL_SECONDS, Assignment, ChildSlot
@@ -47,7 +47,7 @@ class Supervisor:
         self._leaving.set()
         self.slot.dismiss()
 
-    def do_run(self, claimed: run.Run, device: str, watch: Watch = _ignore) -> None:
+    def do_run(self, claimed: run_record.Run, device: str, watch: Watch = _ignore) -> None:
         """Have a claimed run executed and its ending written down. `watch` hears every recorded event."""
 
         def record(event: Event) -> None:
@@ -65,7 +65,7 @@ class Supervisor:
                 if not traceback:  # the child did not live to log it
                     write_log(self.workspace, claimed.id, error)
             case None:
-                status, error = "interrupted", run.INTERRUPTED
+                status, error = "interrupted", run_record.INTERRUPTED
         self._surely(lambda: self._runs.finish(claimed.id, status, error or None))
 
     def do_job(self, job: job_store.Job) -> None:

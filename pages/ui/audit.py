@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import addresses, block_strip, text
 from pages.ui.download_link import download
 from pages.ui.resources import kept_by_file, workspace

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from engine.events import Epoch
-from engine.store.run import ENDED, Run
+from engine.store.run_record import ENDED, Run
 from pages.ui.resources import run_store, workspace
 
 Epochs = tuple[Epoch, ...]

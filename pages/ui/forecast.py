@@ -13,7 +13,7 @@ from engine.jobs.forecast_files import forecast_of
 from engine.jobs.records import QueueForecast
 from engine.runconfig import RunConfig
 from engine.store.job_store import Job
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import strategies, text
 from pages.ui.resources import workspace
 from pages.ui.section import section

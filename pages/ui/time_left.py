@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from statistics import median
 
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui.epochs import Epochs
 
 RECENT = 5

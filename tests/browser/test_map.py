@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from engine.data.dataset_records import Dataset
 from engine.jobs import embedding_files
-from engine.store.run import Run
+from engine.store.run_record import Run
 from tests.browser.person import Person
 from tests.browser.server import Server
 from tests.pages import made

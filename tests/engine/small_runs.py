@@ -14,7 +14,7 @@ from engine.data.dataset_records import Dataset
 from engine.events import Event
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import conclude, execute
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 

@@ -11,7 +11,7 @@ from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.data.dataset_records import Dataset
 from engine.evaluation import predictions
 from engine.events import DatasetVersion
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.training.freezing import plan_for
 from engine.training.plan import groups

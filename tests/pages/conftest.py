@@ -7,7 +7,7 @@ from engine.comparisons.comparison import Comparison
 from engine.data.dataset_records import Dataset
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.ui.compare.evidence import Evidence
 from tests.pages import compared, made, prepared

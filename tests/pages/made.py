@@ -18,7 +18,7 @@ from engine.evaluation import metrics, predictions, result_csv
 from engine.evaluation.metric_records import write_metrics
 from engine.jobs.embedding_files import Embedded, Facts, LabelIssue, NearDuplicate
 from engine.runconfig import RunConfig
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, new_id
 

@@ -17,7 +17,7 @@ from engine.record_files import encode
 from engine.runconfig import RunConfig
 from engine.store.job_store import Job, JobStore
 from engine.store.process_identity import this_process
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.training.freezing import plan_for
 from engine.training.plan import groups, trainable_blocks, trainable_size
@@ -201,7 +201,7 @@ def prediction_dialog(run: Run) -> AppTest:
 
     def script(run_id: str, dataset: str) -> None:
         from pages.ui.predictions.image_gallery import ImageSource, _large
-        from pages.ui.predictions.row_selection import run_table
+        from pages.ui.predictions.predicted_images import run_table
 
         _large(run_table(run_id), ImageSource(run=run_id, dataset=dataset))
 

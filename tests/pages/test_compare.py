@@ -9,7 +9,7 @@ import pytest
 from engine.comparisons import run_results
 from engine.data.dataset_records import Dataset
 from engine.runconfig import RunConfig
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import text

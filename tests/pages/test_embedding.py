@@ -11,7 +11,7 @@ from engine.data.dataset_records import Dataset
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded
 from engine.store.job_store import JobStore
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.ui import text
 from pages.ui.predictions import embedding, near_duplicates

@@ -10,7 +10,7 @@ from starlette.routing import Match
 
 from engine.data import uploads
 from engine.data.dataset_records import Dataset
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.endpoints import ROUTES
 from pages.ui import addresses

@@ -16,10 +16,10 @@ from engine.events import Progress
 from engine.jobs import heat_map_files
 from engine.jobs.heat_map_files import Explanation, Subject
 from engine.store.job_store import JobStore
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace, open_workspace
 from pages.ui.predictions.image_gallery import ImageSource
-from pages.ui.predictions.row_selection import predicted_images, run_table
+from pages.ui.predictions.predicted_images import predicted_images, run_table
 from tests.pages import made, prepared
 from tests.pages.test_endpoints import ask
 

@@ -7,11 +7,11 @@ import pytest
 
 from engine.data.dataset_records import Dataset
 from engine.jobs.embedding_files import Embedded
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.ui import palette
 from pages.ui.predictions import image_map
-from pages.ui.predictions.row_selection import run_table
+from pages.ui.predictions.predicted_images import run_table
 from tests.pages.prepared import cards, drawn, predictions_view
 
 

@@ -10,7 +10,7 @@ from engine.data.dataset import delete_dataset, list_datasets, open_dataset, ver
 from engine.data.dataset_records import Dataset
 from engine.data.label_decisions import Decision, read_decisions
 from engine.errors import DatasetError
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.ui import text
 from tests.pages import prepared

@@ -12,7 +12,7 @@ from engine.data.dataset_records import Dataset
 from engine.events import Paused, Step
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from pages.ui import time_left

@@ -10,11 +10,11 @@ from engine.data.dataset_records import Dataset
 from engine.evaluation import predictions
 from engine.events import Progress
 from engine.store.job_store import JobStore
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.ui import scores
 from pages.ui.predictions import filters
-from pages.ui.predictions.row_selection import Selection, ordered, predicted_images, run_table, select, top_classes
+from pages.ui.predictions.predicted_images import Selection, ordered, predicted_images, run_table, select, top_classes
 from tests.pages import made, prepared
 from tests.pages.prepared import drawn
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.evaluation import calibration
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.ui.predictions import reliability
 from tests.pages import made

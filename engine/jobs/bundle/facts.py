@@ -15,8 +15,8 @@ from engine.data.dataset_records import SPLITS
 from engine.evaluation.metric_records import SplitMetrics, read_metrics
 from engine.jobs.trained import Trained
 from engine.models.provenance import Provenance
-from engine.runs.recorder import Origin
-from engine.store.run import Run
+from engine.runs.run_files import Origin
+from engine.store.run_record import Run
 
 
 @dataclass(frozen=True, kw_only=True)

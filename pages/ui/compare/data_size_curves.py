@@ -12,7 +12,7 @@ from engine.comparisons import data_size, wording
 from engine.comparisons.comparison import Arm, Comparison
 from engine.comparisons.data_size import Point
 from engine.data.dataset_records import SPLIT_NAMES
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import charts, palette, status, text
 from pages.ui.compare import progress
 from pages.ui.resources import comparison_store, workspace

@@ -17,7 +17,7 @@ from engine.evaluation import disagreements, predictions
 from engine.evaluation.calibration import CalibrationError, expected_calibration_error
 from engine.evaluation.disagreements import Votes
 from engine.evaluation.pareto import pareto_front, shown_better, with_verdict
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 
 COSTS = {

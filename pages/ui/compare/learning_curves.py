@@ -15,7 +15,7 @@ from engine.comparisons.comparison import Comparison
 from engine.comparisons.data_size import whole_labels
 from engine.comparisons.judgement import by_label
 from engine.data.dataset_records import SPLIT_NAMES
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import charts, epochs, palette, text
 from pages.ui.charts import Metric, Split
 from pages.ui.epochs import Epochs

@@ -11,7 +11,7 @@ import streamlit as st
 from engine.comparisons.comparison import Comparison
 from engine.comparisons.data_size import is_part, is_part_arm
 from engine.errors import EngineError
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import status, text
 from pages.ui.compare import progress
 from pages.ui.compare.classes import recall_by_class

@@ -15,7 +15,7 @@ from engine.data.dataset import list_datasets
 from engine.errors import EngineError
 from engine.models.outline import Outline, load_outline, with_classes
 from engine.options import Value
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RESUMABLE
 from engine.training.strategies import STRATEGIES
 from pages.ui import epochs, forms, status, text, time_left

@@ -11,7 +11,7 @@ import streamlit as st
 from engine.comparisons import wording
 from engine.comparisons.judgement import by_label
 from engine.jobs.forecast_files import forecast_of
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import status, text
 from pages.ui.compare.any_runs import links
 from pages.ui.compare.evidence import Evidence

@@ -15,7 +15,7 @@ from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.metric_records import SplitMetrics
 from engine.options import Value
 from engine.runconfig import RunConfig
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import forms, status, text
 from pages.ui.block_strip import amount
 from pages.ui.strategies import title

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.models.catalog import BackboneInfo, Catalog, WeightsInfo, checkpoints_folder
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import text
 from pages.ui.block_strip import amount
 from pages.ui.section import section

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from engine.errors import EngineError
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RESUMABLE
 from pages.ui import text
 from pages.ui.resources import run_store

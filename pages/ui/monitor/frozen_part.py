@@ -10,7 +10,7 @@ import streamlit as st
 
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.events import Cache, CacheFile
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import text
 
 

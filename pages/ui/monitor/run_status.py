@@ -13,7 +13,7 @@ import streamlit as st
 from engine.config import command_line, options
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.events import Epoch, Started
-from engine.store.run import ENDED, INTERRUPTED, Run
+from engine.store.run_record import ENDED, INTERRUPTED, Run
 from pages.ui import block_strip, charts, epochs, status, text, time_left
 from pages.ui.epochs import Epochs
 from pages.ui.monitor import frozen_part

@@ -13,7 +13,7 @@ from engine.data.dataset_records import Dataset, Image
 from engine.errors import DatasetError
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import KIND, Embedded
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.ui import text
 from pages.ui.gallery import Card, dataset_card, gallery

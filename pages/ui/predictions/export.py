@@ -8,7 +8,7 @@ import streamlit as st
 from engine.jobs import records
 from engine.jobs.bundle.formats import contents
 from engine.store.job_store import Job
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import addresses, text
 from pages.ui.download_link import download
 from pages.ui.resources import job_store, workspace

@@ -15,7 +15,7 @@ from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.heat_maps import heat_maps, more_button
 from pages.ui.large_image import picture, position_among, previous_next
 from pages.ui.predictions import embedding
-from pages.ui.predictions.row_selection import PredictedImage, predicted_images, top_classes
+from pages.ui.predictions.predicted_images import PredictedImage, predicted_images, top_classes
 
 PAGE_SIZE = 60
 _POSITION = "position"

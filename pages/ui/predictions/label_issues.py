@@ -14,7 +14,7 @@ from engine.data.dataset_records import Dataset
 from engine.data.label_decisions import Decision
 from engine.errors import DatasetError
 from engine.jobs.embedding_files import Embedded, LabelIssue
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import addresses, text
 from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.label_decisions import decision_in_words, pending_decisions

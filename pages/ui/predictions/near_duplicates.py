@@ -8,7 +8,7 @@ import streamlit as st
 from engine.data.dataset_records import SPLIT_NAMES, Dataset
 from engine.evaluation.similarity import MOST_BITS
 from engine.jobs.embedding_files import Embedded, Facts, NearDuplicate
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import addresses, text
 from pages.ui.gallery import page_of
 from pages.ui.picture_groups import Picture, PictureGroup, picture_groups

@@ -7,13 +7,13 @@ import streamlit as st
 
 from engine.evaluation.predictions import classes_of
 from engine.jobs import records
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import addresses, status, text
 from pages.ui.choice import choose
 from pages.ui.download_link import download
 from pages.ui.predictions.filters import filters
 from pages.ui.predictions.image_gallery import ImageSource, thumbnails
-from pages.ui.predictions.row_selection import ordered, prediction_table, select, unreadable_files
+from pages.ui.predictions.predicted_images import ordered, prediction_table, select, unreadable_files
 from pages.ui.resources import job_store, workspace
 from pages.ui.upload_area import upload_area
 from pages.ui.waiting import failure

@@ -6,11 +6,11 @@ Not here: images that the run has not seen.
 import streamlit as st
 
 from engine.evaluation.predictions import classes_of
-from engine.store.run import Run
+from engine.store.run_record import Run
 from pages.ui import text
 from pages.ui.predictions.filters import SPLITS, confusion_chart, filters
 from pages.ui.predictions.image_gallery import ImageSource, thumbnails
-from pages.ui.predictions.row_selection import ordered, run_table, select
+from pages.ui.predictions.predicted_images import ordered, run_table, select
 from pages.ui.resources import workspace
 from pages.ui.scores import MATRIX_CLASSES, accuracy_summary, class_table, frequent_mistakes, split_scores
 

@@ -14,7 +14,7 @@ from engine.cli.printer import Printer
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.data.sample import make_sample
 from engine.events import Epoch
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.work.supervisor import Supervisor
 from engine.workspace import Workspace, open_workspace

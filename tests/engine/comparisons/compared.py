@@ -12,7 +12,7 @@ from engine.evaluation.metric_records import write_metrics
 from engine.events import Cache, DatasetVersion, Finished, Started, StartedPhase, Summary
 from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 

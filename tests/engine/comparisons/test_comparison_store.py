@@ -12,7 +12,7 @@ from engine.errors import ConfigError, RunError
 from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from tests.engine.comparisons.outlines import outline

@@ -7,7 +7,7 @@ from engine.comparisons import comparison, data_size
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import judgement
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 from tests.engine.comparisons import compared
 

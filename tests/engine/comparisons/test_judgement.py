@@ -14,7 +14,7 @@ from engine.comparisons.wording import exclusion_sentence, sentences
 from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore, add, take
 from engine.workspace import Workspace
 from tests.engine.comparisons.compared import claims, comparison, finish, finish_all, runs_of

@@ -30,7 +30,7 @@ from engine.jobs.inference import predict_new
 from engine.jobs.records import Bundle
 from engine.models.provenance import Provenance
 from engine.runconfig import RunConfig
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace, open_workspace
 from tests.engine.jobs.running import run_job

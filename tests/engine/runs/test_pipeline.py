@@ -17,7 +17,7 @@ from engine.evaluation.result_csv import read_result
 from engine.events import Epoch, Finished, Started
 from engine.jobs.inference import predict_new
 from engine.models.registry import build
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.training import loop, step
 from engine.training.state import Training
 from engine.training.step import Batch

@@ -7,7 +7,7 @@ import pytest
 from engine.events import Cache, Epoch, Finished, Started, Step
 from engine.runconfig import RunConfig
 from engine.runs.siblings import siblings
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.store.run_store import RunStore
 from engine.training import cuts
 from tests.engine.small_runs import Lab, only

@@ -10,7 +10,7 @@ from engine.errors import ConfigError, EngineError, RunError
 from engine.events import Device, Epoch, Finished, Paused, Started, Step, Summary
 from engine.runconfig import RunConfig
 from engine.store import database
-from engine.store.run import Run, RunProgress
+from engine.store.run_record import Run, RunProgress
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from tests.engine.store.racing import DEAD, ME, racing

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import DatasetError
 from engine.events import Device, Epoch, Event, Finished, Note, Progress, Result, Started, Step, Summary
 from engine.jobs.records import ImportImages, Nothing
-from engine.store.run import Run
+from engine.store.run_record import Run
 from engine.workspace import Workspace
 
 Part = Callable[[Run, Workspace], Iterator[Event]]

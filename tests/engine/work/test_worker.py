@@ -17,7 +17,7 @@ from engine.jobs.records import ImportImages
 from engine.runconfig import RunConfig
 from engine.store.job_store import Job, JobStore
 from engine.store.process_identity import alive
-from engine.store.run import ENDED, Run
+from engine.store.run_record import ENDED, Run
 from engine.store.run_store import RunStore
 from engine.work import conversation, worker
 from engine.work.child import Wiring

@@ -1,4 +1,4 @@
-"""Run: one row of the list of runs as plain data, and how the events of a run change it.
+"""Run record: one row of the list of runs as plain data, and how the events of a run change it.
 
 Not here: the database (run_store), and what a run does (pipeline).
 """

@@ -1,4 +1,4 @@
-"""Recorder: the plain files a run leaves behind, written from its events.
+"""Run files: the plain files a run leaves behind, written from its events.
 
 All readable without Thaw. Not here: weights and predictions (pipeline), the log (whoever drives the run).
 """

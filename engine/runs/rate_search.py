@@ -1,4 +1,4 @@
-"""Tuning: a few learning rates tried on the same images before a run trains for good; validation chooses.
+"""Rate search: a few learning rates tried on the same images before a run trains for good; validation chooses.
 
 Every run tries as many, so that no strategy wins because one shared rate suits it. Part of the pipeline. Not here: the
 range test, which looks at the training loss only (training.lr_range).
@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from engine.errors import TrainingError
 from engine.events import Epoch, Note, Progress
 from engine.runconfig import RunConfig
-from engine.runs.recorder import Try, Tuning, read_tuning, write_tuning
+from engine.runs.run_files import Try, Tuning, read_tuning, write_tuning
 from engine.runs.session import Session
 from engine.runs.sharing import Shared
 from engine.training.checkpoints import restore_tensors

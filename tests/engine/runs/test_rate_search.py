@@ -10,10 +10,10 @@ import pytest
 
 from engine.errors import TrainingError
 from engine.events import Epoch, Event, Finished, Note, Progress, Started
-from engine.runs import tuning
-from engine.runs.recorder import Try, read_tuning
-from engine.runs.tuning import factors, tuning_summary
-from engine.store.run import Run
+from engine.runs import rate_search
+from engine.runs.rate_search import factors, tuning_summary
+from engine.runs.run_files import Try, read_tuning
+from engine.store.run_record import Run
 from engine.training import loop
 from engine.training.batches import Source
 from engine.training.loop import fit
@@ -68,7 +68,7 @@ def breaks_above(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
             next(iter(training.moving().values())).fill_(math.nan)
         yield from fit(training, train, val)
 
-    monkeypatch.setattr(tuning, "fit", breaking)
+    monkeypatch.setattr(rate_search, "fit", breaking)
 
 
 def test_when_every_rate_breaks_the_loss_nothing_was_chosen_and_a_lower_one_is_named(
@@ -86,7 +86,7 @@ def test_what_no_rate_can_mend_ends_the_run(lab: Lab, monkeypatch: pytest.Monkey
         raise TrainingError("A single image does not fit into memory.")
         yield
 
-    monkeypatch.setattr(tuning, "fit", full)
+    monkeypatch.setattr(rate_search, "fit", full)
     run = lab.begun(strategy="linear_probe", tune=3)
     with pytest.raises(TrainingError, match="A single image does not fit"):
         lab.execute(run)

@@ -1,4 +1,4 @@
-"""Row selection: which rows of a table of predictions a gallery shows, in which order, and each row as a record.
+"""Predicted images: which rows of a table of predictions a gallery shows, in which order, and each row as a record.
 
 Not here: widgets, and what a card says (image_gallery).
 """
