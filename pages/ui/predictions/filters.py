@@ -1,6 +1,6 @@
 """Filters: the widgets above a gallery of predictions, and how a cell of the confusion matrix sets them.
 
-Not here: applying them (row_selection).
+Not here: applying them (predicted_images).
 """
 
 from collections.abc import Sequence

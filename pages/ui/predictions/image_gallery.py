@@ -1,6 +1,6 @@
 """Image gallery: the predicted images of one run or upload, and each in large with its probabilities and heat maps.
 
-Not here: which of them (filters, row_selection).
+Not here: which of them (filters, predicted_images).
 """
 
 from dataclasses import dataclass, replace
