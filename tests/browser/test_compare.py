@@ -93,7 +93,7 @@ def read_the_report_offline(browser: Browser, report: Path) -> None:
     errors: list[Exception] = []
     context.on("request", lambda request: requests.append(request.url))
     page.on("console", lambda message: messages.append((message.type, message.text)))
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda error: errors.append(error))
     page.goto(report.as_uri())
     expect(page.get_by_role("heading", level=1)).to_have_text("샘플 :red[*x*]")
     expect(page.get_by_text(re.compile("^Validation chose"))).to_be_visible()
