@@ -70,7 +70,7 @@ def foresee(
         view = number % config.views if config.views else None
         step = measured.steps[phase_at(plan, number)[0]]
         if config.mix == "none":  # mixing blends pixels, so its steps were measured from there
-            step += _cost(measured, reach) - saved("train", view, reach)
+            step += max(0.0, _cost(measured, reach) - saved("train", view, reach))  # timings: never less than nothing
         epochs += images["train"] * step
         validation += predict("val", reach)
     last = untouched(outline, plan, plan.epochs - 1)

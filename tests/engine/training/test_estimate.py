@@ -1,10 +1,12 @@
 """What is foretold of a run: tries of learning rates count, a time budget holds for the whole run, what is there is not
 counted again."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine.runconfig import RunConfig
-from engine.training.cuts import Cost
+from engine.training.cuts import Cost, Slot
 from engine.training.estimate import Measured, Seconds, foresee, parts_needed, training_bytes
 from engine.training.freezing import plan_for
 from tests.engine.comparisons.outlines import outline
@@ -24,6 +26,16 @@ def test_without_a_budget_every_try_is_a_whole_training() -> None:
     assert (four.epochs, four.validation, four.answers) == pytest.approx((1200, 48, 15))
     assert foretold(tune=1) == one
     assert foretold({**IMAGES, "val": 0}, tune=3).epochs == one.epochs, "nothing to choose by, so nothing is tried"
+
+
+def test_timings_that_contradict_each_other_take_nothing_off_a_step() -> None:
+    """A shallow cut that was timed slower than a deeper one, as a busy machine does."""
+    costs = {1: Cost(seconds=5.0, size_bytes=8), 3: Cost(seconds=0.0, size_bytes=8)}
+    config = RunConfig(dataset="d", backbone="resnet18", epochs=6)
+    plan, measured = plan_for(outline(), config), replace(MEASURED, costs=costs)
+    kept = (Slot(split="train", view=None, cut=1),)
+    seconds = foresee(outline(), plan, config, measured=measured, kept=kept, images=IMAGES)
+    assert seconds.epochs == pytest.approx(300)
 
 
 @pytest.mark.parametrize(("tune", "share"), [(0, 0.5), (3, 0.125)])
