@@ -59,11 +59,12 @@ class Decisions:
 
 def read_decisions(dataset: Dataset) -> Decisions:
     """What was decided and not yet applied. Never fails: a damaged file, or an image that is gone, costs a sentence."""
-    stored, lost = tuple[Decision, ...](), ""
+    stored: tuple[Decision, ...] = ()
+    lost = ""
     try:
         stored = record_files.read(dataset.folder / _FILE, _Stored, error=DatasetError).decisions
-    except FileNotFoundError:
-        pass
+    except FileNotFoundError:  # nobody has decided anything, or another tab has just discarded it
+        stored = ()
     except (OSError, DatasetError):
         lost = "Earlier decisions about labels could not be read: their file is damaged. Decide again."
     fitting = {

@@ -40,6 +40,6 @@ def _answers(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        pass
+    except PermissionError:  # somebody else's, and alive
+        return True
     return True
