@@ -6,9 +6,9 @@ import streamlit as st
 
 from engine.data.dataset import list_datasets
 from pages.ui import text
-from pages.ui.choice import choose
 from pages.ui.compare import any_runs, one_comparison
 from pages.ui.resources import comparison_store, run_store, workspace
+from pages.ui.widgets.choice import choose
 
 MODES = {"comparison": "A comparison", "dataset": "Any runs of a dataset"}  # by their names in the address
 

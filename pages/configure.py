@@ -11,13 +11,14 @@ from engine.errors import EngineError
 from engine.models.catalog import load_catalog
 from engine.models.outline import load_outline, with_classes
 from engine.runconfig import RunConfig
-from pages.ui import block_strip, charts, forecast, forms, kept_figures, strategies, text
-from pages.ui.choice import choose
+from pages.ui import forecast, forms, strategies, text
 from pages.ui.configure import backbones, phases, probe, queue, rate_test, weights_file
+from pages.ui.figures import block_strip, charts, kept_figures
 from pages.ui.resources import job_store, run_store, workspace
-from pages.ui.section import section
 from pages.ui.status import follow
 from pages.ui.waiting import wait_for
+from pages.ui.widgets.choice import choose
+from pages.ui.widgets.section import section
 
 FILES = {
     "result.csv": "an image a row with prediction and confidence; opens in a spreadsheet",

@@ -7,7 +7,6 @@ from engine.data import dataset as datasets
 from engine.data.dataset_records import DatasetSummary
 from engine.errors import DatasetError
 from pages.ui import text
-from pages.ui.choice import choose
 from pages.ui.dataset.actions import actions, decisions
 from pages.ui.dataset.bring_form import bring_images
 from pages.ui.dataset.health_card import health_card
@@ -15,6 +14,7 @@ from pages.ui.dataset.image_browser import image_browser
 from pages.ui.dataset.imports import imports
 from pages.ui.dataset.versions import changed_images, version_links
 from pages.ui.resources import workspace
+from pages.ui.widgets.choice import choose
 
 
 def dataset_caption(summary: DatasetSummary) -> str:

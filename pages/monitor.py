@@ -3,13 +3,14 @@
 import streamlit as st
 
 from engine.errors import RunError
-from pages.ui import block_strip, charts, forecast, kept_figures, status, text, time_left
+from pages.ui import forecast, status, text, time_left
 from pages.ui.audit import audit_details, is_audited
-from pages.ui.choice import choose
+from pages.ui.figures import block_strip, charts, kept_figures
 from pages.ui.monitor import controls, frozen_part, run_status
 from pages.ui.resources import run_store, workspace
-from pages.ui.section import section
 from pages.ui.unfreezing import changes
+from pages.ui.widgets.choice import choose
+from pages.ui.widgets.section import section
 
 st.title("Monitor", anchor=False)
 store = run_store()

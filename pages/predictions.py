@@ -7,8 +7,6 @@ from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run_record import Run
 from pages.ui import addresses, text
 from pages.ui.audit import audit_section, is_audited
-from pages.ui.choice import choose
-from pages.ui.download_link import download
 from pages.ui.predictions.embedding import embedding_or_button
 from pages.ui.predictions.export import export_section
 from pages.ui.predictions.image_map import image_map
@@ -19,6 +17,8 @@ from pages.ui.predictions.own_images import own_images
 from pages.ui.predictions.reliability import reliability
 from pages.ui.resources import run_store, workspace
 from pages.ui.strategies import title
+from pages.ui.widgets.choice import choose
+from pages.ui.widgets.download_link import download
 
 
 def run_caption(run: Run) -> str:

@@ -15,11 +15,12 @@ import pandas as pd
 import streamlit as st
 
 from engine.store.run_record import Run
-from pages.ui import addresses, block_strip, text
-from pages.ui.download_link import download
+from pages.ui import addresses, text
+from pages.ui.figures import block_strip
 from pages.ui.resources import kept_by_file, workspace
-from pages.ui.section import section
 from pages.ui.unfreezing import first_epochs
+from pages.ui.widgets.download_link import download
+from pages.ui.widgets.section import section
 
 State = Literal["moved", "frozen", "broken", "idle", "waiting"]
 NEW = 1.0

@@ -16,8 +16,8 @@ from engine.store.job_store import Job
 from engine.store.run_record import Run
 from pages.ui import strategies, text
 from pages.ui.resources import workspace
-from pages.ui.section import section
 from pages.ui.waiting import Labels, offer
+from pages.ui.widgets.section import section
 
 KIND = "forecast"
 

@@ -12,9 +12,9 @@ from engine.errors import EngineError
 from engine.jobs import heat_map_files, records
 from engine.jobs.heat_map_files import Explanation, Subject
 from pages.ui import addresses, status, text
-from pages.ui.picture_groups import Picture, PictureGroup, picture_groups
 from pages.ui.resources import job_store, workspace
 from pages.ui.waiting import failure
+from pages.ui.widgets.picture_groups import Picture, PictureGroup, picture_groups
 
 KIND = "explain"
 LEGEND = "Yellow places speak most for the class, blue ones least. Every map is scaled to its own strongest place."

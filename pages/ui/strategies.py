@@ -20,8 +20,9 @@ from engine.training.patterns import matches
 from engine.training.plan import FreezePlan, trainable_size
 from engine.training.schedule import curve
 from engine.training.strategies import STRATEGIES, Strategy
-from pages.ui import charts, forms, palette, text
-from pages.ui.block_strip import amount, of_plan
+from pages.ui import forms, text
+from pages.ui.figures import charts, palette
+from pages.ui.figures.block_strip import amount, of_plan
 
 FIRST = "linear_probe"
 

@@ -7,8 +7,8 @@ from engine.models.outline import BlockOutline, Outline, ParameterOutline
 from engine.runconfig import RunConfig
 from engine.training.freezing import plan_for
 from engine.training.plan import FreezePlan, Phase
-from pages.ui import block_strip
-from pages.ui.block_strip import Strip
+from pages.ui.figures import block_strip
+from pages.ui.figures.block_strip import Strip
 
 
 def outline(*blocks: BlockOutline) -> Outline:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from engine.events import Epoch
-from pages.ui import charts, palette
+from pages.ui.figures import charts, palette
 
 EPOCHS = (
     Epoch(epoch=1, train_loss=1.0, val_loss=0.9, train_accuracy=0.5, val_accuracy=0.6, best=True),

@@ -9,7 +9,7 @@ from engine.data.dataset_records import Dataset
 from engine.jobs.embedding_files import Embedded
 from engine.store.run_record import Run
 from engine.workspace import Workspace
-from pages.ui import palette
+from pages.ui.figures import palette
 from pages.ui.predictions import image_map
 from pages.ui.predictions.predicted_images import run_table
 from tests.pages.prepared import cards, drawn, predictions_view

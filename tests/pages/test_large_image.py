@@ -8,7 +8,7 @@ def dialog(position: int) -> AppTest:
     def script(position: int) -> None:
         import streamlit as st
 
-        from pages.ui.large_image import position_among, previous_next
+        from pages.ui.widgets.large_image import position_among, previous_next
 
         st.session_state.setdefault("place", position)
         previous_next(position_among(3, key="place"), 3, key="place")

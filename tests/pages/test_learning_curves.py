@@ -3,9 +3,9 @@
 import pytest
 
 from engine.events import Epoch
-from pages.ui import palette
 from pages.ui.compare import learning_curves
 from pages.ui.compare.learning_curves import Span
+from pages.ui.figures import palette
 from pages.ui.unfreezing import Change
 
 

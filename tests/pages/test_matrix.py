@@ -2,7 +2,7 @@
 
 import pytest
 
-from pages.ui import contrast, palette
+from pages.ui.figures import contrast, palette
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

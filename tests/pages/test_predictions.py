@@ -12,8 +12,7 @@ from engine.events import Progress
 from engine.store.job_store import JobStore
 from engine.store.run_record import Run
 from engine.workspace import Workspace
-from pages.ui import scores
-from pages.ui.predictions import filters
+from pages.ui.predictions import filters, scores
 from pages.ui.predictions.predicted_images import Selection, ordered, predicted_images, run_table, select, top_classes
 from tests.pages import made, prepared
 from tests.pages.prepared import drawn

@@ -13,7 +13,7 @@ from engine.events import Device
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
-from pages.ui import contrast
+from pages.ui.figures import contrast
 from tests.pages import made, prepared
 from tests.pages.prepared import ROUTER
 

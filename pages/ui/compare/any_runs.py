@@ -11,8 +11,9 @@ from engine.comparisons import run_results
 from engine.comparisons.run_results import Scores
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run_record import Run
-from pages.ui import charts, epochs, palette, text
+from pages.ui import epochs, text
 from pages.ui.compare.run_table import accuracy_sentence, differing, run_table, unique_names
+from pages.ui.figures import charts, palette
 from pages.ui.resources import workspace
 
 AT_FIRST = 10

@@ -10,9 +10,10 @@ import streamlit as st
 
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.disagreements import confusion_matrix
-from pages.ui import charts, palette, text
+from pages.ui import text
 from pages.ui.compare.evidence import Evidence, waits
-from pages.ui.matrix import NUMBERED, Cell, matrix
+from pages.ui.figures import charts, palette
+from pages.ui.figures.matrix import NUMBERED, Cell, matrix
 
 MATRIX_CLASSES = 30
 LISTED, SAID = 40, 5

@@ -10,8 +10,9 @@ from math import ceil, floor, log10
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.ui import charts, palette, text
+from pages.ui import text
 from pages.ui.compare.evidence import COSTS, Evidence, waits
+from pages.ui.figures import charts, palette
 
 HEIGHT, PLOT, LINE = 360, 290, 15
 """Pixels: of the figure, of what is between its axes (about), and of a line of names."""

@@ -13,8 +13,9 @@ from engine.comparisons.comparison import Arm, Comparison
 from engine.comparisons.data_size import Point
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run_record import Run
-from pages.ui import charts, palette, status, text
+from pages.ui import status, text
 from pages.ui.compare import progress
+from pages.ui.figures import charts, palette
 from pages.ui.resources import comparison_store, workspace
 
 

@@ -15,8 +15,8 @@ from engine.evaluation.disagreements import disagreement_counts
 from pages.ui import addresses, text
 from pages.ui.compare.evidence import Evidence, waits
 from pages.ui.compare.two_answers import two_answers_dialog
-from pages.ui.gallery import Card, gallery, page_of
-from pages.ui.matrix import Cell, matrix
+from pages.ui.figures.matrix import Cell, matrix
+from pages.ui.widgets.gallery import Card, gallery, page_of
 
 PAGE_SIZE = 60
 KINDS = {"first": "Only A is right", "second": "Only B is right", "neither": "Both wrong, differently"}

@@ -12,7 +12,7 @@ from engine.errors import RunError
 from engine.workspace import Workspace
 from pages.ui import addresses
 from pages.ui.compare.evidence import Evidence, evidence_of, waits
-from pages.ui.download_link import download
+from pages.ui.widgets.download_link import download
 
 FILES = {
     "report.html": ("text/html; charset=utf-8", "the verdict, tables and figures in one file that needs no network"),

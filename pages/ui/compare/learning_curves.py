@@ -16,9 +16,10 @@ from engine.comparisons.data_size import whole_labels
 from engine.comparisons.judgement import by_label
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.store.run_record import Run
-from pages.ui import charts, epochs, palette, text
-from pages.ui.charts import Metric, Split
+from pages.ui import epochs, text
 from pages.ui.epochs import Epochs
+from pages.ui.figures import charts, palette
+from pages.ui.figures.charts import Metric, Split
 from pages.ui.unfreezing import Change, changes
 
 METRICS: dict[Metric, str] = {"accuracy": "Accuracy", "loss": "Loss"}

@@ -17,7 +17,7 @@ from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.store.run_record import Run
 from pages.ui import forms, status, text
-from pages.ui.block_strip import amount
+from pages.ui.figures.block_strip import amount
 from pages.ui.strategies import title
 
 NAME = 44

@@ -11,7 +11,7 @@ from engine.jobs.heat_map_files import Subject
 from pages.ui import text
 from pages.ui.compare.evidence import Evidence, StrategyAnswers
 from pages.ui.heat_maps import heat_maps, more_button
-from pages.ui.large_image import dataset_picture, position_among, previous_next
+from pages.ui.widgets.large_image import dataset_picture, position_among, previous_next
 
 _STATE = "two_answers"
 """In the session: where the open dialog stands among its images."""

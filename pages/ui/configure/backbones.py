@@ -11,8 +11,8 @@ import streamlit as st
 from engine.models.catalog import BackboneInfo, Catalog, WeightsInfo, checkpoints_folder
 from engine.store.run_record import Run
 from pages.ui import text
-from pages.ui.block_strip import amount
-from pages.ui.section import section
+from pages.ui.figures.block_strip import amount
+from pages.ui.widgets.section import section
 
 CHOSEN = "backbone_name"
 WEIGHTS = "weights_value"

@@ -20,8 +20,8 @@ from engine.training.freezing import plan_for
 from engine.training.patterns import matches, write_phases
 from engine.training.plan import FreezePlan, Phase
 from pages.ui import strategies, text
-from pages.ui.section import section
 from pages.ui.strategies import Chosen
+from pages.ui.widgets.section import section
 
 OWN = "own_phases"
 """In the session: (backbone, strategy) -> rows that a person changed; they outlive a visit to another page."""

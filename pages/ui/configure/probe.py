@@ -16,9 +16,10 @@ from engine.jobs.records import Accuracy
 from engine.runconfig import RunConfig
 from engine.store.job_store import Job
 from engine.training.freezing import starting_weights
-from pages.ui import charts, palette, text
-from pages.ui.section import section
+from pages.ui import text
+from pages.ui.figures import charts, palette
 from pages.ui.waiting import Labels, offer
+from pages.ui.widgets.section import section
 
 _ICON = ":material/stairs:"
 _DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "device", "seed")

@@ -12,10 +12,11 @@ from engine.config import to_json
 from engine.jobs import records
 from engine.runconfig import RunConfig
 from engine.store.job_store import Job
-from pages.ui import charts, forms, strategies, text
-from pages.ui.section import section
+from pages.ui import forms, strategies, text
+from pages.ui.figures import charts
 from pages.ui.strategies import Chosen
 from pages.ui.waiting import Labels, offer
+from pages.ui.widgets.section import section
 
 _ICON = ":material/troubleshoot:"
 _LABELS = Labels(

@@ -12,7 +12,7 @@ from pages.ui import text
 from pages.ui.configure import backbones
 from pages.ui.resources import job_store, workspace
 from pages.ui.status import follow
-from pages.ui.upload_area import upload_area
+from pages.ui.widgets.upload_area import upload_area
 
 _JOB = "weights_job"
 

@@ -10,7 +10,7 @@ import streamlit as st
 from engine.jobs import records
 from pages.ui import text
 from pages.ui.resources import job_store
-from pages.ui.upload_area import next_upload, upload_area
+from pages.ui.widgets.upload_area import next_upload, upload_area
 
 _WAYS = {
     "Zip or folder": "One folder per class, or train/val/test folders of such, or a CSV of file,label with the images.",

@@ -14,8 +14,8 @@ from engine.data.dataset_records import SPLIT_NAMES, SPLITS, HealthCard
 from engine.data.split import DEFAULT_RATIOS, Ratios
 from engine.errors import DatasetError
 from pages.ui import text
-from pages.ui.bars import Bar, bars
 from pages.ui.resources import workspace
+from pages.ui.widgets.bars import Bar, bars
 
 
 def health_card(card: HealthCard, *, key: str) -> None:

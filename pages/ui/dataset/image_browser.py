@@ -6,8 +6,8 @@ Not here: predictions of them, and adding images.
 import streamlit as st
 
 from engine.data.dataset_records import SPLIT_NAMES, Dataset
-from pages.ui.gallery import dataset_card, gallery, page_of
-from pages.ui.large_image import dataset_image
+from pages.ui.widgets.gallery import dataset_card, gallery, page_of
+from pages.ui.widgets.large_image import dataset_image
 
 PAGE_SIZE = 60
 

@@ -13,8 +13,8 @@ from engine.data.dataset_records import Dataset, DatasetSummary, LabelChange, Ve
 from engine.data.versions import LocatedChange, locate_changes
 from pages.ui import addresses, text
 from pages.ui.dataset.image_browser import image_dialog
-from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.resources import workspace
+from pages.ui.widgets.gallery import Card, gallery, page_of
 
 PAGE_SIZE = 24
 _MOST_KINDS = 6

@@ -14,12 +14,13 @@ from engine.config import command_line, options
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.events import Epoch, Started
 from engine.store.run_record import ENDED, INTERRUPTED, Run
-from pages.ui import block_strip, charts, epochs, status, text, time_left
+from pages.ui import epochs, status, text, time_left
 from pages.ui.epochs import Epochs
+from pages.ui.figures import block_strip, charts
 from pages.ui.monitor import frozen_part
-from pages.ui.section import section
 from pages.ui.strategies import title
 from pages.ui.unfreezing import phase_of
+from pages.ui.widgets.section import section
 
 LOG_LINES = 200
 LOG_BYTES = 64_000

@@ -16,9 +16,9 @@ from engine.jobs.embedding_files import KIND, Embedded
 from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.ui import text
-from pages.ui.gallery import Card, dataset_card, gallery
 from pages.ui.resources import job_store, workspace
 from pages.ui.waiting import submit_button, under_way
+from pages.ui.widgets.gallery import Card, dataset_card, gallery
 
 WHAT = (
     "The model's features of all images of the dataset show which **labels look wrong**, which images of different "

@@ -10,10 +10,10 @@ from engine.jobs.bundle.formats import contents
 from engine.store.job_store import Job
 from engine.store.run_record import Run
 from pages.ui import addresses, text
-from pages.ui.download_link import download
 from pages.ui.resources import job_store, workspace
-from pages.ui.section import section
 from pages.ui.waiting import submit_button, under_way
+from pages.ui.widgets.download_link import download
+from pages.ui.widgets.section import section
 
 KIND = "export"
 ICON = ":material/package_2:"

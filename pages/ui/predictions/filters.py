@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.metric_records import SplitMetrics
 from pages.ui.predictions.predicted_images import ORDERS, OUTCOMES, Selection
-from pages.ui.scores import confusion_matrix
+from pages.ui.predictions.scores import confusion_matrix
 
 SPLITS = {"unseen": "Validation and test"} | {
     split: SPLIT_NAMES[split].capitalize() for split in ("val", "test", "train")

@@ -10,12 +10,12 @@ import streamlit as st
 
 from engine.jobs.heat_map_files import Subject
 from pages.ui import addresses, text
-from pages.ui.bars import Bar, bars
-from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.heat_maps import heat_maps, more_button
-from pages.ui.large_image import picture, position_among, previous_next
 from pages.ui.predictions import embedding
 from pages.ui.predictions.predicted_images import PredictedImage, predicted_images, top_classes
+from pages.ui.widgets.bars import Bar, bars
+from pages.ui.widgets.gallery import Card, gallery, page_of
+from pages.ui.widgets.large_image import picture, position_among, previous_next
 
 PAGE_SIZE = 60
 _POSITION = "position"

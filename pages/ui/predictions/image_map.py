@@ -17,13 +17,14 @@ from engine.data.dataset_records import Dataset, Image
 from engine.jobs import embedding_files
 from engine.jobs.embedding_files import Embedded
 from engine.store.run_record import Run
-from pages.ui import palette, text
-from pages.ui.gallery import dataset_card, gallery
-from pages.ui.large_image import dataset_image
+from pages.ui import text
+from pages.ui.figures import palette
 from pages.ui.predictions.embedding import nearest_images
 from pages.ui.predictions.image_gallery import ImageSource, open_large
 from pages.ui.predictions.predicted_images import run_table
 from pages.ui.resources import workspace
+from pages.ui.widgets.gallery import dataset_card, gallery
+from pages.ui.widgets.large_image import dataset_image
 
 MOST_POINTS = 6000
 COLOURED = 10

@@ -16,10 +16,10 @@ from engine.errors import DatasetError
 from engine.jobs.embedding_files import Embedded, LabelIssue
 from engine.store.run_record import Run
 from pages.ui import addresses, text
-from pages.ui.gallery import Card, gallery, page_of
 from pages.ui.label_decisions import decision_in_words, pending_decisions
-from pages.ui.large_image import dataset_picture, position_among, previous_next
 from pages.ui.waiting import failure
+from pages.ui.widgets.gallery import Card, gallery, page_of
+from pages.ui.widgets.large_image import dataset_picture, position_among, previous_next
 
 PAGE_SIZE = 24
 _POSITION = "label_issue"

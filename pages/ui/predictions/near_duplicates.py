@@ -10,8 +10,8 @@ from engine.evaluation.similarity import MOST_BITS
 from engine.jobs.embedding_files import Embedded, Facts, NearDuplicate
 from engine.store.run_record import Run
 from pages.ui import addresses, text
-from pages.ui.gallery import page_of
-from pages.ui.picture_groups import Picture, PictureGroup, picture_groups
+from pages.ui.widgets.gallery import page_of
+from pages.ui.widgets.picture_groups import Picture, PictureGroup, picture_groups
 
 PAGE_SIZE = 12
 

@@ -9,14 +9,14 @@ from engine.evaluation.predictions import classes_of
 from engine.jobs import records
 from engine.store.run_record import Run
 from pages.ui import addresses, status, text
-from pages.ui.choice import choose
-from pages.ui.download_link import download
 from pages.ui.predictions.filters import filters
 from pages.ui.predictions.image_gallery import ImageSource, thumbnails
 from pages.ui.predictions.predicted_images import ordered, prediction_table, select, unreadable_files
 from pages.ui.resources import job_store, workspace
-from pages.ui.upload_area import upload_area
 from pages.ui.waiting import failure
+from pages.ui.widgets.choice import choose
+from pages.ui.widgets.download_link import download
+from pages.ui.widgets.upload_area import upload_area
 
 
 def new_images(run: Run) -> None:

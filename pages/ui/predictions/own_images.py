@@ -11,8 +11,8 @@ from pages.ui import text
 from pages.ui.predictions.filters import SPLITS, confusion_chart, filters
 from pages.ui.predictions.image_gallery import ImageSource, thumbnails
 from pages.ui.predictions.predicted_images import ordered, run_table, select
+from pages.ui.predictions.scores import MATRIX_CLASSES, accuracy_summary, class_table, frequent_mistakes, split_scores
 from pages.ui.resources import workspace
-from pages.ui.scores import MATRIX_CLASSES, accuracy_summary, class_table, frequent_mistakes, split_scores
 
 
 def own_images(run: Run) -> None:

@@ -15,7 +15,8 @@ import streamlit as st
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.predictions import PREFIX, classes_of
 from engine.store.run_record import Run
-from pages.ui import palette, text
+from pages.ui import text
+from pages.ui.figures import palette
 from pages.ui.predictions.predicted_images import prediction_table
 from pages.ui.resources import workspace
 

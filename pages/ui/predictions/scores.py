@@ -13,7 +13,7 @@ import streamlit as st
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.metric_records import METRICS, Metrics, SplitMetrics, read_metrics
 from pages.ui import text
-from pages.ui.matrix import Cell, matrix
+from pages.ui.figures.matrix import Cell, matrix
 from pages.ui.resources import kept_by_file
 
 MATRIX_CLASSES = 40

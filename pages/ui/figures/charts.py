@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.events import Epoch
-from pages.ui import palette, text
+from pages.ui import text
+from pages.ui.figures import palette
 
 Metric = Literal["accuracy", "loss"]
 Split = Literal["train", "val"]

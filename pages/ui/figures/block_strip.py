@@ -14,7 +14,8 @@ from typing import Protocol, TypeVar
 from engine.events import Started
 from engine.models.outline import BlockOutline, Outline
 from engine.training.plan import FreezePlan, Phase
-from pages.ui import palette, text
+from pages.ui import text
+from pages.ui.figures import palette
 
 STYLE = f"<style>{(Path(__file__).parent / 'block_strip.css').read_text()}</style>"
 

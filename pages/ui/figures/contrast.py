@@ -3,7 +3,7 @@
 Not here: the colours themselves (palette).
 """
 
-from pages.ui import palette
+from pages.ui.figures import palette
 
 
 def on(surface: str, accent: str, share: float, *, theme: str = "") -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from pages.ui import contrast, palette
+from pages.ui.figures import contrast, palette
 
 NUMBERED = 14
 """More rows than this have no numbers in their cells, unless their owner has room."""

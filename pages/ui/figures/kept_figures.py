@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.events import Epoch
-from pages.ui import charts
-from pages.ui.charts import Curve, Mark, Metric
+from pages.ui.figures import charts
+from pages.ui.figures.charts import Curve, Mark, Metric
 
 
 def kept_learning_curves(
