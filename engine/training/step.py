@@ -28,7 +28,7 @@ class Batch:
 
 
 def step_seed(seed: int, epoch: int, step: int) -> int:
-    """The seed of dropout and mixing."""
+    """The seed of dropout and mixing in one step: a pure function of where training stands, so that a run resumes."""
     return int(np.random.SeedSequence([seed, epoch, step]).generate_state(1)[0])
 
 
