@@ -56,6 +56,11 @@ class Person:
         return self.page.get_by_role("list", name=gallery).get_by_role("button")
 
     @property
+    def stop_button(self) -> Locator:
+        """That of the run or comparison; the header has one too, while a script runs."""
+        return self.page.get_by_role("main").get_by_role("button", name="Stop", exact=True)
+
+    @property
     def dialog(self) -> Locator:
         return self.page.get_by_role("dialog")
 

@@ -39,7 +39,7 @@ def start_two_strategies(person: Person) -> None:
 def watch_until_it_is_finished(person: Person) -> None:
     """Without touching the page: it follows by itself."""
     person.sees_heading("Compare")
-    name, stop = re.compile(re.escape("샘플 :red[*x*]")), person.page.get_by_role("button", name="Stop")
+    name, stop = re.compile(re.escape("샘플 :red[*x*]")), person.stop_button
     expect(person.page.get_by_role("combobox", name="Comparison")).to_have_value(name)
     expect(stop).to_be_visible()
     expect(person.page.get_by_text("4 of 4 runs finished")).to_be_visible(timeout=LONG_MS)

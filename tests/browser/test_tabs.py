@@ -44,7 +44,7 @@ def test_a_run_goes_on_without_a_tab_and_obeys_every_tab(
         shows_the_same(second, third)
         third.press_button("Go on")
         second.sees_badge("Running")
-        second.press_button("Stop")
+        second.click(second.stop_button)
         for tab in (second, third):
             tab.sees_badge("Stopped")
             tab.sees("Stopped as you asked.")

@@ -66,7 +66,7 @@ def watch_the_epochs_arrive(person: Person) -> None:
     person.choose("Run", "resnet18 linear")
     expect(person.page.get_by_role("figure", name=re.compile("After epoch 2 the accuracy is"))).to_be_visible()
     person.sees("Best epoch")
-    expect(person.page.get_by_role("button", name="Stop")).to_have_count(0)
+    expect(person.stop_button).to_have_count(0)
     person.sees("Every frozen parameter is bit for bit what it was.")
     person.choose("Run", "resnet18 full")
     person.sees("Trains all 10 blocks")
