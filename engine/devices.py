@@ -179,15 +179,22 @@ def synchronise(device: "torch.device") -> None:
 
 
 def set_threads(threads: int = 0) -> int:
-    """Use this many CPU threads from now on; 0 takes $THAW_THREADS, else all cores but one, which the pages keep.
+    """Use this many CPU threads from now on; 0 takes $THAW_THREADS, else as many as there are cores.
 
     Their number changes the last bits of a result on the CPU, so it is set once and recorded.
     """
     import torch
 
-    wanted = threads or int(os.environ.get("THAW_THREADS") or 0) or max(1, len(_cores()) - 1)
+    wanted = threads or int(os.environ.get("THAW_THREADS") or 0) or len(_cores())
     torch.set_num_threads(wanted)
     return wanted
+
+
+def threads(device: "torch.device") -> int:
+    """How many CPU threads decide the bits of what `device` computes: 0 on a GPU."""
+    import torch
+
+    return torch.get_num_threads() if device.type == "cpu" else 0
 
 
 def spare_cores() -> int:

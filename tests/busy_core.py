@@ -15,6 +15,7 @@ import torch
 import torchvision
 
 from engine.work import child
+from engine.work.transport import SHORT_WAITS
 
 _SECONDS, _IMAGES = 8.0, 16
 _BUSY = [sys.executable, "-c", "while True: pass"]
@@ -49,7 +50,9 @@ def beside(programs: int, *, threads: int, nice: int) -> float:
         for _ in range(programs):
             busy = stack.enter_context(subprocess.Popen(_BUSY, start_new_session=True))
             stack.callback(busy.kill)
-        done = subprocess.run(command, check=True, capture_output=True, text=True, start_new_session=True)
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, start_new_session=True, env=SHORT_WAITS | os.environ
+        )
     return float(done.stdout)
 
 

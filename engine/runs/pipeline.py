@@ -43,8 +43,14 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
     session = yield from open_session(run.config, workspace, device, folder=folder)
     with session.pixels:
         folder.mkdir(parents=True, exist_ok=True)
-        precision = session.numerics.name
-        write_origin(folder, run.config, session.dataset, preprocessing=session.preprocessing, precision=precision)
+        write_origin(
+            folder,
+            run.config,
+            session.dataset,
+            preprocessing=session.preprocessing,
+            precision=session.numerics.name,
+            threads=devices.threads(session.training.device),
+        )
         shared = yield from share(session)
         with shared.cache:
             yield from tune(shared)

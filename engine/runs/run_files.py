@@ -95,6 +95,8 @@ class Origin:
     precision: str
     preprocessing: Preprocessing
     versions: Mapping[str, str]
+    threads: int = 0
+    """Of the CPU, on which the last bits of what it computes depend; 0: an earlier version did not say, or a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,7 @@ class Tuning:
 
 
 def write_origin(
-    folder: Path, config: RunConfig, dataset: Dataset, *, preprocessing: Preprocessing, precision: str
+    folder: Path, config: RunConfig, dataset: Dataset, *, preprocessing: Preprocessing, precision: str, threads: int
 ) -> None:
     """config.json and classes.json."""
     used = DatasetUsed(id=dataset.id, name=dataset.name, fingerprint=dataset.fingerprint, images=len(dataset.images))
@@ -135,6 +137,7 @@ def write_origin(
         precision=precision,
         preprocessing=preprocessing,
         versions=_versions(config.backbone),
+        threads=threads,
     )
     record_files.write(folder / _ORIGIN, origin)
     record_files.write(folder / "classes.json", dataset.classes)

@@ -24,7 +24,7 @@ from engine.models.chain import Chain
 from engine.models.loading import load_backbone, prepare_weights
 from engine.models.reuse import WARM
 from engine.runconfig import RunConfig
-from engine.runs.run_files import has_started, read_origin, read_tuning
+from engine.runs.run_files import Origin, has_started, read_origin, read_tuning
 from engine.runs.siblings import siblings
 from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
@@ -108,14 +108,16 @@ def open_session(
 ) -> Generator[Progress, None, Session]:
     """Yields progress; returns the Session as the checkpoint in `folder`, if any, left it. Close its pixels."""
     dataset = open_dataset(workspace, config.dataset)
-    precision, rate_factor = _earlier(folder, dataset)
+    earlier, rate_factor = _earlier(folder, dataset)
+    if earlier and earlier.threads:
+        devices.set_threads(earlier.threads)  # their number decides the last bits
     place = devices.pick(device)
     devices.set_determinism(place, reproducible=config.arithmetic == "reproducible")
     preprocessing = preprocessing_of(config, workspace)
     chain, notes = yield from _load(config, workspace, dataset.classes, image_size=preprocessing.crop)
     chain.model.to(place)
-    if precision:
-        numbers = numerics(precision, place)
+    if earlier:
+        numbers = numerics(earlier.precision, place)
     else:
         numbers = choose(chain, config.precision, place, side=preprocessing.crop)
     training, before = _ready(chain, config, numbers, rate_factor=rate_factor)
@@ -141,15 +143,15 @@ def open_session(
     )
 
 
-def _earlier(folder: Path | None, dataset: Dataset) -> tuple[str | None, float]:
-    """(precision, factor of the learning rates) that an earlier start of the run has decided. A run belongs to the data
+def _earlier(folder: Path | None, dataset: Dataset) -> tuple[Origin | None, float]:
+    """(origin, factor of the learning rates) that an earlier start of the run has decided. A run belongs to the data
     it was started on; resuming it on other data would mix two answers."""
     if folder is None or not has_started(folder):
         return None, 1.0
     origin, tuning = read_origin(folder), read_tuning(folder)
     if origin.dataset.fingerprint != dataset.fingerprint:
         raise DatasetError(f"The dataset {dataset.name} has changed since this run started. Start a new run on it.")
-    return origin.precision, tuning.factor if tuning else 1.0
+    return origin, tuning.factor if tuning else 1.0
 
 
 def _ready(chain: Chain, config: RunConfig, numbers: Numerics, *, rate_factor: float) -> tuple[Training, Before]:

@@ -247,7 +247,7 @@ def _folder(origin: Origin) -> Path:
     about = [
         *(_VERSION, CHUNK, pixel_cache.key(shown.dataset, shown.preprocessing)),
         *(shown.preprocessing.mean, shown.preprocessing.std, chain.backbone, origin.numerics.name, device.type),
-        *(platform.machine(), devices.name(device), torch.get_num_threads() if device.type == "cpu" else 0),
+        *(platform.machine(), devices.name(device), devices.threads(device)),
         *(metadata.version("torch"), *source_of(chain.backbone).versions),
     ]
     if device.type != "cpu":  # which computes the same either way

@@ -45,7 +45,8 @@ Commands = SimpleQueue[Command | None]
 """What the child is told; None: nobody needs it any more."""
 Emit = Callable[[Event], None]
 Events = Generator[Event, None, None]
-_NICE = 19
+_NICE = 2
+"""Little: Linux halves the share of a session with two busy threads as it is, and pages sleep most of the time."""
 _GROUP_PRIORITY = Path("/proc/self/autogroup")
 _DISK_FULL_BYTES = 64 << 20
 
@@ -130,6 +131,7 @@ class ChildLoop:
 
         try:
             work = import_module(self.wiring.executor)
+            import_module(self.wiring.devices).set_threads()  # a resumed run may have asked for those it began with
             run = RunStore(self.workspace).get(command.run)
             log(f"{run.name} begins on {command.device}.")
             stopped = self._pull(work.execute(run, self.workspace, device=command.device), tell)
@@ -155,6 +157,7 @@ class ChildLoop:
             if kind not in tasks:
                 raise EngineError(f"There is no kind of job called {kind!r}. Known: {', '.join(sorted(tasks))}.")
             arguments, work = tasks[kind]
+            import_module(self.wiring.devices).set_threads()
             asked = record_files.decode(command.arguments, arguments, what=f"What was asked of a job ({kind})")
             return Done(stopped=self._pull(work(self.workspace, asked), self.emit))
         except Exception as error:

@@ -192,7 +192,7 @@ def test_threads_are_set_and_said(monkeypatch: pytest.MonkeyPatch):
         assert devices.set_threads() == torch.get_num_threads() == 2
         monkeypatch.delenv("THAW_THREADS")
         monkeypatch.setattr(devices, "_cores", lambda: {0, 1, 2, 3})
-        assert devices.set_threads() == 3
+        assert devices.set_threads() == 4
     finally:
         torch.set_num_threads(before)
 

@@ -95,6 +95,18 @@ def test_closing_and_executing_again_resumes_and_ends_in_the_same_bits(lab: Lab)
     assert [row["epoch"] for row in history_of(lab, cut)] == ["1", "2", "3"]
 
 
+def test_a_resumed_run_takes_the_threads_it_began_with(lab: Lab) -> None:
+    run, usual = lab.begun(epochs=2), torch.get_num_threads()
+    try:
+        torch.set_num_threads(usual + 1)
+        lab.execute_until(run, Epoch)
+        torch.set_num_threads(usual)
+        lab.execute(run)
+        assert torch.get_num_threads() == usual + 1
+    finally:
+        torch.set_num_threads(usual)
+
+
 def test_a_stopped_run_keeps_its_best_epoch_and_answers(lab: Lab) -> None:
     run = lab.begun(epochs=50)
     assert lab.conclude(run) == []  # nothing before the first epoch

@@ -128,8 +128,8 @@ def test_a_run_from_queue_to_summary(isolation: str, start: Start, runs: RunStor
     assert lines[-1].endswith("Finished.")
     assert runs.devices() == (Device(device="cpu", name="Fake", memory_bytes=1, why="It is a fake."),)
     if isolation == "process":  # the work gives way to the pages
-        assert child_of(workspace, run) != os.getpid() and "nice 19" in log(workspace, run)
-        assert "nice 19 among sessions" in log(workspace, run) or not SESSIONS_SHARE.exists()
+        assert child_of(workspace, run) != os.getpid() and "nice 2" in log(workspace, run)
+        assert "nice 2 among sessions" in log(workspace, run) or not SESSIONS_SHARE.exists()
 
 
 def test_stop_keeps_the_best_and_concludes(isolation: str, start: Start, runs: RunStore):
