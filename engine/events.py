@@ -68,6 +68,7 @@ class StartedBlock(Record, frozen=True, kw_only=True):
 class StartedPhase(Record, frozen=True, kw_only=True):
     epochs: int
     lr: float = 0.0
+    body_share: float = 1.0
     lr_decay: float = 1.0
 
 
@@ -116,6 +117,8 @@ class Started(Event, frozen=True, kw_only=True):
     test_images: int = 0
     dataset: DatasetVersion | None = None
     preprocessing: Mapping[str, str | int | list[int | float]] = {}
+    patience: int = 0
+    """Epochs of the last phase without a better score that end the run; 0 never does."""
     epochs_done: int | None = None
     """Epochs that it goes on from."""
     cache: Cache | None = None

@@ -57,8 +57,8 @@ class RunConfig:
     phases: str = option(
         "",
         "Phases",
-        "Phases of your own in place of the strategy's: 'names | epochs | rate | decay' for each, separated by "
-        "semicolons, such as 'head | 2 | 1e-3; layer4 | 3 | 1e-4 | 0.8'. The head always trains.",
+        "Phases of your own in place of the strategy's: 'names | epochs | rate | decay | rate of the body' for each, "
+        "separated by semicolons, such as 'head | 2 | 1e-3; layer4 | 3 | 1e-4 | 0.8'. The head always trains.",
     )
     batch_norm: str = option(
         "batch",
@@ -69,7 +69,15 @@ class RunConfig:
         choices=("batch", "running", "statistics"),
     )
     epochs: int = option(
-        5, "Epochs", "How many times training sees every image.", section="optimisation", low=1, high=1000, basic=True
+        0,
+        "Epochs",
+        "How many times training sees every image. 0 takes as many as make 300 steps, at least 5 and at most 50, and "
+        "stops early where validation no longer improves.",
+        section="optimisation",
+        zero="automatic",
+        low=0,
+        high=1000,
+        basic=True,
     )
     batch_size: int = option(32, "Batch size", "Images per optimisation step.", low=1, high=4096, basic=True)
     optimizer: str = option(
@@ -81,8 +89,8 @@ class RunConfig:
     lr: float = option(
         0.0,
         "Learning rate",
-        "Peak learning rate of the head. 0 takes the strategy's own: 1e-3 while most layers are frozen, 1e-4 when "
-        "all train.",
+        "Peak learning rate of the head; that of the body goes up and down with it. 0 takes what suits the optimizer: "
+        "1e-3 for AdamW and Adam, 1e-2 for SGD.",
         zero="automatic",
         low=0.0,
         high=10.0,
@@ -97,11 +105,21 @@ class RunConfig:
         low=0,
         high=9,
     )
+    body_lr: float = option(
+        0.0,
+        "Learning rate of the body",
+        "Peak learning rate of all blocks but the head, before the decay. 0 takes a tenth of the head's.",
+        zero="automatic",
+        low=0.0,
+        high=10.0,
+    )
     lr_decay: float = option(
-        1.0,
+        0.0,
         "Layer-wise rate decay",
-        "Multiplied into the learning rate once for every block from the head down; 1 gives all blocks the same rate.",
-        low=0.01,
+        "Multiplied into the learning rate of the body once for every block from the head down. 0 takes 0.9, less "
+        "steep where there are many blocks; 1 gives all blocks the same rate, the head's unless the body has its own.",
+        zero="automatic",
+        low=0.0,
         high=1.0,
     )
     momentum: float = option(0.9, "Momentum", "Momentum of SGD; the others ignore it.", low=0.0, high=0.999)
@@ -207,8 +225,9 @@ class RunConfig:
     patience: int = option(
         0,
         "Early stopping patience",
-        "Stop when the validation score has not improved for this many epochs; 0 trains to the end.",
-        zero="off",
+        "Stop when the validation score has not improved for this many epochs of the last phase. 0 trains to the end, "
+        "unless the epochs are automatic.",
+        zero="automatic",
         low=0,
         high=1000,
     )

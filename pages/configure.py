@@ -11,6 +11,7 @@ from engine.errors import EngineError
 from engine.models.catalog import load_catalog
 from engine.models.outline import load_outline, with_classes
 from engine.runconfig import RunConfig
+from engine.training.budget import automatic, budget_sentence, budgeted
 from pages.ui import forecast, forms, strategies, text
 from pages.ui.configure import backbones, phases, probe, queue, rate_test, weights_file
 from pages.ui.figures import block_strip, charts, kept_figures
@@ -83,6 +84,10 @@ with section("More options", icon=":material/tune:", key="fold_options") as seen
 if changed := forms.changed(values):
     st.caption(f"{text.count(changed, 'option')} changed from the default.")
 shared = strategies.with_values(base, values)
+if automatic(shared):
+    st.caption(
+        budget_sentence(budgeted(shared, workspace())), help="Few images take more epochs, to make enough steps."
+    )
 chosen = phases.edit([strategies.judge(shared, arm, outline) for arm in arms], shared, outline)
 sound = [one for one in chosen if not one.problem]
 

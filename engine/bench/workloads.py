@@ -17,7 +17,7 @@ TOGETHER = ("bare", "thaw", AGAIN)
 SEEDS = 20
 VIEWS = 4
 
-_PLAIN = RunConfig(dataset="", backbone="")
+_PLAIN = RunConfig(dataset="", backbone="", lr_decay=1.0)  # one rate for all blocks, as the other loops have it
 TRAININGS = {
     "linear_probe": _PLAIN,
     "last_block": replace(_PLAIN, strategy="last_block"),

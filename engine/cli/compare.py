@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 
 import click
 
-from engine.cli.run_options import check_backbone, settings_of, weights_of
+from engine.cli.run_options import check_backbone, say_budget, settings_of, weights_of
 from engine.cli.verb import EPOCHS, QUEUE, Session, set_option, verb
 from engine.comparisons.comparison import Arm, Comparison, arm
 from engine.data import dataset as datasets
@@ -159,6 +159,7 @@ def train_and_report(session: Session, comparison: Comparison, *, train: bool = 
 def _train(session: Session, comparison: Comparison) -> None:
     """Train one run after the other; Ctrl+C stops the comparison. Other workers may help."""
     store, runs = session.comparisons, session.runs
+    say_budget(session, [run.config for run in store.runs_of(comparison.id) if run.status == "queued"])
     try:
         while claimed := store.claim(comparison.id, session.supervisor.owner):
             every = store.runs_of(comparison.id)

@@ -17,6 +17,7 @@ from engine.jobs.records import Backbones, Weights
 from engine.models.catalog import Catalog, load_catalog
 from engine.options import Value
 from engine.runconfig import RunConfig
+from engine.training.budget import automatic, budget_sentence, budgeted
 from engine.training.freezing import validate
 from engine.training.strategies import STRATEGIES
 
@@ -56,6 +57,15 @@ def run_config(session: Session, **options: Unpack[RunOptions]) -> RunConfig:
     dataset = datasets.open_dataset(session.workspace, options["dataset"])
     values["weights"] = weights_of(session, options["weights"], options["backbone"])
     return validate(RunConfig(dataset=dataset.id, backbone=options["backbone"], **values))
+
+
+def say_budget(session: Session, configs: Iterable[RunConfig]) -> None:
+    """How long automatic epochs will be, before the start."""
+    planned = (budgeted(config, session.workspace) for config in configs if automatic(config))
+    for epochs, patience, sentence in dict.fromkeys(
+        (one.epochs, one.patience, budget_sentence(one)) for one in planned
+    ):
+        session.printer.say({"event": "budget", "epochs": epochs, "patience": patience}, sentence)
 
 
 def settings_of(pairs: Iterable[str]) -> dict[str, Value]:

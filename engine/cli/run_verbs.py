@@ -11,7 +11,7 @@ from typing import Unpack
 import click
 import msgspec
 
-from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config
+from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config, say_budget
 from engine.cli.verb import QUEUE, RUN, Session, full_path, verb
 from engine.errors import EngineError
 from engine.jobs.records import Bundle, Predictions
@@ -38,6 +38,7 @@ def train(session: Session, *, name: str, queue: bool, **options: Unpack[RunOpti
     if queue:
         run = session.runs.enqueue(config, name=name)
         return session.printer.say({"run": run.id, "status": run.status}, f"{run.id} is queued.")
+    say_budget(session, [config])
     _train_here(session, session.runs.enqueue(config, name=name, owner=session.supervisor.owner))
 
 

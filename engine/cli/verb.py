@@ -24,7 +24,9 @@ Parameter = Callable[[Callable[..., None]], Callable[..., None]]
 RUN = click.argument("run", metavar="RUN", help="id of a run, as `runs` lists it")
 BACKBONE = click.option("--backbone", required=True, help="a name from `backbones`")
 DATASET = click.option("--dataset", required=True, help="name or id of a dataset")
-EPOCHS = click.option("--epochs", type=int, help="how many times training sees every image")
+EPOCHS = click.option(
+    "--epochs", type=int, help="how many times training sees every image; default, or 0: as many as make enough steps"
+)
 QUEUE = click.option("--queue", is_flag=True, help="leave it to a worker (the dashboard or `work`) and return at once")
 _WORKSPACE: Parameter = click.option(
     "--workspace", metavar="DIR", help="where everything is kept; default: $THAW_WORKSPACE or workspace/"

@@ -16,10 +16,11 @@ from engine.config import options
 from engine.errors import ConfigError
 from engine.options import Value
 from engine.runconfig import RunConfig
+from engine.training.budget import budgeted
 from engine.training.effort import Effort, Outlines, effort
 from engine.training.freezing import validate
 from engine.training.strategies import STRATEGIES, starts_at_random, strategy_named
-from engine.workspace import new_id
+from engine.workspace import Workspace, new_id
 
 MOST_SEEDS = 100
 _SHARED = ("dataset", "backbone", "strategy", "seed", "data_seed")
@@ -115,14 +116,14 @@ def _on_backbones(comparison: Comparison) -> list[RunConfig]:
     ]
 
 
-def cheapest_first(configs: Sequence[RunConfig], outlines: Outlines) -> tuple[RunConfig, ...]:
+def cheapest_first(configs: Sequence[RunConfig], outlines: Outlines, workspace: Workspace) -> tuple[RunConfig, ...]:
     """The order in which to train: little work first, so that there is a first answer soon and frozen prefixes get
     filled early.
 
     Runs of one cut stay together (they share what the frozen blocks compute), and so do the seeds of one arm. Without
     its backbone's outline a run keeps to the order of the strategies. ConfigError when a run makes no plan.
     """
-    efforts = {config: _effort(config, outlines) for config in configs}
+    efforts = {config: _effort(config, outlines, workspace) for config in configs}
     cuts = {config: (config.backbone, config.weights, efforts[config].cut) for config in configs}
     arms = list(dict.fromkeys(map(without_seed, configs)))
     cheapest: dict[tuple[str, str, int], float] = {}
@@ -206,8 +207,8 @@ def _grown(arm: Arm, count: int) -> Arm:
     return dataclasses.replace(arm, seeds=(*arm.seeds, *range(first, first + count)))
 
 
-def _effort(config: RunConfig, outlines: Outlines) -> Effort:
+def _effort(config: RunConfig, outlines: Outlines, workspace: Workspace) -> Effort:
     if config.backbone in outlines:
-        return effort(outlines[config.backbone], config)
+        return effort(outlines[config.backbone], budgeted(config, workspace))
     position = list(STRATEGIES).index(config.strategy)
     return Effort(cut=-position, work=float(position))

@@ -38,7 +38,7 @@ class ComparisonStore:
         """Keep the comparison and queue its runs, cheapest first. ConfigError, and nothing kept, when one cannot be."""
         name = run_store.one_line(wanted.name)
         comparison = dataclasses.replace(wanted, name=name, created_at=time.time())
-        queue = comparisons.cheapest_first(comparisons.expand(comparison), outlines or {})
+        queue = comparisons.cheapest_first(comparisons.expand(comparison), outlines or {}, self._workspace)
         with database.write(self._workspace) as db:
             values = (comparison.id, name, comparisons.to_json(comparison), comparison.created_at)
             db.execute("INSERT INTO comparisons (id, name, body, created_at) VALUES (?, ?, ?, ?)", values)
@@ -115,7 +115,7 @@ class ComparisonStore:
             comparison = from_json(_body(db, comparison_id))
             grown, old = grow(comparison), comparisons.expand(comparison)
             fresh = [config for config in comparisons.expand(grown) if config not in old]
-            added = _enqueue(db, grown, comparisons.cheapest_first(fresh, outlines or {}))
+            added = _enqueue(db, grown, comparisons.cheapest_first(fresh, outlines or {}, self._workspace))
             _keep(db, grown)
             return [from_row(row) for row in _runs(db, comparison_id) if row["id"] in added]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from engine.events import Started
 from engine.options import Value
 from engine.runconfig import RunConfig
+from engine.training.budget import automatic
 
 _OPTIONS = (
     "preprocessing",
@@ -87,8 +88,11 @@ def _traits(config: RunConfig, started: Started | None) -> dict[Trait, Value]:
     return traits
 
 
-def _epochs(config: RunConfig, started: Started | None) -> int:
-    """How long it trains: phases of its own count for themselves."""
+def _epochs(config: RunConfig, started: Started | None) -> Value:
+    """How long it trains: phases of its own count for themselves. Automatic ones are one rule, whatever they come to:
+    that follows from images and batch size."""
+    if automatic(config):
+        return "automatic"
     if started and started.phases:
         return started.epochs
     rows = [row for row in config.phases.replace("\n", ";").split(";") if row.strip()]

@@ -28,7 +28,7 @@ _OBSTACLES = {
     "no validation images with labels. Import it again with a share for validation, such as 70/15/15, and compare on "
     "that.",
 }
-_ABSENT = {"image_size": "the weights' own", "patience": "none", "max_minutes": "none", "views": "none"}
+_ABSENT = {"image_size": "the weights' own", "patience": "automatic", "max_minutes": "none", "views": "none"}
 """What an option that is 0 means."""
 
 

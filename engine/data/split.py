@@ -63,8 +63,13 @@ def share_of(images: Sequence[tuple[str, int]], percent: int) -> list[int]:
     classes: dict[int, list[tuple[str, int]]] = {}
     for position, (sha256, label) in enumerate(images):
         classes.setdefault(label, []).append((hashlib.sha256(f"share {sha256}".encode()).hexdigest(), position))
-    taken = [sorted(members)[: max(1, math.ceil(len(members) * percent / 100))] for members in classes.values()]
+    taken = [sorted(members)[: share_size(len(members), percent)] for members in classes.values()]
     return sorted(position for members in taken for _, position in members)
+
+
+def share_size(images: int, percent: int) -> int:
+    """How many of the `images` of a class are `percent` of them: at least one."""
+    return max(1, math.ceil(images * percent / 100))
 
 
 def fingerprint(classes: Sequence[str], rows: Sequence[tuple[str, int, Split]]) -> str:

@@ -73,7 +73,7 @@ def embed(workspace: Workspace, asked: records.OfRun) -> Iterator[Event]:
 
 def _origin(workspace: Workspace, trained: Trained, pixels: Pixels, *, dataset: Dataset) -> Origin:
     """Blocks that never trained are bit for bit what they were, so what was kept of them is found."""
-    chain, config = trained.chain, trained.run.config
+    chain, config = trained.chain, trained.config
     outline = chain.outline()
     return Origin(
         workspace=workspace,
@@ -182,7 +182,7 @@ def _embedded(
     nearest, cosines = similarity.nearest_neighbours(components.coordinates, training_images)
     doubts, unchecked = _doubts(dataset, components.coordinates)
     outline = trained.chain.outline()
-    plan = plan_for(outline, trained.run.config)
+    plan = plan_for(outline, trained.config)
     accuracy, without = _accuracies(trained.folder, {place for pair in twins for place in (pair.first, pair.second)})
     facts = Facts(
         explained=(components.explained[0], components.explained[1]),

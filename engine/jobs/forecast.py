@@ -265,6 +265,7 @@ def _row(strategy: Tried, runs: Sequence[_Run], free: int) -> records.StrategyFo
         strategy=strategy.config.strategy,
         backbone=strategy.config.backbone,
         phases=len(strategy.plan.phases),
+        planned_epochs=strategy.plan.epochs,
         peak_memory_bytes=strategy.peak_bytes,
         trainable_parameters=strategy.trainable,
         cache_bytes=size,

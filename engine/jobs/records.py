@@ -176,6 +176,8 @@ class StrategyForecast(Record, frozen=True, kw_only=True):
     strategy: str
     backbone: str
     phases: int
+    planned_epochs: int = 0
+    """0 in what an earlier version foretold."""
     peak_memory_bytes: int
     trainable_parameters: int
     cache_bytes: int

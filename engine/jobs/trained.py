@@ -16,9 +16,11 @@ from engine.data.preprocessing import Preprocessing
 from engine.errors import DatasetError, RunError
 from engine.models.chain import Chain
 from engine.models.loading import load_trained
+from engine.runconfig import RunConfig
 from engine.runs.run_files import Origin, read_origin
 from engine.store.run_record import Run
 from engine.training.batches import moments, normalise
+from engine.training.budget import budgeted
 from engine.training.numerics import Numerics, numerics
 from engine.training.state import autocast
 from engine.workspace import Workspace
@@ -29,6 +31,8 @@ class Trained:
     """A run with the weights of its best epoch, in eval mode on `device`."""
 
     run: Run
+    config: RunConfig
+    """Of the run, with the epochs that it began with as a number."""
     folder: Path
     origin: Origin
     classes: tuple[str, ...]
@@ -68,7 +72,14 @@ def load(workspace: Workspace, run: Run, *, device: str | None = None) -> Traine
     chain.model.to(memory_format=number_format.memory_format)
     classes = record_files.read(folder / "classes.json", tuple[str, ...], error=RunError)
     return Trained(
-        run=run, folder=folder, origin=origin, classes=classes, chain=chain, device=place, numerics=number_format
+        run=run,
+        config=budgeted(run.config, workspace, begun=run.started),
+        folder=folder,
+        origin=origin,
+        classes=classes,
+        chain=chain,
+        device=place,
+        numerics=number_format,
     )
 
 

@@ -40,7 +40,7 @@ from engine.workspace import Workspace, atomic_write
 def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
     """Train `run` from its start, or from its checkpoint, and write everything it leaves; result.csv comes last."""
     folder = workspace.run(run.id)
-    session = yield from open_session(run.config, workspace, device, folder=folder)
+    session = yield from open_session(run.config, workspace, device, folder=folder, begun=run.started)
     with session.pixels:
         folder.mkdir(parents=True, exist_ok=True)
         write_origin(
@@ -67,7 +67,7 @@ def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
     folder = workspace.run(run.id)
     if not checkpoint_path(folder).is_file():
         return
-    session = yield from open_session(run.config, workspace, device, folder=folder)
+    session = yield from open_session(run.config, workspace, device, folder=folder, begun=run.started)
     with session.pixels:
         if session.training.best:
             yield from _write_answers(Shared(session=session, cache=FeatureCache()))
@@ -93,6 +93,7 @@ def _started(shared: Shared) -> events.Started:
         test_images=len(session.splits["test"]),
         dataset=msgspec.convert(session.dataset, events.DatasetVersion, from_attributes=True),
         preprocessing=msgspec.to_builtins(session.preprocessing),
+        patience=training.config.patience,
         epochs_done=training.position.epoch,
         cache=shared.report(),
     )

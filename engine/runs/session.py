@@ -18,7 +18,7 @@ from engine.data.pixel_cache import Augmentation, Pixels, open_pixels
 from engine.data.preprocessing import Preprocessing
 from engine.data.split import share_of
 from engine.errors import DatasetError
-from engine.events import Progress
+from engine.events import Progress, Started
 from engine.models import registry
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone, prepare_weights
@@ -28,8 +28,9 @@ from engine.runs.run_files import Origin, has_started, read_origin, read_tuning
 from engine.runs.siblings import siblings
 from engine.training.audit import Before, base_digest, remember
 from engine.training.batches import PixelSource
+from engine.training.budget import budgeted
 from engine.training.checkpoints import load_checkpoint
-from engine.training.freezing import plan_for, starting_weights
+from engine.training.freezing import as_begun, plan_for, starting_weights
 from engine.training.numerics import Numerics, choose, numerics
 from engine.training.plan import scaled
 from engine.training.state import Training, moving_names
@@ -104,9 +105,12 @@ def checkpoint_path(folder: Path) -> Path:
 
 
 def open_session(
-    config: RunConfig, workspace: Workspace, device: str, *, folder: Path | None = None
+    config: RunConfig, workspace: Workspace, device: str, *, folder: Path | None = None, begun: Started | None = None
 ) -> Generator[Progress, None, Session]:
-    """Yields progress; returns the Session as the checkpoint in `folder`, if any, left it. Close its pixels."""
+    """Yields progress; returns the Session as the checkpoint in `folder`, if any, left it. Close its pixels.
+
+    A run that has `begun` keeps the epochs and rates it began with.
+    """
     dataset = open_dataset(workspace, config.dataset)
     earlier, rate_factor = _earlier(folder, dataset)
     if earlier and earlier.threads:
@@ -116,11 +120,10 @@ def open_session(
     preprocessing = preprocessing_of(config, workspace)
     chain, notes = yield from _load(config, workspace, dataset.classes, image_size=preprocessing.crop)
     chain.model.to(place)
-    if earlier:
-        numbers = numerics(earlier.precision, place)
-    else:
-        numbers = choose(chain, config.precision, place, side=preprocessing.crop)
-    training, before = _ready(chain, config, numbers, rate_factor=rate_factor)
+    crop = preprocessing.crop
+    numbers = numerics(earlier.precision, place) if earlier else choose(chain, config.precision, place, side=crop)
+    planned = budgeted(config, workspace, begun=begun)
+    training, before = _ready(chain, planned, numbers, rate_factor=rate_factor, begun=begun)
     base = base_digest(before.digests)
     if folder is not None and (checkpoint := checkpoint_path(folder)).is_file():
         load_checkpoint(training, checkpoint, base=base)
@@ -154,10 +157,13 @@ def _earlier(folder: Path | None, dataset: Dataset) -> tuple[Origin | None, floa
     return origin, tuning.factor if tuning else 1.0
 
 
-def _ready(chain: Chain, config: RunConfig, numbers: Numerics, *, rate_factor: float) -> tuple[Training, Before]:
+def _ready(
+    chain: Chain, config: RunConfig, numbers: Numerics, *, rate_factor: float, begun: Started | None
+) -> tuple[Training, Before]:
     """The training of a model that has just been loaded, and what the model was before it."""
     outline = chain.outline()
     plan = scaled(plan_for(outline, config), rate_factor)
+    plan = as_begun(plan, begun) if begun else plan
     moving = moving_names(chain, plan, config)
     before = remember(chain.model.state_dict(), moving, known=WARM.digests(chain))
     WARM.keep_digests(chain, before.digests)

@@ -12,11 +12,11 @@ import numpy as np
 from engine.data.dataset_records import Image, Split
 from engine.errors import EngineError
 from engine.events import Cache, Progress
-from engine.models.outline import Outline
 from engine.runconfig import RunConfig
 from engine.runs.session import Session
 from engine.training import feature_cache
 from engine.training.batches import Source
+from engine.training.budget import budgeted
 from engine.training.cuts import Slot, readings
 from engine.training.feature_cache import FeatureCache, Origin
 from engine.training.freezing import plan_for
@@ -85,7 +85,7 @@ def _wanted(session: Session) -> Counter[Slot]:
     kinds = Counter(replace(other, seed=config.seed) for other in session.waiting)  # seeds read the same
     for other, count in kinds.items():
         views = config.views if _views(other) == _views(config) else 0
-        for slot, times in _readings(training.outline, other).items():
+        for slot, times in _readings(session, other).items():
             if slot.view is None or slot.view < views:
                 wanted[slot] += count * times
     if training.position.epoch or training.position.step:  # deeper blocks have moved since the start
@@ -99,8 +99,9 @@ def _views(config: RunConfig) -> tuple[bool, str, int]:
     return config.views > 0, config.augment, config.data_seed
 
 
-def _readings(outline: Outline, config: RunConfig) -> Counter[Slot]:
+def _readings(session: Session, config: RunConfig) -> Counter[Slot]:
+    outline = session.training.outline
     try:
-        return readings(outline, plan_for(outline, config), config)
+        return readings(outline, plan_for(outline, budgeted(config, session.workspace)), config)
     except EngineError:  # it will say so when its turn comes
         return Counter()

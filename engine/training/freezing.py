@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from engine.config import option_named, options
 from engine.errors import ConfigError
+from engine.events import Started
 from engine.models.outline import Outline
 from engine.options import problem_with
 from engine.runconfig import RunConfig
 from engine.training.patterns import parse_phases
 from engine.training.plan import FreezePlan
-from engine.training.strategies import HEAD_RATE, starts_at_random, strategy_named
+from engine.training.strategies import RATES, starts_at_random, strategy_named
 
 
 def validate(config: RunConfig) -> RunConfig:
@@ -25,12 +26,16 @@ def validate(config: RunConfig) -> RunConfig:
 
 
 def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
-    """The phases of `config` for this backbone, its own or those of its strategy. ConfigError if it has none."""
+    """The phases of `config` for this backbone, its own or those of its strategy. ConfigError if it has none.
+
+    Automatic epochs must be numbers already (budget.budgeted).
+    """
     strategy = strategy_named(config.strategy)
     starting_weights(config)
     if config.phases.strip():
-        phases = parse_phases(outline, config.phases, rate=config.lr or HEAD_RATE)
+        phases = parse_phases(outline, config.phases, rate=config.lr or RATES[config.optimizer].head)
     else:
+        assert config.epochs, "automatic epochs are not known from an outline: ask budget.budgeted first"
         phases = strategy.plan(outline, config)
     if config.batch_norm == "statistics":  # norms keep scale and shift, only their running statistics follow the data
         norms = {p.name for block in outline.blocks for p in block.parameters if p.kind == "norm"}
@@ -38,6 +43,17 @@ def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
             replace(phase, parameters=tuple(name for name in phase.parameters if name not in norms)) for phase in phases
         )
     return FreezePlan(phases=phases)
+
+
+def as_begun(plan: FreezePlan, begun: Started) -> FreezePlan:
+    """`plan` at the rates that a run began with, whatever is automatic today; as it is where those are unknown."""
+    if len(begun.phases) != len(plan.phases):
+        return plan
+    phases = (
+        replace(phase, lr=then.lr, body_share=then.body_share, lr_decay=then.lr_decay)
+        for phase, then in zip(plan.phases, begun.phases, strict=True)
+    )
+    return replace(plan, phases=tuple(phases))
 
 
 def starting_weights(config: RunConfig) -> str:

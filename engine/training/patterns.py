@@ -10,7 +10,7 @@ from engine.errors import ConfigError
 from engine.models.outline import Outline
 from engine.training.plan import Phase
 
-PHASE_NOTATION = "names | epochs | rate | decay"
+PHASE_NOTATION = "names | epochs | rate | decay | rate of the body"
 
 
 def matches(outline: Outline, patterns: str) -> dict[str, tuple[str, ...]]:
@@ -34,7 +34,8 @@ def selected(outline: Outline, patterns: str) -> tuple[str, ...]:
 
 
 def parse_phases(outline: Outline, text: str, *, rate: float) -> tuple[Phase, ...]:
-    """Phases from `names | epochs | rate | decay`, separated by `;`. Rate and decay may be left out.
+    """Phases from `names | epochs | rate | decay | rate of the body`, separated by `;`. From the rate on, each may be
+    left out: without one of its own the body takes the head's.
 
     `head | 2 | 1e-3; layer4, head | 3 | 1e-4 | 0.8` trains the head for two epochs, then layer4 too for three.
     """
@@ -42,27 +43,31 @@ def parse_phases(outline: Outline, text: str, *, rate: float) -> tuple[Phase, ..
     return tuple(_phase(outline, row, number=number, rate=rate) for number, row in enumerate(rows, start=1))
 
 
-def write_phases(rows: list[tuple[str, int, float, float]]) -> str:
-    """The notation of rows (names, epochs, rate, decay)."""
-    return "; ".join(f"{names} | {epochs} | {rate:g} | {decay:g}" for names, epochs, rate, decay in rows)
+def write_phases(rows: list[tuple[str, int, float, float, float]]) -> str:
+    """The notation of rows (names, epochs, rate, decay, rate of the body)."""
+    return "; ".join(
+        f"{names} | {epochs} | {rate:g} | {decay:g}" + (f" | {body:g}" if body != rate else "")
+        for names, epochs, rate, decay, body in rows
+    )
 
 
 def _phase(outline: Outline, row: str, *, number: int, rate: float) -> Phase:
     parts = [part.strip() for part in row.split("|")]
     try:
-        if not 2 <= len(parts) <= 4:
+        if not 2 <= len(parts) <= 5:
             raise ValueError(row)
         epochs = int(parts[1])
         lr = float(parts[2]) if len(parts) > 2 and parts[2] else rate
         decay = float(parts[3]) if len(parts) > 3 and parts[3] else 1.0
-        if not (1 <= epochs <= 1000 and 0 < lr <= 10 and 0.01 <= decay <= 1):
+        body = float(parts[4]) if len(parts) > 4 and parts[4] else lr
+        if not (1 <= epochs <= 1000 and 0 < lr <= 10 and 0.01 <= decay <= 1 and 0 < body <= 10):
             raise ValueError(row)
     except ValueError:
         raise ConfigError(
             f"Phase {number}, {row!r}, is not of the form {PHASE_NOTATION}, such as 'layer4, head | 3 | 1e-4 | 0.8': "
-            "1 to 1000 epochs, a rate above 0 and up to 10, a decay from 0.01 to 1."
+            "1 to 1000 epochs, rates above 0 and up to 10, a decay from 0.01 to 1."
         ) from None
-    return Phase(parameters=selected(outline, parts[0]), epochs=epochs, lr=lr, lr_decay=decay)
+    return Phase(parameters=selected(outline, parts[0]), epochs=epochs, lr=lr, body_share=body / lr, lr_decay=decay)
 
 
 def _matching(outline: Outline, pattern: str) -> Iterator[str]:

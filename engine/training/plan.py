@@ -19,6 +19,8 @@ class Phase:
     epochs: int
     lr: float
     """Peak learning rate of the head."""
+    body_share: float = 1.0
+    """What all other blocks have of it, before the decay."""
     lr_decay: float = 1.0
     """Multiplied in once for every block from the head down."""
 
@@ -100,10 +102,15 @@ def groups(outline: Outline, plan: FreezePlan) -> tuple[Group, ...]:
             name=outline.blocks[index].name + ("" if decays else " (bias, norm)"),
             parameters=tuple(parameters),
             rates=tuple(
-                phase.lr * phase.lr_decay ** (len(outline.blocks) - 1 - index) if active else 0.0
+                _rate(phase, len(outline.blocks) - 1 - index) if active else 0.0
                 for phase, active in zip(plan.phases, trains, strict=True)
             ),
             decays=decays,
         )
         for (index, decays, trains), parameters in names.items()
     )
+
+
+def _rate(phase: Phase, depth: int) -> float:
+    """The peak rate of the block `depth` blocks before the head, which is at depth 0."""
+    return phase.lr * phase.body_share * phase.lr_decay**depth if depth else phase.lr

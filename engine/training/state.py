@@ -78,7 +78,8 @@ class Training:
     @property
     def finished(self) -> bool:
         done, patience = self.position.epoch, self.config.patience
-        tired = patience > 0 and done - self.position.best_epoch >= patience
+        before_last = self.plan.epochs - self.plan.phases[-1].epochs
+        tired = patience > 0 and done - max(self.position.best_epoch, before_last) >= patience
         return done >= self.plan.epochs or (done > 0 and (tired or self.out_of_time))
 
     @property

@@ -5,7 +5,7 @@ here: the plan of a whole configuration (freezing), what follows from a plan (pl
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.errors import ConfigError
@@ -14,10 +14,29 @@ from engine.runconfig import RunConfig
 from engine.training.patterns import selected
 from engine.training.plan import Phase
 
-HEAD_RATE = 1e-3
-FULL_RATE = 1e-4
-CONTINUE_RATE = 5e-5
 SEEDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Peak learning rates that suit a family of optimizers where nobody gave one."""
+
+    head: float
+    body: float
+    """Of the blocks before the head, before the decay."""
+    decay: float
+    """Multiplied into the body's once for every block from the head down."""
+    polish: float
+    """Of everything, where a checkpoint of one's own goes on."""
+
+
+_ADAPTIVE = Rates(head=1e-3, body=1e-4, decay=0.9, polish=5e-5)
+RATES = {"adamw": _ADAPTIVE, "adam": _ADAPTIVE, "sgd": Rates(head=1e-2, body=1e-3, decay=0.9, polish=5e-4)}
+"""Optimizer -> rates."""
+LEAST_OF_DECAY = 0.1
+"""However many blocks a backbone is cut into, automatic decay leaves the first one this share of the body's rate."""
+_FALL = 10.0
+"""The rate of the head in the first phase of several over that in the last."""
 
 Phases = tuple[Phase, ...]
 Plan = Callable[[Outline, RunConfig], Phases]
@@ -139,7 +158,7 @@ def full_finetune(outline: Outline, config: RunConfig) -> Phases:
     "The head's first errors cannot spoil the features.",
 )
 def probe_then_finetune(outline: Outline, config: RunConfig) -> Phases:
-    return _two_phases(config, outline.blocks[-1:], outline.blocks)
+    return _two_phases(outline, config, first=outline.blocks[-1:], second=outline.blocks)
 
 
 @strategy(
@@ -157,8 +176,8 @@ def gradual_unfreeze(outline: Outline, config: RunConfig) -> Phases:
     for number, depth in enumerate(depths):
         names = _names(block for stage in stages[-depth:] for block in stage)
         epochs = share + (number >= count - extra)  # the longer phases come last, where most parameters train
-        lr = (config.lr or HEAD_RATE) * (FULL_RATE / HEAD_RATE) ** (number / max(1, count - 1))
-        phases.append(_phase(config, names, epochs=epochs, lr=lr))
+        fall = _FALL ** (number / max(1, count - 1))
+        phases.append(_phase(outline, config, names, epochs=epochs, fall=fall))
     return tuple(phases)
 
 
@@ -169,7 +188,8 @@ def gradual_unfreeze(outline: Outline, config: RunConfig) -> Phases:
     asks="last_n",
 )
 def two_phase(outline: Outline, config: RunConfig) -> Phases:
-    return _two_phases(config, _last_blocks(outline, config.last_n), _last_blocks(outline, 2 * config.last_n))
+    first, second = _last_blocks(outline, config.last_n), _last_blocks(outline, 2 * config.last_n)
+    return _two_phases(outline, config, first=first, second=second)
 
 
 @strategy(
@@ -190,7 +210,7 @@ def bias_norm(outline: Outline, config: RunConfig) -> Phases:
     start="checkpoint",
 )
 def from_run(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(outline.blocks), rate=CONTINUE_RATE)
+    return _all_at(outline, config, RATES[config.optimizer].polish)
 
 
 @strategy(
@@ -200,30 +220,56 @@ def from_run(outline: Outline, config: RunConfig) -> Phases:
     start="random",
 )
 def from_scratch(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(outline.blocks), rate=HEAD_RATE)
+    return _all_at(outline, config, RATES[config.optimizer].head)
 
 
-def _one_phase(outline: Outline, config: RunConfig, names: tuple[str, ...], *, rate: float = 0.0) -> Phases:
-    rate = rate or (FULL_RATE if len(names) == len(_names(outline.blocks)) else HEAD_RATE)
-    return (_phase(config, names, lr=config.lr or rate),)
+def _one_phase(outline: Outline, config: RunConfig, names: tuple[str, ...]) -> Phases:
+    phase = _phase(outline, config, names, epochs=config.epochs)
+    everything = phase.names.issuperset(_names(outline.blocks))
+    if _one_rate(config) and everything and not config.lr:  # then it is the body's
+        phase = replace(phase, lr=RATES[config.optimizer].body)
+    return (phase,)
 
 
-def _two_phases(config: RunConfig, first: Sequence[BlockOutline], second: Sequence[BlockOutline]) -> Phases:
+def _all_at(outline: Outline, config: RunConfig, rate: float) -> Phases:
+    """Everything at one rate, unless the options say otherwise."""
+    lr = config.lr or rate
+    body = config.body_lr / lr or 1.0
+    decay = config.lr_decay or 1.0
+    names = _names(outline.blocks)
+    return (Phase(parameters=names, epochs=config.epochs, lr=lr, body_share=body, lr_decay=decay),)
+
+
+def _two_phases(
+    outline: Outline, config: RunConfig, *, first: Sequence[BlockOutline], second: Sequence[BlockOutline]
+) -> Phases:
     epochs = config.first_epochs or config.epochs // 2
     if not 0 < epochs < config.epochs:
         raise ConfigError(
             f"{config.strategy} needs epochs for both of its phases: {config.epochs} in all and "
             f"{config.first_epochs or 'half'} for the first leaves none for one. Raise epochs or lower first_epochs."
         )
-    rate = config.lr or HEAD_RATE
     return (
-        Phase(parameters=_names(first), epochs=epochs, lr=rate),
-        _phase(config, _names(second), epochs=config.epochs - epochs, lr=rate / 10),
+        _phase(outline, config, _names(first), epochs=epochs),
+        _phase(outline, config, _names(second), epochs=config.epochs - epochs, fall=_FALL),
     )
 
 
-def _phase(config: RunConfig, names: tuple[str, ...], *, lr: float, epochs: int = 0) -> Phase:
-    return Phase(parameters=names, epochs=epochs or config.epochs, lr=lr, lr_decay=config.lr_decay)
+def _phase(outline: Outline, config: RunConfig, names: tuple[str, ...], *, epochs: int, fall: float = 1.0) -> Phase:
+    """At the head's rate divided by `fall`, and the body's own: of the options, else of the optimizer's family.
+
+    A rate of the head that was given takes the body's along. With a decay of 1 and no rate for the body all blocks have
+    one rate.
+    """
+    usual = RATES[config.optimizer]
+    lr = (config.lr or usual.head) / fall
+    body = config.body_lr / lr or (1.0 if _one_rate(config) else usual.body / usual.head * fall)
+    decay = config.lr_decay or max(usual.decay, LEAST_OF_DECAY ** (1 / max(1, len(outline.blocks) - 1)))
+    return Phase(parameters=names, epochs=epochs, lr=lr, body_share=body, lr_decay=decay)
+
+
+def _one_rate(config: RunConfig) -> bool:
+    return config.lr_decay == 1 and not config.body_lr
 
 
 def _last_blocks(outline: Outline, count: int) -> Sequence[BlockOutline]:

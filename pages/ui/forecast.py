@@ -70,7 +70,8 @@ def _result(job: Job) -> None:
     st.caption(
         "All runs is the time of a strategy with every seed; training, validation and predicting are of one run. The "
         "frozen part is computed once for all: what it would take, and keep on disk, for this strategy alone, and its "
-        "share in this queue. Starting, saving and other work on this machine come on top."
+        "share in this queue. A run that stops early takes less; starting, saving and other work on this machine come "
+        "on top."
     )
 
 
@@ -86,6 +87,7 @@ def strategy_table(queue: QueueForecast) -> pd.DataFrame:
         {
             "Strategy": strategies.title(row.strategy),
             "Runs": str(row.runs),
+            "Epochs": str(row.planned_epochs or "–"),
             "All runs": text.duration(row.total),
             "Peak memory": text.bytes_(row.peak_memory_bytes),
             "Kept on disk": text.bytes_(row.cache_bytes),

@@ -118,5 +118,5 @@ def _step(option: Option) -> float:
     """One for whole numbers; for shares and rates the leading digit of the default."""
     if option.kind is int:
         return 1
-    typical = float(option.default) or (1e-4 if option.zero else 0.05)
+    typical = float(option.default) or (1e-4 if option.zero and option.high != 1 else 0.05)
     return min(0.05, 10.0 ** math.floor(math.log10(typical)))

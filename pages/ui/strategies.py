@@ -15,6 +15,7 @@ from engine.errors import ConfigError
 from engine.models.outline import Outline
 from engine.options import Value
 from engine.runconfig import RunConfig
+from engine.training.budget import budgeted
 from engine.training.freezing import plan_for, validate
 from engine.training.patterns import matches
 from engine.training.plan import FreezePlan, trainable_size
@@ -23,6 +24,7 @@ from engine.training.strategies import STRATEGIES, Strategy
 from pages.ui import forms, text
 from pages.ui.figures import charts, palette
 from pages.ui.figures.block_strip import amount, of_plan
+from pages.ui.resources import workspace
 
 FIRST = "linear_probe"
 
@@ -68,7 +70,7 @@ def judge(shared: RunConfig, arm: Arm, outline: Outline) -> Chosen:
     """What `arm` will train beside others that share `shared`, or the sentence that says why it cannot."""
     config = config_of(shared, arm, shared.seed)
     try:
-        return Chosen(arm=arm, config=config, plan=plan_for(outline, validate(config)))
+        return Chosen(arm=arm, config=config, plan=plan_for(outline, budgeted(validate(config), workspace())))
     except ConfigError as error:
         return Chosen(arm=arm, config=config, plan=FreezePlan(phases=()), problem=str(error))
 

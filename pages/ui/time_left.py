@@ -1,10 +1,14 @@
 """Time left: how long a run and the queue will still take, as measured so far. Says nothing rather than guess."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from statistics import median
 
+from engine.errors import DatasetError
 from engine.store.run_record import Run
+from engine.training.budget import budgeted
 from pages.ui.epochs import Epochs
+from pages.ui.resources import workspace
 
 RECENT = 5
 """Epochs that count: earlier ones filled caches or belonged to another phase."""
@@ -26,7 +30,12 @@ def epochs_done(run: Run, epochs: Epochs) -> float:
 
 
 def epochs_planned(run: Run) -> int:
-    return (run.started.epochs if run.started else 0) or run.config.epochs
+    """In all phases; 0 where they would follow from a dataset that is gone."""
+    if run.started and run.started.phases:
+        return run.started.epochs
+    with suppress(DatasetError):
+        return budgeted(run.config, workspace()).epochs
+    return 0
 
 
 def seconds_left(run: Run, epochs: Epochs) -> float | None:
@@ -44,4 +53,4 @@ def seconds_of_queued(run: Run, others: Mapping[str, tuple[Run, Epochs]]) -> flo
         if pace is not None and (config.dataset, config.backbone) == (run.config.dataset, run.config.backbone):
             alike[config.strategy == run.config.strategy].append(pace)
     paces = alike[True] or alike[False]
-    return median(paces) * run.config.epochs if paces else None
+    return median(paces) * epochs_planned(run) if paces else None

@@ -32,7 +32,7 @@ OUTLINE = outline(
 
 
 def strip(outline: Outline = OUTLINE, **options: str) -> Strip:
-    config = RunConfig(dataset="d", backbone="tiny", **options)  # type: ignore[arg-type]
+    config = RunConfig(dataset="d", backbone="tiny", epochs=4, **options)  # type: ignore[arg-type]
     return block_strip.of_plan(outline, plan_for(outline, config))
 
 

@@ -12,6 +12,7 @@ from engine.record_files import encode
 from engine.runconfig import RunConfig
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
+from engine.training.budget import budgeted
 from engine.workspace import Workspace
 from pages.ui import forms
 from pages.ui.configure import backbones, weights_file
@@ -247,6 +248,14 @@ def test_the_command_repeats_the_run(dataset: Dataset, page: AppTest) -> None:
     assert commands == [
         f"python -m engine train --dataset {dataset.id} --backbone resnet18 --strategy linear_probe --epochs 9"
     ]
+
+
+def test_what_automatic_epochs_come_to_is_said_until_a_number_is_given(
+    workspace: Workspace, dataset: Dataset, page: AppTest
+) -> None:
+    planned = budgeted(RunConfig(dataset=dataset.id, backbone="resnet18"), workspace)
+    assert planned.epochs > 5 and f"Epochs are automatic: {planned.epochs} of these images" in drawn(page)
+    assert "Epochs are automatic" not in drawn(number(page, "epochs", 9))
 
 
 def test_the_page_waits_for_the_sample_dataset_while_it_is_drawn(workspace: Workspace) -> None:

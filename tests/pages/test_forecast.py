@@ -19,6 +19,7 @@ ROW = {
     "strategy": "linear_probe",
     "backbone": "resnet18",
     "phases": 1,
+    "planned_epochs": 43,
     "runs": 1,
     "epochs": 2.0,
     "validation": 0.5,
@@ -52,7 +53,7 @@ def test_total_table_and_what_does_not_fit_are_shown(page: AppTest) -> None:
     assert "[y](http://evil.example)" not in shown and ":red[*x*]" not in shown
     table = next(frame.value for frame in page.dataframe if "Peak memory" in frame.value)
     assert table["Strategy"].tolist() == ["Linear probe", "The whole queue"]
-    assert table["All runs"].tolist() == ["12 s", "12 s"]
+    assert table["All runs"].tolist() == ["12 s", "12 s"] and table["Epochs"].tolist() == ["43", "–"]
 
 
 def test_forecast_and_measured_stand_side_by_side(workspace: Workspace) -> None:

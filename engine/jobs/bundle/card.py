@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from engine.config import options
+from engine.events import StartedPhase
 from engine.jobs.bundle.facts import Facts
 from engine.jobs.bundle.formats import needed
 from engine.models.sources.source import source_of
@@ -135,13 +136,19 @@ By class, on {last}:
 """
 
 
+def _phase(phase: StartedPhase) -> str:
+    body = f", of {phase.lr * phase.body_share:g} before the head" if phase.body_share != 1 else ""
+    decay = f", times {phase.lr_decay:g} for every block further down" if phase.lr_decay != 1 else ""
+    return f"{phase.epochs} epochs at a rate of {phase.lr:g}{body}{decay}"
+
+
 def _training(facts: Facts) -> str:
     config, started, summary = facts.run.config, facts.run.started, facts.run.summary
-    phases = "; ".join(f"{p.epochs} epochs at a rate of {p.lr:g}" for p in (started.phases if started else ()))
+    phases = "; ".join(map(_phase, started.phases if started else ()))
     best = f"{summary.best_epoch} of {summary.epochs}" if summary else "? of ?"
     lines = [
         f"Strategy `{config.strategy}`: {' '.join(STRATEGIES[config.strategy].description.split())}",
-        *([f"Phases: {phases}; layer-wise rate decay {config.lr_decay:g}."] if phases else []),
+        *([f"Phases: {phases}."] if phases else []),
         f"Best epoch {best} trained, by validation {config.select}.",
         f"Computed in {facts.origin.precision} on {md(started.device_name if started else 'an unknown device')}.",
         f"Versions: {', '.join(f'{name} {number}' for name, number in facts.origin.versions.items())}.",

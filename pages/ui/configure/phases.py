@@ -16,16 +16,19 @@ from engine.errors import ConfigError
 from engine.models.outline import Outline
 from engine.options import Value
 from engine.runconfig import RunConfig
+from engine.training.budget import budgeted
 from engine.training.freezing import plan_for
 from engine.training.patterns import matches, write_phases
 from engine.training.plan import FreezePlan, Phase
 from pages.ui import strategies, text
+from pages.ui.resources import workspace
 from pages.ui.strategies import Chosen
 from pages.ui.widgets.section import section
 
 OWN = "own_phases"
 """In the session: (backbone, strategy) -> rows that a person changed; they outlive a visit to another page."""
-_TYPES = {"names": "object", "epochs": "Int64", "rate": "Float64", "decay": "Float64"}  # each can hold an empty cell
+_TYPES = {"names": "object", "epochs": "Int64", "rate": "Float64", "decay": "Float64", "body": "Float64"}
+"""Columns of the table; each can hold an empty cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,8 @@ class Row:
     epochs: int | None
     rate: float | None
     decay: float | None
+    body: float | None = None
+    """The rate of the body, before the decay; an empty cell is that of the head."""
 
 
 def edit(chosen: Sequence[Chosen], shared: RunConfig, outline: Outline) -> list[Chosen]:
@@ -47,7 +52,8 @@ def edit(chosen: Sequence[Chosen], shared: RunConfig, outline: Outline) -> list[
         if seen:
             st.caption(
                 "Names are blocks (`layer4.1`), stages (`layer4`) or parameters (`*.bias`), separated by commas; the "
-                "head always trains. The decay is multiplied into the rate once for every block from the head down. "
+                "head always trains. The decay is multiplied into the rate of the body, which is that of all other "
+                "blocks, once for every block from the head down. "
                 "Rows can be added and deleted."
             )
             for one in chosen:
@@ -59,13 +65,14 @@ def edit(chosen: Sequence[Chosen], shared: RunConfig, outline: Outline) -> list[
 def suggested(config: RunConfig, outline: Outline) -> list[Row]:
     """The strategy's own phases, as rows of the table."""
     # the BatchNorm option takes norms out again by itself
-    plan = plan_for(outline, replace(config, phases="", batch_norm="batch"))
+    plan = plan_for(outline, budgeted(replace(config, phases="", batch_norm="batch"), workspace()))
     return [
         Row(
             names=patterns_of(outline, phase),
             epochs=phase.epochs,
             rate=float(f"{phase.lr:.3g}"),
-            decay=phase.lr_decay,
+            decay=float(f"{phase.lr_decay:.3g}"),
+            body=float(f"{phase.lr * phase.body_share:.3g}"),
         )
         for phase in plan.phases
     ]
@@ -77,10 +84,10 @@ def settings_of(strategy: str, rows: Sequence[Row]) -> dict[str, Value]:
     for number, row in enumerate(rows, start=1):
         if not row.names or row.epochs is None or row.rate is None or row.decay is None:
             raise ConfigError(f"Phase {number} of {title} has an empty cell: fill it, or delete the row.")
-        written.append((row.names, row.epochs, row.rate, row.decay))
+        written.append((row.names, row.epochs, row.rate, row.decay, row.rate if row.body is None else row.body))
     if not written:
         raise ConfigError(f"{title} has no phase left: add one, or go back to its own phases.")
-    return {"phases": write_phases(written), "epochs": sum(epochs for _, epochs, _, _ in written)}
+    return {"phases": write_phases(written), "epochs": sum(epochs for _, epochs, *_ in written)}
 
 
 def patterns_of(outline: Outline, phase: Phase) -> str:
@@ -154,6 +161,7 @@ def _table(start: list[Row], key: str) -> list[Row]:
             "epochs": number("Epochs", default=1, min_value=1, max_value=1000, step=1),
             "rate": number("Learning rate", default=rate, min_value=0.0, max_value=10.0, format="%g"),
             "decay": number("Decay", default=1.0, min_value=0.01, max_value=1.0, format="%g"),
+            "body": st.column_config.NumberColumn("Rate of the body", min_value=0.0, max_value=10.0, format="%g"),
         },
         alt="Phases of the strategy",
     )

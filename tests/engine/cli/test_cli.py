@@ -15,6 +15,7 @@ from engine.data.dataset import list_datasets
 from engine.evaluation.result_csv import read_result
 from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
+from engine.training import budget
 from engine.workspace import Workspace
 from tests.engine.said import SMALL, last_json
 from tests.pictures import write_folders
@@ -32,6 +33,16 @@ def test_the_classic_pair_train_and_predict(
     assert main(["predict", ended["run"], str(tmp_path / "colours"), "--out", str(out)]) == 0
     assert list(read_result(out).columns)[:2] == ["file_dir", "predict"] and len(read_result(out)) == 30
     assert out.read_bytes().startswith(b"\xef\xbb\xbffile_dir,predict,")
+
+
+def test_automatic_epochs_are_said_before_the_first_one(
+    imported: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("LEAST_EPOCHS", "MOST_EPOCHS"):
+        monkeypatch.setattr(budget, bound, 2)
+    assert main([*TRAIN, "--epochs", "0"]) == 0
+    first, *_ = said = capsys.readouterr().out.splitlines()
+    assert first.startswith("Epochs are automatic: 2 of these images") and any(line[:9] == "epoch 2/2" for line in said)
 
 
 def test_a_trained_run_is_exported_and_checked(

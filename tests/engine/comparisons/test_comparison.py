@@ -21,6 +21,7 @@ from engine.comparisons.comparison import (
 )
 from engine.errors import ConfigError
 from engine.runconfig import RunConfig
+from engine.workspace import Workspace
 from tests.engine.comparisons.outlines import outline
 
 SHARED = RunConfig(dataset="", backbone="", epochs=4, views=2, data_seed=7)
@@ -81,10 +82,10 @@ def test_random_weights_are_the_same_run_whatever_the_others_start_from():
     ]
 
 
-def test_little_work_comes_first_and_runs_of_one_cut_stay_together():
+def test_little_work_comes_first_and_runs_of_one_cut_stay_together(workspace: Workspace):
     names = ("full_finetune", "bias_norm", "last_n", "linear_probe", "last_block", "gradual_unfreeze")
     arms = [arm(name, seeds=2, settings={"last_n": 2} if name == "last_n" else {}) for name in names]
-    runs = cheapest_first(expand(comparison(*arms)), {"resnet18": outline()})
+    runs = cheapest_first(expand(comparison(*arms)), {"resnet18": outline()}, workspace)
     order = [run.strategy for run in runs]
     assert order[:2] == ["linear_probe"] * 2
     assert set(order[2:6]) == {"last_n", "last_block"}, "two blocks train in both: one cut"
@@ -92,22 +93,26 @@ def test_little_work_comes_first_and_runs_of_one_cut_stay_together():
     assert order[-2:] == ["full_finetune"] * 2 and [run.seed for run in runs[:2]] == [0, 1]
 
 
-def test_a_larger_backbone_comes_later_and_more_epochs_are_more_work():
+def test_a_larger_backbone_comes_later_and_more_epochs_are_more_work(workspace: Workspace):
     outlines = {"resnet18": outline(), "resnet50": outline("resnet50", scale=10)}
     both = comparison(arm("full_finetune", seeds=1), arm("linear_probe", seeds=1), backbones=BOTH)
-    order = [(run.backbone, run.strategy) for run in cheapest_first(expand(both), outlines)]
+    order = [(run.backbone, run.strategy) for run in cheapest_first(expand(both), outlines, workspace)]
     assert (order[0], order[-1]) == (("resnet18", "linear_probe"), ("resnet50", "full_finetune"))
     longer = arm("linear_probe", seeds=1, settings={"epochs": 400})
-    runs = cheapest_first(expand(comparison(longer, arm("full_finetune", seeds=1))), outlines)
+    runs = cheapest_first(expand(comparison(longer, arm("full_finetune", seeds=1))), outlines, workspace)
     assert [run.strategy for run in runs] == ["full_finetune", "linear_probe"]
 
 
-def test_without_an_outline_strategies_keep_their_order_and_impossible_plans_are_refused_with_one():
-    runs = cheapest_first(expand(comparison(arm("full_finetune", seeds=1), arm("linear_probe", seeds=2))), {})
+def test_without_an_outline_strategies_keep_their_order_and_impossible_plans_are_refused_with_one(
+    workspace: Workspace,
+):
+    runs = cheapest_first(
+        expand(comparison(arm("full_finetune", seeds=1), arm("linear_probe", seeds=2))), {}, workspace
+    )
     assert [run.strategy for run in runs] == ["linear_probe", "linear_probe", "full_finetune"]
     wrong = comparison(arm("named", settings={"patterns": "layer9"}))
     with pytest.raises(ConfigError, match="layer9"):
-        cheapest_first(expand(wrong), {"resnet18": outline()})
+        cheapest_first(expand(wrong), {"resnet18": outline()}, workspace)
 
 
 def test_a_comparison_survives_json_with_hostile_and_korean_names():

@@ -41,7 +41,7 @@ def configs(**differing: object) -> dict[str, RunConfig]:
         ({"preprocessing": "half"}, "Preprocessing is half here and weights"),
         ({"select": "loss"}, "Best epoch by is loss here and accuracy"),
         ({"max_minutes": 1.5}, "Time budget in minutes is 1.5 here and none"),
-        ({"patience": 2}, "Early stopping patience is 2 here and none"),
+        ({"patience": 2}, "Early stopping patience is 2 here and automatic"),
         ({"phases": "head | 2; layer4 | 4"}, "Epochs is 6 here and 4"),
         ({"dataset": "other"}, "Dataset is other here and d"),
     ],
@@ -55,6 +55,17 @@ def test_what_no_strategy_should_win_by_is_named(differing: dict[str, object], w
 )
 def test_what_belongs_to_a_strategy_is_fair(fair: dict[str, object]):
     assert reasons(configs(**fair), {}) == {}
+
+
+def test_automatic_epochs_are_one_rule_whatever_they_come_to():
+    runs = {name: dataclasses.replace(config, epochs=0) for name, config in configs().items()}
+    shorter = Started(device="cpu", phases=(StartedPhase(epochs=9),))
+    longer = Started(device="cpu", phases=(StartedPhase(epochs=20), StartedPhase(epochs=23)))
+    assert reasons(runs, {**dict.fromkeys(runs, shorter), "odd": longer}) == {}
+    runs["odd"] = dataclasses.replace(runs["odd"], epochs=9)
+    assert reasons(runs, dict.fromkeys(runs, shorter)) == {
+        "odd": "Epochs is 9 here and automatic in most of the others."
+    }
 
 
 def test_views_that_nobody_sees_do_not_matter():

@@ -17,8 +17,10 @@ from engine.evaluation.result_csv import read_result
 from engine.events import Epoch, Finished, Started
 from engine.jobs.inference import predict_new
 from engine.models.registry import build
+from engine.runs.pipeline import execute
 from engine.store.run_record import Run
-from engine.training import loop, step
+from engine.store.run_store import RunStore
+from engine.training import budget, loop, step, strategies
 from engine.training.state import Training
 from engine.training.step import Batch
 from tests.engine.small_runs import Lab, only, value_of
@@ -29,7 +31,7 @@ LEFT |= {"predictions.csv", "result.csv", "tensorboard"}
 
 
 def test_a_run_leaves_a_plain_folder_that_tools_can_read(lab: Lab) -> None:
-    run = lab.begun(strategy="full_finetune", epochs=6, lr=1e-3)
+    run = lab.begun(strategy="full_finetune", epochs=6, lr=1e-3, lr_decay=1.0)
     events = lab.execute(run)
     folder = lab.folder_of(run)
     assert {path.name for path in folder.iterdir()} == LEFT
@@ -107,6 +109,27 @@ def test_a_resumed_run_takes_the_threads_it_began_with(lab: Lab) -> None:
         torch.set_num_threads(usual)
 
 
+def test_a_run_keeps_the_epochs_and_rates_it_began_with(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a later version makes of those that are automatic."""
+    for bound in ("LEAST_EPOCHS", "MOST_EPOCHS"):
+        monkeypatch.setattr(budget, bound, 3)
+    whole, cut = (lab.begun(strategy="last_block", epochs=0) for _ in range(2))
+    assert only(lab.execute(whole), Started).epochs == 3
+    store = RunStore(lab.workspace)
+    events = execute(cut, lab.workspace, device="cpu")
+    for event in events:
+        store.record(cut.id, event)
+        if isinstance(event, Epoch):
+            break
+    events.close()  # type: ignore[attr-defined]
+    monkeypatch.setattr(budget, "MOST_EPOCHS", 9)
+    monkeypatch.setattr(budget, "LEAST_EPOCHS", 9)
+    monkeypatch.setitem(strategies.RATES, "adamw", strategies.Rates(head=0.1, body=0.1, decay=0.1, polish=0.1))
+    again = lab.execute(store.get(cut.id))
+    assert [event.epoch for event in again if isinstance(event, Epoch)] == [2, 3]
+    assert lab.same_weights(whole, cut)
+
+
 def test_a_stopped_run_keeps_its_best_epoch_and_answers(lab: Lab) -> None:
     run = lab.begun(epochs=50)
     assert lab.conclude(run) == []  # nothing before the first epoch
@@ -134,7 +157,7 @@ def test_what_was_best_before_the_loss_broke_is_kept(lab: Lab, monkeypatch: pyte
 
 
 def test_an_earlier_run_is_a_start_with_its_classes_and_its_preprocessing(lab: Lab) -> None:
-    first = lab.begun(strategy="full_finetune", epochs=6, lr=1e-3, preprocessing="half")
+    first = lab.begun(strategy="full_finetune", epochs=6, lr=1e-3, lr_decay=1.0, preprocessing="half")
     lab.execute(first)
     second = lab.begun(weights=f"run:{first.id}", lr=5e-5, epochs=1, image_size=0)
     started = only(lab.execute(second), Started)
@@ -167,7 +190,7 @@ def test_resuming_on_another_dataset_is_refused(lab: Lab, tmp_path: Path) -> Non
 
 
 def test_new_images_get_rows_and_unreadable_ones_get_reasons(lab: Lab, tmp_path: Path) -> None:
-    run = lab.begun(strategy="full_finetune", epochs=6, lr=1e-3)
+    run = lab.begun(strategy="full_finetune", epochs=6, lr=1e-3, lr_decay=1.0)
     lab.execute(run)
     source = write_folders(tmp_path / "new", each=2)
     (source / "=cmd.jpg").write_bytes(b"no image at all")

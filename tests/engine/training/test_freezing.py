@@ -4,9 +4,20 @@ import pytest
 
 from engine.config import option_named
 from engine.errors import ConfigError
-from engine.training.freezing import plan_for, starting_weights
+from engine.events import Started, StartedPhase
+from engine.models.outline import Outline
+from engine.training.freezing import as_begun, plan_for, starting_weights
 from engine.training.patterns import matches, write_phases
-from engine.training.plan import FreezePlan, Phase, groups, phase_at, prefix_length, trainable_blocks, trainable_size
+from engine.training.plan import (
+    FreezePlan,
+    Phase,
+    groups,
+    phase_at,
+    prefix_length,
+    scaled,
+    trainable_blocks,
+    trainable_size,
+)
 from engine.training.schedule import factor
 from engine.training.strategies import STRATEGIES
 from tests.engine.training.toy import block, config, outline
@@ -81,10 +92,14 @@ def test_phases_of_ones_own_take_the_place_of_the_strategys() -> None:
     text = "head | 2 | 1e-3; layer1.1, head | 3 | 1e-4 | 0.5"
     plan = planned(strategy="linear_probe", phases=text)
     assert first_trainable(plan) == [4, 2]
-    assert [(p.epochs, p.lr, p.lr_decay) for p in plan.phases] == [(2, 1e-3, 1.0), (3, 1e-4, 0.5)]
-    written = write_phases([("head", 2, 1e-3, 1.0), ("layer1.1, head", 3, 1e-4, 0.5)])
-    assert written.startswith("head | 2 | 0.001 | 1; layer1.1, head | 3")
-    for wrong in ("head", "head | many", "head | 0", "head | 1 | 99", "head | 1 | 0.1 | 2", "head | 1 | 2 | 3 | 4"):
+    assert [(p.epochs, p.lr, p.body_share, p.lr_decay) for p in plan.phases] == [
+        (2, 1e-3, 1.0, 1.0),
+        (3, 1e-4, 1.0, 0.5),
+    ]
+    written = write_phases([("head", 2, 1e-3, 1.0, 1e-3), ("layer1.1, head", 3, 1e-3, 0.5, 1e-4)])
+    assert written == "head | 2 | 0.001 | 1; layer1.1, head | 3 | 0.001 | 0.5 | 0.0001"
+    assert [(p.lr, p.body_share) for p in planned(phases=written).phases] == [(1e-3, 1.0), (1e-3, 0.1)]
+    for wrong in ("head", "head | many", "head | 0", "head | 1 | 99", "head | 1 | 0.1 | 2", "head | 1 | 2 | 1 | 99"):
         with pytest.raises(ConfigError, match="Phase 1"):
             planned(phases=wrong)
 
@@ -134,10 +149,66 @@ def test_every_strategy_explains_itself() -> None:
 def test_groups_have_one_rate_a_block_and_spare_norms_from_decay() -> None:
     plan = planned(strategy="full_finetune", lr=1.0, lr_decay=0.5)
     made = {group.name: group for group in groups(OUTLINE, plan)}
-    assert made["fc"].rates == (1.0,) and made["layer1.1"].rates == (0.25,) and made["conv1"].rates == (0.0625,)
+    assert [made[name].rates for name in ("fc", "layer1.1", "conv1")] == [
+        pytest.approx((rate,)) for rate in (1.0, 0.1 * 0.5**2, 0.1 * 0.5**4)
+    ]
     assert made["layer1.0 (bias, norm)"].parameters == ("layer1.0.bn.weight", "layer1.0.bn.bias")
     assert not made["layer1.0 (bias, norm)"].decays and made["layer1.0"].decays
     assert sorted(name for group in made.values() for name in group.parameters) == sorted(plan.phases[0].parameters)
+
+
+def peaks(outline: Outline = OUTLINE, **options: object) -> list[float]:
+    """The peak rate of every block in the last phase, in forward order."""
+    plan = plan_for(outline, config(**{"epochs": 5, "strategy": "full_finetune", **options}))
+    rates = {name: group.rates[-1] for group in groups(outline, plan) for name in group.parameters}
+    return [rates[block.parameters[0].name] for block in outline.blocks]
+
+
+@pytest.mark.parametrize(
+    ("options", "rates"),
+    [
+        ({}, [1e-4 * 0.9**4, 1e-4 * 0.9**3, 1e-4 * 0.9**2, 1e-4 * 0.9, 1e-3]),
+        ({"optimizer": "sgd", "lr_decay": 0.5}, [1e-3 / 16, 1e-3 / 8, 1e-3 / 4, 1e-3 / 2, 1e-2]),
+        ({"lr": 1e-2, "lr_decay": 0.5}, [1e-3 / 16, 1e-3 / 8, 1e-3 / 4, 1e-3 / 2, 1e-2]),  # the body goes along
+        ({"lr": 1e-2, "body_lr": 3e-5, "lr_decay": 1.0}, [3e-5] * 4 + [1e-2]),
+        ({"lr_decay": 1.0}, [1e-4] * 5),
+        ({"lr_decay": 1.0, "lr": 1e-2}, [1e-2] * 5),
+        ({"strategy": "from_scratch"}, [1e-3] * 5),
+        ({"strategy": "from_run", "weights": "run:x"}, [5e-5] * 5),
+        ({"strategy": "probe_then_finetune", "lr_decay": 0.5}, [1e-4 / 16, 1e-4 / 8, 1e-4 / 4, 1e-4 / 2, 1e-4]),
+    ],
+)
+def test_head_and_body_have_rates_of_their_own(options: dict[str, object], rates: list[float]) -> None:
+    assert peaks(**options) == pytest.approx(rates)
+
+
+def test_a_body_that_trains_almost_whole_does_not_get_the_rate_of_a_head() -> None:
+    plan = planned(strategy="last_stage")
+    rates = {group.name: group.rates[0] for group in groups(OUTLINE, plan)}
+    assert {name for name, rate in rates.items() if rate > 1e-4} == {"fc", "fc (bias, norm)"}
+
+
+def test_all_blocks_may_share_one_rate_as_earlier_versions_had_it() -> None:
+    few = planned(strategy="last_block", lr_decay=1.0)
+    assert {rate for group in groups(OUTLINE, few) for rate in group.rates} == {1e-3}
+
+
+def test_automatic_decay_leaves_the_first_of_many_blocks_something() -> None:
+    many = outline(*(block(f"b{number}", "body", ("weight", 2, "weight")) for number in range(100)), OUTLINE.blocks[-1])
+    first, *_, last, head = peaks(many)
+    assert first == pytest.approx(1e-5) and 0.9e-4 < last < 1e-4 and head == 1e-3
+
+
+def test_scaling_a_plan_scales_head_and_body_as_a_rate_that_was_given_does() -> None:
+    made, given = scaled(planned(strategy="full_finetune"), 3.0), planned(strategy="full_finetune", lr=3.0 * 1e-3)
+    assert groups(OUTLINE, made) == groups(OUTLINE, given), "bit for bit"
+    assert max(rate for group in groups(OUTLINE, made)[:-2] for rate in group.rates) == pytest.approx(3e-4 * 0.9)
+
+
+def test_a_run_that_has_begun_keeps_its_rates() -> None:
+    begun = Started(device="cpu", phases=(StartedPhase(epochs=5, lr=0.7),))  # by a version without a rate of the body
+    made = as_begun(planned(strategy="full_finetune"), begun)
+    assert {rate for group in groups(OUTLINE, made) for rate in group.rates} == {0.7}
 
 
 def test_groups_of_many_phases_exist_from_the_start_with_rate_zero_while_frozen() -> None:

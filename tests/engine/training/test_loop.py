@@ -114,8 +114,15 @@ def test_patience_ends_a_run_that_no_longer_improves() -> None:
     assert made.position.epoch < 50
 
 
+def test_patience_waits_for_the_last_phase() -> None:
+    slow = {"patience": 2, "lr": 1e-12, "schedule": "constant", "batch_norm": "running"}
+    made = training(config(strategy="two_phase", last_n=1, epochs=12, first_epochs=6, **slow))
+    run(made)
+    assert made.position.epoch == 8, "nothing improves, but what is released in the last phase gets its chance"
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_sentence() -> None:
-    made = training(config(strategy="full_finetune", optimizer="sgd", lr=10.0, epochs=20))
+    made = training(config(strategy="full_finetune", optimizer="sgd", lr=10.0, lr_decay=1.0, epochs=20))
     with pytest.raises(TrainingError, match=r"epoch \d+, step \d+, at a learning rate .*ten times lower"):
         run(made)
 
