@@ -99,9 +99,13 @@ def computes_bf16() -> bool:
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
     if not any(word in allowed for word in ("DEFAULT", "ALL", "BF16", "AMX")):
         return False
-    bf16, lines = {"avx512_bf16", "amx_bf16", "bf16"}, (line.partition(":") for line in _read_cpuinfo())
-    flags = ("flags", "Features")  # as Linux calls them on x86 and on ARM
-    return any(name.strip() in flags and not bf16.isdisjoint(value.split()) for name, _, value in lines)
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(processor_flags())
+
+
+def processor_flags() -> frozenset[str]:
+    """What Linux says the processor can do, such as avx2; nothing elsewhere."""
+    lines, names = (line.partition(":") for line in _read_cpuinfo()), ("flags", "Features")  # on x86, on ARM
+    return frozenset(flag for name, _, value in lines if name.strip() in names for flag in value.split())
 
 
 def memory_used(device: "torch.device") -> int:

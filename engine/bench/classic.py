@@ -1,12 +1,15 @@
 """The classic loop of the notebooks: an image folder decoded anew every epoch, frozen layers merely not optimised.
 
-As docs/parity.md describes them, with nothing done wrong on purpose: the crop, batch size and rate of Thaw, single
-precision, the best epoch kept. Not here: anything of Thaw's training.
+As docs/parity.md describes them, with nothing done wrong on purpose: the crop and batch size of Thaw, single precision,
+the best epoch kept. Imports nothing of Thaw's training, so that a process of its own starts as a notebook does.
 """
 
 import copy
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 import torchvision
@@ -14,67 +17,74 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from engine.bench.experiment import Experiment, Result
-from engine.bench.workloads import TRAININGS
+from engine.bench.assignment import Assignment, Result
 from engine.data.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from engine.bench.contend import Watch
 
 LOADER_WORKERS = (0, 2)
 
 
-def train_classic(experiment: Experiment, training: str, seed: int, *, workers: int, fixed: bool = False) -> Result:
-    """A training from reading the first file to the last validation; `fixed`: frozen BatchNorm keeps its statistics."""
-    phase, _ = experiment.phase(training, seed), experiment.start(seed)
-    started = time.perf_counter()
-    torch.manual_seed(seed)
-    model = classic_model(experiment, seed).to(experiment.place)
+def train_classic(given: Assignment, watch: "Watch | None" = None) -> Result:
+    """A training from reading the first file to the last validation."""
+    started, place = time.perf_counter(), torch.device(given.device)
+    torch.manual_seed(given.seed)
+    model = classic_model(given).to(place)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad = name in phase.names
-    optimizer = torch.optim.Adam([value for value in model.parameters() if value.requires_grad], lr=phase.lr)
-    train, val = loaders(experiment, workers=workers, augmented=TRAININGS[training].views > 0)
+        parameter.requires_grad = name in given.trained
+    optimizer = torch.optim.Adam([value for value in model.parameters() if value.requires_grad], lr=given.rate)
+    train, val = loader(given, "train"), loader(given, "val")
+    answer = partial(_probabilities, model, loader(given, "test"), place)
     best, state = -1.0, model.state_dict()
-    for _ in range(experiment.recipe.epochs):
+    for _ in range(given.epochs):
         model.train()
-        if fixed:
+        if given.fixed:
             _fix_statistics(model)
-        for images, targets in _on(experiment.place, train):
+        for images, targets in _on(place, train):
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(images), targets).backward()
             optimizer.step()
-        accuracy = _validate(model, _on(experiment.place, val))
+        accuracy = _validate(model, _on(place, val))
         if accuracy > best:
             best, state = accuracy, copy.deepcopy(model.state_dict())
+        if watch:
+            watch.epoch(answer)
     model.load_state_dict(state)
-    return Result(seconds=time.perf_counter() - started, accuracy=best, state=state)
+    seconds = time.perf_counter() - started
+    if watch:
+        watch.end(answer)
+    return Result(seconds=seconds, accuracy=best, state=state)
 
 
-def classic_model(experiment: Experiment, seed: int) -> nn.Module:
+def classic_model(given: Assignment) -> nn.Module:
     """torchvision's own model for so many classes, with the starting weights."""
-    classes = len(experiment.dataset.classes)
-    model: nn.Module = torchvision.models.get_model(experiment.recipe.backbone, weights=None, num_classes=classes)
-    model.load_state_dict(torch.load(experiment.start(seed), weights_only=True))
+    model: nn.Module = torchvision.models.get_model(given.backbone, weights=None, num_classes=given.classes)
+    model.load_state_dict(torch.load(given.start, weights_only=True))
     return model
 
 
-def loaders(experiment: Experiment, *, workers: int, augmented: bool = False) -> tuple[DataLoader, DataLoader]:
-    """Shuffled training batches and validation batches."""
-    train, val = (
-        torchvision.datasets.ImageFolder(
-            str(experiment.tree / split), transform(experiment.preprocessing, augmented=random), allow_empty=True
-        )
-        for split, random in (("train", augmented), ("val", False))
+def loader(given: Assignment, split: str) -> DataLoader:
+    """Batches of a split, those for training shuffled."""
+    train = split == "train"
+    images = torchvision.datasets.ImageFolder(
+        f"{given.tree}/{split}",
+        transform(given.preprocessing, augmented=train and given.augmented),
+        allow_empty=True,
     )
-    size = experiment.recipe.batch_size
-    shuffled = DataLoader(train, batch_size=size, shuffle=True, num_workers=workers)
-    return shuffled, DataLoader(val, batch_size=size, num_workers=workers)
+    # a generator of its own: looking at other images may not change the order of those for training
+    own = None if train else torch.Generator()
+    return DataLoader(images, batch_size=given.batch_size, shuffle=train, num_workers=given.workers, generator=own)
 
 
-def faster_workers(experiment: Experiment) -> int:
+def faster_workers(given: Assignment) -> int:
     """0, or the 2 that somebody with two cores would take: whichever reads and classifies the images sooner here."""
-    seconds, model = {}, classic_model(experiment, 0).to(experiment.place)
+    place, seconds = torch.device(given.device), {}
+    model = classic_model(given).to(place)
     for workers in LOADER_WORKERS:
-        _, val = loaders(experiment, workers=workers)
+        val = loader(replace(given, workers=workers), "val")
         started = time.perf_counter()
-        _validate(model, _on(experiment.place, val))
+        _validate(model, _on(place, val))
         seconds[workers] = time.perf_counter() - started
     return min(seconds, key=lambda workers: seconds[workers])
 
@@ -104,6 +114,13 @@ def _validate(model: nn.Module, batches: Iterator[tuple[Tensor, Tensor]]) -> flo
     """Share of right answers."""
     model.eval()
     return torch.cat([model(images).argmax(1) == targets for images, targets in batches]).double().mean().item()
+
+
+@torch.no_grad()
+def _probabilities(model: nn.Module, batches: DataLoader, place: torch.device) -> Tensor:
+    """[images, classes]."""
+    model.eval()
+    return torch.cat([model(images).double().softmax(1).cpu() for images, _ in _on(place, batches)])
 
 
 def _on(place: torch.device, batches: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:

@@ -5,9 +5,9 @@ before the clock.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -16,11 +16,12 @@ from tempfile import TemporaryDirectory
 import torch
 
 from engine import devices, record_files
+from engine.bench.assignment import Assignment
 from engine.bench.measurements import Recipe
 from engine.bench.photographs import link_or_copy, make_photographs, take_photographs
-from engine.bench.workloads import TRAININGS
+from engine.bench.workloads import TRAININGS, rate_of
 from engine.data.dataset import commit, open_dataset
-from engine.data.dataset_records import Dataset
+from engine.data.dataset_records import SPLITS, Dataset
 from engine.data.importer import scan
 from engine.data.preprocessing import Preprocessing
 from engine.models import registry
@@ -35,19 +36,6 @@ from engine.training.plan import Phase
 from engine.workspace import Workspace, atomic_path, open_workspace
 
 ORIGIN = "origin.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """One training as it was timed, or several that were done together."""
-
-    seconds: float
-    accuracy: float
-    """Of the best epoch on the validation images; the mean over trainings."""
-    state: Mapping[str, torch.Tensor] = field(default_factory=dict, repr=False)
-    """What moved, as it was in the best epoch of the last training."""
-    stages: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of each stage of the pipeline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +59,7 @@ class Experiment:
 
     @property
     def tree(self) -> Path:
-        """The same images as train/ and val/ with a folder a class, the way an image folder is read."""
+        """The same images as train/, val/ and test/ with a folder a class, the way an image folder is read."""
         return self.folder / "tree"
 
     def config(self, training: str, seed: int) -> RunConfig:
@@ -83,6 +71,24 @@ class Experiment:
         """So many seeds of every training, other ones in every repetition."""
         numbers = range(seeds * repetition, seeds * (repetition + 1))
         return [self.config(training, seed) for training in trainings for seed in numbers]
+
+    def assignment(self, training: str, seed: int, *, workers: int = 0, fixed: bool = False) -> Assignment:
+        """What a contender that is no part of Thaw is given for one of workloads.TRAININGS."""
+        given = {name: getattr(self.recipe, name) for name in ("backbone", "epochs", "batch_size", "device", "threads")}
+        names = self.phase(training, seed).parameters
+        return Assignment(
+            **given,
+            tree=str(self.tree),
+            start=str(self.start(seed)),
+            classes=len(self.dataset.classes),
+            trained=names,
+            rate=rate_of(training),
+            seed=seed,
+            preprocessing=self.preprocessing,
+            augmented=TRAININGS[training].views > 0,
+            fixed=fixed,
+            workers=workers,
+        )
 
     @property
     def place(self) -> torch.device:
@@ -134,7 +140,8 @@ class Experiment:
 
 def prepare(folder: Path, recipe: Recipe) -> Experiment:
     """Everything a bench in `folder` needs for `recipe`; what an earlier call has made is used again."""
-    home = folder / f"{recipe.data}-{recipe.images}-{recipe.data_seed}-{recipe.backbone}"
+    weights = f"-{Path(recipe.weights).stem}" if recipe.weights else ""
+    home = folder / f"{recipe.data}-{recipe.images}-{recipe.data_seed}-{recipe.backbone}{weights}"
     if not (home / ORIGIN).is_file():
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
@@ -147,25 +154,40 @@ def prepare(folder: Path, recipe: Recipe) -> Experiment:
 
 
 def _make(home: Path, recipe: Recipe) -> None:
-    workspace, photographs = open_workspace(home / "workspace"), home / "photographs"
-    counts = {"train": recipe.images, "val": recipe.validation_images}
+    workspace = open_workspace(home / "workspace")
+    dataset = _imported(home, recipe, workspace) if recipe.images else _whole(recipe, workspace)
+    for split, label in product(SPLITS, range(len(dataset.classes))):
+        (home / "tree" / split / f"{label:04d}").mkdir(parents=True)
+    for image in dataset.images:  # the order and the class numbers are those of the dataset
+        path = home / "tree" / image.split / f"{image.label:04d}" / f"{image.index:06d}{Path(image.file).suffix}"
+        link_or_copy(dataset.image_path(image), path)
+    record_files.write(home / ORIGIN, Origin(dataset=dataset.id, weights=_weights(workspace, recipe)))
+
+
+def _whole(recipe: Recipe, workspace: Workspace) -> Dataset:
+    """All of the source, split as the source says or as Thaw does by default."""
+    return commit(workspace, scan(workspace, Path(recipe.source), name="bench"), seed=recipe.data_seed)
+
+
+def _imported(home: Path, recipe: Recipe, workspace: Workspace) -> Dataset:
+    """So many images, for training and validation."""
+    photographs, counts = home / "photographs", {"train": recipe.images, "val": recipe.validation_images}
     if recipe.source:
         take_photographs(Path(recipe.source), photographs, seed=recipe.data_seed, **counts)
     else:
         make_photographs(photographs, seed=recipe.data_seed, **counts)
     dataset = commit(workspace, scan(workspace, photographs, name="bench"), ratios=(0.8, 0.2, 0.0))
     shutil.rmtree(photographs)
-    for split, label in product(counts, range(len(dataset.classes))):
-        (home / "tree" / split / f"{label:04d}").mkdir(parents=True)
-    for image in dataset.images:  # the order and the class numbers are those of the dataset
-        path = home / "tree" / image.split / f"{image.label:04d}" / f"{image.index:06d}{Path(image.file).suffix}"
-        link_or_copy(dataset.image_path(image), path)
-    record_files.write(home / ORIGIN, Origin(dataset=dataset.id, weights=_weights(workspace, recipe.backbone)))
+    return dataset
 
 
-def _weights(workspace: Workspace, backbone: str) -> str:
-    """The published weights if they are on this disk, else random ones as a file, so that all begin alike and nobody
-    downloads."""
+def _weights(workspace: Workspace, recipe: Recipe) -> str:
+    """Those of the recipe, the published ones if they are on this disk, else random ones as a file, so that all begin
+    alike and nobody downloads."""
+    backbone = recipe.backbone
+    if recipe.weights:
+        path = Path(recipe.weights)
+        return f"file:{bring(workspace, path, path.name)}"
     if registry.published(backbone).on_disk:
         return "default"
     state = registry.build(backbone, registry.describe(backbone).input_size, 0).state_dict()

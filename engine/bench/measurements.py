@@ -19,7 +19,7 @@ class Recipe:
     """What is the same for everyone."""
 
     images: int
-    """For training; a quarter as many come on top for validation."""
+    """For training, a quarter as many come on top for validation; 0 takes all of the source, split as Thaw splits."""
     epochs: int
     backbone: str = "resnet18"
     image_size: int = 0
@@ -27,12 +27,16 @@ class Recipe:
     device: str = "cpu"
     threads: int = 1
     source: str = ""
-    """A folder of real photographs; "" makes them."""
+    """A folder or zip of real photographs; "" makes them."""
+    weights: str = ""
+    """A file with which everybody starts; "" takes what is published and on this disk, else random ones."""
+    processor: str = ""
+    """The lesser processor as which this one was measured (machine.PROCESSORS)."""
     data_seed: int = 0
 
     @property
     def data(self) -> str:
-        return Path(self.source).name or "generated"
+        return Path(self.source).name.removesuffix(".zip") or "generated"
 
     @property
     def validation_images(self) -> int:
@@ -45,10 +49,30 @@ class Key:
 
     contender: str
     what: str
-    """A workload, a training of one, or a part."""
+    """A workload, a training of one, a part, or what a whole command does."""
     repetition: int = 0
     """Also the seed."""
     recipe: Recipe
+    whole: bool = False
+    """Whether it was a command of its own, from its start to its end, where nothing had been kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a whole command said of the test images."""
+
+    train: int
+    """Images it learnt from."""
+    images: int
+    wrong: tuple[int, ...]
+    """Places, among the test images in the order of the dataset, of those it took for something else."""
+    log_loss: float
+    points: tuple[tuple[float, float], ...]
+    """(seconds since the command, accuracy) after every epoch, or once at the end."""
+
+    @property
+    def accuracy(self) -> float:
+        return 1 - len(self.wrong) / self.images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +85,8 @@ class Measurement:
     """Of the best epoch on the validation images; the mean where there were several trainings."""
     stages: Mapping[str, float] = field(default_factory=dict)
     """Seconds of parts of the whole, by name."""
+    answers: Answers | None = None
+    """Of a whole command, where there were images to test."""
 
 
 @dataclass(frozen=True, kw_only=True)

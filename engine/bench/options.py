@@ -7,18 +7,23 @@ class BenchOptions(TypedDict):
     """The options of `python -m engine bench`, as typed."""
 
     out: str
-    data: str | None
+    data: tuple[str, ...]
+    weights: str | None
     backbone: str
     images: int
-    epochs: int
+    epochs: int | None
     image_size: int
     repetitions: int
     threads: int
+    processor: str
     device: str
     rows: str
+    strategies: str
     without: str
     parts: bool
     pages: bool
+    first_start: bool
+    accuracy: bool
     profile: str | None
     write: str | None
     beside: tuple[str, ...]

@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 from engine import devices
 from engine.bench import thaw
-from engine.bench.experiment import Experiment, Result
+from engine.bench.assignment import Result
+from engine.bench.experiment import Experiment
 from engine.bench.measurements import Key, Recipe
 from engine.models.reuse import Warm
 from engine.runs import checkpointing, session

@@ -3,17 +3,19 @@
 Not here: measuring, the arithmetic of the table.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from engine import record_files
 from engine.bench.arithmetic import measured, of_workload, ratio, spread
+from engine.bench.markdown import bound, section, table
 from engine.bench.measurements import ABOUT, PAGES, About, Measurement, Measurements, PageTimes
 from engine.bench.parts import PART, PARTS, WITHOUT_PART
 from engine.bench.photographs import SIZE
-from engine.bench.workloads import AGAIN, CONTENDERS, SEEDS, WORKLOADS, Workload
+from engine.bench.whole_tables import good_answers
+from engine.bench.workloads import AGAIN, CONTENDERS, FIRST_START, SEEDS, WORKLOADS, Workload
 from engine.workspace import atomic_write
 
 _HEAD = """# Performance
@@ -38,6 +40,10 @@ The frozen part includes decoding its images for the first time, opening and loa
 _RATES = """
 Thaw and bare let the learning rate fall along a cosine, the classic loop keeps it: where a probe has only a few dozen
 steps, a rate that falls learns less in them."""
+_FIRST = """
+Each is a command of its own, from its start (imports, weights) to its end (`result.csv`), in an empty workspace, with
+nothing kept for the user. Importing the images, which the notebooks have no counterpart of, took {} seconds before it.
+"""
 _TITLES = {
     "classic": "classic",
     "fixed": "classic, statistics fixed",
@@ -65,8 +71,9 @@ def write_report(folders: Sequence[Path], page: Path) -> Path:
 def _sections(folder: Path) -> list[str]:
     """What was measured in one folder; "" for what was not."""
     about = record_files.read(folder / ABOUT, About)
-    measurements = [measurement for measurement in Measurements(folder) if measurement.key.recipe == about.recipe]
-    sections = [_conditions(about, measurements)]
+    every = [measurement for measurement in Measurements(folder) if measurement.key.recipe == about.recipe]
+    measurements = [measurement for measurement in every if not measurement.key.whole]
+    sections = [_conditions(about, every)]
     lines = {}
     for workload in WORKLOADS.values():
         tables = {name: of_workload(measurements, name, workload) for name in (*CONTENDERS, AGAIN)}
@@ -74,7 +81,7 @@ def _sections(folder: Path) -> list[str]:
             lines[workload] = tables
     if lines:
         sections += [_ratios(lines), _spreads(lines, "seconds"), _stages(measurements), _spreads(lines, "accuracy")]
-    sections.append(_parts(measurements))
+    sections += [_parts(measurements), _first_start(every), good_answers(every)]
     if (folder / PAGES).is_file():
         sections.append(_pages(record_files.read(folder / PAGES, PageTimes)))
     return sections
@@ -82,14 +89,16 @@ def _sections(folder: Path) -> list[str]:
 
 def _conditions(about: About, measurements: Sequence[Measurement]) -> str:
     recipe = about.recipe
-    data = f"the folder `{recipe.data}`" if recipe.source else "generated photographs ({} by {} pixels)".format(*SIZE)
+    data = f"`{recipe.data}`" if recipe.source else "generated photographs ({} by {} pixels)".format(*SIZE)
     repetitions = 1 + max((measurement.key.repetition for measurement in measurements), default=0)
-    return (
-        f"## {recipe.images} training images, {recipe.epochs} epochs\n\n`{about.command}`, {about.date}. "
-        f"{about.machine}. {recipe.threads} CPU thread(s) for everyone; {recipe.images} training and "
-        f"{recipe.validation_images} validation images of {data}, {recipe.backbone} at {about.side} pixels, "
-        f"{recipe.epochs} epochs, batches of {recipe.batch_size}, {repetitions} repetitions with a seed each."
+    counts = f"{recipe.images} training and {recipe.validation_images} validation images of {data}"
+    title = f"## {recipe.images or recipe.data} training images, {recipe.epochs} epochs"
+    conditions = (
+        f"{recipe.threads} CPU thread(s) for everyone; {counts if recipe.images else data}, {recipe.backbone} at "
+        f"{about.side} pixels, {recipe.epochs} epochs, batches of {recipe.batch_size}, {repetitions} repetitions with "
+        "a seed each."
     )
+    return f"{title}\n\n`{about.command}`, {about.date}. {about.machine}. {conditions}"
 
 
 def _ratios(lines: Lines) -> str:
@@ -97,11 +106,11 @@ def _ratios(lines: Lines) -> str:
     rows = []
     for workload, tables in lines.items():
         classic, bare = ratio(tables["classic"], tables["thaw"]), ratio(tables["thaw"], tables["bare"])
-        cells = [_times(classic), _bound("≥", workload.target, classic)]
+        cells = [_times(classic), bound("≥", workload.target, classic)]
         cells += [_times(ratio(tables["classic"], tables["bare"])), _times(ratio(tables["fastai"], tables["thaw"]))]
-        cells += [_times(bare), _bound("≤", workload.limit, bare), _times(ratio(tables["classic"], tables[AGAIN]))]
+        cells += [_times(bare), bound("≤", workload.limit, bare), _times(ratio(tables["classic"], tables[AGAIN]))]
         rows.append((workload.title, *cells))
-    return _section("How many times as fast", (*names, "classic / Thaw again"), rows) + _RATIOS
+    return section("How many times as fast", (*names, "classic / Thaw again"), rows) + _RATIOS
 
 
 def _stages(measurements: Sequence[Measurement]) -> str:
@@ -117,7 +126,7 @@ def _stages(measurements: Sequence[Measurement]) -> str:
         (title, *(f"{stages[name]:.2f}" if name in stages else "–" for name in names))
         for title, stages in medians.items()
     ]
-    return _section("Where the time of Thaw goes, in seconds", names, rows) + _STAGES if rows else ""
+    return section("Where the time of Thaw goes, in seconds", names, rows) + _STAGES if rows else ""
 
 
 def _spreads(lines: Lines, column: str) -> str:
@@ -130,7 +139,23 @@ def _spreads(lines: Lines, column: str) -> str:
         for workload, tables in lines.items()
     ]
     title = "Seconds" if timed else "Validation accuracy, the mean over seeds, in brackets their range"
-    return _section(title, [_TITLES[name] for name in names], rows) + ("" if timed else _RATES)
+    return section(title, [_TITLES[name] for name in names], rows) + ("" if timed else _RATES)
+
+
+def _first_start(every: Sequence[Measurement]) -> str:
+    """Whole commands on a machine where nothing has been kept."""
+    whole = [measurement for measurement in every if measurement.key.whole]
+    rows = []
+    for name, target in FIRST_START.items():
+        classic, thaw = (measured(whole, contender, name) for contender in ("classic", "thaw"))
+        if not (times := ratio(classic, thaw)).empty:
+            cells = [spread(side["seconds"]) for side in (classic, thaw)]
+            rows.append((WORKLOADS[name].title, *cells, _times(times), bound("≥", target, times)))
+    if not rows:
+        return ""
+    imported = measured(whole, "thaw", "import")["seconds"]
+    names = ("classic, seconds", "Thaw, seconds", "classic / Thaw", "target on AVX2")
+    return section("First start", names, rows) + _FIRST.format(spread(imported))
 
 
 def _parts(measurements: Sequence[Measurement]) -> str:
@@ -140,7 +165,7 @@ def _parts(measurements: Sequence[Measurement]) -> str:
         off, on = (measured(measurements, contender, part.name) for contender in (WITHOUT_PART, PART))
         if not (times := ratio(off, on)).empty:
             rows.append((part.title, *(spread(side["seconds"]) for side in (off, on)), _times(times)))
-    return _section("What each part is worth", ("seconds without", "seconds with", "ratio"), rows) if rows else ""
+    return section("What each part is worth", ("seconds without", "seconds with", "ratio"), rows) if rows else ""
 
 
 def _pages(times: PageTimes) -> str:
@@ -152,28 +177,9 @@ def _pages(times: PageTimes) -> str:
     rows = [(name, f"{idle:.0f}", f"{times.training[name]:.0f}") for name, idle in times.idle.items()]
     alone = next(iter(times.images_per_second.values()))
     speeds = [(name, f"{speed:.1f}", f"{100 * speed / alone:.0f} %") for name, speed in times.images_per_second.items()]
-    looking = _table(("somebody looks", "images a second", "of headless"), speeds)
-    return f"### {title}\n\n{_table(('page', 'idle', 'while training'), rows)}\n{looking}"
-
-
-def _section(title: str, names: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    """A heading and a table whose rows begin with a title; `names` of the columns behind that."""
-    return f"### {title}\n\n{_table(('', *names), rows)}"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows of a title and numbers in Markdown."""
-    lines = [heads, ("---", *["--:"] * (len(heads) - 1)), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    looking = table(("somebody looks", "images a second", "of headless"), speeds)
+    return f"### {title}\n\n{table(('page', 'idle', 'while training'), rows)}\n{looking}"
 
 
 def _times(ratios: pd.Series) -> str:
     return spread(ratios, bold=True)
-
-
-def _bound(sign: str, bound: float | None, ratios: pd.Series) -> str:
-    """A bound and whether the median keeps it, where that was measured."""
-    if bound is None:
-        return "–"
-    kept = ratios.median() >= bound if sign == "≥" else ratios.median() <= bound
-    return f"{sign} {bound:g}" + ("" if ratios.empty else " met" if kept else " missed")

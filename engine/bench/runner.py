@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.bench import bare_loop, classic, fastai_loop, parts, thaw
-from engine.bench.experiment import Experiment, Result, prepare
+from engine.bench import bare_loop, classic, fastai_loop, parts, thaw, whole_commands
+from engine.bench.assignment import Result
+from engine.bench.experiment import Experiment, prepare
 from engine.bench.measurements import Key, Measurement, Measurements, Recipe
-from engine.bench.workloads import AGAIN, CONTENDERS, TOGETHER, WORKLOADS, Workload
+from engine.bench.workloads import AGAIN, CONTENDERS, DEFAULTS, FIRST_START, OTHERS, TOGETHER, WORKLOADS, Workload
 
 
 def keys(recipe: Recipe, workloads: Sequence[Workload], *, repetitions: int, contenders: Sequence[str]) -> list[Key]:
@@ -32,6 +33,29 @@ def keys(recipe: Recipe, workloads: Sequence[Workload], *, repetitions: int, con
     return list(dict.fromkeys(wanted))
 
 
+def first_start_keys(recipe: Recipe, *, repetitions: int) -> list[Key]:
+    """Thaw and the classic loop as whole commands, who begins changing, and importing the images once."""
+    return [Key(contender="thaw", what="import", recipe=recipe, whole=True)] + [
+        Key(contender=contender, what=what, repetition=repetition, recipe=recipe, whole=True)
+        for repetition in range(repetitions)
+        for what in FIRST_START
+        for contender in (("thaw", "classic") if repetition % 2 else ("classic", "thaw"))
+    ]
+
+
+def accuracy_keys(
+    recipe: Recipe, strategies: Sequence[str], *, repetitions: int, without: Sequence[str] = ()
+) -> list[Key]:
+    """Thaw at its defaults and the others as whole commands, a seed each repetition; importing the images once."""
+    entrants = [*((DEFAULTS, strategy) for strategy in strategies), *OTHERS]
+    return [Key(contender="thaw", what="import", recipe=recipe, whole=True)] + [
+        Key(contender=contender, what=what, repetition=repetition, recipe=recipe, whole=True)
+        for repetition in range(repetitions)
+        for contender, what in entrants
+        if contender not in without
+    ]
+
+
 def measure_workloads(folder: Path, recipe: Recipe, wanted: Sequence[Key]) -> Measurements:
     """Everything of `wanted` that is missing in `folder`."""
     measurements = Measurements(folder)
@@ -39,8 +63,8 @@ def measure_workloads(folder: Path, recipe: Recipe, wanted: Sequence[Key]) -> Me
     if not missing:
         return measurements
     experiment = prepare(folder, recipe)
-    warm = [name for name in CONTENDERS if any(key.contender == name for key in wanted)]
-    workers = _warm_up(experiment, warm) if warm else 0
+    warm = [name for name in CONTENDERS if any(key.contender == name and not key.whole for key in wanted)]
+    workers = _warm_up(experiment, warm) if warm or any(key.whole for key in wanted) else 0
     for number, key in enumerate(missing, 1):
         print(f"{number} of {len(missing)}: {key.contender}, {key.what}, repetition {key.repetition + 1}", flush=True)
         for contender, result in _run(experiment, key, workers):
@@ -50,6 +74,7 @@ def measure_workloads(folder: Path, recipe: Recipe, wanted: Sequence[Key]) -> Me
                     seconds=result.seconds,
                     accuracy=result.accuracy,
                     stages=result.stages,
+                    answers=result.answers,
                 )
             )
             print(f"    {contender}: {result.seconds:.2f} s, accuracy {result.accuracy:.3f}", flush=True)
@@ -58,13 +83,17 @@ def measure_workloads(folder: Path, recipe: Recipe, wanted: Sequence[Key]) -> Me
 
 def _run(experiment: Experiment, key: Key, workers: int) -> Iterator[tuple[str, Result]]:
     """(contender, result); Thaw gives two, but neither before both are there, so that an interruption repeats both."""
-    if key.contender in ("classic", "fixed"):
+    if key.whole:
+        yield key.contender, whole_commands.run_whole(experiment, key, workers)
+    elif key.contender in ("classic", "fixed"):
         fixed = key.contender == "fixed"
-        yield key.contender, classic.train_classic(experiment, key.what, key.repetition, workers=workers, fixed=fixed)
+        given = experiment.assignment(key.what, key.repetition, workers=workers, fixed=fixed)
+        yield key.contender, classic.train_classic(given)
     elif key.contender in (parts.PART, parts.WITHOUT_PART):
         yield key.contender, parts.train_part(experiment, key)
     elif key.contender == "fastai":
-        yield "fastai", fastai_loop.train_fastai(experiment, key.what, key.repetition, workers=workers)
+        given = experiment.assignment(key.what, key.repetition, workers=workers)
+        yield "fastai", fastai_loop.train_fastai(given)
     else:
         workload = WORKLOADS[key.what]
         configs = experiment.configs(workload.trainings, seeds=workload.seeds, repetition=key.repetition)
@@ -77,8 +106,10 @@ def _run(experiment: Experiment, key: Key, workers: int) -> Iterator[tuple[str, 
 
 def _warm_up(experiment: Experiment, contenders: Sequence[str]) -> int:
     """Everybody once, on few images for one epoch; how many processes decode for the classic loop and fastai."""
-    workers = classic.faster_workers(experiment)
+    workers = classic.faster_workers(experiment.assignment("linear_probe", 0))
     print(f"The classic loop and fastai decode with {workers} workers, the faster of {classic.LOADER_WORKERS} here.")
+    if not contenders:
+        return workers
     small = prepare(experiment.folder.parent, replace(experiment.recipe, images=8, epochs=1))
     for contender in contenders:
         for _ in _run(small, Key(contender=contender, what="linear_probe", recipe=small.recipe), workers):

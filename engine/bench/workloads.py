@@ -6,6 +6,7 @@ Not here: how anything is measured (runner), how measurements become ratios (ari
 from dataclasses import dataclass, replace
 
 from engine.runconfig import RunConfig
+from engine.training.strategies import STRATEGIES
 
 CONTENDERS = ("classic", "fixed", "fastai", "bare", "thaw")
 """`fixed` is the classic loop with the BatchNorm statistics of its frozen layers fixed: for the accuracy, where
@@ -14,6 +15,20 @@ AGAIN = "thaw again"
 """The second run on the same workspace: what the first one kept is there."""
 TOGETHER = ("bare", "thaw", AGAIN)
 """They do a whole workload at once; the others are measured training by training, and theirs add up."""
+EPOCHS, EPOCHS_WHOLE = 15, 5
+"""Unless somebody says otherwise; as whole commands as many as a run of Thaw has."""
+DEFAULTS = "thaw, defaults"
+"""Thaw as a whole command that is told neither epochs nor rates."""
+OTHERS = (
+    ("classic", "linear_probe"),
+    ("classic", "full_finetune"),
+    ("fixed", "linear_probe"),
+    ("fastai", "fine_tune"),
+    ("sklearn", "logistic_regression"),
+)
+"""(contender, what it does) as whole commands, beside Thaw at its defaults."""
+FIRST_START = {"linear_probe": 4.0, "last_block": 2.5, "full_finetune": 1.25}
+"""What is measured from the command on where nothing is kept -> at least so many times as fast as the classic loop."""
 SEEDS = 20
 VIEWS = 4
 
@@ -28,6 +43,16 @@ TRAININGS = {
 }
 """What trains, by name; an experiment adds data, model, epochs and seed. The classic loop and fastai are measured in
 each."""
+
+
+def strategies_alone() -> tuple[str, ...]:
+    """Those that need neither an option of their own nor a checkpoint, and start from the weights everybody gets."""
+    return tuple(name for name, strategy in STRATEGIES.items() if strategy.start == "weights" and not strategy.asks)
+
+
+def rate_of(training: str) -> float:
+    """The learning rate of the classic loop and fastai: the notebooks' 1e-3, a tenth of it where everything trains."""
+    return 1e-4 if training == "full_finetune" else 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)

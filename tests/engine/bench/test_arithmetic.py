@@ -115,6 +115,20 @@ def test_the_page_says_where_the_time_goes(tmp_path: Path) -> None:
     assert "|  | frozen part | answers |" in text and "| linear probe | 3.00 | 0.25 |" in text
 
 
+def test_whole_commands_have_rows_of_their_own(measurements: Measurements, tmp_path: Path) -> None:
+    for contender, what, seconds in (
+        ("thaw", "import", 3.0),
+        ("classic", "last_block", 30.0),
+        ("thaw", "last_block", 10.0),
+    ):
+        whole = replace(key(contender, what), whole=True)
+        measurements.add(Measurement(key=whole, seconds=seconds, accuracy=0.5))
+    text = written(tmp_path)
+    assert "| last block | 30.00 (30.00–30.00) | 10.00 (10.00–10.00) | **3.00** (3.00–3.00) | ≥ 2.5 met |\n" in text
+    assert "took 3.00 (3.00–3.00) seconds before it" in " ".join(text.split())
+    assert "last block" not in text.split("### First start")[0], "trainings without their start are another thing"
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
 def test_the_page_says_that_there_was_no_gpu_only_when_there_was_none(tmp_path: Path, device: str) -> None:
     recipe = replace(RECIPE, device=device)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from engine import devices
 from engine.bench import bare_loop, fastai_loop
 from engine.bench.bare_loop import train_bare
-from engine.bench.classic import classic_model, loaders, train_classic, transform
+from engine.bench.classic import classic_model, loader, train_classic, transform
 from engine.bench.experiment import Experiment, prepare
 from engine.bench.thaw import train_thaw
 from engine.bench.workloads import TRAININGS
@@ -31,7 +31,7 @@ def noise() -> torch.Tensor:
 
 def test_everybody_starts_from_equal_weights(experiment: Experiment) -> None:
     images, chains = noise(), [experiment.chain(seed) for seed in (3, 4)]
-    theirs = [classic_model(experiment, seed).eval() for seed in (3, 4)]
+    theirs = [classic_model(experiment.assignment("linear_probe", seed)).eval() for seed in (3, 4)]
     with torch.no_grad():
         assert torch.equal(theirs[0](images), chains[0].model(images))
         assert not torch.equal(theirs[0](images), theirs[1](images)), "a seed has its own head"
@@ -43,19 +43,19 @@ def test_everybody_starts_from_equal_weights(experiment: Experiment) -> None:
 @pytest.mark.skipif(not find_spec("fastai"), reason="fastai is optional")
 def test_fastai_starts_from_the_same_weights_and_trains_what_thaw_trains(experiment: Experiment) -> None:
     images = noise()
-    names = experiment.phase("last_block", 3).parameters
-    learner = fastai_loop.make_learner(experiment, "last_block", 3, names=names, workers=0)
+    given = experiment.assignment("last_block", 3)
+    learner = fastai_loop.make_learner(given)
     with torch.no_grad():
         assert torch.allclose(learner.model.eval()(images), experiment.chain(3).model(images), atol=1e-5)
     norms = {id(p) for m in learner.model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()}
     trained = {id(p) for p in learner.model.parameters() if p.requires_grad} - norms
     ours = dict(experiment.chain(3).model.named_parameters())
-    assert len(trained) == sum(ours[name].ndim > 1 or name == "fc.bias" for name in names)
-    assert fastai_loop.train_fastai(experiment, "linear_probe", 0, workers=0).accuracy > 0.3
+    assert len(trained) == sum(ours[name].ndim > 1 or name == "fc.bias" for name in given.trained)
+    assert fastai_loop.train_fastai(experiment.assignment("linear_probe", 0)).accuracy > 0.3
 
 
 def test_the_classic_loop_sees_the_pixels_that_thaw_sees(experiment: Experiment) -> None:
-    (train, val) = loaders(experiment, workers=0)
+    train, val = (loader(experiment.assignment("linear_probe", 0), split) for split in ("train", "val"))
     images = experiment.dataset.images_of("val")
     assert [label for _, label in val.dataset.samples] == [image.label for image in images]  # type: ignore[attr-defined]
     assert len(train.dataset) == 24  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ def test_the_classic_loop_sees_the_pixels_that_thaw_sees(experiment: Experiment)
 
 def test_the_classic_loop_learns_and_leaves_frozen_weights_alone(experiment: Experiment) -> None:
     longer = replace(experiment, recipe=replace(experiment.recipe, epochs=8))
-    result = train_classic(longer, "linear_probe", 0, workers=0)
+    result = train_classic(longer.assignment("linear_probe", 0))
     start = torch.load(experiment.start(0), weights_only=True)
     assert result.accuracy > 0.6  # three colours
     assert torch.equal(result.state["layer4.1.conv2.weight"], start["layer4.1.conv2.weight"])

@@ -7,7 +7,7 @@ import torch
 
 from engine import devices, record_files
 from engine.bench import command, pagetimes, runner
-from engine.bench.experiment import Result
+from engine.bench.assignment import Result
 from engine.bench.measurements import PAGES, Key, Measurements, PageTimes, Recipe
 from engine.bench.options import BenchOptions
 from engine.bench.workloads import CONTENDERS, WORKLOADS
@@ -72,7 +72,10 @@ def test_a_second_start_goes_on_where_the_first_was_interrupted(
     [
         (["--rows", "linear_probe,nothing"], "There is no row 'nothing'"),
         (["--without", "keras"], "There is no contender 'keras'"),
-        (["--data", "/nowhere/at all"], "There is no folder /nowhere/at all"),
+        (["--data", "/nowhere/at all"], "There is no file or folder /nowhere/at all. Check --data"),
+        (["--weights", "/nowhere/at all"], "There is no file or folder /nowhere/at all. Check --weights"),
+        (["--accuracy"], "--accuracy needs images"),
+        (["--data", __file__], "test_runner.py is no folder; zips are for --accuracy"),
         (["--epochs", "0"], "--epochs is 0; it must be at least 1"),
     ],
 )
@@ -86,8 +89,8 @@ def test_options_that_cannot_be_are_refused_in_a_sentence(
 def test_the_device_is_known_by_name_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "pick", {"auto": torch.device("cuda:1"), "cpu": torch.device("cpu")}.__getitem__)
     monkeypatch.setattr(devices, "set_threads", lambda threads: 1)
-    assert command.recipe_of(options([])).device == "cuda:1"
-    assert command.recipe_of(options(["--device", "cpu"])).device == "cpu"
+    assert [recipe.device for recipe in command.recipes_of(options([]))] == ["cuda:1"]
+    assert [recipe.device for recipe in command.recipes_of(options(["--device", "cpu"]))] == ["cpu"]
 
 
 def test_pages_are_kept_with_what_trained_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
