@@ -136,8 +136,8 @@ def test_a_setting_is_made_once(experiment: Experiment, tmp_path: Path) -> None:
     assert [len(experiment.dataset.images_of(split)) for split in SPLITS] == [24, 6, 0]
 
 
-def test_every_training_has_one_phase_at_the_rate_of_its_strategy(experiment: Experiment) -> None:
-    rates = {training: experiment.phase(training, 0).lr for training in TRAININGS}
+def test_every_training_has_one_phase_and_the_rate_of_the_notebooks(experiment: Experiment) -> None:
+    rates = {training: experiment.assignment(training, 0).rate for training in TRAININGS}
     assert rates == {**dict.fromkeys(TRAININGS, 1e-3), "full_finetune": 1e-4}
     blocks = {name.partition(".")[0] for name in experiment.phase("last_two_stages", 0).parameters}
     assert blocks == {"layer3", "layer4", "fc"}
