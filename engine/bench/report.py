@@ -24,8 +24,9 @@ Written by `python -m engine bench`, not by hand. Ratios are taken within a repe
 the order changes; tables show the median, and in brackets the smallest and the largest.
 
 - **classic**: the loop of the notebooks: an image folder, decoded and cropped anew every epoch by the faster of 0 and
-  2 workers, frozen layers merely not optimised, single precision, Adam at the same rate, the best epoch kept. The
-  BatchNorm statistics of its frozen layers drift; **classic, statistics fixed** is the same without that.
+  2 workers, frozen layers merely not optimised, single precision, Adam at 1e-3 (1e-4 where everything trains), the
+  best epoch kept. The BatchNorm statistics of its frozen layers drift; **classic, statistics fixed** is the same
+  without that.
 - **fastai**: `vision_learner`, frozen or not, with the same crop, head and starting weights, else its defaults.
 - **bare**: the limit: the mathematics of Thaw on images that lie decoded in memory, no files, nothing kept.
 - **Thaw**: runs through the pipeline on a fresh workspace, from decoding to `result.csv`; **again**: once more on that
