@@ -58,11 +58,11 @@ def write_accuracy(folder: Path, page: Path) -> Path:
     sections = [_HEAD, _conditions(about, outcomes)]
     if outcomes:
         sections += [
-            by_contender("Accuracy on the test images, in percent", outcomes, accuracy_of, ".1f"),
+            by_contender("Accuracy on the test images, in percent", outcomes, accuracy_of, form=".1f"),
             _gaps(outcomes),
             _targets(outcomes),
-            by_contender("Log loss", outcomes, lambda runs: fmean(answers(run).log_loss for run in runs), ".3f"),
-            by_contender("Seconds of the whole command", outcomes, seconds_of, ".1f"),
+            by_contender("Log loss", outcomes, log_loss_of, form=".3f"),
+            by_contender("Seconds of the whole command", outcomes, seconds_of, form=".1f"),
             good_answers(measured),
         ]
     atomic_write(page, "\n\n".join(part.strip() for part in sections if part) + "\n")
@@ -78,6 +78,10 @@ def chosen(outcomes: Outcomes, dataset: str) -> Entrant | None:
         return fmean(run.accuracy or 0.0 for run in runs), -seconds_of(runs)
 
     return max(ours, key=rank, default=None)
+
+
+def log_loss_of(runs: Sequence[Measurement]) -> float:
+    return fmean(answers(run).log_loss for run in runs)
 
 
 def seconds_of(runs: Sequence[Measurement]) -> float:
@@ -114,17 +118,17 @@ def _gaps(outcomes: Outcomes) -> str:
         ("chosen − fastai", best, FASTAI),
         ("chosen − notebooks, head only, statistics fixed", best, FIXED),
     ):
-        rows.append((title, *(_gap(outcomes, name, ours[name], theirs) for name in names)))
+        rows.append((title, *(_gap(outcomes, name, ours=ours[name], theirs=theirs) for name in names)))
     return section("Who is ahead", names, rows) + _GAPS
 
 
-def _gap(outcomes: Outcomes, dataset: str, ours: Entrant | None, theirs: Entrant) -> str:
-    pair = _pair(outcomes, dataset, ours, theirs)
+def _gap(outcomes: Outcomes, dataset: str, *, ours: Entrant | None, theirs: Entrant) -> str:
+    pair = _pair(outcomes, dataset, ours=ours, theirs=theirs)
     return "{:+.1f} ({:+.1f} to {:+.1f})".format(*gap(*pair)) if pair else "–"
 
 
 def _pair(
-    outcomes: Outcomes, dataset: str, ours: Entrant | None, theirs: Entrant
+    outcomes: Outcomes, dataset: str, *, ours: Entrant | None, theirs: Entrant
 ) -> tuple[list[Measurement], list[Measurement]] | None:
     """The measurements of both on a dataset, as far as both were measured."""
     mine, other = (outcomes.get(entrant, {}).get(dataset, []) if entrant else [] for entrant in (ours, theirs))
@@ -134,8 +138,8 @@ def _pair(
 def _targets(outcomes: Outcomes) -> str:
     """What Thaw means to reach, in the mean over the datasets where both were measured."""
     names = datasets_of(outcomes)
-    probe = [pair for name in names if (pair := _pair(outcomes, name, PROBE, SKLEARN))]
-    best = [pair for name in names if (pair := _pair(outcomes, name, chosen(outcomes, name), FASTAI))]
+    probe = [pair for name in names if (pair := _pair(outcomes, name, ours=PROBE, theirs=SKLEARN))]
+    best = [pair for name in names if (pair := _pair(outcomes, name, ours=chosen(outcomes, name), theirs=FASTAI))]
     rows: list[tuple[str, ...]] = []
     for title, pairs, least, most in (
         ("the default probe against scikit-learn", probe, -0.3, 1.0),

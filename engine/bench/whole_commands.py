@@ -70,13 +70,17 @@ def _import(experiment: Experiment, workspace: Workspace, environment: Mapping[s
     return Result(seconds=_timed(words, environment)[0], accuracy=0.0)
 
 
-def _train(experiment: Experiment, key: Key, *, workspace: Workspace, environment: Mapping[str, str]) -> Result:
-    """`python -m engine train`, with its defaults or as many epochs as the others."""
+def train_words(experiment: Experiment, key: Key) -> list[str]:
+    """`python -m engine train` without a workspace: with its defaults, or as many epochs as the others."""
     recipe = experiment.recipe
-    words = ["-m", "engine", "train", "--dataset", experiment.dataset.id, "--backbone", recipe.backbone]
-    words += ["--strategy", key.what, "--seed", str(key.repetition), "--weights", _weights_of(experiment)]
+    words = ["train", "--dataset", experiment.dataset.id, "--backbone", recipe.backbone, "--strategy", key.what]
+    words += ["--seed", str(key.repetition), "--weights", _weights_of(experiment)]
     words += ["--set", f"device={recipe.device}", "--set", f"image_size={recipe.image_size}"]
-    words += [] if key.contender == DEFAULTS else ["--epochs", str(recipe.epochs)]
+    return words if key.contender == DEFAULTS else [*words, "--epochs", str(recipe.epochs)]
+
+
+def _train(experiment: Experiment, key: Key, *, workspace: Workspace, environment: Mapping[str, str]) -> Result:
+    words = ["-m", "engine", *train_words(experiment, key)]
     seconds, said = _timed([*words, "--workspace", str(workspace.root), "--json"], environment)
     trained = record_files.decode(said.strip().splitlines()[-1], Trained, what="the last line of train")
     table = predictions.read(workspace.run(trained.run) / "predictions.csv")

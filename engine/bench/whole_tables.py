@@ -76,7 +76,7 @@ def correct(measurements: Sequence[Measurement]) -> np.ndarray:
     return right
 
 
-def by_contender(title: str, outcomes: Outcomes, value: Callable[[Sequence[Measurement]], float], form: str) -> str:
+def by_contender(title: str, outcomes: Outcomes, value: Callable[[Sequence[Measurement]], float], *, form: str) -> str:
     """A row a contender, a column a dataset, and their mean where it has all of them."""
     names, rows = datasets_of(outcomes), []
     for entrant, by_dataset in outcomes.items():

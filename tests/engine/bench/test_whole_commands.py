@@ -16,7 +16,7 @@ from engine.bench.assignment import ASSIGNMENT, OUTCOME, Assignment, Outcome, Re
 from engine.bench.contend import Watch, contend
 from engine.bench.experiment import Experiment, prepare
 from engine.bench.measurements import Key, Measurements, Recipe
-from engine.bench.whole_commands import answers_of, environment_of, run_whole
+from engine.bench.whole_commands import answers_of, environment_of, run_whole, train_words
 from engine.bench.workloads import DEFAULTS, OTHERS, strategies_alone
 from engine.cli import run_options
 from engine.cli.main import main
@@ -88,27 +88,29 @@ def test_answers_are_counted_in_the_order_of_the_dataset(drawn: Experiment) -> N
     assert answers_of(drawn.dataset, [], np.empty((0, 3))) is None
 
 
-def test_thaw_trains_as_a_command_at_its_defaults(
+def test_thaw_trains_as_a_command(
     drawn: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command runs in this process, which has torch."""
-    said: list[list[str]] = []
 
     def command(words: list[str], environment: dict[str, str]) -> tuple[float, str]:
-        said.append(words)
         assert words[:2] == ["-m", "engine"] and main(words[2:]) == 0
         return 2.5, capsys.readouterr().out
 
     monkeypatch.setenv("THAW_ISOLATION", "thread")
     monkeypatch.setattr(run_options, "check_backbone", lambda *_: None)  # listing all that there are takes seconds
     monkeypatch.setattr(whole_commands, "_timed", command)
-    key = Key(contender=DEFAULTS, what="linear_probe", recipe=drawn.recipe, whole=True)
-    result = run_whole(drawn, key, 0)
+    quick = replace(drawn, recipe=replace(drawn.recipe, epochs=1))
+    result = run_whole(quick, Key(contender="thaw", what="linear_probe", recipe=quick.recipe, whole=True), 0)
     assert result.answers and result.answers.images == 6 and result.answers.points == ((2.5, result.answers.accuracy),)
-    assert "--epochs" not in said[0] and drawn.recipe.weights in said[0]
-    run_whole(drawn, replace(key, contender="thaw"), 0)
-    assert said[1][said[1].index("--epochs") + 1] == "2"
     assert not list(drawn.folder.glob("command-*")) and not list(drawn.workspace.runs.iterdir())
+
+
+def test_thaw_is_told_neither_epochs_nor_rates_where_its_defaults_are_measured(drawn: Experiment) -> None:
+    key = Key(contender=DEFAULTS, what="last_block", repetition=3, recipe=drawn.recipe, whole=True)
+    free, bound = train_words(drawn, key), train_words(drawn, replace(key, contender="thaw"))
+    assert "--epochs" not in free and bound == [*free, "--epochs", "2"] and "lr" not in " ".join(free)
+    assert free[free.index("--weights") + 1] == drawn.recipe.weights and free[free.index("--seed") + 1] == "3"
 
 
 def test_a_command_that_fails_says_why(drawn: Experiment) -> None:
