@@ -20,7 +20,8 @@ import torchvision
 
 from engine.models import registry
 from engine.models.catalog import BackboneInfo, WeightsInfo
-from tests.engine.models.checks import CHECKS, chain_of
+from tests.engine.models.checks import CHECKS, CLASSES, chain_of
+from tests.engine.models.shares import shares
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "backbones.md"
 COMMAND = "python -m tests.backbones"
@@ -42,8 +43,12 @@ training recipe, and to its licence where torchvision's metadata names one; for 
 you pass them on. Memory is the peak of the checks, in GB: three training steps on images of 64 pixels or so, copies of
 all tensors included.
 
-| Model | Family | Blocks | Parameters | Input | Weights | Memory | Passed |
-|---|---|--:|--:|--:|---|--:|---|
+Head, last block and last stage say what `linear_probe`, `last_block` and `last_stage` train: percent of the parameters
+of a backbone with a head for {classes} classes / percent of the multiplications of a forward pass from the first block
+that trains on, on images of the input size (vision transformers: of the smallest size).
+
+| Model | Family | Blocks | Parameters | Input | Weights | Head | Last block | Last stage | Memory | Passed |
+|---|---|--:|--:|--:|---|--:|--:|--:|--:|---|
 """
 
 
@@ -56,6 +61,8 @@ class Result:
     peak_bytes: int
     failed: str
     """The check that failed and why; empty when all passed."""
+    trained: tuple[str, ...] = ()
+    """What linear_probe, last_block and last_stage train; empty when a check failed."""
 
 
 def main(names: Sequence[str]) -> int:
@@ -94,6 +101,7 @@ def check_apart(name: str) -> Result:
 def check(name: str) -> Result:
     """All checks of one backbone, in this process."""
     failed, blocks = "", 0
+    trained: tuple[str, ...] = ()
     try:
         chain = chain_of(name)
         blocks = len(chain.blocks)
@@ -101,11 +109,13 @@ def check(name: str) -> Result:
             failed = test.__name__
             test(chain)
         failed = ""
+        trained = tuple(map(str, shares(chain)[:-1]))
     except Exception as error:
         text = f"{failed.replace('_', ' ')}: {type(error).__name__} {error}"
         failed = text.replace("\n", " ").replace("|", "/")[:200]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Result(name=name, blocks=blocks, peak_bytes=peak * (1 if sys.platform == "darwin" else 1024), failed=failed)
+    peak_bytes = peak * (1 if sys.platform == "darwin" else 1024)
+    return Result(name=name, blocks=blocks, peak_bytes=peak_bytes, failed=failed, trained=trained)
 
 
 def page(results: Sequence[Result]) -> str:
@@ -120,6 +130,7 @@ def page(results: Sequence[Result]) -> str:
         passed=sum(not result.failed for result in results),
         count=len(results),
         command=COMMAND,
+        classes=CLASSES,
     )
     return head + "".join(_row(result, registry.describe(result.name)) for result in results)
 
@@ -132,6 +143,7 @@ def _row(result: Result, about: BackboneInfo) -> str:
         f"{about.parameters:,}",
         str(about.input_size),
         ", ".join(map(_weights, about.weights)),
+        *(result.trained or 3 * ("",)),
         f"{result.peak_bytes / 1e9:.1f}",
         result.failed or PASSED,
     )

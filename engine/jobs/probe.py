@@ -69,7 +69,7 @@ def _of_session(session: Session) -> Generator[Event, None, records.Probe]:
     taken = separability.stratified_sample(every, MOST_IMAGES, seed=session.config.seed)
     labels = every[taken]
     pooled = yield from _pass(session, taken)
-    blocks = session.training.chain.blocks[:-1]
+    blocks = session.training.outline.blocks[:-1]
     rows: list[records.ProbedBlock] = []
     scores: list[ProbeScore] = []
     for block, features in zip(blocks, pooled.blocks, strict=True):

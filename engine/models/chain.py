@@ -4,8 +4,8 @@ The blocks run the model's own modules: moving, loading or training `chain.model
 Not here: where weights come from, which blocks train.
 """
 
-import re
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,18 @@ from torch import Tensor, nn
 from engine.errors import BackboneError
 from engine.models.head import drop_auxiliaries, find_head, head_of
 from engine.models.outline import BlockOutline, Outline, ParameterOutline
-from engine.models.trace import NORMS, Forward, Segment, has_parameters, modules_of, segments, tensors_of, trace
+from engine.models.stages import counted_positions, stages
+from engine.models.trace import (
+    NORMS,
+    Forward,
+    Segment,
+    has_parameters,
+    in_mode,
+    modules_of,
+    segments,
+    tensors_of,
+    trace,
+)
 
 _TOLERANCE = 1e-5
 _DEFECT = "This is a defect; please report it."
@@ -25,7 +36,6 @@ class Block:
     """One link of the chain."""
 
     name: str
-    stage: str
     parameters: tuple[str, ...]
     """Names in the model's state dict, in the model's order; every parameter belongs to exactly one block."""
     buffers: tuple[str, ...]
@@ -46,6 +56,8 @@ class Chain:
         self.random: frozenset[str] = frozenset()
         """Names of the tensors that came from the seed and not from the file of the weights, a new head's included."""
         self._trains: frozenset[int] = frozenset()
+        self._positions: dict[str, int] = {}
+        """What tells the stages; of the first pass there is."""
         self._modules = tuple(model.modules())
         self.train_blocks(())
 
@@ -76,13 +88,28 @@ class Chain:
                 module.training = trains
 
     def outline(self) -> Outline:
-        """Names and sizes of the blocks as plain data."""
-        blocks = []
-        for block in self.blocks:
-            parameters = tuple(_describe(self.model, name) for name in block.parameters)
-            blocks.append(BlockOutline(name=block.name, stage=block.stage, parameters=parameters))
-        sizes = {"classes": self.classes, "input_size": self.input_size}
-        return Outline(backbone=self.backbone, blocks=tuple(blocks), **sizes)
+        """Names, stages and sizes of the blocks as plain data."""
+        *body, _ = self.blocks
+        described = [tuple(_describe(self.model, name) for name in block.parameters) for block in self.blocks]
+        sizes = [sum(parameter.size for parameter in parameters) for parameters in described[:-1]]
+        if not self._positions:
+            self._count_positions()
+        resolutions = [self._positions[block.name] for block in body]
+        named = [*stages([block.name for block in body], sizes, resolutions), "head"]
+        blocks = tuple(
+            BlockOutline(name=block.name, stage=stage, parameters=parameters)
+            for block, stage, parameters in zip(self.blocks, named, described, strict=True)
+        )
+        return Outline(backbone=self.backbone, blocks=blocks, classes=self.classes, input_size=self.input_size)
+
+    def _counting(self) -> AbstractContextManager[dict[str, int]]:
+        return counted_positions(self.model, {block.name: block.modules for block in self.blocks[:-1]})
+
+    @torch.no_grad()
+    def _count_positions(self) -> None:
+        side, parameter = max(self.input_size, 28), next(self.model.parameters())
+        with in_mode(self.model, training=False), self._counting() as self._positions:
+            self.model(torch.zeros(1, 3, side, side).to(parameter))
 
     @torch.no_grad()
     def self_test(self, image_size: int) -> None:
@@ -91,7 +118,8 @@ class Chain:
         images = torch.rand(2, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
         images = images.to(next(self.model.parameters()))
         self.train_blocks(())
-        expected, x = self.model(images), images
+        with self._counting() as self._positions:
+            expected, x = self.model(images), images
         for block in self.blocks:
             version, given = x._version, x
             x = block.evaluating(self.model, x)
@@ -122,8 +150,7 @@ def _blocks(model: nn.Module, backbone: str) -> tuple[Block, ...]:
             f"{backbone} runs through other blocks in training than in evaluation. Choose another backbone."
         )
     _unshare_input(model, training)
-    stages = _stages([segment.unit for segment in evaluating])
-    blocks = tuple(_block(model, e, t, stage=stage) for e, t, stage in zip(evaluating, training, stages, strict=True))
+    blocks = tuple(_block(model, e, t) for e, t in zip(evaluating, training, strict=True))
     # every parameter in exactly one block, or freezing would forget one, or contradict itself
     placed = [name for block in blocks for name in block.parameters]
     if sorted(placed) != sorted(name for name, _ in model.named_parameters()):
@@ -131,11 +158,10 @@ def _blocks(model: nn.Module, backbone: str) -> tuple[Block, ...]:
     return blocks
 
 
-def _block(model: nn.Module, evaluating: Segment, training: Segment, *, stage: str) -> Block:
+def _block(model: nn.Module, evaluating: Segment, training: Segment) -> Block:
     used = tensors_of(model, evaluating)
     return Block(
         name=evaluating.unit,
-        stage=stage,
         parameters=tuple(name for name, _ in model.named_parameters() if name in used),
         buffers=tuple(name for name, _ in model.named_buffers() if name in used),
         modules=modules_of(model, training),
@@ -153,23 +179,6 @@ def _unshare_input(model: nn.Module, pieces: tuple[Segment, ...]) -> None:
                 break  # what follows works on the fresh output of this layer
             if getattr(module, "inplace", False):
                 setattr(module, "inplace", False)  # noqa: B010 - a plain attribute, which nn.Module does not declare
-
-
-def _stages(units: list[str]) -> list[str]:
-    """What to draw together: blocks of one container, unless that container holds whole stages itself."""
-    parents = [unit.rpartition(".")[0] for unit in units]
-    nested = {parent.rpartition(".")[0] for parent in parents} - {""}
-    stages = [
-        _numbered(unit) if not parent or parent in nested else parent
-        for unit, parent in zip(units, parents, strict=True)
-    ]
-    return [*stages[:-1], "head"]
-
-
-def _numbered(unit: str) -> str:
-    """`inception4` for `inception4a`, `Mixed_5` for `Mixed_5b`, as the papers speak of these stages."""
-    match = re.fullmatch(r"(.*\d)[a-z](_.*)?", unit)
-    return match[1] if match else unit
 
 
 def _describe(model: nn.Module, name: str) -> ParameterOutline:

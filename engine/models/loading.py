@@ -77,7 +77,7 @@ def outline_of(backbone: str, classes: int = 2) -> Outline:
     size = registry.describe(backbone).input_size
     model = registry.build_weightless(backbone, size)
     swap_head(model, backbone, classes=classes, seed=0)
-    return build_chain(model, backbone, size).outline()
+    return build_chain(model.to("meta"), backbone, size).outline()
 
 
 def match_brought(workspace: Workspace, weights_id: str, backbone: str) -> Match:
@@ -222,5 +222,5 @@ def _classes_of(folder: Path) -> tuple[str, ...]:
 def _tested(model: nn.Module, backbone: str, image_size: int) -> Chain:
     chain = build_chain(model, backbone, image_size)
     info = registry.describe(backbone)
-    chain.self_test(image_size if info.size_step > 1 else max(info.min_size, min(image_size, _TEST_SIZE)))
+    chain.self_test(image_size if info.size_step > 1 else max(info.min_size, _TEST_SIZE))
     return chain

@@ -13,6 +13,9 @@ from engine.errors import EngineError
 from engine.models.sources.source import source_of
 from engine.workspace import Workspace
 
+_EDITION = 2
+"""Of what is kept: the first knew stages by the names of modules alone, and is made anew."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterOutline:
@@ -31,7 +34,7 @@ class BlockOutline:
     name: str
     """Path of its module: `layer3.1`, `features.5`, `encoder.layers.encoder_layer_7`; the last is the head, `fc`."""
     stage: str
-    """Blocks that are drawn together: `layer3`, `features.5`, `encoder.layers`, `head`."""
+    """Consecutive blocks of one resolution (models/stages.py): `layer3`, `features.4..5`, `head`."""
     parameters: tuple[ParameterOutline, ...]
 
     @cached_property
@@ -87,7 +90,8 @@ def load_outline(workspace: Workspace, backbone: str) -> Outline | None:
 
 
 def _path(workspace: Workspace, backbone: str) -> Path:
-    return workspace.catalog / f"{backbone.replace('/', '--')}-{'-'.join(source_of(backbone).versions)}.json"
+    versions = "-".join(source_of(backbone).versions)
+    return workspace.catalog / f"{backbone.replace('/', '--')}-{versions}-{_EDITION}.json"
 
 
 def _layer(parameter: ParameterOutline) -> str:

@@ -6,6 +6,7 @@ through the segments trains the model. Not here: names of stages, heads, weights
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
@@ -33,15 +34,23 @@ class Segment:
 
 def trace(model: nn.Module, *, training: bool) -> fx.Graph:
     """The forward pass of `model` in train or eval mode, for functions may read it. Modes are left as they were."""
-    modes = {module: module.training for module in model.modules()}
-    model.train(training)
     try:
-        return _Tracer().trace(model)
+        with in_mode(model, training=training):
+            return _Tracer().trace(model)
     except Exception as error:
         raise BackboneError(
             f"{type(model).__name__} cannot be cut into blocks: its forward pass depends on the data ({error}). "
             "Choose another backbone."
         ) from error
+
+
+@contextmanager
+def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Inside, `model` is in train or eval mode; afterwards every layer is as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
     finally:
         for module, mode in modes.items():
             module.training = mode

@@ -15,7 +15,7 @@ import torch
 from msgspec.structs import replace
 
 from engine import devices, events, record_files
-from engine.errors import TrainingError
+from engine.errors import RunError, TrainingError
 from engine.evaluation import predictions
 from engine.evaluation.metric_records import SplitMetrics, write_metrics
 from engine.evaluation.metrics import compute_metrics
@@ -33,7 +33,7 @@ from engine.training.checkpoints import restore_tensors, save_weights
 from engine.training.feature_cache import FeatureCache
 from engine.training.loop import fit, infer
 from engine.training.plan import trainable_blocks, trainable_size
-from engine.training.state import moved_by
+from engine.training.state import Training, moved_by
 from engine.workspace import Workspace, atomic_write
 
 
@@ -42,6 +42,7 @@ def execute(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
     folder = workspace.run(run.id)
     session = yield from open_session(run.config, workspace, device, folder=folder, begun=run.started)
     with session.pixels:
+        _check_plan(run, session.training)
         folder.mkdir(parents=True, exist_ok=True)
         write_origin(
             folder,
@@ -69,14 +70,32 @@ def conclude(run: Run, workspace: Workspace, *, device: str) -> Iterator[Event]:
         return
     session = yield from open_session(run.config, workspace, device, folder=folder, begun=run.started)
     with session.pixels:
+        _check_plan(run, session.training)
         if session.training.best:
             yield from _write_answers(Shared(session=session, cache=FeatureCache()))
+
+
+def _check_plan(run: Run, training: Training) -> None:
+    """RunError when `run` goes on and an earlier version, which knew other stages, began it with other blocks: the
+    checkpoint cannot tell, where every block trains in the end."""
+    goes_on = training.position.epoch or training.position.step
+    began = [block.trains for block in run.started.blocks] if run.started else []
+    if goes_on and began and began != _trains(training):
+        raise RunError(
+            f"{run.name} began with other blocks in its phases than {run.config.strategy} trains in this version. "
+            "Start it again as a new run."
+        )
+
+
+def _trains(training: Training) -> list[tuple[bool, ...]]:
+    """Of every block, in which phases it trains."""
+    phases = training.plan.phases
+    return list(zip(*(trainable_blocks(training.outline, phase) for phase in phases), strict=True))
 
 
 def _started(shared: Shared) -> events.Started:
     session, training = shared.session, shared.session.training
     outline, phases = training.outline, training.plan.phases
-    trains = zip(*(trainable_blocks(outline, phase) for phase in phases), strict=True)
     return events.Started(
         device=str(training.device),
         device_name=devices.name(training.device),
@@ -85,7 +104,7 @@ def _started(shared: Shared) -> events.Started:
         total_parameters=outline.size,
         blocks=tuple(
             events.StartedBlock(name=block.name, stage=block.stage, size=block.size, trains=flags)
-            for block, flags in zip(outline.blocks, trains, strict=True)
+            for block, flags in zip(outline.blocks, _trains(training), strict=True)
         ),
         phases=msgspec.convert(phases, tuple[events.StartedPhase, ...], from_attributes=True),
         train_images=len(session.training_images),
@@ -174,8 +193,8 @@ def _audited(session: Session) -> tuple[Tensor, ...]:
     """The rows of audit.csv: what became of every tensor by the epoch that is kept."""
     training = session.training
     places = {
-        name: (block.name, block.stage)
-        for block in training.chain.blocks
+        name: (block.name, about.stage)
+        for block, about in zip(training.chain.blocks, training.outline.blocks, strict=True)
         for name in (*block.parameters, *block.buffers)
     }
     may_move = moved_by(training, training.position.best_epoch)

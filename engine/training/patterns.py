@@ -5,6 +5,7 @@ A pattern names blocks (`layer4.1`), stages (`layer4`), parameters (`*.bias`) or
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from itertools import accumulate
 
 from engine.errors import ConfigError
 from engine.models.outline import Outline
@@ -75,5 +76,7 @@ def _matching(outline: Outline, pattern: str) -> Iterator[str]:
         return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
 
     for block in outline.blocks:
-        whole = pattern == "all" or names(block.name) or names(block.stage)
+        paths = accumulate(block.name.split("."), "{}.{}".format)  # of the block and of what holds it
+        # a stage by its whole name alone: `features.1*` does not mean all of `features.14..18`
+        whole = pattern in ("all", block.stage) or any(map(names, paths))
         yield from (parameter.name for parameter in block.parameters if whole or names(parameter.name))

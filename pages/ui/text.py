@@ -56,6 +56,11 @@ def _numbered(name: str, limit: int, taken: set[str]) -> str:
     return numbered
 
 
+def stage(name: str) -> str:
+    """A stage of a backbone without the modules around it: `block4`, `4..5` for `features.4..5`."""
+    return re.sub(r"^(?:[A-Za-z_]\w*\.(?!\.))+", "", name)
+
+
 def plotly(name: str) -> str:
     """`name` as literal text for plotly, which takes `<b>` and `&lt;` for markup but knows no `&quot;`."""
     return escape(plain(name), quote=False)

@@ -54,7 +54,7 @@ def _clause(blocks: Sequence[StartedBlock], singular: str, plural: str) -> str:
             return ""
         case [stage]:
             return f"{text.short(stage, 24)} {singular}"
-    names = [text.short(stage.rpartition(".")[2], 24) for stage in stages]
+    names = [text.short(text.stage(stage), 24) for stage in stages]
     return f"{text.listing(names, 2)} {plural}"
 
 

@@ -139,7 +139,7 @@ def stage_names(blocks: Sequence[Member], words: Callable[[Sequence[Member]], st
     cells = by_stage(
         blocks,
         lambda stage: (
-            f"<span class='n' title='{escape(stage[0].stage)}'>{escape(stage[0].stage.rpartition('.')[2])}"
+            f"<span class='n' title='{escape(stage[0].stage)}'>{escape(text.stage(stage[0].stage))}"
             f"<br><small>{escape(words(stage))}</small></span>"
         ),
     )

@@ -13,6 +13,7 @@ from engine.models import registry
 from engine.models.chain import Chain, build_chain
 from engine.models.head import swap_head
 from engine.models.trace import DROPOUTS
+from tests.engine.models.shares import shares
 
 CLASSES = 3
 
@@ -112,6 +113,15 @@ def the_rest_trains_from_a_cached_activation(chain: Chain) -> None:
     chain.model.zero_grad(set_to_none=True)
 
 
+def each_strategy_trains_more_than_the_one_before_it(chain: Chain) -> None:
+    """Head, last block, last stage, everything; and a last stage is a part: at most 75 % of the parameters and 60 % of
+    a forward pass. Of AlexNet and VGG, whose dense layers hold most parameters, it is those."""
+    head, block, stage, everything = shares(chain)
+    assert head.parameters < block.parameters < stage.parameters < everything.parameters == 100
+    assert round(stage.parameters) <= 75 or chain.backbone.startswith(("alexnet", "vgg")), stage
+    assert round(stage.cost) <= 60, stage
+
+
 CHECKS: tuple[Callable[[Chain], None], ...] = (
     the_head_answers_for_as_many_classes,
     names_are_those_of_torchvision,
@@ -119,6 +129,7 @@ CHECKS: tuple[Callable[[Chain], None], ...] = (
     the_chain_is_the_model_in_evaluation,
     every_cut_freezes_what_is_before_it,
     the_rest_trains_from_a_cached_activation,
+    each_strategy_trains_more_than_the_one_before_it,
 )
 
 

@@ -64,35 +64,65 @@ def test_the_small_ones_are_one_of_each_family() -> None:
             ["conv1", "layer1.0", "layer1.1", "layer2.0"],
             ["conv1", "layer1", "layer2", "layer3", "layer4", "head"],
         ),
-        ("vit_b_32", ["conv_proj", "encoder.layers.encoder_layer_0"], ["conv_proj", "encoder.layers", "head"]),
+        (
+            "vit_b_32",
+            ["conv_proj", "encoder.layers.encoder_layer_0"],
+            [
+                "conv_proj",
+                *(f"encoder.layers.encoder_layer_{n}..encoder_layer_{n + 2}" for n in (0, 3, 6, 9)),
+                "head",
+            ],
+        ),
         (
             "inception_v3",
             ["Conv2d_1a_3x3", "Conv2d_2a_3x3"],
-            [*(f"Conv2d_{n}" for n in (1, 2, 3, 4)), "Mixed_5", "Mixed_6", "Mixed_7", "head"],
+            ["Conv2d_1..Conv2d_2", "Conv2d_3..Conv2d_4", "Mixed_5", "Mixed_6", "Mixed_7", "head"],
         ),
         (
             "efficientnet_b0",
             ["features.0", "features.1.0", "features.2.0"],
-            [*(f"features.{n}" for n in range(9)), "head"],
+            [*(f"features.{n}" for n in ("0..1", "2", "3", "4..5", "6.0..2", "6.3..8")), "head"],
         ),
-        ("convnext_tiny", ["features.0", "features.1.0"], [*(f"features.{n}" for n in range(8)), "head"]),
-        ("vgg11_bn", ["features.0", "features.4", "features.8"], ["features", "classifier", "head"]),
-        ("densenet121", ["features.conv0", "features.denseblock1", "features.transition1"], ["features", "head"]),
+        (
+            "convnext_tiny",
+            ["features.0", "features.1.0"],
+            [*(f"features.{n}" for n in ("0..1", "2..3", "4..5", "6..7")), "head"],
+        ),
+        (
+            "vgg11_bn",
+            ["features.0", "features.4", "features.8"],
+            [*(f"features.{n}" for n in ("0", "4", "8..11", "15..18", "22..25")), "classifier", "head"],
+        ),
+        (
+            "densenet121",
+            ["features.conv0", "features.denseblock1", "features.transition1"],
+            [
+                "features.conv0",
+                "features.denseblock1",
+                *(f"features.transition{n}..denseblock{n + 1}" for n in (1, 2, 3)),
+                "head",
+            ],
+        ),
         (
             "regnet_y_400mf",
             ["stem", "trunk_output.block1.block1-0"],
-            ["stem", *(f"trunk_output.block{n}" for n in (1, 2, 3, 4)), "head"],
+            [
+                "stem",
+                *(f"trunk_output.block{n}" for n in (1, 2, 3)),
+                *(f"trunk_output.block4.block4-{n}..block4-{n + 2}" for n in (0, 3)),
+                "head",
+            ],
         ),
         (
             "googlenet",
             ["conv1", "conv2", "conv3", "inception3a"],
-            ["conv1", "conv2", "conv3", "inception3", "inception4", "inception5", "head"],
+            ["conv1", "conv2..conv3", "inception3", "inception4", "inception5", "head"],
         ),
     ],
 )
 def test_names_are_those_a_reader_of_torchvision_knows(backbone: str, names: list[str], stages: list[str]) -> None:
     size = registry.describe(backbone).input_size
-    blocks = build_chain(registry.build_weightless(backbone, size), backbone, size).blocks
+    blocks = build_chain(registry.build_weightless(backbone, size).to("meta"), backbone, size).outline().blocks
     assert [block.name for block in blocks[: len(names)]] == names
     assert list(dict.fromkeys(block.stage for block in blocks)) == stages
 

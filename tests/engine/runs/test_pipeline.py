@@ -1,9 +1,11 @@
 """A run from RunConfig to result.csv, in this process, and what it leaves."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from engine.data.dataset import commit, delete_dataset
 from engine.data.importer import scan
-from engine.errors import EngineError, TrainingError
+from engine.errors import EngineError, RunError, TrainingError
 from engine.evaluation.metric_records import read_metrics
 from engine.evaluation.result_csv import read_result
 from engine.events import Epoch, Finished, Started
@@ -173,6 +175,18 @@ def test_two_strategies_start_from_the_same_head(lab: Lab) -> None:
         losses.append(next(event.val_loss for event in lab.execute(run) if isinstance(event, Epoch)))
     # full fine-tuning moves batch statistics, so near is all that can be asked
     assert losses[0] == pytest.approx(losses[1], abs=0.5)
+
+
+def test_a_run_that_began_with_other_blocks_is_refused_and_not_trained_otherwise(lab: Lab) -> None:
+    """Earlier versions knew other stages; in the end every block of this strategy trains, so the checkpoint fits."""
+    whole, run = (lab.begun(strategy="gradual_unfreeze", epochs=3) for _ in range(2))
+    began = only(lab.execute(whole), Started)
+    lab.execute_until(run, Epoch)
+    others = tuple(msgspec.structs.replace(block, trains=(True, True, True)) for block in began.blocks)
+    with pytest.raises(RunError, match="began with other blocks"):
+        lab.execute(dataclasses.replace(run, started=msgspec.structs.replace(began, blocks=others)))
+    again = lab.execute(dataclasses.replace(run, started=began))
+    assert [event.epoch for event in again if isinstance(event, Epoch)] == [2, 3]
 
 
 def test_resuming_on_another_dataset_is_refused(lab: Lab, tmp_path: Path) -> None:

@@ -120,6 +120,19 @@ def test_parameter_patterns_reach_inside_a_block() -> None:
     assert trainable_size(OUTLINE, plan.phases[0]) == 8 + 8 + 18
 
 
+def test_a_pattern_with_a_star_names_blocks_and_what_holds_them_but_a_stage_only_in_whole() -> None:
+    named = [(f"features.{number}", "features.1..3") for number in (1, 2, 3)]
+    made = outline(
+        *(block(name, stage, ("w", 4, "weight")) for name, stage in named), block("fc", "head", ("w", 1, "weight"))
+    )
+    for pattern, expected in (
+        ("features.1*", {"features.1"}),
+        ("features.1..3", {name for name, _ in named}),
+        ("feat*s", {name for name, _ in named}),
+    ):
+        assert {name.rpartition(".")[0] for name in matches(made, pattern)[pattern]} == expected
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -37,9 +37,10 @@ class Pictures:
 
 
 def chain(backbone: str = "resnet18") -> Chain:
-    model = build(backbone, SIDE if not backbone.startswith("vit") else 224, 0)
+    side = SIDE if not backbone.startswith("vit") else 224
+    model = build(backbone, side, 0)
     swap_head(model, backbone, classes=CLASSES, seed=0)
-    return build_chain(model, backbone, SIDE)
+    return build_chain(model, backbone, side)
 
 
 def config(**options: object) -> RunConfig:
