@@ -150,6 +150,15 @@ def test_an_interrupted_bench_goes_on_with_the_next_command(
     assert done == keys[3:-1] and len(list(Measurements(tmp_path))) == len(keys) - 1
 
 
+def test_what_every_seed_answers_alike_is_measured_once(drawn: Experiment) -> None:
+    keys = runner.accuracy_keys(drawn.recipe, ("last_block",), repetitions=2)
+    counts = {(key.contender, key.what): 0 for key in keys}
+    for key in keys:
+        counts[key.contender, key.what] += 1
+    assert counts["sklearn", "logistic_regression"] == 1 and counts["thaw", "import"] == 1
+    assert counts[DEFAULTS, "last_block"] == counts["fastai", "fine_tune"] == counts["classic", "linear_probe"] == 2
+
+
 def test_strategies_that_need_something_of_their_own_are_no_defaults() -> None:
     assert {"linear_probe", "full_finetune"} <= set(strategies_alone())
     assert set(strategies_alone()).isdisjoint({"named", "last_n", "from_run", "from_scratch"})
