@@ -1,59 +1,29 @@
 """How often the verdict errs: `python -m tests.simulations` draws comparisons whose truth is known and writes
 docs/verdict.md.
 
-A model is right on an image when a sum of normals is positive: the image's own difficulty, what strategy and image
-share, what this seed adds on this image, and the luck of the seed on all images. Not here: the text around the tables
-(verdict_page.md).
+Not here: how a comparison is drawn (simulated_comparisons), the text around the tables (verdict_page.md).
 """
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-from scipy.special import ndtri
 from scipy.stats import binom
 
+from engine.evaluation.advice import advise
 from engine.evaluation.bootstrap import resampled_accuracies
+from engine.evaluation.margin import MARGIN_POINTS
+from engine.evaluation.rivals import ERROR, Rival, compare
 from engine.evaluation.selection_bias import optimism
-from engine.evaluation.verdict import ERROR, Rival, compare
+from tests.simulated_comparisons import Design, best_of, compared, draw, equal
 
-SHARED, OWN, RUN = 0.7, 0.15, 0.15
-"""Shares of the variance: image, strategy with image, seed with image. Two runs at 90 % then disagree on about 10 % of
-the images."""
 COMMAND = "python -m tests.simulations"
 PAGE = Path(__file__).with_name("verdict_page.md")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Design:
-    """Strategies of these accuracies, each with so many seeds, on so many images of test and as many of validation.
-
-    `seed_points` is how much the accuracy of a run varies from seed to seed (standard deviation in points); `uneven`:
-    the first half of the strategies does not vary at all, the others vary twice as much. `tested`: judged on test, not
-    on the validation images.
-    """
-
-    accuracies: tuple[float, ...]
-    seeds: int
-    images: int
-    seed_points: float = 0.0
-    uneven: bool = False
-    tested: bool = True
-
-
-def equal(
-    strategies: int, seeds: int, images: int, seed_points: float = 0, uneven: bool = False, tested: bool = True
-) -> Design:
-    accuracies = (0.9,) * strategies
-    return Design(
-        accuracies=accuracies, seeds=seeds, images=images, seed_points=seed_points, uneven=uneven, tested=tested
-    )
 
 
 _EQUAL = (
@@ -82,27 +52,38 @@ POWER = (
 )
 """(images, share of images that exactly one of the two gets right, true difference)."""
 FLATTERED = ((2, 153), (8, 100), (8, 153), (8, 500))
+MIXED = tuple(
+    equal(*design, solved=solved)
+    for solved, *design in (
+        *((1, 2, 3, 153, 1), (1, 2, 3, 500, 1), (1, 2, 3, 500, 2), (1, 2, 5, 500, 2), (1, 5, 3, 153, 1)),
+        *((1, 5, 3, 500, 2), (1, 8, 3, 500, 2), (1, 8, 5, 500, 3), (3, 8, 3, 500, 2), (2, 3, 3, 500, 2)),
+        *((1, 5, 1, 153, 0), (1, 8, 3, 500, 4), (1, 2, 5, 500, 4), (1, 2, 3, 500, 4), (1, 2, 2, 500, 4)),
+    )
+)
+_WORSE, _MANY_WORSE = (0.90, 0.92), (0.90, 0.90, 0.90, 0.90, 0.92)
+ADVISED = tuple(
+    Design(accuracies=accuracies, seeds=seeds, images=images, seed_points=points, solved=solved, tested=tested)
+    for accuracies, solved, seeds, images, points, tested in (
+        *((_WORSE, 0, 1, images, 0, True) for images in (48, 153, 500, 2000)),
+        *((_WORSE, solved, 3, images, 1, True) for images in (153, 500, 2000) for solved in (0, 1)),
+        *((_WORSE, solved, 3, 500, 4, True) for solved in (0, 1)),
+        *(
+            (_MANY_WORSE, solved, seeds, images, 1, True)
+            for images in (500, 2000)
+            for solved, seeds in ((0, 3), (1, 3))
+        ),
+        (_MANY_WORSE, 0, 1, 2000, 0, True),
+        (_WORSE, 0, 1, 500, 0, False),
+        (_MANY_WORSE, 0, 3, 500, 1, False),
+        ((0.92, 0.92), 0, 1, 153, 0, True),
+        ((0.92, 0.92), 0, 1, 500, 0, True),
+        ((0.92, 0.92), 0, 1, 2000, 0, True),
+        ((0.92, 0.92), 0, 3, 2000, 0.5, True),
+        ((0.92, 0.92), 1, 3, 2000, 0.5, True),
+        ((0.92, 0.92, 0.92, 0.92, 0.92), 1, 3, 2000, 0.5, True),
+    )
+)
 PLAIN = (equal(2, 2, 500, 2), equal(2, 3, 500, 2), equal(8, 3, 500, 2), equal(8, 5, 500, 1))
-
-
-def draw(design: Design, source: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """(correctness on test, on validation): for each strategy bool [seeds, images]; the same runs on both."""
-    k, images = len(design.accuracies), 2 * design.images
-    level = ndtri(np.array(design.accuracies))
-    slope = np.exp(-level * level / 2) / np.sqrt(2 * np.pi)
-    scale = np.where(np.arange(k) < k / 2, 0.0, 2.0) if design.uneven else np.ones(k)
-    luck = scale * design.seed_points / 100 / slope
-    normal = source.standard_normal
-    latent = np.sqrt(SHARED) * normal(images, dtype=np.float32)
-    latent = latent + np.sqrt(OWN) * normal((k, 1, images), dtype=np.float32)
-    latent = latent + np.sqrt(RUN) * normal((k, design.seeds, images), dtype=np.float32)
-    latent += (luck[:, None] * normal((k, design.seeds)))[:, :, None]
-    right = latent > -(level * np.sqrt(1 + luck * luck))[:, None, None]
-    return list(right[:, :, : design.images]), list(right[:, :, design.images :])
-
-
-def best_of(correct: Sequence[np.ndarray]) -> int:
-    return int(np.argmax([right.mean() for right in correct]))
 
 
 def errors(design: Design, simulations: int) -> dict[str, float]:
@@ -111,15 +92,38 @@ def errors(design: Design, simulations: int) -> dict[str, float]:
     source = np.random.default_rng([design.images, design.seeds, len(design.accuracies), simulations])
     seen = np.zeros(4)
     for _ in range(simulations):
-        test, validation = draw(design, source)
-        chosen = best_of(validation)
-        judged = {str(index): correct for index, correct in enumerate(test if design.tested else validation)}
-        rivals = compare(judged, str(chosen), independent=design.tested)
-        truth = [100 * (design.accuracies[chosen] - design.accuracies[int(rival.name)]) for rival in rivals]
+        chosen, rivals = compared(design, source)
+        truth = [100 * (design.accuracies[int(chosen)] - design.accuracies[int(rival.name)]) for rival in rivals]
         held = [rival.low - 1e-9 <= true <= rival.high + 1e-9 for rival, true in zip(rivals, truth, strict=True)]
         shown = [rival.outcome in ("better", "worse") for rival in rivals]
         seen += [any(map(_false, rivals, truth)), all(held), np.mean(held), np.mean(shown)]
     return dict(zip(("false", "together", "each", "shown"), (seen / simulations).tolist(), strict=True))
+
+
+def advice_errors(design: Design, simulations: int) -> dict[str, float]:
+    """Shares of the simulations: what is shown to lose less than the margin loses as much or more, against the chosen
+    one, or against any where it is the chosen one; something is shown; the cheapest of those not shown to be worse
+    loses as much against the chosen one."""
+    source = np.random.default_rng([design.images, design.seeds, len(design.accuracies), simulations])
+    seen = np.zeros(3)
+    for _ in range(simulations):
+        chosen, rivals = compared(design, source)
+        ranked = sorted(design.names, key=lambda name: name != chosen)
+        advice = advise(chosen, rivals, margin=MARGIN_POINTS, cheapest_first=design.names, ranked=ranked)
+        beside = [chosen] if advice.take != chosen else [rival.name for rival in rivals]
+        cheapest = min({*design.names} - {rival.name for rival in rivals if rival.outcome == "better"})
+        seen += [
+            advice.shown and _loses(design, advice.take, beside),
+            advice.shown,
+            _loses(design, cheapest, [chosen]),
+        ]
+    return dict(zip(("wrong", "shown", "before"), (seen / simulations).tolist(), strict=True))
+
+
+def _loses(design: Design, taken: str, others: Iterable[str]) -> bool:
+    """Whether one of these is better by the margin or more."""
+    truth = dict(zip(design.names, design.accuracies, strict=True))
+    return 100 * (max(truth[other] for other in others) - truth[taken]) >= MARGIN_POINTS - 1e-9
 
 
 def plain_bootstrap(design: Design, simulations: int) -> float:
@@ -180,7 +184,14 @@ def _tables(pool: ProcessPoolExecutor, n: int) -> Iterator[tuple[str, list[str]]
     ):
         shares = ("false", "together", "each", *(["shown"] if name == "different" else []))
         results = zip(designs, pool.map(errors, designs, repeat(n)), strict=True)
-        yield name, [_row(design, *(f"{100 * result[share]:.1f}" for share in shares)) for design, result in results]
+        yield name, [_row(design, *_percents(result, *shares)) for design, result in results]
+    results = zip(MIXED, pool.map(errors, MIXED, repeat(n)), strict=True)
+    yield (
+        "mixed",
+        [_mixed(design, *_percents(result, "false", "together", "each")) for design, result in results],
+    )
+    told = zip(ADVISED, pool.map(advice_errors, ADVISED, repeat(n)), strict=True)
+    yield "advised", [_advised(design, *_percents(result, "wrong", "shown", "before")) for design, result in told]
     simulated = zip(POWER, pool.map(power, *zip(*POWER, strict=True), repeat(n)), strict=True)
     yield (
         "power",
@@ -221,6 +232,22 @@ def _row(design: Design, *shares: str) -> str:
     luck = f"0 and {2 * design.seed_points:g}" if design.uneven else f"{design.seed_points:g}"
     known = luck if design.seeds > 1 or design.seed_points else "-"
     return _cells(len(design.accuracies), design.seeds, design.images, known, *shares)
+
+
+def _mixed(design: Design, *shares: str) -> str:
+    strategies = len(design.accuracies)
+    return _cells(strategies, design.solved, design.seeds, design.images, f"{design.seed_points:g}", *shares)
+
+
+def _advised(design: Design, *shares: str) -> str:
+    accuracies = ", ".join(f"{100 * accuracy:g}" for accuracy in design.accuracies)
+    judged = "test" if design.tested else "validation"
+    luck = f"{design.seed_points:g}" if design.seeds > 1 else "-"
+    return _cells(accuracies, design.solved or "-", design.seeds, f"{design.images} {judged}", luck, *shares)
+
+
+def _percents(result: Mapping[str, float], *names: str) -> list[str]:
+    return [f"{100 * result[name]:.1f}" for name in names]
 
 
 def _cells(*cells: object) -> str:

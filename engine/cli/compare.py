@@ -12,9 +12,10 @@ import click
 
 from engine.cli.run_options import check_backbone, say_budget, settings_of, weights_of
 from engine.cli.verb import EPOCHS, QUEUE, Session, set_option, verb
-from engine.comparisons.comparison import Arm, Comparison, arm
+from engine.comparisons.comparison import Arm, Comparison, arm, with_margin
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
+from engine.evaluation.margin import MARGIN_POINTS
 from engine.jobs.records import Blocks
 from engine.models.outline import Outline, load_outline, with_classes
 from engine.runconfig import RunConfig
@@ -33,6 +34,7 @@ class ComparisonOptions(TypedDict):
     epochs: int | None
     settings: tuple[str, ...]
     name: str
+    margin: float | None
 
 
 _DESCRIPTION = (
@@ -53,6 +55,13 @@ _DESCRIPTION = (
     EPOCHS,
     set_option("any other option, for all strategies"),
     click.option("--name", default="", help="a name for the comparison"),
+    click.option(
+        "--margin",
+        type=float,
+        metavar="POINTS",
+        help=f"what a cheaper strategy may lose and still be called as good; kept with the comparison; "
+        f"default: {MARGIN_POINTS:g}",
+    ),
 )
 
 
@@ -92,14 +101,16 @@ def compare(
         return session.printer.say(record, f"{stop}: {record['stopped']} runs are asked to stop.")
     if options["dataset"]:
         comparison = create(session, described(session, **options))
-    elif add_seeds:
-        comparison = store.get(add_seeds[0])
+    else:
+        comparison = store.get(show or resume or (add_seeds or add_strategy or ("",))[0])
+        if options["margin"] is not None:
+            store.set_margin(comparison.id, options["margin"])
+    if add_seeds:
         store.add_seeds(comparison.id, add_seeds[1], outlines=_outlines(session, comparison))
     elif add_strategy:
-        comparison, added = store.get(add_strategy[0]), _arm(add_strategy[1], options["seeds"])
+        added = _arm(add_strategy[1], options["seeds"])
         store.add_arm(comparison.id, added, outlines=_outlines(session, comparison))
-    else:
-        comparison = store.get(show or resume or "")
+    elif show or resume:
         session.runs.sweep()
     if resume:
         store.resume(resume)
@@ -132,7 +143,7 @@ def described(session: Session, **options: Unpack[ComparisonOptions]) -> Compari
     for backbone in backbones:
         check_backbone(session, backbone)
     dataset = datasets.open_dataset(session.workspace, options["dataset"] or "")
-    return Comparison(
+    comparison = Comparison(
         name=options["name"],
         dataset=dataset.id,
         fingerprint=dataset.fingerprint,
@@ -140,6 +151,7 @@ def described(session: Session, **options: Unpack[ComparisonOptions]) -> Compari
         strategies=tuple(_arm(text, options["seeds"]) for text in options["strategies"].split(",") if text.strip()),
         shared=RunConfig(dataset=dataset.id, backbone="", **settings),
     )
+    return comparison if options["margin"] is None else with_margin(comparison, options["margin"])
 
 
 def create(session: Session, comparison: Comparison) -> Comparison:

@@ -20,12 +20,11 @@ def report(session: Session, comparison: Comparison, *, out: str | None) -> None
     """Print the table and the verdict, write the files that --out asks for; EngineError when runs failed."""
     runs = session.comparisons.runs_of(comparison.id)
     judged = judgement(session.workspace, comparison, runs)
-    doubt = wording.doubt(judged)
     if session.printer.json:
-        session.printer.say({"comparison": comparison.id, **_record(judged), "doubt": doubt}, "")
+        session.printer.say({"comparison": comparison.id, **_record(judged)}, "")
     else:
         columns([_cells(row) for row in judged.rows])
-        print("", *wording.sentences(judged), *filter(None, [doubt]), f"Comparison: {comparison.id}", sep="\n")
+        print("", *wording.sentences(judged), f"Comparison: {comparison.id}", sep="\n")
     if out:
         _write_tables(session, comparison, folder=Path(out).expanduser())
     failed = [run for run in runs if run.status == "failed"]
@@ -36,7 +35,9 @@ def report(session: Session, comparison: Comparison, *, out: str | None) -> None
 def _record(judged: Judgement) -> Mapping[str, object]:
     """The judgement as plain JSON, its reasons as sentences."""
     verdict = judged.verdict
-    choice = {name: getattr(verdict, name) for name in ("chosen", "cheapest", "not_worse")} if verdict else {}
+    choice = {name: getattr(verdict, name) for name in ("chosen", "cheapest", "not_worse", "margin")} if verdict else {}
+    if verdict:
+        choice |= {"take": verdict.advice.take, "shown": verdict.advice.shown}
     return {
         "table": [
             {**asdict(row), "kept_out": " ".join(map(wording.exclusion_sentence, row.kept_out))} for row in judged.rows
@@ -44,6 +45,7 @@ def _record(judged: Judgement) -> Mapping[str, object]:
         "sentences": wording.sentences(judged),
         "excluded": {run: wording.exclusion_sentence(exclusion) for run, exclusion in judged.excluded.items()},
         **choice,
+        "doubt": wording.doubt(judged),
     }
 
 

@@ -14,6 +14,7 @@ from engine import record_files
 from engine.config import from_json as config_from_json
 from engine.config import options
 from engine.errors import ConfigError
+from engine.evaluation.margin import MARGIN_POINTS, MARGINS
 from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.training.budget import budgeted
@@ -58,6 +59,8 @@ class Comparison:
     id: str = field(default_factory=lambda: new_id("comparison"))
     created_at: float = 0.0
     """Seconds since 1970; 0 before the store has it."""
+    margin: float = MARGIN_POINTS
+    """Points of accuracy that a cheaper strategy may lose and still be called as good."""
 
 
 def default_seeds(strategy: str) -> tuple[int, ...]:
@@ -185,6 +188,14 @@ def with_arm(comparison: Comparison, arm: Arm) -> Comparison:
             f"{arm.label} is part of this comparison already. Add seeds to it, or give it another setting."
         )
     return dataclasses.replace(comparison, strategies=(*comparison.strategies, arm))
+
+
+def with_margin(comparison: Comparison, margin: float) -> Comparison:
+    """The comparison judged with another margin, in points."""
+    least, most = MARGINS
+    if not least <= margin <= most:
+        raise ConfigError(f"A margin is {least:g} to {most:g} points, not {margin:g}.")
+    return dataclasses.replace(comparison, margin=margin)
 
 
 def to_json(comparison: Comparison) -> str:

@@ -97,6 +97,11 @@ class ComparisonStore:
         with database.write(self._workspace) as db:
             _keep(db, dataclasses.replace(from_json(_body(db, comparison_id)), name=run_store.one_line(name)))
 
+    def set_margin(self, comparison_id: str, margin: float) -> None:
+        """Judge the comparison with this margin from now on; see `comparison.with_margin`."""
+        with database.write(self._workspace) as db:
+            _keep(db, comparisons.with_margin(from_json(_body(db, comparison_id)), margin))
+
     def delete(self, comparison_id: str, *, runs: bool = False) -> None:
         """Forget the comparison; its runs stay in the list, or go with their folders. RunError while one of those is
         running."""

@@ -20,7 +20,7 @@ from engine.data.dataset_records import Split
 from engine.evaluation.majority_baseline import MajorityBaseline
 from engine.evaluation.paired import Correct
 from engine.evaluation.seed_interval import accuracy_interval
-from engine.evaluation.verdict import MARGIN_POINTS, Entrant, Verdict, judge
+from engine.evaluation.verdict import Entrant, Verdict, judge
 from engine.store.run_record import Run
 from engine.workspace import Workspace
 
@@ -107,10 +107,9 @@ class Judgement:
         return not self.baseline.beaten(self.intervals[self.verdict.chosen], self.verdict.optimism)
 
 
-def judgement(
-    workspace: Workspace, comparison: Comparison, runs: Sequence[Run], *, margin: float = MARGIN_POINTS
-) -> Judgement:
-    """Judge what has finished; `margin` in points. Runs on a smaller share of the images are left to data_size."""
+def judgement(workspace: Workspace, comparison: Comparison, runs: Sequence[Run]) -> Judgement:
+    """Judge what has finished, with the margin of the comparison. Runs on a smaller share of the images are left to
+    data_size."""
     runs = [run for run in runs if not is_part(comparison, run)]
     excluded = exclusions(workspace, runs)
     arms = by_label(comparison, runs)
@@ -118,7 +117,7 @@ def judgement(
     rows = {label: row_of(workspace, label, arms.get(label, []), excluded=excluded) for label in named}
     counted = {label: _counted(of, excluded) for label, of in arms.items()}
     entrants = _entrants(workspace, rows, counted)
-    verdict = judge(entrants, margin) if entrants else None
+    verdict = judge(entrants, comparison.margin) if entrants else None
     split = verdict.judged_on if verdict else "test"
     return Judgement(
         rows=tuple(rows.values()),

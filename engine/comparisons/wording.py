@@ -4,18 +4,20 @@ catalogue of them.
 Names come as they are; whoever renders them escapes them. Not here: the numbers (judgement).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from engine.comparisons import advice_wording
+from engine.comparisons.amounts import at_most, counted, in_points, roughly, span
 from engine.comparisons.data_size import Point
 from engine.comparisons.fairness import Deviation, Trait
 from engine.comparisons.judgement import Exclusion, Judgement, KeptOut
 from engine.config import options
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.evaluation.majority_baseline import MajorityBaseline
-from engine.evaluation.verdict import Rival, Verdict
+from engine.evaluation.rivals import Rival
+from engine.evaluation.verdict import Verdict
 from engine.options import Value
 
 _OBSTACLES = {
@@ -34,36 +36,63 @@ _ABSENT = {"image_size": "the weights' own", "patience": "automatic", "max_minut
 
 @dataclass(frozen=True, kw_only=True)
 class Wording:
-    """What is said of a verdict, by part, in the order in which it is read; "" and () where there is nothing to say."""
+    """What is said of a verdict, by part; "" and () where there is nothing to say."""
 
+    advice: str
     choice: str
     flattery: str
     firmness: str
     rivals: tuple[str, ...]
-    advice: str
     notes: tuple[str, ...]
 
     @property
-    def sentences(self) -> tuple[str, ...]:
+    def statistics(self) -> tuple[str, ...]:
+        """What the advice rests on, in the order in which it is read."""
         choice = f"{self.choice} {self.flattery}".rstrip()
-        return tuple(filter(None, (choice, self.firmness, *self.rivals, self.advice, *self.notes)))
+        return tuple(filter(None, (choice, *self.rivals, self.firmness, *self.notes)))
 
 
 def sentences(judgement: Judgement) -> tuple[str, ...]:
-    """The verdict or why there is none, what was kept out, and what is still to come."""
-    verdict = wording(judgement.verdict).sentences if judgement.verdict else (obstacle(judgement),)
+    """In everyday words what to take, what is shown of that, what it rests on, and what is not in it."""
+    said = (headline(judgement), advice(judgement), *statistics(judgement), *left_out(judgement))
+    return tuple(filter(None, said))
+
+
+def headline(judgement: Judgement) -> str:
+    """What to take and how often it was right, or why there is no verdict."""
+    verdict = judgement.verdict
+    if verdict is None:
+        return obstacle(judgement)
+    said = advice_wording.take_none(verdict, judgement.baseline) if judgement.doubtful else advice_wording.take(verdict)
+    return f"So far: {said}" if judgement.to_come else said
+
+
+def advice(judgement: Judgement) -> str:
+    """What is shown of the one to take, or what would show it; why nothing is learnt where guessing is not beaten."""
+    verdict = judgement.verdict
+    return doubt(judgement) or (wording(verdict).advice if verdict else "")
+
+
+def statistics(judgement: Judgement) -> tuple[str, ...]:
+    """What the advice rests on."""
+    return wording(judgement.verdict).statistics if judgement.verdict else ()
+
+
+def left_out(judgement: Judgement) -> tuple[str, ...]:
+    """What was kept out, and what is still to come."""
     kept_out = [f"Not judged: {kept_out_sentence(kept_out)}" for kept_out in judgement.kept_out]
-    return (*verdict, *kept_out, *filter(None, [to_come(judgement)]))
+    return (*kept_out, *filter(None, [to_come(judgement)]))
 
 
 def wording(verdict: Verdict) -> Wording:
-    """The choice, how firm it is, one sentence for each rival, what to take, and what to keep in mind."""
+    """What is shown of the one to take, the choice, how firm it is, one sentence for each rival, and what to keep in
+    mind."""
     return Wording(
+        advice=advice_wording.worth(verdict),
         choice=_choice(verdict),
         flattery=_flattery(verdict),
         firmness=_firmness(verdict),
         rivals=tuple(_against(verdict, rival) for rival in verdict.rivals),
-        advice=_advice(verdict),
         notes=_notes(verdict),
     )
 
@@ -74,7 +103,7 @@ def obstacle(judgement: Judgement) -> str:
 
 
 def kept_out_sentence(kept_out: KeptOut) -> str:
-    return f"{kept_out.label} ({_count(kept_out.runs, 'run', 'runs')}). {exclusion_sentence(kept_out.exclusion)}"
+    return f"{kept_out.label} ({counted(kept_out.runs, 'run', 'runs')}). {exclusion_sentence(kept_out.exclusion)}"
 
 
 def exclusion_sentence(exclusion: Exclusion) -> str:
@@ -155,30 +184,29 @@ def _firmness(verdict: Verdict) -> str:
 def _flattery(verdict: Verdict) -> str:
     if verdict.optimism is None:
         return ""
-    tried = _count(1 + len(verdict.rivals), "strategy", "strategies")
+    tried = counted(1 + len(verdict.rivals), "strategy", "strategies")
     tried += f" and {verdict.tried_epochs} epochs" if verdict.tried_epochs > 1 else ""
     return (
         f"No test images judged it; choosing among {tried} on these {verdict.images} images can have flattered it by "
-        f"about {_points(verdict.optimism)} points."
+        f"about {in_points(verdict.optimism)} points."
     )
 
 
 def _against(verdict: Verdict, rival: Rival) -> str:
     chosen, other = verdict.chosen, rival.name
     if rival.outcome == "better":
-        reach = _range(rival.low, rival.high)
-        return f"{chosen} is better than {other} by {_points(rival.difference)} points ({reach})."
+        reach = span(rival.low, rival.high)
+        return f"{chosen} is better than {other} by {in_points(rival.difference)} points ({reach})."
     if rival.outcome == "worse":
-        reach = _range(-rival.high, -rival.low)
-        return f"{other} is better than {chosen} by {_points(-rival.difference)} points ({reach})."
+        reach = span(-rival.high, -rival.low)
+        return f"{other} is better than {chosen} by {in_points(-rival.difference)} points ({reach})."
     if rival.outcome == "equivalent":
         return (
             f"{chosen} and {other} are equivalent: they differ by no more than {verdict.margin:g} points "
-            f"({_points(rival.low)} to {_points(rival.high)})."
+            f"({in_points(rival.low)} to {in_points(rival.high)})."
         )
-    hidden = math.ceil(10 * rival.hidden - 1e-9) / 10
     return (
-        f"No difference shown between {chosen} and {other}; up to {hidden:.1f} points could be "
+        f"No difference shown between {chosen} and {other}; up to {at_most(rival.hidden)} points could be "
         f"hidden{_more(verdict, rival)}."
     )
 
@@ -189,28 +217,19 @@ def _more(verdict: Verdict, rival: Rival) -> str:
         return f"; more {kind} images alone would not show a difference of {verdict.margin:g}, more seeds can"
     if rival.more_images == 0:
         return ""
-    return f"; about {_about(rival.more_images)} more {kind} images would show a difference of {verdict.margin:g}"
-
-
-def _advice(verdict: Verdict) -> str:
-    if not verdict.rivals:
-        return "One strategy alone cannot be compared; train another on the same split."
-    if set(verdict.not_worse) <= {verdict.chosen}:
-        return f"Take {verdict.chosen}: every other strategy is shown to be worse."
-    seconds = _seconds(verdict.seconds[verdict.cheapest])
-    cheapest = f"The cheapest of those not shown to be worse is {verdict.cheapest}: {seconds} of training"
-    if verdict.cheapest == verdict.chosen:
-        return f"{cheapest}; it is also the one that validation chose."
-    return f"{cheapest} instead of {_seconds(verdict.seconds[verdict.chosen])}."
+    return f"; about {roughly(rival.more_images)} more {kind} images would show a difference of {verdict.margin:g}"
 
 
 def _notes(verdict: Verdict) -> tuple[str, ...]:
     strategies = 1 + len(verdict.rivals)
-    single, untested = ", ".join(verdict.single_seed), ", ".join(verdict.untested)
+    single, solved, untested = map(", ".join, (verdict.single_seed, verdict.solved, verdict.untested))
     notes = []
-    if len(verdict.single_seed) == strategies:
+    if solved:
+        notes.append(f"Solved to its optimum: {solved}. Another seed would give the same, so one run is all of it.")
+    if single and len(verdict.single_seed) + len(verdict.solved) == strategies:
+        whose = "Every other strategy" if solved else "Every strategy"
         notes.append(
-            "Every strategy ran with one seed: this compares these trained models; another seed may change the order."
+            f"{whose} ran with one seed: this compares these trained models; another seed may change the order."
         )
     elif single:
         notes.append(
@@ -247,26 +266,3 @@ def _value(trait: Trait, value: Value) -> str:
 def _labels() -> dict[str, str]:
     """What a form calls an option."""
     return {option.name: option.label for option in options()}
-
-
-def _points(value: float) -> str:
-    """One decimal; a small difference from zero keeps a digit, so that nothing is better "by 0.0 points"."""
-    return f"{value:.1g}" if 0 < abs(value) < 0.05 else f"{value:.1f}"
-
-
-def _range(low: float, high: float) -> str:
-    return f"{_points(low) if low > 0 else 'more than 0'} to {_points(high)}"
-
-
-def _about(count: int) -> str:
-    """Two digits, upwards: a planning number is no more exact than that."""
-    step = 10 ** max(0, len(str(count)) - 2)
-    return f"{-(-count // step) * step:,}"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

@@ -1,10 +1,11 @@
 """Paired differences: two strategies on the same images, how far apart they are and how sure that is.
 
-The images are the same for both strategies, the seeds are each one's own. Where nobody ran twice: McNemar's mid-p.
-Otherwise: a t statistic over images and seeds. Not here: several rivals at once (verdict), how many images it takes
-(power), resampling (bootstrap).
+The images are the same for both strategies, the seeds are each one's own. Where nobody ran twice, or seeds do nothing:
+McNemar's mid-p. Otherwise: a t statistic over images and seeds. Not here: several rivals at once (rivals), how many
+images it takes (power), resampling (bootstrap).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,12 +43,19 @@ class SeedVariance:
     """Variance of one run's accuracy from seed to seed.
 
     `whole` is as observed; `alone` is without the disagreement on single images, which the variance over images counts
-    already; it can come out below zero. `freedom` is how many seeds beyond the first it rests on.
+    already; it can come out below zero. `freedom` is how many seeds beyond the first it rests on; `shared` says that
+    it is an average of several strategies.
     """
 
     alone: float
     whole: float
-    freedom: int
+    freedom: float
+    shared: bool = False
+
+
+SOLVED = SeedVariance(alone=0.0, whole=0.0, freedom=math.inf)
+"""Of a strategy that is solved to its optimum: another seed gives the same run, which is known and not estimated."""
+Lucks = tuple[SeedVariance | None, SeedVariance | None]
 
 
 def checked(correct: np.ndarray, name: str) -> Correct:
@@ -69,24 +77,27 @@ def mcnemar_mid_p(first_only: int, second_only: int) -> float:
     return min(1.0, float(2 * binom.cdf(low, total, 0.5) - binom.pmf(low, total, 0.5)))
 
 
-def pooled_seed_variance(entrants: Sequence[Correct]) -> SeedVariance | None:
-    """What seeds do to all of these together, weighted by their degrees of freedom; None where none ran twice."""
-    lucks = [luck for luck in map(_own_luck, entrants) if luck]
-    freedom = sum(luck.freedom for luck in lucks)
-    if not freedom:
-        return None
-    alone, whole = (sum(getattr(luck, part) * luck.freedom for luck in lucks) / freedom for part in ("alone", "whole"))
-    return SeedVariance(alone=alone, whole=whole, freedom=freedom)
+def seed_variances(entrants: Sequence[Correct], solved: Sequence[bool] = ()) -> list[SeedVariance | None]:
+    """What seeds do to each of these: its own variance, but never less than the average of all, because two or three
+    seeds often look alike by chance; the average where it ran once; None where nobody ran twice.
+
+    Those that are `solved` have none, and lend none to the average.
+    """
+    known = list(solved) or [False] * len(entrants)
+    owns = [None if sure else _own_luck(correct) for correct, sure in zip(entrants, known, strict=True)]
+    average = _average([own for own in owns if own])
+    floored = [average if average is None or own is None or own.alone <= average.alone else own for own in owns]
+    return [SOLVED if sure else luck for luck, sure in zip(floored, known, strict=True)]
 
 
-def difference(first: Correct, second: Correct, luck: SeedVariance | None = None) -> Difference:
-    """The paired difference of two strategies on the same images; `luck` pools the seeds of all that are compared
-    (default: of the two).
+def difference(first: Correct, second: Correct, lucks: Lucks | None = None) -> Difference:
+    """The paired difference of two strategies on the same images; `lucks` is what seeds do to each (default: as these
+    two show).
 
     Images: the variance of each image's mean difference, with one image added that only the first gets right and one
-    that only the second does (Bonett and Price 2012), so that few disagreements do not pass for certainty. Seeds: each
-    strategy's own variance, but never less than `luck`, because two or three seeds often look alike by chance. Degrees
-    of freedom by Satterthwaite.
+    that only the second does (Bonett and Price 2012), so that few disagreements do not pass for certainty. Seeds: the
+    variance of each strategy. Degrees of freedom by Satterthwaite. Where nobody ran twice, or seeds do nothing to
+    either, images alone are uncertain.
     """
     if first.shape[1] != second.shape[1]:
         raise RunError(f"Paired comparison needs the same images: {first.shape[1]} and {second.shape[1]} do not match.")
@@ -95,15 +106,15 @@ def difference(first: Correct, second: Correct, luck: SeedVariance | None = None
     total, squares = float(each.sum()), float((each * each).sum()) + 2.0
     centre = total / (images + 2)
     image_variance = (squares / (images + 2) - centre * centre) / (images + 2)
-    seed_variance, freedom = _seeds(
-        first, second, luck or pooled_seed_variance([first, second]), image_variance=image_variance
-    )
+    one, other = lucks or seed_variances([first, second])
+    parts = [(luck, len(runs)) for luck, runs in ((one, first), (other, second)) if luck]
+    seed_variance, freedom = _seeds(parts, image_variance, images) if len(parts) == 2 else (None, images + 1.0)
     discordant = None
-    if seed_variance is None:
+    if len(parts) < 2 or one is other is SOLVED:
         discordant = (int((each > 0).sum()), int((each < 0).sum()))
         p = mcnemar_mid_p(*discordant)
     else:
-        p = float(2 * stdtr(freedom, -abs(centre) / np.sqrt(image_variance + seed_variance)))
+        p = float(2 * stdtr(freedom, -abs(centre) / np.sqrt(image_variance + (seed_variance or 0.0))))
     return Difference(
         value=total / images,
         images=images,
@@ -158,22 +169,29 @@ def _own_luck(correct: Correct) -> SeedVariance | None:
     return SeedVariance(alone=whole - (within - whole) / max(images - 1, 1), whole=whole, freedom=seeds - 1)
 
 
-def _seeds(
-    first: Correct, second: Correct, luck: SeedVariance | None, *, image_variance: float
-) -> tuple[float | None, float]:
-    """(variance of the mean difference that seeds cause, degrees of freedom of the whole); None where nobody ran
-    twice."""
-    images = first.shape[1] + 2
-    if luck is None:
-        return None, float(images - 1)
-    owns = [_own_luck(correct) for correct in (first, second)]
-    used = [own if own and own.alone > luck.alone else luck for own in owns]
-    parts = list(zip(used, (len(first), len(second)), strict=True))
-    variance = sum(max(0.0, part.alone) / seeds for part, seeds in parts)
-    spreads = [part.whole / seeds / part.freedom**0.5 for part, seeds in parts]
-    # the pool holds the strategy's own runs too, so that both err together
-    spread = sum(spreads) ** 2 if luck in used else sum(each**2 for each in spreads)
-    return variance, (image_variance + variance) ** 2 / (spread + image_variance**2 / (images - 1))
+def _average(lucks: Sequence[SeedVariance]) -> SeedVariance | None:
+    """Of those that ran more than once, weighted by their degrees of freedom; None without any.
+
+    Beside a single one there is no average to guard against seeds that look alike by chance. It is then taken to be
+    larger by the variance that its own square has, 2 / freedom (docs/verdict.md has the figures).
+    """
+    freedom = sum(luck.freedom for luck in lucks)
+    if not freedom:
+        return None
+    weight = (1 + 2 / freedom if len(lucks) == 1 else 1.0) / freedom
+    alone, whole = (sum(getattr(luck, part) * luck.freedom for luck in lucks) * weight for part in ("alone", "whole"))
+    return SeedVariance(alone=alone, whole=whole, freedom=freedom, shared=True)
+
+
+def _seeds(parts: Sequence[tuple[SeedVariance, int]], image_variance: float, images: int) -> tuple[float, float]:
+    """(variance of the mean difference that seeds cause, degrees of freedom of the whole); `parts` are each strategy's
+    variance and number of seeds."""
+    variance = sum(max(0.0, luck.alone) / seeds for luck, seeds in parts)
+    spreads = [luck.whole / seeds / luck.freedom**0.5 for luck, seeds in parts]
+    # an average holds the strategy's own runs too, so that both err together
+    together = any(luck.shared for luck, _ in parts)
+    spread = sum(spreads) ** 2 if together else sum(each**2 for each in spreads)
+    return variance, (image_variance + variance) ** 2 / (spread + image_variance**2 / (images + 1))
 
 
 def _mid_p_interval(first_only: int, second_only: int, *, images: int, tail: float) -> tuple[float, float]:

@@ -8,17 +8,18 @@ from itertools import combinations
 
 import numpy as np
 
-from engine.evaluation.paired import Correct, difference, holm, pooled_seed_variance
-from engine.evaluation.verdict import ERROR, Verdict
+from engine.evaluation.paired import Correct, difference, holm, seed_variances
+from engine.evaluation.rivals import ERROR
+from engine.evaluation.verdict import Verdict
 
 
-def shown_better(judged: Sequence[Correct]) -> np.ndarray:
-    """Bool [k, k]: row shown to be more accurate than column, Holm over all pairs. `judged` are bool [seeds,
-    images]."""
+def shown_better(judged: Sequence[Correct], solved: Sequence[bool] = ()) -> np.ndarray:
+    """Bool [k, k]: row shown to be more accurate than column, Holm over all pairs. `judged` are bool [seeds, images],
+    `solved` says of which another seed would give the same."""
     better = np.zeros((len(judged), len(judged)), dtype=np.bool_)
     pairs = list(combinations(range(len(judged)), 2))
-    luck = pooled_seed_variance(judged)
-    gaps = [difference(judged[first], judged[second], luck) for first, second in pairs]
+    lucks = seed_variances(judged, solved)
+    gaps = [difference(judged[one], judged[other], (lucks[one], lucks[other])) for one, other in pairs]
     for (first, second), gap, p in zip(pairs, gaps, holm(np.array([gap.p for gap in gaps])), strict=True):
         if p <= ERROR:
             better[(first, second) if gap.value > 0 else (second, first)] = True

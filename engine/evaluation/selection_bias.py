@@ -13,27 +13,30 @@ from engine.evaluation.paired import Correct
 _DRAWS = 4000
 
 
-def optimism(entrants: Sequence[Correct], epochs: int = 1, seed: int = 0) -> float:
+def optimism(entrants: Sequence[Correct], epochs: int | Sequence[int] = 1, seed: int = 0) -> float:
     """What the accuracy of the best exceeds the truth by, on average, had all of them been equally good: an upper
     estimate, a share.
 
-    Each seed of each entrant kept the best of `epochs` epochs on these images, then the best entrant was kept.
-    Accuracies on the same images share the luck of the images, which is nobody's advantage; what is left differs as
-    much as the entrants were seen to disagree (a normal with the variance of the paired differences), and the best is
-    the largest of so many draws. Where learning rates were tried, `epochs` are those of every rate.
+    Each seed of each entrant kept the best of `epochs` epochs (of all, or of each) on these images, then the best
+    entrant was kept. Accuracies on the same images share the luck of the images, which is nobody's advantage; what is
+    left differs as much as the entrants were seen to disagree (a normal with the variance of the paired differences),
+    and the best is the largest of so many draws. Where learning rates were tried, `epochs` are those of every rate.
     Epochs of one run are taken to disagree as two seeds do, or, where nothing ran twice, as two entrants do: in truth
     less.
     """
-    images = entrants[0].shape[1]
-    own, seeds = _own_variance(entrants), max(len(correct) for correct in entrants)
+    images, seeds = entrants[0].shape[1], [len(correct) for correct in entrants]
+    own = _own_variance(entrants)
     repeated = [correct.var(axis=0, ddof=1).mean() for correct in entrants if len(correct) > 1]
     each_run = float(np.mean(repeated)) if repeated else own  # between the seeds of an entrant, for one image
-    lasting = max(0.0, own - each_run / seeds)
+    lasting = max(0.0, own - each_run * float(np.mean([1 / runs for runs in seeds])))
     draw = np.random.default_rng(seed)
-    best_epochs = ndtri(draw.random((_DRAWS, len(entrants), seeds)) ** (1 / epochs))  # the largest of so many normals
-    runs = best_epochs.mean(axis=2)
-    luck = np.sqrt(lasting) * draw.standard_normal((_DRAWS, len(entrants))) + np.sqrt(each_run) * runs
-    return max(0.0, float(luck.max(axis=1).mean()) / np.sqrt(images))
+    chances = epochs if isinstance(epochs, Sequence) else [epochs] * len(entrants)
+    best_epochs = [  # the largest of so many normals
+        ndtri(draw.random((_DRAWS, runs)) ** (1 / tries)).mean(axis=1)
+        for runs, tries in zip(seeds, chances, strict=True)
+    ]
+    luck = np.sqrt(lasting) * draw.standard_normal((len(entrants), _DRAWS)) + np.sqrt(each_run) * np.stack(best_epochs)
+    return max(0.0, float(luck.max(axis=0).mean()) / np.sqrt(images))
 
 
 def _own_variance(entrants: Sequence[Correct]) -> float:

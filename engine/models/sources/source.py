@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -42,11 +43,7 @@ class Models(Protocol):
         """Whether a new head of `model` starts from zeros, not from random values."""
 
 
-@cache
-def installed_version(package: str) -> str:
-    from importlib.metadata import version  # here, because it loads a parser of mail that pages do not need
-
-    return version(package)
+installed_version = cache(version)
 
 
 @dataclass(frozen=True, kw_only=True)

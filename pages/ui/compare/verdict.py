@@ -3,23 +3,26 @@
 Not here: computing either (engine.comparisons.judgement), the sentences (engine.comparisons.wording), figures.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from statistics import fmean
 
 import pandas as pd
 import streamlit as st
 
 from engine.comparisons import wording
-from engine.comparisons.comparison import without_seed
+from engine.comparisons.comparison import Comparison, without_seed
 from engine.comparisons.judgement import Judgement, Row, by_label
 from engine.data.dataset_records import SPLIT_NAMES
+from engine.errors import EngineError
+from engine.evaluation.margin import MARGINS
 from engine.evaluation.verdict import Verdict
 from engine.workspace import Workspace
 from pages.ui import text
 from pages.ui.compare.evidence import Evidence, StrategyAnswers
 from pages.ui.compare.run_table import differing_table
-from pages.ui.resources import workspace
+from pages.ui.resources import comparison_store, workspace
 
 HOW = {
     "test": "Validation images chose the best epoch of every run and the strategy. The test images chose nothing: "
@@ -61,8 +64,6 @@ COLUMNS = {
     "checkpoint": ("Weights, MB", "%.1f", "What the trained weights take on disk."),
 }
 """Column of `strategy_rows` -> (heading, format of a number, what it says)."""
-_MANY = 7
-"""Against more rivals than this, the sentences are folded."""
 _FEW = 2
 """So many reasons why runs do not count stand open."""
 _SHOWN = {
@@ -75,34 +76,59 @@ _SHOWN = {
 
 
 def verdict_box(evidence: Evidence) -> None:
-    """The verdict first, then what to take, then each rival, and what was left out or is still to come."""
+    """What to take in everyday words, what is shown of that, what it rests on, and what is not in it."""
     judged = evidence.judgement
     with st.container(border=True):
         if judged.verdict is None:
-            st.markdown(text.md(wording.obstacle(judged)))
+            st.markdown(text.md(wording.headline(judged)))
         else:
-            _verdict(judged, judged.verdict)
+            _verdict(evidence, judged.verdict)
         _kept_out(judged)
         if to_come := wording.to_come(judged):
             st.info(text.md(to_come), icon=":material/hourglass_top:")
 
 
-def _verdict(judged: Judgement, verdict: Verdict) -> None:
-    said = wording.wording(verdict)
-    st.markdown(f"**{text.md(said.sentences[0])}**")
-    st.caption(HOW[judged.split])
-    if judged.doubtful:
-        st.warning(text.md(wording.doubt(judged)), icon=":material/casino:")
-    advice = text.md(f"So far: {said.advice}" if judged.to_come else said.advice)
-    firm = said.rivals and not judged.doubtful and not judged.to_come  # in green only what more runs will not overturn
-    box = st.success if firm else st.info
-    box(advice, icon=":material/savings:" if said.rivals else ":material/info:")
+def _verdict(evidence: Evidence, verdict: Verdict) -> None:
+    judged = evidence.judgement
+    st.markdown(f"**{text.md(wording.headline(judged))}**")
+    box, icon = _look(judged, verdict)
+    box(text.md(wording.advice(judged)), icon=f":material/{icon}:")
     if frozen_part := frozen_part_seconds(judged):
         st.caption(text.md(frozen_part))
-    many = len(said.rivals) > _MANY
-    with st.expander(f"Against each of the {len(said.rivals)} others") if many else nullcontext():
-        _list(said.rivals)
-    _list([*filter(None, [said.firmness]), *said.notes])
+    with st.expander("What this rests on", icon=":material/functions:"):
+        st.caption(HOW[judged.split])
+        _list(wording.statistics(judged))
+        if verdict.rivals:
+            _margin(evidence.comparison)
+
+
+def _look(judged: Judgement, verdict: Verdict) -> tuple[Callable[..., object], str]:
+    """(box, icon) of the advice: green only for what is shown, and what more runs will not overturn."""
+    if judged.doubtful:
+        return st.warning, "casino"
+    if not verdict.advice.shown:
+        return st.info, "balance" if verdict.rivals else "info"
+    return (st.info if judged.to_come else st.success), "savings"
+
+
+def _margin(comparison: Comparison) -> None:
+    """The field of the margin, which is kept with the comparison."""
+    st.number_input(
+        "Margin, points",
+        *MARGINS,
+        comparison.margin,
+        step=0.5,
+        format="%.1f",
+        key=f"margin_{comparison.id}",
+        on_change=partial(_keep_margin, comparison.id),
+        help="A cheaper strategy is as good where it is shown to lose no more than this many points of accuracy.",
+        width=200,
+    )
+
+
+def _keep_margin(comparison_id: str) -> None:
+    with suppress(EngineError):  # deleted in another tab, which the page says
+        comparison_store().set_margin(comparison_id, st.session_state[f"margin_{comparison_id}"])
 
 
 def _kept_out(judged: Judgement) -> None:
@@ -158,13 +184,14 @@ def table_notes(judged: Judgement) -> list[str]:
 def frozen_part_seconds(judged: Judgement) -> str:
     """What the seconds of the advice leave out, where it is more than they are; nothing otherwise."""
     verdict, rows = judged.verdict, {row.label: row for row in judged.rows}
-    if verdict is None or not verdict.rivals:
+    if verdict is None or judged.doubtful or verdict.advice.reason not in ("rival is as good", "cheaper may do"):
         return ""
-    cheapest, chosen = rows[verdict.cheapest], rows[verdict.chosen].cache_seconds
-    if (cheapest.cache_seconds or 0.0) <= (cheapest.seconds or 0.0):
+    assert verdict.advice.rival is not None
+    cheaper, chosen = rows[verdict.advice.rival.name], rows[verdict.chosen].cache_seconds
+    if (cheaper.cache_seconds or 0.0) <= (cheaper.seconds or 0.0):
         return ""
-    runs = f"{text.duration(cheapest.cache_seconds or 0.0)} a run of {verdict.cheapest}"
-    if verdict.chosen != verdict.cheapest and chosen:
+    runs = f"{text.duration(cheaper.cache_seconds or 0.0)} a run of {cheaper.label}"
+    if chosen:
         runs += f" and {text.duration(chosen)} a run of {verdict.chosen}"
     return f"Not counted as training: computing the frozen part once for all, {runs} on average."
 

@@ -47,8 +47,12 @@ def test_a_comparison_is_trained_judged_and_written(
     assert statuses(imported, made.id) == ["finished"] * 4 and "2 of 2" in said
     assert "Validation chose" in said and said.rstrip().endswith(f"Comparison: {made.id}")
     assert len(pd.read_csv(out / "comparison.csv")) == 4 and len(pd.read_csv(out / "result.csv")) == 30
-    assert main(["compare", "--show", made.id, "--json"]) == 0
+    first = said[said.index("\n\n") :].strip().splitlines()[0]
+    assert first.startswith("Take none of them yet: ") and said.index(first) < said.index("Validation chose")
+    assert main(["compare", "--show", made.id, "--margin", "5", "--json"]) == 0
     shown = last_json(capsys)
+    assert (shown["sentences"][0], shown["margin"], shown["take"]) == (first, 5.0, shown["chosen"])
+    assert ComparisonStore(imported).get(made.id).margin == 5.0 and shown["shown"] is False
     assert [row["label"] for row in shown["table"]] == ["last_block", "linear_probe"] and shown["comparison"] == made.id
     assert shown["chosen"] in ("last_block", "linear_probe") and shown["sentences"]
     assert shown["doubt"] in said and f"{shown['chosen']} is not shown to be better than guessing" in said, (
@@ -128,6 +132,7 @@ def test_a_run_that_fails_keeps_no_other_from_training_and_is_told(
         ([*NEW, "--strategies", "named:patterns=layer9"], "matches no block"),
         ([*NEW, "--strategies", "linear_probe:data_seed=3"], "cannot have data_seed of its own"),
         ([*NEW, "--seeds", "many"], "--seeds takes a whole number or auto, not 'many'"),
+        ([*NEW, "--margin", "0"], "A margin is 0.1 to 50 points, not 0."),
         ([*NEW, "--set", "seed=3"], "choose how many with --seeds"),
         ([*NEW, "--backbone", "resnet18,resnet19"], "There is no backbone 'resnet19'"),
         (

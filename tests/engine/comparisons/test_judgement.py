@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from engine.comparisons.comparison import Comparison, arm
+from engine.comparisons.comparison_store import ComparisonStore
 from engine.comparisons.judgement import Judgement, judgement
 from engine.comparisons.run_results import correctness
 from engine.comparisons.wording import exclusion_sentence, sentences
+from engine.errors import ConfigError
 from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
@@ -53,9 +55,21 @@ def test_the_verdict_takes_the_cheapest_of_those_not_shown_worse(
     assert judged.verdict is not None and judged.excluded == {}
     assert judged.verdict.judged_on == "test" and judged.verdict.images == 200
     assert "linear_probe" not in judged.verdict.not_worse and judged.verdict.cheapest == "last_block"
+    assert (judged.verdict.advice.take, judged.verdict.advice.reason) == ("full_finetune", "cheaper may do")
     shapes = [entrant.correct_test.shape for entrant in judged.entrants if entrant.correct_test is not None]
     assert shapes == [(2, 200)] * 3
     assert any("linear_probe" in sentence and "better than" in sentence for sentence in sentences(judged))
+
+
+def test_the_margin_is_the_comparison_s(workspace: Workspace, made: Comparison, runs: list[Run]):
+    ComparisonStore(workspace).set_margin(made.id, 20.0)
+    kept = ComparisonStore(workspace).get(made.id)
+    judged = judgement(workspace, kept, runs)
+    assert judged.verdict and judged.verdict.margin == kept.margin == 20.0
+    assert (judged.verdict.advice.take, judged.verdict.advice.reason) == ("last_block", "rival is as good")
+    for margin in (0.0, 51.0, float("nan")):
+        with pytest.raises(ConfigError, match=r"A margin is 0.1 to 50 points"):
+            ComparisonStore(workspace).set_margin(made.id, margin)
 
 
 def test_a_row_holds_the_means_over_seeds(workspace: Workspace, made: Comparison, runs: list[Run]):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, ttest_rel
 
 from engine.errors import RunError
-from engine.evaluation.paired import checked, difference, holm, interval, mcnemar_mid_p, pooled_seed_variance
+from engine.evaluation.paired import SOLVED, checked, difference, holm, interval, mcnemar_mid_p, seed_variances
 
 
 def runs(first_only: int, second_only: int, images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -82,18 +82,42 @@ def test_one_strategy_with_one_seed_takes_its_luck_from_the_others():
     several, single = draw.random((3, 800)) < chances, draw.random((1, 800)) < 0.8
     both_single, mixed = difference(several[:1], single), difference(several, single)
     assert both_single.seed_variance is None
-    luck = pooled_seed_variance([several, single])
-    assert luck and mixed.seed_variance == pytest.approx(luck.alone * (1 / 3 + 1))
+    own, luck = seed_variances([several, single])
+    assert luck and own == luck and luck.whole == pytest.approx(2 * several.mean(axis=1).var(ddof=1))  # nothing guards
+    assert mixed.seed_variance == pytest.approx(luck.alone * (1 / 3 + 1))
     assert mixed.freedom < 4
-    third = difference(several[:1], single, luck)  # a third strategy shows what seeds do to these two
+    third = difference(several[:1], single, (luck, luck))  # a third strategy shows what seeds do to these two
     assert third.seed_variance == pytest.approx(2 * luck.alone) and third.discordant is None
     assert third.p > both_single.p
+
+
+def test_what_is_solved_has_no_luck_and_lends_none_to_the_others():
+    draw = np.random.default_rng(3)
+    chances = np.array([0.7, 0.8, 0.9])[:, None]
+    several, other, solved = (
+        draw.random((3, 800)) < chances,
+        draw.random((3, 800)) < chances,
+        draw.random((1, 800)) < 0.8,
+    )
+    beside, alone = seed_variances([several, other, solved], [False, False, True]), seed_variances([several, other])
+    assert beside == [*alone, SOLVED]
+    luck = beside[0]
+    assert luck
+    mixed = difference(several, solved, (luck, SOLVED))
+    assert mixed.seed_variance == pytest.approx(luck.alone / 3) and mixed.discordant is None
+    assert mixed.seed_variance < (difference(several, solved, (luck, luck)).seed_variance or 0.0)
+    both = difference(solved, ~solved, (SOLVED, SOLVED))  # known to vary by nothing, which is not to know nothing
+    assert both.seed_variance == 0.0 and both.discordant is not None
+    assert both.p == mcnemar_mid_p(*both.discordant)
+    once = seed_variances([several[:1], solved], [False, True])  # nobody ran twice
+    assert once == [None, SOLVED] and difference(several[:1], solved, (None, SOLVED)).seed_variance is None
 
 
 def test_disagreement_of_seeds_on_single_images_is_not_taken_for_luck():
     """Independent coins: seeds differ in accuracy only because they disagree on images, which is counted there."""
     draw = np.random.default_rng(4)
-    alone = [pooled_seed_variance([draw.random((5, 400)) < 0.8]) for _ in range(400)]
+    coins = [[draw.random((seeds, 400)) < 0.8 for seeds in (5, 5, 1)] for _ in range(400)]
+    alone = [seed_variances(three)[2] for three in coins]  # what ran once takes the average
     assert abs(np.mean([luck.alone for luck in alone if luck])) < 0.1 * 0.8 * 0.2 / 400
 
 

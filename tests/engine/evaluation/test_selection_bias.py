@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from engine.evaluation.selection_bias import optimism
-from tests.simulations import draw, equal, flattered
+from tests.simulated_comparisons import draw, equal
+from tests.simulations import flattered
 
 
 @pytest.mark.parametrize(("strategies", "images"), [(2, 153), (8, 100), (8, 500)])
@@ -31,6 +32,12 @@ def test_best_of_many_epochs_of_several_seeds():
         if number % 15 == 0:
             said.append(optimism(best, 10))
     assert np.mean(said) == pytest.approx(np.mean(gains), rel=0.2)
+
+
+def test_one_run_beside_many_seeds_has_one_chance_of_its_own():
+    """The solved one did not choose an epoch, and has no second seed to be the lucky one."""
+    _, validation = draw(equal(4, 3, 200, solved=1), np.random.default_rng(3))
+    assert optimism(validation) < optimism(validation, [1, 20, 20, 20]) < optimism(validation, 20)
 
 
 def test_one_strategy_and_one_epoch_choose_nothing():

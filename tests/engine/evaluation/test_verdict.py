@@ -7,8 +7,10 @@ import pytest
 
 from engine.errors import RunError
 from engine.evaluation.pareto import pareto_front, shown_better, with_verdict
-from engine.evaluation.verdict import Entrant, Verdict, compare, judge
-from tests.simulations import Design, draw, equal, errors, plain_bootstrap
+from engine.evaluation.rivals import compare
+from engine.evaluation.verdict import Entrant, Verdict, judge
+from tests.simulated_comparisons import Design, draw, equal
+from tests.simulations import errors, plain_bootstrap
 
 SECONDS = (60.0, 12.0, 300.0, 5.0, 40.0, 20.0, 30.0, 1.0)
 
