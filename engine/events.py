@@ -37,6 +37,10 @@ class DoJob(Command, frozen=True, kw_only=True):
     """The JSON of a record that this kind of job defines."""
 
 
+class Prepare(Command, frozen=True, kw_only=True):
+    """Nothing is to be done now: load what runs will need."""
+
+
 class Ask(Command, frozen=True, kw_only=True):
     """A wish of a person for the work under way: to "stop", "pause", "resume" or "cancel"."""
 

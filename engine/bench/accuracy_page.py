@@ -34,7 +34,8 @@ from engine.workspace import atomic_write
 _HEAD = """# Accuracy
 
 Written by `python -m engine bench --accuracy`, not by hand. Everybody gets the same images in the same split and starts
-from the same weights, as a command of its own with nothing kept from before; a repetition is a seed.
+from the same weights, as a command of its own with nothing kept from before. A repetition is a seed; who gives every
+seed the same answers is measured once.
 
 - **Thaw**: `python -m engine train` with a strategy and none of its options.
 - **fastai**: `vision_learner` and `fine_tune`, everything at fastai's defaults but weights, batch size and crop.

@@ -15,6 +15,8 @@ from pathlib import Path
 from engine import devices, record_files
 from engine.bench import pagetimes, parts, runner, thaw
 from engine.bench.accuracy_page import write_accuracy
+from engine.bench.defaults import FINE_TUNING, Question, measure_defaults
+from engine.bench.defaults_page import write_defaults
 from engine.bench.experiment import prepare
 from engine.bench.machine import machine_of
 from engine.bench.measurements import ABOUT, PAGES, About, Recipe
@@ -28,6 +30,8 @@ from engine.training.strategies import STRATEGIES
 
 def run(options: BenchOptions) -> None:
     """Everything that the options ask for; ConfigError where they ask for what there is not."""
+    if options["defaults"]:
+        return _measure_defaults(_path(options["out"]), options)
     recipes, rows = recipes_of(options), rows_of(options)
     folder = _path(options["out"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,6 +116,25 @@ def _measure_accuracy(folder: Path, recipes: Sequence[Recipe], options: BenchOpt
         runner.measure_workloads(folder, recipe, keys)
     page = _path(options["write"]) if options["write"] else folder / "accuracy.md"
     print(f"The page is {write_accuracy(folder, page)}.")
+
+
+def _measure_defaults(folder: Path, options: BenchOptions) -> None:
+    if not options["data"]:
+        raise ConfigError("--defaults needs images that have something to teach: --data FOLDER or ZIP.")
+    devices.set_threads(options["threads"])
+    question = Question(
+        sources=tuple(_existing(text, "--data") for text in options["data"]),
+        weights=str(_existing(options["weights"], "--weights")) if options["weights"] else "default",
+        backbone=options["backbone"],
+        image_size=options["image_size"],
+        strategies=_names(options["strategies"], STRATEGIES, "strategy") or FINE_TUNING,
+        seeds=options["repetitions"],
+        device=options["device"],
+    )
+    for cell in measure_defaults(folder, question):
+        print(f"{cell.dataset} {cell.strategy} seed {cell.seed}, {cell.setting}: {cell.test_accuracy:.1%}", flush=True)
+    page = _path(options["write"]) if options["write"] else folder / "defaults.md"
+    print(f"The page is {write_defaults(folder, page)}.")
 
 
 def _without(options: BenchOptions) -> tuple[str, ...]:

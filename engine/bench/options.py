@@ -24,6 +24,7 @@ class BenchOptions(TypedDict):
     pages: bool
     first_start: bool
     accuracy: bool
+    defaults: bool
     profile: str | None
     write: str | None
     beside: tuple[str, ...]

@@ -12,7 +12,17 @@ from engine.bench import bare_loop, classic, fastai_loop, parts, thaw, whole_com
 from engine.bench.assignment import Result
 from engine.bench.experiment import Experiment, prepare
 from engine.bench.measurements import Key, Measurement, Measurements, Recipe
-from engine.bench.workloads import AGAIN, CONTENDERS, DEFAULTS, FIRST_START, OTHERS, TOGETHER, WORKLOADS, Workload
+from engine.bench.workloads import (
+    AGAIN,
+    CONTENDERS,
+    DEFAULTS,
+    FIRST_START,
+    OTHERS,
+    TOGETHER,
+    WORKLOADS,
+    Workload,
+    seeds_of,
+)
 
 
 def keys(recipe: Recipe, workloads: Sequence[Workload], *, repetitions: int, contenders: Sequence[str]) -> list[Key]:
@@ -46,13 +56,14 @@ def first_start_keys(recipe: Recipe, *, repetitions: int) -> list[Key]:
 def accuracy_keys(
     recipe: Recipe, strategies: Sequence[str], *, repetitions: int, without: Sequence[str] = ()
 ) -> list[Key]:
-    """Thaw at its defaults and the others as whole commands, a seed each repetition; importing the images once."""
+    """Thaw at its defaults and the others as whole commands, a seed each repetition where seeds differ; importing the
+    images once."""
     entrants = [*((DEFAULTS, strategy) for strategy in strategies), *OTHERS]
     return [Key(contender="thaw", what="import", recipe=recipe, whole=True)] + [
         Key(contender=contender, what=what, repetition=repetition, recipe=recipe, whole=True)
         for repetition in range(repetitions)
         for contender, what in entrants
-        if contender not in without
+        if contender not in without and repetition < seeds_of(contender, what)
     ]
 
 

@@ -129,12 +129,9 @@ def _times_as_long(outcomes: Outcomes, rivals: Sequence[Entrant], dataset: str) 
 
 def _reached(outcomes: Outcomes, runs: Sequence[Measurement], dataset: str) -> float | None:
     """Median seconds over seeds; None where a seed never got there."""
-    times = []
-    for each in runs:
-        rivals = [run for runs in outcomes.values() for run in runs.get(dataset, [])]
-        alike = [run for run in rivals if run.key.repetition == each.key.repetition]
-        best = max(accuracy for run in alike for _, accuracy in answers(run).points)
-        times.append(next((seconds for seconds, accuracy in answers(each).points if accuracy >= best - WITHIN), None))
+    rivals = [run for by_dataset in outcomes.values() for run in by_dataset.get(dataset, [])]
+    good = max(accuracy for run in rivals for _, accuracy in answers(run).points) - WITHIN
+    times = [next((seconds for seconds, accuracy in answers(each).points if accuracy >= good), None) for each in runs]
     known = [seconds for seconds in times if seconds is not None]
     return median(known) if len(known) == len(times) else None
 

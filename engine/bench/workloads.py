@@ -50,6 +50,13 @@ def strategies_alone() -> tuple[str, ...]:
     return tuple(name for name, strategy in STRATEGIES.items() if strategy.start == "weights" and not strategy.asks)
 
 
+def seeds_of(contender: str, what: str) -> int:
+    """How many seeds of a whole command are worth measuring at most: one where all give the same answers."""
+    if contender == "sklearn":
+        return 1
+    return STRATEGIES[what].seeds if contender == DEFAULTS else SEEDS
+
+
 def rate_of(training: str) -> float:
     """The learning rate of the classic loop and fastai: the notebooks' 1e-3, a tenth of it where everything trains."""
     return 1e-4 if training == "full_finetune" else 1e-3

@@ -60,10 +60,16 @@ from engine.cli.verb import Session, verb
         help="instead: what everybody's defaults reach on --data, as whole commands; --write docs/accuracy.md",
     ),
     click.option(
+        "--defaults",
+        is_flag=True,
+        help="instead: a grid around the automatic rates and epochs on --data; goes on where it was interrupted; "
+        "--write docs/defaults.md",
+    ),
+    click.option(
         "--strategies",
         default="",
         metavar="A,B",
-        help="of Thaw, for --accuracy; default: all that need no other option",
+        help="of Thaw, for --accuracy and --defaults; default: all that need no other option, or those that fine-tune",
     ),
     click.option("--profile", metavar="ROW", help="only print where the time of this row goes"),
     click.option("--write", metavar="FILE", help="write the page of results there, such as docs/performance.md"),

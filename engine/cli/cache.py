@@ -1,13 +1,17 @@
 """Cache: the verb `cache`: list what is kept of decoded images and frozen activations, or remove it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from engine.cli.verb import Session, verb
-from engine.data.cache_files import KINDS, cache_files, clear
 from engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from engine.data.cache_files import CacheFile
 
 
 @verb(
@@ -23,8 +27,10 @@ from engine.errors import EngineError
     ),
 )
 def cache(session: Session, *, which: str | None) -> None:
+    from engine.data.cache_files import KINDS, cache_files, clear  # with NumPy, which no other listing waits for
+
     if which is None:
-        return _list(session)
+        return _list(session, cache_files(session.workspace))
     if which not in ("all", *KINDS):
         raise EngineError(f"There is no cache {which[:40]!r}. Clear pixels, features or all.")
     kinds = KINDS if which == "all" else (which,)
@@ -37,8 +43,7 @@ def cache(session: Session, *, which: str | None) -> None:
     session.printer.say({"removed_bytes": removed, "files_left": left}, " ".join(sentences))
 
 
-def _list(session: Session) -> None:
-    files = cache_files(session.workspace)
+def _list(session: Session, files: "Sequence[CacheFile]") -> None:
     rows = [
         {
             **asdict(file),

@@ -1,6 +1,7 @@
 """Tasks: what the jobs beside training do. Each is a generator of progress events that ends with a result event.
 
-Runs in the child. Not here: who asks, and who is told.
+Runs in the child. What loads pandas or scikit-learn is imported by the job that needs it: a first run waits for
+neither. Not here: who asks, and who is told.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,12 +14,8 @@ from engine.data.sample import make_sample
 from engine.errors import DatasetError
 from engine.events import Event, Progress, Result
 from engine.jobs import records
-from engine.jobs.embedding import embed
-from engine.jobs.export import export_run, export_zip
 from engine.jobs.forecast import forecast
 from engine.jobs.heat_maps import explain
-from engine.jobs.inference import predict_new
-from engine.jobs.probe import probe
 from engine.models import registry
 from engine.models.catalog import write_catalog
 from engine.models.loading import match_brought, outline_of
@@ -48,6 +45,8 @@ def sample(workspace: Workspace, asked: records.Nothing) -> Events:
 
 def predict(workspace: Workspace, asked: records.Predict) -> Events:
     """The answers of a run for new images."""
+    from engine.jobs.inference import predict_new
+
     source = find_source(workspace, asked.source, anywhere=asked.anywhere)
     try:
         predictions = yield from predict_new(workspace, asked.run, source, device=asked.device)
@@ -100,8 +99,24 @@ def learning_rates(workspace: Workspace, asked: records.OfConfig) -> Events:
 
 def export(workspace: Workspace, asked: records.Export) -> Events:
     """The bundle of a run."""
+    from engine.jobs.export import export_run, export_zip
+
     folder, run = asked.folder, asked.run
     yield Result.of((yield from export_run(workspace, run, Path(folder)) if folder else export_zip(workspace, run)))
+
+
+def embedding(workspace: Workspace, asked: records.OfRun) -> Events:
+    """The map of a run's images, with what looks wrong on it."""
+    from engine.jobs.embedding import embed
+
+    yield from embed(workspace, asked)
+
+
+def probing(workspace: Workspace, asked: records.OfConfig) -> Events:
+    """How well each block of a backbone separates the classes."""
+    from engine.jobs.probe import probe
+
+    yield from probe(workspace, asked)
 
 
 TASKS: dict[str, tuple[type, Callable[..., Events]]] = {
@@ -114,8 +129,8 @@ TASKS: dict[str, tuple[type, Callable[..., Events]]] = {
     "learning_rates": (records.OfConfig, learning_rates),
     "export": (records.Export, export),
     "explain": (records.Explain, explain),
-    "embedding": (records.OfRun, embed),
-    "probe": (records.OfConfig, probe),
+    "embedding": (records.OfRun, embedding),
+    "probe": (records.OfConfig, probing),
     "forecast": (records.OfQueue, forecast),
 }
 """Kind of job -> what it is asked, and what does it."""

@@ -5,6 +5,7 @@ Not here: what precedes it. `seed_of` makes every random start of a model a pure
 
 import hashlib
 import math
+from copy import deepcopy
 from weakref import WeakKeyDictionary
 
 import torch
@@ -71,11 +72,19 @@ def seed_of(purpose: str, seed: int) -> int:
 
 
 def _like(old: nn.Linear | nn.Conv2d, classes: int) -> nn.Linear | nn.Conv2d:
-    """A layer of the same kind for `classes` outputs, its values not yet set."""
-    placing = {"device": old.weight.device, "dtype": old.weight.dtype, "bias": old.bias is not None}
-    if isinstance(old, nn.Linear):
-        return nn.utils.skip_init(nn.Linear, old.in_features, classes, **placing)
-    return nn.utils.skip_init(nn.Conv2d, old.in_channels, classes, old.kernel_size, old.stride, old.padding, **placing)
+    """A layer of the same kind for `classes` outputs, its values not yet set, and no random number drawn.
+
+    torch.nn.utils.skip_init would import sympy on its way from the meta device to memory.
+    """
+    head = deepcopy(old)
+    if isinstance(head, nn.Linear):
+        head.out_features = classes
+    else:
+        head.out_channels = classes
+    for name, values in list(head.named_parameters()):
+        empty = torch.empty((classes, *values.shape[1:]), device=values.device, dtype=values.dtype)
+        head.register_parameter(name, nn.Parameter(empty))
+    return head
 
 
 @torch.no_grad()

@@ -1,13 +1,15 @@
-"""Checkpointing: writes the checkpoint of a run as often as that is cheap, and whenever training is left in good order.
+"""Checkpointing: writes the checkpoint of a run as often as that is cheap, and whenever training is left in good order;
+and the weights that stay.
 
 Not here: what a checkpoint holds (training.checkpoints).
 """
 
 import time
 
+from engine import record_files
 from engine.events import Epoch, Step
 from engine.runs.session import Session
-from engine.training.checkpoints import save_checkpoint
+from engine.training.checkpoints import save_checkpoint, save_weights
 
 CHECKPOINT_SECONDS = 60
 SHARE = 100
@@ -42,3 +44,9 @@ class Saver:
         save_checkpoint(self._session.training, self._session.checkpoint, base=self._session.base)
         self._saved, self._pending = time.monotonic(), False
         self._cost = self._saved - began
+
+
+def write_weights(session: Session) -> None:
+    """best.safetensors: the model as it stands."""
+    metadata = {"backbone": session.config.backbone, "classes": record_files.encode(session.dataset.classes)}
+    save_weights(session.training.chain.model.state_dict(), session.folder / "best.safetensors", metadata=metadata)

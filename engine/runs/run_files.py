@@ -9,9 +9,10 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine import record_files
 from engine.data.dataset_records import Dataset
@@ -21,6 +22,9 @@ from engine.events import Epoch
 from engine.models.sources.source import source_of
 from engine.runconfig import RunConfig
 from engine.workspace import atomic_write
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 HISTORY = (
     "epoch",
@@ -42,16 +46,22 @@ class Recorder:
     """Turns epochs into history.csv and TensorBoard curves; close it to flush them."""
 
     def __init__(self, folder: Path, *, history: Sequence[Epoch]) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
-            from torch.utils.tensorboard import SummaryWriter
         self._folder = folder
         self._history = list(history)
         self._written = -WRITE_SECONDS
+
+    @cached_property
+    def _board(self) -> "SummaryWriter":
+        """Begun by the first epoch: no image waits until TensorBoard has been loaded."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
+            from torch.utils.tensorboard import SummaryWriter
         # on resuming, points of epochs that were not finished are hidden by purge_step
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1 if history else None)
+        done = len(self._history)
+        return SummaryWriter(str(self._folder / "tensorboard"), purge_step=done + 1 if done else None)
 
     def epoch(self, epoch: Epoch) -> None:
+        board = self._board
         self._history.append(epoch)
         points = {
             "loss/train": epoch.train_loss,
@@ -62,7 +72,7 @@ class Recorder:
         }
         for name, value in points.items():
             if value is not None:
-                self._board.add_scalar(name, value, epoch.epoch)
+                board.add_scalar(name, value, epoch.epoch)
         if time.monotonic() - self._written > WRITE_SECONDS:
             self._write()
 

@@ -31,7 +31,7 @@ from engine.training.batches import PixelSource
 from engine.training.budget import budgeted
 from engine.training.checkpoints import load_checkpoint
 from engine.training.freezing import as_begun, plan_for, starting_weights
-from engine.training.numerics import Numerics, choose, numerics
+from engine.training.numerics import Numerics, choose, needs_timing, numerics
 from engine.training.plan import scaled
 from engine.training.state import Training, moving_names
 from engine.work.progress import reported
@@ -120,8 +120,7 @@ def open_session(
     preprocessing = preprocessing_of(config, workspace)
     chain, notes = yield from _load(config, workspace, dataset.classes, image_size=preprocessing.crop)
     chain.model.to(place)
-    crop = preprocessing.crop
-    numbers = numerics(earlier.precision, place) if earlier else choose(chain, config.precision, place, side=crop)
+    numbers = yield from _numbers(chain, config.precision, place, earlier=earlier)
     planned = budgeted(config, workspace, begun=begun)
     training, before = _ready(chain, planned, numbers, rate_factor=rate_factor, begun=begun)
     base = base_digest(before.digests)
@@ -155,6 +154,18 @@ def _earlier(folder: Path | None, dataset: Dataset) -> tuple[Origin | None, floa
     if origin.dataset.fingerprint != dataset.fingerprint:
         raise DatasetError(f"The dataset {dataset.name} has changed since this run started. Start a new run on it.")
     return origin, tuning.factor if tuning else 1.0
+
+
+def _numbers(
+    chain: Chain, wanted: str, place: torch.device, *, earlier: Origin | None
+) -> Generator[Progress, None, Numerics]:
+    """What the run has begun in, or what suits this machine: timed once, which is said before it is done."""
+    if earlier:
+        return numerics(earlier.precision, place)
+    side = chain.input_size
+    if needs_timing(chain, wanted, place, side=side):
+        yield Progress(stage="number format")
+    return choose(chain, wanted, place, side=side)
 
 
 def _ready(

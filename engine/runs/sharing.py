@@ -22,6 +22,9 @@ from engine.training.feature_cache import FeatureCache, Origin
 from engine.training.freezing import plan_for
 from engine.training.plan import untouched
 
+FROZEN_PART = "frozen part"
+"""The stage, as Progress calls it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
@@ -70,7 +73,7 @@ def filled_cache(origin: Origin, wanted: Mapping[Slot, int]) -> Generator[Progre
     try:
         while True:
             done, total = next(filling)
-            yield Progress(stage="frozen part", done=done, total=total)
+            yield Progress(stage=FROZEN_PART, done=done, total=total)
     except StopIteration as end:
         cache: FeatureCache = end.value
         return cache

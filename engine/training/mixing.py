@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from torchvision.transforms import v2
 
 Mixer = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
@@ -12,4 +11,6 @@ def mixer(kind: str, classes: int) -> Mixer | None:
     """MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019), which turn class numbers into shares [N, classes]."""
     if kind == "none" or classes < 2:
         return None
+    from torchvision.transforms import v2  # here, because it takes a while to load
+
     return v2.MixUp(alpha=0.2, num_classes=classes) if kind == "mixup" else v2.CutMix(alpha=1.0, num_classes=classes)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -83,19 +84,35 @@ def fastest(seconds: Mapping[str, float]) -> str:
     return min(seconds, key=lambda name: seconds[name] * _WORTH.get(name, 1.0))
 
 
+def needs_timing(chain: Chain, wanted: str, place: torch.device, *, side: int) -> bool:
+    """Whether `choose` will take up to SECONDS, because nobody has asked that before."""
+    return wanted == "auto" and place.type == "cpu" and _key(chain, place, side) not in _known()
+
+
 def _kept(chain: Chain, place: torch.device, side: int) -> str:
-    path, machine = user_cache() / "number_formats.json", f"{devices.name(place)} {platform.machine()}"
-    versions = f"{torch.__version__} {torch.get_num_threads()} {' '.join(candidates())}"
-    key = f"{chain.backbone} {side} {machine} {versions}"
-    try:
-        known = read(path, dict[str, str])
-    except (OSError, EngineError):  # missing or damaged: it is only a cache
-        known = {}
+    key, known = _key(chain, place, side), _known()
     if key not in known:
         known[key] = fastest(time_formats(chain, place, side))
         with suppress(OSError):  # a home that cannot be written costs the next run two seconds
-            write(path, known)
+            write(_path(), known)
     return known[key]
+
+
+def _key(chain: Chain, place: torch.device, side: int) -> str:
+    machine = f"{devices.name(place)} {platform.machine()}"
+    versions = f"{torch.__version__} {torch.get_num_threads()} {' '.join(candidates())}"
+    return f"{chain.backbone} {side} {machine} {versions}"
+
+
+def _known() -> dict[str, str]:
+    try:
+        return read(_path(), dict[str, str])
+    except (OSError, EngineError):  # missing or damaged: it is only a cache
+        return {}
+
+
+def _path() -> Path:
+    return user_cache() / "number_formats.json"
 
 
 def _race(chain: Chain, images: torch.Tensor, names: Sequence[str], *, deadline: float) -> dict[str, float]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from engine.eager import eager
 from engine.events import Epoch
 from engine.models.chain import Chain
 from engine.models.outline import Outline
@@ -112,8 +113,9 @@ def make_optimizer(
         decay = config.weight_decay if group.decays else 0.0
         described.append({"params": [parameters[name] for name in group.parameters], "weight_decay": decay})
     if config.optimizer == "sgd":
-        return torch.optim.SGD(described, lr=0.0, momentum=config.momentum, fused=True)
-    return (torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam)(described, lr=0.0, fused=True)
+        return eager(torch.optim.SGD)(described, lr=0.0, momentum=config.momentum, fused=True)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return eager(kind)(described, lr=0.0, fused=True)
 
 
 def set_rates(training: Training, phase: int, share: float) -> None:

@@ -36,6 +36,7 @@ from engine.events import (
     Hello,
     Note,
     Paused,
+    Prepare,
     TrainRun,
 )
 from engine.store.run_store import RunStore
@@ -108,6 +109,8 @@ class ChildLoop:
                         self.emit(self._run(command))
                     case DoJob():
                         self.emit(self._job(command))
+                    case Prepare():
+                        self._prepare()
             except Leave:
                 return
             release_memory()  # other processes use the same device, and what the next run takes is measured
@@ -119,6 +122,13 @@ class ChildLoop:
             return tuple(devices.available())
         except Exception as error:  # a torch that cannot be loaded must be said on the page, not end the worker
             return (Device(device="cpu", name="CPU", memory_bytes=0, why=f"PyTorch cannot be loaded: {error}"),)
+
+    def _prepare(self) -> None:
+        """In idle time, and as far as nobody has asked for anything else."""
+        with suppress(Exception):  # the run that needs it says what is wrong
+            work = import_module(self.wiring.executor)
+            if self.commands.empty():
+                work.prepare()
 
     def _run(self, command: TrainRun) -> Event:
         """Execute one run, conclude it when it was stopped, and return the event that ends it."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from engine.events import Ask, Command, Device, Epoch, Event, Hello, Progress, Step
+from engine.events import Ask, Command, Device, Epoch, Event, Hello, Prepare, Progress, Step
 from engine.work.child import Wiring
 from engine.work.transport import Child, ChildDied, start_child
 from engine.workspace import Workspace
@@ -82,9 +82,10 @@ class ChildSlot:
         """What the child said it can compute on."""
 
     def warm(self) -> None:
-        """Start a child if there is none, without waiting for its libraries."""
+        """Start a child if there is none and have it load what runs need, without waiting for that."""
         if self._child is None:
-            self._child, self._greeted = start_child(self._workspace, self._wiring), False
+            self._child = self._start()
+            self._child.send(Prepare())
         with suppress(ChildDied):  # `child` tells whoever wants to use it; here it would be started in a loop
             self._greet(self._child, 0)
 
@@ -92,19 +93,22 @@ class ChildSlot:
         """A child that has said hello; ChildDied when it did not live so long, or everybody is leaving."""
         if self._child is not None and self._greeted and not self._child.alive():
             self.dismiss()  # killed while it had nothing to do
-        self.warm()
-        assert self._child is not None
+        child = self._child = self._child or self._start()
         while not self._greeted:
             if self._leaving.is_set():
                 raise ChildDied("Thaw is closing.")
-            self._greet(self._child, POLL_SECONDS)
-        return self._child
+            self._greet(child, POLL_SECONDS)
+        return child
 
     def dismiss(self) -> None:
         """End the child, if there is one; the next call of `child` starts another."""
         if self._child is not None:
             self._child.close(CLOSE_SECONDS)
             self._child = None
+
+    def _start(self) -> Child:
+        self._greeted = False
+        return start_child(self._workspace, self._wiring)
 
     def _greet(self, child: Child, timeout: float) -> None:
         if not self._greeted and isinstance(hello := child.next_event(timeout), Hello):

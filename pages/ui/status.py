@@ -34,6 +34,7 @@ _STAGES = {
     "draw": "Drawing images",
     "frozen part": "Computing the frozen part once",
     "download": "Downloading weights",
+    "number format": "Timing number formats, once for this machine",
     "describing": "Describing backbones",
     "predicting": "Predicting",
     "features": "Looking at images",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -43,7 +42,11 @@ class Models(Protocol):
         """Whether a new head of `model` starts from zeros, not from random values."""
 
 
-installed_version = cache(version)
+@cache
+def installed_version(package: str) -> str:
+    from importlib.metadata import version  # here, because it loads a parser of mail that pages do not need
+
+    return version(package)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,14 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
-import torchvision
 from torch import Tensor, nn
-from torchvision.models import VisionTransformer, WeightsEnum
-from torchvision.models.vision_transformer import interpolate_embeddings
+
+from engine.eager import importing_torchvision
+
+with importing_torchvision():
+    import torchvision
+    from torchvision.models import VisionTransformer, WeightsEnum
+    from torchvision.models.vision_transformer import interpolate_embeddings
 
 from engine.models.catalog import BackboneInfo, Transforms, WeightsInfo, is_on_disk
 

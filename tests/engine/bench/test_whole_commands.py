@@ -3,6 +3,7 @@ same images, and go on where they were interrupted."""
 
 import os
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +52,21 @@ def test_all_of_the_source_is_split_and_everybody_starts_from_the_file(drawn: Ex
     assert start["fc.weight"].shape == (3, 512) and set(given.trained) == {"fc.weight", "fc.bias"}
 
 
-@pytest.mark.parametrize("contender", ["fixed", "sklearn"])
+@pytest.mark.filterwarnings("default")  # other people's
+@pytest.mark.parametrize(
+    "contender",
+    [
+        "fixed",
+        "sklearn",
+        pytest.param("fastai", marks=pytest.mark.skipif(not find_spec("fastai"), reason="fastai is optional")),
+    ],
+)
 def test_a_contender_answers_for_the_test_images(drawn: Experiment, contender: str, tmp_path: Path) -> None:
     given, threads = assigned(drawn, tmp_path / contender), torch.get_num_threads()
     contend(contender, tmp_path / contender)
     torch.set_num_threads(threads)
     outcome = record_files.read(tmp_path / contender / OUTCOME, Outcome)
-    assert len(outcome.points) == (given.epochs if contender == "fixed" else 1)
+    assert len(outcome.points) == {"fixed": given.epochs, "sklearn": 1, "fastai": 1 + given.epochs}[contender]
     assert [seconds for seconds, _ in outcome.points] == sorted(seconds for seconds, _ in outcome.points)
     assert np.allclose(np.sum(outcome.probabilities, axis=1), 1) and len(outcome.probabilities) == 6
     images = [int(path.stem) for path in given.images_of("test")]
@@ -148,6 +157,15 @@ def test_an_interrupted_bench_goes_on_with_the_next_command(
     done.clear()
     assert len(list(runner.measure_workloads(tmp_path, drawn.recipe, keys[:-1]))) == len(keys) - 1
     assert done == keys[3:-1] and len(list(Measurements(tmp_path))) == len(keys) - 1
+
+
+def test_what_every_seed_answers_alike_is_measured_once(drawn: Experiment) -> None:
+    keys = runner.accuracy_keys(drawn.recipe, ("last_block",), repetitions=2)
+    counts = {(key.contender, key.what): 0 for key in keys}
+    for key in keys:
+        counts[key.contender, key.what] += 1
+    assert counts["sklearn", "logistic_regression"] == 1 and counts["thaw", "import"] == 1
+    assert counts[DEFAULTS, "last_block"] == counts["fastai", "fine_tune"] == counts["classic", "linear_probe"] == 2
 
 
 def test_strategies_that_need_something_of_their_own_are_no_defaults() -> None:

@@ -20,6 +20,7 @@ from engine.workspace import Workspace
 from tests.engine.said import SMALL, last_json
 from tests.pictures import write_folders
 
+ROOT = Path(__file__).resolve().parents[3]
 TRAIN = ["train", "--dataset", "colours", *SMALL]
 pytestmark = pytest.mark.usefixtures("in_thread")
 
@@ -180,3 +181,14 @@ def test_it_runs_as_a_program_and_loads_torch_only_in_its_child(imported: Worksp
     words = [sys.executable, "-X", "importtime", "-m", "engine", "datasets"]
     listed = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     assert "colours" in listed.stdout and not {"torch", "pandas"} & set(listed.stderr.split())
+
+
+def test_a_listing_loads_neither_arrays_nor_tensors(workspace: Workspace) -> None:
+    code = """
+import sys
+from engine.cli.main import main
+assert main(["datasets"]) == main(["runs"]) == 0
+print([name for name in ("numpy", "pandas", "torch", "scipy", "sklearn", "PIL", "streamlit") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

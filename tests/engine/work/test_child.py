@@ -2,14 +2,21 @@
 
 import errno
 import shutil
+import threading
 from collections import namedtuple
+from queue import SimpleQueue
 
 import pytest
 
 from engine.errors import TrainingError
-from engine.work.child import failure, write_log
+from engine.events import Command, DoJob, Prepare
+from engine.work import conversation
+from engine.work.child import ChildLoop, Wiring, failure, write_log
+from engine.work.transport import ThreadChild
 from engine.workspace import Workspace
+from tests.engine.work import fake_work
 
+FAKES = Wiring(executor=fake_work.__name__, tasks=fake_work.__name__, devices=fake_work.__name__)
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -56,3 +63,22 @@ def test_a_log_that_cannot_be_written_ends_nothing(workspace: Workspace, capsys:
     workspace.run("run-0123456789").write_text("a file where the folder should be")
     write_log(workspace, "run-0123456789", "lost")
     assert "log.txt of run-0123456789" in capsys.readouterr().err
+
+
+def test_an_idle_child_loads_what_runs_need(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    loaded = threading.Event()
+    monkeypatch.setattr(fake_work, "prepare", loaded.set)
+    monkeypatch.setattr(conversation, "start_child", ThreadChild)
+    slot = conversation.ChildSlot(workspace, FAKES, threading.Event())
+    slot.warm()
+    assert loaded.wait(30)
+    slot.dismiss()
+
+
+def test_a_child_that_is_asked_for_more_loads_nothing_before(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    loaded, commands = threading.Event(), SimpleQueue[Command | None]()
+    monkeypatch.setattr(fake_work, "prepare", loaded.set)
+    for command in (Prepare(), DoJob(kind="import", arguments="{}"), None):
+        commands.put(command)
+    ChildLoop(workspace=workspace, wiring=FAKES, commands=commands, emit=lambda event: None).serve()
+    assert not loaded.is_set()
