@@ -38,12 +38,7 @@ def fine_tune(given: Assignment, watch: "Watch | None" = None) -> Result:
     torch.manual_seed(given.seed)
     batches = _batches(given, [vision.Resize(given.preprocessing.crop)])
     learner = vision.vision_learner(
-        batches,
-        lambda pretrained: classic_model(given),
-        pretrained=False,
-        normalize=False,
-        cut=None if any(vision.has_pool_type(child) for child in classic_model(given).children()) else -1,
-        metrics=vision.accuracy,
+        batches, _architecture(given), pretrained=False, normalize=False, metrics=vision.accuracy
     )
     images = batches.test_dl(list(given.images_of("test")))
 
@@ -88,6 +83,18 @@ def make_learner(given: Assignment) -> Any:
     else:
         learner.freeze()
     return learner
+
+
+def _architecture(given: Assignment) -> Any:
+    """The starting model, cut before its pooling, or, where that is no layer (mobilenet_v2), before its last child."""
+    learners, children = import_module("fastai.vision.learner"), classic_model(given).children()
+
+    def architecture(pretrained: bool) -> nn.Module:
+        return classic_model(given)
+
+    cut = None if any(learners.has_pool_type(child) for child in children) else -1
+    learners.model_meta[architecture] = {"cut": cut, "split": learners.default_split}  # vision_learner drops its `cut`
+    return architecture
 
 
 def _best_accuracy(learner: Any) -> float:
