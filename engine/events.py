@@ -126,6 +126,8 @@ class Started(Event, frozen=True, kw_only=True):
     epochs_done: int | None = None
     """Epochs that it goes on from."""
     cache: Cache | None = None
+    solved: bool = False
+    """Whether the head is solved to its optimum, instead of stepped."""
 
     @property
     def epochs(self) -> int:
@@ -144,6 +146,17 @@ class Step(Event, frozen=True, kw_only=True):
     images_per_second: float = 0.0
     """Since the last epoch ended."""
     memory_bytes: int = 0
+
+
+class Penalty(Record, frozen=True, kw_only=True):
+    """A penalty |weight|^2 / (2 C) of a head that is solved, by cross-validation inside the training images: log loss
+    of images held out with its standard error, and accuracy."""
+
+    c: float
+    loss: float
+    error: float
+    accuracy: float
+    chosen: bool = False
 
 
 class Epoch(Event, frozen=True, kw_only=True):
@@ -166,6 +179,8 @@ class Epoch(Event, frozen=True, kw_only=True):
     images_per_second: float = 0.0
     best: bool = False
     memory_bytes: int = 0
+    penalties: tuple[Penalty, ...] = ()
+    """What was tried, where the head was solved instead of stepped."""
 
     def score(self, split: Literal["train", "val"], metric: Literal["accuracy", "loss"]) -> float | None:
         value: float | None = getattr(self, f"{split}_{metric}")

@@ -25,6 +25,7 @@ FILES = {
     "result.csv": "an image a row with prediction and confidence; opens in a spreadsheet",
     "best.safetensors": "the weights of the best epoch, under the model's own names",
     "history.csv": "loss and accuracy of every epoch; tensorboard/ holds the same",
+    "penalties.csv": "what cross-validation said of every penalty, where the head is solved",
     "predictions.csv": "probabilities of every validation and test image; metrics.json what follows from them",
     "config.json": "everything that decided the run; classes.json its classes",
     "checkpoint.pt": "what resuming needs, until the run has finished; log.txt what happened",
@@ -76,22 +77,25 @@ arms = strategies.tiles(base, outline)
 
 st.subheader("Options", anchor=False)
 devices = ["auto", *(device.device for device in run_store().devices())]
-values = forms.basic()
+unread = strategies.unread(strategies.with_values(base, forms.kept({})), arms)
+values = forms.basic(unread)
+if unread:
+    st.caption("What is ticked is solved to its optimum: it takes no epochs, no learning rate and no batch size.")
 with section("More options", icon=":material/tune:", key="fold_options") as seen:
-    values |= forms.folded({"device": devices}) if seen else forms.kept({"device": devices})
+    values |= forms.folded({"device": devices}, unread) if seen else forms.kept({"device": devices})
     if seen:
         st.button("Back to defaults", on_click=forms.reset, icon=":material/restart_alt:")
 if changed := forms.changed(values):
     st.caption(f"{text.count(changed, 'option')} changed from the default.")
 shared = strategies.with_values(base, values)
-if automatic(shared):
+if automatic(shared) and not unread:
     st.caption(
         budget_sentence(budgeted(shared, workspace())), help="Few images take more epochs, to make enough steps."
     )
 chosen = phases.edit([strategies.judge(shared, arm, outline) for arm in arms], shared, outline)
 sound = [one for one in chosen if not one.problem]
 
-rate_test.rate_test_section(sound)
+rate_test.rate_test_section([one for one in sound if not one.plan.solved])
 probe.probe_section([one.config for one in sound])
 
 if sound:
@@ -99,14 +103,14 @@ if sound:
     st.html(block_strip.legend())
     for one in sound:
         st.html(block_strip.draw(block_strip.of_plan(outline, one.plan), title=one.title))
-    curves = strategies.curves(sound)
-    st.markdown("**Learning rate of the head**")
-    st.html(charts.key(curves))
-    st.plotly_chart(
-        kept_figures.kept_rates(tuple(curves), max(one.plan.epochs for one in sound)),
-        config=charts.CONFIG,
-        alt=f"Learning rate over epochs, schedule {values['schedule']}",
-    )
+    if curves := strategies.curves(sound):
+        st.markdown("**Learning rate of the head**")
+        st.html(charts.key(curves))
+        st.plotly_chart(
+            kept_figures.kept_rates(tuple(curves), max(one.plan.epochs for one in sound)),
+            config=charts.CONFIG,
+            alt=f"Learning rate over epochs, schedule {values['schedule']}",
+        )
     with section("Block by block", icon=":material/table_rows:", key="fold_blocks") as seen:
         if seen:
             st.dataframe(strategies.block_table(outline, sound), hide_index=True)

@@ -6,7 +6,7 @@ from engine.errors import RunError
 from pages.ui import forecast, status, text, time_left
 from pages.ui.audit import audit_details, is_audited
 from pages.ui.figures import block_strip, charts, kept_figures
-from pages.ui.monitor import controls, frozen_part, run_status
+from pages.ui.monitor import controls, frozen_part, run_status, solving
 from pages.ui.resources import run_store, workspace
 from pages.ui.unfreezing import changes
 from pages.ui.widgets.choice import choose
@@ -52,6 +52,9 @@ def learning() -> None:
     marks = tuple((change.epoch - 0.5, change.says) for change in phases)  # between the epochs before and after
     if not rows and not active:
         st.caption("No epoch has ended, so there are no curves.")
+        return
+    if shown.started and shown.started.solved:
+        solving.solved_head(rows, run_id)
         return
     for metric, place in zip(charts.METRICS, st.columns(2), strict=True):
         with place:

@@ -70,14 +70,14 @@ def train(workspace: Workspace, dataset: Dataset) -> Train:
 
 @pytest.mark.parametrize("backbone", CLASSIC)
 def test_classic_backbones_get_a_head_for_our_classes_and_train_it_alone(train: Train, backbone: str) -> None:
-    run = train(backbone=backbone, image_size=64 if backbone == "alexnet" else 32, strategy="linear_probe")
+    run = train(backbone=backbone, image_size=64 if backbone == "alexnet" else 32, strategy="linear_probe_steps")
     head = run.started.blocks[-1].name
     assert run.moved == {f"{head}.weight", f"{head}.bias"}
     assert len(run.best[f"{head}.weight"]) == len(CLASSES)
 
 
 def test_inception_trains_at_299_pixels_without_its_auxiliary_head(train: Train) -> None:
-    run = train(backbone="inception_v3", image_size=0, strategy="linear_probe")
+    run = train(backbone="inception_v3", image_size=0, strategy="linear_probe_steps")
     assert run.started.preprocessing["crop"] == 299
     assert not [name for name in run.best if name.startswith("AuxLogits")]
 

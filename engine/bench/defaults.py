@@ -19,7 +19,7 @@ from engine.models.weights_reader import bring
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run_store import RunStore
-from engine.training.strategies import RATES
+from engine.training.rates import RATES
 from engine.workspace import Workspace, atomic_write, open_workspace
 
 CELLS = "defaults.jsonl"

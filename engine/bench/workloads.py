@@ -32,7 +32,8 @@ FIRST_START = {"linear_probe": 4.0, "last_block": 2.5, "full_finetune": 1.25}
 SEEDS = 20
 VIEWS = 4
 
-_PLAIN = RunConfig(dataset="", backbone="", lr_decay=1.0)  # one rate for all blocks, as the other loops have it
+# one rate for all blocks, and steps, as the other loops have them
+_PLAIN = RunConfig(dataset="", backbone="", strategy="linear_probe_steps", lr_decay=1.0)
 TRAININGS = {
     "linear_probe": _PLAIN,
     "last_block": replace(_PLAIN, strategy="last_block"),

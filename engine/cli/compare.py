@@ -51,7 +51,11 @@ _DESCRIPTION = (
         metavar="NAME[,NAME]",
         help="separated by commas, each with options of its own where needed: last_n:last_n=3:lr=0.01",
     ),
-    click.option("--seeds", default="auto", help="runs of each strategy; auto: 5 of linear_probe, 3 of the others"),
+    click.option(
+        "--seeds",
+        default="auto",
+        help="runs of each strategy; auto: 3 of most; linear_probe takes 1 where seeds cannot differ",
+    ),
     EPOCHS,
     set_option("any other option, for all strategies"),
     click.option("--name", default="", help="a name for the comparison"),

@@ -20,6 +20,7 @@ from engine.runconfig import RunConfig
 from engine.training.budget import budgeted
 from engine.training.effort import Effort, Outlines, effort
 from engine.training.freezing import validate
+from engine.training.solvable import ignores_seed
 from engine.training.strategies import STRATEGIES, starts_at_random, strategy_named
 from engine.workspace import Workspace, new_id
 
@@ -91,9 +92,14 @@ def expand(comparison: Comparison) -> tuple[RunConfig, ...]:
         validate(config_of(shared, arm, seed))
         for shared in _on_backbones(comparison)
         for arm in comparison.strategies
-        for seed in arm.seeds
+        for seed in seeds_of(shared, arm)
     )
     return tuple(configs)
+
+
+def seeds_of(shared: RunConfig, arm: Arm) -> tuple[int, ...]:
+    """The seeds of `arm` that make runs of their own: one where all would give the same weights."""
+    return arm.seeds[:1] if ignores_seed(config_of(shared, arm, 0)) else arm.seeds
 
 
 def config_of(shared: RunConfig, arm: Arm, seed: int) -> RunConfig:

@@ -12,6 +12,7 @@ from engine.events import Started
 from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.training.budget import automatic
+from engine.training.solvable import UNREAD_WHEN_SOLVED, is_solved
 
 _OPTIONS = (
     "preprocessing",
@@ -81,8 +82,12 @@ def _traits(config: RunConfig, started: Started | None) -> dict[Trait, Value]:
         traits[Trait(name="fingerprint")] = started.dataset.fingerprint
     for part, value in started.preprocessing.items() if started else ():
         traits[Trait(name="preparation", part=part, among=(config.backbone, config.weights))] = str(value)
-    traits[Trait(name="epochs")] = _epochs(config, started)
+    solved = is_solved(config)
+    if not solved:
+        traits[Trait(name="epochs")] = _epochs(config, started)
     for name in _OPTIONS:
+        if name in UNREAD_WHEN_SOLVED and solved:
+            continue
         if config.views or name not in _UNLESS_AUGMENTED:  # neither does anything without views
             traits[Trait(name=name)] = getattr(config, name)
     return traits

@@ -24,7 +24,7 @@ from engine.models.reuse import WARM
 from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.runs.siblings import start_of
-from engine.training import estimate, feature_cache
+from engine.training import estimate, feature_cache, solving
 from engine.training.batches import Source, cut
 from engine.training.cuts import Cost, Slot, readings, worth_keeping
 from engine.training.estimate import Measured, Seconds
@@ -75,7 +75,9 @@ def _measure(session: Session) -> Tried:
     measured, images = _frozen(session, source)
     problems = list(_memory(session, images, trainable))
     steps, peak = (0.0,) * len(training.plan.phases), devices.memory_used(training.device)
-    if not problems or training.position.parts > 1:
+    if training.plan.solved:
+        steps = (solving.seconds_of_a_row(training, len(source.targets)),)
+    elif not problems or training.position.parts > 1:
         try:
             steps, peak = _steps(session, images, source)
         except TrainingError as error:
@@ -153,10 +155,8 @@ def _memory(session: Session, images: torch.Tensor, trainable: int) -> Iterator[
     free, standing = devices.memory_free(training.device), estimate.training_bytes(trainable, config.optimizer)
     parts = estimate.parts_needed(free, standing=standing, an_image=_an_image(session, images), batch=len(images))
     if parts == 0:
-        yield (
-            f"{config.strategy} does not fit into memory: not even a single image does. Choose a smaller image size or "
-            f"backbone."
-        )
+        why = "not even a single image does. Choose a smaller image size or backbone."
+        yield f"{config.strategy} does not fit into memory: {why}"
     elif parts > 1:
         training.position.parts = parts
         yield (

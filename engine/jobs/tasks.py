@@ -11,7 +11,7 @@ from engine.config import from_json
 from engine.data import uploads
 from engine.data.importer import find_source, scan
 from engine.data.sample import make_sample
-from engine.errors import DatasetError
+from engine.errors import ConfigError, DatasetError
 from engine.events import Event, Progress, Result
 from engine.jobs import records
 from engine.jobs.forecast import forecast
@@ -24,6 +24,7 @@ from engine.models.weights_reader import bring
 from engine.runs.session import open_session
 from engine.training.freezing import validate
 from engine.training.lr_range import STEPS, range_test, suggestion
+from engine.training.solvable import is_solved
 from engine.work.progress import reported
 from engine.workspace import Workspace
 
@@ -88,6 +89,8 @@ def weights(workspace: Workspace, asked: records.ReadWeights) -> Events:
 def learning_rates(workspace: Workspace, asked: records.OfConfig) -> Events:
     """A learning-rate range test of that run."""
     config = validate(from_json(asked.config))
+    if is_solved(config):
+        raise ConfigError(f"{config.strategy} is solved and takes no learning rate. Choose another strategy.")
     session, points = (yield from open_session(config, workspace, config.device)), []
     with session.pixels:
         for point in range_test(session.training, session.source(session.training_images)):

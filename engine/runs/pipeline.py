@@ -128,6 +128,7 @@ def _started(shared: Shared) -> events.Started:
         patience=training.config.patience,
         epochs_done=training.position.epoch,
         cache=shared.report(),
+        solved=training.plan.solved,
     )
 
 
@@ -158,7 +159,7 @@ def _train(shared: Shared, saver: Saver) -> Iterator[Event]:
     images, began = 0, time.monotonic()
     try:
         for event in fit(training, shared.training(), shared.source("val")):
-            if isinstance(event, Note):
+            if isinstance(event, Note | Progress):
                 yield event
                 continue
             memory = devices.memory_used(training.device)

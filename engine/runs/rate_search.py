@@ -29,7 +29,7 @@ def tune(shared: Shared) -> Iterator[Note | Progress]:
     """
     session = shared.session
     config, position = session.config, session.training.position
-    if config.tune < 2 or position.epoch or position.step:
+    if config.tune < 2 or session.training.plan.solved or position.epoch or position.step:
         return
     if tuning := read_tuning(session.folder):
         position.spent = tuning.seconds

@@ -5,6 +5,7 @@ All readable without Thaw. Not here: weights and predictions (pipeline), the log
 
 import csv
 import io
+import math
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from engine import record_files
 from engine.data.dataset_records import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.errors import RunError
-from engine.events import Epoch
+from engine.events import Epoch, Penalty
 from engine.models.sources.source import source_of
 from engine.runconfig import RunConfig
 from engine.workspace import atomic_write
@@ -40,10 +41,12 @@ HISTORY = (
 _ORIGIN, _TUNING = "config.json", "tuning.json"
 WRITE_SECONDS = 0.5
 """Epochs that follow each other faster than this are written together."""
+PENALTIES = ("c", "loss", "error", "accuracy", "chosen")
 
 
 class Recorder:
-    """Turns epochs into history.csv and TensorBoard curves; close it to flush them."""
+    """Turns epochs into history.csv and TensorBoard curves, and the penalties of a head that was solved into
+    penalties.csv; close it to flush them."""
 
     def __init__(self, folder: Path, *, history: Sequence[Epoch]) -> None:
         self._folder = folder
@@ -73,6 +76,12 @@ class Recorder:
         for name, value in points.items():
             if value is not None:
                 board.add_scalar(name, value, epoch.epoch)
+        for number, penalty in enumerate(epoch.penalties):
+            board.add_scalar("penalty/log10 C", math.log10(penalty.c), number)
+            board.add_scalar("penalty/loss in cross-validation", penalty.loss, number)
+            board.add_scalar("penalty/accuracy in cross-validation", penalty.accuracy, number)
+        if epoch.penalties:
+            atomic_write(self._folder / "penalties.csv", _csv(epoch.penalties, PENALTIES))
         if time.monotonic() - self._written > WRITE_SECONDS:
             self._write()
 
@@ -81,7 +90,7 @@ class Recorder:
         self._board.close()
 
     def _write(self) -> None:
-        atomic_write(self._folder / "history.csv", _csv(self._history))
+        atomic_write(self._folder / "history.csv", _csv(self._history, HISTORY))
         self._board.flush()
         self._written = time.monotonic()
 
@@ -181,9 +190,9 @@ def read_tuning(folder: Path) -> Tuning | None:
     return record_files.read(path, Tuning, error=RunError) if path.is_file() else None
 
 
-def _csv(epochs: Iterable[Epoch]) -> str:
+def _csv(rows: Iterable[Epoch | Penalty], columns: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HISTORY)
-    writer.writerows([getattr(epoch, name) for name in HISTORY] for epoch in epochs)
+    writer.writerow(columns)
+    writer.writerows([getattr(row, name) for name in columns] for row in rows)
     return text.getvalue()

@@ -33,7 +33,9 @@ from engine.training.checkpoints import load_checkpoint
 from engine.training.freezing import as_begun, plan_for, starting_weights
 from engine.training.numerics import Numerics, choose, needs_timing, numerics
 from engine.training.plan import scaled
+from engine.training.solvable import in_steps, why_stepped
 from engine.training.state import Training, moving_names
+from engine.training.strategies import STRATEGIES
 from engine.work.progress import reported
 from engine.workspace import Workspace
 
@@ -140,7 +142,7 @@ def open_session(
         numerics=numbers,
         before=before,
         base=base,
-        notes=notes,
+        notes=(*notes, *_steps_noted(training)),
         waiting=waiting,
     )
 
@@ -173,13 +175,23 @@ def _ready(
 ) -> tuple[Training, Before]:
     """The training of a model that has just been loaded, and what the model was before it."""
     outline = chain.outline()
-    plan = scaled(plan_for(outline, config), rate_factor)
+    stepped = begun is not None and not begun.solved  # whatever its strategy does today
+    plan = scaled(plan_for(outline, in_steps(config) if stepped else config), rate_factor)
     plan = as_begun(plan, begun) if begun else plan
     moving = moving_names(chain, plan, config)
     before = remember(chain.model.state_dict(), moving, known=WARM.digests(chain))
     WARM.keep_digests(chain, before.digests)
     chain.model.to(memory_format=numbers.memory_format)
     return Training(chain, outline, plan, config=config, dtype=numbers.dtype), before
+
+
+def _steps_noted(training: Training) -> tuple[str, ...]:
+    """What to say where a strategy that is solved has to step."""
+    config = training.config
+    if training.plan.solved or not STRATEGIES[config.strategy].solved:
+        return ()
+    why = why_stepped(config) or "it began so in an earlier version"
+    return (f"{config.strategy} trains in steps this time, as linear_probe_steps does, because {why}.",)
 
 
 def _load(

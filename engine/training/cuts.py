@@ -54,12 +54,19 @@ def readings(outline: Outline, plan: FreezePlan, config: RunConfig, *, epoch: in
     for number in range(epoch, plan.epochs):
         cut = untouched(outline, plan, number)
         wanted[Slot(split="val", view=None, cut=cut)] += 1
-        view = number % config.views if config.views else None
-        if config.mix == "none" and (view is None or view < MOST_KEPT_VIEWS):
-            wanted[Slot(split="train", view=view, cut=cut)] += 1
+        for view in views_of(plan, config, number):
+            if config.mix == "none" and (view is None or view < MOST_KEPT_VIEWS):
+                wanted[Slot(split="train", view=view, cut=cut)] += 1
     last = untouched(outline, plan, plan.epochs - 1)
     wanted.update(Slot(split=split, view=None, cut=last) for split in SPLITS)
     return Counter({slot: count for slot, count in wanted.items() if slot.cut > 0})
+
+
+def views_of(plan: FreezePlan, config: RunConfig, epoch: int) -> tuple[int | None, ...]:
+    """The views of the training images that an epoch sees; where the head is solved, all at once that may be kept."""
+    if not config.views:
+        return (None,)
+    return tuple(range(min(config.views, MOST_KEPT_VIEWS))) if plan.solved else (epoch % config.views,)
 
 
 def worth_keeping(

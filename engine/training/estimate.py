@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.data.dataset_records import SPLITS, Split
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
-from engine.training.cuts import Cost, Pictures, Slot
+from engine.training.cuts import Cost, Pictures, Slot, views_of
 from engine.training.plan import FreezePlan, phase_at, untouched
 
 _VALUE_BYTES = 4
@@ -67,16 +67,16 @@ def foresee(
     epochs = validation = 0.0
     for number in range(plan.epochs):
         reach = untouched(outline, plan, number)
-        view = number % config.views if config.views else None
-        step = measured.steps[phase_at(plan, number)[0]]
-        if config.mix == "none":  # mixing blends pixels, so its steps were measured from there
-            step += max(0.0, _cost(measured, reach) - saved("train", view, reach))  # timings: never less than nothing
-        epochs += images["train"] * step
+        for view in views_of(plan, config, number):
+            step = measured.steps[phase_at(plan, number)[0]]
+            if config.mix == "none":  # mixing blends pixels, so its steps were measured from there
+                step += max(0.0, _cost(measured, reach) - saved("train", view, reach))  # timings: at least nothing
+            epochs += images["train"] * step
         validation += predict("val", reach)
     last = untouched(outline, plan, plan.epochs - 1)
     answers = sum(predict(split, last) for split in SPLITS)
-    trials = 1 + (config.tune if config.tune > 1 and images["val"] else 0)
-    ways_of_seeing = min(config.views, plan.epochs) or 1
+    trials = 1 + (config.tune if config.tune > 1 and images["val"] and not plan.solved else 0)
+    ways_of_seeing = len({view for number in range(plan.epochs) for view in views_of(plan, config, number)})
     epochs += images["train"] * measured.decode * ways_of_seeing
     whole, limit = epochs * trials, 60.0 * config.max_minutes
     share = limit / whole if 0 < limit < whole else 1.0

@@ -13,12 +13,13 @@ import torch
 from torch import nn
 
 from engine.errors import TrainingError
-from engine.events import Epoch, Note, Step
+from engine.events import Epoch, Note, Progress, Step
 from engine.training import batches as feeding
 from engine.training.batches import Source
 from engine.training.plan import phase_at, prefix_length, trainable_blocks, untouched
 from engine.training.prefix import through_frozen
 from engine.training.schedule import factor
+from engine.training.solving import solve_head
 from engine.training.state import Training, set_rates
 from engine.training.step import Batch, optimise, step_seed
 
@@ -26,12 +27,12 @@ FINITE_CHECK_STEPS = 50
 """On a GPU the loss is looked at this often: looking waits for the device."""
 
 
-def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch | Note]:
+def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch | Note | Progress]:
     """Train to the end of the plan, or until patience or time runs out."""
     training.class_weights = class_weights_of(training, train)
     while not training.finished:
         enter_phase(training)
-        yield from train_epoch(training, train)
+        yield from solve_head(training, train) if training.plan.solved else train_epoch(training, train)
         yield _finish_epoch(training, val)
 
 
@@ -125,9 +126,8 @@ def _finish_epoch(training: Training, val: Source | None) -> Epoch:
         best = score > position.best_score
         if best:
             training.best = {name: tensor.cpu().clone() for name, tensor in training.moving().items()}
-    rates = {
-        group.name: entry["lr"] for group, entry in zip(training.groups, training.optimizer.param_groups, strict=True)
-    }
+    entries = () if training.plan.solved else zip(training.groups, training.optimizer.param_groups, strict=True)
+    rates = {group.name: entry["lr"] for group, entry in entries}
     epoch = Epoch(
         epoch=position.epoch + 1,
         phase=index,
@@ -140,6 +140,7 @@ def _finish_epoch(training: Training, val: Source | None) -> Epoch:
         seconds=position.seconds,
         images_per_second=images / max(position.seconds, 1e-9),
         best=best,
+        penalties=training.penalties,
     )
     if best:
         position.best_epoch, position.best_score = epoch.epoch, score

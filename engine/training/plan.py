@@ -32,6 +32,8 @@ class Phase:
 @dataclass(frozen=True, kw_only=True)
 class FreezePlan:
     phases: tuple[Phase, ...]
+    solved: bool = False
+    """Whether its one phase brings the head to its optimum in one epoch, instead of stepping."""
 
     @property
     def epochs(self) -> int:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from engine.eager import eager
-from engine.events import Epoch
+from engine.events import Epoch, Penalty
 from engine.models.chain import Chain
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
@@ -63,7 +63,9 @@ class Training:
         self.mixer = mixer(config.mix, outline.classes)
         self.class_weights: torch.Tensor | None = None
         self.notes: list[str] = []
-        self.average = Average(self.moving(), config.ema) if config.ema else None
+        self.average = Average(self.moving(), config.ema) if config.ema and not plan.solved else None
+        self.penalties: tuple[Penalty, ...] = ()
+        """What cross-validation tried, where the head was solved."""
         self.sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         """Over the epoch under way: weighted loss, weights, correct answers, images; no sync until it ends."""
         self.best: dict[str, torch.Tensor] = {}

@@ -6,35 +6,16 @@ here: the plan of a whole configuration (freezing), what follows from a plan (pl
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from engine.errors import ConfigError
 from engine.models.outline import BlockOutline, Outline
 from engine.runconfig import RunConfig
 from engine.training.patterns import selected
 from engine.training.plan import Phase
+from engine.training.rates import LEAST_OF_DECAY, RATES
 
 SEEDS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """Peak learning rates that suit a family of optimizers where nobody gave one."""
-
-    head: float
-    body: float
-    """Of the blocks before the head, before the decay."""
-    decay: float
-    """Multiplied into the body's once for every block from the head down."""
-    polish: float
-    """Of everything, where a checkpoint of one's own goes on."""
-
-
-_ADAPTIVE = Rates(head=1e-3, body=1e-4, decay=0.9, polish=5e-5)
-RATES = {"adamw": _ADAPTIVE, "adam": _ADAPTIVE, "sgd": Rates(head=1e-2, body=1e-3, decay=0.9, polish=5e-4)}
-"""Optimizer -> rates."""
-LEAST_OF_DECAY = 0.1
-"""However many blocks a backbone is cut into, automatic decay leaves the first one this share of the body's rate."""
 _FALL = 10.0
 """The rate of the head in the first phase of several over that in the last."""
 
@@ -58,6 +39,8 @@ class Strategy:
     """Of the backbone: the weights of the config, random ones, or a checkpoint of one's own."""
     seeds: int = SEEDS
     """How many a comparison gives it by default."""
+    solved: bool = False
+    """Whether it is brought to its one optimum instead of being stepped towards it; see solvable."""
 
     @property
     def description(self) -> str:
@@ -68,16 +51,21 @@ STRATEGIES: dict[str, Strategy] = {}
 """Name -> strategy, in the order of the Configure page."""
 
 
-def strategy(
-    title: str, summary: str, details: str, *, asks: str = "", start: Start = "weights", seeds: int = SEEDS
-) -> Callable[[Plan], Plan]:
+class Traits(TypedDict, total=False):
+    """As in Strategy."""
+
+    asks: str
+    start: Start
+    seeds: int
+    solved: bool
+
+
+def strategy(title: str, summary: str, details: str, **traits: Unpack[Traits]) -> Callable[[Plan], Plan]:
     """Register a plan as the strategy of its name."""
 
     def register(plan: Plan) -> Plan:
         name = plan.__name__
-        STRATEGIES[name] = Strategy(
-            name=name, title=title, summary=summary, details=details, plan=plan, asks=asks, start=start, seeds=seeds
-        )
+        STRATEGIES[name] = Strategy(name=name, title=title, summary=summary, details=details, plan=plan, **traits)
         return plan
 
     return register
@@ -97,12 +85,23 @@ def starts_at_random(name: str) -> bool:
 
 @strategy(
     "Linear probe",
-    "Train only the new head.",
+    "Solve the new head to its optimum; needs no learning rate and no epochs.",
     "The backbone stays a fixed feature extractor: fastest, and hard to beat on few everyday photographs.",
-    seeds=5,  # a head alone is nearly free
+    seeds=1,
+    solved=True,
 )
 def linear_probe(outline: Outline, config: RunConfig) -> Phases:
     return _one_phase(outline, config, _names(outline.blocks[-1:]))
+
+
+@strategy(
+    "Linear probe in steps",
+    "Train only the new head, by gradient steps over epochs.",
+    "The classic recipe of notebooks, to compare with them: it depends on the learning rate and ends with the epochs.",
+    seeds=5,  # a head alone is nearly free
+)
+def linear_probe_steps(outline: Outline, config: RunConfig) -> Phases:
+    return linear_probe(outline, config)
 
 
 @strategy(

@@ -4,7 +4,7 @@ Not here: which options a page asks for elsewhere (weights, phases), and whether
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import streamlit as st
 
@@ -22,29 +22,25 @@ Choices = Mapping[str, Sequence[str]]
 """What an option that takes any text can be here, by name: the devices of this machine."""
 
 
-def basic() -> dict[str, Value]:
-    """The options everybody sets, side by side; name -> value."""
-    return _grid(_members(basic=True), {})
+def basic(unread: Collection[str] = ()) -> dict[str, Value]:
+    """The options everybody sets, side by side; name -> value. Those that nothing reads are not drawn and keep what was
+    typed earlier."""
+    return _values(_members(basic=True), {}, unread)
 
 
-def folded(choices: Choices) -> dict[str, Value]:
+def folded(choices: Choices, unread: Collection[str] = ()) -> dict[str, Value]:
     """All other options, by section."""
     values: dict[str, Value] = {}
     for section, title in SECTIONS.items():
         if members := [option for option in _members(basic=False) if option.section == section]:
             st.markdown(f"**{title}**")
-            values |= _grid(members, choices)
+            values |= _values(members, choices, unread)
     return values
 
 
 def kept(choices: Choices) -> dict[str, Value]:
     """What `folded` would answer, without drawing it: what was typed earlier in this session, else the defaults."""
-    values: dict[str, Value] = {}
-    for option in _members(basic=False):
-        value, offered = st.session_state.get(key_of(option.name)), option.choices or choices.get(option.name, ())
-        given = value is not None and (not offered or value in offered)
-        values[option.name] = option.kind(value) if given else option.default
-    return values
+    return {option.name: _kept(option, choices) for option in _members(basic=False)}
 
 
 def changed(values: Mapping[str, Value]) -> int:
@@ -103,6 +99,18 @@ def _number(option: Option, key: str) -> Value:
 
 def _members(*, basic: bool) -> list[Option]:
     return [option for option in options() if option.basic == basic and option.name not in ELSEWHERE]
+
+
+def _values(members: Sequence[Option], choices: Choices, unread: Collection[str]) -> dict[str, Value]:
+    """Of `members` in their order: asked for, or kept where nothing reads them."""
+    asked = _grid([option for option in members if option.name not in unread], choices)
+    return {option.name: asked.get(option.name, _kept(option, choices)) for option in members}
+
+
+def _kept(option: Option, choices: Choices) -> Value:
+    value, offered = st.session_state.get(key_of(option.name)), option.choices or choices.get(option.name, ())
+    given = value is not None and (not offered or value in offered)
+    return option.kind(value) if given else option.default
 
 
 def _grid(members: Sequence[Option], choices: Choices) -> dict[str, Value]:

@@ -37,6 +37,7 @@ _STAGES = {
     "number format": "Timing number formats, once for this machine",
     "describing": "Describing backbones",
     "predicting": "Predicting",
+    "solving the head": "Solving the head, penalty by penalty",
     "features": "Looking at images",
 }
 

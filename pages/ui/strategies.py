@@ -20,6 +20,7 @@ from engine.training.freezing import plan_for, validate
 from engine.training.patterns import matches
 from engine.training.plan import FreezePlan, trainable_size
 from engine.training.schedule import curve
+from engine.training.solvable import UNREAD_WHEN_SOLVED, is_solved
 from engine.training.strategies import STRATEGIES, Strategy
 from pages.ui import forms, text
 from pages.ui.figures import charts, palette
@@ -85,8 +86,14 @@ def curves(chosen: Sequence[Chosen]) -> list[charts.Curve]:
             colour=colours[turn % len(colours)],
             dash=palette.DASHES[turn % len(palette.DASHES)],
         )
-        for turn, one in enumerate(chosen)
+        for turn, one in enumerate(one for one in chosen if not one.plan.solved)
     ]
+
+
+def unread(base: RunConfig, arms: Sequence[Arm]) -> frozenset[str]:
+    """The options that nothing ticked reads: those of steps, where everything is solved."""
+    solved = bool(arms) and all(is_solved(config_of(base, arm, 0)) for arm in arms)
+    return UNREAD_WHEN_SOLVED if solved else frozenset()
 
 
 def with_values(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:

@@ -21,6 +21,7 @@ from engine.workspace import Workspace
 SMALL = {
     "backbone": "resnet18",
     "weights": "none",
+    "strategy": "linear_probe_steps",
     "epochs": 2,
     "image_size": 32,
     "batch_size": 8,

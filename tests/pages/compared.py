@@ -21,7 +21,7 @@ from tests.engine.comparisons import compared
 from tests.engine.comparisons.compared import claims, runs_of, write_results
 from tests.pages import prepared
 
-RIGHT = {"linear_probe": 0.5, "last_block": 0.7, "full_finetune": 0.97}
+RIGHT = {"linear_probe_steps": 0.5, "last_block": 0.7, "full_finetune": 0.97}
 
 
 def comparison(workspace: Workspace, of: Dataset, *arms: Arm, name: str = "pets") -> Comparison:
@@ -54,7 +54,7 @@ def finish(workspace: Workspace, run: Run, of: Dataset, right: float, *, images:
     (folder / "best.safetensors").write_bytes(b"weights" * 100)
     origin = {"dataset": {"id": of.id, "name": "동물 *pets*"}, "versions": {"torch": "2.0", "torchvision": "0.1"}}
     (folder / "config.json").write_text(json.dumps(origin))
-    seconds = {"linear_probe": 2.0, "last_block": 12.0}.get(run.config.strategy, 80.0)
+    seconds = {"linear_probe_steps": 2.0, "last_block": 12.0}.get(run.config.strategy, 80.0)
     write_results(workspace, run, _table(run, of, right, images), of.classes, seconds=seconds)
 
 

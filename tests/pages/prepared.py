@@ -98,6 +98,12 @@ def answered(opened: AppTest, key: str, result: object = None, *, error: str | N
     return opened
 
 
+def stepping(page: AppTest) -> AppTest:
+    """Configure with a probe that takes steps in place of the one that is solved."""
+    page.checkbox(key="strategy_linear_probe").uncheck()
+    return page.checkbox(key="strategy_linear_probe_steps").check().run()
+
+
 def catalog(workspace: Workspace) -> None:
     write_catalog(workspace, (_backbone("resnet18", 11_689_512, 69.758), _backbone("vgg11", 132_863_336, 69.02)))
 
@@ -109,7 +115,8 @@ def outline(workspace: Workspace) -> None:
 def run(workspace: Workspace, of: Dataset, *, epochs: int = 2, status: str = "running", **options: object) -> Run:
     """A run on resnet18 that has trained for `epochs` epochs of the four it wants."""
     store, name = RunStore(workspace), str(options.pop("name", ""))
-    config = RunConfig(dataset=of.id, backbone="resnet18", epochs=4, **options)  # type: ignore[arg-type]
+    wanted: dict[str, object] = {"strategy": "linear_probe_steps", "epochs": 4, **options}
+    config = RunConfig(dataset=of.id, backbone="resnet18", **wanted)  # type: ignore[arg-type]
     made = store.enqueue(config, name=name, owner=this_process())
     workspace.run(made.id).mkdir(parents=True, exist_ok=True)
     sized = with_classes(OUTLINE, len(of.classes))

@@ -14,8 +14,8 @@ def test_classes_are_compared_by_recall_and_the_difference_of_confusions_sums_to
     for row in frame.to_dict("records"):
         mine = evidence.labels == evidence.classes.index(row["Class"])
         assert row["full_finetune"] == pytest.approx(100 * right[mine].mean())
-    values = classes.confusion_difference(evidence, "full_finetune", "linear_probe")
+    values = classes.confusion_difference(evidence, "full_finetune", "linear_probe_steps")
     assert values.sum(axis=1) == pytest.approx(np.zeros(3))
-    assert values.trace() == right.sum() - evidence.arms["linear_probe"].votes.right.sum()
-    largest = classes.largest(evidence, "full_finetune", "linear_probe")
+    assert values.trace() == right.sum() - evidence.arms["linear_probe_steps"].votes.right.sum()
+    largest = classes.largest(evidence, "full_finetune", "linear_probe_steps")
     assert abs(largest["Difference in images"].iloc[0]) == np.abs(values).max()

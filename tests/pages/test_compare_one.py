@@ -22,8 +22,8 @@ from tests.pages import compared, made, prepared
 from tests.pages.compared import claims, evidence_now, finished, opened, runs_of
 from tests.pages.test_compare import strings
 
-THREE = {"linear_probe": 0.5, "last_block": 0.75, "full_finetune": 0.97}
-TWO = {"linear_probe": 0.5, "full_finetune": 0.97}
+THREE = {"linear_probe_steps": 0.5, "last_block": 0.75, "full_finetune": 0.97}
+TWO = {"linear_probe_steps": 0.5, "full_finetune": 0.97}
 IMAGES = 40
 
 
@@ -61,7 +61,7 @@ def test_the_table_has_one_row_a_strategy_with_interval_calibration_and_cost(
     workspace: Workspace, comparison: Comparison
 ) -> None:
     found = table(opened(comparison))
-    assert set(found.index) == {"linear_probe", "last_block", "full_finetune"}
+    assert set(found.index) == {"linear_probe_steps", "last_block", "full_finetune"}
     verdict = judged(workspace, comparison).verdict
     assert verdict is not None and verdict.accuracy_test is not None
     row = found.loc["full_finetune"]
@@ -75,7 +75,7 @@ def test_the_table_has_one_row_a_strategy_with_interval_calibration_and_cost(
 def test_what_is_shown_of_a_strategy_is_said_of_it(workspace: Workspace, dataset: Dataset) -> None:
     page = opened(finished(workspace, dataset, TWO))
     assert "full\\_finetune is better than linear\\_probe by" in prepared.drawn(page)
-    assert dict(table(page)["verdict"]) == {"linear_probe": "shown to be worse", "full_finetune": "chosen"}
+    assert dict(table(page)["verdict"]) == {"linear_probe_steps": "shown to be worse", "full_finetune": "chosen"}
 
 
 def test_while_nothing_has_finished_the_page_waits_in_words(workspace: Workspace, dataset: Dataset) -> None:
@@ -126,11 +126,11 @@ def test_what_is_not_judged_is_named_with_its_reason(workspace: Workspace, datas
 def test_the_disagreements_are_exactly_these_images(workspace: Workspace, comparison: Comparison, kind: str) -> None:
     page = opened(comparison)
     page.selectbox(key="flip_first").set_value("full_finetune")
-    page.selectbox(key="flip_second").set_value("linear_probe")
+    page.selectbox(key="flip_second").set_value("linear_probe_steps")
     page.radio(key="flip_kind").set_value(kind).run()
     assert not page.exception
     found = evidence_now(workspace, comparison)
-    one, two = found.arms["full_finetune"].votes, found.arms["linear_probe"].votes
+    one, two = found.arms["full_finetune"].votes, found.arms["linear_probe_steps"].votes
     rights = {"first": (True, False), "second": (False, True), "neither": (False, False)}[kind]
     wanted = {
         place
@@ -155,7 +155,7 @@ def test_names_of_every_kind_stay_text(workspace: Workspace, dataset: Dataset) -
     name = "<script>alert(1)</script> :red[x] 고양이 *b* [l](http://evil.example)"
     quiet = arm("named", seeds=1, settings={"patterns": "layer4[.<img src=x>:red[y]*"})
     evil = arm("named", seeds=1, settings={"patterns": "layer4*, <img src=x onerror=alert(1)>:red[y]"})
-    comparison = compared.comparison(workspace, dataset, arm("linear_probe", seeds=1), quiet, name=name)
+    comparison = compared.comparison(workspace, dataset, arm("linear_probe_steps", seeds=1), quiet, name=name)
     ComparisonStore(workspace).add_arm(comparison.id, evil)
     for run in claims(workspace, comparison):
         if "onerror" in run.config.patterns:
@@ -195,7 +195,7 @@ def test_forty_runs_are_one_page(workspace: Workspace, dataset: Dataset) -> None
 
 
 def test_one_strategy_alone_is_not_compared(workspace: Workspace, dataset: Dataset) -> None:
-    drawn = prepared.drawn(opened(finished(workspace, dataset, {"linear_probe": 0.5}, seeds=2)))
+    drawn = prepared.drawn(opened(finished(workspace, dataset, {"linear_probe_steps": 0.5}, seeds=2)))
     assert text.md("One strategy alone cannot be compared; train another on the same split.") in drawn
     assert "Appears when" not in drawn and drawn.count("There is nothing to compare: see the verdict.") == 2
 
@@ -203,7 +203,7 @@ def test_one_strategy_alone_is_not_compared(workspace: Workspace, dataset: Datas
 def test_a_comparison_grows_is_renamed_and_goes(workspace: Workspace, comparison: Comparison) -> None:
     store, page = ComparisonStore(workspace), opened(comparison)
     page.number_input(key="more_seeds").set_value(1)
-    page.selectbox(key="more_seeds_of").set_value("linear_probe")
+    page.selectbox(key="more_seeds_of").set_value("linear_probe_steps")
     page.button(key="add_seeds").click().run()
     assert [run.config.seed for run in store.runs_of(comparison.id) if run.status == "queued"] == [2]
     page.selectbox(key="more_strategy").set_value("last_n").run()
@@ -269,7 +269,7 @@ def test_parts_of_the_images_are_trained_on_request_and_drawn_apart_from_the_ver
     )
     page = opened(comparison)
     curves = chart(page, "datasize")["data"]
-    assert {curve["name"] for curve in curves} == {"linear_probe", "last_block", "full_finetune"}
+    assert {curve["name"] for curve in curves} == {"linear_probe_steps", "last_block", "full_finetune"}
     assert all(len(curve["x"]) == 4 and curve["y"][-1] > curve["y"][0] for curve in curves)
     assert text.md("full_finetune is ahead with every number of images") in prepared.drawn(page)
     assert table(page).equals(before)

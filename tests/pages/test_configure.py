@@ -96,12 +96,12 @@ def test_start_makes_a_comparison_of_the_ticked_strategies_and_opens_it(
     number(tick(page, "full_finetune"), "epochs", 3)
     page.text_input(key="runs_name").set_value("동물 :red[*x*]")
     number(page, "lr", 0.01)
-    assert start(page).label == "Start 8 runs"
-    assert "8 runs in one comparison, the cheapest first: Linear probe 5, Full fine-tuning 3." in drawn(page)
+    assert start(page).label == "Start 4 runs"
+    assert "4 runs in one comparison, the cheapest first: Linear probe 1, Full fine-tuning 3." in drawn(page)
     queued(page, workspace)
     made = ComparisonStore(workspace).list()[0]
     runs = ComparisonStore(workspace).runs_of(made.id)
-    wanted = [("linear_probe", seed) for seed in range(5)] + [("full_finetune", seed) for seed in range(3)]
+    wanted = [("linear_probe", 0)] + [("full_finetune", seed) for seed in range(3)]
     assert [(run.config.strategy, run.config.seed) for run in runs] == wanted
     same = {(run.config.epochs, run.config.lr, run.config.dataset, run.status) for run in runs}
     assert same == {(3, 0.01, dataset.id, "queued")}
@@ -122,7 +122,7 @@ def test_one_strategy_and_one_seed_is_a_plain_run_on_monitor(workspace: Workspac
 
 
 def test_seeds_can_be_chosen_and_count_from_the_seed_of_the_options(workspace: Workspace, page: AppTest) -> None:
-    page.number_input(key="seeds").set_value(2)
+    prepared.stepping(page).number_input(key="seeds").set_value(2)
     assert start(number(page, "seed", 7)).label == "Start 2 runs"
     queued(page, workspace)
     assert [arm.seeds for arm in ComparisonStore(workspace).list()[0].strategies] == [(7, 8)]
@@ -228,7 +228,7 @@ def test_another_backbone_brings_its_own_outline(workspace: Workspace, page: App
 def test_options_that_are_folded_away_count_on_this_page_and_after_a_visit_to_another(
     workspace: Workspace, page: AppTest
 ) -> None:
-    prepared.unfolded(page, "fold_options")
+    prepared.unfolded(prepared.stepping(page), "fold_options")
     page.selectbox(key=forms.key_of("schedule")).set_value("constant")
     number(page, "image_size", 64)
     page.session_state["fold_options"] = False
@@ -237,16 +237,16 @@ def test_options_that_are_folded_away_count_on_this_page_and_after_a_visit_to_an
     assert "2 options changed" in drawn(page)
     page.switch_page("monitor.py").run()
     page.switch_page("configure.py").run()
-    config = queued(page, workspace)["linear_probe"]
+    config = queued(page, workspace)["linear_probe_steps"]
     default = RunConfig(dataset="", backbone="").momentum
     assert (config.image_size, config.schedule, config.momentum) == (64, "constant", default)
 
 
 def test_the_command_repeats_the_run(dataset: Dataset, page: AppTest) -> None:
-    number(prepared.unfolded(page, "fold_command"), "epochs", 9)
+    number(prepared.unfolded(prepared.stepping(page), "fold_command"), "epochs", 9)
     commands = [code.value for code in page.code if code.value.startswith("python -m engine train")]
     assert commands == [
-        f"python -m engine train --dataset {dataset.id} --backbone resnet18 --strategy linear_probe --epochs 9"
+        f"python -m engine train --dataset {dataset.id} --backbone resnet18 --strategy linear_probe_steps --epochs 9"
     ]
 
 
@@ -254,6 +254,7 @@ def test_what_automatic_epochs_come_to_is_said_until_a_number_is_given(
     workspace: Workspace, dataset: Dataset, page: AppTest
 ) -> None:
     planned = budgeted(RunConfig(dataset=dataset.id, backbone="resnet18"), workspace)
+    prepared.stepping(page)
     assert planned.epochs > 5 and f"Epochs are automatic: {planned.epochs} of these images" in drawn(page)
     assert "Epochs are automatic" not in drawn(number(page, "epochs", 9))
 
@@ -286,3 +287,13 @@ def test_a_job_that_failed_says_why_and_can_be_tried_again(
     assert "The weights cannot be downloaded" in page.error[0].value
     page.button(key=key).click().run()
     assert [job.status for job in JobStore(workspace).list(kind)] == ["queued", "failed"]
+
+
+def test_where_everything_is_solved_nobody_is_asked_for_steps(workspace: Workspace, page: AppTest) -> None:
+    asked = [field.key for field in page.number_input]
+    assert forms.key_of("epochs") not in asked and forms.key_of("lr") not in asked
+    assert "takes no epochs, no learning rate" in drawn(page) and "Learning rate of the head" not in drawn(page)
+    page.number_input(key="seeds").set_value(4).run()
+    assert start(page).label == "Start 1 run"
+    both = [field.key for field in tick(page, "full_finetune").number_input]
+    assert {forms.key_of("epochs"), forms.key_of("lr")} <= set(both)

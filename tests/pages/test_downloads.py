@@ -18,7 +18,7 @@ from tests.pages import compared, made
 from tests.pages.test_endpoints import ask
 
 NAME = "</title><script>alert(1)</script> 고양이 & $(x)"
-RIGHT = {"linear_probe": 0.5, "full_finetune": 0.95}
+RIGHT = {"linear_probe_steps": 0.5, "full_finetune": 0.95}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_sheets_parse_and_hold_a_row_a_run_and_a_row_an_image(comparison: Co
     assert answer.status == 200 and len(runs) == 4 and set(runs["row"]) == set(RIGHT)
     images = pd.read_csv(io.BytesIO(ask(f"/api/comparisons/{comparison.id}/result.csv").body), encoding="utf-8-sig")
     assert len(images) == 12 + 12
-    assert "linear_probe (mean of 2 seeds)" in images.columns
+    assert "linear_probe_steps (mean of 2 seeds)" in images.columns
     assert images["label"].str.startswith("'=cmd").any()  # disarmed
 
 
@@ -69,7 +69,9 @@ def test_the_report_says_what_was_judged_and_stands_alone(workspace: Workspace, 
     read = Reader(answer.body.decode())
     for sentence in sentences(judgement(workspace, comparison, compared.runs_of(workspace, comparison))):
         assert sentence in read.said
-    assert NAME in read.said and "torch 2.0" in read.said and "--strategies linear_probe,full_finetune" in read.said
+    assert (
+        NAME in read.said and "torch 2.0" in read.said and "--strategies linear_probe_steps,full_finetune" in read.said
+    )
     assert "고양이 </script><script>alert(2)</script>" in read.said
     assert [(tag, about) for tag, about in read.tags if {"src", "href", "action", "srcset"} & about.keys()] == []
     assert {tag for tag, _ in read.tags} & {"link", "iframe", "img", "object", "form", "base"} == set()

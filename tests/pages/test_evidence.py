@@ -20,8 +20,8 @@ def test_a_judgement_is_kept_until_something_of_it_changes(workspace: Workspace,
     stat = path.stat()
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000))  # a coarse clock may have stood still
     again = evidence_now(workspace, comparison)
-    assert not first.arms["linear_probe"].votes.right.all()
-    assert again.arms["linear_probe"].votes.right.all()
+    assert not first.arms["linear_probe_steps"].votes.right.all()
+    assert again.arms["linear_probe_steps"].votes.right.all()
 
 
 def test_a_run_that_is_resumed_does_not_count_until_it_has_finished_again(

@@ -41,7 +41,7 @@ def test_the_whole_queue_is_asked_for_and_nothing_starts(page: AppTest, workspac
     page.checkbox(key="strategy_full_finetune").check().run()
     job = prepared.asked(page, "forecast_start")
     configs = [from_json(text) for text in job.arguments_as(OfQueue).configs]
-    wanted = [("linear_probe", seed) for seed in range(5)] + [("full_finetune", seed) for seed in range(3)]
+    wanted = [("linear_probe", 0)] + [("full_finetune", seed) for seed in range(3)]
     assert [(config.strategy, config.seed) for config in configs] == wanted
     assert RunStore(workspace).list() == []
 

@@ -133,7 +133,9 @@ def test_an_ended_run_can_be_resumed(store: RunStore, train: Train, status: str)
 
 
 def test_a_run_that_failed_before_its_first_epoch_shows_no_empty_figures(dataset: Dataset, store: RunStore) -> None:
-    run = store.enqueue(RunConfig(dataset=dataset.id, backbone="resnet18"), owner=this_process())
+    run = store.enqueue(
+        RunConfig(dataset=dataset.id, backbone="resnet18", strategy="linear_probe_steps"), owner=this_process()
+    )
     store.finish(run.id, "failed", error="The weights do not fit.")
     page = monitor()
     said = prepared.drawn(page)
@@ -168,7 +170,9 @@ def test_delete_takes_two_steps_and_leaves_the_other_runs(workspace: Workspace, 
 def test_the_queue_is_in_order_with_times_from_alike_runs(dataset: Dataset, store: RunStore, train: Train) -> None:
     train(name="now")
     for name in ("first", "second"):
-        store.enqueue(RunConfig(dataset=dataset.id, backbone="resnet18", epochs=6), name=name)
+        store.enqueue(
+            RunConfig(dataset=dataset.id, backbone="resnet18", strategy="linear_probe_steps", epochs=6), name=name
+        )
     page = monitor()
     shown = prepared.drawn(page)
     assert r"2 runs waiting · about 4 min 40 s to the end" in shown
@@ -178,7 +182,7 @@ def test_the_queue_is_in_order_with_times_from_alike_runs(dataset: Dataset, stor
 
 
 def test_a_queued_run_can_be_taken_out(dataset: Dataset, store: RunStore) -> None:
-    run = store.enqueue(RunConfig(dataset=dataset.id, backbone="resnet18"))
+    run = store.enqueue(RunConfig(dataset=dataset.id, backbone="resnet18", strategy="linear_probe_steps"))
     page = monitor()
     prepared.button(page, "Take out of the queue").click().run()
     assert store.get(run.id).status == "stopped"

@@ -11,6 +11,7 @@ from engine.store.run_store import RunStore
 from engine.training.freezing import plan_for, validate
 from engine.training.patterns import selected
 from engine.training.plan import groups
+from engine.training.solvable import in_steps
 from engine.training.strategies import STRATEGIES
 from engine.workspace import Workspace
 from pages.ui import forms
@@ -54,7 +55,7 @@ def test_the_table_starts_with_exactly_what_the_strategy_does(strategy: str) -> 
         epochs=7,
         weights="run:x" if strategy == "from_run" else "none",
     )
-    own = plan_for(prepared.OUTLINE, base)
+    own = plan_for(prepared.OUTLINE, in_steps(base))
     settings = phases.settings_of(strategy, phases.suggested(base, prepared.OUTLINE))
     again = plan_for(prepared.OUTLINE, dataclasses.replace(base, **settings))
     assert [phase.epochs for phase in again.phases] == [phase.epochs for phase in own.phases]
@@ -75,9 +76,9 @@ def test_names_are_as_short_as_they_can_be(strategy: str, patterns: str) -> None
 
 
 def test_an_untouched_table_follows_the_options_and_is_not_queued(workspace: Workspace, page: AppTest) -> None:
-    page.number_input(key=forms.key_of("epochs")).set_value(9).run()
+    prepared.stepping(page).number_input(key=forms.key_of("epochs")).set_value(9).run()
     assert list(tables(page)[0]["epochs"]) == [9]
-    assert queued(page, workspace)["linear_probe"].phases == ""
+    assert queued(page, workspace)["linear_probe_steps"].phases == ""
 
 
 def test_changed_phases_are_queued_drawn_and_repeated_on_the_command_line(workspace: Workspace, page: AppTest) -> None:

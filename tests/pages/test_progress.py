@@ -15,7 +15,7 @@ from pages.ui.compare import one_comparison, progress
 from tests.pages import prepared
 from tests.pages.compared import finished, opened, runs_of
 
-RIGHT = {"linear_probe": 0.5, "full_finetune": 0.95}
+RIGHT = {"linear_probe_steps": 0.5, "full_finetune": 0.95}
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_without_runs_nothing_is_said_of_deleting_runs(workspace: Workspace, com
 
 def test_a_refusal_stays_until_the_next_wish(workspace: Workspace, comparison: Comparison) -> None:
     page = opened(comparison)
-    page.selectbox(key="more_strategy").set_value("linear_probe")
+    page.selectbox(key="more_strategy").set_value("linear_probe_steps")
     page.button(key="add_strategy").click().run()
     page.run()
     assert "is part of this comparison already" in prepared.drawn(page)

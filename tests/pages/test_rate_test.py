@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.config import from_json
@@ -14,9 +15,15 @@ from engine.training.lr_range import HIGHEST, LOWEST
 from engine.workspace import Workspace
 from pages.ui import forms
 from pages.ui.configure import rate_test
-from tests.pages.prepared import answered, asked, drawn, start
+from tests.pages.prepared import answered, asked, drawn, start, stepping
 
 FOUND = {"rates": [1e-5, 1e-4, 1e-3, 1e-2], "losses": [2.0, 1.9, 1.2, 1.6], "suggestion": 0.00038123}
+
+
+@pytest.fixture
+def page(page: AppTest) -> AppTest:
+    """With a strategy that has a rate to find."""
+    return stepping(page)
 
 
 def trial(page: AppTest) -> tuple[Job, RunConfig]:
@@ -28,7 +35,7 @@ def trial(page: AppTest) -> tuple[Job, RunConfig]:
 def test_the_trial_is_of_the_run_as_it_is_configured(page: AppTest, workspace: Workspace) -> None:
     page.number_input(key=forms.key_of("batch_size")).set_value(8)
     job, config = trial(page)
-    assert (job.kind, config.strategy, config.batch_size) == ("learning_rates", "linear_probe", 8)
+    assert (job.kind, config.strategy, config.batch_size) == ("learning_rates", "linear_probe_steps", 8)
     JobStore(workspace).record(job.id, Progress(stage="learning rates", done=20, total=80))
     page.run()
     assert "20 of 80" in page.get("progress")[0].proto.text
@@ -74,7 +81,7 @@ def test_a_loss_that_never_falls_suggests_nothing(page: AppTest) -> None:
 
 
 def test_without_a_sound_strategy_there_is_nothing_to_try(page: AppTest) -> None:
-    page.checkbox(key="strategy_linear_probe").uncheck().run()
+    page.checkbox(key="strategy_linear_probe_steps").uncheck().run()
     assert "rates_start" not in [button.key for button in page.button]
 
 

@@ -46,7 +46,7 @@ def test_a_strategy_no_better_than_guessing_is_called_so(
     workspace: Workspace, dataset: Dataset, evidence: Evidence
 ) -> None:
     assert not evidence.judgement.doubtful and wording.doubt(evidence.judgement) == ""
-    hopeless = finished(workspace, dataset, {"linear_probe": 0.3, "full_finetune": 0.4}, seeds=2)
+    hopeless = finished(workspace, dataset, {"linear_probe_steps": 0.3, "full_finetune": 0.4}, seeds=2)
     found = evidence_now(workspace, hopeless)
     share = np.bincount(found.labels).max() / len(found.labels)
     doubt = wording.doubt(found.judgement)
@@ -60,14 +60,14 @@ def test_a_strategy_no_better_than_guessing_is_called_so(
 def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(
     workspace: Workspace, dataset: Dataset
 ) -> None:
-    quick = finished(workspace, dataset, {"linear_probe": 0.9, "full_finetune": 0.95})
+    quick = finished(workspace, dataset, {"linear_probe_steps": 0.9, "full_finetune": 0.95})
     judged = evidence_now(workspace, quick).judgement
-    said = "Not counted as training: computing the frozen part once for all, 4.0 s a run of linear_probe"
+    said = "Not counted as training: computing the frozen part once for all, 4.0 s a run of linear_probe_steps"
     assert verdict.frozen_part_seconds(judged).startswith(said)  # and 2 seconds of training
     first, second = judged.rows  # a run that names no seconds has computed nothing once
     silent = replace(judged, rows=(first, replace(second, cache_seconds=None)))
     assert verdict.frozen_part_seconds(silent) == f"{said} on average."
     slow = replace(judged, rows=(replace(first, seconds=20.0), second))
     assert verdict.frozen_part_seconds(slow) == ""
-    worse = finished(workspace, dataset, {"linear_probe": 0.3, "full_finetune": 0.97})
+    worse = finished(workspace, dataset, {"linear_probe_steps": 0.3, "full_finetune": 0.97})
     assert verdict.frozen_part_seconds(evidence_now(workspace, worse).judgement) == ""  # no seconds in the advice

@@ -68,6 +68,8 @@ class Source:
     """Modules whose classes are never looked into: their `training` is read when they run."""
     no_decay: tuple[str, ...] = ()
     """Parts of names of matrices that weight decay leaves alone."""
+    other_heads: tuple[str, ...] = ()
+    """Names begin like this where the class scores are not those of one linear layer, so that they are not solved."""
     models: Callable[[], Models]
     """Imports the models, and with them torch."""
 
@@ -101,6 +103,7 @@ SOURCES: Mapping[str, Source] = {
         ),
         leaf_modules=("torchvision.ops.",),
         no_decay=("logit_scale", "relative_position_bias_table", "class_token", "pos_embedding", "layer_scale"),
+        other_heads=("squeezenet",),
         models=_torchvision,
     ),
 }

@@ -20,6 +20,7 @@ from engine.training.budget import budgeted
 from engine.training.freezing import plan_for
 from engine.training.patterns import matches, write_phases
 from engine.training.plan import FreezePlan, Phase
+from engine.training.solvable import in_steps
 from pages.ui import strategies, text
 from pages.ui.resources import workspace
 from pages.ui.strategies import Chosen
@@ -64,8 +65,9 @@ def edit(chosen: Sequence[Chosen], shared: RunConfig, outline: Outline) -> list[
 
 def suggested(config: RunConfig, outline: Outline) -> list[Row]:
     """The strategy's own phases, as rows of the table."""
-    # the BatchNorm option takes norms out again by itself
-    plan = plan_for(outline, budgeted(replace(config, phases="", batch_norm="batch"), workspace()))
+    # the BatchNorm option takes norms out again by itself, and whoever writes phases wants steps
+    wanted = in_steps(replace(config, phases="", batch_norm="batch"))
+    plan = plan_for(outline, budgeted(wanted, workspace()))
     return [
         Row(
             names=patterns_of(outline, phase),

@@ -11,6 +11,7 @@ import streamlit as st
 from engine.comparisons.comparison import MOST_SEEDS, Comparison, default_seeds, expand
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
+from engine.training.solvable import ignores_seed
 from engine.training.strategies import SEEDS, STRATEGIES
 from pages.ui.resources import comparison_store, run_store
 from pages.ui.strategies import Chosen
@@ -38,6 +39,7 @@ def comparison_of(chosen: Sequence[Chosen], shared: RunConfig, *, seeds: int | N
     arms = []
     for one in chosen:
         count = seeds or (1 if len(chosen) == 1 else len(default_seeds(one.arm.strategy)))
+        count = 1 if ignores_seed(one.config) else count
         own = {name: value for name, value in one.arm.settings.items() if value != getattr(shared, name)}
         arms.append(replace(one.arm, seeds=tuple(range(shared.seed, shared.seed + count)), settings=own))
     backbones = ((shared.backbone, shared.weights),)

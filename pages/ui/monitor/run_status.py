@@ -65,7 +65,9 @@ def outcome(run: Run, rows: Epochs) -> str:
     frozen = not started or started.trainable_parameters != started.total_parameters
     proof = " Every frozen parameter is bit for bit what it was." if summary.frozen_unchanged and frozen else ""
     took = text.duration(summary.seconds + once)
-    return f"Best epoch {summary.best_epoch} of {len(rows)}.{accuracy} Took {took}{share}.{proof}"
+    solved = started is not None and started.solved
+    how = "Solved to the optimum of the head." if solved else f"Best epoch {summary.best_epoch} of {len(rows)}."
+    return f"{how}{accuracy} Took {took}{share}.{proof}"
 
 
 def numbers(run: Run, rows: Epochs) -> None:
@@ -77,11 +79,12 @@ def numbers(run: Run, rows: Epochs) -> None:
     best = max((row.val_accuracy for row in rows if row.val_accuracy is not None), default=None)
     speed, memory = now.images_per_second or last.images_per_second, now.memory_bytes or last.memory_bytes
     rate = max(last.lr.values(), default=None)  # the head has the highest of all groups
+    solved = run.started is not None and run.started.solved
     shown = {
-        "Epoch": f"{len(rows)} of {time_left.epochs_planned(run)}",
+        **_how_far(run, rows),
         "Best validation accuracy": "–" if best is None else text.percent(best),
         "Images per second": f"{speed:,.0f}" if speed else "–",
-        "Learning rate of the head": "–" if rate is None else charts.rate(rate),
+        **({} if solved else {"Learning rate of the head": "–" if rate is None else charts.rate(rate)}),
         "Memory": text.bytes_(memory) if memory else "–",
     }
     with st.grid(5, min_column_width=130):
@@ -92,12 +95,18 @@ def numbers(run: Run, rows: Epochs) -> None:
         st.caption(f":material/memory: {device}", help="The device, and the number format it computes in.")
 
 
+def _how_far(run: Run, rows: Epochs) -> dict[str, str]:
+    if run.started and run.started.solved:
+        return {"Head": "solved" if rows else "being solved"}
+    return {"Epoch": f"{len(rows)} of {time_left.epochs_planned(run)}"}
+
+
 def blocks(run: Run, started: Started, rows: Epochs) -> None:
     """The strip with the phase that runs now, and every block's learning rate and gradient."""
     active = phase_of(started, len(rows) + 1) if run.status == "running" else None
     strip = block_strip.of_started(started)
     st.html(block_strip.draw(strip, active=active, total=started.trainable_parameters or None))
-    if rows:
+    if rows and not started.solved:
         label, key = "Learning rate and gradient of every block", f"fold_rates_{run.id}"
         with section(label, icon=":material/table_rows:", key=key) as seen:
             if seen:
@@ -176,6 +185,9 @@ def _progress(run: Run, rows: Epochs) -> None:
     if now.stage:
         share, amount = (now.done / now.total, f" · {now.done:,} of {now.total:,}") if now.total else (0.0, " …")
         st.progress(min(share, 1.0), text=status.stage_words(now.stage) + amount)
+        return
+    if run.started and run.started.solved:
+        st.progress(1.0 if rows else 0.0, text="The head is solved" if rows else "Getting ready …")
         return
     planned, behind = time_left.epochs_planned(run), time_left.epochs_done(run, rows)
     left = "paused" if run.paused else _time_left(run, rows)

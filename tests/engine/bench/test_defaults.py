@@ -8,7 +8,7 @@ from engine.bench import defaults
 from engine.bench.defaults import DEFAULT, Cell, Question, Setting, cells_of, measure_defaults, settings
 from engine.bench.defaults_page import means_of, regret, write_defaults
 from engine.training import budget
-from engine.training.strategies import RATES
+from engine.training.rates import RATES
 from tests.pictures import write_folders
 
 

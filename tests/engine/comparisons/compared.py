@@ -23,7 +23,7 @@ def comparison(
     workspace: Workspace, *arms: Arm, name: str = "pets", dataset: str = "d", fingerprint: str = "", **options: object
 ) -> Comparison:
     """Queued, of three strategies with two seeds each unless `arms` say otherwise."""
-    arms = arms or tuple(arm(strategy, seeds=2) for strategy in ("linear_probe", "last_block", "full_finetune"))
+    arms = arms or tuple(arm(strategy, seeds=2) for strategy in ("linear_probe_steps", "last_block", "full_finetune"))
     wanted = Comparison(
         name=name,
         dataset=dataset,
@@ -77,7 +77,7 @@ def finish(
         train_images=train_images,
     )
     RunStore(workspace).record(run.id, started)
-    seconds = {"linear_probe": 1.0, "last_block": 10.0}.get(run.config.strategy, 100.0)
+    seconds = {"linear_probe_steps": 1.0, "last_block": 10.0}.get(run.config.strategy, 100.0)
     write_results(workspace, run, table, CLASSES, seconds=seconds)
 
 

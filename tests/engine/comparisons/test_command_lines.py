@@ -36,7 +36,7 @@ def read_back(line: str, known: Comparison, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     "known",
     [
-        comparison(arm("linear_probe"), arm("full_finetune")),
+        comparison(arm("linear_probe_steps"), arm("full_finetune")),
         comparison(*(arm("last_n", seeds=4, settings={"last_n": n, "lr": 0.01}) for n in (3, 4)), epochs=7, views=3),
         replace(comparison(arm("named", seeds=1, settings={"patterns": "layer4* *.bias"})), margin=0.5),
     ],
@@ -51,7 +51,7 @@ def test_one_command_makes_the_same_runs(known: Comparison, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "arms",
     [
-        (arm("linear_probe", seeds=2), arm("full_finetune", seeds=3)),
+        (arm("linear_probe_steps", seeds=2), arm("full_finetune", seeds=3)),
         (replace(arm("full_finetune"), seeds=(7, 8)),),
         (arm("named", seeds=2, settings={"patterns": "layer4*, *.bias"}),),
     ],

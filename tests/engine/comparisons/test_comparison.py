@@ -29,24 +29,24 @@ BOTH = (("resnet18", "default"), ("resnet50", "IMAGENET1K_V2"))
 
 
 def comparison(*arms: Arm, backbones: tuple[tuple[str, str], ...] = BOTH[:1]) -> Comparison:
-    arms = arms or (arm("linear_probe"), arm("last_block"))
+    arms = arms or (arm("linear_probe_steps"), arm("last_block"))
     name = "애완동물 =cmd|' /C calc'!A0"
     return Comparison(name=name, dataset="dataset-00000001", backbones=backbones, strategies=arms, shared=SHARED)
 
 
 def test_every_seed_of_every_arm_on_every_backbone_sees_the_same_pictures():
-    runs = expand(comparison(arm("full_finetune", seeds=2), arm("linear_probe", seeds=3), backbones=BOTH))
+    runs = expand(comparison(arm("full_finetune", seeds=2), arm("linear_probe_steps", seeds=3), backbones=BOTH))
     assert len(runs) == len(set(runs)) == 2 * (2 + 3)
     assert {(run.dataset, run.data_seed, run.views, run.epochs) for run in runs} == {("dataset-00000001", 7, 2, 4)}
     assert {(run.backbone, run.weights) for run in runs} == set(BOTH)
-    assert {run.seed for run in runs if run.strategy == "linear_probe"} == {0, 1, 2}
+    assert {run.seed for run in runs if run.strategy == "linear_probe_steps"} == {0, 1, 2}
 
 
 def test_cheap_strategies_get_more_seeds_unless_a_number_is_given():
-    assert (len(default_seeds("linear_probe")), len(default_seeds("full_finetune"))) == (5, 3)
-    assert arm("linear_probe", seeds=2).seeds == (0, 1)
+    assert (len(default_seeds("linear_probe_steps")), len(default_seeds("full_finetune"))) == (5, 3)
+    assert arm("linear_probe_steps", seeds=2).seeds == (0, 1)
     with pytest.raises(ConfigError, match="1 to 100 seeds, not 0"):
-        arm("linear_probe", seeds=0)
+        arm("linear_probe_steps", seeds=0)
     with pytest.raises(ConfigError, match="no strategy 'linear'"):
         arm("linear")
 
@@ -83,11 +83,11 @@ def test_random_weights_are_the_same_run_whatever_the_others_start_from():
 
 
 def test_little_work_comes_first_and_runs_of_one_cut_stay_together(workspace: Workspace):
-    names = ("full_finetune", "bias_norm", "last_n", "linear_probe", "last_block", "gradual_unfreeze")
+    names = ("full_finetune", "bias_norm", "last_n", "linear_probe_steps", "last_block", "gradual_unfreeze")
     arms = [arm(name, seeds=2, settings={"last_n": 2} if name == "last_n" else {}) for name in names]
     runs = cheapest_first(expand(comparison(*arms)), {"resnet18": outline()}, workspace)
     order = [run.strategy for run in runs]
-    assert order[:2] == ["linear_probe"] * 2
+    assert order[:2] == ["linear_probe_steps"] * 2
     assert set(order[2:6]) == {"last_n", "last_block"}, "two blocks train in both: one cut"
     assert order[2] == order[3] and order[4] == order[5], "seeds of an arm are neighbours"
     assert order[-2:] == ["full_finetune"] * 2 and [run.seed for run in runs[:2]] == [0, 1]
@@ -95,21 +95,21 @@ def test_little_work_comes_first_and_runs_of_one_cut_stay_together(workspace: Wo
 
 def test_a_larger_backbone_comes_later_and_more_epochs_are_more_work(workspace: Workspace):
     outlines = {"resnet18": outline(), "resnet50": outline("resnet50", scale=10)}
-    both = comparison(arm("full_finetune", seeds=1), arm("linear_probe", seeds=1), backbones=BOTH)
+    both = comparison(arm("full_finetune", seeds=1), arm("linear_probe_steps", seeds=1), backbones=BOTH)
     order = [(run.backbone, run.strategy) for run in cheapest_first(expand(both), outlines, workspace)]
-    assert (order[0], order[-1]) == (("resnet18", "linear_probe"), ("resnet50", "full_finetune"))
-    longer = arm("linear_probe", seeds=1, settings={"epochs": 400})
+    assert (order[0], order[-1]) == (("resnet18", "linear_probe_steps"), ("resnet50", "full_finetune"))
+    longer = arm("linear_probe_steps", seeds=1, settings={"epochs": 400})
     runs = cheapest_first(expand(comparison(longer, arm("full_finetune", seeds=1))), outlines, workspace)
-    assert [run.strategy for run in runs] == ["full_finetune", "linear_probe"]
+    assert [run.strategy for run in runs] == ["full_finetune", "linear_probe_steps"]
 
 
 def test_without_an_outline_strategies_keep_their_order_and_impossible_plans_are_refused_with_one(
     workspace: Workspace,
 ):
     runs = cheapest_first(
-        expand(comparison(arm("full_finetune", seeds=1), arm("linear_probe", seeds=2))), {}, workspace
+        expand(comparison(arm("full_finetune", seeds=1), arm("linear_probe_steps", seeds=2))), {}, workspace
     )
-    assert [run.strategy for run in runs] == ["linear_probe", "linear_probe", "full_finetune"]
+    assert [run.strategy for run in runs] == ["linear_probe_steps", "linear_probe_steps", "full_finetune"]
     wrong = comparison(arm("named", settings={"patterns": "layer9"}))
     with pytest.raises(ConfigError, match="layer9"):
         cheapest_first(expand(wrong), {"resnet18": outline()}, workspace)
@@ -131,14 +131,14 @@ def test_names_tell_arms_apart():
 
 
 def test_what_an_earlier_version_kept_is_named_though_no_new_one_may_be_made():
-    kept = comparison(arm("linear_probe", seeds=1), arm("from_run", seeds=1))
+    kept = comparison(arm("linear_probe_steps", seeds=1), arm("from_run", seeds=1))
     with pytest.raises(ConfigError, match="continues a checkpoint"):
         expand(kept)
-    assert list(labels(kept).values()) == ["linear_probe", "from_run"]
+    assert list(labels(kept).values()) == ["linear_probe_steps", "from_run"]
 
 
 def test_more_seeds_go_on_counting_and_an_arm_comes_in_once():
-    made = comparison(arm("linear_probe", seeds=2), arm("last_block", seeds=1))
+    made = comparison(arm("linear_probe_steps", seeds=2), arm("last_block", seeds=1))
     grown = with_seeds(made, 2)
     assert [arm.seeds for arm in grown.strategies] == [(0, 1, 2, 3), (0, 1, 2)]
     assert [arm.seeds for arm in with_seeds(made, 2, strategy="last_block").strategies] == [(0, 1), (0, 1, 2)]

@@ -43,7 +43,7 @@ def claim(comparisons: ComparisonStore, of: Comparison) -> Run:
 
 
 def wanted(*arms: Arm, name: str = "") -> Comparison:
-    arms = arms or (arm("full_finetune", seeds=2), arm("linear_probe", seeds=2))
+    arms = arms or (arm("full_finetune", seeds=2), arm("linear_probe_steps", seeds=2))
     shared = RunConfig(dataset="", backbone="", epochs=4)
     return Comparison(name=name, dataset="flowers", backbones=(("resnet18", "none"),), strategies=arms, shared=shared)
 
@@ -51,7 +51,7 @@ def wanted(*arms: Arm, name: str = "") -> Comparison:
 def test_all_runs_are_queued_cheapest_first_and_come_back(comparisons: ComparisonStore, runs: RunStore):
     made = comparisons.create(wanted(), {"resnet18": outline()})
     queued = comparisons.runs_of(made.id)
-    assert [run.config.strategy for run in queued] == ["linear_probe"] * 2 + ["full_finetune"] * 2
+    assert [run.config.strategy for run in queued] == ["linear_probe_steps"] * 2 + ["full_finetune"] * 2
     assert {run.config for run in queued} == set(expand(made)) and {run.comparison for run in queued} == {made.id}
     assert [run.turn for run in queued] == sorted(run.turn for run in queued)
     assert {run.status for run in queued} == {"queued"}
@@ -73,7 +73,7 @@ def test_korean_and_hostile_names_come_back_as_they_are(comparisons: ComparisonS
 def test_nothing_is_kept_when_one_run_cannot_be(comparisons: ComparisonStore, runs: RunStore):
     with pytest.raises(ConfigError, match="layer9"):
         comparisons.create(
-            wanted(arm("linear_probe"), arm("named", settings={"patterns": "layer9"})), {"resnet18": outline()}
+            wanted(arm("linear_probe_steps"), arm("named", settings={"patterns": "layer9"})), {"resnet18": outline()}
         )
     assert comparisons.list() == [] and runs.list() == []
 
@@ -82,7 +82,10 @@ def test_new_seeds_and_arms_leave_old_rows_alone(comparisons: ComparisonStore, r
     runs.finish(claim(comparisons, made).id, "finished")
     before = comparisons.runs_of(made.id)
     added = comparisons.add_seeds(made.id, 1)
-    assert [(run.config.strategy, run.config.seed) for run in added] == [("linear_probe", 2), ("full_finetune", 2)]
+    assert [(run.config.strategy, run.config.seed) for run in added] == [
+        ("linear_probe_steps", 2),
+        ("full_finetune", 2),
+    ]
     more = comparisons.add_arm(made.id, arm("last_block", seeds=2))
     assert [(run.config.strategy, run.config.seed) for run in more] == [("last_block", 0), ("last_block", 1)]
     after = comparisons.runs_of(made.id)
@@ -118,7 +121,7 @@ def test_resuming_puts_runs_back_in_the_order_of_their_turns(
     comparisons.stop(made.id)
     comparisons.resume(made.id)
     first = claim(comparisons, made).config
-    assert (first.strategy, first.seed) == ("linear_probe", 1)
+    assert (first.strategy, first.seed) == ("linear_probe_steps", 1)
 
 
 def test_deleting_keeps_the_runs_or_takes_them_along(
@@ -159,7 +162,7 @@ def test_creators_and_extenders_at_once_lose_and_mix_nothing(
     for made in comparisons.list():
         turns = [run.turn for run in comparisons.runs_of(made.id)]
         assert made.id == shared.id or turns == list(range(turns[0], turns[0] + 4)), "the runs of another came between"
-    seeds = [run.config.seed for run in comparisons.runs_of(shared.id) if run.config.strategy == "linear_probe"]
+    seeds = [run.config.seed for run in comparisons.runs_of(shared.id) if run.config.strategy == "linear_probe_steps"]
     assert seeds == list(range(8)) and len({run.turn for run in runs.list()}) == len(runs.list())
 
 

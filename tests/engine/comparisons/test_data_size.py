@@ -15,7 +15,7 @@ RIGHT = {10: 0.5, 25: 0.6, 50: 0.7, 100: 0.9}
 
 
 def two_strategies(workspace: Workspace, *, seeds: int = 2) -> Comparison:
-    return compared.comparison(workspace, arm("linear_probe", seeds=seeds), arm("full_finetune", seeds=seeds))
+    return compared.comparison(workspace, arm("linear_probe_steps", seeds=seeds), arm("full_finetune", seeds=seeds))
 
 
 def grown(workspace: Workspace, made: Comparison) -> Comparison:
@@ -36,7 +36,7 @@ def test_every_strategy_is_trained_on_every_share_once_and_with_few_seeds(worksp
     made = grown(workspace, two_strategies(workspace, seeds=5))
     parts = [arm for arm in made.strategies if "train_share" in arm.settings]
     assert {(arm.strategy, arm.settings["train_share"]) for arm in parts} == {
-        (name, share) for name in ("linear_probe", "full_finetune") for share in data_size.SHARES
+        (name, share) for name in ("linear_probe_steps", "full_finetune") for share in data_size.SHARES
     }
     assert all(len(arm.seeds) == 3 for arm in parts)
     assert data_size.arms(made) == ()
@@ -57,10 +57,10 @@ def test_points_hold_what_the_runs_reached_and_nothing_is_read_before(
     found = data_size.points(workspace, made, runs)
     assert len(built) == 1
     assert [(point.label, point.share) for point in found] == [
-        (name, share) for name in ("linear_probe", "full_finetune") for share in (10, 25, 50, 100)
+        (name, share) for name in ("linear_probe_steps", "full_finetune") for share in (10, 25, 50, 100)
     ]
     for point in found:
-        expected = RIGHT[point.share] - (0.1 if point.label == "linear_probe" and point.share < 100 else 0.0)
+        expected = RIGHT[point.share] - (0.1 if point.label == "linear_probe_steps" and point.share < 100 else 0.0)
         assert point.accuracy == pytest.approx(expected, abs=0.02) and point.low < point.accuracy < point.high
         assert (point.runs, point.split, point.images) == (2, "test", 7 * point.share)
 
@@ -68,5 +68,8 @@ def test_points_hold_what_the_runs_reached_and_nothing_is_read_before(
 def test_runs_on_parts_of_the_images_never_enter_table_or_verdict(workspace: Workspace) -> None:
     made = grown(workspace, two_strategies(workspace))
     judged = judgement(workspace, made, finish(workspace, made))
-    assert [row.label for row in judged.rows] == ["linear_probe", "full_finetune"]
-    assert [entrant.name for entrant in judged.entrants] == ["linear_probe", "full_finetune"] and not judged.excluded
+    assert [row.label for row in judged.rows] == ["linear_probe_steps", "full_finetune"]
+    assert [entrant.name for entrant in judged.entrants] == [
+        "linear_probe_steps",
+        "full_finetune",
+    ] and not judged.excluded

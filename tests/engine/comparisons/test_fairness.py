@@ -25,7 +25,7 @@ def reasons(runs: Mapping[str, RunConfig], started: Mapping[str, Started | None]
 def configs(**differing: object) -> dict[str, RunConfig]:
     """Three runs alike, and one that differs."""
     usual = RunConfig(dataset="d", backbone="resnet18", epochs=4, views=2)
-    strategies = ("linear_probe", "last_block", "full_finetune")
+    strategies = ("linear_probe_steps", "last_block", "full_finetune")
     alike = {name: dataclasses.replace(usual, strategy=name) for name in strategies}
     return {**alike, "odd": dataclasses.replace(usual, strategy="bias_norm", **differing)}  # type: ignore[arg-type]
 

@@ -21,7 +21,7 @@ from engine.store.run_store import RunStore, add, take
 from engine.workspace import Workspace
 from tests.engine.comparisons.compared import claims, comparison, finish, finish_all, runs_of
 
-SHARES = {"linear_probe": 0.6, "last_block": 0.8, "full_finetune": 0.81}
+SHARES = {"linear_probe_steps": 0.6, "last_block": 0.8, "full_finetune": 0.81}
 
 
 def extra(workspace: Workspace, of: str, **options: object) -> Run:
@@ -54,11 +54,11 @@ def test_the_verdict_takes_the_cheapest_of_those_not_shown_worse(
     judged = judgement(workspace, made, runs)
     assert judged.verdict is not None and judged.excluded == {}
     assert judged.verdict.judged_on == "test" and judged.verdict.images == 200
-    assert "linear_probe" not in judged.verdict.not_worse and judged.verdict.cheapest == "last_block"
+    assert "linear_probe_steps" not in judged.verdict.not_worse and judged.verdict.cheapest == "last_block"
     assert (judged.verdict.advice.take, judged.verdict.advice.reason) == ("full_finetune", "cheaper may do")
     shapes = [entrant.correct_test.shape for entrant in judged.entrants if entrant.correct_test is not None]
     assert shapes == [(2, 200)] * 3
-    assert any("linear_probe" in sentence and "better than" in sentence for sentence in sentences(judged))
+    assert any("linear_probe_steps" in sentence and "better than" in sentence for sentence in sentences(judged))
 
 
 def test_the_margin_is_the_comparison_s(workspace: Workspace, made: Comparison, runs: list[Run]):
@@ -74,7 +74,9 @@ def test_the_margin_is_the_comparison_s(workspace: Workspace, made: Comparison, 
 
 def test_a_row_holds_the_means_over_seeds(workspace: Workspace, made: Comparison, runs: list[Run]):
     rows = {row.label: row for row in judgement(workspace, made, runs).rows}
-    assert list(rows) == ["linear_probe", "last_block", "full_finetune"] and {row.runs for row in rows.values()} == {2}
+    assert list(rows) == ["linear_probe_steps", "last_block", "full_finetune"] and {
+        row.runs for row in rows.values()
+    } == {2}
     of = [run.summary.test_accuracy for run in runs if run.config.strategy == "last_block" and run.summary]
     row = rows["last_block"]
     assert row.test_accuracy == pytest.approx(sum(of) / 2) and len(set(of)) == 2
@@ -153,7 +155,7 @@ def test_when_nothing_that_finished_counts_that_is_what_is_said(
 
 @pytest.mark.parametrize(("tune", "epochs"), [(0, 4), (1, 4), (5, 20)])
 def test_every_learning_rate_tried_is_another_chance_to_be_lucky(workspace: Workspace, tune: int, epochs: int):
-    made = comparison(workspace, arm("linear_probe", seeds=2), arm("last_block", seeds=2), tune=tune)
+    made = comparison(workspace, arm("linear_probe_steps", seeds=2), arm("last_block", seeds=2), tune=tune)
     judged = judgement(workspace, made, finish_all(workspace, made, SHARES, test=False))
     assert judged.verdict is not None and judged.verdict.tried_epochs == epochs
     assert {entrant.epochs for entrant in judged.entrants} == {epochs}

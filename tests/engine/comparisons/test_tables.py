@@ -13,7 +13,7 @@ from engine.evaluation import predictions
 from engine.workspace import Workspace
 from tests.engine.comparisons.compared import CLASSES, comparison, finish_all, runs_of
 
-SHARES = {"linear_probe": 0.5, "last_n": 0.8}
+SHARES = {"linear_probe_steps": 0.5, "last_n": 0.8}
 
 
 def read(content: bytes) -> pd.DataFrame:
@@ -23,12 +23,12 @@ def read(content: bytes) -> pd.DataFrame:
 
 def test_one_row_a_run_with_what_differs_and_hostile_names_disarmed(workspace: Workspace):
     made = comparison(
-        workspace, arm("linear_probe", seeds=2), arm("last_n", seeds=1, settings={"last_n": 3}), name="=1+1 꽃"
+        workspace, arm("linear_probe_steps", seeds=2), arm("last_n", seeds=1, settings={"last_n": 3}), name="=1+1 꽃"
     )
     runs = finish_all(workspace, made, SHARES)
     table = read(comparison_csv(workspace, made, runs))
     assert list(table["run"]) == [run.id for run in runs] and list(table["seed"]) == ["0", "1", "0"]
-    assert list(table["row"]) == ["linear_probe", "linear_probe", "last_n last_n=3"]
+    assert list(table["row"]) == ["linear_probe_steps", "linear_probe_steps", "last_n last_n=3"]
     assert list(table["last_n"]) == ["2", "2", "3"]
     assert all(name.startswith("'=1+1 꽃: resnet18") for name in table["name"])
     assert "epochs" not in table.columns, "all have the same"
@@ -36,11 +36,11 @@ def test_one_row_a_run_with_what_differs_and_hostile_names_disarmed(workspace: W
 
 
 def test_one_row_an_image_with_the_mean_over_seeds(workspace: Workspace):
-    made = comparison(workspace, arm("linear_probe", seeds=2), arm("last_n", seeds=1))
+    made = comparison(workspace, arm("linear_probe_steps", seeds=2), arm("last_n", seeds=1))
     runs = finish_all(workspace, made, SHARES, images=30)
     table = read(result_csv(workspace, made, runs))
-    merged, alone = "linear_probe (mean of 2 seeds)", "last_n (1 seed)"
-    confidences = ("linear_probe (confidence)", "last_n (confidence)")
+    merged, alone = "linear_probe_steps (mean of 2 seeds)", "last_n (1 seed)"
+    confidences = ("linear_probe_steps (confidence)", "last_n (confidence)")
     assert list(table.columns) == ["file_dir", "label", "split", merged, confidences[0], alone, confidences[1], "error"]
     assert len(table) == 61 and set(table["split"]) == {"val", "test", ""}
     assert table["label"][1] == f"'{CLASSES[1]}" and table["file_dir"][2].startswith("'@나비/")

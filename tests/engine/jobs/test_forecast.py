@@ -49,7 +49,7 @@ def test_the_parts_add_up_and_what_is_shared_is_paid_once(workspace: Workspace, 
     deeper = dataclasses.replace(config, strategy="last_block")
     found = foretold(workspace, config, deeper)
     probe, block = found["strategies"]
-    assert (probe["strategy"], block["strategy"], found["problems"]) == ("linear_probe", "last_block", [])
+    assert (probe["strategy"], block["strategy"], found["problems"]) == ("linear_probe_steps", "last_block", [])
     runs = sum(row["epochs"] + row["validation"] + row["answers"] for row in found["strategies"])
     assert found["seconds"] == pytest.approx(runs + probe["fill_shared"] + block["fill_shared"])
     assert probe["fill_alone"] > 0 and 0 < found["cache_bytes"] <= 8e9 and probe["peak_memory_bytes"] > 0
@@ -61,7 +61,7 @@ def test_a_run_reads_where_another_one_wanted_a_cut(
     workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With only a shallow cut of somebody else kept, a linear probe computes the rest itself; its forecast says so."""
-    strategies = ("linear_probe", "last_block", "last_stage", "gradual_unfreeze")
+    strategies = ("linear_probe_steps", "last_block", "last_stage", "gradual_unfreeze")
 
     def shallowest(wanted: Counter[Slot], *_: object, **__: object) -> tuple[Slot, ...]:
         return tuple(slot for slot in wanted if slot.cut == min(other.cut for other in wanted))
@@ -161,7 +161,7 @@ def test_a_full_disk_is_said(workspace: Workspace, config: RunConfig, monkeypatc
     monkeypatch.setattr(forecast, "free_bytes", lambda folder: 1000)
     found = foretold(workspace, config)
     own, shared = found["problems"]
-    assert "linear_probe does not fit on the disk" in own and "Make room" in own
+    assert "linear_probe_steps does not fit on the disk" in own and "Make room" in own
     assert "kept of the frozen part does not fit" in shared and found["cache_bytes"] == 0
 
 

@@ -72,7 +72,7 @@ def test_result_csv_has_a_row_for_every_image_and_every_unreadable_one(lab: Lab)
 
 
 def test_a_frozen_backbone_is_proved_frozen(lab: Lab) -> None:
-    run = lab.begun(strategy="linear_probe")
+    run = lab.begun(strategy="linear_probe_steps")
     lab.execute(run)
     rows = list(csv.DictReader((lab.folder_of(run) / "audit.csv").read_text().splitlines()))
     assert [row["tensor"] for row in rows if row["moved"] == "True"] == ["fc.weight", "fc.bias"]
@@ -170,7 +170,7 @@ def test_an_earlier_run_is_a_start_with_its_classes_and_its_preprocessing(lab: L
 
 def test_two_strategies_start_from_the_same_head(lab: Lab) -> None:
     losses = []
-    for strategy in ("linear_probe", "full_finetune"):
+    for strategy in ("linear_probe_steps", "full_finetune"):
         run = lab.begun(strategy=strategy, lr=1e-9, epochs=1)
         losses.append(next(event.val_loss for event in lab.execute(run) if isinstance(event, Epoch)))
     # full fine-tuning moves batch statistics, so near is all that can be asked

@@ -30,7 +30,7 @@ def notes(events: list[Event]) -> str:
     return " ".join(event.text for event in events if isinstance(event, Note))
 
 
-@pytest.mark.parametrize("strategy", ["linear_probe", "last_block", "probe_then_finetune"])
+@pytest.mark.parametrize("strategy", ["linear_probe_steps", "last_block", "probe_then_finetune"])
 def test_the_chosen_rate_trains_as_if_it_had_been_given(lab: Lab, strategy: str) -> None:
     tuned = lab.begun(strategy=strategy, tune=3, lr=0.003)
     events = lab.execute(tuned)
@@ -54,7 +54,7 @@ def test_a_run_that_goes_on_keeps_its_rate_and_tries_nothing_again(lab: Lab) -> 
 
 
 def test_stopped_while_trying_there_is_nothing_to_conclude_and_starting_again_tries_again(lab: Lab) -> None:
-    run = lab.begun(strategy="linear_probe", tune=2)
+    run = lab.begun(strategy="linear_probe_steps", tune=2)
     lab.execute_until(run, Progress, stage="learning rate 1 of 2")
     assert lab.conclude(run) == []
     assert "learning rate 1 of 2" in stages(lab.execute(run))
@@ -75,7 +75,7 @@ def test_when_every_rate_breaks_the_loss_nothing_was_chosen_and_a_lower_one_is_n
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaks_above(0.0, monkeypatch)
-    run = lab.begun(strategy="linear_probe", tune=3, lr=0.003)
+    run = lab.begun(strategy="linear_probe_steps", tune=3, lr=0.003)
     with pytest.raises(TrainingError, match=r"every learning rate tried \(0.001, 0.003, 0.009\).*rate of 0.0001\.$"):
         lab.execute(run)
     assert read_tuning(lab.folder_of(run)) is None
@@ -87,7 +87,7 @@ def test_what_no_rate_can_mend_ends_the_run(lab: Lab, monkeypatch: pytest.Monkey
         yield
 
     monkeypatch.setattr(rate_search, "fit", full)
-    run = lab.begun(strategy="linear_probe", tune=3)
+    run = lab.begun(strategy="linear_probe_steps", tune=3)
     with pytest.raises(TrainingError, match="A single image does not fit"):
         lab.execute(run)
 
@@ -98,7 +98,7 @@ def timed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Run:
     steps an epoch."""
     ticks = itertools.count()
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
-    return lab.begun(strategy="linear_probe", tune=3, epochs=30, max_minutes=40 / 60)
+    return lab.begun(strategy="linear_probe_steps", tune=3, epochs=30, max_minutes=40 / 60)
 
 
 def test_a_time_budget_is_one_for_tries_and_training(lab: Lab, timed: Run) -> None:
@@ -116,7 +116,7 @@ def test_going_on_before_the_first_step_does_not_give_the_time_of_the_tries_back
 
 def test_a_rate_that_breaks_the_loss_is_an_answer_and_not_an_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     breaks_above(0.005, monkeypatch)
-    run = lab.begun(strategy="linear_probe", tune=3, lr=0.003)
+    run = lab.begun(strategy="linear_probe_steps", tune=3, lr=0.003)
     events = lab.execute(run)
     record = read_tuning(lab.folder_of(run))
     *whole, broken = (attempt.error for attempt in record.tries)

@@ -12,7 +12,7 @@ from engine.store.run_store import RunStore
 from engine.training import cuts
 from tests.engine.small_runs import Lab, only
 
-STRATEGIES = ("linear_probe", "last_block", "last_stage", "gradual_unfreeze", "full_finetune")
+STRATEGIES = ("linear_probe_steps", "last_block", "last_stage", "gradual_unfreeze", "full_finetune")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ def test_the_first_of_five_computes_for_all_and_all_end_in_the_same_bits(
 
 def test_the_views_of_those_who_wait_are_kept_when_they_are_the_same(lab: Queue) -> None:
     """As many views as epochs are seen once by each, and by two runs twice."""
-    first, second = (lab.queued(strategy=strategy, views=4) for strategy in ("linear_probe", "last_block"))
+    first, second = (lab.queued(strategy=strategy, views=4) for strategy in ("linear_probe_steps", "last_block"))
     report, _ = lab.done(first)
     assert {row.view for row in report.files if row.split == "train"} == {0, 1, 2, 3, None}
     assert states(lab.done(second)[0]) == {"found"}
@@ -117,7 +117,7 @@ def test_a_waiting_run_that_cannot_start_is_nobodys_sibling_and_nobodys_trouble(
 
 
 def test_another_seed_reads_nothing_that_was_computed_for_other_weights(lab: Queue) -> None:
-    first, second = (lab.queued(strategy="linear_probe", seed=seed) for seed in (0, 1))
+    first, second = (lab.queued(strategy="linear_probe_steps", seed=seed) for seed in (0, 1))
     lab.done(first)
     report, _ = lab.done(second)
     assert states(report) == {"computed"} and report.shared_with == 0
@@ -130,21 +130,21 @@ def test_going_on_in_a_later_phase_never_computes_the_inputs_of_blocks_that_have
     lab.forget()
     lab.execute_until(cut, Step, epoch=4)
     lab.forget()
-    lab.queued(strategy="linear_probe")  # would like the inputs of the head as they were
+    lab.queued(strategy="linear_probe_steps")  # would like the inputs of the head as they were
     report, _ = lab.done(cut)
     assert {row.block for row in report.files} == {"layer4.0"} and states(report) == {"computed"}
     assert lab.same_weights(cut, whole)
 
 
 def test_a_sibling_that_cannot_run_does_not_stop_the_one_that_can(lab: Queue) -> None:
-    run = lab.queued(strategy="linear_probe")
+    run = lab.queued(strategy="linear_probe_steps")
     lab.queued(phases="no-such-block | 4")
     report, _ = lab.done(run)
     assert states(report) == {"computed"} and report.shared_with == 1
 
 
 def test_a_stopped_run_is_concluded_without_the_cache(lab: Queue) -> None:
-    run = lab.begun(strategy="linear_probe")
+    run = lab.begun(strategy="linear_probe_steps")
     lab.execute_until(run, Epoch)
     lab.forget()
     assert only(lab.conclude(run), Finished).summary.cache == Cache()

@@ -68,7 +68,7 @@ def test_a_checkpoint_of_other_weights_or_another_plan_is_refused(tmp_path: Path
     with pytest.raises(TrainingError, match="other weights"):
         load_checkpoint(made, tmp_path / "checkpoint.pt", base="two")
     with pytest.raises(TrainingError, match="another plan"):
-        load_checkpoint(training(config(strategy="linear_probe")), tmp_path / "checkpoint.pt", base="one")
+        load_checkpoint(training(config(strategy="linear_probe_steps")), tmp_path / "checkpoint.pt", base="one")
 
 
 def test_groups_in_another_order_are_refused(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_groups_in_another_order_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"\0" * len(content)])
 def test_a_damaged_checkpoint_is_said_to_be_damaged(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
-    made = training(config(strategy="linear_probe"))
+    made = training(config(strategy="linear_probe_steps"))
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(made, path, base="one")
     path.write_bytes(damage(path.read_bytes()))
@@ -92,7 +92,7 @@ def test_a_damaged_checkpoint_is_said_to_be_damaged(tmp_path: Path, damage: Call
 
 def test_only_what_may_move_is_stored(tmp_path: Path) -> None:
     sizes = []
-    for strategy in ("linear_probe", "full_finetune"):
+    for strategy in ("linear_probe_steps", "full_finetune"):
         save_checkpoint(training(config(strategy=strategy)), tmp_path / strategy, base="one")
         sizes.append((tmp_path / strategy).stat().st_size)
     assert sizes[0] * 100 < sizes[1]

@@ -36,7 +36,7 @@ def seen(counts: dict[int, int], *, test: dict[int, int]) -> Read:
 
 
 def test_a_linear_probe_reads_the_inputs_of_the_head_in_every_epoch_and_once_more() -> None:
-    assert read(strategy="linear_probe", epochs=7) == seen({5: 8}, test={5: 1})
+    assert read(strategy="linear_probe_steps", epochs=7) == seen({5: 8}, test={5: 1})
 
 
 def test_each_view_is_read_in_its_own_epochs() -> None:
@@ -47,7 +47,7 @@ def test_each_view_is_read_in_its_own_epochs() -> None:
 
 @pytest.mark.parametrize("views", [7, 12])
 def test_as_many_views_as_epochs_are_read_once_each(views: int) -> None:
-    wanted = read(strategy="linear_probe", epochs=7, views=views)
+    wanted = read(strategy="linear_probe_steps", epochs=7, views=views)
     assert [wanted["train", view, 5] for view in range(7)] == [1] * 7 and ("train", 7, 5) not in wanted
 
 
@@ -73,14 +73,14 @@ def test_what_has_passed_is_not_counted_when_a_run_goes_on() -> None:
 
 
 def test_of_more_views_than_files_may_be_open_only_the_first_are_read() -> None:
-    wanted = read(strategy="linear_probe", epochs=70, views=50)
+    wanted = read(strategy="linear_probe_steps", epochs=70, views=50)
     assert {view for split, view, _ in wanted if split == "train" and view is not None} == set(range(32))
     assert (wanted["train", 19, 5], wanted["train", 20, 5], wanted["val", None, 5]) == (2, 1, 71)
 
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])
 def test_mixed_pictures_are_not_read_from_a_cache(mix: str) -> None:
-    wanted = read(strategy="linear_probe", epochs=4, views=2, mix=mix)
+    wanted = read(strategy="linear_probe_steps", epochs=4, views=2, mix=mix)
     assert wanted == {("train", None, 5): 1, ("val", None, 5): 5, ("test", None, 5): 1}
 
 

@@ -16,7 +16,7 @@ IMAGES = {"train": 100, "val": 20, "test": 30}
 
 
 def foretold(images: dict[str, int] | None = None, **options: object) -> Seconds:
-    config = RunConfig(dataset="d", backbone="resnet18", epochs=6, **options)
+    config = RunConfig(dataset="d", backbone="resnet18", strategy="linear_probe_steps", epochs=6, **options)
     return foresee(outline(), plan_for(outline(), config), config, measured=MEASURED, kept=(), images=images or IMAGES)
 
 
@@ -31,7 +31,7 @@ def test_without_a_budget_every_try_is_a_whole_training() -> None:
 def test_timings_that_contradict_each_other_take_nothing_off_a_step() -> None:
     """A shallow cut that was timed slower than a deeper one, as a busy machine does."""
     costs = {1: Cost(seconds=5.0, size_bytes=8), 3: Cost(seconds=0.0, size_bytes=8)}
-    config = RunConfig(dataset="d", backbone="resnet18", epochs=6)
+    config = RunConfig(dataset="d", backbone="resnet18", strategy="linear_probe_steps", epochs=6)
     plan, measured = plan_for(outline(), config), replace(MEASURED, costs=costs)
     kept = (Slot(split="train", view=None, cut=1),)
     seconds = foresee(outline(), plan, config, measured=measured, kept=kept, images=IMAGES)

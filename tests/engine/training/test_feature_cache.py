@@ -23,11 +23,12 @@ from tests.pictures import make_dataset
 
 RUNS = [
     *(("resnet18", strategy, views) for strategy in ("gradual_unfreeze", "probe_then_finetune") for views in (0, 2)),
-    ("resnet18", "linear_probe", 0),
+    ("resnet18", "linear_probe", 2),
+    ("resnet18", "linear_probe_steps", 0),
     ("resnet18", "last_block", 2),
     ("resnet18", "head | 1; layer4, head | 1; head | 2", 0),  # a block that is frozen again is not what it was
     ("mobilenet_v3_small", "last_block", 0),  # dropout and in-place layers behind the cut
-    ("mobilenet_v3_small", "linear_probe", 2),
+    ("mobilenet_v3_small", "linear_probe_steps", 2),
     ("efficientnet_b0", "last_stage", 2),  # stochastic depth behind the cut
     ("densenet121", "last_block", 0),
 ]
@@ -49,7 +50,7 @@ def files(world: World) -> list[Path]:
 
 
 def probe(world: World, **options: object) -> Origin:
-    return world.open(config(**{"strategy": "linear_probe", "views": 0, **options}))
+    return world.open(config(**{"strategy": "linear_probe_steps", "views": 0, **options}))
 
 
 @pytest.mark.parametrize(("backbone", "strategy", "views"), RUNS)

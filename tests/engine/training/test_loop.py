@@ -23,6 +23,7 @@ FROZEN = [
     {"strategy": "full_finetune", "batch_norm": "running"},
     {"strategy": "last_block", "batch_norm": "statistics"},
     {"strategy": "linear_probe"},
+    {"strategy": "linear_probe_steps"},
     {"strategy": "last_block"},
     {"strategy": "named", "patterns": "layer2.0"},  # frozen blocks stand on both sides
     {"strategy": "full_finetune"},
@@ -41,8 +42,8 @@ def run(made: Training, train: Pictures = TRAIN, val: Pictures | None = VAL) -> 
 
 
 def probe(**options: object) -> Training:
-    """A linear probe that has not begun."""
-    return training(config(strategy="linear_probe", **options))
+    """A linear probe in steps that has not begun."""
+    return training(config(strategy="linear_probe_steps", **options))
 
 
 def epochs(made: Training, train: Pictures = TRAIN, val: Pictures | None = VAL) -> list[Epoch]:

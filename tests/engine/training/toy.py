@@ -44,8 +44,8 @@ def chain(backbone: str = "resnet18") -> Chain:
 
 
 def config(**options: object) -> RunConfig:
-    fields: dict[str, object] = {"epochs": 2, "batch_size": 8, "backbone": "resnet18", **options}
-    return RunConfig(dataset="dataset-00000000", **fields)
+    fields: dict[str, object] = {"epochs": 2, "batch_size": 8, "backbone": "resnet18", "strategy": "linear_probe_steps"}
+    return RunConfig(dataset="dataset-00000000", **{**fields, **options})
 
 
 def block(name: str, stage: str, *parameters: tuple[str, int, str]) -> BlockOutline:
