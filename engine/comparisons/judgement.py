@@ -22,6 +22,7 @@ from engine.evaluation.paired import Correct
 from engine.evaluation.seed_interval import accuracy_interval
 from engine.evaluation.verdict import Entrant, Verdict, judge
 from engine.store.run_record import Run
+from engine.training.solvable import ignores_seed
 from engine.workspace import Workspace
 
 Obstacle = Literal["nothing finished", "other images", "nothing counts", "no validation images"]
@@ -203,6 +204,7 @@ def _entrants(workspace: Workspace, rows: Mapping[str, Row], counted: Mapping[st
             trainable_parameters=rows[label].trainable_parameters or 0,
             peak_memory_bytes=rows[label].peak_memory_bytes or 0,
             epochs=max(map(_tried_epochs, runs)),
+            solved=all(_answers_alike(run) for run in runs),
         )
         for label, runs in counted.items()
         if (correct_val := _correct(workspace, runs, "val")) is not None
@@ -210,11 +212,16 @@ def _entrants(workspace: Workspace, rows: Mapping[str, Row], counted: Mapping[st
     return [entrant for entrant in entrants if entrant.correct_val.shape[1] == entrants[0].correct_val.shape[1]]
 
 
+def _answers_alike(run: Run) -> bool:
+    """Whether another seed would give the same; what an earlier version stepped would not."""
+    return ignores_seed(run.config) and run.started is not None and run.started.solved
+
+
 def _tried_epochs(run: Run) -> int:
     """Among how many epochs validation had the choice: all those of every learning rate tried, whose best try the last
     training repeats."""
     epochs = run.summary.epochs if run.summary else 1
-    if run.config.tune < 2:
+    if run.config.tune < 2 or (run.started and run.started.solved):
         return epochs
     return run.config.tune * max(epochs, run.started.epochs if run.started else 0)
 

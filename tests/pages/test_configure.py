@@ -283,7 +283,7 @@ def test_the_page_waits_for_the_sample_dataset_while_it_is_drawn(workspace: Work
 def test_a_job_that_failed_says_why_and_can_be_tried_again(
     workspace: Workspace, page: AppTest, fold: str, key: str, kind: str
 ) -> None:
-    prepared.answered(prepared.unfolded(page, fold), key, error="The weights cannot be downloaded.")
+    prepared.answered(prepared.unfolded(prepared.stepping(page), fold), key, error="The weights cannot be downloaded.")
     assert "The weights cannot be downloaded" in page.error[0].value
     page.button(key=key).click().run()
     assert [job.status for job in JobStore(workspace).list(kind)] == ["queued", "failed"]

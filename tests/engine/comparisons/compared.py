@@ -14,6 +14,7 @@ from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run_record import Run
 from engine.store.run_store import RunStore
+from engine.training.solvable import is_solved
 from engine.workspace import Workspace
 
 CLASSES = ("고양이", "=dog|' /C calc'!A0", "@나비")
@@ -75,6 +76,7 @@ def finish(
         dataset=DatasetVersion(id="", name="", fingerprint=fingerprint),
         phases=(StartedPhase(epochs=4),),
         train_images=train_images,
+        solved=is_solved(run.config),
     )
     RunStore(workspace).record(run.id, started)
     seconds = {"linear_probe_steps": 1.0, "last_block": 10.0}.get(run.config.strategy, 100.0)

@@ -147,3 +147,20 @@ def test_more_seeds_go_on_counting_and_an_arm_comes_in_once():
         with_arm(made, arm("last_block"))
     with pytest.raises(ConfigError, match="not part of this comparison"):
         with_seeds(made, 1, strategy="bias_norm")
+
+
+def test_what_is_solved_runs_once_however_many_seeds_there_are():
+    made = comparison(arm("linear_probe", seeds=3), arm("last_block", seeds=3))
+    assert [run.strategy for run in expand(made)] == ["linear_probe", *["last_block"] * 3]
+    assert len(expand(with_seeds(made, 2))) == 1 + 5
+    assert default_seeds("linear_probe") == (0,)
+
+
+@pytest.mark.parametrize("settings", [{"mix": "mixup"}, {"phases": "head | 2"}, {"weights": "none"}])
+def test_where_seeds_can_differ_all_of_them_run(settings: dict[str, str]):
+    assert len(expand(comparison(arm("linear_probe", seeds=3, settings=settings)))) == 3
+
+
+def test_a_head_that_is_no_linear_layer_is_stepped():
+    squeezed = comparison(arm("linear_probe", seeds=2), backbones=(("squeezenet1_1", "default"),))
+    assert len(expand(squeezed)) == 2

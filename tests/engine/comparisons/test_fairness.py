@@ -27,7 +27,7 @@ def configs(**differing: object) -> dict[str, RunConfig]:
     usual = RunConfig(dataset="d", backbone="resnet18", epochs=4, views=2)
     strategies = ("linear_probe_steps", "last_block", "full_finetune")
     alike = {name: dataclasses.replace(usual, strategy=name) for name in strategies}
-    return {**alike, "odd": dataclasses.replace(usual, strategy="bias_norm", **differing)}  # type: ignore[arg-type]
+    return {**alike, "odd": dataclasses.replace(usual, **{"strategy": "bias_norm", **differing})}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,9 @@ def test_many_seeds_have_one_voice():
     runs = configs(epochs=9)
     seeds = {f"odd {seed}": dataclasses.replace(runs["odd"], seed=seed) for seed in range(20)}
     assert set(reasons({**runs, **seeds}, {})) == {"odd", *seeds}
+
+
+def test_steps_of_others_are_not_held_against_what_is_solved():
+    solved = {"strategy": "linear_probe", "epochs": 9, "tune": 3, "patience": 2, "max_minutes": 1.5, "select": "loss"}
+    assert reasons(configs(**solved), {}) == {}
+    assert list(reasons(configs(**solved, image_size=64), {})) == ["odd"]

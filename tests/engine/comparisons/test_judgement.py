@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from engine.comparisons.comparison import Comparison, arm
 from engine.comparisons.comparison_store import ComparisonStore
@@ -171,3 +172,14 @@ def test_predictions_are_read_again_only_when_they_change(workspace: Workspace, 
     path.write_text(path.read_text(encoding="utf-8").replace("0.8", "0.85"), encoding="utf-8")
     assert correctness(workspace, run) is not first
     assert correctness(workspace, dataclasses.replace(run, id="run-00000000")) == {}
+
+
+def test_one_run_of_what_is_solved_counts_as_all_its_seeds(workspace: Workspace):
+    made = comparison(workspace, arm("linear_probe", seeds=3), arm("last_block", seeds=3))
+    runs = finish_all(workspace, made, {**SHARES, "linear_probe": 0.6})
+    verdict = judgement(workspace, made, runs).verdict
+    assert [run.config.strategy for run in runs].count("linear_probe") == 1
+    assert verdict is not None and (verdict.solved, verdict.single_seed) == (("linear_probe",), ())
+    earlier = [dataclasses.replace(run, started=replace(run.started, solved=False)) for run in runs if run.started]
+    stepped = judgement(workspace, made, earlier).verdict
+    assert stepped is not None and (stepped.solved, stepped.single_seed) == ((), ("linear_probe",))
