@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.cli.main import main
 from engine.jobs import embedding_files, forecast_files
+from engine.runs.run_files import read_origin
 from engine.store.job_store import JobStore
 from engine.store.run_store import RunStore
 from engine.workspace import Workspace
@@ -61,12 +62,13 @@ def test_the_command_line_lists_what_is_there(earlier: Workspace, capsys: pytest
 
 def test_an_interrupted_run_goes_on_where_it_stood(earlier: Workspace) -> None:
     store = RunStore(earlier)
-    before = store.epochs(INTERRUPTED)
+    before, computed = store.epochs(INTERRUPTED), read_origin(earlier.run(INTERRUPTED)).precision
     assert main(["resume", INTERRUPTED]) == 0
     after = store.epochs(INTERRUPTED)
     assert store.get(INTERRUPTED).status == "finished"
     assert len(before) == 2 and len(after) == 6 and after[0] == before[0], "its checkpoint is of the first epoch"
     assert (earlier.run(INTERRUPTED) / "result.csv").is_file()
+    assert read_origin(earlier.run(INTERRUPTED)).precision == computed == "fp32", "as it began"
 
 
 @pytest.mark.parametrize(

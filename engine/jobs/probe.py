@@ -23,6 +23,7 @@ from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.training.batches import cut, filled
 from engine.training.freezing import starting_weights, validate
+from engine.training.numerics import lay_out
 from engine.workspace import Workspace
 
 MOST_IMAGES = 500
@@ -133,7 +134,7 @@ def _random_twin(session: Session) -> Chain:
         session.workspace, config.backbone, "none", classes=classes, seed=config.seed, image_size=size
     )
     chain.model.to(session.training.device)
-    chain.model.to(memory_format=session.numerics.memory_format)
+    lay_out(chain, session.numerics)
     return chain
 
 

@@ -21,7 +21,7 @@ from engine.runs.run_files import Origin, read_origin
 from engine.store.run_record import Run
 from engine.training.batches import moments, normalise
 from engine.training.budget import budgeted
-from engine.training.numerics import Numerics, numerics
+from engine.training.numerics import Numerics, lay_out, numerics
 from engine.training.state import autocast
 from engine.workspace import Workspace
 
@@ -69,7 +69,7 @@ def load(workspace: Workspace, run: Run, *, device: str | None = None) -> Traine
     number_format = numerics("fp32" if place.type == "cpu" and precision.startswith("fp16") else precision, place)
     chain = load_trained(folder, run.config.backbone, image_size=origin.preprocessing.crop)
     chain.model.to(place)
-    chain.model.to(memory_format=number_format.memory_format)
+    lay_out(chain, number_format)
     classes = record_files.read(folder / "classes.json", tuple[str, ...], error=RunError)
     return Trained(
         run=run,

@@ -4,14 +4,16 @@ The blocks run the model's own modules: moving, loading or training `chain.model
 Not here: where weights come from, which blocks train.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from engine.errors import BackboneError
+from engine.models.fusion import Fused, fuse
 from engine.models.head import drop_auxiliaries, find_head, head_of
 from engine.models.outline import BlockOutline, Outline, ParameterOutline
 from engine.models.stages import counted_positions, stages
@@ -43,6 +45,8 @@ class Block:
     """The layers it runs, in forward order."""
     evaluating: Forward
     training: Forward
+    graph: fx.Graph
+    """Of `evaluating`."""
 
 
 class Chain:
@@ -55,6 +59,9 @@ class Chain:
         self.classes, self.input_size = classes, input_size
         self.random: frozenset[str] = frozenset()
         """Names of the tensors that came from the seed and not from the file of the weights, a new head's included."""
+        self.fuses = False
+        """Whether frozen blocks are fused (models.fusion), which changes their last bits."""
+        self._fused: dict[int, Fused] = {}
         self._trains: frozenset[int] = frozenset()
         self._positions: dict[str, int] = {}
         """What tells the stages; of the first pass there is."""
@@ -76,6 +83,16 @@ class Chain:
         for index, block in list(enumerate(self.blocks))[start:stop]:
             x = (block.training if index in self._trains else block.evaluating)(self.model, x)
         return x
+
+    def frozen_blocks(self, start: int, stop: int) -> list[Callable[[Tensor], Tensor]]:
+        """Blocks `start` to `stop` in eval mode, each for as long as its weights stay what they are."""
+        if not self.fuses:
+            return [partial(block.evaluating, self.model) for block in self.blocks[start:stop]]
+        for index in range(start, stop):
+            if index not in self._fused:
+                block = self.blocks[index]
+                self._fused[index] = fuse(self.model, block.graph, f"{block.name} of {self.backbone}")
+        return [self._fused[index].prepared() for index in range(start, stop)]
 
     def train_blocks(self, trainable: Collection[int]) -> None:
         """Put the blocks with these indexes in train mode and all others in eval mode: fixed norm statistics, no
@@ -167,6 +184,7 @@ def _block(model: nn.Module, evaluating: Segment, training: Segment) -> Block:
         modules=modules_of(model, training),
         evaluating=evaluating.forward,
         training=training.forward,
+        graph=evaluating.graph,
     )
 
 

@@ -29,6 +29,8 @@ class Segment:
     unit: str
     """Path of the module that this stretch is about: `layer3.1`."""
     nodes: tuple[fx.Node, ...]
+    graph: fx.Graph
+    """The same stretch as a graph of its own."""
     forward: Forward
 
 
@@ -64,7 +66,7 @@ def segments(model: nn.Module, graph: fx.Graph, head: str) -> tuple[Segment, ...
     """
     nodes = [node for node in graph.nodes if node.op not in ("placeholder", "get_attr", "output")]
     units = [_unit(model, _path(node), head) for node in nodes]
-    layers = [_module(model, node) for node in nodes]
+    layers = [layer_of(model, node) for node in nodes]
     starts, names, kind = [0], [""], type(model).__name__
     for index in range(len(nodes)):
         if units[index] == names[-1] or not _holds_weights(model, units[index], head):
@@ -80,17 +82,19 @@ def segments(model: nn.Module, graph: fx.Graph, head: str) -> tuple[Segment, ...
             names.append(units[index])
     bounds = [*starts, len(nodes)]
     pieces = [tuple(nodes[first:last]) for first, last in itertools.pairwise(bounds)]
-    return tuple(
-        Segment(unit=name, nodes=piece, forward=_compiled(piece, _live_value(nodes, start), f"{name} of {kind}"))
-        for name, piece, start in zip(names, pieces, starts, strict=True)
-    )
+    found = []
+    for name, piece, start in zip(names, pieces, starts, strict=True):
+        title = f"{name} of {kind}"
+        own = _graph(piece, _live_value(nodes, start), title)
+        found.append(Segment(unit=name, nodes=piece, graph=own, forward=compiled(own, title)))
+    return tuple(found)
 
 
 def tensors_of(model: nn.Module, segment: Segment) -> set[str]:
     """Names of all parameters and buffers that `segment` reads."""
     names: set[str] = set()
     for node in segment.nodes:
-        if (module := _module(model, node)) is not None:
+        if (module := layer_of(model, node)) is not None:
             tensors = (*module.named_parameters(), *module.named_buffers())
             names.update(f"{node.target}.{name}" for name, _ in tensors)
         names.update(str(source.target) for source in node.all_input_nodes if source.op == "get_attr")
@@ -99,7 +103,21 @@ def tensors_of(model: nn.Module, segment: Segment) -> set[str]:
 
 def modules_of(model: nn.Module, segment: Segment) -> tuple[nn.Module, ...]:
     """The layers that `segment` calls, in order: those whose mode and hooks matter to it."""
-    return tuple(module for node in segment.nodes if (module := _module(model, node)) is not None)
+    return tuple(module for node in segment.nodes if (module := layer_of(model, node)) is not None)
+
+
+def layer_of(model: nn.Module, node: fx.Node) -> nn.Module | None:
+    """The layer that `node` calls, if it calls one."""
+    return model.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def compiled(graph: fx.Graph, name: str) -> Callable[..., Tensor]:
+    """`graph` as a function of the model and its placeholders; `name` is what tracebacks say."""
+    code = graph.python_code("self")
+    namespace = dict(code.globals)
+    # as fx.GraphModule does, less its copy of the modules
+    exec(compile(code.src, f"<block {name}>", "exec", dont_inherit=True), namespace)
+    return namespace["forward"]
 
 
 def has_parameters(layer: nn.Module | None) -> bool:
@@ -128,11 +146,6 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return _is_leaf(m) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _module(model: nn.Module, node: fx.Node) -> nn.Module | None:
-    """The layer that `node` calls, if it calls one."""
-    return model.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 def _path(node: fx.Node) -> str:
@@ -174,8 +187,8 @@ def _live_value(nodes: list[fx.Node], start: int) -> fx.Node | None:
     return needed.pop() if len(needed) == 1 else None
 
 
-def _compiled(nodes: tuple[fx.Node, ...], entry: fx.Node | None, name: str) -> Forward:
-    """`nodes` as a function of the model and the value `entry`."""
+def _graph(nodes: tuple[fx.Node, ...], entry: fx.Node | None, name: str) -> fx.Graph:
+    """`nodes` with the value `entry` as their only input."""
     if entry is None:
         raise BackboneError(f"The block {name} needs more than one tensor. Choose another backbone.")
     graph = fx.Graph()
@@ -186,11 +199,7 @@ def _compiled(nodes: tuple[fx.Node, ...], entry: fx.Node | None, name: str) -> F
                 copies[source] = graph.node_copy(source)
         copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(copies[nodes[-1]])
-    code = graph.python_code("self")
-    namespace = dict(code.globals)
-    # as fx.GraphModule does, less its copy of the modules
-    exec(compile(code.src, f"<block {name}>", "exec", dont_inherit=True), namespace)
-    return namespace["forward"]
+    return graph
 
 
 def output_chain(graph: fx.Graph) -> Iterator[fx.Node]:

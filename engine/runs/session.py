@@ -31,7 +31,7 @@ from engine.training.batches import PixelSource
 from engine.training.budget import budgeted
 from engine.training.checkpoints import load_checkpoint
 from engine.training.freezing import as_begun, plan_for, starting_weights
-from engine.training.numerics import Numerics, choose, needs_timing, numerics
+from engine.training.numerics import Numerics, choose, lay_out, needs_timing, numerics
 from engine.training.plan import scaled
 from engine.training.solvable import in_steps, why_stepped
 from engine.training.state import Training, moving_names
@@ -181,7 +181,7 @@ def _ready(
     moving = moving_names(chain, plan, config)
     before = remember(chain.model.state_dict(), moving, known=WARM.digests(chain))
     WARM.keep_digests(chain, before.digests)
-    chain.model.to(memory_format=numbers.memory_format)
+    lay_out(chain, numbers)
     return Training(chain, outline, plan, config=config, dtype=numbers.dtype), before
 
 

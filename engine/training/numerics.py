@@ -27,32 +27,44 @@ SECONDS = 2.0
 _LOSING = 1.5
 """What needs this much longer than the fastest for the first image is not timed again."""
 _IMAGES, _REPEATS = 4, 3
-_CHANNELS_LAST = " channels-last"
+_CHANNELS_LAST, _FUSED = " channels-last", " fused"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numerics:
     name: str
-    """fp32, bf16 or fp16, with or without ` channels-last`: what is recorded."""
+    """fp32, bf16 or fp16, then perhaps ` channels-last` and ` fused`: what is recorded."""
     dtype: torch.dtype | None
     """For autocast; None computes in float32 throughout."""
     memory_format: torch.memory_format
+    fused: bool = False
+    """Whether convolutions of frozen blocks take in what follows them (models.fusion)."""
 
 
 def numerics(name: str, place: torch.device) -> Numerics:
     """The Numerics that `name` records. DeviceError when the device cannot."""
-    dtype, _ = devices.precision(place, name.removesuffix(_CHANNELS_LAST))
-    layout = torch.channels_last if name.endswith(_CHANNELS_LAST) else torch.contiguous_format
-    return Numerics(name=name, dtype=dtype, memory_format=layout)
+    dtype, _ = devices.precision(place, name.partition(" ")[0])
+    layout = torch.channels_last if _CHANNELS_LAST in name else torch.contiguous_format
+    return Numerics(name=name, dtype=dtype, memory_format=layout, fused=name.endswith(_FUSED))
+
+
+def lay_out(chain: Chain, chosen: Numerics) -> None:
+    """Have `chain` compute as `chosen` says, but for the number format, which is autocast's."""
+    chain.model.to(memory_format=chosen.memory_format)
+    chain.fuses = chosen.fused
 
 
 def choose(chain: Chain, wanted: str, place: torch.device, *, side: int) -> Numerics:
     """What a run that asks for `wanted` computes in, on images of `side` pixels; `chain` must be on `place`."""
-    if wanted == "auto" and place.type == "cpu":
-        return numerics(_kept(chain, place, side), place)
-    _, name = devices.precision(place, wanted)
-    gpu = place.type != "cpu"  # tensor cores want channels last; on the CPU it changes results for little gain
-    return numerics(name + _CHANNELS_LAST * gpu, place)
+    if place.type != "cpu":  # tensor cores want channels last
+        return numerics(devices.precision(place, wanted)[1] + _CHANNELS_LAST, place)
+    name = _kept(chain, place, side) if wanted == "auto" else devices.precision(place, wanted)[1]
+    return numerics(name + _FUSED * (name.startswith("fp32") and fuses_here()), place)
+
+
+def fuses_here() -> bool:
+    """Whether fused convolutions are known to pay: measured in fp32 on x86 only."""
+    return torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64")
 
 
 def candidates() -> tuple[str, ...]:

@@ -5,6 +5,8 @@ at once, laid out in one of two ways, and an activation that was kept stands for
 for bit. On a GPU they see the batch as it comes. Not here: keeping activations (feature_cache).
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -22,7 +24,8 @@ def through_frozen(chain: Chain, x: Tensor, *, start: int, stop: int) -> Tensor:
         return x
     if x.device.type != "cpu":
         return chain(x, start, stop)
-    made = [_chunk(chain, part, start=start, stop=stop) for part in x.split(CHUNK)]
+    blocks = chain.frozen_blocks(start, stop)
+    made = [_chunk(blocks, part) for part in x.split(CHUNK)]
     return made[0] if len(made) == 1 else plain(torch.cat(made))
 
 
@@ -39,10 +42,10 @@ def is_channels_last(x: Tensor) -> bool:
     return x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
 
 
-def _chunk(chain: Chain, part: Tensor, *, start: int, stop: int) -> Tensor:
+def _chunk(blocks: Sequence[Callable[[Tensor], Tensor]], part: Tensor) -> Tensor:
     missing = CHUNK - len(part)
     x = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
     x = x.contiguous(memory_format=torch.channels_last) if is_channels_last(part) else plain(x)
-    for block in range(start, stop):
-        x = plain(chain(x, block, block + 1))
+    for block in blocks:
+        x = plain(block(x))
     return plain(x[: len(part)])

@@ -18,7 +18,7 @@ from engine.training.batches import PixelSource, Source
 from engine.training.cuts import Slot, readings
 from engine.training.feature_cache import FeatureCache, Origin
 from engine.training.loop import fit, infer
-from engine.training.numerics import numerics
+from engine.training.numerics import lay_out, numerics
 from engine.training.state import Training
 from engine.workspace import Workspace
 from tests.engine.training.toy import SIDE, training
@@ -42,7 +42,7 @@ class World:
         computes = numerics(precision, CPU)
         made = training(chosen)
         known = digests(made.chain.model.state_dict())
-        made.chain.model.to(memory_format=computes.memory_format)
+        lay_out(made.chain, computes)
         made = Training(made.chain, made.outline, made.plan, config=chosen, dtype=computes.dtype)
         views = Augmentation(views=chosen.views, data_seed=chosen.data_seed, policy=chosen.augment)
         shown = open_pixels(self.workspace, self.dataset, preprocessing, augmentation=views)

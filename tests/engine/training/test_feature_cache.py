@@ -14,8 +14,10 @@ import torch
 
 from engine.data.preprocessing import Preprocessing
 from engine.training import cuts, feature_cache
+from engine.training.audit import digests
 from engine.training.cuts import Slot
 from engine.training.feature_cache import Origin
+from engine.training.prefix import through_frozen
 from engine.workspace import Workspace
 from tests.engine.training.frozen import PRE, World, passes, same, train, wanted_by
 from tests.engine.training.toy import config
@@ -69,13 +71,30 @@ def test_reading_gives_the_bits_that_computing_gives(world: World, backbone: str
     assert same(train(later, world.fill(later)), expected)
 
 
-@pytest.mark.parametrize("precision", ["bf16 channels-last", "bf16"])
-def test_the_same_in_half_the_width(world: World, precision: str) -> None:
+@pytest.mark.parametrize("precision", ["bf16 channels-last", "bf16", "fp32 fused", "fp32 channels-last fused"])
+def test_the_same_in_half_the_width_and_with_fused_layers(world: World, precision: str) -> None:
     chosen = config(strategy="last_stage", views=0, epochs=2, lr=0.01)
     expected = train(world.open(chosen, precision=precision))
     origin = world.open(chosen, precision=precision)
     cache = world.fill(origin)
     assert len(cache.kept) == 3 and same(train(origin, cache), expected)
+
+
+def test_fused_layers_leave_what_is_frozen_as_it_was(world: World) -> None:
+    """Also where a block trains, freezes again, and is then read through fused layers."""
+    chosen = config(phases="layer4, head | 1; head | 1", views=0, epochs=2, lr=0.01)
+    origin = world.open(chosen, precision="fp32 fused")
+    tensors, _ = train(origin)
+    after = digests(tensors)
+    moved = {name for name, digest in origin.digests.items() if after[name] != digest}
+    assert moved == {name for name in moved if name.startswith(("layer4", "fc"))} != set()
+    chain, images = origin.training.chain, origin.sources["train"].batch(np.arange(3), None)
+    seen = []
+    with torch.no_grad():
+        for chain.fuses in (True, False):
+            seen.append(through_frozen(chain, images, start=0, stop=PROBE.cut))
+    assert not torch.equal(*seen), "it is another order of sums"
+    assert torch.allclose(*seen, atol=1e-4)
 
 
 def test_a_second_run_computes_nothing(world: World) -> None:
@@ -161,7 +180,7 @@ def test_everything_that_decides_the_bits_decides_the_path(world: World, monkeyp
         opened(data_seed=9),
         opened(augment="trivial"),
         opened(backbone="resnet34"),
-        *(opened(precision=precision) for precision in ("bf16", "fp32 channels-last")),
+        *(opened(precision=precision) for precision in ("bf16", "fp32 channels-last", "fp32 fused")),
         *(opened(preprocessing=replace(PRE, **{moment: (0.5,) * 3})) for moment in ("mean", "std")),
         opened(preprocessing=Preprocessing(resize=(40,), crop=32)),
     ]

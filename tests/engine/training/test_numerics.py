@@ -1,5 +1,6 @@
 """What the processor has decides what is timed, the faster one is remembered for the user, and wishes are obeyed."""
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_damaged_memory_costs_a_measurement(workspace: Workspace, content: str
     path = user_cache() / "number_formats.json"
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    assert choose("auto").name in numerics.candidates()
+    assert choose("auto").name.removesuffix(" fused") in numerics.candidates()
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,29 @@ def test_coarser_numbers_have_to_be_worth_it(seconds: dict[str, float], wanted: 
 def test_a_wish_is_obeyed_without_measuring(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numerics, "time_formats", lambda *_: pytest.fail("measured"))
     assert choose("bf16").dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("machine", "wanted", "name"),
+    [("x86_64", "fp32", "fp32 fused"), ("x86_64", "bf16", "bf16"), ("aarch64", "fp32", "fp32")],
+)
+def test_layers_are_fused_where_that_is_known_to_pay(
+    machine: str, wanted: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert choose(wanted) == numerics.numerics(name, CPU) and choose(wanted).fused is name.endswith("fused")
+
+
+@pytest.mark.parametrize("layout", ["", " channels-last"])
+def test_a_recorded_name_says_everything(layout: str) -> None:
+    """A run of an earlier version knew nothing of fused layers, and goes on without."""
+    earlier, now = (numerics.numerics(f"fp32{layout}{fused}", CPU) for fused in ("", " fused"))
+    assert earlier.memory_format is now.memory_format is (torch.channels_last if layout else torch.contiguous_format)
+    assert now.fused and not earlier.fused and now.dtype is earlier.dtype is None
+    model = chain()
+    for chosen in (now, earlier):
+        numerics.lay_out(model, chosen)
+        assert model.fuses is chosen.fused
 
 
 def test_measuring_leaves_the_model_as_it_was(bf16: None, monkeypatch: pytest.MonkeyPatch) -> None:

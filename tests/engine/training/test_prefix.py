@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from engine.models.chain import Chain
+from engine.training.numerics import lay_out, numerics
 from engine.training.prefix import is_channels_last, plain, through_frozen
 from engine.training.state import autocast
 from tests.engine.models.checks import chain_of
@@ -12,8 +13,7 @@ from tests.engine.models.checks import chain_of
 CPU = torch.device("cpu")
 IMAGES = 18
 BACKBONES = ("resnet18", "mobilenet_v3_small", "densenet121", "efficientnet_b0", "shufflenet_v2_x0_5")
-FORMATS = [(None, torch.contiguous_format), (torch.bfloat16, torch.channels_last)]
-formats = pytest.mark.parametrize(("dtype", "layout"), FORMATS, ids=["fp32", "bf16 channels-last"])
+formats = pytest.mark.parametrize("name", ["fp32", "fp32 fused", "fp32 channels-last fused", "bf16 channels-last"])
 
 
 @pytest.fixture(scope="module", params=BACKBONES)
@@ -29,16 +29,20 @@ def frozen(
         return through_frozen(chain, x, start=start, stop=len(chain.blocks) - 1 if stop is None else stop)
 
 
+def laid_out(chain: Chain, name: str) -> tuple[torch.dtype | None, torch.memory_format]:
+    chosen = numerics(name, CPU)
+    lay_out(chain, chosen)
+    return chosen.dtype, chosen.memory_format
+
+
 def pictures(count: int = IMAGES, layout: torch.memory_format = torch.contiguous_format, side: int = 64) -> Tensor:
     images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
     return images.contiguous(memory_format=layout)
 
 
 @formats
-def test_the_company_an_image_is_in_does_not_matter(
-    chain: Chain, dtype: torch.dtype | None, layout: torch.memory_format
-) -> None:
-    chain.model.to(memory_format=layout)
+def test_the_company_an_image_is_in_does_not_matter(chain: Chain, name: str) -> None:
+    dtype, layout = laid_out(chain, name)
     images = pictures(layout=layout)
     whole = frozen(chain, images, dtype=dtype)
     assert whole.dtype == (dtype or torch.float32) and torch.isfinite(whole).all()
@@ -49,11 +53,9 @@ def test_the_company_an_image_is_in_does_not_matter(
 
 
 @formats
-def test_going_on_from_a_cut_is_going_straight(
-    chain: Chain, dtype: torch.dtype | None, layout: torch.memory_format
-) -> None:
+def test_going_on_from_a_cut_is_going_straight(chain: Chain, name: str) -> None:
     """At cuts all over the network, and with other images in other batches behind the cut."""
-    chain.model.to(memory_format=layout)
+    dtype, layout = laid_out(chain, name)
     images = pictures(3, layout)
     whole = frozen(chain, images, dtype=dtype)
     for cut in (1, (len(chain.blocks) - 1) // 2):
@@ -75,6 +77,7 @@ def test_a_transformer_does_not_mind_its_company_either(backbone: str) -> None:
 @pytest.mark.parametrize("backbone", ["resnet18", "mobilenet_v3_small"])
 def test_nor_does_it_matter_on_several_threads(backbone: str) -> None:
     chain, before = chain_of(backbone), torch.get_num_threads()
+    chain.fuses = True
     torch.set_num_threads(3)
     try:
         whole = frozen(chain, pictures())
