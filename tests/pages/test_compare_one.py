@@ -74,7 +74,7 @@ def test_the_table_has_one_row_a_strategy_with_interval_calibration_and_cost(
 
 def test_what_is_shown_of_a_strategy_is_said_of_it(workspace: Workspace, dataset: Dataset) -> None:
     page = opened(finished(workspace, dataset, TWO))
-    assert "full\\_finetune is better than linear\\_probe by" in prepared.drawn(page)
+    assert "full\\_finetune is better than linear\\_probe\\_steps by" in prepared.drawn(page)
     assert dict(table(page)["verdict"]) == {"linear_probe_steps": "shown to be worse", "full_finetune": "chosen"}
 
 
@@ -288,21 +288,21 @@ def test_forecasts_stand_beside_what_the_runs_took(workspace: Workspace, dataset
 
 def test_few_images_recommend_nothing_and_say_how_many_would(workspace: Workspace, dataset: Dataset) -> None:
     """Right on 9 of 12 is not shown to be worse than right on all, and not as good either."""
-    page = opened(finished(workspace, dataset, {"linear_probe": 0.8, "last_block": 0.99}, images=12))
+    page = opened(finished(workspace, dataset, {"linear_probe_steps": 0.7, "last_block": 1.0}, images=12))
     assert not page.success
     said = page.info[0].value.replace("\\", "")
-    assert said.startswith("These 12 test images cannot tell whether linear_probe (2.0 s of training instead of 12 s)")
+    assert said.startswith("These 12 test images cannot tell whether linear_probe_steps (2.0 s of training inst")
     assert "it may lose up to" in said and "more could. Until then take last_block, which validation chose." in said
     first = next(one.value for one in page.markdown if one.value.startswith("**")).replace("\\", "")
-    assert "Take last_block for now: it was right on" in first and "of 12 new images, linear_probe on" in first
+    assert "Take last_block for now: it was right on" in first and "of 12 new images, linear_probe_steps on" in first
     assert "Validation chose" not in first and "What this rests on" in [one.label for one in page.expander]
 
 
 def test_green_is_what_is_shown_to_lose_no_more_than_the_margin(workspace: Workspace, dataset: Dataset) -> None:
-    comparison = finished(workspace, dataset, {"linear_probe": 0.995, "last_block": 1.0}, images=600)
+    comparison = finished(workspace, dataset, {"linear_probe_steps": 0.995, "last_block": 1.0}, images=600)
     page = opened(comparison)
     said = page.success[0].value.replace("\\", "")
-    assert said.startswith("linear_probe is as good as last_block, which validation chose, within 2 points")
+    assert said.startswith("linear_probe_steps is as good as last_block, which validation chose, within 2 points")
     page.number_input(key=f"margin_{comparison.id}").set_value(0.5).run()
     assert not page.exception and not page.success
     assert "within 0.5 points: it may lose up to" in page.info[0].value.replace("\\", "")
@@ -311,7 +311,7 @@ def test_green_is_what_is_shown_to_lose_no_more_than_the_margin(workspace: Works
 
 
 def test_advice_is_not_green_before_every_run_has_ended(workspace: Workspace, dataset: Dataset) -> None:
-    shares = {"linear_probe": 0.3, "last_block": 0.5, "full_finetune": 0.97}
+    shares = {"linear_probe_steps": 0.3, "last_block": 0.5, "full_finetune": 0.97}
     comparison = compared.comparison(workspace, dataset, *(arm(name, seeds=1) for name in shares))
     for run in islice(claims(workspace, comparison), 2):
         compared.finish(workspace, run, dataset, shares[run.config.strategy])

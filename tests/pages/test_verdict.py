@@ -60,7 +60,7 @@ def test_a_strategy_no_better_than_guessing_is_called_so(
 def test_what_the_seconds_leave_out_is_said_where_it_is_more_than_they_are(
     workspace: Workspace, dataset: Dataset
 ) -> None:
-    quick = finished(workspace, dataset, {"linear_probe_steps": 0.9, "full_finetune": 0.95})
+    quick = finished(workspace, dataset, {"linear_probe_steps": 0.95, "full_finetune": 1.0})
     judged = evidence_now(workspace, quick).judgement
     said = "Not counted as training: computing the frozen part once for all, 4.0 s a run of linear_probe_steps"
     assert verdict.frozen_part_seconds(judged).startswith(said)  # and 2 seconds of training

@@ -21,6 +21,7 @@ from engine.workspace import Workspace, open_workspace
 from tests.engine.said import SMALL, last_json
 
 NEW = ["--dataset", "colours", *SMALL]
+STEPS = ["--strategies", "last_block,linear_probe_steps", "--seeds", "2"]
 TWO = ["--strategies", "last_block,linear_probe", "--seeds", "2"]
 
 
@@ -40,10 +41,10 @@ def test_a_comparison_is_trained_judged_and_written(
     imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, out = "색 '비교' =1", tmp_path / "out"
-    assert main(["compare", *NEW, *TWO, "--name", name, "--out", str(out)]) == 0
+    assert main(["compare", *NEW, *STEPS, "--name", name, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     (made,) = ComparisonStore(imported).list()
-    assert made.name == name and f"[1/4] {name}: resnet18 linear_probe, seed 0" in said and "[4/4]" in said
+    assert made.name == name and f"[1/4] {name}: resnet18 linear_probe_steps, seed 0" in said and "[4/4]" in said
     assert statuses(imported, made.id) == ["finished"] * 4 and "2 of 2" in said
     assert "Validation chose" in said and said.rstrip().endswith(f"Comparison: {made.id}")
     assert len(pd.read_csv(out / "comparison.csv")) == 4 and len(pd.read_csv(out / "result.csv")) == 30
@@ -53,8 +54,10 @@ def test_a_comparison_is_trained_judged_and_written(
     shown = last_json(capsys)
     assert (shown["sentences"][0], shown["margin"], shown["take"]) == (first, 5.0, shown["chosen"])
     assert ComparisonStore(imported).get(made.id).margin == 5.0 and shown["shown"] is False
-    assert [row["label"] for row in shown["table"]] == ["last_block", "linear_probe"] and shown["comparison"] == made.id
-    assert shown["chosen"] in ("last_block", "linear_probe") and shown["sentences"]
+    assert [row["label"] for row in shown["table"]] == ["last_block", "linear_probe_steps"] and shown[
+        "comparison"
+    ] == made.id
+    assert shown["chosen"] in ("last_block", "linear_probe_steps") and shown["sentences"]
     assert shown["doubt"] in said and f"{shown['chosen']} is not shown to be better than guessing" in said, (
         "six images show little"
     )
