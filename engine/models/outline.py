@@ -4,6 +4,7 @@ The chain makes it (models/chain.py); it is kept as JSON in the workspace.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +46,11 @@ class BlockOutline:
     @property
     def size(self) -> int:
         return sum(parameter.size for parameter in self.parameters)
+
+    @property
+    def holds_weights(self) -> bool:
+        """Not so where there is only a norm: DenseNet's norm5, ViT's ln."""
+        return any(parameter.kind == "weight" for parameter in self.parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,3 +102,20 @@ def _path(workspace: Workspace, backbone: str) -> Path:
 
 def _layer(parameter: ParameterOutline) -> str:
     return parameter.name.rpartition(".")[0]
+
+
+def last_blocks(outline: Outline, count: int) -> Sequence[BlockOutline]:
+    """The last `count` blocks that hold weights, and what lies between them."""
+    weighted = [index for index, block in enumerate(outline.blocks) if block.holds_weights]
+    return outline.blocks[weighted[-count] if count < len(weighted) else 0 :]
+
+
+def blocks_by_stage(outline: Outline) -> list[list[BlockOutline]]:
+    """In forward order, the head last; a stage without weights goes with the one before it."""
+    weighted = {block.stage for block in outline.blocks if block.holds_weights}
+    stages: list[list[BlockOutline]] = []
+    for block in outline.blocks:
+        if not stages or (stages[-1][-1].stage != block.stage and block.stage in weighted):
+            stages.append([])
+        stages[-1].append(block)
+    return stages

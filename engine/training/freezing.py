@@ -14,7 +14,7 @@ from engine.runconfig import RunConfig
 from engine.training.patterns import parse_phases
 from engine.training.plan import FreezePlan
 from engine.training.rates import RATES
-from engine.training.solvable import is_solved
+from engine.training.solvable import is_solved, why_stepped
 from engine.training.strategies import starts_at_random, strategy_named
 
 
@@ -34,6 +34,8 @@ def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
     """
     strategy = strategy_named(config.strategy)
     starting_weights(config)
+    if strategy.name == "prototypes" and (why := why_stepped(config)):
+        raise ConfigError(f"There are no prototypes here, because {why}. Choose linear_probe, which steps instead.")
     if config.phases.strip():
         phases = parse_phases(outline, config.phases, rate=config.lr or RATES[config.optimizer].head)
     else:

@@ -21,6 +21,7 @@ from engine.training.batches import Source
 from engine.training.cuts import views_of
 from engine.training.logistic_regression import PENALTIES, Examples, Layer, Tried
 from engine.training.prefix import through_frozen
+from engine.training.prototypes import class_means
 from engine.training.state import Training
 
 _BATCH = 64
@@ -35,9 +36,23 @@ def solve_head(training: Training, train: Source) -> Iterator[Progress | Note]:
 
     TrainingError when the features of all rows do not fit into memory.
     """
-    began, tries = time.monotonic(), list[Tried]()
+    began = time.monotonic()
     examples = yield from _examples(training, train)
-    path = logistic_regression.regress(examples)
+    if training.config.strategy == "prototypes":
+        _write(training, class_means(examples))
+        text = "The head points at the mean of each class; nothing was trained."
+        training.position.seconds += time.monotonic() - began
+    else:
+        text = yield from _regression(training, examples, began)
+    began = time.monotonic()
+    training.sums.copy_(_sums(training, examples))
+    training.position.seconds += time.monotonic() - began
+    yield Note(text=text)
+
+
+def _regression(training: Training, examples: Examples, began: float) -> Generator[Progress, None, str]:
+    """Returns what was chosen, in words."""
+    path, tries = logistic_regression.regress(examples), list[Tried]()
     while True:
         try:
             tries.append(next(path))
@@ -52,9 +67,8 @@ def solve_head(training: Training, train: Source) -> Iterator[Progress | Note]:
         Penalty(c=tried.c, loss=tried.loss, error=tried.error, accuracy=tried.accuracy, chosen=tried.c == layer.c)
         for tried in tries
     )
-    training.sums.copy_(_sums(training, examples))
     training.position.seconds += time.monotonic() - began
-    yield Note(text=said(tries, layer.c))
+    return said(tries, layer.c)
 
 
 def seconds_of_a_row(training: Training, images: int) -> float:

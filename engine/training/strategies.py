@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
 from engine.errors import ConfigError
-from engine.models.outline import BlockOutline, Outline
+from engine.models.outline import BlockOutline, Outline, blocks_by_stage, last_blocks
 from engine.runconfig import RunConfig
 from engine.training.patterns import selected
 from engine.training.plan import Phase
@@ -105,12 +105,23 @@ def linear_probe_steps(outline: Outline, config: RunConfig) -> Phases:
 
 
 @strategy(
+    "Prototypes",
+    "Point the head at the mean of each class; nothing is trained.",
+    "The floor that every training has to beat; one image a class is enough.",
+    seeds=1,
+    solved=True,
+)
+def prototypes(outline: Outline, config: RunConfig) -> Phases:
+    return linear_probe(outline, config)
+
+
+@strategy(
     "Last block",
     "Train the head and the last block of the backbone.",
     "A little adaptation for a fraction of the cost.",
 )
 def last_block(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(_last_blocks(outline, 2)))
+    return _one_phase(outline, config, _names(last_blocks(outline, 2)))
 
 
 @strategy(
@@ -120,7 +131,7 @@ def last_block(outline: Outline, config: RunConfig) -> Phases:
     asks="last_n",
 )
 def last_n(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(_last_blocks(outline, config.last_n)))
+    return _one_phase(outline, config, _names(last_blocks(outline, config.last_n)))
 
 
 @strategy(
@@ -129,7 +140,7 @@ def last_n(outline: Outline, config: RunConfig) -> Phases:
     "Enough for most photographs that look unlike the pretraining set.",
 )
 def last_stage(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(block for stage in _stages(outline)[-2:] for block in stage))
+    return _one_phase(outline, config, _names(block for stage in blocks_by_stage(outline)[-2:] for block in stage))
 
 
 @strategy(
@@ -166,7 +177,7 @@ def probe_then_finetune(outline: Outline, config: RunConfig) -> Phases:
     "Gentle on what was learned before.",
 )
 def gradual_unfreeze(outline: Outline, config: RunConfig) -> Phases:
-    stages = _stages(outline)
+    stages = blocks_by_stage(outline)
     count = min(config.epochs, len(stages))
     # the head warms up alone; where phases are fewer than stages, the deeper stages are released together
     depths = [1 + (len(stages) - 1) * number // (count - 1) for number in range(count)] if count > 1 else [len(stages)]
@@ -187,7 +198,7 @@ def gradual_unfreeze(outline: Outline, config: RunConfig) -> Phases:
     asks="last_n",
 )
 def two_phase(outline: Outline, config: RunConfig) -> Phases:
-    first, second = _last_blocks(outline, config.last_n), _last_blocks(outline, 2 * config.last_n)
+    first, second = last_blocks(outline, config.last_n), last_blocks(outline, 2 * config.last_n)
     return _two_phases(outline, config, first=first, second=second)
 
 
@@ -269,27 +280,6 @@ def _phase(outline: Outline, config: RunConfig, names: tuple[str, ...], *, epoch
 
 def _one_rate(config: RunConfig) -> bool:
     return config.lr_decay == 1 and not config.body_lr
-
-
-def _last_blocks(outline: Outline, count: int) -> Sequence[BlockOutline]:
-    """The last `count` blocks that hold weights; those with only a norm (DenseNet's norm5, ViT's ln) do not count."""
-    weighted = [index for index, block in enumerate(outline.blocks) if _holds_weights(block)]
-    return outline.blocks[weighted[-count] if count < len(weighted) else 0 :]
-
-
-def _stages(outline: Outline) -> list[list[BlockOutline]]:
-    """Blocks by stage, in forward order, the head last; a stage without weights goes with the one before it."""
-    weighted = {block.stage for block in outline.blocks if _holds_weights(block)}
-    stages: list[list[BlockOutline]] = []
-    for block in outline.blocks:
-        if not stages or (stages[-1][-1].stage != block.stage and block.stage in weighted):
-            stages.append([])
-        stages[-1].append(block)
-    return stages
-
-
-def _holds_weights(block: BlockOutline) -> bool:
-    return any(parameter.kind == "weight" for parameter in block.parameters)
 
 
 def _names(blocks: Iterable[BlockOutline]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from engine.data.dataset import commit, delete_dataset
 from engine.data.importer import scan
-from engine.errors import EngineError, RunError, TrainingError
+from engine.errors import ConfigError, EngineError, RunError, TrainingError
 from engine.evaluation.metric_records import read_metrics
 from engine.evaluation.result_csv import read_result
 from engine.events import Epoch, Finished, Started
@@ -86,6 +86,18 @@ def test_the_audit_is_of_the_best_epoch_and_of_what_could_train_by_then(lab: Lab
     summary = only(lab.execute(run), Finished).summary
     assert summary.best_epoch == 1 and summary.moved_tensors == 2
     assert summary.frozen_unchanged and not summary.idle_tensors
+
+
+def test_prototypes_are_a_head_like_any_other(lab: Lab) -> None:
+    """Audit, predictions and weights need to know nothing of how it was made."""
+    run = lab.begun(strategy="prototypes", image_size=64)
+    summary = only(lab.execute(run), Finished).summary
+    assert (summary.epochs, summary.moved_tensors, summary.frozen_unchanged) == (1, 2, True)
+    assert {path.name for path in lab.folder_of(run).iterdir()} == LEFT
+    weight = load_file(lab.folder_of(run) / "best.safetensors")["fc.weight"]
+    assert torch.allclose(weight.norm(dim=1), weight.norm(dim=1)[0].expand(len(weight)))
+    with pytest.raises(ConfigError, match="no prototypes here, because mixed pictures"):
+        lab.execute(lab.begun(strategy="prototypes", mix="mixup"))
 
 
 def test_closing_and_executing_again_resumes_and_ends_in_the_same_bits(lab: Lab) -> None:
