@@ -22,7 +22,7 @@ from engine.models.registry import build
 from engine.runs.pipeline import execute
 from engine.store.run_record import Run
 from engine.store.run_store import RunStore
-from engine.training import budget, loop, step, strategies
+from engine.training import budget, loop, rates, step
 from engine.training.state import Training
 from engine.training.step import Batch
 from tests.engine.small_runs import Lab, only, value_of
@@ -138,7 +138,7 @@ def test_a_run_keeps_the_epochs_and_rates_it_began_with(lab: Lab, monkeypatch: p
     events.close()  # type: ignore[attr-defined]
     monkeypatch.setattr(budget, "MOST_EPOCHS", 9)
     monkeypatch.setattr(budget, "LEAST_EPOCHS", 9)
-    monkeypatch.setitem(strategies.RATES, "adamw", strategies.Rates(head=0.1, body=0.1, decay=0.1, polish=0.1))
+    monkeypatch.setitem(rates.RATES, "adamw", rates.Rates(head=0.1, body=0.1, decay=0.1, polish=0.1))
     again = lab.execute(store.get(cut.id))
     assert [event.epoch for event in again if isinstance(event, Epoch)] == [2, 3]
     assert lab.same_weights(whole, cut)
