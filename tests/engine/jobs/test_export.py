@@ -113,7 +113,7 @@ def test_pictures_of_every_kind_are_read_as_the_dashboard_reads_them(home: Expor
 @pytest.mark.parametrize("backbone", ["mnasnet0_5", "googlenet"])
 def test_models_that_are_hard_to_load_can_be_exported(home: Exported, tmp_path: Path, backbone: str) -> None:
     """MNASNet refuses a state without versions; GoogLeNet has auxiliary heads and transforms its input."""
-    run = last_block(home, backbone=backbone, strategy="linear_probe")
+    run = last_block(home, backbone=backbone, strategy="linear_probe_steps")
     assert "as the dashboard does on 10 images" in exported(home, run, tmp_path / "bundle").checks[0]
     about = json.loads((tmp_path / "bundle" / "model.json").read_text())
     assert about["backbone"] == backbone and about["arguments"]["num_classes"] == 3
