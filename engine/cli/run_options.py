@@ -19,6 +19,7 @@ from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.training.budget import automatic, budget_sentence, budgeted
 from engine.training.freezing import validate
+from engine.training.solvable import is_solved
 from engine.training.strategies import STRATEGIES
 
 
@@ -61,7 +62,7 @@ def run_config(session: Session, **options: Unpack[RunOptions]) -> RunConfig:
 
 def say_budget(session: Session, configs: Iterable[RunConfig]) -> None:
     """How long automatic epochs will be, before the start."""
-    planned = (budgeted(config, session.workspace) for config in configs if automatic(config))
+    planned = (budgeted(config, session.workspace) for config in configs if automatic(config) and not is_solved(config))
     for epochs, patience, sentence in dict.fromkeys(
         (one.epochs, one.patience, budget_sentence(one)) for one in planned
     ):

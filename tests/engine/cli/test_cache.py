@@ -12,7 +12,19 @@ from engine.store.run_store import RunStore
 from engine.workspace import Workspace
 from tests.engine.said import SMALL
 
-TRAIN = ["train", "--dataset", "colours", *SMALL, "--epochs", "3", "--set", "precision=fp32", "--json"]
+TRAIN = [
+    "train",
+    "--dataset",
+    "colours",
+    *SMALL,
+    "--strategy",
+    "linear_probe_steps",
+    "--epochs",
+    "3",
+    "--set",
+    "precision=fp32",
+    "--json",
+]
 
 
 @pytest.fixture
