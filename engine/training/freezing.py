@@ -34,10 +34,10 @@ def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
     """
     strategy = strategy_named(config.strategy)
     starting_weights(config)
-    if strategy.name == "prototypes" and (why := why_stepped(config)):
-        raise ConfigError(f"There are no prototypes here, because {why}. Choose linear_probe, which steps instead.")
     if config.phases.strip():
         phases = parse_phases(outline, config.phases, rate=config.lr or RATES[config.optimizer].head)
+    elif strategy.name == "prototypes" and (why := why_stepped(config)):
+        raise ConfigError(f"There are no prototypes here, because {why}. Choose linear_probe, which steps instead.")
     else:
         assert config.epochs, "automatic epochs are not known from an outline: ask budget.budgeted first"
         phases = strategy.plan(outline, config)

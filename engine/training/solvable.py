@@ -41,5 +41,6 @@ def why_stepped(config: RunConfig) -> str:
 
 
 def in_steps(config: RunConfig) -> RunConfig:
-    """`config` as it was understood before anything was solved."""
-    return replace(config, strategy="linear_probe_steps") if config.strategy == "linear_probe" else config
+    """`config` with steps in place of what its strategy solves, as it was understood before anything was solved."""
+    known = STRATEGIES.get(config.strategy)
+    return replace(config, strategy="linear_probe_steps") if known is not None and known.solved else config

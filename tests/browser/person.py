@@ -106,7 +106,7 @@ class Person:
             self.press_button("Train on this dataset")
             self.sees_heading("Configure")
         self.choose("Weights", "Random weights")
-        expect(self.page.get_by_role("checkbox", name="Linear probe")).to_be_checked()
+        expect(self.page.get_by_role("checkbox", name="Linear probe", exact=True)).to_be_checked()
         for strategy in strategies:
             self.tick(strategy)
         for label, value in fields.items():

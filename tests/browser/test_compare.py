@@ -30,7 +30,7 @@ def start_two_strategies(person: Person) -> None:
     person.open("/")
     expect(person.pictures("Images of sample")).to_have_count(60, timeout=LONG_MS)
     person.configure("Full fine-tuning", epochs=3, batch_size=8, image_size=32)
-    person.sees("8 runs in one comparison")
+    person.sees("4 runs in one comparison")
     person.type_into("Seeds per strategy", "2")
     person.type_into("Name", "샘플 :red[*x*]")
     person.press_button("Start 4 runs")
