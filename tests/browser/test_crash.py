@@ -18,7 +18,9 @@ from tests.pictures import make_dataset
 def test_the_dashboard_survives_the_death_of_training(person: Person, server: Server, tmp_path: Path) -> None:
     store = RunStore(server.workspace)
     dataset = make_dataset(server.workspace, tmp_path / "photographs")
-    short = RunConfig(dataset=dataset.id, backbone="resnet18", weights="none", image_size=32, epochs=1)
+    short = RunConfig(
+        dataset=dataset.id, backbone="resnet18", strategy="linear_probe_steps", weights="none", image_size=32, epochs=1
+    )
     doomed = store.enqueue(replace(short, epochs=1000, strategy="full_finetune"), name="doomed")
     next_one = store.enqueue(short, name="next in line")
     person.open(f"/monitor?run={doomed.id}")
