@@ -167,9 +167,18 @@ def curves_in_words(epochs: Sequence[Epoch], metric: Metric) -> str:
     if not epochs:
         return f"No {metric} yet: no epoch has ended."
     last, best = epochs[-1], _best(epochs)
-    val, train = (score(last.score(split, metric), metric) for split in SPLITS)
-    said = f"After epoch {last.epoch} the {metric} is {val} on validation images and {train} on training images."
+    said = f"After epoch {last.epoch} the {_scores(last, metric)}"
     return said if best is None else f"{said} The best epoch is {best.epoch}."
+
+
+def scores_in_words(epoch: Epoch, metric: Metric) -> str:
+    """What one epoch came to, where there is no other to tell it from."""
+    return f"The {_scores(epoch, metric)}"
+
+
+def _scores(epoch: Epoch, metric: Metric) -> str:
+    val, train = (score(epoch.score(split, metric), metric) for split in SPLITS)
+    return f"{metric} is {val} on validation images and {train} on training images."
 
 
 def points(epochs: Sequence[Epoch], metric: Metric, split: Split = "val") -> tuple[Point, ...]:

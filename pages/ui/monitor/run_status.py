@@ -66,7 +66,10 @@ def outcome(run: Run, rows: Epochs) -> str:
     proof = " Every frozen parameter is bit for bit what it was." if summary.frozen_unchanged and frozen else ""
     took = text.duration(summary.seconds + once)
     solved = started is not None and started.solved
-    how = "Solved to the optimum of the head." if solved else f"Best epoch {summary.best_epoch} of {len(rows)}."
+    how = f"Best epoch {summary.best_epoch} of {len(rows)}."
+    if solved:
+        tried = rows and rows[-1].penalties
+        how = "Solved to the optimum of the head." if tried else "The head was computed in one go, without steps."
     return f"{how}{accuracy} Took {took}{share}.{proof}"
 
 
