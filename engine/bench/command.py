@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from engine import devices, record_files
-from engine.bench import pagetimes, parts, runner, thaw
+from engine.bench import pagetimes, parts, runner
 from engine.bench.accuracy_page import write_accuracy
+from engine.bench.contenders import thaw
 from engine.bench.defaults import FINE_TUNING, Question, measure_defaults
 from engine.bench.defaults_page import write_defaults
 from engine.bench.experiment import prepare

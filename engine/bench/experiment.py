@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from engine import devices, record_files
-from engine.bench.assignment import Assignment
+from engine.bench.contenders.assignment import Assignment
 from engine.bench.measurements import Recipe
 from engine.bench.photographs import link_or_copy, make_photographs, take_photographs
 from engine.bench.workloads import TRAININGS, rate_of

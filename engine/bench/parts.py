@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from unittest.mock import patch
 
 from engine import devices
-from engine.bench import thaw
-from engine.bench.assignment import Result
+from engine.bench.contenders import thaw
+from engine.bench.contenders.assignment import Result
 from engine.bench.experiment import Experiment
 from engine.bench.measurements import Key, Recipe
 from engine.models.reuse import Warm

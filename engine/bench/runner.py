@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.bench import bare_loop, classic, fastai_loop, parts, thaw, whole_commands
-from engine.bench.assignment import Result
+from engine.bench import parts, whole_commands
+from engine.bench.contenders import bare_loop, classic, fastai_loop, thaw
+from engine.bench.contenders.assignment import Result
 from engine.bench.experiment import Experiment, prepare
 from engine.bench.measurements import Key, Measurement, Measurements, Recipe
 from engine.bench.workloads import (

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from engine import record_files
-from engine.bench.assignment import ASSIGNMENT, OUTCOME, Outcome, Result
+from engine.bench.contenders.assignment import ASSIGNMENT, OUTCOME, Outcome, Result
 from engine.bench.experiment import Experiment
 from engine.bench.measurements import Answers, Key, Recipe
 from engine.bench.workloads import DEFAULTS, TRAININGS
@@ -97,7 +97,7 @@ def _contend(experiment: Experiment, key: Key, workers: int, *, folder: Path, en
     training = key.what if key.what in TRAININGS else "linear_probe"
     given = experiment.assignment(training, key.repetition, workers=workers, fixed=key.contender == "fixed")
     record_files.write(folder / ASSIGNMENT, replace(given, started=time.monotonic()))
-    _timed(["-m", "engine.bench.contend", key.contender, str(folder)], environment)
+    _timed(["-m", "engine.bench.contenders.contend", key.contender, str(folder)], environment)
     outcome = record_files.read(folder / OUTCOME, Outcome)
     images = [int(path.stem) for path in given.images_of("test")]
     answers = answers_of(experiment.dataset, images, np.array(outcome.probabilities))

@@ -19,7 +19,7 @@ from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.training.budget import automatic, budget_sentence, budgeted
 from engine.training.freezing import validate
-from engine.training.solvable import is_solved
+from engine.training.solved.solvable import is_solved
 from engine.training.strategies import STRATEGIES
 
 

@@ -20,7 +20,7 @@ from engine.runconfig import RunConfig
 from engine.training.budget import budgeted
 from engine.training.effort import Effort, Outlines, effort
 from engine.training.freezing import validate
-from engine.training.solvable import ignores_seed
+from engine.training.solved.solvable import ignores_seed
 from engine.training.strategies import STRATEGIES, starts_at_random, strategy_named
 from engine.workspace import Workspace, new_id
 

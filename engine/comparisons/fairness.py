@@ -12,7 +12,7 @@ from engine.events import Started
 from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.training.budget import automatic
-from engine.training.solvable import UNREAD_WHEN_SOLVED, is_solved
+from engine.training.solved.solvable import UNREAD_WHEN_SOLVED, is_solved
 
 _OPTIONS = (
     "preprocessing",

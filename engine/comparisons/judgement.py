@@ -22,7 +22,7 @@ from engine.evaluation.paired import Correct
 from engine.evaluation.seed_interval import accuracy_interval
 from engine.evaluation.verdict import Entrant, Verdict, judge
 from engine.store.run_record import Run
-from engine.training.solvable import ignores_seed
+from engine.training.solved.solvable import ignores_seed
 from engine.workspace import Workspace
 
 Obstacle = Literal["nothing finished", "other images", "nothing counts", "no validation images"]

@@ -24,7 +24,7 @@ from engine.models.reuse import WARM
 from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.runs.siblings import start_of
-from engine.training import estimate, feature_cache, solving
+from engine.training import estimate, feature_cache
 from engine.training.batches import Source, cut
 from engine.training.cuts import Cost, Slot, readings, worth_keeping
 from engine.training.estimate import Measured, Seconds
@@ -32,6 +32,7 @@ from engine.training.freezing import validate
 from engine.training.loop import class_weights_of, enter_phase
 from engine.training.plan import FreezePlan, prefix_length, trainable_size, untouched
 from engine.training.prefix import CHUNK, through_frozen
+from engine.training.solved import solving
 from engine.training.step import Batch, optimise
 from engine.workspace import Workspace
 
@@ -159,10 +160,8 @@ def _memory(session: Session, images: torch.Tensor, trainable: int) -> Iterator[
         yield f"{config.strategy} does not fit into memory: {why}"
     elif parts > 1:
         training.position.parts = parts
-        yield (
-            f"{config.strategy} does not fit into memory with batches of {len(images)} in one piece: "
-            f"every batch will be computed in {parts} parts."
-        )
+        pieces = f"in one piece: every batch will be computed in {parts} parts."
+        yield f"{config.strategy} does not fit into memory with batches of {len(images)} {pieces}"
 
 
 def _an_image(session: Session, images: torch.Tensor) -> int:

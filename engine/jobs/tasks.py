@@ -24,7 +24,7 @@ from engine.models.weights_reader import bring
 from engine.runs.session import open_session
 from engine.training.freezing import validate
 from engine.training.lr_range import STEPS, range_test, suggestion
-from engine.training.solvable import is_solved
+from engine.training.solved.solvable import is_solved
 from engine.work.progress import reported
 from engine.workspace import Workspace
 

@@ -33,7 +33,7 @@ from engine.training.checkpoints import load_checkpoint
 from engine.training.freezing import as_begun, plan_for, starting_weights
 from engine.training.numerics import Numerics, choose, lay_out, needs_timing, numerics
 from engine.training.plan import scaled
-from engine.training.solvable import in_steps, why_stepped
+from engine.training.solved.solvable import in_steps, why_stepped
 from engine.training.state import Training, moving_names
 from engine.training.strategies import STRATEGIES
 from engine.work.progress import reported

@@ -14,7 +14,7 @@ from engine.runconfig import RunConfig
 from engine.training.patterns import parse_phases
 from engine.training.plan import FreezePlan
 from engine.training.rates import RATES
-from engine.training.solvable import is_solved, why_stepped
+from engine.training.solved.solvable import is_solved, why_stepped
 from engine.training.strategies import starts_at_random, strategy_named
 
 

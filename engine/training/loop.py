@@ -19,7 +19,7 @@ from engine.training.batches import Source
 from engine.training.plan import phase_at, prefix_length, trainable_blocks, untouched
 from engine.training.prefix import through_frozen
 from engine.training.schedule import factor
-from engine.training.solving import solve_head
+from engine.training.solved.solving import solve_head
 from engine.training.state import Training, set_rates
 from engine.training.step import Batch, optimise, step_seed
 

@@ -20,7 +20,7 @@ from engine.training.freezing import plan_for, validate
 from engine.training.patterns import matches
 from engine.training.plan import FreezePlan, trainable_size
 from engine.training.schedule import curve
-from engine.training.solvable import UNREAD_WHEN_SOLVED, is_solved
+from engine.training.solved.solvable import UNREAD_WHEN_SOLVED, is_solved
 from engine.training.strategies import STRATEGIES, Strategy
 from pages.ui import forms, text
 from pages.ui.figures import charts, palette

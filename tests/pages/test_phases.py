@@ -11,7 +11,7 @@ from engine.store.run_store import RunStore
 from engine.training.freezing import plan_for, validate
 from engine.training.patterns import selected
 from engine.training.plan import groups
-from engine.training.solvable import in_steps
+from engine.training.solved.solvable import in_steps
 from engine.training.strategies import STRATEGIES
 from engine.workspace import Workspace
 from pages.ui import forms

@@ -20,7 +20,7 @@ from engine.training.budget import budgeted
 from engine.training.freezing import plan_for
 from engine.training.patterns import matches, write_phases
 from engine.training.plan import FreezePlan, Phase
-from engine.training.solvable import in_steps
+from engine.training.solved.solvable import in_steps
 from pages.ui import strategies, text
 from pages.ui.resources import workspace
 from pages.ui.strategies import Chosen

@@ -11,7 +11,7 @@ import streamlit as st
 from engine.comparisons.comparison import MOST_SEEDS, Comparison, default_seeds, expand
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
-from engine.training.solvable import ignores_seed
+from engine.training.solved.solvable import ignores_seed
 from engine.training.strategies import SEEDS, STRATEGIES
 from pages.ui.resources import comparison_store, run_store
 from pages.ui.strategies import Chosen

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from engine import devices
-from engine.bench import bare_loop, fastai_loop
-from engine.bench.bare_loop import train_bare
-from engine.bench.classic import classic_model, loader, train_classic, transform
+from engine.bench.contenders import bare_loop, fastai_loop
+from engine.bench.contenders.bare_loop import train_bare
+from engine.bench.contenders.classic import classic_model, loader, train_classic, transform
+from engine.bench.contenders.thaw import train_thaw
 from engine.bench.experiment import Experiment, prepare
-from engine.bench.thaw import train_thaw
 from engine.bench.workloads import TRAININGS
 from engine.data.dataset_records import SPLITS
 from engine.data.decoder import decode

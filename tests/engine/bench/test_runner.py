@@ -7,7 +7,7 @@ import torch
 
 from engine import devices, record_files
 from engine.bench import command, pagetimes, runner
-from engine.bench.assignment import Result
+from engine.bench.contenders.assignment import Result
 from engine.bench.measurements import PAGES, Key, Measurements, PageTimes, Recipe
 from engine.bench.options import BenchOptions
 from engine.bench.workloads import CONTENDERS, WORKLOADS

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from engine import record_files
 from engine.bench import runner, whole_commands
-from engine.bench.assignment import ASSIGNMENT, OUTCOME, Assignment, Outcome, Result
-from engine.bench.contend import Watch, contend
+from engine.bench.contenders.assignment import ASSIGNMENT, OUTCOME, Assignment, Outcome, Result
+from engine.bench.contenders.contend import Watch, contend
 from engine.bench.experiment import Experiment, prepare
 from engine.bench.measurements import Key, Measurements, Recipe
 from engine.bench.whole_commands import answers_of, environment_of, run_whole, train_words
@@ -78,7 +78,7 @@ def test_a_contender_answers_for_the_test_images(drawn: Experiment, contender: s
 
 def test_the_clock_stands_still_while_somebody_looks(drawn: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter((10.0, 110.0, 115.0))  # epoch over, looked at for 100 seconds, all over
-    monkeypatch.setattr("engine.bench.contend.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("engine.bench.contenders.contend.time.monotonic", lambda: next(now))
     watch = Watch(replace(drawn.assignment("linear_probe", 0), started=4.0))
     watch.epoch(lambda: torch.eye(3)[[0] * 6])
     watch.end(lambda: torch.eye(3)[[0] * 6])

@@ -14,7 +14,7 @@ from engine.runconfig import RunConfig
 from engine.store.process_identity import this_process
 from engine.store.run_record import Run
 from engine.store.run_store import RunStore
-from engine.training.solvable import is_solved
+from engine.training.solved.solvable import is_solved
 from engine.workspace import Workspace
 
 CLASSES = ("고양이", "=dog|' /C calc'!A0", "@나비")

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from engine.training.logistic_regression import Examples
-from engine.training.prototypes import class_means
+from engine.training.solved.logistic_regression import Examples
+from engine.training.solved.prototypes import class_means
 
 GENERATOR = torch.Generator().manual_seed(3)
 CENTRES = 3 + torch.randn(4, 16, generator=GENERATOR, dtype=torch.float64)

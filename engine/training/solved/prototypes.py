@@ -8,7 +8,7 @@ here: where features come from (solving).
 import torch
 from torch import Tensor, nn
 
-from engine.training.logistic_regression import Examples, Layer
+from engine.training.solved.logistic_regression import Examples, Layer
 
 _SCALES = (-6.0, 6.0)
 """Powers of ten between which the scale of the scores is looked for, for features of length 1."""

@@ -1,4 +1,4 @@
-"""Contend: the process of a contender that is no part of Thaw: `python -m engine.bench.contend CONTENDER FOLDER`.
+"""Contend: the process of a contender that is no part of Thaw: `python -m engine.bench.contenders.contend NAME FOLDER`.
 
 It finds its assignment in the folder and leaves its outcome there. Not here: the contenders, who starts the process
 (commands).
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import record_files
-from engine.bench.assignment import ASSIGNMENT, OUTCOME, Assignment, Outcome, Result
+from engine.bench.contenders.assignment import ASSIGNMENT, OUTCOME, Assignment, Outcome, Result
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,14 +67,14 @@ def contend(contender: str, folder: Path) -> None:
 def _training_of(contender: str) -> Train:
     """Imported only where it is wanted: the imports of one are no time of another."""
     if contender == "sklearn":
-        from engine.bench.logistic import fit_logistic
+        from engine.bench.contenders.logistic import fit_logistic
 
         return fit_logistic
     if contender == "fastai":
-        from engine.bench.fastai_loop import fine_tune
+        from engine.bench.contenders.fastai_loop import fine_tune
 
         return fine_tune
-    from engine.bench.classic import train_classic
+    from engine.bench.contenders.classic import train_classic
 
     return train_classic
 

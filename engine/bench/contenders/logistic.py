@@ -16,12 +16,12 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from engine.bench.assignment import Assignment, Result
-from engine.bench.classic import classic_model, loader
+from engine.bench.contenders.assignment import Assignment, Result
+from engine.bench.contenders.classic import classic_model, loader
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from engine.bench.contend import Watch
+    from engine.bench.contenders.contend import Watch
 
 INVERSE_PENALTIES = tuple(10.0**power for power in range(-5, 2))
 FOLDS = 5

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from engine.bench.assignment import Assignment, Result
+from engine.bench.contenders.assignment import Assignment, Result
 from engine.data.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from engine.bench.contend import Watch
+    from engine.bench.contenders.contend import Watch
 
 LOADER_WORKERS = (0, 2)
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 
-from engine.bench.assignment import Result
+from engine.bench.contenders.assignment import Result
 from engine.bench.experiment import Experiment
 from engine.events import Epoch, Event, Finished, Progress, Started, Step
 from engine.runconfig import RunConfig

@@ -16,12 +16,12 @@ from engine.errors import TrainingError
 from engine.events import Note, Penalty, Progress
 from engine.models.head import head_of
 from engine.training import batches as feeding
-from engine.training import logistic_regression
 from engine.training.batches import Source
 from engine.training.cuts import views_of
-from engine.training.logistic_regression import PENALTIES, Examples, Layer, Tried
 from engine.training.prefix import through_frozen
-from engine.training.prototypes import class_means
+from engine.training.solved import logistic_regression
+from engine.training.solved.logistic_regression import PENALTIES, Examples, Layer, Tried
+from engine.training.solved.prototypes import class_means
 from engine.training.state import Training
 
 _BATCH = 64

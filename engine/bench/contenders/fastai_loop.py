@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from engine.bench.assignment import Assignment, Result
-from engine.bench.classic import centre_crop, classic_model
+from engine.bench.contenders.assignment import Assignment, Result
+from engine.bench.contenders.classic import centre_crop, classic_model
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from engine.bench.contend import Watch
+    from engine.bench.contenders.contend import Watch
 
 
 def train_fastai(given: Assignment) -> Result:

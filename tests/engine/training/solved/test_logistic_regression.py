@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from engine.training.logistic_regression import FOLDS, Examples, Layer, Tried, regress, solve, stratified_folds
+from engine.training.solved.logistic_regression import FOLDS, Examples, Layer, Tried, regress, solve, stratified_folds
 
 
 def examples(rows: int = 24, width: int = 6, classes: int = 3, **options: object) -> Examples:

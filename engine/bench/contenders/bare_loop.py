@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import devices
-from engine.bench.assignment import Result
+from engine.bench.contenders.assignment import Result
 from engine.bench.experiment import Experiment
 from engine.data.pixel_cache import Augmentation, Pixels
 from engine.models.chain import Chain
