@@ -225,7 +225,7 @@ def _notes(verdict: Verdict) -> tuple[str, ...]:
     single, solved, untested = map(", ".join, (verdict.single_seed, verdict.solved, verdict.untested))
     notes = []
     if solved:
-        notes.append(f"Solved to its optimum: {solved}. Another seed would give the same, so one run is all of it.")
+        notes.append(f"Left nothing to chance: {solved}. Another seed would give the same, so one run is all of it.")
     if single and len(verdict.single_seed) + len(verdict.solved) == strategies:
         whose = "Every other strategy" if solved else "Every strategy"
         notes.append(

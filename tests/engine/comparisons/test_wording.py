@@ -99,7 +99,7 @@ def test_what_is_solved_has_run_once_and_is_not_one_seed_of_many() -> None:
     one, several = np.arange(100) < 90, np.arange(100) < np.array([[95], [96]])
     solved = replace(entrant("A", one[None], one[None]), solved=True)
     notes = wording.wording(judge([solved, entrant("B", several, several)])).notes
-    assert notes == ("Solved to its optimum: A. Another seed would give the same, so one run is all of it.",)
+    assert notes == ("Left nothing to chance: A. Another seed would give the same, so one run is all of it.",)
     notes = wording.wording(judge([solved, entrant("B", several[:1], several[:1])])).notes
     assert notes[1].startswith("Every other strategy ran with one seed")
 
