@@ -80,7 +80,7 @@ devices = ["auto", *(device.device for device in run_store().devices())]
 unread = strategies.unread(strategies.with_values(base, forms.kept({})), arms)
 values = forms.basic(unread)
 if unread:
-    st.caption("What is ticked is solved to its optimum: it takes no epochs, no learning rate and no batch size.")
+    st.caption("What is ticked is computed in one go: it takes no epochs, no learning rate and no batch size.")
 with section("More options", icon=":material/tune:", key="fold_options") as seen:
     values |= forms.folded({"device": devices}, unread) if seen else forms.kept({"device": devices})
     if seen:
