@@ -31,6 +31,8 @@ class LabelledFile:
     file: StagedFile
     label: str
     given: Split | None
+    group: str = ""
+    """Of whom or what it is one of several images, such as a person: where the source says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
