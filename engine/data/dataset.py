@@ -54,7 +54,11 @@ def describe(workspace: Workspace, draft: Draft, *, version_of: VersionOrigin | 
         created_at=datetime.now(UTC).isoformat(),
         classes=draft.classes,
         images=len(draft.images),
-        fingerprint=fingerprint(draft.classes, [(image.sha256, image.label, image.split) for image in draft.images]),
+        fingerprint=fingerprint(
+            draft.classes,
+            [(image.sha256, image.label, image.split) for image in draft.images],
+            [image.group for image in draft.images],
+        ),
         card=examine(draft),
         version_of=version_of,
     )

@@ -32,6 +32,8 @@ class Image:
     """Pixels as seen, that is after the EXIF orientation."""
     sha256: str
     bytes: int = 0
+    group: str = ""
+    """What it belongs to (a person, a video, near-copies of one picture), which no split parts; '' for nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ class Dataset:
     images: tuple[Image, ...]
     problems: tuple[Problem, ...]
     fingerprint: str
-    """Hash over class names and, for every image, its content, label and split."""
+    """Hash over class names and, for every image, its content, label, split and, where there are any, group."""
     created_at: str
     """ISO 8601, UTC."""
     source: str

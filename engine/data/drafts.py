@@ -45,7 +45,7 @@ def draft_folder(workspace: Workspace, draft_id: str) -> Path:
 def with_splits(draft: Draft, *, ratios: Ratios = DEFAULT_RATIOS, seed: int = 0) -> Draft:
     """`draft` with the split of every image, and their indices anew."""
     candidates = [
-        Candidate(sha256=image.sha256, label=image.label, given=given)
+        Candidate(sha256=image.sha256, label=image.label, given=given, group=image.group)
         for image, given in zip(draft.images, draft.given, strict=True)
     ]
     pairs = zip(draft.images, assign(candidates, ratios=ratios, seed=seed), strict=True)

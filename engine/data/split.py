@@ -1,14 +1,18 @@
 """Split: which images train, which validate, which test; a pure function of content, labels, shares and seed.
 
-Byte-identical images always land together, and splits that the source prescribes are kept as they are.
+Byte-identical images and those of one group (a person, a video, near-copies) always land together, and splits that
+the source prescribes are kept as they are. Not here: which images belong together (groups, near_copies).
 """
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.data.connected import connected
 from engine.data.dataset_records import SPLITS, Split
+from engine.data.group_split import assigned
 from engine.errors import DatasetError
 
 Ratios = tuple[float, float, float]
@@ -17,41 +21,35 @@ DEFAULT_RATIOS: Ratios = (0.7, 0.15, 0.15)
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What the split needs to know about an image; `given` is the split its source prescribes."""
+    """What the split needs to know about an image; `given` is the split its source prescribes, `group` what it must not
+    be parted from, '' for nothing."""
 
     sha256: str
     label: int
     given: Split | None
+    group: str = ""
 
 
 def assign(candidates: Sequence[Candidate], *, ratios: Ratios = DEFAULT_RATIOS, seed: int = 0) -> list[Split]:
     """One split per candidate: those given, and the missing ones carved class by class out of train (or out of
     everything).
 
-    Every class gives its first group to train, the next to validation, then test, so that rare classes can at least be
-    learnt.
+    Every class gives its first image to train, the next to validation, then test, so that rare classes can at least be
+    learnt. Where there are groups, each goes whole to where it brings all of its classes closest to their shares.
     """
     _check(ratios)
     given = {candidate.given for candidate in candidates if candidate.given}
-    splits: list[Split] = [candidate.given or "train" for candidate in candidates]
-    wanted: list[Split] = [split for split in SPLITS[1:] if split not in given and ratios[SPLITS.index(split)] > 0]
-    share = ratios[0] + sum(ratios[SPLITS.index(split)] for split in wanted)
-    for groups in _groups_by_label(candidates, seed).values():
-        total = sum(len(group) for group in groups)
-        free = groups[1:]
-        for split in wanted:
-            target = max(1, round(total * ratios[SPLITS.index(split)] / share))
-            taken = 0
-            for group in list(free):
-                if taken and taken + len(group) > target:
-                    continue
-                for position in group:
-                    splits[position] = split
-                free.remove(group)
-                taken += len(group)
-                if taken >= target:
-                    break
-    return splits
+    wanted = {
+        split: ratio for split, ratio in zip(SPLITS[1:], ratios[1:], strict=True) if split not in given and ratio > 0
+    }
+    whole, units = ratios[0] + sum(wanted.values()), _units(candidates, seed)
+    if any(candidate.group for candidate in candidates):
+        labels = [Counter(candidates[position].label for position in unit) for unit in units]
+        placed = assigned(labels, {split: ratio / whole for split, ratio in wanted.items()})
+        carved = {position: split for unit, split in zip(units, placed, strict=True) for position in unit}
+    else:
+        carved = _carved_by_class(candidates, units, wanted=wanted, whole=whole)
+    return [carved.get(position, candidate.given or "train") for position, candidate in enumerate(candidates)]
 
 
 def share_of(images: Sequence[tuple[str, int]], percent: int) -> list[int]:
@@ -72,27 +70,47 @@ def share_size(images: int, percent: int) -> int:
     return max(1, math.ceil(images * percent / 100))
 
 
-def fingerprint(classes: Sequence[str], rows: Sequence[tuple[str, int, Split]]) -> str:
-    """A hash of what training can see: class names, and (sha256, label, split) of every image in any order."""
+def fingerprint(classes: Sequence[str], rows: Sequence[tuple[str, int, Split]], groups: Sequence[str] = ()) -> str:
+    """A hash of what training and judging can see: class names, and (sha256, label, split) of every image in any order;
+    also the group of each row where there are any."""
     digest = hashlib.sha256(repr(tuple(classes)).encode("utf-8", "backslashreplace"))
-    for row in sorted(rows):
-        digest.update(repr(row).encode())
+    grouped = [(*row, group) for row, group in zip(rows, groups, strict=True)] if any(groups) else rows
+    for row in sorted(grouped):
+        digest.update(repr(row).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()
 
 
-def _groups_by_label(candidates: Sequence[Candidate], seed: int) -> dict[int, list[list[int]]]:
-    """Positions that may be carved, as groups of identical files, in seeded order, under the label of their first
-    member."""
-    copies: dict[str, list[int]] = {}
-    for position, candidate in enumerate(candidates):
-        copies.setdefault(candidate.sha256, []).append(position)
-    groups: dict[int, list[list[int]]] = {}
+def _units(candidates: Sequence[Candidate], seed: int) -> list[list[int]]:
+    """Positions that may be carved, as what shares content or group, in seeded order."""
+    keys = [[candidate.sha256, *([f"group {candidate.group}"] if candidate.group else [])] for candidate in candidates]
+    content = {min(candidates[position].sha256 for position in unit): unit for unit in connected(keys)}
     # The order depends on content and seed alone, so that names, file order and Python version do not matter.
-    for sha256 in sorted(copies, key=lambda text: hashlib.sha256(f"{seed}:{text}".encode()).digest()):
-        members = copies[sha256]
-        if all(candidates[position].given in (None, "train") for position in members):
-            groups.setdefault(min(candidates[position].label for position in members), []).append(members)
-    return groups
+    ordered = sorted(content, key=lambda sha256: hashlib.sha256(f"{seed}:{sha256}".encode()).digest())
+    units = [content[sha256] for sha256 in ordered]
+    return [unit for unit in units if all(candidates[position].given in (None, "train") for position in unit)]
+
+
+def _carved_by_class(
+    candidates: Sequence[Candidate], units: Sequence[Sequence[int]], *, wanted: Mapping[Split, float], whole: float
+) -> dict[int, Split]:
+    """What leaves train, class by class; a unit counts under the label of its first member."""
+    classes: dict[int, list[Sequence[int]]] = {}
+    for unit in units:
+        classes.setdefault(min(candidates[position].label for position in unit), []).append(unit)
+    carved: dict[int, Split] = {}
+    for of_class in classes.values():
+        total, free = sum(len(unit) for unit in of_class), of_class[1:]
+        for split, ratio in wanted.items():
+            target, taken = max(1, round(total * ratio / whole)), 0
+            for unit in list(free):
+                if taken and taken + len(unit) > target:
+                    continue
+                carved |= dict.fromkeys(unit, split)
+                free.remove(unit)
+                taken += len(unit)
+                if taken >= target:
+                    break
+    return carved
 
 
 def _check(ratios: Ratios) -> None:

@@ -100,3 +100,60 @@ def test_a_share_depends_on_content_and_not_on_order() -> None:
     turned = images[::-1]
     assert {images[place] for place in share_of(images, 30)} == {turned[place] for place in share_of(turned, 30)}
     assert share_of(images, 30) == sorted(share_of(images, 30))
+
+
+def grouped(*groups: tuple[int, ...], given: str | None = None) -> list[Candidate]:
+    """Group number n has so many images of each label."""
+    return [
+        Candidate(sha256=f"{place}-{label}-{number}", label=label, given=given, group=f"g{place}")
+        for place, counts in enumerate(groups)
+        for label, count in enumerate(counts)
+        for number in range(count)
+    ]
+
+
+def test_a_group_is_never_parted_whatever_classes_it_has() -> None:
+    items = grouped(*[(4, 3)] * 30) + candidates(40, 40)
+    for seed in range(3):
+        splits = assign(items, seed=seed)
+        homes = {(item.group, split) for item, split in zip(items, splits, strict=True) if item.group}
+        assert len(homes) == 30
+        for label in (0, 1):
+            train, val, test = counted(items, splits, label)
+            assert abs(train / (train + val + test) - 0.7) < 0.04 and abs(val - test) <= 4
+
+
+def test_groups_of_one_class_each_are_divided_class_by_class() -> None:
+    items = grouped(*[(5, 0)] * 20, *[(0, 5)] * 20)
+    splits = assign(items)
+    assert counted(items, splits, 0) == counted(items, splits, 1) == (70, 15, 15)
+
+
+def test_few_groups_leave_no_split_empty_and_train_every_class() -> None:
+    items = grouped((50, 0), (0, 50), (3, 3), (4, 4))
+    splits = assign(items)
+    assert set(splits) == {"train", "val", "test"}
+    assert all(counted(items, splits, label)[0] for label in (0, 1))
+    assert Counter(assign(grouped((9, 9), (5, 5)))) == {"train": 18, "val": 10}
+    assert set(assign(grouped((9, 9)))) == {"train"}
+
+
+def test_an_image_of_a_given_split_keeps_its_group_from_being_carved() -> None:
+    items = [Candidate(sha256="t", label=0, given="train", group="p"), *candidates(9, given="train")]
+    items += [Candidate(sha256="v", label=0, given="val", group="p")]
+    for seed in range(5):
+        splits = assign(items, seed=seed)
+        assert (splits[0], splits[-1]) == ("train", "val") and "test" in splits
+
+
+def test_copies_and_groups_hang_together_through_each_other() -> None:
+    chain = [Candidate(sha256=f"s{(n + 1) // 2}", label=0, given=None, group=f"g{n // 2}") for n in range(12)]
+    assert len({*assign(chain + candidates(50))[:12]}) == 1
+
+
+def test_a_fingerprint_sees_groups_only_where_there_are_any() -> None:
+    rows = [("a", 0, "train"), ("b", 1, "val")]
+    base = fingerprint(("x", "y"), rows)
+    assert fingerprint(("x", "y"), rows, ["", ""]) == base
+    assert len({base, fingerprint(("x", "y"), rows, ["p", ""]), fingerprint(("x", "y"), rows, ["p", "p"])}) == 3
+    assert base == "66c3843ad33afb94ebaf27f27ac903ab13ed29f20750bbd8632f76a0b06a5218"
