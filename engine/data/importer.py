@@ -18,15 +18,14 @@ from engine.data.dataset_records import Draft, Image, Problem
 from engine.data.decoder import decode_as, thumbnail, why_not
 from engine.data.drafts import draft_folder
 from engine.data.file_names import clean_name, system_file
-from engine.data.label_table import read_labels
-from engine.data.layout import LabelledFile, LabelTable, Layout, recognise
+from engine.data.layout import LabelledFile, Layout, recognise
 from engine.data.pool import Progress, ordered, silent
+from engine.data.tables.accounts import is_table, read_tables
 from engine.data.zips import DEFAULT_LIMITS, Staged, StagedFile
 from engine.errors import DatasetError, EngineError, ImageError, disk_error
 from engine.workspace import Workspace, new_id, sync_folder
 
 IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"})
-MAX_TABLE_BYTES = 64 << 20
 
 
 def scan(workspace: Workspace, source: Path, *, name: str = "", progress: Progress = silent, origin: str = "") -> str:
@@ -82,24 +81,18 @@ def find_source(workspace: Workspace, source: str, *, anywhere: bool = False) ->
 def _recognise(staged: Staged) -> Layout:
     """Sort the staged files into images, label tables and the rest, and find out what the images are called."""
     images: list[StagedFile] = []
-    tables: list[LabelTable] = []
+    tables: list[StagedFile] = []
     problems: list[Problem] = []
     for file in staged.files:
         if system_file(file.name):
             problems.append(Problem(name=file.name, reason="system file", kind="system"))
-        elif file.name.lower().endswith((".csv", ".tsv")):
-            rows = read_labels(file.path.read_bytes()) if file.path.stat().st_size <= MAX_TABLE_BYTES else None
-            if rows is None:
-                problems.append(
-                    Problem(name=file.name, reason="It is a table without the columns file and label.", kind="note")
-                )
-            else:
-                tables.append(LabelTable(name=file.name, rows=rows))
+        elif is_table(file.name):
+            tables.append(file)
         elif file.name.rpartition(".")[2].lower() in IMAGE_SUFFIXES or (reason := why_not(file.path)) is None:
             images.append(file)
         else:
             problems.append(Problem(name=file.name, reason=reason))
-    layout = recognise(images, tables)
+    layout = recognise(images, read_tables(tables, images))
     return replace(layout, problems=(*staged.problems, *problems, *layout.problems))
 
 

@@ -8,9 +8,9 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine.data.file_names import clean_name, clean_text
+from engine.data.tables.table_records import LabelRow
 
 FILE_COLUMNS = (
     *("file", "filename", "file_name", "file_dir", "filepath", "file_path", "path"),
@@ -21,16 +21,6 @@ SPLIT_COLUMNS = ("split", "subset", "set", "fold")
 
 _LEADING = re.compile(r"^(?:[a-zA-Z]:)?(?:\.{0,2}/)+")
 """What a path from another folder or machine begins with; the rest is matched against the files that are there."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelRow:
-    """One line: a cleaned path relative to the CSV (or to whatever it was exported from), its class, and its split or
-    ''."""
-
-    file: str
-    label: str
-    split: str
 
 
 def read_labels(content: bytes) -> tuple[LabelRow, ...] | None:

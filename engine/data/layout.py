@@ -8,19 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from engine.data.dataset_records import SPLITS, Problem, Split
-from engine.data.label_table import LabelRow
+from engine.data.split_words import SPLIT_WORDS
+from engine.data.tables.accounts import labelled
+from engine.data.tables.table_records import TableAccount
 from engine.data.zips import StagedFile
 
-SPLIT_WORDS: Mapping[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
 _NO_CLASS = "It lies in no class folder. Put it into a folder named after its class."
 
 
@@ -45,18 +37,13 @@ class Layout:
     sentence: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class LabelTable:
-    """A label table among the files."""
-
-    name: str
-    rows: tuple[LabelRow, ...]
-
-
-def recognise(files: Sequence[StagedFile], tables: Sequence[LabelTable]) -> Layout:
-    """The classes and splits of `files`: from a label table that names some of them, else from their folders."""
-    layout = _from_tables(files, tables)
-    return layout if layout.entries else _from_folders(files)
+def recognise(files: Sequence[StagedFile], tables: Sequence[TableAccount]) -> Layout:
+    """The classes and splits of `files`: from the tables that label some of them, else from their folders."""
+    if any(table.rows for table in tables):
+        return _from_tables(files, tables)
+    layout = _from_folders(files)
+    notes = (Problem(name=table.name, reason=table.sentence, kind="note") for table in tables)
+    return replace(layout, problems=(*notes, *layout.problems))
 
 
 def _from_folders(files: Sequence[StagedFile]) -> Layout:
@@ -85,65 +72,20 @@ def _from_folders(files: Sequence[StagedFile]) -> Layout:
     return _layout(entries, problems, arrangement + (f" inside {wrapper}" if wrapper else ""))
 
 
-def _from_tables(files: Sequence[StagedFile], tables: Sequence[LabelTable]) -> Layout:
-    finder = _Finder(files)
-    by_stem = [SPLIT_WORDS.get(table.name.rpartition("/")[2].rpartition(".")[0].casefold()) for table in tables]
-    entries: dict[str, LabelledFile] = {}
-    problems: list[Problem] = []
-    for table, stem in zip(tables, by_stem, strict=True):
-        for row in table.rows:
-            file = finder.find(row.file, table.name.rpartition("/")[0])
-            given = SPLIT_WORDS.get(row.split.casefold()) or (stem if "train" in by_stem else None)
-            if file is None:
-                problems.append(
-                    Problem(name=row.file, reason=f"{table.name} lists it, but there is no such file, or several.")
-                )
-            elif not row.label:
-                problems.append(Problem(name=file.name, reason=f"{table.name} gives it no class."))
-            elif file.name not in entries:
-                entries[file.name] = LabelledFile(file=file, label=row.label, given=given)
-            elif entries[file.name].label != row.label:
-                reason = (
-                    f"{table.name} also calls it {row.label!r}; {entries[file.name].label!r} came first and was kept."
-                )
-                problems.append(Problem(name=file.name, reason=reason))
-    named = entries.keys() | {problem.name for problem in problems}
-    names = " and ".join(table.name for table in tables)
+def _from_tables(files: Sequence[StagedFile], tables: Sequence[TableAccount]) -> Layout:
+    problems = [
+        Problem(name=table.name, reason=reason, kind="note")
+        for table in tables
+        for reason in (*(() if table.rows else (table.sentence,)), *table.notes)
+    ]
+    rows = labelled(tables)
+    names = " and ".join(table.name for table in tables if table.rows)
+    named = {row.file.name for row in rows}
     problems += [
         Problem(name=file.name, reason=f"{names} does not list it.") for file in files if file.name not in named
     ]
-    return _layout(list(entries.values()), problems, f"A table of labels, {names}")
-
-
-class _Finder:
-    """Finds the file that a row of a table means, however the path was written down."""
-
-    def __init__(self, files: Sequence[StagedFile]) -> None:
-        self._by_name = {file.name: file for file in files}
-        self._by_last: dict[str, list[StagedFile]] = {}
-        for file in files:
-            last = file.name.rpartition("/")[2]
-            for key in {last, last.rpartition(".")[0] or last}:  # many tables leave the suffix out
-                self._by_last.setdefault(key, []).append(file)
-
-    def find(self, listed: str, folder: str) -> StagedFile | None:
-        """The file at `listed` beside the table, else at the top, else the only one whose path ends in the longest part
-        of it."""
-        for name in (f"{folder}/{listed}" if folder else listed, listed):
-            if name in self._by_name:
-                return self._by_name[name]
-        parts = listed.split("/")
-        near = self._by_last.get(parts[-1], [])
-        for start in range(len(parts)):
-            tail = "/" + "/".join(parts[start:])
-            found = [
-                file
-                for file in near
-                if tail in (f"/{file.name}"[-len(tail) :], f"/{file.name.rpartition('.')[0]}"[-len(tail) :])
-            ]
-            if found:
-                return found[0] if len(found) == 1 else None
-        return None
+    entries = [LabelledFile(file=row.file, label=row.label, given=row.split, group=row.group) for row in rows]
+    return _layout(entries, problems, f"A table of labels, {names}")
 
 
 def _layout(entries: Sequence[LabelledFile], problems: Sequence[Problem], arrangement: str) -> Layout:

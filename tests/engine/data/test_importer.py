@@ -94,7 +94,8 @@ def test_a_table_in_a_zip(workspace: Workspace, tmp_path: Path, encoding: str) -
     table = "\n".join(["file_dir,target", *rows, "images/99.png,개미"]).encode(encoding)
     card = card_for(workspace, make_zip(tmp_path / "t.zip", many("images", 13) | {"labels.csv": table}))
     assert totals(card) == [("개미", 6), ("꿀벌", 6)]
-    assert {problem.name for problem in card.problems} == {"images/99.png", "images/12.png"}
+    assert {problem.name for problem in card.problems} == {"labels.csv", "images/12.png"}
+    assert any("images/99.png" in problem.reason for problem in card.problems)
 
 
 def test_a_lone_table_with_a_zip_of_images(workspace: Workspace, tmp_path: Path) -> None:

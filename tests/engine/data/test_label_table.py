@@ -1,6 +1,7 @@
 import pytest
 
-from engine.data.label_table import LabelRow, read_labels
+from engine.data.label_table import read_labels
+from engine.data.tables.table_records import LabelRow
 
 TABLE = "file,label\n개미/1.jpg,개미\nbees/2.jpg,꿀벌\n"
 ROWS = (LabelRow(file="개미/1.jpg", label="개미", split=""), LabelRow(file="bees/2.jpg", label="꿀벌", split=""))

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.label_table import LabelRow
-from engine.data.layout import LabelTable, Layout, recognise
+from engine.data.layout import Layout, recognise
+from engine.data.tables.table_records import MatchedRow, TableAccount
 from engine.data.zips import StagedFile
 
 
-def layout(*names: str, tables: tuple[LabelTable, ...] = ()) -> Layout:
+def layout(*names: str, tables: tuple[TableAccount, ...] = ()) -> Layout:
     return recognise([StagedFile(path=Path("x"), name=name) for name in names], tables)
 
 
@@ -15,9 +15,9 @@ def found(result: Layout) -> dict[str, tuple[str, str | None]]:
     return {entry.file.name: (entry.label, entry.given) for entry in result.entries}
 
 
-def table(name: str, *rows: tuple[str, str] | tuple[str, str, str]) -> LabelTable:
-    labels = (LabelRow(file=file, label=label, split="".join(split)) for file, label, *split in rows)
-    return LabelTable(name=name, rows=tuple(labels))
+def account(name: str, *labels: tuple[str, str]) -> TableAccount:
+    rows = tuple(MatchedRow(file=StagedFile(path=Path("x"), name=file), label=label) for file, label in labels)
+    return TableAccount(name=name, rows=rows, sentence="It says so.")
 
 
 @pytest.mark.parametrize("wrapper", ["", "data/", "my/data/"])
@@ -74,33 +74,15 @@ def test_other_folders_beside_splits_are_problems() -> None:
     assert [problem.name for problem in result.problems] == ["docs/logo.jpg", "train/loose.jpg"]
 
 
-def test_a_table_wins_over_folders_and_finds_files_however_written() -> None:
-    rows = table("d/labels.csv", ("img/1.jpg", "ant"), ("home/me/img/2.jpg", "bee"), ("3", "ant"))
-    more = table("d/labels.csv", ("nowhere.jpg", "bee"), ("img/4.jpg", ""))
-    result = layout(*(f"d/img/{number}.jpg" for number in range(1, 6)), tables=(rows, more))
-    assert [label for label, _ in found(result).values()] == ["ant", "bee", "ant"]
-    assert list(found(result)) == ["d/img/1.jpg", "d/img/2.jpg", "d/img/3.jpg"]
-    assert [problem.name for problem in result.problems] == ["nowhere.jpg", "d/img/4.jpg", "d/img/5.jpg"]
+def test_a_table_wins_over_folders() -> None:
+    result = layout("a/1.jpg", "a/2.jpg", "b/3.jpg", tables=(account("l.csv", ("a/1.jpg", "ant"), ("a/2.jpg", "bee")),))
+    assert found(result) == {"a/1.jpg": ("ant", None), "a/2.jpg": ("bee", None)}
+    assert [problem.name for problem in result.problems] == ["b/3.jpg"]
 
 
-def test_an_ambiguous_name_is_not_guessed() -> None:
-    result = layout("a/1.jpg", "b/1.jpg", "b/2.jpg", tables=(table("labels.csv", ("1.jpg", "ant"), ("2.jpg", "bee")),))
-    assert list(found(result)) == ["b/2.jpg"]
-
-
-def test_split_column_and_tables_named_after_splits() -> None:
-    column = (table("l.csv", ("1.jpg", "ant", "train"), ("2.jpg", "bee", "Validation")),)
-    assert list(found(layout("1.jpg", "2.jpg", tables=column)).values()) == [("ant", "train"), ("bee", "val")]
-    named = (table("train.csv", ("1.jpg", "ant")), table("test.csv", ("2.jpg", "bee")))
-    assert list(found(layout("1.jpg", "2.jpg", tables=named)).values()) == [("ant", "train"), ("bee", "test")]
-
-
-def test_listed_twice_keeps_the_first_class_and_says_so() -> None:
-    result = layout("1.jpg", tables=(table("l.csv", ("1.jpg", "ant"), ("1.jpg", "bee")),))
-    assert found(result)["1.jpg"][0] == "ant"
-    assert "'bee'" in result.problems[0].reason
-
-
-def test_a_table_that_names_none_of_the_files_is_not_obeyed() -> None:
-    result = layout("ants/1.jpg", "bees/2.jpg", tables=(table("l.csv", ("x.jpg", "y")),))
+def test_a_table_that_names_none_of_the_files_is_not_obeyed_and_not_forgotten() -> None:
+    result = layout("ants/1.jpg", "bees/2.jpg", tables=(account("l.csv"),))
     assert {entry.label for entry in result.entries} == {"ants", "bees"}
+    assert [(problem.name, problem.reason, problem.kind) for problem in result.problems] == [
+        ("l.csv", "It says so.", "note")
+    ]
