@@ -13,7 +13,7 @@ from engine.models.outline import load_outline, with_classes
 from engine.runconfig import RunConfig
 from engine.training.budget import automatic, budget_sentence, budgeted
 from pages.ui import forecast, forms, strategies, text
-from pages.ui.configure import backbones, phases, probe, queue, rate_test, weights_file
+from pages.ui.configure import backbones, phases, probe, queue, ranking, rate_test, weights_file
 from pages.ui.figures import block_strip, charts, kept_figures
 from pages.ui.resources import job_store, run_store, workspace
 from pages.ui.status import follow
@@ -59,6 +59,7 @@ with left:
 with right:
     weights = backbones.choose_weights(info, weights_file.file_names(), run_store().list())
 backbones.browse(catalog)
+ranking.ranking_section(catalog, dataset.id, weights_file.file_names())
 weights_file.bring(info.name)
 entry = info.entry(weights)
 backbones.facts(info, entry)

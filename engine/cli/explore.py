@@ -1,14 +1,19 @@
-"""Explore: the verbs that measure before a run is made: `rates` and `probe`. Neither keeps what it trains."""
+"""Explore: the verbs that measure before a run is made: `rates`, `probe` and `rank`. None keeps what it trains."""
 
-from typing import Unpack
+from typing import Any, Unpack
 
 import click
 
 from engine.cli.printer import columns
-from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config
+from engine.cli.run_options import RUN_OPTIONS, RunOptions, catalog, run_config, settings_of
 from engine.cli.verb import BACKBONE, DATASET, Session, set_option, verb
 from engine.config import to_json
-from engine.jobs.records import Probe, RateRange
+from engine.data import dataset as datasets
+from engine.errors import ConfigError
+from engine.jobs.ranking_records import candidates, ranking_sentence
+from engine.jobs.records import Probe, Ranking, RateRange
+from engine.runconfig import RunConfig
+from engine.store.job_store import JobStore
 
 
 @verb("rates", "find a learning rate: a short training in which the rate climbs", *RUN_OPTIONS)
@@ -55,3 +60,41 @@ def _separability_table(result: Probe) -> None:
         ridge = {"accuracy": row.ridge.accuracy, "low": row.ridge.low, "high": row.ridge.high}
         rows.append({"block": row.block, **ridge, "neighbours": row.neighbours.accuracy, "random": accuracy})
     columns(rows)
+
+
+@verb(
+    "rank",
+    "rank the backbones whose weights are on this machine by their features of a dataset; trains nothing",
+    DATASET,
+    click.option("--backbones", default="", metavar="A,B", help="only these; default: all that need no download"),
+    set_option("such as image_size=64 or device=cpu"),
+)
+def rank(session: Session, *, dataset: str, backbones: str, settings: tuple[str, ...]) -> None:
+    chosen = [name for name in backbones.split(",") if name]
+    configs = [run.config for run in session.runs.list()]
+    there = candidates(catalog(session), JobStore(session.workspace).list("weights"), configs)
+    asked = tuple(pair for pair in there if not chosen or pair[0] in chosen)
+    if not asked:
+        found = ", ".join(dict.fromkeys(name for name, _ in there)) or "no backbone"
+        raise ConfigError(f"On this machine there are weights of {found}. Download or bring those of another first.")
+    opened = datasets.open_dataset(session.workspace, dataset)
+    values: dict[str, Any] = {**settings_of(settings)}
+    config = to_json(RunConfig(dataset=opened.id, backbone="", **values))
+    result = session.do_job("ranking", Ranking, config=config, backbones=asked)
+    if session.printer.json:
+        return session.printer.say(result, "")
+    columns(
+        [
+            {
+                "backbone": row.backbone,
+                "weights": row.weights,
+                "accuracy": row.ridge and row.ridge.accuracy,
+                "low": row.ridge and row.ridge.low,
+                "high": row.ridge and row.ridge.high,
+                "ms": row.milliseconds,
+                "problem": row.problem,
+            }
+            for row in result.rows
+        ]
+    )
+    print(f"{ranking_sentence(result, tuple(row.backbone for row in result.rows))} From {result.images} images.")

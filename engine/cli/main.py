@@ -26,7 +26,7 @@ VERBS: dict[str, click.Command] = {
             run_verbs.export,
             cache.cache,
         ),
-        *(run_verbs.work, explore.rates, explore.probe, run_verbs.train),
+        *(run_verbs.work, explore.rates, explore.probe, explore.rank, run_verbs.train),
         *(compare.compare, compare.comparisons, demo.demo, bench.bench),
     )
 }

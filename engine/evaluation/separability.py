@@ -62,7 +62,8 @@ def ridge_score(features: Features, labels: Labels) -> ProbeScore:
     rarer = (len(targets) * means - targets) / (len(targets) - 1) - means
     answers = [leave_one_out(shown, targets, penalty * unit) - rarer for penalty in PENALTIES]
     best = min(answers, key=lambda answer: ((answer - targets) ** 2).mean())  # accuracy would be picked for its luck
-    return probe_score(best.argmax(1) == np.searchsorted(classes, labels))
+    told = best.round(9)  # else the last digit of equal answers, which knows the image's own class, would decide
+    return probe_score(told.argmax(1) == np.searchsorted(classes, labels))
 
 
 def leave_one_out(features: Features, targets: Features, penalty: float) -> Features:
@@ -123,16 +124,21 @@ def stratified_sample(labels: Labels, most: int, *, seed: int) -> npt.NDArray[np
 
 def suggest(scores: Sequence[ProbeScore]) -> Suggestion:
     """The peak of a curve over depth, the deepest one of equals because it trains least, and what is not shown to be
-    below it.
-
-    Shown by McNemar's exact test with Holm's correction. The images that are judged made the peak, so that any two
-    blocks could have become the ones looked at: the factors are all pairs among those left.
-    """
+    below it."""
     peak = max(range(len(scores)), key=lambda place: (scores[place].accuracy, place))
-    others = [place for place in range(len(scores)) if place != peak]
+    return Suggestion(block=peak, alike=not_shown_worse(scores, best=peak))
+
+
+def not_shown_worse(scores: Sequence[ProbeScore], *, best: int) -> tuple[int, ...]:
+    """The places of those that cannot be told apart from the best, which the same images were asked about.
+
+    Shown by McNemar's exact test with Holm's correction. The images that are judged made the best one best, so that any
+    two could have become the ones looked at: the factors are all pairs among those left.
+    """
+    others = [place for place in range(len(scores)) if place != best]
     left = np.arange(len(others), 0, -1)
-    chances = holm(np.array([_chance(scores[peak], scores[place]) for place in others]), left * (left + 1) // 2)
-    return Suggestion(block=peak, alike=tuple(place for place, p in zip(others, chances, strict=True) if p > SURE))
+    chances = holm(np.array([_chance(scores[best], scores[place]) for place in others]), left * (left + 1) // 2)
+    return tuple(place for place, p in zip(others, chances, strict=True) if p > SURE)
 
 
 def _chance(one: ProbeScore, other: ProbeScore) -> float:

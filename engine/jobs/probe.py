@@ -27,7 +27,7 @@ from engine.training.numerics import lay_out
 from engine.workspace import Workspace
 
 MOST_IMAGES = 500
-_BATCH = 32
+BATCH = 32
 _DECIDES = ("dataset", "backbone", "weights", "preprocessing", "image_size", "precision", "device", "seed")
 
 
@@ -61,37 +61,41 @@ def probe(workspace: Workspace, wanted: records.OfConfig) -> Iterator[Event]:
 
 
 def _of_session(session: Session) -> Generator[Event, None, records.Probe]:
-    images = session.training_images
-    every = np.array([image.label for image in images], dtype=np.int64)
-    if len(np.unique(every)) < 2 or len(every) < 4:
-        raise DatasetError(
-            f"The dataset {session.dataset.name} has too few training images to probe: it takes 4, of 2 classes."
-        )
-    taken = separability.stratified_sample(every, MOST_IMAGES, seed=session.config.seed)
-    labels = every[taken]
+    taken, labels = sample_of(session)
     pooled = yield from _pass(session, taken)
     blocks = session.training.outline.blocks[:-1]
     rows: list[records.ProbedBlock] = []
     scores: list[ProbeScore] = []
     for block, features in zip(blocks, pooled.blocks, strict=True):
         scores.append(separability.ridge_score(features, labels))
-        neighbours = _plain(separability.neighbours_score(features, labels))
+        neighbours = plain(separability.neighbours_score(features, labels))
         rows.append(
-            records.ProbedBlock(block=block.name, stage=block.stage, ridge=_plain(scores[-1]), neighbours=neighbours)
+            records.ProbedBlock(block=block.name, stage=block.stage, ridge=plain(scores[-1]), neighbours=neighbours)
         )
         yield Progress(stage="probing blocks", done=len(rows), total=len(blocks))
     suggestion = separability.suggest(scores)
     return records.Probe(
         blocks=tuple(rows),
-        random=tuple(_plain(separability.ridge_score(features, labels)) for features in pooled.random),
+        random=tuple(plain(separability.ridge_score(features, labels)) for features in pooled.random),
         controls=records.Controls(
-            colours=_plain(separability.ridge_score(pooled.colours, labels)),
-            majority=_plain(separability.majority_score(labels)),
+            colours=plain(separability.ridge_score(pooled.colours, labels)),
+            majority=plain(separability.majority_score(labels)),
         ),
         suggestion=_suggestion(session.training.chain, suggestion),
         images=len(labels),
-        of=len(every),
+        of=len(session.training_images),
     )
+
+
+def sample_of(session: Session) -> tuple[np.ndarray, np.ndarray]:
+    """(places among the training images, labels) of those that are looked at; DatasetError where they are too few."""
+    every = np.array([image.label for image in session.training_images], dtype=np.int64)
+    if len(np.unique(every)) < 2 or len(every) < 4:
+        raise DatasetError(
+            f"The dataset {session.dataset.name} has too few training images to probe: it takes 4, of 2 classes."
+        )
+    taken = separability.stratified_sample(every, MOST_IMAGES, seed=session.config.seed)
+    return taken, every[taken]
 
 
 def _suggestion(chain: Chain, suggestion: separability.Suggestion) -> records.ProbeSuggestion:
@@ -115,7 +119,7 @@ def _pass(session: Session, taken: np.ndarray) -> Generator[Event, None, Pooled]
     parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in chains]
     colours: list[np.ndarray] = []
     done = 0
-    for rows, inputs in filled(source, cut(taken, _BATCH), epoch=None):
+    for rows, inputs in filled(source, cut(taken, BATCH), epoch=None):
         moments = torch.cat([inputs.mean((2, 3)), inputs.std((2, 3))], 1)
         colours.append(moments.double().cpu().numpy())
         with session.training.autocast():
@@ -158,5 +162,6 @@ def mean_of_positions(x: torch.Tensor) -> torch.Tensor:
     return x.float().mean(1) if x.ndim == 3 else x.float().flatten(1)
 
 
-def _plain(score: ProbeScore) -> records.Accuracy:
+def plain(score: ProbeScore) -> records.Accuracy:
+    """The score without its images."""
     return records.Accuracy(accuracy=score.accuracy, low=score.low, high=score.high)

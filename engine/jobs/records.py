@@ -166,6 +166,33 @@ class Probe(Record, frozen=True, kw_only=True):
     of: int
 
 
+class RankBackbones(Record, frozen=True, kw_only=True):
+    """Which (backbone, weights) to look at; `config` names dataset, device and how images are seen."""
+
+    config: str
+    backbones: tuple[tuple[str, str], ...]
+
+
+class RankedBackbone(Record, frozen=True, kw_only=True):
+    """What a solved head reads from the features of one backbone, and what it takes; or why it could not be asked."""
+
+    backbone: str
+    weights: str
+    ridge: Accuracy | None = None
+    milliseconds: float = 0.0
+    """Of one image through the backbone, on this machine."""
+    problem: str = ""
+
+
+class Ranking(Record, frozen=True, kw_only=True):
+    """The best first, those with a problem last; the first `alike` + 1 cannot be told apart."""
+
+    rows: tuple[RankedBackbone, ...]
+    alike: int
+    images: int
+    of: int
+
+
 class OfQueue(Record, frozen=True, kw_only=True):
     configs: tuple[str, ...]
 

@@ -122,6 +122,13 @@ def probing(workspace: Workspace, asked: records.OfConfig) -> Events:
     yield from probe(workspace, asked)
 
 
+def ranking(workspace: Workspace, asked: records.RankBackbones) -> Events:
+    """Which of several backbones has the features to read these classes from."""
+    from engine.jobs.ranking import rank
+
+    yield from rank(workspace, asked)
+
+
 TASKS: dict[str, tuple[type, Callable[..., Events]]] = {
     "import": (records.ImportImages, import_images),
     "sample": (records.Nothing, sample),
@@ -134,6 +141,7 @@ TASKS: dict[str, tuple[type, Callable[..., Events]]] = {
     "explain": (records.Explain, explain),
     "embedding": (records.OfRun, embedding),
     "probe": (records.OfConfig, probing),
+    "ranking": (records.RankBackbones, ranking),
     "forecast": (records.OfQueue, forecast),
 }
 """Kind of job -> what it is asked, and what does it."""

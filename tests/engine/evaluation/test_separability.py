@@ -63,6 +63,13 @@ def test_what_a_line_can_tell_is_told_and_noise_is_not() -> None:
     assert ridge_score(np.ones((90, 5)), labels).accuracy <= 1 / 3  # features that say nothing
 
 
+def test_features_that_are_the_same_for_every_image_only_guess() -> None:
+    """The last digit of equal answers knows which class an image has."""
+    labels = np.repeat(np.arange(3), 6)
+    for constant in (0.0, 1.0, 0.1):
+        assert ridge_score(np.full((18, 5), constant), labels).accuracy == pytest.approx(1 / 3)
+
+
 def test_more_features_than_images_and_what_is_not_finite() -> None:
     labels = np.arange(12) % 2
     wide = np.random.default_rng(3).normal(0, 1, (12, 900))
