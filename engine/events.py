@@ -74,6 +74,7 @@ class StartedPhase(Record, frozen=True, kw_only=True):
     lr: float = 0.0
     body_share: float = 1.0
     lr_decay: float = 1.0
+    how: Literal["steps", "solved", "interpolated"] = "steps"
 
 
 class DatasetVersion(Record, frozen=True, kw_only=True):
@@ -127,12 +128,17 @@ class Started(Event, frozen=True, kw_only=True):
     """Epochs that it goes on from."""
     cache: Cache | None = None
     solved: bool = False
-    """Whether the head is solved to its optimum, instead of stepped."""
+    """Whether the head is solved to its optimum, and nothing is stepped."""
 
     @property
     def epochs(self) -> int:
         """How many the plan has in all phases."""
         return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def solves(self) -> bool:
+        """Whether it solves the head, at first or altogether."""
+        return self.solved or any(phase.how == "solved" for phase in self.phases)
 
 
 class Step(Event, frozen=True, kw_only=True):
@@ -159,6 +165,15 @@ class Penalty(Record, frozen=True, kw_only=True):
     chosen: bool = False
 
 
+class Mixture(Record, frozen=True, kw_only=True):
+    """Weights between two ends, `share` of them from the second: loss and accuracy on the validation images."""
+
+    share: float
+    loss: float
+    accuracy: float
+    chosen: bool = False
+
+
 class Epoch(Event, frozen=True, kw_only=True):
     """One pass over the training images is done and judged. Losses are means per image, None where not finite;
     validation is unweighted, None without images."""
@@ -181,6 +196,8 @@ class Epoch(Event, frozen=True, kw_only=True):
     memory_bytes: int = 0
     penalties: tuple[Penalty, ...] = ()
     """What was tried, where the head was solved instead of stepped."""
+    mixtures: tuple[Mixture, ...] = ()
+    """What was tried, where weights were interpolated."""
 
     def score(self, split: Literal["train", "val"], metric: Literal["accuracy", "loss"]) -> float | None:
         value: float | None = getattr(self, f"{split}_{metric}")

@@ -50,7 +50,7 @@ class RunConfig:
     first_epochs: int = option(
         0,
         "Epochs of the first phase",
-        "Epochs of the first phase, for the strategies that have two; 0 gives it half.",
+        "Epochs of the first phase, for the strategies that step through two; 0 gives it half.",
         low=0,
         high=999,
     )

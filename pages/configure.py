@@ -26,6 +26,7 @@ FILES = {
     "best.safetensors": "the weights of the best epoch, under the model's own names",
     "history.csv": "loss and accuracy of every epoch; tensorboard/ holds the same",
     "penalties.csv": "what cross-validation said of every penalty, where the head is solved",
+    "mixtures.csv": "what validation said of every mixture of weights, for wise_ft",
     "predictions.csv": "probabilities of every validation and test image; metrics.json what follows from them",
     "config.json": "everything that decided the run; classes.json its classes",
     "checkpoint.pt": "what resuming needs, until the run has finished; log.txt what happened",

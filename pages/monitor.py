@@ -66,6 +66,8 @@ def learning() -> None:
             unfreezing = "".join(f" From epoch {change.epoch}: {change.says}." for change in phases)
             alt = charts.curves_in_words(rows, metric) + unfreezing
             st.plotly_chart(figure, key=f"{metric}_{run_id}", config=charts.CONFIG, alt=alt)
+    solving.penalties_tried(rows, run_id)
+    solving.mixtures_tried(rows, run_id)
 
 
 @st.fragment(run_every="2s" if active else None)

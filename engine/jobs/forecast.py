@@ -76,9 +76,7 @@ def _measure(session: Session) -> Tried:
     measured, images = _frozen(session, source)
     problems = list(_memory(session, images, trainable))
     steps, peak = (0.0,) * len(training.plan.phases), devices.memory_used(training.device)
-    if training.plan.solved:
-        steps = (solving.seconds_of_a_row(training, len(source.targets)),)
-    elif not problems or training.position.parts > 1:
+    if training.plan.solved or not problems or training.position.parts > 1:
         try:
             steps, peak = _steps(session, images, source)
         except TrainingError as error:
@@ -131,9 +129,13 @@ def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tupl
     training, seconds, peak, first = session.training, [], 0, 0
     targets = source.targets[: len(images)]
     for phase in training.plan.phases:
-        training.position.epoch = first
-        enter_phase(training)
-        start = 0 if training.mixer is not None else untouched(training.outline, training.plan, first)
+        training.position.epoch, first = first, first + phase.epochs
+        if enter_phase(training).how != "steps":
+            solved = phase.how == "solved"
+            seconds.append(solving.seconds_of_a_row(training, len(source.targets)) if solved else 0.0)
+            continue
+        reach = untouched(training.outline, training.plan, training.position.epoch)
+        start = 0 if training.mixer is not None else reach
         with torch.no_grad(), training.autocast():
             inputs = through_frozen(training.chain, images, start=0, stop=start)
         prefix = prefix_length(training.outline, phase)
@@ -146,7 +148,6 @@ def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tupl
             spent.append(time.perf_counter() - began)
             peak = max(peak, devices.memory_used(training.device))
         seconds.append(float(np.median(spent[WARM_UP:])) / len(images))
-        first += phase.epochs
     return tuple(seconds), peak
 
 

@@ -19,6 +19,7 @@ from engine.jobs import records
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone
 from engine.models.reuse import WARM
+from engine.models.side_outputs import positions_of
 from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.training.batches import cut, filled
@@ -155,11 +156,9 @@ def pooled(chain: Chain, inputs: torch.Tensor) -> tuple[np.ndarray, ...]:
 
 
 def mean_of_positions(x: torch.Tensor) -> torch.Tensor:
-    """[N, channels] of [N, C, H, W], [N, H, W, C] (Swin; known by its squares), [N, tokens, C] or [N, C]."""
-    if x.ndim == 4:
-        last = x.shape[1] == x.shape[2] != x.shape[3]
-        return x.float().mean((1, 2) if last else (2, 3))
-    return x.float().mean(1) if x.ndim == 3 else x.float().flatten(1)
+    """[N, channels] of what a block gives for N images."""
+    positions = positions_of(x)
+    return x.float().mean(positions) if positions else x.float()
 
 
 def plain(score: ProbeScore) -> records.Accuracy:

@@ -22,6 +22,7 @@ from engine.store.run_record import Run
 from engine.training.batches import moments, normalise
 from engine.training.budget import budgeted
 from engine.training.numerics import Numerics, lay_out, numerics
+from engine.training.solved.solvable import reads_stages
 from engine.training.state import autocast
 from engine.workspace import Workspace
 
@@ -67,7 +68,8 @@ def load(workspace: Workspace, run: Run, *, device: str | None = None) -> Traine
     place = devices.pick(device or "cpu")
     precision = origin.precision if device else "fp32"
     number_format = numerics("fp32" if place.type == "cpu" and precision.startswith("fp16") else precision, place)
-    chain = load_trained(folder, run.config.backbone, image_size=origin.preprocessing.crop)
+    stages, size = reads_stages(run.config), origin.preprocessing.crop
+    chain = load_trained(folder, run.config.backbone, image_size=size, reads_stages=stages)
     chain.model.to(place)
     lay_out(chain, number_format)
     classes = record_files.read(folder / "classes.json", tuple[str, ...], error=RunError)

@@ -49,6 +49,17 @@ class Block:
     """Of `evaluating`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SideOutput:
+    """A place whose mean over positions the head reads."""
+
+    module: str
+    """Path of the module that ends there; it is called once."""
+    positions: tuple[int, ...]
+    """Dimensions of what it returns that are places in the image."""
+    channels: int
+
+
 class Chain:
     """A classifier and its blocks; starts with every block in eval mode."""
 
@@ -59,6 +70,8 @@ class Chain:
         self.classes, self.input_size = classes, input_size
         self.random: frozenset[str] = frozenset()
         """Names of the tensors that came from the seed and not from the file of the weights, a new head's included."""
+        self.side_outputs: tuple[SideOutput, ...] = ()
+        """What the head reads beside what comes before it (models.side_outputs)."""
         self.fuses = False
         """Whether frozen blocks are fused (models.fusion), which changes their last bits."""
         self._fused: dict[int, Fused] = {}

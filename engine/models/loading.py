@@ -7,7 +7,7 @@ Not here: how files are found, read or matched.
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ from engine.models.head import drop_auxiliaries, find_head, head_of, seed_of, sw
 from engine.models.outline import Outline
 from engine.models.published import Progress, find_published
 from engine.models.reuse import WARM
+from engine.models.side_outputs import with_side_outputs
 from engine.models.state_matching import fit_state, match_state
 from engine.models.weights_reader import read_state
 from engine.models.weights_store import Match, open_weights, weights_path
@@ -58,10 +59,16 @@ def load_backbone(
     return chain, notes
 
 
-def load_trained(folder: Path, backbone: str, *, image_size: int = 0) -> Chain:
-    """The chain of a run with the weights of its best epoch, for the classes of classes.json in its `folder`."""
+def load_trained(folder: Path, backbone: str, *, image_size: int = 0, reads_stages: bool = False) -> Chain:
+    """The chain of a run with the weights of its best epoch, for the classes of classes.json in its `folder`;
+    `reads_stages`: with a head that reads every stage (side_outputs)."""
     size = registry.preprocessing_of(backbone, "default", image_size=image_size).crop
     start = _Start(model=registry.build(backbone, size, 0), backbone=backbone, classes=_classes_of(folder), seed=0)
+    if reads_stages:
+        start.new_head()
+        chain = with_side_outputs(_tested(start.model, backbone, size))
+        _whole(replace(start, model=chain.model), _best_epoch(folder))
+        return chain
     _from_run(start, _best_epoch(folder))
     return _tested(start.model, backbone, size)
 
@@ -195,8 +202,9 @@ def _from_run(start: _Start, file: _File) -> Notes:
     """An earlier run, whole; its head when its classes are the same, in whatever order."""
     earlier = _classes_of(file.path.parent)
     start.new_head(len(earlier))
-    if missing := start.fit(read_state(file.path, file.name), file.name).missing:
-        raise WeightsError(f"{file.name} lacks {missing[0]}. Choose another run.")
+    if _whole(start, file):
+        start.new_head()
+        return ("The head of the earlier run read every stage, so the head starts anew.",)
     if earlier == start.classes:
         return ()
     if sorted(earlier) == sorted(start.classes):
@@ -208,6 +216,15 @@ def _from_run(start: _Start, file: _File) -> Notes:
     start.new_head()
     listed = ", ".join([*earlier[:10], *(["…"] if len(earlier) > 10 else [])])
     return (f"The earlier run knew other classes ({listed}), so the head starts anew.",)
+
+
+def _whole(start: _Start, file: _File) -> bool:
+    """Whether the head of the file is of another design, and left out. WeightsError when anything else is missing."""
+    match = start.fit(read_state(file.path, file.name), file.name)
+    head = find_head(start.model)
+    if missing := [name for name in match.missing if name.rpartition(".")[0] != head]:
+        raise WeightsError(f"{file.name} lacks {missing[0]}. Choose another run.")
+    return match.reinitialised_head
 
 
 def _classes_of(folder: Path) -> tuple[str, ...]:

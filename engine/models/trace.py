@@ -148,12 +148,16 @@ class _Tracer(fx.Tracer):
         return _is_leaf(m) or super().is_leaf_module(m, module_qualified_name)
 
 
+def scopes(node: fx.Node) -> tuple[str, ...]:
+    """Paths of the modules in which `node` runs, the innermost, which may be what it calls, last."""
+    # what is called for the second time stands there as `relu@1`
+    stack = tuple(path.partition("@")[0] for path in node.meta.get("nn_module_stack") or ())
+    return tuple(dict.fromkeys([*stack, str(node.target)])) if node.op == "call_module" else stack
+
+
 def _path(node: fx.Node) -> str:
     """Path of the module in which `node` runs; '' for the model itself."""
-    if node.op == "call_module":
-        return str(node.target)
-    stack = node.meta.get("nn_module_stack") or {}
-    return next(reversed(stack), "")
+    return next(reversed(scopes(node)), "")
 
 
 def _unit(model: nn.Module, path: str, head: str) -> str:

@@ -19,7 +19,7 @@ from engine import record_files
 from engine.data.dataset_records import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.errors import RunError
-from engine.events import Epoch, Penalty
+from engine.events import Epoch, Mixture, Penalty
 from engine.models.sources.source import source_of
 from engine.runconfig import RunConfig
 from engine.workspace import atomic_write
@@ -42,11 +42,12 @@ _ORIGIN, _TUNING = "config.json", "tuning.json"
 WRITE_SECONDS = 0.5
 """Epochs that follow each other faster than this are written together."""
 PENALTIES = ("c", "loss", "error", "accuracy", "chosen")
+MIXTURES = ("share", "loss", "accuracy", "chosen")
 
 
 class Recorder:
-    """Turns epochs into history.csv and TensorBoard curves, and the penalties of a head that was solved into
-    penalties.csv; close it to flush them."""
+    """Turns epochs into history.csv and TensorBoard curves, the penalties of a head that was solved into
+    penalties.csv and mixtures of weights into mixtures.csv; close it to flush them."""
 
     def __init__(self, folder: Path, *, history: Sequence[Epoch]) -> None:
         self._folder = folder
@@ -82,6 +83,8 @@ class Recorder:
             board.add_scalar("penalty/accuracy in cross-validation", penalty.accuracy, number)
         if epoch.penalties:
             atomic_write(self._folder / "penalties.csv", _csv(epoch.penalties, PENALTIES))
+        if epoch.mixtures:
+            atomic_write(self._folder / "mixtures.csv", _csv(epoch.mixtures, MIXTURES))
         if time.monotonic() - self._written > WRITE_SECONDS:
             self._write()
 
@@ -190,7 +193,7 @@ def read_tuning(folder: Path) -> Tuning | None:
     return record_files.read(path, Tuning, error=RunError) if path.is_file() else None
 
 
-def _csv(rows: Iterable[Epoch | Penalty], columns: Sequence[str]) -> str:
+def _csv(rows: Iterable[Epoch | Penalty | Mixture], columns: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

@@ -23,6 +23,7 @@ from engine.models import registry
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone, prepare_weights
 from engine.models.reuse import WARM
+from engine.models.side_outputs import with_side_outputs
 from engine.runconfig import RunConfig
 from engine.runs.run_files import Origin, has_started, read_origin, read_tuning
 from engine.runs.siblings import siblings
@@ -33,7 +34,7 @@ from engine.training.checkpoints import load_checkpoint
 from engine.training.freezing import as_begun, plan_for, starting_weights
 from engine.training.numerics import Numerics, choose, lay_out, needs_timing, numerics
 from engine.training.plan import scaled
-from engine.training.solved.solvable import in_steps, why_stepped
+from engine.training.solved.solvable import reads_stages, why_stepped
 from engine.training.state import Training, moving_names
 from engine.training.strategies import STRATEGIES
 from engine.work.progress import reported
@@ -175,8 +176,8 @@ def _ready(
 ) -> tuple[Training, Before]:
     """The training of a model that has just been loaded, and what the model was before it."""
     outline = chain.outline()
-    stepped = begun is not None and not begun.solved  # whatever its strategy does today
-    plan = scaled(plan_for(outline, in_steps(config) if stepped else config), rate_factor)
+    stepped = begun is not None and not begun.solves  # whatever its strategy does today
+    plan = scaled(plan_for(outline, config, stepped=stepped), rate_factor)
     plan = as_begun(plan, begun) if begun else plan
     moving = moving_names(chain, plan, config)
     before = remember(chain.model.state_dict(), moving, known=WARM.digests(chain))
@@ -187,11 +188,13 @@ def _ready(
 
 def _steps_noted(training: Training) -> tuple[str, ...]:
     """What to say where a strategy that is solved has to step."""
-    config = training.config
-    if training.plan.solved or not STRATEGIES[config.strategy].solved:
+    strategy, why = STRATEGIES[training.config.strategy], why_stepped(training.config)
+    if training.plan.phases[0].how == "solved" or not (strategy.solved or strategy.probes_first):
         return ()
-    why = why_stepped(config) or "it began so in an earlier version"
-    return (f"{config.strategy} trains in steps this time, as linear_probe_steps does, because {why}.",)
+    because = f"because {why or 'it began so in an earlier version'}."
+    if strategy.solved:
+        return (f"{strategy.name} trains in steps this time, as linear_probe_steps does, {because}",)
+    return (f"The head of {strategy.name} is stepped first this time, not solved, {because}",)
 
 
 def _load(
@@ -202,7 +205,10 @@ def _load(
     yield from reported(
         lambda report: prepare_weights(config.backbone, weights, lambda done, total: report("download", done, total))
     )
-    return load_backbone(workspace, config.backbone, weights, classes=classes, seed=config.seed, image_size=image_size)
+    chain, notes = load_backbone(
+        workspace, config.backbone, weights, classes=classes, seed=config.seed, image_size=image_size
+    )
+    return (with_side_outputs(chain) if reads_stages(config) else chain), notes
 
 
 def preprocessing_of(config: RunConfig, workspace: Workspace) -> Preprocessing:

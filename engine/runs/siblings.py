@@ -9,6 +9,7 @@ from engine.errors import EngineError
 from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.training.freezing import starting_weights
+from engine.training.solved.solvable import reads_stages
 from engine.workspace import Workspace
 
 _DECIDES = ("dataset", "backbone", "preprocessing", "image_size", "precision", "device")
@@ -27,4 +28,5 @@ def siblings(workspace: Workspace, config: RunConfig) -> tuple[RunConfig, ...]:
 def start_of(config: RunConfig) -> tuple[object, ...]:
     """What decides the frozen part; the seed does where weights are random. ConfigError where nothing can start."""
     weights = starting_weights(config)
-    return (*(getattr(config, name) for name in _DECIDES), weights, config.seed if weights == "none" else None)
+    random = config.seed if weights == "none" else None
+    return (*(getattr(config, name) for name in _DECIDES), weights, random, reads_stages(config))

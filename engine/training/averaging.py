@@ -13,7 +13,12 @@ class Average:
     """The moving average of named tensors; counters are copied."""
 
     def __init__(self, moving: Mapping[str, torch.Tensor], decay: float) -> None:
-        self.decay, self.updates = decay, 0
+        self.decay = decay
+        self.begin(moving)
+
+    def begin(self, moving: Mapping[str, torch.Tensor]) -> None:
+        """Anew, from these tensors."""
+        self.updates = 0
         self.tensors = {name: tensor.detach().clone() for name, tensor in moving.items()}
 
     @torch.no_grad()

@@ -28,6 +28,7 @@ def save_checkpoint(training: Training, path: Path, *, base: str) -> None:
         "base": base,
         "moving": {name: tensor.detach().cpu().clone() for name, tensor in training.moving().items()},
         "best": training.best,
+        "first": training.first,
         "optimizer": training.optimizer.state_dict(),
         "groups": [list(group.parameters) for group in training.groups],
         "scaler": training.scaler.state_dict(),
@@ -58,6 +59,7 @@ def load_checkpoint(training: Training, path: Path, *, base: str) -> None:
         )
     restore_tensors(training, content["moving"])
     training.best = content["best"]
+    training.first = content.get("first", {})  # an earlier version had none
     training.optimizer.load_state_dict(content["optimizer"])
     training.scaler.load_state_dict(content["scaler"])
     training.sums.copy_(content["sums"])

@@ -12,7 +12,7 @@ from engine.data.dataset_records import SPLITS, Split
 from engine.data.row_file import MOST_KEPT_VIEWS
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
-from engine.training.plan import FreezePlan, untouched
+from engine.training.plan import FreezePlan, phase_at, untouched
 
 READ_BYTES_PER_SECOND = 1e9
 """Of a disk cache and the copy into a batch; a wrong guess costs time, never an answer."""
@@ -66,7 +66,8 @@ def views_of(plan: FreezePlan, config: RunConfig, epoch: int) -> tuple[int | Non
     """The views of the training images that an epoch sees; where the head is solved, all at once that may be kept."""
     if not config.views:
         return (None,)
-    return tuple(range(min(config.views, MOST_KEPT_VIEWS))) if plan.solved else (epoch % config.views,)
+    solved = plan.phases[phase_at(plan, epoch)[0]].how == "solved"
+    return tuple(range(min(config.views, MOST_KEPT_VIEWS))) if solved else (epoch % config.views,)
 
 
 def worth_keeping(

@@ -10,7 +10,7 @@ from engine.data.dataset_records import SPLITS, Split
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
 from engine.training.cuts import Cost, Pictures, Slot, views_of
-from engine.training.plan import FreezePlan, phase_at, untouched
+from engine.training.plan import SHARES, FreezePlan, phase_at, untouched
 
 _VALUE_BYTES = 4
 _MOMENTS = {"sgd": 1, "adam": 2, "adamw": 2}
@@ -72,7 +72,8 @@ def foresee(
             if config.mix == "none":  # mixing blends pixels, so its steps were measured from there
                 step += max(0.0, _cost(measured, reach) - saved("train", view, reach))  # timings: at least nothing
             epochs += images["train"] * step
-        validation += predict("val", reach)
+        times = len(SHARES) if plan.phases[phase_at(plan, number)[0]].how == "interpolated" else 1
+        validation += times * predict("val", reach)
     last = untouched(outline, plan, plan.epochs - 1)
     answers = sum(predict(split, last) for split in SPLITS)
     trials = 1 + (config.tune if config.tune > 1 and images["val"] and not plan.solved else 0)

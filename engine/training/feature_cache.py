@@ -250,6 +250,7 @@ def _folder(origin: Origin) -> Path:
         *(platform.machine(), devices.name(device), devices.threads(device)),
         *(metadata.version("torch"), *source_of(chain.backbone).versions),
     ]
+    about += [side.module for side in chain.side_outputs]
     if device.type != "cpu":  # which computes the same either way
         about.append(origin.training.config.arithmetic)
     return origin.workspace.features / ("features-" + hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24])

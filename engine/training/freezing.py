@@ -12,9 +12,9 @@ from engine.models.outline import Outline
 from engine.options import problem_with
 from engine.runconfig import RunConfig
 from engine.training.patterns import parse_phases
-from engine.training.plan import FreezePlan
+from engine.training.plan import FreezePlan, Phase
 from engine.training.rates import RATES
-from engine.training.solved.solvable import is_solved, why_stepped
+from engine.training.solved.solvable import is_solved, probes_first, why_stepped
 from engine.training.strategies import starts_at_random, strategy_named
 
 
@@ -27,8 +27,9 @@ def validate(config: RunConfig) -> RunConfig:
     return config
 
 
-def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
-    """The phases of `config` for this backbone, its own or those of its strategy. ConfigError if it has none.
+def plan_for(outline: Outline, config: RunConfig, *, stepped: bool = False) -> FreezePlan:
+    """The phases of `config` for this backbone, its own or those of its strategy; `stepped`: with steps in place of
+    what would be solved. ConfigError if it has none.
 
     Automatic epochs must be numbers already (budget.budgeted).
     """
@@ -36,8 +37,10 @@ def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
     starting_weights(config)
     if config.phases.strip():
         phases = parse_phases(outline, config.phases, rate=config.lr or RATES[config.optimizer].head)
-    elif strategy.name == "prototypes" and (why := why_stepped(config)):
-        raise ConfigError(f"There are no prototypes here, because {why}. Choose linear_probe, which steps instead.")
+    elif strategy.only_solved and not stepped and (why := why_stepped(config)):
+        raise ConfigError(
+            f"{strategy.name} is not possible here, because {why}. Choose linear_probe, which steps then."
+        )
     else:
         assert config.epochs, "automatic epochs are not known from an outline: ask budget.budgeted first"
         phases = strategy.plan(outline, config)
@@ -46,9 +49,18 @@ def plan_for(outline: Outline, config: RunConfig) -> FreezePlan:
         phases = tuple(
             replace(phase, parameters=tuple(name for name in phase.parameters if name not in norms)) for phase in phases
         )
-    if is_solved(config):
-        return FreezePlan(phases=tuple(replace(phase, epochs=1, lr=0.0) for phase in phases), solved=True)
+    if is_solved(config) and not stepped:
+        phases = tuple(replace(phase, epochs=1, lr=0.0, how="solved") for phase in phases)
+    if probes_first(config) and not stepped:
+        phases = _from_solved_head(phases)
     return FreezePlan(phases=phases)
+
+
+def _from_solved_head(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    """The first phase takes one epoch, and the second one the others that it had."""
+    first, second, *others = phases
+    longer = replace(second, epochs=second.epochs + first.epochs - 1)
+    return (replace(first, epochs=1, how="solved"), longer, *others)
 
 
 def as_begun(plan: FreezePlan, begun: Started) -> FreezePlan:

@@ -6,7 +6,8 @@ Never yield inside autocast or no_grad: that state belongs to the thread and wou
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,8 +16,10 @@ from torch import nn
 from engine.errors import TrainingError
 from engine.events import Epoch, Note, Progress, Step
 from engine.training import batches as feeding
+from engine.training.averaging import copy_tensors
 from engine.training.batches import Source
-from engine.training.plan import phase_at, prefix_length, trainable_blocks, untouched
+from engine.training.interpolation import interpolate
+from engine.training.plan import Phase, phase_at, prefix_length, trainable_blocks, untouched
 from engine.training.prefix import through_frozen
 from engine.training.schedule import factor
 from engine.training.solved.solving import solve_head
@@ -31,14 +34,21 @@ def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step 
     """Train to the end of the plan, or until patience or time runs out."""
     training.class_weights = class_weights_of(training, train)
     while not training.finished:
-        enter_phase(training)
-        yield from solve_head(training, train) if training.plan.solved else train_epoch(training, train)
-        yield _finish_epoch(training, val)
+        index = training.phase  # time that runs out meanwhile does not make it another
+        match enter_phase(training).how:
+            case "solved":
+                yield from solve_head(training, train)
+            case "interpolated":
+                yield from _interpolate(training, val)
+            case _:
+                yield from train_epoch(training, train)
+        yield _finish_epoch(training, val, index)
 
 
-def enter_phase(training: Training) -> None:
-    """Set requires_grad and the mode of every block for the phase under way: a pure function of the epoch."""
-    phase = training.plan.phases[phase_at(training.plan, training.position.epoch)[0]]
+def enter_phase(training: Training) -> Phase:
+    """Set requires_grad and the mode of every block for the phase under way, a pure function of the position; returns
+    it."""
+    phase = training.plan.phases[training.phase]
     for name, parameter in training.parameters.items():
         parameter.requires_grad_(name in phase.names)
         if name not in phase.names:
@@ -49,6 +59,7 @@ def enter_phase(training: Training) -> None:
         for module in training.chain.model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
+    return phase
 
 
 def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
@@ -112,36 +123,60 @@ def _logits(training: Training, inputs: torch.Tensor, *, start: int, reach: int)
         return training.chain(through_frozen(training.chain, inputs, start=start, stop=reach), reach).float()
 
 
-def _finish_epoch(training: Training, val: Source | None) -> Epoch:
+def _interpolate(training: Training, val: Source | None) -> Iterator[Progress | Note]:
+    """Leave the model between the end of the first phase and the best epoch after it."""
+    began, moving = time.monotonic(), training.moving()
+    if val is None or not len(val.targets):
+        yield Note(text="There are no validation images to choose a mixture of weights by, so none was made.")
+        return
+    fine_tuned = training.position.best_epoch > training.plan.phases[0].epochs
+    after = training.best if fine_tuned else _copied(moving)
+    judge, by_loss = partial(evaluate, training, val), training.config.select == "loss"
+    try:
+        training.mixtures = yield from interpolate((training.first, after), moving, judge, by_loss=by_loss)
+    except GeneratorExit:
+        copy_tensors(after, moving)  # a checkpoint may be saved now, to go on from
+        raise
+    if training.average:
+        training.average.begin(moving)
+    share = next(mixture.share for mixture in training.mixtures if mixture.chosen)
+    training.position.seconds += time.monotonic() - began
+    yield Note(text=f"Validation likes {100 * share:.0f} % of the fine-tuned weights best, the rest from before them.")
+
+
+def _finish_epoch(training: Training, val: Source | None, index: int) -> Epoch:
     """Judge the epoch that has ended, keep its weights if they are the best so far, and move on."""
-    position, config = training.position, training.config
-    index, _ = phase_at(training.plan, position.epoch)
+    position, config, plan = training.position, training.config, training.plan
     total, weight, correct, images = training.sums.tolist()
-    train_loss, train_accuracy = total / weight, correct / images
-    norms = _gradient_norms(training)
+    trained = (total / weight, correct / images) if images else (math.nan, -math.inf)
+    stepped = plan.phases[index].how == "steps"
     with training.best_tensors():
         validated = evaluate(training, val) if val is not None and len(val.targets) else None
-        loss, accuracy = validated or (train_loss, train_accuracy)
+        loss, accuracy = validated or trained
         score = (accuracy, -loss) if config.select == "accuracy" else (-loss, accuracy)
         best = score > position.best_score
         if best:
-            training.best = {name: tensor.cpu().clone() for name, tensor in training.moving().items()}
-    entries = () if training.plan.solved else zip(training.groups, training.optimizer.param_groups, strict=True)
+            training.best = _copied(training.moving())
+        if plan.interpolated and position.epoch + 1 == plan.phases[0].epochs:
+            training.first = _copied(training.moving())
+    entries = zip(training.groups, training.optimizer.param_groups, strict=True) if stepped else ()
     rates = {group.name: entry["lr"] for group, entry in entries}
     epoch = Epoch(
         epoch=position.epoch + 1,
         phase=index,
-        train_loss=train_loss,
-        train_accuracy=train_accuracy,
+        train_loss=trained[0] if images else None,
+        train_accuracy=trained[1] if images else None,
         val_loss=loss if validated else None,
         val_accuracy=accuracy if validated else None,
         lr=rates,
-        grad_norm=norms,
+        grad_norm=_gradient_norms(training) if stepped else {},
         seconds=position.seconds,
         images_per_second=images / max(position.seconds, 1e-9),
         best=best,
         penalties=training.penalties,
+        mixtures=training.mixtures,
     )
+    training.penalties = training.mixtures = ()
     if best:
         position.best_epoch, position.best_score = epoch.epoch, score
     position.spent += position.seconds
@@ -149,6 +184,10 @@ def _finish_epoch(training: Training, val: Source | None) -> Epoch:
     position.history.append(epoch)
     training.sums.zero_()
     return epoch
+
+
+def _copied(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.cpu().clone() for name, tensor in tensors.items()}
 
 
 def _gradient_norms(training: Training) -> dict[str, float]:

@@ -6,9 +6,14 @@ which strategy makes which plan (strategies).
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from engine.models.outline import Outline
 from engine.models.sources.source import SOURCES
+
+How = Literal["steps", "solved", "interpolated"]
+SHARES = tuple(tenth / 10 for tenth in range(11))
+"""Of the fine-tuned weights, in the mixtures that are tried."""
 
 _NO_DECAY = tuple(name for source in SOURCES.values() for name in source.no_decay)
 
@@ -23,6 +28,9 @@ class Phase:
     """What all other blocks have of it, before the decay."""
     lr_decay: float = 1.0
     """Multiplied in once for every block from the head down."""
+    how: How = "steps"
+    """By gradient steps; or in one epoch, whatever the rate: the head is solved, brought to its optimum, or the weights
+    are interpolated between the end of the first phase and the best of the others."""
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -32,12 +40,25 @@ class Phase:
 @dataclass(frozen=True, kw_only=True)
 class FreezePlan:
     phases: tuple[Phase, ...]
-    solved: bool = False
-    """Whether its one phase brings the head to its optimum in one epoch, instead of stepping."""
 
     @property
     def epochs(self) -> int:
         return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def solved(self) -> bool:
+        """Whether it takes no steps at all."""
+        return all(phase.how == "solved" for phase in self.phases)
+
+    @property
+    def interpolated(self) -> bool:
+        """Whether it ends with a mixture of weights."""
+        return bool(self.phases) and self.phases[-1].how == "interpolated"
+
+    @property
+    def before_last_steps(self) -> int:
+        """Epochs before the last phase that takes steps."""
+        return self.epochs - sum(phase.epochs for phase in self.phases[-2 if self.interpolated else -1 :])
 
 
 @dataclass(frozen=True, kw_only=True)

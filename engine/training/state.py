@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from engine.eager import eager
-from engine.events import Epoch, Penalty
+from engine.events import Epoch, Mixture, Penalty
 from engine.models.chain import Chain
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
@@ -66,6 +66,10 @@ class Training:
         self.average = Average(self.moving(), config.ema) if config.ema and not plan.solved else None
         self.penalties: tuple[Penalty, ...] = ()
         """What cross-validation tried, where the head was solved."""
+        self.mixtures: tuple[Mixture, ...] = ()
+        """What validation said of weights between two ends, where they were interpolated."""
+        self.first: dict[str, torch.Tensor] = {}
+        """CPU copies of `moving` at the end of the first phase, where weights will be interpolated."""
         self.sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         """Over the epoch under way: weighted loss, weights, correct answers, images; no sync until it ends."""
         self.best: dict[str, torch.Tensor] = {}
@@ -80,10 +84,24 @@ class Training:
 
     @property
     def finished(self) -> bool:
+        if self.plan.interpolated:  # which comes after the steps, however early they end
+            history = self.position.history
+            return bool(history) and history[-1].phase == len(self.plan.phases) - 1
+        return self.position.epoch >= self.plan.epochs or self.steps_ended
+
+    @property
+    def phase(self) -> int:
+        """Index of the phase that the next epoch, or the one under way, belongs to."""
+        if self.plan.interpolated and self.steps_ended and not self.position.step:
+            return len(self.plan.phases) - 1
+        return phase_at(self.plan, self.position.epoch)[0]
+
+    @property
+    def steps_ended(self) -> bool:
+        """Whether patience or time has run out."""
         done, patience = self.position.epoch, self.config.patience
-        before_last = self.plan.epochs - self.plan.phases[-1].epochs
-        tired = patience > 0 and done - max(self.position.best_epoch, before_last) >= patience
-        return done >= self.plan.epochs or (done > 0 and (tired or self.out_of_time))
+        tired = patience > 0 and done - max(self.position.best_epoch, self.plan.before_last_steps) >= patience
+        return done > 0 and (tired or self.out_of_time)
 
     @property
     def out_of_time(self) -> bool:

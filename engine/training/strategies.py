@@ -1,25 +1,21 @@
 """Strategies: what can be trained and what stays frozen, each said once with its plan and texts.
 
 To add one, write its plan here under `@strategy`; an option of its own goes into runconfig. Loads without torch. Not
-here: the plan of a whole configuration (freezing), what follows from a plan (plan).
+here: how names become phases at some rate (phases), the plan of a whole configuration (freezing).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
 from engine.errors import ConfigError
-from engine.models.outline import BlockOutline, Outline, blocks_by_stage, last_blocks
+from engine.models.outline import Outline, blocks_by_stage, last_blocks
 from engine.runconfig import RunConfig
 from engine.training.patterns import selected
-from engine.training.plan import Phase
-from engine.training.rates import LEAST_OF_DECAY, RATES
+from engine.training.phases import FALL, Phases, all_at_rate, names_of, one_phase, timed_phase, two_phases
+from engine.training.rates import RATES
 
 SEEDS = 3
-_FALL = 10.0
-"""The rate of the head in the first phase of several over that in the last."""
-
-Phases = tuple[Phase, ...]
 Plan = Callable[[Outline, RunConfig], Phases]
 Start = Literal["weights", "random", "checkpoint"]
 
@@ -41,6 +37,12 @@ class Strategy:
     """How many a comparison gives it by default."""
     solved: bool = False
     """Whether it is brought to its one optimum instead of being stepped towards it; see solvable."""
+    only_solved: bool = False
+    """Whether it cannot be stepped where it cannot be solved."""
+    reads_stages: bool = False
+    """Whether its head reads every stage (models.side_outputs), not the last features alone."""
+    probes_first: bool = False
+    """Whether its first phase, of the head alone, is solved, and the others step from there; see solvable."""
 
     @property
     def description(self) -> str:
@@ -58,6 +60,9 @@ class Traits(TypedDict, total=False):
     start: Start
     seeds: int
     solved: bool
+    only_solved: bool
+    reads_stages: bool
+    probes_first: bool
 
 
 def strategy(title: str, summary: str, details: str, **traits: Unpack[Traits]) -> Callable[[Plan], Plan]:
@@ -91,7 +96,7 @@ def starts_at_random(name: str) -> bool:
     solved=True,
 )
 def linear_probe(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(outline.blocks[-1:]))
+    return one_phase(outline, config, names_of(outline.blocks[-1:]))
 
 
 @strategy(
@@ -110,8 +115,22 @@ def linear_probe_steps(outline: Outline, config: RunConfig) -> Phases:
     "The floor that every training has to beat; one image a class is enough.",
     seeds=1,
     solved=True,
+    only_solved=True,
 )
 def prototypes(outline: Outline, config: RunConfig) -> Phases:
+    return linear_probe(outline, config)
+
+
+@strategy(
+    "Probe of all stages",
+    "Solve a head that reads the average of every stage beside the last features (Head2Toe).",
+    "For images unlike photographs: what a frozen backbone knew early on and has since left out.",
+    seeds=1,
+    solved=True,
+    only_solved=True,
+    reads_stages=True,
+)
+def multi_layer_probe(outline: Outline, config: RunConfig) -> Phases:
     return linear_probe(outline, config)
 
 
@@ -121,7 +140,7 @@ def prototypes(outline: Outline, config: RunConfig) -> Phases:
     "A little adaptation for a fraction of the cost.",
 )
 def last_block(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(last_blocks(outline, 2)))
+    return one_phase(outline, config, names_of(last_blocks(outline, 2)))
 
 
 @strategy(
@@ -131,7 +150,7 @@ def last_block(outline: Outline, config: RunConfig) -> Phases:
     asks="last_n",
 )
 def last_n(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(last_blocks(outline, config.last_n)))
+    return one_phase(outline, config, names_of(last_blocks(outline, config.last_n)))
 
 
 @strategy(
@@ -140,7 +159,7 @@ def last_n(outline: Outline, config: RunConfig) -> Phases:
     "Enough for most photographs that look unlike the pretraining set.",
 )
 def last_stage(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(block for stage in blocks_by_stage(outline)[-2:] for block in stage))
+    return one_phase(outline, config, names_of(block for stage in blocks_by_stage(outline)[-2:] for block in stage))
 
 
 @strategy(
@@ -150,7 +169,7 @@ def last_stage(outline: Outline, config: RunConfig) -> Phases:
     asks="patterns",
 )
 def named(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, selected(outline, config.patterns))
+    return one_phase(outline, config, selected(outline, config.patterns))
 
 
 @strategy(
@@ -159,16 +178,30 @@ def named(outline: Outline, config: RunConfig) -> Phases:
     "Most accurate when there are enough images or they look unlike everyday photographs; slowest.",
 )
 def full_finetune(outline: Outline, config: RunConfig) -> Phases:
-    return _one_phase(outline, config, _names(outline.blocks))
+    return one_phase(outline, config, names_of(outline.blocks))
 
 
 @strategy(
     "Probe, then fine-tune",
-    "Train the head alone first, then everything at a tenth of the rate (LP-FT).",
-    "The head's first errors cannot spoil the features.",
+    "Solve the head first, then train everything from there at a tenth of the rate (LP-FT).",
+    "A head that is right already does not spoil the features.",
+    probes_first=True,
 )
 def probe_then_finetune(outline: Outline, config: RunConfig) -> Phases:
-    return _two_phases(outline, config, first=outline.blocks[-1:], second=outline.blocks)
+    return two_phases(outline, config, first=outline.blocks[-1:], second=outline.blocks)
+
+
+@strategy(
+    "Between probe and fine-tuning",
+    "Probe, then fine-tune, then keep the mixture of both sets of weights that validation likes best (WiSE-FT).",
+    "What fine-tuning gains without all that it forgets, for a few more passes over the validation images.",
+    probes_first=True,
+)
+def wise_ft(outline: Outline, config: RunConfig) -> Phases:
+    first, second = probe_then_finetune(outline, config)
+    if second.epochs < 2:
+        raise ConfigError("wise_ft needs three epochs: to probe, to fine-tune and to mix. Raise epochs.")
+    return first, replace(second, epochs=second.epochs - 1), replace(second, epochs=1, how="interpolated")
 
 
 @strategy(
@@ -184,10 +217,10 @@ def gradual_unfreeze(outline: Outline, config: RunConfig) -> Phases:
     share, extra = divmod(config.epochs, count)
     phases = []
     for number, depth in enumerate(depths):
-        names = _names(block for stage in stages[-depth:] for block in stage)
+        names = names_of(block for stage in stages[-depth:] for block in stage)
         epochs = share + (number >= count - extra)  # the longer phases come last, where most parameters train
-        fall = _FALL ** (number / max(1, count - 1))
-        phases.append(_phase(outline, config, names, epochs=epochs, fall=fall))
+        fall = FALL ** (number / max(1, count - 1))
+        phases.append(timed_phase(outline, config, names, epochs=epochs, fall=fall))
     return tuple(phases)
 
 
@@ -199,7 +232,7 @@ def gradual_unfreeze(outline: Outline, config: RunConfig) -> Phases:
 )
 def two_phase(outline: Outline, config: RunConfig) -> Phases:
     first, second = last_blocks(outline, config.last_n), last_blocks(outline, 2 * config.last_n)
-    return _two_phases(outline, config, first=first, second=second)
+    return two_phases(outline, config, first=first, second=second)
 
 
 @strategy(
@@ -210,7 +243,7 @@ def two_phase(outline: Outline, config: RunConfig) -> Phases:
 def bias_norm(outline: Outline, config: RunConfig) -> Phases:
     *backbone, head = outline.blocks
     light = tuple(p.name for block in backbone for p in block.parameters if p.kind in ("bias", "norm"))
-    return _one_phase(outline, config, light + _names([head]))
+    return one_phase(outline, config, light + names_of([head]))
 
 
 @strategy(
@@ -220,7 +253,7 @@ def bias_norm(outline: Outline, config: RunConfig) -> Phases:
     start="checkpoint",
 )
 def from_run(outline: Outline, config: RunConfig) -> Phases:
-    return _all_at(outline, config, RATES[config.optimizer].polish)
+    return all_at_rate(outline, config, RATES[config.optimizer].polish)
 
 
 @strategy(
@@ -230,57 +263,4 @@ def from_run(outline: Outline, config: RunConfig) -> Phases:
     start="random",
 )
 def from_scratch(outline: Outline, config: RunConfig) -> Phases:
-    return _all_at(outline, config, RATES[config.optimizer].head)
-
-
-def _one_phase(outline: Outline, config: RunConfig, names: tuple[str, ...]) -> Phases:
-    phase = _phase(outline, config, names, epochs=config.epochs)
-    everything = phase.names.issuperset(_names(outline.blocks))
-    if _one_rate(config) and everything and not config.lr:  # then it is the body's
-        phase = replace(phase, lr=RATES[config.optimizer].body)
-    return (phase,)
-
-
-def _all_at(outline: Outline, config: RunConfig, rate: float) -> Phases:
-    """Everything at one rate, unless the options say otherwise."""
-    lr = config.lr or rate
-    body = config.body_lr / lr or 1.0
-    decay = config.lr_decay or 1.0
-    names = _names(outline.blocks)
-    return (Phase(parameters=names, epochs=config.epochs, lr=lr, body_share=body, lr_decay=decay),)
-
-
-def _two_phases(
-    outline: Outline, config: RunConfig, *, first: Sequence[BlockOutline], second: Sequence[BlockOutline]
-) -> Phases:
-    epochs = config.first_epochs or config.epochs // 2
-    if not 0 < epochs < config.epochs:
-        raise ConfigError(
-            f"{config.strategy} needs epochs for both of its phases: {config.epochs} in all and "
-            f"{config.first_epochs or 'half'} for the first leaves none for one. Raise epochs or lower first_epochs."
-        )
-    return (
-        _phase(outline, config, _names(first), epochs=epochs),
-        _phase(outline, config, _names(second), epochs=config.epochs - epochs, fall=_FALL),
-    )
-
-
-def _phase(outline: Outline, config: RunConfig, names: tuple[str, ...], *, epochs: int, fall: float = 1.0) -> Phase:
-    """At the head's rate divided by `fall`, and the body's own: of the options, else of the optimizer's family.
-
-    A rate of the head that was given takes the body's along. With a decay of 1 and no rate for the body all blocks have
-    one rate.
-    """
-    usual = RATES[config.optimizer]
-    lr = (config.lr or usual.head) / fall
-    body = config.body_lr / lr or (1.0 if _one_rate(config) else usual.body / usual.head * fall)
-    decay = config.lr_decay or max(usual.decay, LEAST_OF_DECAY ** (1 / max(1, len(outline.blocks) - 1)))
-    return Phase(parameters=names, epochs=epochs, lr=lr, body_share=body, lr_decay=decay)
-
-
-def _one_rate(config: RunConfig) -> bool:
-    return config.lr_decay == 1 and not config.body_lr
-
-
-def _names(blocks: Iterable[BlockOutline]) -> tuple[str, ...]:
-    return tuple(parameter.name for block in blocks for parameter in block.parameters)
+    return all_at_rate(outline, config, RATES[config.optimizer].head)

@@ -11,8 +11,9 @@ import streamlit as st
 from engine.errors import EngineError
 from engine.jobs import heat_map_files, records
 from engine.jobs.heat_map_files import Explanation, Subject
+from engine.training.solved.solvable import reads_stages
 from pages.ui import addresses, status, text
-from pages.ui.resources import job_store, workspace
+from pages.ui.resources import job_store, run_store, workspace
 from pages.ui.waiting import failure
 from pages.ui.widgets.picture_groups import Picture, PictureGroup, picture_groups
 
@@ -22,6 +23,7 @@ SANITY = (
     "Beside each map stands its check, behind a head of random weights, which has learnt nothing. Where both look "
     "alike, the map shows the picture rather than what was learnt."
 )
+STAGES = "The head also reads what earlier stages saw; the map shows what the features of the last one say."
 SMALL = "Of new images only a small copy is kept. The maps are made from it, so the probabilities may differ a little."
 
 
@@ -54,7 +56,8 @@ def _maps(run_id: str, subject: Subject, classes: tuple[str, ...], *, key: str) 
     ready = [explanation for explanation in explanations.values() if explanation is not None]
     if ready:
         picture_groups(_groups(run_id, ready), label="What the model looked at", key=f"heat_maps_{key}")
-        st.caption(f"{LEGEND} {SMALL}" if subject.predictions else LEGEND)
+        stages = STAGES if reads_stages(run_store().get(run_id).config) else ""
+        st.caption(" ".join(filter(None, [LEGEND, stages, SMALL if subject.predictions else ""])))
     missing = next((name for name, explanation in explanations.items() if explanation is None), None)
     if missing is not None:  # one at a time: they are made one after the other
         _progress(_arguments(run_id, subject, missing), key)

@@ -118,7 +118,8 @@ def _head_rates(chosen: Chosen) -> Iterator[tuple[float, float]]:
     """(epoch, learning rate of the head) from start to end; every phase begins its schedule anew."""
     first, shares = 0, curve(chosen.config.schedule, warmup=chosen.config.warmup)
     for phase in chosen.plan.phases:
-        yield from ((first + share * phase.epochs, phase.lr * rate) for share, rate in shares)
+        if phase.how == "steps":
+            yield from ((first + share * phase.epochs, phase.lr * rate) for share, rate in shares)
         first += phase.epochs
 
 

@@ -23,7 +23,11 @@ class Change:
 def changes(started: Started) -> list[Change]:
     """What happens at the start of every phase but the first: `layer4 starts to train`."""
     firsts = _first_of_phases(started)
-    return [Change(epoch=first, says=_says(started.blocks, phase)) for phase, first in enumerate(firsts) if phase]
+    return [
+        Change(epoch=first, says=_says(started.blocks, phase))
+        for phase, first in enumerate(firsts)
+        if phase and started.phases[phase].how == "steps"
+    ]
 
 
 def first_epochs(started: Started) -> dict[str, int]:

@@ -10,8 +10,7 @@ from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
 from engine.training.freezing import plan_for, validate
 from engine.training.patterns import selected
-from engine.training.plan import groups
-from engine.training.solved.solvable import in_steps
+from engine.training.plan import FreezePlan, groups
 from engine.training.strategies import STRATEGIES
 from engine.workspace import Workspace
 from pages.ui import forms
@@ -55,7 +54,8 @@ def test_the_table_starts_with_exactly_what_the_strategy_does(strategy: str) -> 
         epochs=7,
         weights="run:x" if strategy == "from_run" else "none",
     )
-    own = plan_for(prepared.OUTLINE, in_steps(base))
+    planned = plan_for(prepared.OUTLINE, base, stepped=True)
+    own = FreezePlan(phases=tuple(phase for phase in planned.phases if phase.how == "steps"))
     settings = phases.settings_of(strategy, phases.suggested(base, prepared.OUTLINE))
     again = plan_for(prepared.OUTLINE, dataclasses.replace(base, **settings))
     assert [phase.epochs for phase in again.phases] == [phase.epochs for phase in own.phases]

@@ -137,6 +137,10 @@ By class, on {last}:
 
 
 def _phase(phase: StartedPhase) -> str:
+    if phase.how == "solved":
+        return "the head computed in one go"
+    if phase.how == "interpolated":
+        return "the weights before and after fine-tuning mixed"
     body = f", of {phase.lr * phase.body_share:g} before the head" if phase.body_share != 1 else ""
     decay = f", times {phase.lr_decay:g} for every block further down" if phase.lr_decay != 1 else ""
     return f"{phase.epochs} epochs at a rate of {phase.lr:g}{body}{decay}"

@@ -29,6 +29,7 @@ def load() -> torch.nn.Module:
     """The model. A safetensors file is eight bytes of length, a JSON header, and the tensors."""
     module, _, function = ABOUT["constructor"].partition(":")
     model = getattr(importlib.import_module(module), function)(**ABOUT["arguments"])
+    read_stages(model)
     state, raw = model.state_dict(), bytearray((HERE / "model.safetensors").read_bytes())
     start = 8 + int.from_bytes(raw[:8], "little")
     for name, entry in json.loads(raw[8:start]).items():
@@ -39,6 +40,23 @@ def load() -> torch.nn.Module:
             ).reshape(entry["shape"])
     model.load_state_dict(state)
     return model.eval()
+
+
+def read_stages(model: torch.nn.Module) -> None:
+    """Where the head was trained to, let it read the average of some earlier places beside what comes before it."""
+    if not (sides := ABOUT.get("side_outputs")):
+        return
+    old, means = model.get_submodule(ABOUT["head"]), dict[str, torch.Tensor]()
+    assert isinstance(old, torch.nn.Linear)
+    width = old.in_features + sum(side["channels"] for side in sides)
+    head = torch.nn.Linear(width, old.out_features, bias=old.bias is not None)
+    for side in sides:
+        place, positions = side["module"], side["positions"]
+        model.get_submodule(place).register_forward_hook(
+            lambda _, given, out, place=place, positions=positions: means.update({place: out.mean(positions)})
+        )
+    head.register_forward_pre_hook(lambda _, given: torch.cat([*means.values(), given[0]], 1))
+    model.set_submodule(ABOUT["head"], head)
 
 
 def read(path: Path) -> torch.Tensor:

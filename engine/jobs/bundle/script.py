@@ -22,6 +22,7 @@ from engine.evaluation.result_csv import read_result
 from engine.events import Progress
 from engine.jobs.bundle.equality import COARSE, EXACT, demand_equal
 from engine.jobs.bundle.formats import Subject
+from engine.models.chain import SideOutput
 from engine.models.sources.source import source_of
 
 SCRIPT = Path(__file__).with_name("predict.py")
@@ -40,6 +41,9 @@ class Description:
     preprocessing: Preprocessing
     run: str
     versions: Mapping[str, str]
+    head: str = ""
+    """Path of the last layer, where it reads more than what comes before it."""
+    side_outputs: tuple[SideOutput, ...] = ()
 
 
 def write(subject: Subject, folder: Path) -> None:
@@ -54,6 +58,8 @@ def write(subject: Subject, folder: Path) -> None:
         preprocessing=preprocessing,
         run=trained.run.id,
         versions=trained.origin.versions,
+        head=trained.chain.head if trained.chain.side_outputs else "",
+        side_outputs=trained.chain.side_outputs,
     )
     record_files.write(folder / "model.json", description)
     shutil.copyfile(SCRIPT, folder / SCRIPT.name)

@@ -3,8 +3,6 @@
 Not here: solving (solving).
 """
 
-from dataclasses import replace
-
 from engine.models.sources.source import source_of
 from engine.runconfig import RunConfig
 from engine.training.strategies import STRATEGIES
@@ -24,6 +22,17 @@ def is_solved(config: RunConfig) -> bool:
     return known is not None and known.solved and not why_stepped(config)
 
 
+def probes_first(config: RunConfig) -> bool:
+    """Whether a run of `config` begins with a head that is solved, and steps from there."""
+    known = STRATEGIES.get(config.strategy)
+    return known is not None and known.probes_first and not why_stepped(config)
+
+
+def reads_stages(config: RunConfig) -> bool:
+    """Whether the head of a run of `config` reads every stage, so that its chain is another one."""
+    return is_solved(config) and STRATEGIES[config.strategy].reads_stages
+
+
 def ignores_seed(config: RunConfig) -> bool:
     """Whether every seed gives the same weights, so that one run says all: solved on weights that are not random."""
     return is_solved(config) and config.weights != "none"
@@ -38,9 +47,3 @@ def why_stepped(config: RunConfig) -> str:
     if config.backbone.startswith(source_of(config.backbone).other_heads):
         return f"the scores of {config.backbone} are not those of one linear layer"
     return ""
-
-
-def in_steps(config: RunConfig) -> RunConfig:
-    """`config` with steps in place of what its strategy solves, as it was understood before anything was solved."""
-    known = STRATEGIES.get(config.strategy)
-    return replace(config, strategy="linear_probe_steps") if known is not None and known.solved else config

@@ -44,6 +44,8 @@ def solve_head(training: Training, train: Source) -> Iterator[Progress | Note]:
         training.position.seconds += time.monotonic() - began
     else:
         text = yield from _regression(training, examples, began)
+    if training.average:
+        training.average.begin(training.moving())
     began = time.monotonic()
     training.sums.copy_(_sums(training, examples))
     training.position.seconds += time.monotonic() - began

@@ -20,7 +20,6 @@ from engine.training.budget import budgeted
 from engine.training.freezing import plan_for
 from engine.training.patterns import matches, write_phases
 from engine.training.plan import FreezePlan, Phase
-from engine.training.solved.solvable import in_steps
 from pages.ui import strategies, text
 from pages.ui.resources import workspace
 from pages.ui.strategies import Chosen
@@ -66,8 +65,8 @@ def edit(chosen: Sequence[Chosen], shared: RunConfig, outline: Outline) -> list[
 def suggested(config: RunConfig, outline: Outline) -> list[Row]:
     """The strategy's own phases, as rows of the table."""
     # the BatchNorm option takes norms out again by itself, and whoever writes phases wants steps
-    wanted = in_steps(replace(config, phases="", batch_norm="batch"))
-    plan = plan_for(outline, budgeted(wanted, workspace()))
+    wanted = replace(config, phases="", batch_norm="batch")
+    plan = plan_for(outline, budgeted(wanted, workspace()), stepped=True)
     return [
         Row(
             names=patterns_of(outline, phase),
@@ -77,6 +76,7 @@ def suggested(config: RunConfig, outline: Outline) -> list[Row]:
             body=float(f"{phase.lr * phase.body_share:.3g}"),
         )
         for phase in plan.phases
+        if phase.how == "steps"
     ]
 
 

@@ -101,6 +101,17 @@ def test_a_bundle_answers_elsewhere_as_the_dashboard_does_here(home: Exported, t
     model.load_state_dict(load_file(home.bundle / "model.safetensors"))
 
 
+def test_a_head_that_reads_every_stage_is_made_again_elsewhere(
+    home: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "FORMATS", FORMATS[:1])
+    run = home.trained(strategy="multi_layer_probe")
+    made = exported(home, run, tmp_path / "bundle")
+    assert "as the dashboard does on 10 images" in made.checks[0]
+    about = json.loads((tmp_path / "bundle" / "model.json").read_text())
+    assert about["head"] == "fc" and [side["channels"] for side in about["side_outputs"]] == [64, 64, 128, 256]
+
+
 def test_pictures_of_every_kind_are_read_as_the_dashboard_reads_them(home: Exported, tmp_path: Path) -> None:
     odd = odd_pictures(tmp_path / "odd")
     _, given, files = answers(home.bundle, odd, tmp_path / "result.csv")

@@ -38,9 +38,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The runs whose models were loaded during the test, none being loaded before."""
     loaded: list[str] = []
 
-    def load(folder: Path, backbone: str, *, image_size: int = 0) -> object:
+    def load(folder: Path, backbone: str, **options: Any) -> object:
         loaded.append(folder.name)
-        return loading.load_trained(folder, backbone, image_size=image_size)
+        return loading.load_trained(folder, backbone, **options)
 
     monkeypatch.setattr(trained, "load_trained", load)
     monkeypatch.setattr(heat_maps, "_MODELS", heat_maps._Models(1 << 30))

@@ -96,7 +96,7 @@ def test_prototypes_are_a_head_like_any_other(lab: Lab) -> None:
     assert {path.name for path in lab.folder_of(run).iterdir()} == LEFT
     weight = load_file(lab.folder_of(run) / "best.safetensors")["fc.weight"]
     assert torch.allclose(weight.norm(dim=1), weight.norm(dim=1)[0].expand(len(weight)))
-    with pytest.raises(ConfigError, match="no prototypes here, because mixed pictures"):
+    with pytest.raises(ConfigError, match="prototypes is not possible here, because mixed pictures"):
         lab.execute(lab.begun(strategy="prototypes", mix="mixup"))
 
 

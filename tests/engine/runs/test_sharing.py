@@ -160,3 +160,11 @@ def test_a_share_of_the_images_trains_on_those_alone_and_reads_what_was_kept_for
     assert lab.same_weights(half, again)
     started = only(lab.execute(lab.queued(train_share=10)), Started)
     assert 0 < started.train_images < len(lab.dataset.images_of("train")) / 4
+
+
+def test_a_head_that_reads_every_stage_shares_with_its_like_alone(lab: Queue) -> None:
+    """Its blocks are cut elsewhere, so what others read means nothing to it."""
+    for strategy in ("multi_layer_probe", "linear_probe", "last_block"):
+        lab.queued(strategy=strategy)
+    assert [other.strategy for other in lab.siblings(strategy="multi_layer_probe", seed=1)] == ["multi_layer_probe"]
+    assert [other.strategy for other in lab.siblings(strategy="linear_probe")] == ["linear_probe", "last_block"]

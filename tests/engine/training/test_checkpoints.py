@@ -45,6 +45,8 @@ OPTIONS = [
     # a trainer that freezes anew on resuming, or orders its groups by what trains now, ends elsewhere
     {"strategy": "gradual_unfreeze"},
     {"strategy": "probe_then_finetune", "ema": 0.9, "mix": "mixup"},
+    {"strategy": "probe_then_finetune", "ema": 0.9},
+    {"strategy": "wise_ft"},
     {"phases": "layer4, head | 1; head | 1; layer3, layer4, head | 1", "sampling": "balanced"},
 ]
 

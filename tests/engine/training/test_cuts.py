@@ -53,7 +53,9 @@ def test_as_many_views_as_epochs_are_read_once_each(views: int) -> None:
 
 def test_probing_and_then_training_all_of_it_reads_only_while_probing() -> None:
     """LP-FT: once everything trains there is nothing to read, at the end neither."""
-    assert read(strategy="probe_then_finetune", epochs=6, first_epochs=2) == seen({5: 2}, test={})
+    assert read(strategy="probe_then_finetune", epochs=6) == seen({5: 1}, test={})
+    views = read(strategy="probe_then_finetune", epochs=6, views=3)
+    assert views == {("val", None, 5): 1, **{("train", view, 5): 1 for view in range(3)}}
 
 
 def test_gradual_unfreezing_reads_ever_earlier_inputs() -> None:

@@ -75,7 +75,7 @@ def test_gradual_unfreezing_reaches_everything_however_few_epochs(epochs: int) -
 
 
 def test_two_phase_strategies_share_the_epochs() -> None:
-    plan = planned(strategy="probe_then_finetune", epochs=5)
+    plan = planned(strategy="probe_then_finetune", epochs=5, mix="mixup")
     assert first_trainable(plan) == [4, 0] and [phase.epochs for phase in plan.phases] == [2, 3]
     assert plan.phases[1].lr == pytest.approx(plan.phases[0].lr / 10)
     plan = planned(strategy="two_phase", epochs=5, first_epochs=4, last_n=1)
@@ -86,6 +86,14 @@ def test_two_phase_strategies_share_the_epochs() -> None:
     ):
         with pytest.raises(ConfigError, match="both of its phases"):
             planned(**wrong)
+
+
+def test_a_head_that_is_solved_first_takes_one_epoch_and_leaves_the_others_to_the_body() -> None:
+    plan, mixed = (planned(strategy="probe_then_finetune", epochs=5, mix=mix) for mix in ("none", "mixup"))
+    assert [(phase.epochs, phase.how) for phase in plan.phases] == [(1, "solved"), (4, "steps")]
+    assert groups(OUTLINE, plan) == groups(OUTLINE, mixed) and not plan.solved, "at the same rates"
+    stepped = plan_for(OUTLINE, config(strategy="probe_then_finetune", epochs=5), stepped=True)
+    assert stepped == mixed
 
 
 def test_phases_of_ones_own_take_the_place_of_the_strategys() -> None:

@@ -285,3 +285,24 @@ def test_the_loss_scale_of_half_precision_is_no_part_of_a_gradient() -> None:
     plain, scaled = probe(epochs=1), probe(epochs=1)
     scaled.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     assert epochs(scaled)[0].grad_norm == pytest.approx(epochs(plain)[0].grad_norm, rel=1e-4)
+
+
+def test_weights_between_probe_and_fine_tuning_are_judged_as_one_more_epoch() -> None:
+    """However early the steps end, and at least as good on validation as what they lie between."""
+    for options, count in (({}, 4), ({"patience": 1, "lr": 1.0}, 3)):
+        made = training(config(strategy="wise_ft", epochs=4, **options))
+        *others, last = [event for event in fit(made, TRAIN, VAL) if isinstance(event, Epoch)]
+        assert [epoch.phase for epoch in (*others, last)] == [0, *[1] * (count - 2), 2] and made.finished
+        assert [one.chosen for one in last.mixtures].count(True) == 1 and not any(one.mixtures for one in others)
+        assert (last.train_loss, last.lr, last.grad_norm) == (None, {}, {})
+        assert (
+            last.val_accuracy == max(one.accuracy for one in last.mixtures) >= max(one.val_accuracy for one in others)
+        )
+        assert last.mixtures[0].accuracy == others[0].val_accuracy, "the first end is the probe"
+
+
+def test_without_validation_images_no_weights_are_mixed() -> None:
+    made = training(config(strategy="wise_ft", epochs=3))
+    events = list(fit(made, TRAIN, None))
+    assert any("no validation images" in event.text for event in events if isinstance(event, Note))
+    assert made.position.best_epoch < 3 == made.position.epoch
