@@ -4,17 +4,20 @@ Nothing is decoded and no name from the source becomes a path: extracted files a
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from engine.data import uploads
 from engine.data.dataset_records import Problem
 from engine.data.file_names import clean_name, system_folder
-from engine.data.label_table import read_labels
 from engine.data.pool import Progress, silent
+from engine.data.tables.accounts import is_table
+from engine.data.tables.listing import read_list
 from engine.data.zips import DEFAULT_LIMITS, Limits, Staged, StagedFile, extract
 from engine.errors import DatasetError
 
+_MOST_BESIDE = 200_000
+"""So many files beside a table are looked through: people keep tables in their home folder too."""
 _LINK = "It is a link; links are not followed. Copy the file itself."
 
 
@@ -52,9 +55,9 @@ def _files_of(source: Path, problems: list[Problem]) -> Iterator[StagedFile]:
                 yield StagedFile(path=upload.path, name=name)
     elif source.is_dir():
         yield from _walk(source, source, problems)
-    elif source.suffix.lower() in (".csv", ".tsv"):
-        yield StagedFile(path=source, name=clean_name(source.name) or "labels.csv")
-        yield from _listed(source)
+    elif is_table(source.name):
+        yield (table := StagedFile(path=source, name=clean_name(source.name) or "labels.csv"))
+        yield from _listed(table)
     else:
         yield StagedFile(path=source, name=clean_name(source.name) or "file")
 
@@ -81,31 +84,21 @@ def _walk(folder: Path, root: Path, problems: list[Problem]) -> Iterator[StagedF
             problems.append(Problem(name=name, reason="It is a device or a pipe, not a file."))
 
 
-def _listed(source: Path) -> Iterator[StagedFile]:
-    """The files beside a CSV that its rows name, and the zip beside it that holds those which are not there."""
-    folder = source.parent.resolve()
-    missing: set[str] = set()
-    seen: set[Path] = set()
-    for row in read_labels(source.read_bytes()) or ():
-        path = folder / row.file  # names in a CSV are hostile too: what leads out of the folder is not opened
-        with suppress(OSError, ValueError):
-            resolved = path.resolve()
-            if resolved.is_relative_to(folder) and resolved.is_file():
-                if resolved not in seen:
-                    seen.add(resolved)
-                    yield StagedFile(path=resolved, name=_relative(resolved, folder))
-                continue
-        missing.add(row.file.partition("/")[0])
-    if missing:
-        beside = [path for path in sorted(folder.glob("*.zip")) if path.is_file()]
-        named = [path for path in beside if path.stem in missing or path.stem == source.stem]
-        for path in named or beside[:1]:
-            yield StagedFile(path=path, name=_relative(path, folder))
+def _listed(table: StagedFile) -> Iterator[StagedFile]:
+    """The files beside a table that its lines name, and the zip beside it that holds those which are not there."""
+    folder = table.path.parent.resolve()
+    beside = [file for file in islice(_walk(folder, folder, []), _MOST_BESIDE) if not is_table(file.name)]
+    lines = read_list(table, beside)
+    yield from {line.file.name: line.file for line in lines if line.file}.values()
+    if missing := {line.name.partition("/")[0] for line in lines if line.file is None}:
+        zips = [file for file in beside if file.name.lower().endswith(".zip") and "/" not in file.name]
+        stems = {*missing, table.path.stem}
+        yield from [file for file in zips if file.path.stem in stems] or zips[:1]
 
 
 def _is_zip(file: StagedFile) -> bool:
     """Whether to open it: directly in the source, and a zip by its first bytes or by its name."""
-    if "/" in file.name:
+    if "/" in file.name or is_table(file.name):
         return False
     with open(file.path, "rb") as opened:
         return opened.read(4) in (b"PK\x03\x04", b"PK\x05\x06") or file.name.lower().endswith(".zip")

@@ -18,17 +18,6 @@ class TableChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelRow:
-    """One line of a table, its cells as cleaned text: how it calls the image, the class, and '' for what it does not
-    say."""
-
-    file: str
-    label: str
-    split: str = ""
-    group: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class MatchedRow:
     """An image that a table names: its class, its split, and what it belongs together with ('' where nothing is
     said)."""
@@ -47,5 +36,7 @@ class TableAccount:
     name: str
     rows: tuple[MatchedRow, ...]
     sentence: str
+    missed: bool = False
+    """Whether it names files as a table of labels does, though none of them is here."""
     notes: tuple[str, ...] = ()
     """Decisions that were taken on the way, such as which of two labels of an image counts."""

@@ -1,0 +1,51 @@
+"""Dialects: text with separators as sheets: CSV as spreadsheets and scripts write it, and lists of paths and classes.
+
+Which of several readings is right shows when files are sought for its cells (columns).
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+
+from engine.data.tables.sheets import Sheet, sheet_of
+
+_SEPARATORS = "\t;|,"
+"""A comma last: it occurs inside the cells of the others, as in 0,5."""
+_SAMPLE = 64 << 10
+
+
+def text_sheets(text: str) -> Iterator[Sheet]:
+    """The sheets that `text` may mean, the likeliest first; none for a text without content."""
+    text = text.lstrip("\ufeff\r\n").replace("\0", "")
+    first, _, rest = text.partition("\n")
+    if first.strip().strip('"').casefold().startswith("sep=") and len(first.strip().strip('"')) == 5:
+        yield sheet_of(_cells(rest, first.strip().strip('"')[-1]))
+        return
+    if not text.strip():
+        return
+    sample = text[:_SAMPLE].rpartition("\n")[0] if len(text) > _SAMPLE else text
+    share, separator = max((_regular(sample, one), -place, one) for place, one in enumerate(_SEPARATORS))[::2]
+    if share > 0.5:
+        yield sheet_of(_cells(text, separator))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if share <= 0.9:
+        parted = [line.split() for line in lines]
+        if min(map(len, parted)) == max(map(len, parted)) > 2:
+            yield sheet_of(parted)
+        yield sheet_of([line.rsplit(None, 1) for line in lines])
+        yield sheet_of([[line] for line in lines])
+
+
+def _regular(sample: str, separator: str) -> float:
+    """The share of lines that it parts into the same number of cells, more than one."""
+    widths = Counter(len(line) for line in _cells(sample, separator) if line)
+    ordinary = {width: count for width, count in widths.items() if width > 1}
+    return max(ordinary.values(), default=0) / max(1, widths.total())
+
+
+def _cells(text: str, separator: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True))
+    except csv.Error:  # a quotation mark that is never closed makes one endless cell
+        return [line.split(separator) for line in text.splitlines()]
