@@ -7,9 +7,10 @@ emulated. The answer is kept for the user, so that runs that are compared comput
 import math
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ SECONDS = 2.0
 _LOSING = 1.5
 """What needs this much longer than the fastest for the first image is not timed again."""
 _IMAGES, _REPEATS = 4, 3
+Work = Callable[[Chain, torch.Tensor], None]
 _CHANNELS_LAST, _FUSED = " channels-last", " fused"
 
 
@@ -74,19 +76,15 @@ def candidates() -> tuple[str, ...]:
 
 
 def time_formats(chain: Chain, place: torch.device, side: int) -> dict[str, float]:
-    """Name -> seconds for one forward and backward pass: depthwise networks can gain forward what they lose backward.
+    """Name -> seconds. The model is left as it was, in eval mode; fp32 is never missing.
 
-    The model is left as it was, in eval mode. The first image drops the losers; what there is no time for is missing,
-    fp32 never.
+    Number formats are timed forward and backward: depthwise networks can gain forward what they lose backward. Layouts
+    alone are timed forward, on more than one image: a single one keeps the cores busy in another way.
     """
     chain.train_blocks(())
     deadline = time.perf_counter() + SECONDS
     images = torch.rand(_IMAGES, 3, side, side, generator=torch.Generator().manual_seed(0)).to(place)
-    seconds = _race(chain, images[:1], candidates(), deadline=deadline)
-    fastest = min(seconds.values())
-    left = [name for name, spent in seconds.items() if spent <= _LOSING * fastest]
-    if left != ["fp32"] and (again := _race(chain, images, left, deadline=deadline)).keys() == set(left):
-        seconds = {name: spent * _IMAGES for name, spent in seconds.items()} | again
+    seconds = (_time_steps if devices.computes_bf16() else _time_forward)(chain, images, deadline=deadline)
     chain.model.to(memory_format=torch.contiguous_format)
     return seconds
 
@@ -112,7 +110,7 @@ def _kept(chain: Chain, place: torch.device, side: int) -> str:
 
 def _key(chain: Chain, place: torch.device, side: int) -> str:
     machine = f"{devices.name(place)} {platform.machine()}"
-    versions = f"{torch.__version__} {torch.get_num_threads()} {' '.join(candidates())}"
+    versions = f"{torch.__version__} {torch.get_num_threads()} {' '.join(candidates())} of {_IMAGES}"
     return f"{chain.backbone} {side} {machine} {versions}"
 
 
@@ -127,24 +125,49 @@ def _path() -> Path:
     return user_cache() / "number_formats.json"
 
 
-def _race(chain: Chain, images: torch.Tensor, names: Sequence[str], *, deadline: float) -> dict[str, float]:
-    """Name -> seconds of its fastest pass, as far as there is time."""
-    seconds: dict[str, float] = {}
-    for name in names:
-        chosen = numerics(name, images.device)
-        chain.model.to(memory_format=chosen.memory_format)
-        inputs = images.contiguous(memory_format=chosen.memory_format)
-        for _ in range(1 + _REPEATS):
-            if seconds and time.perf_counter() > deadline:
-                break
-            seconds[name] = min(_seconds(chain, inputs, chosen), seconds.get(name, math.inf))
+def _time_steps(chain: Chain, images: torch.Tensor, *, deadline: float) -> dict[str, float]:
+    """The first image drops the losers; what there is no time for is missing."""
+    seconds = _race(chain, images[:1], candidates(), deadline=deadline, work=_step)
+    fastest = min(seconds.values())
+    left = [name for name, spent in seconds.items() if spent <= _LOSING * fastest]
+    if left != ["fp32"]:
+        again = _race(chain, images, left, deadline=deadline, work=_step)
+        if again.keys() == set(left):
+            return {name: spent * len(images) for name, spent in seconds.items()} | again
     return seconds
 
 
-def _seconds(chain: Chain, inputs: torch.Tensor, chosen: Numerics) -> float:
+def _time_forward(chain: Chain, images: torch.Tensor, *, deadline: float) -> dict[str, float]:
+    """One image says whether there is time for more."""
+    seconds = _race(chain, images[:1], candidates(), deadline=math.inf, work=_forward, repeats=1)
+    if time.perf_counter() + 2 * len(images) * sum(seconds.values()) > deadline:
+        return seconds
+    return _race(chain, images, candidates(), deadline=deadline, work=_forward)
+
+
+def _race(
+    chain: Chain, images: torch.Tensor, names: Sequence[str], *, deadline: float, work: Work, repeats: int = _REPEATS
+) -> dict[str, float]:
+    """Name -> seconds of its fastest pass, in turns as far as there is time; the first has at least one."""
+    seconds: dict[str, float] = {}
+    for _, name in product(range(1 + repeats), names):
+        if seconds and time.perf_counter() > deadline:
+            break
+        chosen = numerics(name, images.device)
+        chain.model.to(memory_format=chosen.memory_format)
+        inputs = images.contiguous(memory_format=chosen.memory_format)
+        started = time.perf_counter()
+        with torch.autocast(inputs.device.type, dtype=chosen.dtype, enabled=chosen.dtype is not None):
+            work(chain, inputs)
+        seconds[name] = min(time.perf_counter() - started, seconds.get(name, math.inf))
+    return seconds
+
+
+def _step(chain: Chain, inputs: torch.Tensor) -> None:
     parameters = [parameter for parameter in chain.model.parameters() if parameter.requires_grad]
-    started = time.perf_counter()
-    with torch.autocast(inputs.device.type, dtype=chosen.dtype, enabled=chosen.dtype is not None):
-        logits = chain(inputs)
-    torch.autograd.grad(logits.float().sum(), parameters, allow_unused=True)
-    return time.perf_counter() - started
+    torch.autograd.grad(chain(inputs).float().sum(), parameters, allow_unused=True)
+
+
+def _forward(chain: Chain, inputs: torch.Tensor) -> None:
+    with torch.no_grad():
+        chain(inputs)

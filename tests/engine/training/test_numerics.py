@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engine import devices
+from engine.models.chain import Chain
 from engine.training import numerics
 from engine.workspace import Workspace, user_cache
 from tests.engine.training.toy import SIDE, chain
@@ -101,19 +102,46 @@ def test_no_format_is_run_that_the_processor_emulates(monkeypatch: pytest.Monkey
     assert set(numerics.time_formats(chain(), CPU, SIDE)) == {"fp32", "fp32 channels-last"}
 
 
+class Clock:
+    """Time as the passes take it: `spent` seconds an image by number format and layout."""
+
+    def __init__(self, spent: dict[str, float]) -> None:
+        self.now, self.spent, self.passes = 0.0, spent, []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def work(self, made: Chain, inputs: torch.Tensor) -> None:
+        layout = inputs.is_contiguous(memory_format=torch.channels_last)
+        name = ("bf16" if torch.is_autocast_enabled("cpu") else "fp32") + " channels-last" * layout
+        self.passes.append((len(inputs), name))
+        self.now += len(inputs) * self.spent[name]
+
+
+def timed(spent: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, float], Clock]:
+    clock = Clock(spent)
+    monkeypatch.setattr(numerics.time, "perf_counter", clock.perf_counter)
+    for work in ("_step", "_forward"):
+        monkeypatch.setattr(numerics, work, clock.work)
+    return numerics.time_formats(chain(), CPU, SIDE), clock
+
+
 def test_a_loser_is_dropped_after_one_image_and_time_ends_it(bf16: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    passes: list[tuple[int, str]] = []
+    slow = {"bf16": 0.09, "bf16 channels-last": 0.09}
+    _, clock = timed({"fp32": 0.01, "fp32 channels-last": 0.01, **slow}, monkeypatch)
+    assert {name for images, name in clock.passes if images > 1} == {"fp32", "fp32 channels-last"}
+    ended, clock = timed({"fp32": 3.0, "fp32 channels-last": 3.0, **slow}, monkeypatch)
+    assert ended == {"fp32": 3.0} and len(clock.passes) == 1
 
-    def pass_of(_: object, inputs: torch.Tensor, chosen: numerics.Numerics) -> float:
-        passes.append((len(inputs), chosen.name))
-        return 9.0 if chosen.dtype else 1.0
 
-    monkeypatch.setattr(numerics, "_seconds", pass_of)
-    numerics.time_formats(chain(), CPU, SIDE)
-    assert {name for images, name in passes if images > 1} == {"fp32", "fp32 channels-last"}
-    passes.clear()
-    monkeypatch.setattr(numerics, "SECONDS", -1.0)
-    assert numerics.time_formats(chain(), CPU, SIDE) == {"fp32": 1.0} and len(passes) == 1
+def test_layouts_are_compared_on_several_images_where_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single image can favour the layout that loses on a batch."""
+    monkeypatch.setattr(devices, "computes_bf16", lambda: False)
+    seconds, clock = timed({"fp32": 0.04, "fp32 channels-last": 0.03}, monkeypatch)
+    assert seconds == pytest.approx({"fp32": 0.16, "fp32 channels-last": 0.12}) and clock.now < numerics.SECONDS + 0.2
+    seconds, clock = timed({"fp32": 0.4, "fp32 channels-last": 0.3}, monkeypatch)
+    assert seconds == pytest.approx({"fp32": 0.4, "fp32 channels-last": 0.3})
+    assert {images for images, _ in clock.passes} == {1}
 
 
 @pytest.mark.parametrize(
