@@ -13,7 +13,7 @@ from engine.models.outline import load_outline, with_classes
 from engine.runconfig import RunConfig
 from engine.training.budget import automatic, budget_sentence, budgeted
 from pages.ui import forecast, forms, strategies, text
-from pages.ui.configure import backbones, phases, probe, queue, ranking, rate_test, weights_file
+from pages.ui.configure import backbones, phases, probe, queue, ranking, rate_test, suggestion, weights_file
 from pages.ui.figures import block_strip, charts, kept_figures
 from pages.ui.resources import job_store, run_store, workspace
 from pages.ui.status import follow
@@ -75,6 +75,7 @@ if outline is None:
     st.stop()
 outline = with_classes(outline, dataset.classes)
 base = RunConfig(dataset=dataset.id, backbone=info.name, weights=weights)
+suggestion.suggestion_line(base)
 arms = strategies.tiles(base, outline)
 
 st.subheader("Options", anchor=False)

@@ -7,6 +7,7 @@ import click
 from engine.cli.printer import columns
 from engine.cli.run_options import RUN_OPTIONS, RunOptions, catalog, run_config, settings_of
 from engine.cli.verb import BACKBONE, DATASET, Session, set_option, verb
+from engine.comparisons.suggestion import suggest
 from engine.config import to_json
 from engine.data import dataset as datasets
 from engine.errors import ConfigError
@@ -38,7 +39,8 @@ def rates(session: Session, **options: Unpack[RunOptions]) -> None:
     set_option("such as image_size=64 or device=cpu"),
 )
 def probe(session: Session, **options: Unpack[RunOptions]) -> None:
-    result = session.do_job("probe", Probe, config=to_json(run_config(session, **options)))
+    config = run_config(session, **options)
+    result = session.do_job("probe", Probe, config=to_json(config))
     if session.printer.json:
         return session.printer.say(result, "")
     _separability_table(result)
@@ -50,6 +52,8 @@ def probe(session: Session, **options: Unpack[RunOptions]) -> None:
         f"{result.suggestion.name} (last_n={result.suggestion.last_n} trains what lies above). "
         + (f"It cannot tell it apart from {alike}." if alike else "It can tell it apart from every other block.")
     )
+    first = suggest(config, session.workspace, unlike=result.ends_early)
+    print(f"{first.because} To start with: --strategies {','.join(first.strategies)}")
 
 
 def _separability_table(result: Probe) -> None:

@@ -165,6 +165,12 @@ class Probe(Record, frozen=True, kw_only=True):
     images: int
     of: int
 
+    @property
+    def ends_early(self) -> bool:
+        """Whether an earlier block is shown to say more of these classes than the last one."""
+        last = len(self.blocks) - 1
+        return self.suggestion.block != last and last not in self.suggestion.alike
+
 
 class RankBackbones(Record, frozen=True, kw_only=True):
     """Which (backbone, weights) to look at; `config` names dataset, device and how images are seen."""

@@ -44,7 +44,7 @@ def budgeted(config: RunConfig, workspace: Workspace, *, begun: Started | None =
         return config
     if begun and begun.phases:
         return replace(config, epochs=begun.epochs, patience=config.patience or begun.patience)
-    classes, validation = _counts(workspace, config.dataset)
+    classes, validation = training_counts(workspace, config.dataset)
     epochs = epochs_for(sum(share_size(count, config.train_share) for count in classes), config.batch_size)
     return replace(config, epochs=epochs, patience=config.patience or (PATIENCE if validation else 0))
 
@@ -56,8 +56,11 @@ def budget_sentence(planned: RunConfig) -> str:
 
 
 @lru_cache(maxsize=64)
-def _counts(workspace: Workspace, dataset: str) -> tuple[tuple[int, ...], int]:
-    """(training images of every class, validation images); kept, because pages ask for every run that waits."""
+def training_counts(workspace: Workspace, dataset: str) -> tuple[tuple[int, ...], int]:
+    """(training images of every class, validation images); kept, because pages ask for every run that waits.
+
+    DatasetError when the dataset is gone.
+    """
     images = open_dataset(workspace, dataset).images
     classes = Counter(image.label for image in images if image.split == "train")
     return tuple(classes.values()), sum(image.split == "val" for image in images)

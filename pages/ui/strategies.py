@@ -110,6 +110,11 @@ def block_table(outline: Outline, chosen: Sequence[Chosen]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def key_of(name: str) -> str:
+    """The key of a strategy's box."""
+    return f"strategy_{name}"
+
+
 def title(name: str) -> str:
     return STRATEGIES[name].title if name in STRATEGIES else name
 
@@ -138,7 +143,7 @@ def _tile(strategy: Strategy, asked: dict[str, Value]) -> Arm | None:
     ticked = st.checkbox(
         text.md(strategy.title),
         value=strategy.name == FIRST,
-        key=f"strategy_{strategy.name}",
+        key=key_of(strategy.name),
         help=text.md(strategy.details),
         persist_state="session",
     )
