@@ -54,6 +54,7 @@ class Cell:
     train_images: int
     test_accuracy: float
     log_loss: float
+    val_accuracy: float = 0.0
     epochs: int
     """Trained."""
     seconds: float
@@ -77,6 +78,8 @@ class Question:
     seeds: int = 3
     optimizer: str = "adamw"
     device: str = "auto"
+    settings: tuple[Setting, ...] = ()
+    """Empty: the default and its neighbours."""
 
 
 def settings(optimizer: str) -> tuple[Setting, ...]:
@@ -100,7 +103,9 @@ def measure_defaults(folder: Path, question: Question) -> Iterator[Cell]:
     done = {cell.key for cell in cells}
     weights = _weights(workspace, question.weights)
     places = [(source, _dataset(workspace, source)) for source in question.sources]
-    grid = product(settings(question.optimizer), places, question.strategies, range(question.seeds))
+    grid = product(
+        question.settings or settings(question.optimizer), places, question.strategies, range(question.seeds)
+    )
     for setting, (source, dataset), strategy, seed in grid:
         if (source.stem, strategy, seed, setting) in done:
             continue
@@ -151,6 +156,7 @@ def _cell(workspace: Workspace, config: RunConfig, setting: Setting, *, name: st
         train_images=ended.started.train_images,
         test_accuracy=test.accuracy,
         log_loss=test.log_loss,
+        val_accuracy=ended.summary.val_accuracy or 0.0,
         epochs=ended.summary.epochs,
         seconds=ended.summary.seconds,
     )

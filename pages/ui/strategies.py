@@ -139,10 +139,10 @@ def _state(trained: tuple[int, ...], size: int) -> str:
 
 def _tile(strategy: Strategy, asked: dict[str, Value]) -> Arm | None:
     """One strategy, None when it is not ticked; `asked` collects the options that tiles have asked for."""
+    st.session_state.setdefault(key_of(strategy.name), strategy.name == FIRST)
     # No bold: the label is also what a screen reader says, asterisks included.
     ticked = st.checkbox(
         text.md(strategy.title),
-        value=strategy.name == FIRST,
         key=key_of(strategy.name),
         help=text.md(strategy.details),
         persist_state="session",

@@ -3,6 +3,7 @@
 from streamlit.testing.v1 import AppTest
 
 from engine.comparisons.suggestion import suggest
+from engine.data.dataset_records import Dataset
 from engine.runconfig import RunConfig
 from engine.workspace import Workspace
 from pages.ui import strategies
@@ -10,12 +11,12 @@ from pages.ui.configure import backbones
 from tests.pages.prepared import drawn
 
 
-def test_it_says_why_and_is_ticked_with_a_click(page: AppTest, workspace: Workspace) -> None:
+def test_it_says_why_and_is_ticked_with_a_click(page: AppTest, workspace: Workspace, dataset: Dataset) -> None:
     assert "training images a class" in drawn(page)
     page.checkbox(key=strategies.key_of("gradual_unfreeze")).check().run()
     page.button(key="suggestion_take").click().run()
     assert not page.exception
-    config = RunConfig(dataset=page.session_state["dataset"], backbone="resnet18")
+    config = RunConfig(dataset=dataset.id, backbone="resnet18")
     wanted = suggest(config, workspace).strategies
     ticked = {box.key for box in page.checkbox if str(box.key).startswith("strategy_") and box.value}
     assert ticked == {strategies.key_of(name) for name in wanted}
