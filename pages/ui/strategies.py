@@ -110,7 +110,7 @@ def block_table(outline: Outline, chosen: Sequence[Chosen]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def key_of(name: str) -> str:
+def box_of(name: str) -> str:
     """The key of a strategy's box."""
     return f"strategy_{name}"
 
@@ -139,11 +139,11 @@ def _state(trained: tuple[int, ...], size: int) -> str:
 
 def _tile(strategy: Strategy, asked: dict[str, Value]) -> Arm | None:
     """One strategy, None when it is not ticked; `asked` collects the options that tiles have asked for."""
-    st.session_state.setdefault(key_of(strategy.name), strategy.name == FIRST)
+    st.session_state.setdefault(box_of(strategy.name), strategy.name == FIRST)
     # No bold: the label is also what a screen reader says, asterisks included.
     ticked = st.checkbox(
         text.md(strategy.title),
-        key=key_of(strategy.name),
+        key=box_of(strategy.name),
         help=text.md(strategy.details),
         persist_state="session",
     )

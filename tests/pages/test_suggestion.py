@@ -13,13 +13,13 @@ from tests.pages.prepared import drawn
 
 def test_it_says_why_and_is_ticked_with_a_click(page: AppTest, workspace: Workspace, dataset: Dataset) -> None:
     assert "training images a class" in drawn(page)
-    page.checkbox(key=strategies.key_of("gradual_unfreeze")).check().run()
+    page.checkbox(key=strategies.box_of("gradual_unfreeze")).check().run()
     page.button(key="suggestion_take").click().run()
     assert not page.exception
     config = RunConfig(dataset=dataset.id, backbone="resnet18")
     wanted = suggest(config, workspace).strategies
     ticked = {box.key for box in page.checkbox if str(box.key).startswith("strategy_") and box.value}
-    assert ticked == {strategies.key_of(name) for name in wanted}
+    assert ticked == {strategies.box_of(name) for name in wanted}
     assert "suggestion_take" not in [button.key for button in page.button]
 
 

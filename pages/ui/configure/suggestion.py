@@ -26,7 +26,7 @@ def suggestion_line(base: RunConfig) -> None:
     suggested = suggest(base, workspace(), unlike=probe is not None and probe.ends_early)
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/lightbulb: {text.md(sentence(suggested, base))}")
-        wanted = {strategies.key_of(name): name in suggested.strategies for name in STRATEGIES}
+        wanted = {strategies.box_of(name): name in suggested.strategies for name in STRATEGIES}
         if any(bool(st.session_state.get(key)) is not ticked for key, ticked in wanted.items()):
             st.button("Tick these", key="suggestion_take", on_click=st.session_state.update, args=(wanted,))
 
