@@ -6,6 +6,7 @@ Not here: comparisons of runs (compare), what is measured before a run (explore)
 
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Unpack
 
 import click
@@ -64,19 +65,26 @@ def pause(session: Session, *, run: str) -> None:
     "predict",
     "classify new images with a trained run",
     RUN,
-    click.argument("source", metavar="SOURCE", help="image, folder or zip"),
+    click.argument("source", metavar="SOURCE", help="image, folder or zip, or a list of images (csv, txt)"),
     click.option("--out", default="result.csv", metavar="FILE", help="where the table goes"),
     click.option("--device", default="auto", help="auto, cpu, cuda:0, ..."),
 )
 def predict(session: Session, *, run: str, source: str, out: str, device: str) -> None:
     run = session.runs.get(run).id
+    if not Path(out).expanduser().resolve().parent.is_dir():
+        raise EngineError(f"{out} cannot be written: there is no such folder. Choose another file with --out.")
     asked = {"run": run, "source": full_path(source), "device": device, "anywhere": True}
-    predictions = session.do_job("predict", Predictions, **asked).predictions
+    made = session.do_job("predict", Predictions, **asked)
     try:
-        shutil.copyfile(session.workspace.run(run) / "predictions" / predictions / "result.csv", out)
+        shutil.copyfile(session.workspace.run(run) / "predictions" / made.predictions / "result.csv", out)
     except OSError as error:
         raise EngineError(f"{out} cannot be written ({error.strerror}). Choose another file with --out.") from error
-    session.printer.say({"run": run, "predictions": predictions, "out": out}, f"Predictions are in {out}.")
+    left = f", {made.unanswered} not (the column error says why)" if made.unanswered else ""
+    record = {"run": run, "predictions": made.predictions, "out": out}
+    counts = {"answered": made.answered, "unanswered": made.unanswered}
+    session.printer.say(record | counts, f"Predictions are in {out}: {made.answered} answered{left}.")
+    if not made.answered:
+        raise EngineError(f"None of {made.unanswered} images could be answered; the column error in {out} says why.")
 
 
 @verb(

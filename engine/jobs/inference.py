@@ -12,16 +12,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from engine.data import uploads
 from engine.data.archives import stage
 from engine.data.decoder import decode, thumbnail
 from engine.data.file_names import system_file
 from engine.data.pool import ordered
 from engine.data.preprocessing import Preprocessing, eval_crop
-from engine.data.zips import StagedFile
+from engine.data.tables.accounts import is_table
+from engine.data.tables.listing import ListedImage, read_list
+from engine.data.zips import Staged
 from engine.errors import DatasetError, ImageError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import write_result
 from engine.events import Progress
+from engine.jobs.records import Predictions
 from engine.jobs.trained import Trained, load
 from engine.store.run_store import RunStore
 from engine.work.progress import reported
@@ -34,7 +38,6 @@ BATCH = 64
 class _Read:
     """One input: its crop [H, W, 3] uint8 and thumbnail, or the reason why there is none."""
 
-    name: str
     crop: np.ndarray | None = None
     thumbnail: bytes = b""
     reason: str = ""
@@ -42,67 +45,93 @@ class _Read:
 
 def predict_new(
     workspace: Workspace, run_id: str, source: Path, *, device: str = "auto"
-) -> Generator[Progress, None, str]:
-    """Classify everything at `source` (image, folder, zip, upload); returns its id in the run's `predictions/`."""
+) -> Generator[Progress, None, Predictions]:
+    """Classify everything at `source` (image, folder, zip, upload), or what a list of images names, in its order.
+
+    Returns the id in the run's `predictions/`, and how many of the images could be answered.
+    """
     trained = load(workspace, RunStore(workspace).get(run_id), device=device)
     predictions_id = new_id("predict")
     building = workspace.incoming / predictions_id
     try:
         (building / "thumbs").mkdir(parents=True)
         staged = yield from reported(lambda report: stage(source, building / "staging", progress=report))
-        inputs = [file for file in staged.files if not system_file(file.name)]
+        listed = _listed(staged, source)
+        inputs = listed or [
+            ListedImage(name=file.name, file=file) for file in staged.files if not system_file(file.name)
+        ]
         if not inputs:
             raise DatasetError("There is no file to predict. Choose images, a folder or a zip of images.")
-        table = yield from _classify(inputs, trained, building / "thumbs")
+        table, places = yield from _classify(inputs, trained, building / "thumbs")
         table = predictions.with_unreadable(table, [(p.name, p.reason) for p in staged.problems if p.kind == "input"])
         shutil.rmtree(building / "staging", ignore_errors=True)
         predictions.write(building / "predictions.csv", table)
-        write_result(building / "result.csv", table, run_id)
+        order = [*(np.argsort(places) if listed else range(len(places))), *range(len(places), len(table))]
+        write_result(building / "result.csv", table.iloc[order], run_id)
         kept = trained.folder / "predictions"
         kept.mkdir(exist_ok=True)
         building.rename(kept / predictions_id)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return predictions_id
+    unanswered = int((table["error"] != "").sum())
+    return Predictions(predictions=predictions_id, answered=len(table) - unanswered, unanswered=unanswered)
 
 
-def _classify(inputs: Sequence[StagedFile], trained: Trained, thumbs: Path) -> Generator[Progress, None, pd.DataFrame]:
-    """The predictions table; the i-th readable image is row i and has thumbnail i."""
-    names: list[str] = []
-    failures: list[tuple[str, str]] = []
+def _listed(staged: Staged, source: Path) -> Sequence[ListedImage]:
+    """The images that a list names, in its order, where somebody brought one: not as a part of a folder."""
+    if source.is_dir() and not uploads.is_upload(source):
+        return ()
+    images = [file for file in staged.files if not is_table(file.name)]
+    lists = [read_list(file, images) for file in staged.files if is_table(file.name)]
+    alone = len(staged.files) == 1
+    return [line for lines in lists if alone or any(line.file for line in lines) for line in lines]
+
+
+def _classify(
+    inputs: Sequence[ListedImage], trained: Trained, thumbs: Path
+) -> Generator[Progress, None, tuple[pd.DataFrame, Sequence[int]]]:
+    """The predictions table, and the place among the inputs of each row; the i-th readable image is row i and has
+    thumbnail i."""
+    answered: list[int] = []
+    failed: dict[int, str] = {}
     parts = [np.zeros((0, len(trained.classes)))]
-    reads = ordered(lambda file: _read(file, trained.preprocessing), inputs)
+    reads = enumerate(ordered(lambda image: _read(image, trained.preprocessing), inputs))
     while batch := list(islice(reads, BATCH)):
-        failures += [(read.name, read.reason) for read in batch if read.crop is None]
+        failed |= {place: read.reason for place, read in batch if read.crop is None}
         crops = []
-        for read in batch:
+        for place, read in batch:
             if read.crop is not None:
-                (thumbs / f"{len(names)}.jpg").write_bytes(read.thumbnail)
-                names.append(read.name)
+                (thumbs / f"{len(answered)}.jpg").write_bytes(read.thumbnail)
+                answered.append(place)
                 crops.append(read.crop)
         if crops:
             parts.append(trained.probabilities(trained.images(np.stack(crops))))
-        yield Progress(stage="predicting", done=len(names) + len(failures), total=len(inputs))
+        yield Progress(stage="predicting", done=len(answered) + len(failed), total=len(inputs))
     table = predictions.build(
-        names,
-        splits=["new"] * len(names),
-        labels=[_label(name, trained.classes) for name in names],
+        [inputs[place].name for place in answered],
+        splits=["new"] * len(answered),
+        labels=[_label(inputs[place], trained.classes) for place in answered],
         probabilities=np.concatenate(parts),
         classes=trained.classes,
     )
-    return predictions.with_unreadable(table, failures)
+    failures = [(inputs[place].name, reason) for place, reason in failed.items()]
+    return predictions.with_unreadable(table, failures), [*answered, *failed]
 
 
-def _read(file: StagedFile, preprocessing: Preprocessing) -> _Read:
+def _read(image: ListedImage, preprocessing: Preprocessing) -> _Read:
+    if image.file is None:
+        return _Read(reason=image.reason)
     try:
-        image = decode(file.path)
-        return _Read(name=file.name, crop=eval_crop(image, preprocessing), thumbnail=thumbnail(image))
+        decoded = decode(image.file.path)
+        return _Read(crop=eval_crop(decoded, preprocessing), thumbnail=thumbnail(decoded))
     except ImageError as error:
-        return _Read(name=file.name, reason=str(error))
+        return _Read(reason=str(error))
     except OSError as error:
-        return _Read(name=file.name, reason=f"It cannot be read ({error.strerror}).")
+        return _Read(reason=f"It cannot be read ({error.strerror}).")
 
 
-def _label(name: str, classes: Sequence[str]) -> str:
-    """The truth, when the image lies in a folder that is called like a class; the nearest one counts."""
-    return next((folder for folder in reversed(name.split("/")[:-1]) if folder in classes), "")
+def _label(image: ListedImage, classes: Sequence[str]) -> str:
+    """The truth, when the list says a class, or the image lies in a folder that is called like one; the nearest
+    counts."""
+    folders = image.file.name.split("/")[:-1] if image.file else []
+    return next((name for name in (image.label, *reversed(folders)) if name in classes), "")

@@ -42,9 +42,12 @@ class Predict(Record, frozen=True, kw_only=True):
 
 
 class Predictions(Record, frozen=True, kw_only=True):
-    """The name of a folder in `predictions/` of the run."""
+    """The name of a folder in `predictions/` of the run, and how many images have an answer there; older ones do not
+    say."""
 
     predictions: str
+    answered: int = 0
+    unanswered: int = 0
 
 
 class Backbones(Record, frozen=True, kw_only=True):

@@ -50,11 +50,11 @@ def predict(workspace: Workspace, asked: records.Predict) -> Events:
 
     source = find_source(workspace, asked.source, anywhere=asked.anywhere)
     try:
-        predictions = yield from predict_new(workspace, asked.run, source, device=asked.device)
+        made = yield from predict_new(workspace, asked.run, source, device=asked.device)
     finally:
         if uploads.is_upload(source):
             uploads.discard_upload(workspace, source.name)
-    yield Result.of(records.Predictions(predictions=predictions))
+    yield Result.of(made)
 
 
 def catalog(workspace: Workspace, asked: records.Nothing) -> Events:

@@ -22,6 +22,7 @@ from engine.data.tables.table_records import TableChoice
 
 _SAMPLE = 400
 """Lines, evenly over the table, in which files are sought to find the column that names them."""
+_ABOUT_AS_MANY = 0.7
 _FEW = 10
 """So many classes a table may have however short it is."""
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -48,15 +49,17 @@ class Columns:
     """Why the lines have no classes; with a `label` all the same where every line says the same."""
     notes: tuple[str, ...] = ()
 
+    @property
+    def has_classes(self) -> bool:
+        return not self.reason and (self.label is not None or bool(self.hot))
+
 
 def read_columns(sheets: Iterable[Sheet], finder: FileFinder, *, table: str, choice: TableChoice) -> Columns | None:
-    """The columns of that sheet which names most files, and rather one with classes; None where there is no sheet."""
+    """The columns of the sheet that names most files, or about as many and has classes; None without any sheet."""
     found = [_find_columns(sheet, finder, table=table, choice=choice) for sheet in sheets]
-
-    def worth(columns: Columns) -> tuple[bool, float]:
-        return columns.named > 0 and (columns.label is not None or bool(columns.hot)), columns.named
-
-    return max(found, key=worth, default=None)
+    most = max((columns.named for columns in found), default=0.0)
+    good = [columns for columns in found if columns.named >= _ABOUT_AS_MANY * most]
+    return max(good, key=lambda columns: (columns.has_classes, columns.named), default=None)
 
 
 def _find_columns(sheet: Sheet, finder: FileFinder, *, table: str, choice: TableChoice) -> Columns:

@@ -1,7 +1,7 @@
 """Listing: the images that a table names, line by line in its order, whether it gives them classes or not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.data.file_names import clean_text
 from engine.data.tables.columns import read_columns
@@ -13,11 +13,12 @@ from engine.data.zips import StagedFile
 
 @dataclass(frozen=True, kw_only=True)
 class ListedImage:
-    """One line: what it calls an image, and the file that it means, or why there is none."""
+    """One line: what it calls an image, the file that it means, or why there is none, and the class that it says."""
 
     name: str
     file: StagedFile | None
     reason: str = ""
+    label: str = ""
 
 
 def read_list(table: StagedFile, beside: Sequence[StagedFile]) -> tuple[ListedImage, ...]:
@@ -25,8 +26,12 @@ def read_list(table: StagedFile, beside: Sequence[StagedFile]) -> tuple[ListedIm
     finder = FileFinder(beside)
     sheets = open_table(table, [file.name.rpartition("/")[2] for file in beside]).sheets
     columns = read_columns(sheets, finder, table=table.name, choice=TableChoice())
-    cells = [line[columns.file] for line in columns.lines] if columns else []
-    return tuple(_listed(cell, finder, table.name) for cell in cells if cell.strip())
+    if columns is None:
+        return ()
+    lines = [line for line in columns.lines if line[columns.file].strip()]
+    labels = ["" if columns.label is None else clean_text(line[columns.label]) for line in lines]
+    listed = (_listed(line[columns.file], finder, table.name) for line in lines)
+    return tuple(replace(image, label=label) for image, label in zip(listed, labels, strict=True))
 
 
 def _listed(cell: str, finder: FileFinder, table: str) -> ListedImage:

@@ -34,6 +34,23 @@ def test_the_classic_pair_train_and_predict(
     assert main(["predict", ended["run"], str(tmp_path / "colours"), "--out", str(out)]) == 0
     assert list(read_result(out).columns)[:2] == ["file_dir", "predict"] and len(read_result(out)) == 30
     assert out.read_bytes().startswith(b"\xef\xbb\xbffile_dir,predict,")
+    _predict_lists(ended["run"], tmp_path, out, capsys)
+
+
+def _predict_lists(run: str, folder: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a list names is answered in its order, what is not there is counted; a list of nothing exits with 2."""
+    first, *_, last = sorted(path.relative_to(folder).as_posix() for path in (folder / "colours").rglob("*.*"))
+    capsys.readouterr()
+    (folder / "test.csv").write_text(f"id_code\n{last}\ngone.png\n{first}\n")
+    assert main(["predict", run, str(folder / "test.csv"), "--out", str(out)]) == 0
+    assert "2 answered, 1 not" in capsys.readouterr().out
+    assert list(read_result(out)["file_dir"]) == [last, "gone.png", first]
+    assert [error != "" for error in read_result(out)["error"]] == [False, True, False]
+    (folder / "wrong.txt").write_text("gone.png\nlost.png\n")
+    assert main(["predict", run, str(folder / "wrong.txt"), "--out", str(out)]) == 2
+    assert "None of 2 images" in capsys.readouterr().err
+    assert main(["predict", run, str(folder), "--out", str(folder / "no" / "x.csv")]) == 2
+    assert "no such folder" in capsys.readouterr().err
 
 
 def test_automatic_epochs_are_said_before_the_first_one(

@@ -221,7 +221,7 @@ def test_new_images_get_rows_and_unreadable_ones_get_reasons(lab: Lab, tmp_path:
     source = write_folders(tmp_path / "new", each=2)
     (source / "=cmd.jpg").write_bytes(b"no image at all")
     (source / "Thumbs.db").write_bytes(b"\0")
-    folder = lab.folder_of(run) / "predictions" / value_of(predict_new(lab.workspace, run.id, source))
+    folder = lab.folder_of(run) / "predictions" / value_of(predict_new(lab.workspace, run.id, source)).predictions
     result = read_result(folder / "result.csv")
     assert len(result) == 7 and result["file_dir"].tolist()[-1] == "=cmd.jpg"
     assert "'=cmd.jpg," in (folder / "result.csv").read_text(encoding="utf-8-sig").splitlines()[-1]
