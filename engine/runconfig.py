@@ -32,6 +32,13 @@ class RunConfig:
         "published weights, 'file:ID' (weights you brought) or 'run:ID' (an earlier run).",
         section="data",
     )
+    head: str = option(
+        "auto",
+        "Head of the weights",
+        "Whether the head of a weights file or an earlier run is taken over: 'auto' where it is known to be for the "
+        "same classes, 'new' never, 'keep' takes its outputs as your classes in their order.",
+        choices=("auto", "new", "keep"),
+    )
     last_n: int = option(
         2,
         "Blocks to train",

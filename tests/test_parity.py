@@ -17,7 +17,7 @@ from engine.data.dataset_records import Dataset
 from engine.data.importer import scan
 from engine.events import Event, Note, Started
 from engine.models import registry
-from engine.models.weights_reader import bring
+from engine.models.bringing import bring
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run_store import RunStore
@@ -119,7 +119,7 @@ def test_own_checkpoint_goes_on_with_everything_trainable_at_a_tiny_rate(
     # a head of the notebooks
     model.fc = torch.nn.Sequential(torch.nn.Linear(512, 64), torch.nn.ReLU(), torch.nn.Linear(64, 3))
     torch.save({"model_state_dict": model.state_dict()}, tmp_path / "own.pth")
-    weights = f"file:{bring(workspace, tmp_path / 'own.pth', 'own.pth')}"
+    weights = f"file:{bring(workspace, tmp_path / 'own.pth', 'own.pth', backbone='resnet18').weights}"
     run = train(weights=weights, strategy="full_finetune", lr=5e-5)
     assert any("head" in event.text for event in run.events if isinstance(event, Note)), "it says what became of it"
     stem = run.best["conv1.weight"]

@@ -15,7 +15,7 @@ from engine.data.dataset import commit, list_datasets
 from engine.data.importer import scan
 from engine.errors import ConfigError
 from engine.evaluation.metric_records import read_metrics
-from engine.models.weights_reader import bring
+from engine.models.bringing import bring
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run_store import RunStore
@@ -101,7 +101,7 @@ def measure_defaults(folder: Path, question: Question) -> Iterator[Cell]:
     cells = cells_of(folder)
     atomic_write(folder / CELLS, "".join(f"{record_files.encode(cell)}\n" for cell in cells))  # without a torn line
     done = {cell.key for cell in cells}
-    weights = _weights(workspace, question.weights)
+    weights = _weights(workspace, question.weights, question.backbone)
     places = [(source, _dataset(workspace, source)) for source in question.sources]
     grid = product(
         question.settings or settings(question.optimizer), places, question.strategies, range(question.seeds)
@@ -170,7 +170,9 @@ def _dataset(workspace: Workspace, source: Path) -> str:
     return commit(workspace, scan(workspace, source, name=source.stem)).id
 
 
-def _weights(workspace: Workspace, weights: str) -> str:
+def _weights(workspace: Workspace, weights: str, backbone: str) -> str:
     """A file is brought into the workspace; everything else is a word of the configuration."""
     path = Path(weights).expanduser()
-    return f"file:{bring(workspace, path, path.name)}" if path.is_file() else weights
+    if not path.is_file():
+        return weights
+    return f"file:{bring(workspace, path, path.name, backbone=backbone).weights}"

@@ -25,9 +25,9 @@ from engine.data.dataset_records import SPLITS, Dataset
 from engine.data.importer import scan
 from engine.data.preprocessing import Preprocessing
 from engine.models import registry
+from engine.models.bringing import bring
 from engine.models.chain import Chain
 from engine.models.loading import load_backbone
-from engine.models.weights_reader import bring
 from engine.runconfig import RunConfig
 from engine.runs.session import preprocessing_of
 from engine.training.freezing import plan_for
@@ -187,10 +187,10 @@ def _weights(workspace: Workspace, recipe: Recipe) -> str:
     backbone = recipe.backbone
     if recipe.weights:
         path = Path(recipe.weights)
-        return f"file:{bring(workspace, path, path.name)}"
+        return f"file:{bring(workspace, path, path.name, backbone=backbone).weights}"
     if registry.published(backbone).on_disk:
         return "default"
     state = registry.build(backbone, registry.describe(backbone).input_size, 0).state_dict()
     with TemporaryDirectory(dir=workspace.root) as folder:
         torch.save(state, path := Path(folder) / "random.pt")
-        return f"file:{bring(workspace, path, path.name)}"
+        return f"file:{bring(workspace, path, path.name, backbone=backbone).weights}"

@@ -15,6 +15,7 @@ from engine.data import dataset as datasets
 from engine.errors import ConfigError
 from engine.jobs.records import Backbones, Weights
 from engine.models.catalog import Catalog, load_catalog
+from engine.models.weights_store import open_weights
 from engine.options import Value
 from engine.runconfig import RunConfig
 from engine.training.budget import automatic, budget_sentence, budgeted
@@ -95,8 +96,23 @@ def check_backbone(session: Session, backbone: str) -> None:
 
 
 def weights_of(session: Session, weights: str, backbone: str) -> str:
-    """A path is brought into the workspace first; everything else is a word of the configuration."""
+    """A path is brought into the workspace first; everything else is a word of the configuration, and means
+    something: a run that could not start is never made."""
     path = full_path(weights)
-    if not Path(path).is_file():
-        return weights
-    return f"file:{session.do_job('weights', Weights, path=path, backbone=backbone).weights}"
+    if Path(path).is_file():
+        return f"file:{session.do_job('weights', Weights, path=path, backbone=backbone).weights}"
+    kind, _, reference = weights.partition(":")
+    if kind == "run":
+        session.runs.get(reference)
+    elif kind == "file":
+        open_weights(session.workspace, reference)
+    elif weights != "none":
+        _check_published(session, weights, backbone)
+    return weights
+
+
+def _check_published(session: Session, weights: str, backbone: str) -> None:
+    known = next(info for info in catalog(session).backbones if info.name == backbone)
+    if known.entry(weights) is None:
+        names = ", ".join(["none", "default", *(entry.name for entry in known.weights)])
+        raise ConfigError(f"There is no file at {weights!r}, and {backbone} has no weights of that name: {names}.")

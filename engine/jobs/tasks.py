@@ -17,10 +17,10 @@ from engine.jobs import records
 from engine.jobs.forecast import forecast
 from engine.jobs.heat_maps import explain
 from engine.models import registry
+from engine.models.bringing import bring
 from engine.models.catalog import write_catalog
-from engine.models.loading import match_brought, outline_of
+from engine.models.loading import outline_of
 from engine.models.outline import save_outline
-from engine.models.weights_reader import bring
 from engine.runs.session import open_session
 from engine.training.freezing import validate
 from engine.training.lr_range import STEPS, range_test, suggestion
@@ -78,12 +78,11 @@ def weights(workspace: Workspace, asked: records.ReadWeights) -> Events:
     """A file of weights, kept. Parsed here, in the child, because files can crash parsers."""
     path, name = _weights_file(workspace, asked)
     try:
-        brought = bring(workspace, path, name)
+        arrival = bring(workspace, path, name, backbone=asked.backbone)
     finally:
         if asked.upload:
             uploads.discard_upload(workspace, asked.upload)
-    match = match_brought(workspace, brought, asked.backbone)
-    yield Result.of(records.Weights(weights=brought, match=match))
+    yield Result.of(records.Weights(weights=arrival.weights, match=arrival.match))
 
 
 def learning_rates(workspace: Workspace, asked: records.OfConfig) -> Events:

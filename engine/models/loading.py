@@ -20,9 +20,10 @@ from engine.models.chain import Chain, build_chain
 from engine.models.head import drop_auxiliaries, find_head, head_of, seed_of, swap_head
 from engine.models.outline import Outline
 from engine.models.published import Progress, find_published
+from engine.models.quoting import listed
 from engine.models.reuse import WARM
 from engine.models.side_outputs import with_side_outputs
-from engine.models.state_matching import fit_state, match_state
+from engine.models.state_matching import fit_state
 from engine.models.weights_reader import read_state
 from engine.models.weights_store import Match, open_weights, weights_path
 from engine.workspace import Workspace
@@ -33,21 +34,28 @@ Notes = tuple[str, ...]
 
 
 def load_backbone(
-    workspace: Workspace, backbone: str, weights: str, *, classes: Sequence[str], seed: int, image_size: int = 0
+    workspace: Workspace,
+    backbone: str,
+    weights: str,
+    *,
+    classes: Sequence[str],
+    seed: int,
+    image_size: int = 0,
+    head: str = "auto",
 ) -> tuple[Chain, Notes]:
     """The chain of `backbone` with a head for `classes`, and notes for the person about its weights.
 
-    `weights` as in RunConfig: default, none, the name of an entry, file:ID or run:ID. Equal arguments give equal
-    models. Whoever needs the chain no more may tell so to reuse.WARM.
+    `weights` and `head` as in RunConfig; a head of 'continue' is kept if it fits, whatever its outputs are called.
+    Equal arguments give equal models. Whoever needs the chain no more may tell so to reuse.WARM.
     """
     size = registry.preprocessing_of(backbone, weights, image_size=image_size).crop
     kind = weights.partition(":")[0]
     file = _file(workspace, backbone, weights)  # first: a missing one is known before anything large is built
-    key = (backbone, kind, (file.path, file.path.stat().st_mtime_ns) if file else seed, tuple(classes), size)
+    key = (backbone, kind, (file.path, file.path.stat().st_mtime_ns) if file else seed, tuple(classes), size, head)
     if (kept := WARM.take(key, seed)) is not None:
         return kept
     model = registry.build(backbone, size, seed_of(f"backbone {backbone}", seed))
-    start = _Start(model=model, backbone=backbone, classes=tuple(classes), seed=seed)
+    start = _Start(model=model, backbone=backbone, classes=tuple(classes), seed=seed, head=head)
     notes: Notes = ()
     if file is None:
         start.new_head()
@@ -87,22 +95,15 @@ def outline_of(backbone: str, classes: int = 2) -> Outline:
     return build_chain(model.to("meta"), backbone, size).outline()
 
 
-def match_brought(workspace: Workspace, weights_id: str, backbone: str) -> Match:
-    """How brought weights fit `backbone` with a head for as many classes as they have. WeightsError if not at all."""
-    file = _brought(workspace, weights_id)
-    state = _STATES.read(file)
-    model = registry.build_weightless(backbone, registry.describe(backbone).input_size)
-    drop_auxiliaries(model)
-    head = state.get(f"{find_head(model)}.weight")
-    swap_head(model, backbone, classes=len(head) if head is not None and head.ndim else 1000, seed=0)
-    return match_state(state, model, backbone=backbone, name=file.name)[1]
-
-
 @dataclass(frozen=True, kw_only=True)
 class _File:
     path: Path
     name: str
     """What people call it."""
+    classes: tuple[str, ...] = ()
+    """What its outputs stand for; empty where nobody said."""
+    notes: Notes = ()
+    """What was said when it was brought."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,7 @@ class _Start:
     backbone: str
     classes: tuple[str, ...]
     seed: int
+    head: str = "auto"
     random: set[str] = field(default_factory=set)
     """Tensors that keep their start from the seed: those of a new head, and what the file did not have."""
 
@@ -132,10 +134,10 @@ class _States:
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        self._kept: OrderedDict[tuple[Path, int, int], dict[str, Tensor]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path, int, int], Mapping[str, Tensor]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, file: _File) -> dict[str, Tensor]:
+    def read(self, file: _File) -> Mapping[str, Tensor]:
         """As read_state. A file that has changed is another file."""
         status = file.path.stat()
         key = (file.path, status.st_size, status.st_mtime_ns)
@@ -165,7 +167,8 @@ def _file(workspace: Workspace, backbone: str, weights: str) -> _File | None:
 
 
 def _brought(workspace: Workspace, weights_id: str) -> _File:
-    return _File(path=weights_path(workspace, weights_id), name=open_weights(workspace, weights_id).name)
+    kept, path = open_weights(workspace, weights_id), weights_path(workspace, weights_id)
+    return _File(path=path, name=kept.name, classes=kept.classes, notes=kept.notes)
 
 
 def _best_epoch(folder: Path) -> _File:
@@ -175,7 +178,7 @@ def _best_epoch(folder: Path) -> _File:
         raise WeightsError(
             f"{name} has no weights yet: they are written after its first epoch. Choose a run that has finished."
         )
-    return _File(path=path, name=name)
+    return _File(path=path, name=name, classes=_classes_of(folder))
 
 
 def _from_published(start: _Start, file: _File) -> Notes:
@@ -192,39 +195,57 @@ def _from_published(start: _Start, file: _File) -> Notes:
 def _from_file(start: _Start, file: _File) -> Notes:
     start.new_head()
     match = start.fit(_STATES.read(file), file.name)
-    if match.reinitialised_head:
-        return match.notes
-    kept = f"The head of {file.name} is kept: its outputs are taken as {', '.join(start.classes)}, in this order."
-    return (*match.notes, kept)
+    notes = (*file.notes, *match.notes)
+    if not match.reinitialised_head:
+        return (*notes, *_settled_head(start, file))
+    if start.head == "keep":
+        raise WeightsError(f"{file.name} has no head for {len(start.classes)} classes to keep. Choose head=new.")
+    return notes
 
 
 def _from_run(start: _Start, file: _File) -> Notes:
     """An earlier run, whole; its head when its classes are the same, in whatever order."""
-    earlier = _classes_of(file.path.parent)
-    start.new_head(len(earlier))
-    if _whole(start, file):
+    start.new_head(len(file.classes))
+    whole = _whole(start, file)
+    if whole and len(file.classes) == len(start.classes):
+        return _settled_head(start, file)
+    if start.head == "keep":
+        raise WeightsError(f"{file.name} has no head for {len(start.classes)} classes to keep. Choose head=new.")
+    if not whole:
         start.new_head()
         return ("The head of the earlier run read every stage, so the head starts anew.",)
-    if earlier == start.classes:
-        return ()
-    if sorted(earlier) == sorted(start.classes):
-        order = [earlier.index(name) for name in start.classes]
-        with torch.no_grad():
-            for parameter in head_of(start.model).parameters():
-                parameter.copy_(parameter[order].clone())
-        return ("The earlier run had the same classes in another order; its head was rearranged to match.",)
     start.new_head()
-    listed = ", ".join([*earlier[:10], *(["…"] if len(earlier) > 10 else [])])
-    return (f"The earlier run knew other classes ({listed}), so the head starts anew.",)
+    return (f"{file.name} knew other classes ({listed(file.classes, 10)}), so the head starts anew.",)
+
+
+def _settled_head(start: _Start, file: _File) -> Notes:
+    """Keep a head of the right size where its outputs are known to mean the classes, or somebody says that they do."""
+    same = sorted(file.classes) == sorted(start.classes)
+    if start.head == "new" or (start.head == "auto" and not same):
+        start.new_head()
+        knew = f"knew other classes ({listed(file.classes, 10)})" if file.classes else "does not name its classes"
+        asked = f"The head of {file.name} starts anew, as head=new asks."
+        why = f"{file.name} {knew}, so the head starts anew; head=keep would take its outputs in the order of yours."
+        return (asked if start.head == "new" else why,)
+    if not same:
+        outputs = listed(start.classes, 10)
+        return (f"The head of {file.name} is kept: its outputs are taken as {outputs}, in this order.",)
+    if file.classes == start.classes:
+        return ()
+    order = [file.classes.index(name) for name in start.classes]
+    with torch.no_grad():
+        for parameter in head_of(start.model).parameters():
+            parameter.copy_(parameter[order].clone())
+    return (f"{file.name} had the same classes in another order; its head was rearranged to match.",)
 
 
 def _whole(start: _Start, file: _File) -> bool:
-    """Whether the head of the file is of another design, and left out. WeightsError when anything else is missing."""
+    """Whether the head of the file is there too, not of another design. WeightsError when anything else is missing."""
     match = start.fit(read_state(file.path, file.name), file.name)
     head = find_head(start.model)
     if missing := [name for name in match.missing if name.rpartition(".")[0] != head]:
         raise WeightsError(f"{file.name} lacks {missing[0]}. Choose another run.")
-    return match.reinitialised_head
+    return not match.reinitialised_head
 
 
 def _classes_of(folder: Path) -> tuple[str, ...]:

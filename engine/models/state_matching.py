@@ -1,25 +1,27 @@
 """State matching: named tensors put into a model whose head may be another; whatever does not fit is said, or refused.
 
-Only the region of the head (`fc`, `classifier`, `heads`) may differ. Not here: where the tensors come from.
+Only the region of the head (`fc`, `classifier`, `heads`) may differ. Not here: where the tensors come from, where in
+a file they are looked for (fitting).
 """
-
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from engine.errors import WeightsError
-from engine.models.head import AUXILIARIES, find_head
-from engine.models.sources.source import source_of
+from engine.models.fitting import Fit, Frame, State, fits, frame, layer_name
+from engine.models.quoting import grouped, quoted
+from engine.models.recognition import recognised
 from engine.models.weights_store import Match
 
 
-def fit_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, name: str) -> Match:
+def fit_state(state: State, model: nn.Module, *, backbone: str, name: str) -> Match:
     """Copy `state` into `model`, which is `backbone` with the head that is wanted; `name` is the file's, for messages.
 
-    WeightsError when anything but the head does not fit: then the file belongs to another backbone.
+    WeightsError when a layer outside the head is missing: then the file belongs to another backbone.
     """
-    fitting, match = match_state(state, model, backbone=backbone, name=name)
+    wanted = frame(model, backbone)
+    best = whole(fits(state, wanted), wanted, state=state, name=name)
+    fitting, match = matched(best, wanted)
     own = model.state_dict()
     with torch.no_grad():
         for key, tensor in fitting.items():
@@ -27,68 +29,78 @@ def fit_state(state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, n
     return match
 
 
-def match_state(
-    state: Mapping[str, Tensor], model: nn.Module, *, backbone: str, name: str
-) -> tuple[dict[str, Tensor], Match]:
-    """(the tensors that fit, under the model's names; the report). Reads shapes only, so a weightless model will do."""
-    own = {key: tensor.shape for key, tensor in model.state_dict().items()}
-    needed = [key for key in own if not key.endswith("num_batches_tracked")]  # older files have no such counters
-    head = find_head(model)
-    adapted, notes = source_of(backbone).models().adapted(state, model)
-    main = {key: t for key, t in adapted.items() if key in own or key.partition(".")[0] not in AUXILIARIES}
-    if surplus := len(adapted) - len(main):
-        notes += (f"The file's auxiliary heads ({surplus} tensors) are not used: they only serve training.",)
-    main = _adopted_head(main, own, head)
-    differing = [key for key in (*needed, *main) if key not in main or own.get(key) != main[key].shape]
-    if wrong := [key for key in dict.fromkeys(differing) if not key.startswith(head.partition(".")[0] + ".")]:
+def whole(found: list[Fit], wanted: Frame, *, state: State, name: str) -> Fit:
+    """The best fit, which has all layers outside the head; WeightsError names the backbone that has them, if any."""
+    best, shown, backbone = found[0], quoted(name, 120), wanted.backbone
+    if best.wrong:
+        other = recognised(state)
+        advice = f"This is a {other}: choose that backbone" if other else _advice(state)
+        raise WeightsError(f"{shown} does not fit {backbone}: {_differences(best, wanted)}. {advice}.")
+    if best.foreign and (other := recognised(state)):
         raise WeightsError(
-            f"{name[:120]} does not fit {backbone}: {_differences(wrong, main, own)}. Choose the backbone that the "
-            f"file was made with."
+            f"{shown} does not fit {backbone}: it has layers that {backbone} has not, such as "
+            f"{quoted(best.foreign[0])}. This is a {other}: choose that backbone."
         )
-    anew = tuple(dict.fromkeys(_layer(key) for key in differing if key in own))
-    # a layer is taken whole or not
-    fitting = {key: tensor for key, tensor in main.items() if key in own and _layer(key) not in anew}
-    unused = tuple(key for key in main if key not in fitting)
+    floating = (key for key, value in wanted.model.state_dict().items() if value.is_floating_point())
+    if odd := [key for key in floating if key in best.tensors and not best.tensors[key].is_floating_point()]:
+        raise WeightsError(
+            f"{shown} holds whole numbers where weights should be, such as {odd[0]}: it is quantised, or no weights."
+        )
+    return best
+
+
+def matched(fit: Fit, wanted: Frame) -> tuple[dict[str, Tensor], Match]:
+    """(the tensors that fit, under the model's names; the report). Reads shapes only."""
+    anew = tuple(dict.fromkeys(layer_name(key) for key in fit.differing))
+    strange = (layer_name(k) for k, t in fit.tensors.items() if k in wanted.shapes and t.shape != wanted.shapes[k])
+    partly = {*anew, *strange}  # a layer is taken whole or not
+    fitting = {key: t for key, t in fit.tensors.items() if key in wanted.shapes and layer_name(key) not in partly}
+    unused = (*(key for key in fit.tensors if key not in fitting), *fit.outside)
     return fitting, Match(
         matched=len(fitting),
-        missing=tuple(key for key in needed if key not in fitting),
+        missing=tuple(key for key in wanted.needed if key not in fitting),
         unexpected=unused,
-        reinitialised_head=head in anew,
-        notes=(*notes, *_head_notes(anew, unused, head)),
+        reinitialised_head=wanted.head in anew,
+        notes=(*fit.notes, *_head_notes(anew, fit, wanted), *left_over(fit, unused)),
     )
 
 
-def _layer(key: str) -> str:
-    return key.rpartition(".")[0]
+def left_over(fit: Fit, names: tuple[str, ...]) -> tuple[str, ...]:
+    """What to say of the tensors of a file that are not used, if there are any, and of names that did not count."""
+    said = ("Its layers have names of their own: their order and shapes decided.",) if fit.by_order else ()
+    if not names:
+        return said
+    count = "1 tensor of the file is" if len(names) == 1 else f"{len(names)} tensors of the file are"
+    return (*said, f"{count} not used: {grouped(names)}.")
 
 
-def _adopted_head(state: dict[str, Tensor], own: Mapping[str, torch.Size], head: str) -> dict[str, Tensor]:
-    """With the only layer of a rebuilt head (`fc.1` in an nn.Sequential, `classifier` itself) under the name of `head`,
-    if it fits."""
-    weight, region = f"{head}.weight", head.partition(".")[0]
-    strange = [k for k, t in state.items() if k.startswith(f"{region}.") and t.ndim > 1 and own.get(k) != t.shape]
-    if weight in state or len(strange) != 1 or state[strange[0]].shape != own[weight]:
-        return state
-    layer = _layer(strange[0])
-    return {key.replace(layer, head, 1) if _layer(key) == layer else key: tensor for key, tensor in state.items()}
+def _advice(state: State) -> str:
+    if all(layer_name(key).rpartition(".")[2].isdigit() for key in state):
+        return (
+            "Its names are numbers, as nn.Sequential and fastai give them, and in their order they do not fit either; "
+            "choose the backbone that the file was made with"
+        )
+    return "No backbone of about this size has these layers either: bring a file in the names of the backbone's source"
 
 
-def _differences(wrong: list[str], state: Mapping[str, Tensor], own: Mapping[str, torch.Size]) -> str:
-    reshaped = [key for key in wrong if key in state and key in own]
-    missing = [key for key in wrong if key not in state]
-    surplus = [key for key in wrong if key not in own]
-    shown = [f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key])}" for key in reshaped[:1]]
-    shown += [f"{len(missing)} of its {len(own)} tensors are missing, such as {missing[0]}"] if missing else []
-    shown += [f"{len(surplus)} are unknown to it, such as {surplus[0][:80]}"] if surplus else []
+def _differences(fit: Fit, wanted: Frame) -> str:
+    reshaped = [key for key in fit.wrong if key in fit.tensors]
+    missing = [key for key in fit.wrong if key not in fit.tensors]
+    surplus = [key for key in (*fit.tensors, *fit.outside) if key not in wanted.shapes]
+    shown = [f"{key} is {tuple(fit.tensors[key].shape)} instead of {tuple(wanted.shapes[key])}" for key in reshaped[:1]]
+    shown += (
+        [f"{len(missing)} of its {len(wanted.shapes)} tensors are missing, such as {missing[0]}"] if missing else []
+    )
+    shown += [f"{len(surplus)} are unknown to it, such as {quoted(surplus[0])}"] if surplus else []
     return "; ".join(shown)
 
 
-def _head_notes(anew: tuple[str, ...], unused: tuple[str, ...], head: str) -> list[str]:
-    notes = []
+def _head_notes(anew: tuple[str, ...], fit: Fit, wanted: Frame) -> list[str]:
+    notes, head = [], wanted.head
     if head in anew:
-        notes.append(f"The file's head was made for other classes or another design: {head} starts anew.")
+        has_one = any(key.startswith(wanted.region) and t.ndim > 1 for key, t in fit.tensors.items())
+        reason = "The file's head was made for other classes or another design" if has_one else "The file has no head"
+        notes.append(f"{reason}: {head} starts anew.")
     if others := [layer for layer in anew if layer != head]:
         notes.append(f"Not in the file, so they start from random values: {', '.join(others)}.")
-    if unused:
-        notes.append(f"In the file but not used: {', '.join(key[:80] for key in unused)}.")
     return notes

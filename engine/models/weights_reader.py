@@ -1,87 +1,88 @@
 """Weights reader: an untrusted .pth, .pt or .safetensors of a user becomes named tensors, or one clear sentence.
 
-Content decides, never the file name; nothing is ever unpickled beyond tensors. Run it in the child process: a small
-file can crash the parser. Not here: whether the tensors fit a backbone.
+Content decides, never the file name; nothing is ever unpickled beyond tensors, and stand-ins take the place of the
+rest. Run it in the child process: a small file can crash the parser. Not here: whether the tensors fit a backbone.
 """
 
 import pickle
 import re
+import threading
 import zipfile
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from engine.errors import WeightsError
-from engine.models.weights_store import BroughtWeights, record_weights, weights_path
-from engine.workspace import Workspace, atomic_path, new_id
+from engine.models.class_names import class_names
+from engine.models.pickle_scan import Scan, scan_file
+from engine.models.quoting import quoted
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
-PREFIXES = ("module.", "_orig_mod.", "model.")
 _MAX_UNPACKED = 4
 """Tensors may be this many times larger than their file; more is a bomb, for weights do not compress."""
+_MAX_TENSORS, _MAX_NAME, _MAX_DEPTH = 20_000, 300, 12
 _REMEDY = "Save the tensors with torch.save(model.state_dict(), 'weights.pth') and bring that file."
+_one_at_a_time = threading.Lock()
+"""What torch takes for safe is one list for the whole process."""
 
 
-def bring(workspace: Workspace, path: Path, original_name: str) -> str:
-    """Read, check and store the weights file at `path`; returns its id. `original_name` is for people only."""
-    state = read_state(path, original_name)
-    _demand_finite(state, original_name)
-    weights_id = new_id("weights")
-    stored = weights_path(workspace, weights_id)
-    with atomic_path(stored) as temporary:  # cloned, for tensors may be tied
-        save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, temporary)
-    size, now = stored.stat().st_size, datetime.now(UTC).isoformat(timespec="microseconds")
-    record_weights(
-        workspace, BroughtWeights(id=weights_id, name=original_name, tensors=len(state), bytes=size, created_at=now)
-    )
-    return weights_id
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What was read of a file: every tensor, whichever of its tables it lies in."""
+
+    tensors: Mapping[str, Tensor]
+    """By the path to it, with dots: `state_dict.layer1.0.conv1.weight`. On the CPU, floating-point ones float32."""
+    classes: tuple[tuple[str, ...], ...] = ()
+    """Lists in the file that look like class names, in the order of the outputs."""
 
 
-def read_state(path: Path, name: str = "") -> dict[str, Tensor]:
-    """Tensor name -> tensor on the CPU, floating-point ones as float32, wrappers and prefixes of other tools removed.
+def read_contents(path: Path, name: str = "") -> Contents:
+    """Everything in the file at `path` that a model could start from.
 
     `name` is what the person calls the file. WeightsError says what the file is instead, and what to do.
     """
-    shown = (name or path.name)[:120]
+    shown = quoted(name or path.name, 120)
     try:
-        content = _read(path, shown)
+        content, scan = _read(path, shown)
     except WeightsError:
         raise
     except pickle.UnpicklingError as error:
         raise WeightsError(_unpickling(error, shown)) from error
     except Exception as error:  # ten kinds have been seen, down to UnicodeDecodeError
         raise WeightsError(f"{shown} is cut short or damaged and cannot be read. Copy or download it again.") from error
-    state = _unprefixed(_named_tensors(content, shown))
-    _demand_honest(state, path.stat().st_size, shown)
-    plain = {name: tensor.detach() for name, tensor in state.items()}
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in plain.items()}
+    tensors = _named_tensors(content, shown, scan)
+    _demand_honest(tensors, path.stat().st_size, shown)
+    plain = {name: tensor.detach() for name, tensor in tensors.items()}
+    return Contents(
+        tensors={name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in plain.items()},
+        classes=class_names(content),
+    )
 
 
-def _demand_finite(state: Mapping[str, Tensor], name: str) -> None:
-    """Training from NaN or infinity would give nothing else."""
-    broken = [key for key, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
-    if broken:
-        raise WeightsError(
-            f"{name[:120]} holds values that are not finite numbers, in {len(broken)} of {len(state)} tensors, such "
-            f"as {broken[0][:80]}. The training that made it diverged; bring a checkpoint from before that."
-        )
+def read_state(path: Path, name: str = "") -> Mapping[str, Tensor]:
+    """The tensors of `read_contents`."""
+    return read_contents(path, name).tensors
 
 
-def _read(path: Path, name: str) -> object:
+def _read(path: Path, name: str) -> tuple[object, Scan]:
     with open(path, "rb") as file:
         start = file.read(512)
     if start[:4] == b"PK\x03\x04":
         _demand_torch_archive(path, name)
     elif start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 100 << 20:
-        return load_file(path)
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+        return {"": load_file(path), "metadata": metadata}, Scan()
     elif start[:1] != b"\x80":  # every other file that torch.save writes is a pickle of protocol 2 or later
         raise WeightsError(_what_instead(start, name))
-    with open(path, "rb") as file:  # a file, because for a path torch.load goes by its name
-        return torch.load(file, map_location="cpu", weights_only=True)
+    scan = scan_file(path, name)
+    with open(path, "rb") as file, _one_at_a_time, safe_globals(scan.stand_ins()):
+        return torch.load(file, map_location="cpu", weights_only=True), scan  # a file: a path would go by its name
 
 
 def _what_instead(start: bytes, name: str) -> str:
@@ -110,34 +111,55 @@ def _demand_torch_archive(path: Path, name: str) -> None:
 def _unpickling(error: pickle.UnpicklingError, name: str) -> str:
     """torch's own message advises to trust the file; ours never does."""
     if match := re.search(r"(?:GLOBAL|global:?|class) ([A-Za-z_][\w.]*\.\w+)", str(error)):
-        return (
-            f"{name} holds a whole Python object ({match[1][:80]}), which could run any program when opened, so "
-            f"it is refused. {_REMEDY}"
-        )
+        return _whole_object(match[1], name)
     return f"{name} is not a file of tensors as torch.save writes it, or it is damaged. {_REMEDY}"
 
 
-def _named_tensors(content: object, name: str) -> dict[str, Tensor]:
-    if isinstance(content, Mapping):
-        content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
-    if not isinstance(content, Mapping) or not content:
-        what = "an empty table" if isinstance(content, Mapping) else f"a single {type(content).__name__}"
+def _whole_object(kind: str, name: str) -> str:
+    return (
+        f"{name} holds a whole Python object ({quoted(kind)}), which could run any program when opened, so it is "
+        f"refused. {_REMEDY}"
+    )
+
+
+def _named_tensors(content: object, name: str, scan: Scan) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for path, tensor in _walk(content, "", seen=set()):
+        _demand_name(path, name)
+        tensors[path] = tensor
+        if len(tensors) > _MAX_TENSORS:
+            raise WeightsError(f"{name} holds more than {_MAX_TENSORS} tensors, which no weights do. {_REMEDY}")
+    if not tensors and scan.objects():
+        raise WeightsError(_whole_object(scan.objects()[0], name))
+    if not tensors:
+        what = "no tensor with a name" if isinstance(content, Mapping) and content else "an empty table"
+        what = what if isinstance(content, Mapping) else f"a single {type(content).__name__}"
         raise WeightsError(f"{name} holds {what} rather than named tensors. {_REMEDY}")
-    for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise WeightsError(
-                f"{name} holds {str(key)[:80]!r} of type {type(value).__name__} among its tensors, "
-                f"and no table of tensors called {', '.join(WRAPPERS)}. {_REMEDY}"
-            )
-    return dict(content)
+    return tensors
 
 
-def _unprefixed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without what DataParallel, torch.compile and Lightning put before every name."""
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            return _unprefixed({name.removeprefix(prefix): tensor for name, tensor in state.items()})
-    return state
+def _walk(content: object, path: str, *, seen: set[int], depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor that only names and places in lists lead to; the state of an optimizer is numbered by parameter."""
+    if id(content) in seen or depth > _MAX_DEPTH:
+        return
+    seen.add(id(content))
+    if isinstance(content, Mapping):
+        inner = [(key, value) for key, value in content.items() if isinstance(key, str)]
+    elif isinstance(content, list | tuple):
+        inner = [(str(place), value) for place, value in enumerate(content) if isinstance(value, Mapping)]
+    else:
+        return
+    for key, value in inner:
+        below = f"{path}.{key}" if path and key else path or key
+        if isinstance(value, Tensor):
+            yield below, value
+        else:
+            yield from _walk(value, below, seen=seen, depth=depth + 1)
+
+
+def _demand_name(path: str, name: str) -> None:
+    if len(path) > _MAX_NAME or path.encode("utf-8", "replace").decode() != path:
+        raise WeightsError(f"{name} calls a tensor {quoted(path)}, which is no name that a program gives. {_REMEDY}")
 
 
 def _demand_honest(state: Mapping[str, Tensor], file_bytes: int, name: str) -> None:
@@ -147,10 +169,10 @@ def _demand_honest(state: Mapping[str, Tensor], file_bytes: int, name: str) -> N
         odd = tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex()
         if odd or tensor.device.type != "cpu":
             raise WeightsError(
-                f"{name} holds {key[:80]}, which is not a plain tensor of real numbers (sparse, quantised or empty). "
-                f"{_REMEDY}"
+                f"{name} holds {quoted(key)}, which is not a plain tensor of real numbers (sparse, quantised or "
+                f"empty). {_REMEDY}"
             )
-    claimed = sum(tensor.nbytes for tensor in state.values())
+    claimed = sum({(tensor.data_ptr(), tensor.shape): tensor.nbytes for tensor in state.values()}.values())
     if claimed > _MAX_UNPACKED * file_bytes:
         raise WeightsError(
             f"{name} claims tensors of {claimed} bytes in a file of {file_bytes}, which no weights do. {_REMEDY}"

@@ -1,6 +1,6 @@
 """Weights files that people brought, as the workspace lists them; loads without torch.
 
-`weights.bring` stores them. Not here: reading their tensors.
+`bringing.bring` stores them. Not here: reading their tensors.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,11 @@ class BroughtWeights:
     tensors: int
     bytes: int
     created_at: str
-    """ISO 8601, UTC."""
+    """ISO 8601, UTC; when it was brought last."""
+    classes: tuple[str, ...] = ()
+    """What its outputs stand for, where the file says so; text of a user."""
+    notes: tuple[str, ...] = ()
+    """How the file was read: what else there is in it, and what of it was left out."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -205,8 +205,15 @@ def _load(
     yield from reported(
         lambda report: prepare_weights(config.backbone, weights, lambda done, total: report("download", done, total))
     )
+    continues = config.head == "auto" and STRATEGIES[config.strategy].start == "checkpoint"
     chain, notes = load_backbone(
-        workspace, config.backbone, weights, classes=classes, seed=config.seed, image_size=image_size
+        workspace,
+        config.backbone,
+        weights,
+        classes=classes,
+        seed=config.seed,
+        image_size=image_size,
+        head="continue" if continues else config.head,
     )
     return (with_side_outputs(chain) if reads_stages(config) else chain), notes
 

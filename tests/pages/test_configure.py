@@ -209,10 +209,10 @@ def test_a_brought_file_says_what_fitted_and_is_chosen(workspace: Workspace, pag
 
 
 def test_the_match_is_told_in_sentences() -> None:
-    match = Match(matched=2, missing=(), unexpected=("c",), reinitialised_head=False, notes=("A reason.",))
+    match = Match(matched=2, missing=("d",), unexpected=("c",), reinitialised_head=False, notes=("A reason.",))
     assert weights_file.match_sentences(match) == [
         "2 tensors of the file fitted the backbone.",
-        "1 tensor of the file is left over and not used.",
+        "1 tensor of the backbone is not in the file: random values instead.",
         "A reason.",
     ]
 

@@ -77,7 +77,7 @@ def choose_weights(info: BackboneInfo, brought: Mapping[str, str], runs: Sequenc
             captions[f"run:{run.id}"] = f"Run {text.short(run.name)} ({run.id})"
     if PENDING in st.session_state:
         st.session_state[WEIGHTS] = st.session_state.pop(PENDING)
-    hint = "Where the backbone starts. The head is always new, except when you continue an earlier run."
+    hint = "Where the backbone starts. The head is new, unless it is known to be for the same classes."
     return _box("Weights", captions, key=WEIGHTS, first=next(iter(captions)), help=hint)
 
 

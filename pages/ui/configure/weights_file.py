@@ -40,14 +40,13 @@ def bring(backbone: str) -> None:
 
 
 def match_sentences(match: Match) -> list[str]:
-    """What matched, what was missing and what was left over; the reasons that the engine gave follow."""
+    """What matched and what was missing; what the engine says of it and of the rest follows."""
     sentences = [f"{text.count(match.matched, 'tensor')} of the file fitted the backbone."]
-    for number, of, fate in (
-        (len(match.missing), "backbone", "not in the file: random values instead."),
-        (len(match.unexpected), "file", "left over and not used."),
-    ):
-        if number:
-            sentences.append(f"{text.count(number, 'tensor')} of the {of} {'is' if number == 1 else 'are'} {fate}")
+    if missing := len(match.missing):
+        verb = "is" if missing == 1 else "are"
+        sentences.append(
+            f"{text.count(missing, 'tensor')} of the backbone {verb} not in the file: random values instead."
+        )
     return [*sentences, *(text.short(note, 400) for note in match.notes)]
 
 

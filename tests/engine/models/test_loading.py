@@ -1,6 +1,7 @@
 """From the words of a run configuration to a chain: default, none, an entry, a brought file, an earlier run."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from torchvision.models import get_model_weights
 from engine import record_files
 from engine.errors import BackboneError, WeightsError
 from engine.models import loading, published, registry
+from engine.models.bringing import bring
 from engine.models.catalog import checkpoints_folder
 from engine.models.chain import Chain
-from engine.models.loading import load_backbone, load_trained, match_brought, outline_of, prepare_weights
+from engine.models.loading import load_backbone, load_trained, outline_of, prepare_weights
 from engine.models.reuse import WARM
-from engine.models.weights_reader import bring
 from engine.workspace import Workspace
 
 CLASSES = ("ant", "벌", "cat")
@@ -53,8 +54,9 @@ def load(
     classes: tuple[str, ...] = CLASSES,
     seed: int = 0,
     size: int = 64,
+    head: str = "auto",
 ) -> tuple[Chain, State, tuple[str, ...]]:
-    chain, notes = load_backbone(workspace, backbone, weights, classes=classes, seed=seed, image_size=size)
+    chain, notes = load_backbone(workspace, backbone, weights, classes=classes, seed=seed, image_size=size, head=head)
     return chain, chain.model.state_dict(), notes
 
 
@@ -66,13 +68,18 @@ def body(state: State) -> set[str]:
     return {name for name in state if not name.startswith("classifier")}
 
 
+def anew(state: State, loaded: State) -> bool:
+    """Whether all but the head was taken; a new head has no bias, and nor had the one that was not taken."""
+    return equal(state, loaded) - {"classifier.1.bias"} == body(state)
+
+
 def built(backbone: str = "squeezenet1_1") -> State:
     return registry.build(backbone, 64, 9).state_dict()
 
 
-def brought(workspace: Workspace, state: State) -> str:
-    torch.save(state, workspace.root / "upload")
-    return bring(workspace, workspace.root / "upload", "mine.pth")
+def brought(workspace: Workspace, state: State, names: tuple[str, ...] = (), backbone: str = "squeezenet1_1") -> str:
+    torch.save({"state_dict": state, "classes": list(names)}, workspace.root / "upload")
+    return bring(workspace, workspace.root / "upload", "mine.pth", backbone=backbone).weights
 
 
 def finished_run(workspace: Workspace, classes: tuple[str, ...] = CLASSES) -> State:
@@ -133,21 +140,41 @@ def test_layers_published_without_values_start_from_random_ones(
     assert trunk <= equal(state, loaded)
 
 
-def test_brought_weights_keep_a_head_that_fits(workspace: Workspace) -> None:
+def test_a_head_that_names_no_classes_is_kept_only_where_somebody_says_so(workspace: Workspace) -> None:
     state = load(workspace, "none", seed=7)[1]
     weights = f"file:{brought(workspace, state)}"
     _, loaded, notes = load(workspace, weights)
-    assert equal(state, loaded) == set(state)
-    assert notes == ("The head of mine.pth is kept: its outputs are taken as ant, 벌, cat, in this order.",)
+    assert anew(state, loaded) and "does not name its classes" in notes[0] and "head=keep" in notes[0]
+    assert torch.equal(loaded[HEAD], load(workspace, "none")[1][HEAD])
+    for head in ("keep", "continue"):
+        _, loaded, notes = load(workspace, weights, head=head)
+        assert equal(state, loaded) == set(state)
+        assert notes == ("The head of mine.pth is kept: its outputs are taken as ant, 벌, cat, in this order.",)
     _, loaded, notes = load(workspace, weights, classes=("a", "b"))
     assert equal(state, loaded) == body(state) and "starts anew" in notes[0]
+    with pytest.raises(WeightsError, match="no head for 2 classes to keep"):
+        load(workspace, weights, classes=("a", "b"), head="keep")
 
 
-def test_how_a_brought_file_fits_can_be_asked_without_loading_a_model(workspace: Workspace) -> None:
-    weights_id = brought(workspace, load(workspace, "none")[1])
-    assert match_brought(workspace, weights_id, "squeezenet1_1").notes == ()
-    with pytest.raises(WeightsError, match=r"mine\.pth does not fit resnet18"):
-        match_brought(workspace, weights_id, "resnet18")
+@pytest.mark.parametrize("names", [("ant", "벌", "cat"), ("cat", "ant", "벌")])
+def test_a_head_that_names_these_classes_is_kept_in_their_order(workspace: Workspace, names: tuple[str, ...]) -> None:
+    state = load(workspace, "none", seed=7)[1]
+    weights = f"file:{brought(workspace, state, names)}"
+    order = [names.index(name) for name in CLASSES]
+    _, loaded, notes = load(workspace, weights)
+    assert torch.equal(loaded[HEAD], state[HEAD][order])
+    assert not notes if names == CLASSES else "rearranged" in notes[0]
+    _, loaded, notes = load(workspace, weights, head="new")
+    assert anew(state, loaded) and "as head=new asks" in notes[0]
+    _, loaded, notes = load(workspace, weights, classes=("x", "y", "z"))
+    assert anew(state, loaded) and "knew other classes (" in notes[0]
+
+
+def test_many_classes_are_not_listed(workspace: Workspace) -> None:
+    classes = tuple(f"class_{number:04}" for number in range(1000))
+    state = load(workspace, "none", classes=classes)[1]
+    _, _, notes = load(workspace, f"file:{brought(workspace, state)}", classes=classes, head="keep")
+    assert "and 990 more" in notes[0] and len(notes[0]) < 300
 
 
 def test_an_earlier_run_goes_on_where_it_ended(workspace: Workspace) -> None:
@@ -195,7 +222,7 @@ def test_names_that_do_not_exist(workspace: Workspace) -> None:
 
 
 def test_a_file_is_read_once_for_several_runs_and_again_when_it_changed(tmp_path: Path) -> None:
-    def read(name: str, values: int = 0) -> State:
+    def read(name: str, values: int = 0) -> Mapping[str, Tensor]:
         if values:
             torch.save({"w": torch.ones(values)}, tmp_path / name)
         return states.read(loading._File(path=tmp_path / name, name=name))
@@ -211,7 +238,7 @@ def test_a_file_is_read_once_for_several_runs_and_again_when_it_changed(tmp_path
 
 def test_a_layer_that_the_file_lacks_is_random_by_the_seed_of_each_run(workspace: Workspace) -> None:
     state = built("mobilenet_v3_small")
-    weights = f"file:{brought(workspace, {name: state[name] for name in body(state)})}"
+    weights = f"file:{brought(workspace, {name: state[name] for name in body(state)}, backbone='mobilenet_v3_small')}"
 
     def hidden(seed: int) -> Tensor:
         chain, loaded, _ = load(workspace, weights, "mobilenet_v3_small", seed=seed)

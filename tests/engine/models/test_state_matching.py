@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 from engine.errors import WeightsError
-from engine.models import registry
+from engine.models import recognition, registry
 from engine.models.head import swap_head
 from engine.models.state_matching import fit_state
 from engine.models.weights_store import Match
@@ -83,7 +83,7 @@ def test_a_head_of_several_layers_starts_anew_and_names_what_is_left_over() -> N
     layers = {"fc.0.weight": (64, 512), "fc.0.bias": (64,), "fc.3.weight": (3, 64), "fc.3.bias": (3,)}
     _, match = fit("resnet18", state | {name: torch.ones(shape) for name, shape in layers.items()}, 3)
     assert match.reinitialised_head and match.unexpected == tuple(layers)
-    assert "fc.3.weight" in " ".join(match.notes)
+    assert "4 tensors of the file are not used" in " ".join(match.notes)
 
 
 def test_a_rebuilt_classifier_is_taken_layer_by_layer_never_by_halves() -> None:
@@ -101,27 +101,77 @@ def test_a_rebuilt_classifier_is_taken_layer_by_layer_never_by_halves() -> None:
 @pytest.mark.parametrize(
     ("backbone", "other", "message"),
     [
-        ("resnet18", "resnet34", r"mine\.pth does not fit resnet18: \d+ are unknown to it, such as layer1\.2"),
+        ("resnet18", "resnet34", r"mine\.pth does not fit resnet18: it has layers .* such as layer1\.2"),
         ("resnet34", "resnet18", r"does not fit resnet34: \d+ of its \d+ tensors are missing, such as layer1\.2"),
-        (
-            "resnet18",
-            "squeezenet1_1",
-            "are missing, such as conv1.weight; .* are unknown to it, such as features.0.weight",
-        ),
+        ("resnet18", "squeezenet1_1", "are missing, such as conv1.weight; .* unknown to it, such as features.0.weight"),
         ("squeezenet1_1", "squeezenet1_0", r"features\.0\.weight is \(96, 3, 7, 7\) instead of \(64, 3, 3, 3\)"),
     ],
 )
-def test_another_backbone_is_refused_and_nothing_is_copied(backbone: str, other: str, message: str) -> None:
+def test_another_backbone_is_refused_by_its_name_and_nothing_is_copied(backbone: str, other: str, message: str) -> None:
     model = model_of(backbone, 3)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(WeightsError, match=message):
-        fit_state(brought(other, 3), model, backbone=backbone, name="mine.pth")
+    state = {f"module.{name}": tensor for name, tensor in brought(other, 3).items()}
+    with pytest.raises(WeightsError, match=f"{message}.* This is a {other}: choose that backbone"):
+        fit_state(state, model, backbone=backbone, name="mine.pth")
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_a_stray_tensor_outside_the_head_is_never_dropped_silently() -> None:
-    with pytest.raises(WeightsError, match="1 are unknown to it, such as ema_decay"):
-        fit("resnet18", {**brought("resnet18", 3), "ema_decay": torch.ones(1)}, 3)
+def test_layers_of_no_backbone_are_said_to_be_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognition, "_TRIED", 2)
+    with pytest.raises(WeightsError, match="No backbone of about this size has these layers"):
+        fit("resnet18", {"conv.weight": torch.ones(3, 3, 3, 3)}, 3)
+    with pytest.raises(WeightsError, match="names are numbers, as nn"):
+        fit("resnet18", {"0.weight": torch.ones(3, 3, 3, 3)}, 3)
+
+
+def test_tensors_that_no_layer_needs_are_left_over_and_few_are_named() -> None:
+    surplus = {f"{layer}.total_ops\x1b[2J": torch.ones(1) for layer in ("a", "b", "c", "d", "e")}
+    _, match = fit("resnet18", {**brought("resnet18", 3), **surplus}, 3)
+    assert not match.missing and match.unexpected == tuple(surplus)
+    assert match.notes == ("5 tensors of the file are not used: total_ops_[2J.",)
+
+
+def test_the_prefix_below_which_most_fits_is_taken() -> None:
+    state = brought("resnet18", 3)
+    wrapped = {f"net.module.{name}": tensor for name, tensor in state.items()} | {"conv1.weight": torch.ones(2)}
+    model, match = fit("resnet18", wrapped, 3)
+    assert torch.equal(model.get_parameter("fc.weight"), state["fc.weight"])
+    assert (match.matched, match.unexpected) == (len(state), ("conv1.weight",))
+
+
+def test_averaged_weights_go_before_those_that_they_are_an_average_of() -> None:
+    state = brought("resnet18", 3)
+    both = {f"model.{name}": tensor for name, tensor in state.items()}
+    both |= {f"model_ema.module.{name}": tensor + 1 for name, tensor in state.items()}
+    model, _ = fit("resnet18", both, 3)
+    assert torch.equal(model.get_parameter("fc.weight"), state["fc.weight"] + 1)
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "mobilenet_v3_small"])
+@pytest.mark.parametrize("body", ["", "0."])
+def test_layers_under_numbers_are_taken_by_their_order(backbone: str, body: str) -> None:
+    state, children = brought(backbone, 3), [name for name, _ in model_of(backbone, 3).named_children()]
+
+    def numbered(name: str) -> str:
+        first, _, rest = name.partition(".")
+        return f"{body}{children.index(first)}.{rest}"
+
+    model, match = fit(backbone, {numbered(name): tensor for name, tensor in state.items()}, 3)
+    weights = {name for name in state if "num_batches" not in name}
+    assert all(torch.equal(model.state_dict()[name], state[name]) for name in weights)
+    assert not match.missing
+
+
+def test_whole_numbers_are_no_weights() -> None:
+    state = {name: tensor.long() for name, tensor in brought("resnet18", 3).items()}
+    with pytest.raises(WeightsError, match=r"whole numbers where weights should be, such as conv1\.weight"):
+        fit("resnet18", state, 3)
+
+
+def test_a_file_without_a_head_says_so() -> None:
+    state = {name: tensor for name, tensor in brought("resnet18", 3).items() if not name.startswith("fc.")}
+    _, match = fit("resnet18", state, 3)
+    assert match.notes == ("The file has no head: fc starts anew.",)
 
 
 def test_old_norms_without_a_batch_counter_are_fine() -> None:

@@ -1,21 +1,26 @@
 """Every kind of weights file people bring is read for what it is, and everything else is refused in one sentence."""
 
+import argparse
+import functools
 import os
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
-from engine.errors import EngineError, WeightsError
-from engine.models import weights_reader, weights_store
-from engine.models.weights_reader import bring, read_state
-from engine.workspace import Workspace
+from engine.errors import WeightsError
+from engine.models import weights_reader
+from engine.models.weights_reader import read_contents, read_state
 
 STATE = {"conv.weight": torch.arange(24.0).reshape(2, 3, 2, 2), "conv.bias": torch.ones(2), "steps": torch.tensor(7)}
 
@@ -25,31 +30,50 @@ def upload(tmp_path: Path) -> Path:
     return tmp_path / "upload.bin"
 
 
-def same(state: dict[str, torch.Tensor]) -> bool:
+def same(state: Mapping[str, Tensor]) -> bool:
     return state.keys() == STATE.keys() and all(torch.equal(state[name], STATE[name]) for name in STATE)
 
 
-def prefixed(prefix: str) -> dict[str, torch.Tensor]:
-    return {prefix + name: tensor for name, tensor in STATE.items()}
+class Attributes(dict[str, object]):
+    """As some tools keep hyper-parameters."""
+
+
+class Row(list[int]):
+    pass
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "path"),
     [
-        STATE,
-        OrderedDict(STATE),
-        {"state_dict": STATE, "epoch": 3, "arch": "resnet18"},
-        {"model_state_dict": STATE, "optimizer_state_dict": {"state": {}, "lr": 0.1}},
-        {"model": OrderedDict(STATE), "args": {"lr": 0.1}},
-        prefixed("module."),
-        {"state_dict": prefixed("model.")},
-        prefixed("_orig_mod.module."),
-        {name: nn.Parameter(tensor) if tensor.is_floating_point() else tensor for name, tensor in STATE.items()},
+        (STATE, ""),
+        (OrderedDict(STATE), ""),
+        ({"state_dict": STATE, "epoch": 3, "arch": "resnet18"}, "state_dict."),
+        ({"model": {"inner": OrderedDict(STATE)}, "optimizer": {"state": {0: {"m": torch.ones(2)}}}}, "model.inner."),
+        ([STATE, {"state": {0: {"m": torch.ones(2)}}}], "0."),
+        ({name: nn.Parameter(t) if t.is_floating_point() else t for name, t in STATE.items()}, ""),
+        (
+            {"state_dict": STATE, "args": argparse.Namespace(out=Path("a"), deep=[{"x": Path("b")}])},
+            "state_dict.",
+        ),
+        ({"state_dict": STATE, "best": np.float64(0.5), "curve": np.arange(3), "type": np.dtype("f4")}, "state_dict."),
+        ({"state_dict": STATE, "at": datetime(2020, 1, 1, tzinfo=UTC), "took": timedelta(1)}, "state_dict."),
+        ({"state_dict": STATE, "cfg": SimpleNamespace(a=1), "hyper": Attributes(lr=1), "row": Row([1])}, "state_dict."),
+        (Attributes(state_dict=STATE), "state_dict."),
     ],
 )
-def test_reads_what_tools_write(upload: Path, content: object) -> None:
+@pytest.mark.parametrize("zipped", [True, False])
+def test_reads_what_tools_write(upload: Path, content: object, path: str, zipped: bool) -> None:
+    torch.save(content, upload, _use_new_zipfile_serialization=zipped)
+    state = read_state(upload)
+    assert same({name.removeprefix(path): tensor for name, tensor in state.items()})
+    assert all(name.startswith(path) for name in state)
+
+
+def test_a_table_that_two_names_lead_to_is_read_once_and_one_that_leads_to_itself_ends(upload: Path) -> None:
+    content: dict[str, object] = {"a": STATE, "b": STATE}
+    content["again"] = content
     torch.save(content, upload)
-    assert same(read_state(upload))
+    assert len(read_state(upload)) == len(STATE)
 
 
 def test_reads_old_pickles_and_safetensors_whatever_they_are_called(tmp_path: Path) -> None:
@@ -65,9 +89,44 @@ def test_every_precision_becomes_single(upload: Path, dtype: torch.dtype) -> Non
     assert same(state) and state["conv.weight"].dtype == torch.float32 and state["steps"].dtype == torch.int64
 
 
-def test_a_prefix_is_only_removed_when_every_name_has_it(upload: Path) -> None:
-    torch.save({"model.a": torch.ones(1), "fc": torch.ones(1)}, upload)
-    assert set(read_state(upload)) == {"model.a", "fc"}
+class Called:
+    """Calls a function of somebody else's code when it is opened."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return deepest, (1000,)
+
+
+def deepest(depth: int) -> NoReturn:
+    raise AssertionError("a function that a file names was called")
+
+
+def test_nothing_of_other_peoples_code_is_called_either(upload: Path) -> None:
+    torch.save({"state_dict": STATE, "x": Called(), "y": functools.partial(deepest, 1)}, upload)
+    assert len(read_state(upload)) == len(STATE)
+
+
+def nested(levels: int, copies: int) -> object:
+    value: object = ("a", "a")
+    for _ in range(levels):
+        value = (value,) * copies
+    return value
+
+
+@pytest.mark.parametrize("content", [nested(28, 2), nested(5000, 1)], ids=["wide", "deep"])
+def test_what_would_take_for_ever_is_refused_before_it_is_read(upload: Path, content: object) -> None:
+    """Pickled by hand: reading it back is what must not be tried."""
+    with zipfile.ZipFile(upload, "w") as file:
+        file.writestr("a/data.pkl", b"\x80\x02" + tuples(content) + b".")
+    with pytest.raises(WeightsError, match="would not end"):
+        read_state(upload)
+
+
+def tuples(content: object) -> bytes:
+    depth, code = 0, b"X\x01\x00\x00\x00aq\x00"
+    while isinstance(content, tuple):
+        code += (b"h\x00\x86" if len(content) == 2 else b"\x85") + b"q\x00"
+        content, depth = content[0], depth + 1
+    return code
 
 
 class Evil:
@@ -109,8 +168,11 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "bomb": (lambda p: archive(p, {"a/data.pkl": bytes(10_000_000)}), "unpack to many times its size"),
     "single tensor": (lambda p: torch.save(torch.ones(3), p), "a single Tensor rather than named tensors"),
     "empty table": (lambda p: torch.save({}, p), "an empty table"),
-    "no table we know": (lambda p: torch.save({"epoch": 3, "net": STATE}, p), "'epoch' of type int among its tensors"),
-    "stray text": (lambda p: torch.save({**STATE, "arch": "resnet18"}, p), "'arch' of type str among its tensors"),
+    "no table of tensors": (lambda p: torch.save({"epoch": 3, "net": [1]}, p), "no tensor with a name"),
+    "numbered tensors": (lambda p: torch.save({0: torch.ones(1)}, p), "no tensor with a name"),
+    "long name": (lambda p: torch.save({"a" * 400: torch.ones(1)}, p), "no name that a program gives"),
+    "half a letter": (lambda p: torch.save({"a\ud800": torch.ones(1)}, p), "no name that a program gives"),
+    "bytes by number": (lambda p: torch.save({"w": torch.ones(1), "x": bytearray(3)}, p), r"\(builtins\.bytearray\)"),
     "sparse": (lambda p: torch.save({"w": torch.ones(2, 2).to_sparse()}, p), "not a plain tensor"),
     "complex": (lambda p: torch.save({"w": torch.ones(2, dtype=torch.complex64)}, p), "not a plain tensor"),
     "meta": (lambda p: torch.save({"w": torch.ones(2, device="meta")}, p), "not a plain tensor"),
@@ -149,35 +211,26 @@ def test_nothing_in_a_file_is_ever_run(
     assert not marker.exists()
 
 
-def test_brought_weights_are_stored_and_listed_under_their_own_name(workspace: Workspace, upload: Path) -> None:
-    tied = torch.ones(3)
-    torch.save({**STATE, "a": tied, "b": tied, "turned": torch.rand(3, 2).T}, upload)
-    first = bring(workspace, upload, "../가중치 <b>.pth")
-    second = bring(workspace, upload, "other.pth")
-    listed = weights_store.list_weights(workspace)
-    assert [entry.id for entry in listed] == [second, first]
-    assert listed[1].name == "../가중치 <b>.pth" and listed[1].tensors == 6
-    path = weights_store.weights_path(workspace, first)
-    assert path.parent == workspace.weights and listed[1].bytes == path.stat().st_size
-    assert torch.equal(load_file(path)["conv.weight"], STATE["conv.weight"])
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_no_numbers_are_refused(workspace: Workspace, upload: Path, value: float) -> None:
-    torch.save({**STATE, "fc.weight": torch.tensor([1.0, value])}, upload)
-    with pytest.raises(WeightsError, match=r"mine\.pth holds .* not finite .*, in 1 of 4 tensors, such as fc\.weight"):
-        bring(workspace, upload, "mine.pth")
-    assert list(workspace.weights.iterdir()) == []
-
-
-def test_unknown_weights_name_those_there_are(workspace: Workspace, upload: Path) -> None:
-    torch.save(STATE, upload)
-    with pytest.raises(WeightsError, match=bring(workspace, upload, "mine.pth")):
-        weights_store.open_weights(workspace, "weights-00000000ff")
-    with pytest.raises(EngineError, match="is not an id"):
-        weights_store.open_weights(workspace, "../../etc/passwd")
-
-
 def test_the_source_never_asks_for_more_than_tensors() -> None:
     source = Path(weights_reader.__file__).read_text()
     assert "weights_only=True" in source and "weights_only=False" not in source and "pickle.load" not in source
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"classes": ["cat", "dog"]},
+        {"meta": {"categories": ("cat", "dog")}},
+        {"class_to_idx": {"dog": 1, "cat": 0}},
+        {"hyper": {"idx_to_class": {1: "dog", 0: "cat"}}},
+        {"id2label": {"0": "cat", "1": "dog"}},
+    ],
+)
+def test_class_names_are_found_in_the_order_of_the_outputs(upload: Path, said: dict[str, object]) -> None:
+    torch.save({"state_dict": STATE, "labels": [1, 2], "names": ["twice", "twice"], **said}, upload)
+    assert read_contents(upload).classes == (("cat", "dog"),)
+
+
+def test_class_names_stand_in_the_metadata_of_safetensors_too(upload: Path) -> None:
+    save_file(STATE, upload, metadata={"classes": '["고양이", "dog"]'})
+    assert read_contents(upload).classes == (("고양이", "dog"),)
