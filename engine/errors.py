@@ -5,6 +5,9 @@ and nothing else. Anything else that escapes is a defect of ours.
 import shutil
 from pathlib import Path
 
+DEFECT = "Thaw hit a defect"
+"""How a sentence begins about what nobody but us can mend."""
+
 
 class EngineError(Exception):
     """Base of everything a person can mend."""
@@ -36,6 +39,10 @@ class DeviceError(EngineError):
 
 class TrainingError(EngineError):
     """Training cannot go on (loss not finite, disk full)."""
+
+
+class DivergedError(TrainingError):
+    """The loss left for good, which a lower learning rate would mend."""
 
 
 class RunError(EngineError):

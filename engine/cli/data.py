@@ -23,7 +23,7 @@ from engine.training.strategies import STRATEGIES
         "--split",
         default="70/15/15",
         metavar="T/V/E",
-        help="percent for train/val/test where the source prescribes none",
+        help="shares of train/val/test, or train/val, where the source prescribes none",
     ),
     click.option("--seed", default=0, help="decides the split"),
     click.option("--exclude-problems", is_flag=True, help="leave out duplicate copies and classes with too few images"),
@@ -85,11 +85,19 @@ def options(session: Session) -> None:
 
 
 def _ratios(text: str) -> tuple[float, float, float]:
+    """Shares of train, validation and test, from percent or fractions; two of them leave no test images."""
     try:
-        train, val, test = (float(part) for part in text.split("/"))
+        shares = [float(part) for part in text.replace("%", "").split("/")]
     except ValueError:
-        raise ConfigError(f"--split takes three numbers such as 70/15/15, not {text!r}.") from None
-    return train / 100, val / 100, test / 100
+        shares = []
+    train, val, test = shares if len(shares) == 3 else (*shares, 0.0) if len(shares) == 2 else (0.0, 0.0, 0.0)
+    total = train + val + test
+    if not min(abs(total - 1), abs(total - 100)) < 1e-4 or not train > 0 or min(val, test) < 0:
+        raise ConfigError(
+            f"--split takes the shares of train, validation and test, such as 70/15/15, 80/20 or 0.7/0.15/0.15, which "
+            f"add up to 100 or to 1, not {text!r}."
+        )
+    return train / total, val / total, test / total
 
 
 def _health_card(session: Session, dataset: stored.Dataset) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from engine.cli import audit, bench, cache, compare, data, demo, explore, run_verbs
-from engine.errors import EngineError
+from engine.errors import DEFECT, EngineError
 
 _PROGRAM = "python -m engine"
 VERBS: dict[str, click.Command] = {
@@ -46,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as end:  # --help
         return end.exit_code
     except (EngineError, click.ClickException) as error:
-        print(error.format_message() if isinstance(error, click.ClickException) else error, file=sys.stderr)
-        return 2
+        sentence = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        print(sentence, file=sys.stderr)
+        return 1 if sentence.startswith(DEFECT) else 2
     except BrokenPipeError:  # `| head` is no mistake
         return 0
     except KeyboardInterrupt:

@@ -15,7 +15,10 @@ import msgspec
 from engine.cli.run_options import RUN_OPTIONS, RunOptions, run_config, say_budget
 from engine.cli.verb import QUEUE, RUN, Session, full_path, verb
 from engine.errors import EngineError
+from engine.evaluation.majority_baseline import MajorityBaseline, guess_of
+from engine.evaluation.metric_records import METRICS, read_metrics
 from engine.jobs.records import Bundle, Predictions
+from engine.models.quoting import quoted
 from engine.store.run_record import Run
 from engine.work import worker
 
@@ -117,9 +120,17 @@ def _train_here(session: Session, run: Run) -> None:
     summary = ended.summary
     accuracy = f", test accuracy {summary.test_accuracy:.1%}" if summary and summary.test_accuracy is not None else ""
     record = {"run": run.id, "status": ended.status, **(msgspec.to_builtins(summary) if summary else {})}
+    if accuracy and (guess := _guess(session.workspace.run(run.id))):
+        accuracy += f"; always saying {quoted(guess.name)} would score {guess.share:.1%}"
+        record["guess_accuracy"] = guess.share
     session.printer.say(record, f"{run.id} {ended.status}{accuracy}")
     if ended.error:
         raise EngineError(ended.error)
+
+
+def _guess(folder: Path) -> MajorityBaseline | None:
+    scores = read_metrics(folder).splits if (folder / METRICS).is_file() else {}
+    return guess_of(scores["test"]) if "test" in scores else None
 
 
 def _request(session: Session, run: str, what: str) -> None:

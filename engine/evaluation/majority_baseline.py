@@ -6,6 +6,8 @@ Not here: one strategy against another (verdict), the sentences (comparisons.wor
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.evaluation.metric_records import SplitMetrics
+
 
 @dataclass(frozen=True, kw_only=True)
 class MajorityBaseline:
@@ -18,6 +20,11 @@ class MajorityBaseline:
         """Whether the 95 % `interval` of an accuracy lies above it, less the points by which choosing can have
         flattered."""
         return interval[0] - (optimism or 0.0) / 100 > self.share
+
+
+def guess_of(scores: SplitMetrics) -> MajorityBaseline | None:
+    """For the images of one split of one run."""
+    return majority_baseline({row.name: row.support for row in scores.per_class})
 
 
 def majority_baseline(images: Mapping[str, int]) -> MajorityBaseline | None:

@@ -7,7 +7,7 @@ range test, which looks at the training loss only (training.lr_range).
 import math
 from collections.abc import Generator, Iterator, Sequence
 
-from engine.errors import TrainingError
+from engine.errors import DivergedError, TrainingError
 from engine.events import Epoch, Note, Progress
 from engine.runconfig import RunConfig
 from engine.runs.run_files import Try, Tuning, read_tuning, write_tuning
@@ -85,10 +85,8 @@ def _attempt(shared: Shared, factor: float, stage: str) -> Generator[Progress, N
         for event in fit(training, shared.training(), shared.source("val")):
             if isinstance(event, Epoch):
                 yield Progress(stage=stage, done=event.epoch, total=own.epochs)
-    except TrainingError as broken:
-        if math.isfinite(training.sums[0].item()):
-            raise  # memory or the disk, which no other rate would mend
-        error = str(broken)  # this rate is too high: that is an answer too
+    except DivergedError as broken:  # this rate is too high: that is an answer too
+        error = str(broken)
     finally:
         _set_back(session, own)
     best = None if error else position.history[position.best_epoch - 1]

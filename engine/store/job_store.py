@@ -32,7 +32,12 @@ class Job:
     result: str | None
     error: str | None
     requested: str | None
-    """"cancel" when somebody wants it to end and it has not yet."""
+    """"cancel" when somebody wants it to end and it has not yet; "nothing" when somebody has read why it failed."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether it failed and nobody has said that they know."""
+        return self.status == "failed" and self.requested != "nothing"
 
     @property
     def ended(self) -> bool:
@@ -111,6 +116,11 @@ class JobStore:
                 db.execute("UPDATE jobs SET status = 'cancelled', ended_at = ? WHERE id = ?", (time.time(), job_id))
             elif status == "running":
                 db.execute("UPDATE jobs SET requested = 'cancel' WHERE id = ?", (job_id,))
+
+    def understood(self, job_id: str) -> None:
+        """Somebody has read why the job failed; it need not be said again, in no tab."""
+        with database.write(self._workspace) as db:
+            db.execute("UPDATE jobs SET requested = 'nothing' WHERE id = ? AND status = 'failed'", (job_id,))
 
     def sweep(self) -> int:
         """Fail running jobs whose owner is dead; how many there were."""

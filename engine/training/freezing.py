@@ -4,24 +4,37 @@ Loads without torch. Not here: the strategies, what follows from a plan (plan).
 """
 
 from dataclasses import replace
+from fnmatch import fnmatch
 
 from engine.config import option_named, options
 from engine.errors import ConfigError
 from engine.events import Started
 from engine.models.outline import Outline
+from engine.models.sources.source import source_of
 from engine.options import problem_with
 from engine.runconfig import RunConfig
 from engine.training.patterns import parse_phases
 from engine.training.plan import FreezePlan, Phase
 from engine.training.rates import RATES
 from engine.training.solved.solvable import is_solved, probes_first, why_stepped
-from engine.training.strategies import starts_at_random, strategy_named
+from engine.training.strategies import STRATEGIES, starts_at_random, strategy_named
+
+LAST_PIXELS = 32
+"""Images up to this side are one pixel in the last blocks of most backbones."""
+
+
+def lone_image(side: int) -> str:
+    """Why one image of `side` pixels at a time cannot train, and what can."""
+    return (
+        f"One image a step cannot be normalised at {side} pixels: choose a batch size (batch_size) of at least 2, "
+        f"larger images, or batch_norm=running."
+    )
 
 
 def validate(config: RunConfig) -> RunConfig:
     """`config` itself when every option is within bounds and fits its strategy, else ConfigError with all problems."""
     problems = [problem_with(option, getattr(config, option.name)) for option in options()]
-    problems += [_missing_answer(config), _start_problem(config)]
+    problems += [_missing_answer(config), _start_problem(config), _lone_image(config)]
     if any(problems):
         raise ConfigError(" ".join(filter(None, problems)))
     return config
@@ -87,6 +100,22 @@ def _start_problem(config: RunConfig) -> str:
         strategy = f"The strategy {config.strategy}"
         return f"{strategy} continues a checkpoint: choose an earlier run or a weights file of yours as its weights."
     return ""
+
+
+def _lone_image(config: RunConfig) -> str:
+    """One image of so few pixels is one value a channel in the last blocks, whose variance BatchNorm cannot take."""
+    usual = config.batch_size > 1 or config.batch_norm != "batch" or not 0 < config.image_size <= LAST_PIXELS
+    if usual or _only_head(config):
+        return ""
+    if any(fnmatch(config.backbone, pattern) for pattern in source_of(config.backbone).no_batch_norm):
+        return ""
+    return lone_image(config.image_size)
+
+
+def _only_head(config: RunConfig) -> bool:
+    known = STRATEGIES.get(config.strategy)
+    head = (known is not None and known.solved) or config.strategy == "linear_probe_steps"
+    return not config.phases.strip() and (head or (config.strategy == "last_n" and config.last_n == 1))
 
 
 def _missing_answer(config: RunConfig) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.errors import TrainingError
+from engine.errors import DivergedError
 from engine.events import Epoch, Note, Progress, Step
 from engine.training import batches as feeding
 from engine.training.averaging import copy_tensors
@@ -28,6 +28,8 @@ from engine.training.step import Batch, optimise, step_seed
 
 FINITE_CHECK_STEPS = 50
 """On a GPU the loss is looked at this often: looking waits for the device."""
+DIVERGED, BEYOND_DOUBT = 10.0, 1000.0
+"""Times the loss of guessing, ln of the classes: where it does not fall or training ends with it; and in any epoch."""
 
 
 def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch | Note | Progress]:
@@ -43,6 +45,7 @@ def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step 
             case _:
                 yield from train_epoch(training, train)
         yield _finish_epoch(training, val, index)
+        _demand_convergence(training)
 
 
 def enter_phase(training: Training) -> Phase:
@@ -215,7 +218,25 @@ def _demand_finite(training: Training, loss: torch.Tensor) -> None:
         return
     position = training.position
     rate = max(entry["lr"] for entry in training.optimizer.param_groups)
-    raise TrainingError(
+    raise DivergedError(
         f"The loss became {value} in epoch {position.epoch + 1}, step {position.step}, at a learning rate of "
         f"{rate:.3g}. Start again with a learning rate ten times lower; the best epoch before this one is kept."
     )
+
+
+def _demand_convergence(training: Training) -> None:
+    """Look at the epoch that has just ended: a loss that nobody can learn from any more, though it is a number."""
+    *_, before, epoch = (None, *training.position.history)
+    if epoch is None or training.plan.phases[epoch.phase].how != "steps":
+        return
+    guessing, loss = math.log(training.outline.classes), epoch.train_loss or 0.0
+    falls = before is None or loss < (before.train_loss or 0.0)
+    ends = epoch.epoch > max(1.0, training.config.warmup * training.plan.epochs) and training.finished
+    bound = BEYOND_DOUBT if falls and not ends else DIVERGED
+    if epoch.val_loss is not None and not math.isfinite(epoch.val_loss):
+        loss = epoch.val_loss
+    if not loss <= bound * guessing:
+        raise DivergedError(
+            f"Training diverged: after epoch {epoch.epoch} the loss is {loss:.3g}, where guessing would have "
+            f"{guessing:.2g}. Start again with a learning rate ten times lower; the best epoch is kept."
+        )

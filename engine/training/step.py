@@ -11,6 +11,7 @@ from torch import nn
 
 from engine import devices
 from engine.errors import TrainingError
+from engine.training.freezing import lone_image
 from engine.training.prefix import through_frozen
 from engine.training.state import Training
 
@@ -41,6 +42,10 @@ def optimise(training: Training, batch: Batch) -> torch.Tensor:
     while True:
         try:
             return _attempt(training, batch)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise TrainingError(lone_image(training.chain.input_size)) from error
         except (RuntimeError, MemoryError) as error:
             if not devices.is_out_of_memory(error):
                 raise

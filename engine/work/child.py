@@ -22,7 +22,7 @@ from typing import TextIO
 
 from engine import record_files
 from engine.devices import is_out_of_memory, keep_memory, release_memory
-from engine.errors import EngineError
+from engine.errors import DEFECT, EngineError
 from engine.events import (
     COMMANDS,
     Ask,
@@ -234,7 +234,7 @@ def _sentence(error: Exception, workspace: Workspace, details: str) -> str:
     # torch reports a full disk as "unexpected pos"
     if full or (isinstance(error, OSError | RuntimeError) and free < _DISK_FULL_BYTES):
         return f"The disk is full: {free >> 20} MB are free in {workspace.root}. Make room and resume."
-    return f"Thaw hit a defect: {type(error).__name__}: {' '.join(str(error).split())[:300]}. {details}"
+    return f"{DEFECT}: {type(error).__name__}: {' '.join(str(error).split())[:300]}. {details}"
 
 
 def _log_line(event: Event) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from engine import record_files
-from engine.errors import EngineError
+from engine.errors import DEFECT, EngineError
 from engine.events import DoJob, Done, Event, Failed, Progress, Result, TrainRun
 from engine.store import job_store, run_record, run_store
 from engine.store.process_identity import this_process
@@ -117,7 +117,7 @@ class Supervisor:
             self._leaving.set()
         except Exception as error:  # the list of runs cannot be written, or a fault of ours
             _LOG.exception("The worker gave up on %s", assignment.command)
-            defect = f"Thaw hit a defect: {type(error).__name__}: {error}."
+            defect = f"{DEFECT}: {type(error).__name__}: {error}."
             return Failed(message=str(error) if isinstance(error, EngineError) else defect)
         finally:
             if not healthy:

@@ -5,6 +5,8 @@ Not here: answering (pages.endpoints), and addresses of pages.
 
 from urllib.parse import quote
 
+import streamlit
+
 
 def upload(upload_id: str) -> str:
     return _address("uploads", upload_id)
@@ -42,4 +44,5 @@ def comparison_file(comparison_id: str, name: str) -> str:
 
 
 def _address(*parts: str | int) -> str:
-    return "/".join(["/api", *(quote(str(part), safe="") for part in parts)])
+    base = str(streamlit.get_option("server.baseUrlPath") or "").strip("/")  # a proxy forwards only what is below it
+    return "/".join([f"/{base}/api" if base else "/api", *(quote(str(part), safe="") for part in parts)])

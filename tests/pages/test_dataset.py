@@ -90,7 +90,7 @@ def test_a_failed_import_is_explained_until_it_is_read(workspace: Workspace) -> 
     page = opened()
     assert "only one class" in page.error[0].value
     press(page, "Understood")
-    assert not page.error
+    assert not page.error and not opened().error, "nor does it come back in another tab"
 
 
 def test_a_folder_on_the_server_becomes_an_import_job(workspace: Workspace) -> None:

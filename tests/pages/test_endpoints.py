@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, replace
 
 import pytest
+import streamlit
 from starlette.applications import Starlette
 from starlette.routing import Match
 
@@ -90,6 +91,11 @@ def test_every_address_that_pages_draw_is_a_route(address: str) -> None:
     method = "PUT" if "uploads" in address else "GET"
     scope = {"type": "http", "method": method, "path": address}
     assert [route.path for route in ROUTES if route.matches(scope)[0] == Match.FULL]
+
+
+def test_addresses_stay_below_the_base_path_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamlit, "get_option", lambda name: "/thaw/" if name == "server.baseUrlPath" else None)
+    assert addresses.thumbnail("dataset-1", 3) == "/thaw/api/thumbnails/dataset-1/3"
 
 
 def test_no_id_leads_out_of_its_address() -> None:

@@ -70,6 +70,8 @@ class Source:
     """Parts of names of matrices that weight decay leaves alone."""
     other_heads: tuple[str, ...] = ()
     """Names begin like this where the class scores are not those of one linear layer, so that they are not solved."""
+    no_batch_norm: tuple[str, ...] = ()
+    """Patterns of names of backbones that normalise otherwise, or not at all."""
     models: Callable[[], Models]
     """Imports the models, and with them torch."""
 
@@ -104,6 +106,7 @@ SOURCES: Mapping[str, Source] = {
         leaf_modules=("torchvision.ops.",),
         no_decay=("logit_scale", "relative_position_bias_table", "class_token", "pos_embedding", "layer_scale"),
         other_heads=("squeezenet",),
+        no_batch_norm=("alexnet", "convnext_*", "squeezenet*", "swin_*", "vgg??", "vit_*"),
         models=_torchvision,
     ),
 }

@@ -21,7 +21,7 @@ def imports() -> None:
             asked = job.arguments_as(records.ImportImages)
             status.follow(job, f"Importing {asked.name}" if asked else "Drawing the sample dataset")
     jobs = [job for job in jobs if job.kind == "import"]
-    if jobs and jobs[0].status == "failed":
+    if jobs and jobs[0].unread:
         _failed(jobs[0])
     for job in jobs:
         draft = job.result_as(records.Draft)
@@ -33,10 +33,5 @@ def imports() -> None:
 
 def _failed(job: Job) -> None:
     """Until somebody has read it."""
-    read = st.session_state.setdefault("read", set())
-    if job.id in read:
-        return
     failure(job.error)
-    if st.button("Understood", key=f"read_{job.id}"):
-        read.add(job.id)
-        st.rerun()
+    st.button("Understood", key=f"read_{job.id}", on_click=job_store().understood, args=(job.id,))

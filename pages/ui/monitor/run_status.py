@@ -12,12 +12,15 @@ import streamlit as st
 
 from engine.config import command_line, options
 from engine.data.dataset_records import SPLIT_NAMES
+from engine.evaluation.majority_baseline import guess_of
+from engine.evaluation.metric_records import METRICS, read_metrics
 from engine.events import Epoch, Started
 from engine.store.run_record import ENDED, INTERRUPTED, Run
 from pages.ui import epochs, status, text, time_left
 from pages.ui.epochs import Epochs
 from pages.ui.figures import block_strip, charts
 from pages.ui.monitor import frozen_part
+from pages.ui.resources import workspace
 from pages.ui.strategies import title
 from pages.ui.unfreezing import phase_of
 from pages.ui.widgets.section import section
@@ -38,7 +41,7 @@ def headline(run: Run, rows: Epochs) -> None:
     elif run.status == "queued":
         st.markdown("Waiting for its turn; it starts by itself, also when this page is closed.")
     elif run.status == "finished":
-        st.success(text.md(outcome(run, rows)), icon=":material/check_circle:")
+        st.success(text.md(f"{outcome(run, rows)}{_guess(run)}"), icon=":material/check_circle:")
     elif run.status == "failed":
         st.error(text.md(run.error or "The run failed without a word; its log may say more."), icon=":material/error:")
     else:
@@ -71,6 +74,14 @@ def outcome(run: Run, rows: Epochs) -> str:
         tried = rows and rows[-1].penalties
         how = "Solved to the optimum of the head." if tried else "The head was computed in one go, without steps."
     return f"{how}{accuracy} Took {took}{share}.{proof}"
+
+
+def _guess(run: Run) -> str:
+    """What naming the most frequent class every time would score on the test images."""
+    folder = workspace().run(run.id)
+    scores = read_metrics(folder).splits if (folder / METRICS).is_file() else {}
+    guess = guess_of(scores["test"]) if "test" in scores else None
+    return f" Always saying {guess.name} would score {text.percent(guess.share)} on them." if guess else ""
 
 
 def numbers(run: Run, rows: Epochs) -> None:

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.data.dataset_records import SPLIT_NAMES
+from engine.evaluation.majority_baseline import guess_of
 from engine.evaluation.metric_records import METRICS, Metrics, SplitMetrics, read_metrics
 from pages.ui import text
 from pages.ui.figures.matrix import Cell, matrix
@@ -39,8 +40,13 @@ def accuracy_summary(scores: SplitMetrics, split: str) -> None:
     right, low, high = round(scores.accuracy * scores.images), scores.accuracy_low, scores.accuracy_high
     st.markdown(
         f"Right for **{right:,} of {text.count(scores.images, 'image')}**. From so many, the accuracy on images like "
-        f"these is **{text.percent(low, 0)}** to **{text.percent(high, 0)}** (95 % Wilson interval)."
+        f"these is **{text.percent(low, 0)}** to **{text.percent(high, 0)}** (95 % Wilson interval).{_guess(scores)}"
     )
+
+
+def _guess(scores: SplitMetrics) -> str:
+    guess = guess_of(scores)
+    return f" Always saying *{text.md(guess.name)}* would be right for {text.percent(guess.share)}." if guess else ""
 
 
 def class_table(scores: SplitMetrics) -> None:

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from engine.cli import data
 from engine.cli.main import VERBS, main
 from engine.config import command_line
 from engine.data.dataset import list_datasets
+from engine.errors import DEFECT, ConfigError, EngineError
 from engine.evaluation.result_csv import read_result
 from engine.runconfig import RunConfig
 from engine.store.run_store import RunStore
@@ -30,6 +33,7 @@ def test_the_classic_pair_train_and_predict(
 ) -> None:
     assert main([*TRAIN, "--freeze", "--json"]) == 0
     ended, out = last_json(capsys), tmp_path / "answers.csv"
+    assert ended["guess_accuracy"] == pytest.approx(1 / 3), "three classes of equally many images"
     assert ended["status"] == "finished" and RunStore(imported).get(ended["run"]).config.strategy == "linear_probe"
     assert main(["predict", ended["run"], str(tmp_path / "colours"), "--out", str(out)]) == 0
     assert list(read_result(out).columns)[:2] == ["file_dir", "predict"] and len(read_result(out)) == 30
@@ -144,6 +148,39 @@ def test_weights_that_are_not_here_and_no_network_end_in_a_sentence(
     assert main(["train", "--dataset", "colours", "--backbone", "resnet18", "--epochs", "1", "--use_pretrained"]) == 2
     assert "Three ways on" in capsys.readouterr().err
     assert [run.status for run in RunStore(imported).list()] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("typing/errror.pth", "There is no file at 'typing/errror.pth'"),
+        ("IMAGENET1K_V9", "resnet18 has no weights of that name: none, default, IMAGENET1K_V1"),
+        ("run:run-0123456789", "There is no run 'run-0123456789'"),
+        ("file:weights-0123456789", "no brought weights weights-0123456789"),
+        ("file:../../secret", "is not an id"),
+    ],
+)
+def test_weights_that_mean_nothing_are_said_before_a_run_exists(
+    imported: Workspace, capsys: pytest.CaptureFixture[str], weights: str, message: str
+) -> None:
+    assert main([*TRAIN, "--weights", weights]) == 2
+    assert message in capsys.readouterr().err and RunStore(imported).list() == []
+
+
+@pytest.mark.parametrize("split", ["80/20", "80/20/0", "0.8/0.2", "80%/20%"])
+def test_shares_may_be_two_and_fractions(split: str) -> None:
+    assert data._ratios(split) == pytest.approx((0.8, 0.2, 0.0))
+    for wrong in ("80", "0/100", "80/10/20", "70/40/-10", "a/b", "nan/1", "1/2/3/4"):
+        with pytest.raises(ConfigError, match="--split takes the shares of train, validation and test"):
+            data._ratios(wrong)
+
+
+def test_a_defect_ends_with_one(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise EngineError(f"{DEFECT}: ValueError: no")
+
+    monkeypatch.setattr(data.stored, "list_datasets", fail)
+    assert main(["datasets"]) == 1
 
 
 def test_a_weights_file_of_ones_own(imported: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,6 +81,17 @@ def test_an_ended_job_keeps_its_end(jobs: JobStore):
     assert (ended.result, ended.progress) == (None, Progress())
 
 
+def test_a_failure_is_unread_until_somebody_has_understood_it(jobs: JobStore):
+    failed, fine = jobs.submit("import", {}), jobs.submit("import", {})
+    for job in (failed, fine):
+        jobs.claim(ME)
+        jobs.finish(job.id, error="The zip is damaged." if job is failed else None)
+    assert [jobs.get(job.id).unread for job in (failed, fine)] == [True, False]
+    for job in (failed, fine):
+        jobs.understood(job.id)
+    assert not jobs.get(failed.id).unread and jobs.get(fine.id).requested is None
+
+
 def test_sweep_fails_the_jobs_of_the_dead(jobs: JobStore):
     theirs, mine = jobs.submit("import", {}), jobs.submit("import", {})
     jobs.claim(DEAD)

@@ -1,13 +1,16 @@
 """Training seen from outside: what moves, what does not, and that stopping and going on change nothing."""
 
 import math
+import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 
-from engine.errors import TrainingError
+from engine.errors import DivergedError, TrainingError
 from engine.events import Epoch, Note, Step
+from engine.training import loop
 from engine.training.audit import audit, remember
 from engine.training.batches import cut, epoch_order
 from engine.training.loop import evaluate, fit
@@ -102,7 +105,7 @@ def test_it_learns() -> None:
 
 
 def test_the_best_epoch_is_what_is_kept() -> None:
-    made = probe(epochs=4, lr=0.5, select="loss")
+    made = probe(epochs=4, lr=0.05, select="loss")
     losses = [epoch.val_loss or math.nan for epoch in epochs(made, Pictures(24))]
     assert made.position.best_epoch == losses.index(min(losses)) + 1
     made.chain.model.load_state_dict({**made.chain.model.state_dict(), **made.best})
@@ -124,8 +127,42 @@ def test_patience_waits_for_the_last_phase() -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_sentence() -> None:
     made = training(config(strategy="full_finetune", optimizer="sgd", lr=10.0, lr_decay=1.0, epochs=20))
-    with pytest.raises(TrainingError, match=r"epoch \d+, step \d+, at a learning rate .*ten times lower"):
+    with pytest.raises(DivergedError, match=r"ten times lower; the best epoch"):
         run(made)
+
+
+@pytest.mark.parametrize(
+    "losses, ends",
+    [
+        ((30.0,), False),
+        ((30.0, 20.0), False),
+        ((20.0, 30.0), True),
+        ((3000.0,), True),
+        ((4.0, 9.0), False),
+        ((30.0, 25.0, 20.0, 15.0), True),
+    ],
+)
+def test_a_loss_far_above_guessing_that_does_not_fall_is_called_diverged(losses: tuple[float, ...], ends: bool) -> None:
+    """Guessing among three classes has 1.1."""
+    made = training(config(strategy="linear_probe_steps", epochs=4))
+    made.position.history += [Epoch(epoch=number, train_loss=loss) for number, loss in enumerate(losses, start=1)]
+    made.position.epoch = len(losses)
+    words = rf"after epoch {len(losses)} the loss is {re.escape(f'{losses[-1]:.3g}')}.*ten times lower"
+    with pytest.raises(DivergedError, match=words) if ends else nullcontext():
+        loop._demand_convergence(made)
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_run_at_once() -> None:
+    made = training(config(strategy="linear_probe_steps", epochs=4))
+    made.position.history.append(Epoch(epoch=1, train_loss=1.0, val_loss=math.nan))
+    with pytest.raises(DivergedError, match="the loss is nan"):
+        loop._demand_convergence(made)
+
+
+def test_one_image_that_cannot_be_normalised_is_said_to_be_that() -> None:
+    made = training(config(strategy="last_block", batch_size=1))
+    with pytest.raises(TrainingError, match=r"at 32 pixels: .*batch_size.* at least 2.*batch_norm=running"):
+        run(made, Pictures(5))
 
 
 def test_closing_leaves_no_torch_state_behind() -> None:
