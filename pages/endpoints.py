@@ -16,14 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.data import uploads
 from engine.data.dataset import open_dataset
-from engine.data.dataset_records import Dataset, Image
+from engine.data.dataset_records import AS_EVER, Dataset, Image
 from engine.errors import DatasetError, EngineError, RunError
 from engine.jobs import heat_map_files
 from engine.workspace import checked_id, open_workspace
 
 # What a decoder of ours wrote into the extension decides the type; the content never does.
 _IMAGE_TYPES = {
-    **{name: f"image/{name}" for name in ("jpeg", "png", "webp", "gif", "bmp", "tiff")},
+    **{name: f"image/{name}" for name in ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic")},
     "jpg": "image/jpeg",
     "tif": "image/tiff",
 }
@@ -61,9 +61,12 @@ def thumbnail(request: Request) -> Response:
 
 
 def image(request: Request) -> Response:
-    """The original, under an image type; nosniff and a sandbox keep it from being anything else."""
+    """The original, under an image type; nosniff and a sandbox keep it from being anything else.
+
+    Its thumbnail where a browser would show it otherwise than models see it: nearly black, or white on white.
+    """
     dataset, image = _image(request)
-    path = dataset.image_path(image)
+    path = dataset.image_path(image) if dataset.rendering == AS_EVER else dataset.thumbnail_path(image)
     return _file(path, _IMAGE_TYPES.get(path.suffix[1:].lower(), "application/octet-stream"), _LASTING)
 
 

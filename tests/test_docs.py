@@ -50,7 +50,7 @@ def test_the_tree_in_the_readme_names_what_is_there() -> None:
 
 
 def test_requirements_are_pinned() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-export.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-export.txt", "requirements-heic.txt"):
         lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r"))]
         assert all(re.fullmatch(r"[\w-]+==[\d.]+", line) for line in lines), name
 

@@ -26,11 +26,16 @@ from engine.training.strategies import STRATEGIES
         help="shares of train/val/test, or train/val, where the source prescribes none",
     ),
     click.option("--seed", default=0, help="decides the split"),
+    click.option("--keep-masks", is_flag=True, help="keep pictures that look like masks of others"),
     click.option("--exclude-problems", is_flag=True, help="leave out duplicate copies and classes with too few images"),
 )
-def import_dataset(session: Session, *, source: str, name: str, split: str, seed: int, exclude_problems: bool) -> None:
+def import_dataset(
+    session: Session, *, source: str, name: str, split: str, seed: int, keep_masks: bool, exclude_problems: bool
+) -> None:
     ratios = _ratios(split)
-    draft = session.do_job("import", Draft, source=full_path(source), name=name, anywhere=True).draft
+    draft = session.do_job(
+        "import", Draft, source=full_path(source), name=name, anywhere=True, keep_masks=keep_masks
+    ).draft
     _health_card(
         session,
         stored.commit(session.workspace, draft, name=name, exclude_problems=exclude_problems, ratios=ratios, seed=seed),

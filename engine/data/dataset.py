@@ -58,9 +58,11 @@ def describe(workspace: Workspace, draft: Draft, *, version_of: VersionOrigin | 
             draft.classes,
             [(image.sha256, image.label, image.split) for image in draft.images],
             [image.group for image in draft.images],
+            rendering=draft.rendering,
         ),
         card=examine(draft),
         version_of=version_of,
+        rendering=draft.rendering,
     )
 
 
@@ -163,4 +165,5 @@ def _read(folder: Path, modified_ns: int) -> Dataset:
         created_at=description.created_at,
         source=description.source,
         folder=folder,
+        rendering=description.rendering,
     )

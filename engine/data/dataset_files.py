@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from engine import record_files
-from engine.data.dataset_records import Draft, HealthCard, Image, Problem, Split, VersionOrigin
+from engine.data.dataset_records import AS_EVER, Draft, HealthCard, Image, Problem, Rendering, Split, VersionOrigin
 from engine.errors import DatasetError
 from engine.workspace import atomic_write
 
@@ -31,6 +31,7 @@ class Description:
     fingerprint: str
     card: HealthCard
     version_of: VersionOrigin | None = None
+    rendering: Rendering = AS_EVER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class _StoredDraft:
     images: ImageTable
     given: tuple[Split | None, ...]
     problems: tuple[Problem, ...]
+    rendering: Rendering = AS_EVER
 
 
 def write_draft(folder: Path, draft: Draft) -> None:

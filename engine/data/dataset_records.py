@@ -16,6 +16,23 @@ SPLIT_NAMES: Mapping[str, str] = {"train": "training", "val": "validation", "tes
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """How images of a dataset become 8-bit RGB where that is not in the files: decided once, then the same for every
+    decoder."""
+
+    white: int = 65_535
+    """The value that is white where grey has more than 8 bits: 4095 for 12 bits in files of 16."""
+    ground: Literal["white", "black"] = "white"
+    """What transparent images lie on."""
+
+
+AS_EVER = Rendering()
+"""Of 8-bit images, of grey that uses its 16 bits, and of datasets of earlier versions."""
+Flaw = Literal["", "blank", "dark", "few_levels"]
+"""What makes an image show little: one colour everywhere, nearly black, or at most 32 levels of brightness."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Image:
     """One readable image of a dataset."""
 
@@ -34,6 +51,7 @@ class Image:
     bytes: int = 0
     group: str = ""
     """What it belongs to (a person, a video, near-copies of one picture), which no split parts; '' for nothing."""
+    flaw: Flaw = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +119,7 @@ class Dataset:
     """ISO 8601, UTC."""
     source: str
     folder: Path
+    rendering: Rendering = AS_EVER
 
     def images_of(self, split: Split) -> tuple[Image, ...]:
         return tuple(image for image in self.images if image.split == split)
@@ -142,6 +161,7 @@ class Draft:
     given: tuple[Split | None, ...]
     """For each image the split that its source prescribes."""
     problems: tuple[Problem, ...]
+    rendering: Rendering = AS_EVER
 
     @property
     def given_splits(self) -> tuple[Split, ...]:

@@ -4,10 +4,17 @@ A cleaned name is shown and compared, never opened: it may still read like anyth
 """
 
 import os
+import re
 import unicodedata
 
 SYSTEM_FILES = frozenset(
     {".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r", ".localized", ".gitkeep", ".gitignore"}
+)
+_IMAGE = "(?:image|img|photo|picture|pic|file)"
+_STAND_IN = re.compile(
+    rf"{_IMAGE}[ _-]*(?:not[ _-]*(?:found|available)|unavailable|missing)"
+    rf"|no[ _-]*{_IMAGE}(?:[ _-]*available)?|(?:{_IMAGE}[ _-]*)?placeholder",
+    re.IGNORECASE,
 )
 SYSTEM_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information", "__pycache__"})
 
@@ -53,6 +60,12 @@ def system_file(name: str) -> bool:
 def system_folder(part: str) -> bool:
     """Whether a folder of this name holds nothing that a person put there: `__MACOSX`, `.git`, `.ipynb_checkpoints`."""
     return part.casefold() in SYSTEM_FOLDERS or part.startswith(".")
+
+
+def stand_in(name: str) -> bool:
+    """Whether a file is called like what websites send in place of an image: `imageNotFound.gif`, `no-photo.png`."""
+    stem = name.rpartition("/")[2].rpartition(".")[0]
+    return bool(_STAND_IN.fullmatch(stem))
 
 
 def _readable(name: str) -> str:

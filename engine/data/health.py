@@ -4,20 +4,35 @@ Judges records only; it opens no image and changes nothing.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.data.dataset_records import SPLIT_NAMES, SPLITS, ClassHealth, Draft, HealthCard, Image
+from engine.data.dataset_records import (
+    AS_EVER,
+    SPLIT_NAMES,
+    SPLITS,
+    ClassHealth,
+    Draft,
+    Flaw,
+    HealthCard,
+    Image,
+    Rendering,
+)
 
 SMALL_CLASS = 5
 """Fewer images than this and a class can hardly be learnt, let alone measured."""
 IMBALANCED = 5.0
 SMALL_PIXELS = 32
+_LOOKS: Mapping[Flaw, str] = {
+    "blank": "are blank, one colour everywhere.",
+    "dark": "are nearly black.",
+    "few_levels": "use at most 32 of 256 levels of brightness, as masks and drawings do and photographs do not.",
+}
 
 
 def examine(draft: Draft) -> HealthCard:
     """The health card of `draft`, whose images have their splits."""
-    images = draft.images
+    images, rendering = draft.images, _rendering_in_words(draft.rendering)
     groups = [group for group in copies(images).values() if len(group) > 1]
     counts = _count(draft.classes, images)
     sizes = [entry.total for entry in counts]
@@ -34,12 +49,13 @@ def examine(draft: Draft) -> HealthCard:
         label_conflicts=tuple(tuple(image.name for image in group) for group in conflicts),
         imbalance=round(max(sizes, default=0) / max(1, min(sizes, default=1)), 2),
         small_classes=tuple(entry.name for entry in counts if entry.total < SMALL_CLASS),
-        layout=draft.layout,
+        layout=f"{draft.layout} {rendering}".rstrip(),
         given_splits=draft.given_splits,
         bytes=sum(image.bytes for image in images),
         warnings=(),
     )
-    return replace(card, warnings=(*_warnings_about_classes(card), *_warnings_about_images(card)))
+    warnings = (*_warnings_about_classes(card), *_warnings_about_images(card), *_warnings_about_looks(images))
+    return replace(card, warnings=warnings)
 
 
 def copies(images: Sequence[Image]) -> dict[str, list[Image]]:
@@ -99,8 +115,8 @@ def _warnings_about_classes(card: HealthCard) -> list[str]:
 
 def _warnings_about_images(card: HealthCard) -> list[str]:
     warnings = []
-    if card.problems:
-        warnings.append(f"{_files(len(card.problems))} left out; the list below says why.")
+    if left_out := sum(problem.kind != "note" for problem in card.problems):
+        warnings.append(f"{_files(left_out)} left out; the list below says why.")
     if card.duplicates:
         extra = sum(len(group) - 1 for group in card.duplicates)
         warnings.append(f"{_files(extra)} an exact copy of another image.")
@@ -121,6 +137,26 @@ def _warnings_about_images(card: HealthCard) -> list[str]:
             f"Half of the images are smaller than {SMALL_PIXELS} pixels; enlarged, they show a backbone very little."
         )
     return warnings
+
+
+def _warnings_about_looks(images: Sequence[Image]) -> list[str]:
+    """Of images that show little, how many there are of each kind, with an example."""
+    named: dict[Flaw, list[str]] = {}
+    for image in images:
+        named.setdefault(image.flaw, []).append(image.name)
+    counted = ((names, words) for flaw, words in _LOOKS.items() if (names := named.get(flaw)))
+    return [f"{len(names)} of {len(images)} images {words} For example {names[0]}." for names, words in counted]
+
+
+def _rendering_in_words(rendering: Rendering) -> str:
+    """What differs from the usual, as sentences; empty when nothing does."""
+    told = []
+    if rendering.white != AS_EVER.white:
+        bits = rendering.white.bit_length()
+        told.append(f"Grey values need {bits} bits, so {rendering.white:,} is white.")
+    if rendering.ground != AS_EVER.ground:
+        told.append("Transparent images lie on black, for what they show is bright.")
+    return " ".join(told)
 
 
 def _files(count: int) -> str:

@@ -3,7 +3,6 @@
 Runs in the worker's child, because it meets hostile bytes. Accepting the draft is the dataset's business.
 """
 
-import hashlib
 import os
 import shutil
 from collections import Counter
@@ -15,22 +14,40 @@ from engine.data import uploads
 from engine.data.archives import stage
 from engine.data.dataset_files import write_draft
 from engine.data.dataset_records import Draft, Image, Problem
-from engine.data.decoder import decode_as, thumbnail, why_not
+from engine.data.decoder import why_not
 from engine.data.drafts import draft_folder
-from engine.data.file_names import clean_name, system_file
-from engine.data.layout import LabelledFile, Layout, recognise
-from engine.data.pool import Progress, ordered, silent
+from engine.data.file_names import clean_name, stand_in, system_file
+from engine.data.intake import take_in
+from engine.data.layout import Layout, recognise
+from engine.data.masks import note_on, sort_out
+from engine.data.pool import Progress, silent
 from engine.data.tables.accounts import is_table, read_tables
-from engine.data.zips import DEFAULT_LIMITS, Staged, StagedFile
-from engine.errors import DatasetError, EngineError, ImageError, disk_error
+from engine.data.zips import Staged, StagedFile
+from engine.errors import DatasetError, EngineError
 from engine.workspace import Workspace, new_id, sync_folder
 
-IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"})
+IMAGE_SUFFIXES = frozenset(
+    (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"),
+        *("ppm", "pgm", "pbm", "pnm", "avif", "heic", "heif", "hif"),
+    )
+)
 
 
-def scan(workspace: Workspace, source: Path, *, name: str = "", progress: Progress = silent, origin: str = "") -> str:
+def scan(
+    workspace: Workspace,
+    source: Path,
+    *,
+    name: str = "",
+    within: Path | None = None,
+    keep_masks: bool = False,
+    progress: Progress = silent,
+    origin: str = "",
+) -> str:
     """Read everything at `source` and keep it as a draft, whose id is returned; the sources of drafts are not changed.
 
+    Links are followed to what lies inside `within`, by default the source itself. Masks of other pictures are left out
+    unless `keep_masks` says that they are pictures.
     `progress(stage, done, total)` may raise to cancel: then, as after any error, nothing is left behind. An upload is
     used up by a scan that succeeds or is cancelled, and kept when it is refused, so that files can be added to it.
     """
@@ -39,16 +56,16 @@ def scan(workspace: Workspace, source: Path, *, name: str = "", progress: Progre
     try:
         for part in ("images", "thumbs"):
             (folder / part).mkdir(parents=True)
-        staged = stage(source, folder / "staging", progress=progress)
-        layout = _recognise(staged)
-        results = _read(layout.entries, folder, progress)
+        staged = stage(source, folder / "staging", within=within, progress=progress)
+        layout = _recognise(staged, keep_masks=keep_masks)
+        taken = take_in([entry.file for entry in layout.entries], folder, progress)
         title, default_origin = _title_and_origin(source)
         name = clean_name(name) or clean_name(title) or "Images"
-        draft = _draft(staged, layout, results, name=name, source=origin or default_origin)
+        draft = _draft(staged, layout, taken.results, name=name, source=origin or default_origin)
         shutil.rmtree(folder / "staging", ignore_errors=True)
         for part in ("images", "thumbs"):
             sync_folder(folder / part)
-        write_draft(folder, draft)
+        write_draft(folder, replace(draft, rendering=taken.rendering))
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         refused = isinstance(error, EngineError)
@@ -67,9 +84,8 @@ def find_source(workspace: Workspace, source: str, *, anywhere: bool = False) ->
     """
     if source.startswith("upload-") and workspace.incoming_item(source).is_dir():
         return workspace.incoming_item(source)
-    path = Path(source).expanduser().resolve()
-    root = Path(os.environ.get("THAW_DATA_ROOT") or Path.home()).expanduser().resolve()
-    if not anywhere and not path.is_relative_to(root):
+    path, root = Path(source).expanduser().resolve(), readable_root(anywhere=anywhere)
+    if not path.is_relative_to(root):
         raise DatasetError(
             f"{path} lies outside {root}. Choose a folder inside it, or start Thaw with THAW_DATA_ROOT set to another."
         )
@@ -78,7 +94,14 @@ def find_source(workspace: Workspace, source: str, *, anywhere: bool = False) ->
     return path
 
 
-def _recognise(staged: Staged) -> Layout:
+def readable_root(*, anywhere: bool = False) -> Path:
+    """Below which files may be read, also through links."""
+    if anywhere:
+        return Path(Path.home().anchor)
+    return Path(os.environ.get("THAW_DATA_ROOT") or Path.home()).expanduser().resolve()
+
+
+def _recognise(staged: Staged, *, keep_masks: bool) -> Layout:
     """Sort the staged files into images, label tables and the rest, and find out what the images are called."""
     images: list[StagedFile] = []
     tables: list[StagedFile] = []
@@ -86,72 +109,20 @@ def _recognise(staged: Staged) -> Layout:
     for file in staged.files:
         if system_file(file.name):
             problems.append(Problem(name=file.name, reason="system file", kind="system"))
+        elif stand_in(file.name):
+            problems.append(Problem(name=file.name, reason="It stands in for an image that was not found."))
         elif is_table(file.name):
             tables.append(file)
         elif file.name.rpartition(".")[2].lower() in IMAGE_SUFFIXES or (reason := why_not(file.path)) is None:
             images.append(file)
         else:
             problems.append(Problem(name=file.name, reason=reason))
+    if not keep_masks:
+        sorting = sort_out(images)
+        images = list(sorting.pictures)
+        problems += [note_on(sorting.masks)] if sorting.masks else []
     layout = recognise(images, read_tables(tables, images))
     return replace(layout, problems=(*staged.problems, *problems, *layout.problems))
-
-
-def _read(entries: Sequence[LabelledFile], folder: Path, progress: Progress) -> list[Image | Problem]:
-    """Verify, store and thumbnail every image; files that cannot be decoded come back as problems."""
-    results: list[Image | Problem] = []
-    progress("read", 0, len(entries))
-    reading = ordered(lambda entry: _take(entry.file, folder), entries)
-    try:
-        for result in reading:
-            results.append(result)
-            progress("read", len(results), len(entries))
-    finally:
-        reading.close()
-    return results
-
-
-def _take(file: StagedFile, folder: Path) -> Image | Problem:
-    """One file, completely decoded so that training meets no surprise, into `images/` and `thumbs/` under its hash."""
-    try:
-        if file.path.stat().st_size > DEFAULT_LIMITS.file_bytes:
-            return Problem(name=file.name, reason=f"It has more than {DEFAULT_LIMITS.file_bytes >> 20} MB.")
-        content = file.path.read_bytes()
-    except OSError as error:
-        return Problem(name=file.name, reason=f"It cannot be read ({error.strerror}).")
-    try:
-        decoded = decode_as(content)
-    except ImageError as error:
-        return Problem(name=file.name, reason=str(error))
-    sha256 = hashlib.sha256(content).hexdigest()
-    stored = f"{sha256[:24]}.{decoded.suffix}"
-    try:
-        if file.owned:
-            file.path.unlink()  # before the copy, so that an import never needs its space twice
-        _store(folder / "images" / stored, content)
-        _store(folder / "thumbs" / f"{sha256[:24]}.jpg", thumbnail(decoded.image))
-    except OSError as error:
-        raise disk_error("The import", folder, error) from error
-    width, height = decoded.image.size
-    return Image(
-        index=0,
-        name=file.name,
-        file=stored,
-        label=0,
-        split="train",
-        width=width,
-        height=height,
-        sha256=sha256,
-        bytes=len(content),
-    )
-
-
-def _store(path: Path, content: bytes) -> None:
-    """Written to the disk itself: a dataset that is accepted must survive a power cut. Copies may write the same file
-    at once."""
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _draft(staged: Staged, layout: Layout, results: Sequence[Image | Problem], *, name: str, source: str) -> Draft:

@@ -195,11 +195,12 @@ def crops_of(pixels: Pixels, image: Image, numbers: Sequence[int | None]) -> lis
     Raises TrainingError naming an image that is gone, unreadable or no longer the one that was imported.
     """
     preprocessing, augmentation = pixels.preprocessing, pixels.augmentation
+    side = 0 if numbers[0] is None else view_side(preprocessing)
     try:
         content = pixels.dataset.image_path(image).read_bytes()
         if hashlib.sha256(content).hexdigest() != image.sha256:
             raise ImageError("Its content has changed since the import.")
-        decoded = decode(content, side=0 if numbers[0] is None else view_side(preprocessing))
+        decoded = decode(content, side=side, rendering=pixels.dataset.rendering)
     except (OSError, ImageError) as error:
         reason = error if isinstance(error, ImageError) else "The file is gone or cannot be read."
         raise TrainingError(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.data.connected import connected
-from engine.data.dataset_records import SPLITS, Split
+from engine.data.dataset_records import AS_EVER, SPLITS, Rendering, Split
 from engine.data.group_split import assigned
 from engine.errors import DatasetError
 
@@ -70,13 +70,21 @@ def share_size(images: int, percent: int) -> int:
     return max(1, math.ceil(images * percent / 100))
 
 
-def fingerprint(classes: Sequence[str], rows: Sequence[tuple[str, int, Split]], groups: Sequence[str] = ()) -> str:
+def fingerprint(
+    classes: Sequence[str],
+    rows: Sequence[tuple[str, int, Split]],
+    groups: Sequence[str] = (),
+    *,
+    rendering: Rendering = AS_EVER,
+) -> str:
     """A hash of what training and judging can see: class names, and (sha256, label, split) of every image in any order;
-    also the group of each row where there are any."""
+    also the group of each row where there are any, and the rendering where it is not the usual one."""
     digest = hashlib.sha256(repr(tuple(classes)).encode("utf-8", "backslashreplace"))
     grouped = [(*row, group) for row, group in zip(rows, groups, strict=True)] if any(groups) else rows
     for row in sorted(grouped):
         digest.update(repr(row).encode("utf-8", "backslashreplace"))
+    if rendering != AS_EVER:
+        digest.update(repr((rendering.white, rendering.ground)).encode())
     return digest.hexdigest()
 
 

@@ -159,6 +159,7 @@ def _draft(old: Dataset, images: tuple[Image, ...], changes: tuple[LabelChange, 
         images=images,
         given=tuple(image.split if image.split in given else None for image in images),
         problems=(*old.problems, *left_out),
+        rendering=old.rendering,
     )
 
 

@@ -9,104 +9,65 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from engine.data.dataset_records import Problem
-from engine.data.file_names import clean_name, decode_names, system_folder
+from engine.data.file_names import clean_name, decode_names
+from engine.data.magic import kind_of
 from engine.data.pool import Progress, silent
-from engine.errors import DatasetError, disk_error
+from engine.data.unpacking import (
+    DEFAULT_LIMITS,
+    SUSPICIOUS_BYTES,
+    Limits,
+    Member,
+    Staged,
+    StagedFile,
+    write_members,
+)
+from engine.errors import DatasetError
 
-CHUNK_BYTES = 1 << 20
 MAX_DIRECTORY_BYTES = 64 << 20
-SUSPICIOUS_BYTES = 64 << 20
-"""Below this a high compression ratio does no harm: flat drawings shrink a thousandfold."""
 _UTF8_FLAG, _ENCRYPTED_FLAG = 0x800, 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others are rare, and LZMA may demand gigabytes
 _UNICODE_PATH = 0x7075
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How much one import may contain."""
-
-    files: int = 200_000
-    total_bytes: int = 64 << 30
-    file_bytes: int = 512 << 20
-    ratio: float = 200.0
-
-
-DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True, kw_only=True)
-class StagedFile:
-    """A file to look at. `name` is what the source calls it, cleaned; `owned` says that we wrote it and may move it."""
-
-    path: Path
-    name: str
-    owned: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Staged:
-    """What a source holds: files to look at, and what was left aside already."""
-
-    files: tuple[StagedFile, ...]
-    problems: tuple[Problem, ...]
-
-
-def extract(
-    archive: StagedFile, into: Path, *, limits: Limits = DEFAULT_LIMITS, prefix: str = "", progress: Progress = silent
-) -> Staged:
+def unzip(archive: StagedFile, into: Path, *, limits: Limits = DEFAULT_LIMITS, progress: Progress = silent) -> Staged:
     """Write the members of `archive` to the new folder `into`; one that cannot be taken is a problem, and the rest goes
     on.
 
-    `prefix` is put before every name. Raises DatasetError when the archive as a whole is damaged, locked or a bomb.
+    Raises DatasetError when the archive as a whole is damaged, locked or a bomb.
     """
     with _open(archive) as opened:
-        members = _members(opened, prefix)
+        members = _members(opened)
         needed = _check_whole(opened, [info for info, _ in members], archive, limits=limits)
         if needed * 1.05 > (free := shutil.disk_usage(into.parent).free):
             raise DatasetError(
                 f"The disk of the workspace is full: {free >> 20} MB free, {needed >> 20} MB needed. Make room and try "
                 "again."
             )
-        into.mkdir(parents=True, exist_ok=True)
-        files: list[StagedFile] = []
-        problems: list[Problem] = []
-        system: Counter[str] = Counter()
-        for number, (info, name) in enumerate(members):
-            progress("unpack", number, len(members))
-            folder = next((part for part in (name or "").split("/")[:-1] if system_folder(part)), None)
-            if folder:
-                system[folder] += 1
-                continue
-            path = into / f"{number:06d}.bin"
-            reason = _refusal(info, name, limits) or _write(opened, info, path)
-            if reason is None:
-                files.append(StagedFile(path=path, name=name or "", owned=True))
-            else:
-                path.unlink(missing_ok=True)
-                problems.append(Problem(name=name or ascii(info.orig_filename), reason=reason))
-    for folder, count in system.items():
-        name = f"{folder}/ ({count} {'file' if count == 1 else 'files'})"
-        problems.append(Problem(name=name, reason="system folder", kind="system"))
-    return Staged(files=tuple(files), problems=tuple(problems))
+        listed = [
+            Member(
+                name=name,
+                shown=ascii(info.orig_filename),
+                refusal=_refusal(info, name, limits),
+                open=partial(opened.open, info),
+            )
+            for info, name in members
+        ]
+        # zipfile stops at the stated size and checks the sum
+        return write_members(listed, into, total=len(listed), progress=progress)
 
 
 def _open(archive: StagedFile) -> zipfile.ZipFile:
     """The archive, its table of contents read; every way in which a hostile one fails becomes one of two sentences."""
-    with open(archive.path, "rb") as file:
-        head = file.read(8)
-    for mark, kind in ((b"Rar!", "RAR"), (b"7z\xbc\xaf", "7z"), (b"\x1f\x8b", "gzip")):
-        if head.startswith(mark):
-            raise DatasetError(
-                f"{archive.name} is a {kind} archive. Unpack it and make a zip, or import the unpacked folder."
-            )
+    kind = kind_of(archive.path)
+    if kind is not None and kind.reader != "zip":
+        raise DatasetError(
+            f"{archive.name} is {kind.name}, not a zip. Unpack it and make a zip, or import the unpacked folder."
+        )
     if _directory_bytes(archive.path) > MAX_DIRECTORY_BYTES:
         raise DatasetError(f"{archive.name} lists far too many files. Split it, or import an unpacked folder.")
     try:
@@ -135,13 +96,13 @@ def _directory_bytes(path: Path) -> int:
     return stated
 
 
-def _members(opened: zipfile.ZipFile, prefix: str) -> list[tuple[zipfile.ZipInfo, str | None]]:
+def _members(opened: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str | None]]:
     """Every member that is not a folder with its cleaned name, or None for a name that leads out of the archive."""
     infos = [info for info in opened.infolist() if not info.is_dir()]
     unflagged = [info for info in infos if not info.flag_bits & _UTF8_FLAG]
     decoded = dict(zip(map(id, unflagged), decode_names([_raw_name(info) for info in unflagged]), strict=True))
-    names = [clean_name(_unicode_path(info) or decoded.get(id(info)) or info.orig_filename) for info in infos]
-    return [(info, f"{prefix}/{name}" if prefix and name else name) for info, name in zip(infos, names, strict=True)]
+    names = (clean_name(_unicode_path(info) or decoded.get(id(info)) or info.orig_filename) for info in infos)
+    return list(zip(infos, names, strict=True))
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:
@@ -190,8 +151,8 @@ def _check_whole(
     return total
 
 
-def _refusal(info: zipfile.ZipInfo, name: str | None, limits: Limits) -> str | None:
-    """Why a member is not even opened, or None."""
+def _refusal(info: zipfile.ZipInfo, name: str | None, limits: Limits) -> str:
+    """Why a member is not even opened; empty when it is."""
     if name is None:
         return "Its path leads out of the archive."
     if stat.S_ISLNK(info.external_attr >> 16):
@@ -202,25 +163,4 @@ def _refusal(info: zipfile.ZipInfo, name: str | None, limits: Limits) -> str | N
         return "It is compressed in an unusual way. Make the zip again with the normal method (deflate)."
     if info.file_size > limits.file_bytes:
         return f"It has {info.file_size >> 20} MB; the limit for one file is {limits.file_bytes >> 20} MB."
-    return None
-
-
-def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> str | None:
-    """Write one member in chunks; the reason when it is damaged. zipfile stops at the stated size and checks the
-    sum."""
-    try:
-        source = opened.open(info)
-    except Exception:
-        return "It is damaged inside the archive."
-    with source, open(path, "wb") as target:
-        while True:
-            try:
-                chunk = source.read(CHUNK_BYTES)
-            except Exception:  # zlib.error, BadZipFile (checksum), EOFError, ...
-                return "It is damaged inside the archive."
-            if not chunk:
-                return None
-            try:
-                target.write(chunk)
-            except OSError as error:
-                raise disk_error("Unpacking", path.parent, error) from error
+    return ""

@@ -164,7 +164,9 @@ def _hashes(dataset: Dataset) -> Generator[Progress, None, list[int]]:
 def _hash(dataset: Dataset, image: Image) -> int:
     for path in (dataset.thumbnail_path(image), dataset.image_path(image)):
         try:
-            return similarity.difference_hash(np.asarray(decode(path).convert("L").resize((9, 8)), dtype=np.int16))
+            return similarity.difference_hash(
+                np.asarray(decode(path, rendering=dataset.rendering).convert("L").resize((9, 8)), dtype=np.int16)
+            )
         except ImageError:
             continue
     raise DatasetError(f"The image {image.name!r} of the dataset {dataset.name!r} can no longer be read.")

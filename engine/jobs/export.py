@@ -44,7 +44,8 @@ def export_run(workspace: Workspace, run_id: str, folder: Path) -> Generator[Pro
     with _replacing(folder) as building, tempfile.TemporaryDirectory() as temporary:
         specimens = choose_specimens(workspace, run.config.dataset, table, folder=Path(temporary))
         trained = load(workspace, run)
-        images = trained.images(np.stack([eval_crop(decode(path), trained.preprocessing) for path in specimens.paths]))
+        decoded = (decode(path, rendering=trained.rendering) for path in specimens.paths)
+        images = trained.images(np.stack([eval_crop(image, trained.preprocessing) for image in decoded]))
         probabilities = trained.probabilities(images)
         subject = Subject(trained=trained, specimens=specimens, images=images, probabilities=probabilities)
         checks = []

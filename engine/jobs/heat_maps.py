@@ -116,6 +116,6 @@ def _crop(workspace: Workspace, trained: Trained, subject: Subject) -> Crop:
         image = dataset.images[subject.image]
         path, name = dataset.image_path(image), f"The image {image.name!r} of the dataset {dataset.name!r}"
     try:
-        return eval_crop(decode(path), trained.preprocessing)
+        return eval_crop(decode(path, rendering=trained.rendering), trained.preprocessing)
     except ImageError as error:
         raise DatasetError(f"{name}: {error}") from error

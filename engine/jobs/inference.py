@@ -17,7 +17,7 @@ from engine.data.archives import stage
 from engine.data.decoder import decode, thumbnail
 from engine.data.file_names import system_file
 from engine.data.pool import ordered
-from engine.data.preprocessing import Preprocessing, eval_crop
+from engine.data.preprocessing import eval_crop
 from engine.data.tables.accounts import is_table
 from engine.data.tables.listing import ListedImage, read_list
 from engine.data.zips import Staged
@@ -44,18 +44,19 @@ class _Read:
 
 
 def predict_new(
-    workspace: Workspace, run_id: str, source: Path, *, device: str = "auto"
+    workspace: Workspace, run_id: str, source: Path, *, device: str = "auto", within: Path | None = None
 ) -> Generator[Progress, None, Predictions]:
     """Classify everything at `source` (image, folder, zip, upload), or what a list of images names, in its order.
 
-    Returns the id in the run's `predictions/`, and how many of the images could be answered.
+    Returns the id in the run's `predictions/`, and how many of the images could be answered. Links are followed
+    to what lies inside `within`, by default the source itself.
     """
     trained = load(workspace, RunStore(workspace).get(run_id), device=device)
     predictions_id = new_id("predict")
     building = workspace.incoming / predictions_id
     try:
         (building / "thumbs").mkdir(parents=True)
-        staged = yield from reported(lambda report: stage(source, building / "staging", progress=report))
+        staged = yield from reported(lambda report: stage(source, building / "staging", within=within, progress=report))
         listed = _listed(staged, source)
         inputs = listed or [
             ListedImage(name=file.name, file=file) for file in staged.files if not system_file(file.name)
@@ -95,7 +96,7 @@ def _classify(
     answered: list[int] = []
     failed: dict[int, str] = {}
     parts = [np.zeros((0, len(trained.classes)))]
-    reads = enumerate(ordered(lambda image: _read(image, trained.preprocessing), inputs))
+    reads = enumerate(ordered(lambda image: _read(image, trained), inputs))
     while batch := list(islice(reads, BATCH)):
         failed |= {place: read.reason for place, read in batch if read.crop is None}
         crops = []
@@ -118,12 +119,12 @@ def _classify(
     return predictions.with_unreadable(table, failures), [*answered, *failed]
 
 
-def _read(image: ListedImage, preprocessing: Preprocessing) -> _Read:
+def _read(image: ListedImage, trained: Trained) -> _Read:
     if image.file is None:
         return _Read(reason=image.reason)
     try:
-        decoded = decode(image.file.path)
-        return _Read(crop=eval_crop(decoded, preprocessing), thumbnail=thumbnail(decoded))
+        decoded = decode(image.file.path, rendering=trained.rendering)
+        return _Read(crop=eval_crop(decoded, trained.preprocessing), thumbnail=thumbnail(decoded))
     except ImageError as error:
         return _Read(reason=str(error))
     except OSError as error:

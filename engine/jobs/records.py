@@ -21,6 +21,7 @@ class ImportImages(Record, frozen=True, kw_only=True):
     source: str
     name: str = ""
     anywhere: bool = False
+    keep_masks: bool = False
 
 
 class Draft(Record, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.config import from_json
 from engine.data import uploads
-from engine.data.importer import find_source, scan
+from engine.data.importer import find_source, readable_root, scan
 from engine.data.sample import make_sample
 from engine.errors import ConfigError, DatasetError
 from engine.events import Event, Progress, Result
@@ -34,7 +34,12 @@ Events = Iterator[Event]
 def import_images(workspace: Workspace, asked: records.ImportImages) -> Events:
     """A draft of a dataset."""
     source = find_source(workspace, asked.source, anywhere=asked.anywhere)
-    draft = yield from reported(lambda report: scan(workspace, source, name=asked.name, progress=report))
+    within = readable_root(anywhere=asked.anywhere)
+    draft = yield from reported(
+        lambda report: scan(
+            workspace, source, name=asked.name, within=within, keep_masks=asked.keep_masks, progress=report
+        )
+    )
     yield Result.of(records.Draft(draft=draft))
 
 
@@ -49,8 +54,9 @@ def predict(workspace: Workspace, asked: records.Predict) -> Events:
     from engine.jobs.inference import predict_new
 
     source = find_source(workspace, asked.source, anywhere=asked.anywhere)
+    within = readable_root(anywhere=asked.anywhere)
     try:
-        made = yield from predict_new(workspace, asked.run, source, device=asked.device)
+        made = yield from predict_new(workspace, asked.run, source, device=asked.device, within=within)
     finally:
         if uploads.is_upload(source):
             uploads.discard_upload(workspace, source.name)

@@ -11,7 +11,7 @@ import torch
 
 from engine import devices, record_files
 from engine.data.dataset import open_dataset
-from engine.data.dataset_records import Dataset
+from engine.data.dataset_records import Dataset, Rendering
 from engine.data.preprocessing import Preprocessing
 from engine.errors import DatasetError, RunError
 from engine.models.chain import Chain
@@ -45,6 +45,11 @@ class Trained:
     @property
     def preprocessing(self) -> Preprocessing:
         return self.origin.preprocessing
+
+    @property
+    def rendering(self) -> Rendering:
+        """How its dataset was rendered, and so every image it is asked about."""
+        return self.origin.dataset.rendering
 
     def images(self, crops: np.ndarray) -> torch.Tensor:
         """float32 [N, 3, S, S] on the device, normalised, of crops uint8 [N, S, S, 3]."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import record_files
-from engine.data.dataset_records import Dataset
+from engine.data.dataset_records import AS_EVER, Dataset, Rendering
 from engine.data.preprocessing import Preprocessing
 from engine.errors import RunError
 from engine.events import Epoch, Mixture, Penalty
@@ -106,6 +106,7 @@ class DatasetUsed:
     name: str
     fingerprint: str
     images: int
+    rendering: Rendering = AS_EVER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +153,13 @@ def write_origin(
     folder: Path, config: RunConfig, dataset: Dataset, *, preprocessing: Preprocessing, precision: str, threads: int
 ) -> None:
     """config.json and classes.json."""
-    used = DatasetUsed(id=dataset.id, name=dataset.name, fingerprint=dataset.fingerprint, images=len(dataset.images))
+    used = DatasetUsed(
+        id=dataset.id,
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        images=len(dataset.images),
+        rendering=dataset.rendering,
+    )
     origin = Origin(
         config=config,
         dataset=used,

@@ -3,14 +3,19 @@
 import asyncio
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.routing import Match
 
 from engine.data import uploads
+from engine.data.dataset import commit
 from engine.data.dataset_records import Dataset
+from engine.data.importer import scan
 from engine.store.run_record import Run
 from engine.workspace import Workspace
 from pages.endpoints import ROUTES
@@ -141,6 +146,18 @@ def test_images_come_with_a_fixed_type_and_cannot_be_anything_else(dataset: Data
         assert "sandbox" in answer.headers["content-security-policy"]
         assert "immutable" in answer.headers["cache-control"]
     assert answer.body == dataset.image_path(dataset.images[0]).read_bytes()
+
+
+def test_what_a_browser_would_show_otherwise_comes_as_its_thumbnail(workspace: Workspace, tmp_path: Path) -> None:
+    for place, label in enumerate("ab"):
+        (tmp_path / label).mkdir()
+        for number in range(3):
+            values = np.random.default_rng(10 * place + number).integers(0, 4096, (20, 20), dtype=np.uint16)
+            Image.fromarray(values).save(tmp_path / label / f"{number}.png")
+    dark = commit(workspace, scan(workspace, tmp_path))
+    answer = ask(f"/api/images/{dark.id}/0")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.body == dark.thumbnail_path(dark.images[0]).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ python predict.py IMAGE_OR_FOLDER ... [--out result.csv] [--device cuda]
 import argparse
 import csv
 import importlib
+import importlib.util
 import json
 import math
 import os
@@ -21,8 +22,15 @@ from torchvision.transforms import InterpolationMode, functional
 
 HERE = Path(__file__).resolve().parent
 ABOUT = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
-CLASSES, HOW = ABOUT["classes"], ABOUT["preprocessing"]
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+CLASSES, HOW, RENDERING = ABOUT["classes"], ABOUT["preprocessing"], ABOUT["rendering"]
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"),
+}
+MAX_PIXELS = 40_000_000
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit knows no JPEG that is decoded smaller
+if importlib.util.find_spec("pillow_heif"):
+    importlib.import_module("pillow_heif").register_heif_opener(thumbnails=False)
 
 
 def load() -> torch.nn.Module:
@@ -60,19 +68,24 @@ def read_stages(model: torch.nn.Module) -> None:
 
 
 def read(path: Path) -> torch.Tensor:
-    """float32 [1, 3, height, width]: the image upright, in RGB on white, as the model saw images in training."""
+    """float32 [1, 3, height, width]: the image upright and in RGB, as the model saw images in training."""
     with Image.open(path) as opened:
+        width, height, jpeg = opened.width, opened.height, opened.format in ("JPEG", "MPO")
+        step = next((step for step in (1, 2, 4, 8) if (width // step) * (height // step) <= MAX_PIXELS), 8)
+        if step > 1 and not jpeg:
+            raise ValueError(f"more than {MAX_PIXELS // 1_000_000} megapixels")
+        if step > 1:
+            opened.draft("RGB", (width // step, height // step))
         image = ImageOps.exif_transpose(opened)
     if image.mode[0] in "IF":  # 16 or 32 bits of grey
         grey = numpy.nan_to_num(numpy.asarray(image, dtype=numpy.float64), posinf=0.0, neginf=0.0)
-        top = (
-            65535
-            if image.mode.startswith("I;16")
-            else next((most for most in (1, 255, 65535) if grey.max() <= most), grey.max())
-        )
-        image = Image.fromarray(numpy.clip(numpy.rint(grey * (255 / top)), 0, 255).astype(numpy.uint8))
+        top, white = grey.max(), RENDERING["white"]
+        if not (image.mode.startswith("I;16") or (white != 65535 and top > 1) or 255 < top <= 65535):
+            white = 1 if top <= 1 else max(top, 255)
+        image = Image.fromarray(numpy.clip(numpy.rint(grey * (255 / white)), 0, 255).astype(numpy.uint8))
     elif "A" in image.mode.upper() or "transparency" in image.info:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        ground = Image.new("RGBA", image.size, RENDERING["ground"])
+        image = Image.alpha_composite(ground, image.convert("RGBA"))
     image = functional.resize(image.convert("RGB"), HOW["resize"], InterpolationMode(HOW["interpolation"]))
     pixels = functional.pil_to_tensor(functional.center_crop(image, HOW["crop"])).float().div(255)
     return functional.normalize(pixels, HOW["mean"], HOW["std"]).unsqueeze(0)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from engine import record_files
+from engine.data.dataset_records import Rendering
 from engine.data.preprocessing import Preprocessing
 from engine.errors import RunError
 from engine.evaluation import predictions
@@ -39,6 +40,7 @@ class Description:
     arguments: Mapping[str, object]
     classes: tuple[str, ...]
     preprocessing: Preprocessing
+    rendering: Rendering
     run: str
     versions: Mapping[str, str]
     head: str = ""
@@ -56,6 +58,7 @@ def write(subject: Subject, folder: Path) -> None:
         arguments=source.models().constructor_arguments(backbone, preprocessing.crop, len(trained.classes)),
         classes=trained.classes,
         preprocessing=preprocessing,
+        rendering=trained.rendering,
         run=trained.run.id,
         versions=trained.origin.versions,
         head=trained.chain.head if trained.chain.side_outputs else "",

@@ -1,6 +1,7 @@
 """Pictures, folders and zips for the tests of the data wing, made on the spot."""
 
 import io
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,4 +58,14 @@ def make_zip(path: Path, files: Mapping[str | bytes, bytes], compression: int = 
             if isinstance(info, RawName) and isinstance(name, bytes):
                 info.raw = name
             archive.writestr(info, content)
+    return path
+
+
+def make_tar(path: Path, files: Mapping[str, bytes], mode: str = "w:gz") -> Path:
+    """A tar of `files`."""
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
     return path

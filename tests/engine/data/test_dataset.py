@@ -163,10 +163,33 @@ def test_files_are_plain_json_in_utf8_and_those_of_the_version_before_open(
     path = dataset.folder / "dataset.json"
     about = json.loads(path.read_text(encoding="utf-8"))
     assert "개미" in path.read_text(encoding="utf-8") and about.pop("version_of") is None
-    assert list(about) == ["version", "id", "name", "source", "created_at", "classes", "images", "fingerprint", "card"]
+    assert list(about) == [
+        "version",
+        "id",
+        "name",
+        "source",
+        "created_at",
+        "classes",
+        "images",
+        "fingerprint",
+        "card",
+        "rendering",
+    ]
     path.write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
     images = json.loads((dataset.folder / "images.json").read_text(encoding="utf-8"))
-    assert images["columns"] == ["index", "name", "file", "label", "split", "width", "height", "sha256", "bytes"]
+    assert images["columns"] == [
+        "index",
+        "name",
+        "file",
+        "label",
+        "split",
+        "width",
+        "height",
+        "sha256",
+        "bytes",
+        "group",
+        "flaw",
+    ]
     assert len(images["rows"]) == 20
     (dataset.folder / "images.json").write_text(json.dumps(images, ensure_ascii=False), encoding="utf-8")
     assert open_dataset(workspace, dataset.id) == dataset and health_card(dataset) == promised

@@ -1,3 +1,4 @@
+import io
 import os
 import struct
 import zlib
@@ -8,6 +9,7 @@ import pytest
 from pictures import encoded, picture
 from PIL import Image
 
+from engine.data import decoder
 from engine.data.decoder import decode, decode_as, thumbnail, why_not
 from engine.errors import ImageError
 
@@ -25,7 +27,11 @@ def near(found: tuple[int, ...], expected: tuple[int, int, int]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("kind", "suffix"), [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("BMP", "bmp"), ("TIFF", "tif")]
+    ("kind", "suffix"),
+    [
+        *[("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("BMP", "bmp"), ("TIFF", "tif")],
+        *[("PPM", "ppm"), ("AVIF", "avif"), ("GIF", "gif")],
+    ],
 )
 def test_formats_are_known_by_content(tmp_path: Path, kind: str, suffix: str) -> None:
     path = tmp_path / "misnamed.txt"
@@ -98,15 +104,12 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(side: int) -> None:
     [
         (b"", "empty"),
         (b"not an image at all, only words", "not an image"),
-        (b"GIF89a,\x01,\x01 junk", "GIF"),
-        (b"\x00\x00\x00\x18ftypheic", "HEIC"),
+        (b"GIF89a,\x01,\x01 junk", "damaged|cut off"),
         (b"<html><body>404", "web page"),
         (b'<svg xmlns="x">', "SVG"),
         (b"%PDF-1.7", "PDF"),
         (picture(kind="PNG")[:200], "damaged|cut off"),
         (picture(kind="JPEG", size=(200, 200))[:3000], "cut off"),
-        (encoded(Image.new("RGB", (9, 9)), "GIF"), "GIF"),
-        (encoded(Image.new("RGB", (9, 9)), "PPM"), "not an image"),
         (encoded(Image.new("RGB", (9, 9)), "JPEG2000"), "JPEG 2000"),
     ],
 )
@@ -120,7 +123,7 @@ def test_refusals_are_sentences(tmp_path: Path, content: bytes, words: str) -> N
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF"])
 def test_mutations_decode_or_raise_image_error(kind: str) -> None:
     whole = picture(kind=kind, size=(48, 32))
     generator = np.random.default_rng(7)
@@ -153,3 +156,50 @@ def test_a_missing_file_is_an_image_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="gone"):
         decode(tmp_path / "absent.jpg")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_every_portable_map_keeps_its_colour(mode: str) -> None:
+    assert near(centre(encoded(Image.new("RGB", (9, 9), (255, 255, 255)).convert(mode), "PPM")), (255, 255, 255))
+    twelve = b"P5 2 1 4095\n" + struct.pack(">2H", 0, 4095)
+    assert np.asarray(decode(twelve))[0, :, 0].tolist() == [0, 255], "a map says what white is"
+
+
+def test_of_an_animation_the_first_picture_is_taken() -> None:
+    red, blue = (Image.new("RGB", (20, 20), colour) for colour in ((255, 0, 0), (0, 0, 255)))
+    assert near(centre(encoded(red, "GIF", save_all=True, append_images=[blue])), (255, 0, 0))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_jpeg_of_a_large_sensor_is_decoded_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder, "MAX_PIXELS", 10_000)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = picture(kind="JPEG", size=(320, 240))
+    found = decode_as(encoded(Image.open(io.BytesIO(content)), "JPEG", exif=exif))
+    assert found.size == (240, 320) and found.image.size == (60, 80)
+    with pytest.raises(ImageError, match="megapixels"):
+        decode(picture(size=(320, 240)))
+    monkeypatch.setattr(decoder, "MAX_PROGRESSIVE_PIXELS", 50_000)
+    with pytest.raises(ImageError, match="megapixels"):
+        decode(encoded(Image.open(io.BytesIO(content)), "JPEG", progressive=True))
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_and_a_video_behind_one_is_not() -> None:
+    content = encoded(Image.new("RGB", (64, 64), (9, 99, 9)), "JPEG", progressive=True)
+    last = content.rindex(b"\xff\xda")
+    scan = content[last : content.rindex(b"\xff\xd9")]
+    with pytest.raises(ImageError, match="scans"):
+        decode(content[:last] + 200 * scan + content[last:])
+    assert near(centre(content + 1000 * b"\xff\xda"), (9, 99, 9))
+
+
+def test_heic_is_read_where_its_package_is_installed_and_named_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"\x00\x00\x00\x18ftypheic\0\0\0\0mif1heic"
+    monkeypatch.setattr(decoder, "_HEIF_PACKAGE", "no_such_package")
+    with pytest.raises(ImageError, match=r"HEIC.*requirements-heic\.txt"):
+        decode(content)
+    heif = pytest.importorskip("pillow_heif")
+    monkeypatch.undo()
+    heif.register_heif_opener()
+    assert decode_as(encoded(Image.new("RGB", (64, 48), (9, 99, 9)), "HEIF")).suffix == "heic"

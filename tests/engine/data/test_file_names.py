@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from engine.data.file_names import clean_name, decode_names, system_file, system_folder
+from engine.data.file_names import clean_name, decode_names, stand_in, system_file, system_folder
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,20 @@ def test_what_systems_leave_behind() -> None:
     assert not any(system_file(name) for name in ("a/photo.jpg", "store.jpg"))
     assert all(system_folder(name) for name in ("__MACOSX", ".git", ".ipynb_checkpoints", "@eaDir"))
     assert not system_folder("ants")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *[
+            (f"ants/{name}", True)
+            for name in ("imageNotFound.gif", "no-photo.png", "placeholder.jpg", "img_missing.jpg")
+        ],
+        *[
+            (f"ants/{name}", False)
+            for name in ("missing.jpg", "no.jpg", "image1.jpg", "photo.jpg", "placeholders/1.jpg")
+        ],
+    ],
+)
+def test_what_stands_in_for_an_image(name: str, expected: bool) -> None:
+    assert stand_in(name) is expected

@@ -50,7 +50,12 @@ def test_one_bad_file_never_blocks_the_rest(workspace: Workspace, tmp_path: Path
     card = card_for(workspace, maker(workspace, tmp_path, two_classes() | {f"bees/{name}": bad[name] for name in bad}))
     assert totals(card) == [("ants", 10), ("bees", 10)]
     reasons = {problem.name.removeprefix("bees/"): problem.reason for problem in card.problems}
-    words = {".DS_Store": "system file", "junk.gif": "GIF", "empty.jpg": "empty", "notes.txt": "not a table"}
+    words = {
+        ".DS_Store": "system file",
+        "junk.gif": "cannot be decoded",
+        "empty.jpg": "empty",
+        "notes.txt": "not a table",
+    }
     assert reasons.keys() == bad.keys() and all(words.get(name, "") in reason for name, reason in reasons.items())
     assert card.given_splits == () and card.images == 20 and card.width_range == (40, 40, 40)
 

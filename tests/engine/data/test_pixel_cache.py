@@ -9,7 +9,7 @@ import torch
 from pixels import PRE, everything, filled, opened, right, training
 
 from engine.data import pixel_cache, row_file
-from engine.data.dataset_records import Dataset
+from engine.data.dataset_records import Dataset, Rendering
 from engine.data.decoder import decode
 from engine.data.pixel_cache import Augmentation, Pixels, Plane
 from engine.data.preprocessing import Preprocessing
@@ -25,9 +25,9 @@ def decoded(monkeypatch: Patch) -> list[int]:
     """How often an image was decoded, as a list of one number per call."""
     calls: list[int] = []
 
-    def counting(source: bytes, *, side: int = 0) -> object:
+    def counting(source: bytes, *, side: int, rendering: Rendering) -> object:
         calls.append(side)
-        return decode(source, side=side)
+        return decode(source, side=side, rendering=rendering)
 
     monkeypatch.setattr(pixel_cache, "decode", counting)
     return calls

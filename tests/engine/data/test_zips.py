@@ -10,13 +10,13 @@ import pytest
 from pictures import make_zip
 
 from engine.data.dataset_records import Problem
-from engine.data.zips import DEFAULT_LIMITS, Limits, StagedFile, extract
+from engine.data.zips import DEFAULT_LIMITS, Limits, StagedFile, unzip
 from engine.errors import DatasetError
 
 
-def unpack(path: Path, *, limits: Limits = DEFAULT_LIMITS, prefix: str = "") -> tuple[dict[str, bytes], list[Problem]]:
+def unpack(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> tuple[dict[str, bytes], list[Problem]]:
     into = path.parent / "out"
-    staged = extract(StagedFile(path=path, name=path.name), into, limits=limits, prefix=prefix)
+    staged = unzip(StagedFile(path=path, name=path.name), into, limits=limits)
     assert {file.path for file in staged.files} == set(into.iterdir()), "what is not returned must not stay"
     return {file.name: file.path.read_bytes() for file in staged.files}, list(staged.problems)
 
@@ -132,7 +132,7 @@ def test_mutations_never_escape_as_other_errors(tmp_path: Path) -> None:
         content[position] ^= 0xFF
         (tmp_path / "mutated.zip").write_bytes(content)
         try:
-            extract(StagedFile(path=tmp_path / "mutated.zip", name="mutated.zip"), tmp_path / "mutated")
+            unzip(StagedFile(path=tmp_path / "mutated.zip", name="mutated.zip"), tmp_path / "mutated")
         except DatasetError:
             continue
 
@@ -144,7 +144,3 @@ def test_a_table_of_contents_beyond_reason_is_not_even_read(tmp_path: Path) -> N
     path.write_bytes(content)
     with pytest.raises(DatasetError, match="far too many"):
         unpack(path)
-
-
-def test_prefix_stands_before_every_name(tmp_path: Path) -> None:
-    assert list(unpack(make_zip(tmp_path / "ants.zip", {"1.jpg": b"x"}), prefix="ants")[0]) == ["ants/1.jpg"]
