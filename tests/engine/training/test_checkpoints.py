@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engine.errors import TrainingError
+from engine.events import Progress
 from engine.runconfig import RunConfig
 from engine.training.audit import base_digest, digests
 from engine.training.checkpoints import load_checkpoint, save_checkpoint
@@ -14,6 +15,7 @@ from engine.training.loop import fit
 from engine.training.state import Training
 from tests.engine.training.toy import Pictures, config, training
 
+MIXING = "mixing weights"
 TRAIN, VAL = Pictures(20), Pictures(9, seed=1)
 
 
@@ -46,7 +48,6 @@ OPTIONS = [
     {"strategy": "gradual_unfreeze"},
     {"strategy": "probe_then_finetune", "ema": 0.9, "mix": "mixup"},
     {"strategy": "probe_then_finetune", "ema": 0.9},
-    {"strategy": "wise_ft"},
     {"phases": "layer4, head | 1; head | 1; layer3, layer4, head | 1", "sampling": "balanced"},
 ]
 
@@ -62,6 +63,21 @@ def test_resuming_inside_any_phase_is_bit_for_bit(tmp_path: Path, options: dict[
     keys = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "best", "lr")
     scores = [[[getattr(row, key) for key in keys] for row in made.position.history] for made in (whole, resumed)]
     assert scores[0] == scores[1]
+
+
+def test_interrupted_while_it_mixes_weights_a_run_mixes_the_same_ones_again(tmp_path: Path) -> None:
+    """Also where no epoch was better than the probe, so that the second end is where training stands."""
+    chosen = config(strategy="wise_ft", epochs=3, lr=1.0)
+    whole, cut = finish(training(chosen)), training(chosen)
+    origin, running = base(cut), fit(cut, TRAIN, VAL)
+    next(event for event in running if isinstance(event, Progress) and (event.stage, event.done) == (MIXING, 4))
+    running.close()  # type: ignore[attr-defined]
+    save_checkpoint(cut, tmp_path / "checkpoint.pt", base=origin)
+    resumed = training(chosen)
+    load_checkpoint(resumed, tmp_path / "checkpoint.pt", base=base(resumed))
+    finish(resumed)
+    assert all(torch.equal(whole.best[name], resumed.best[name]) for name in whole.best)
+    assert whole.position.history[-1].mixtures == resumed.position.history[-1].mixtures
 
 
 def test_a_checkpoint_of_other_weights_or_another_plan_is_refused(tmp_path: Path) -> None:
