@@ -43,7 +43,6 @@ def stage(
     """
     if not source.exists():
         raise DatasetError(f"There is nothing at {source}. Check the path.")
-    into.mkdir(parents=True, exist_ok=True)
     problems: list[Problem] = []
     own = source if source.is_dir() else source.parent
     walk = _Walk(root=source, within=(within or own).resolve(), most=limits.files, problems=problems)
@@ -58,6 +57,7 @@ def _unpacked(found: Sequence[StagedFile], into: Path, *, limits: Limits, progre
 
     DatasetError when the only file of a source is an archive that cannot be opened.
     """
+    into.mkdir(parents=True, exist_ok=True)
     files: list[StagedFile] = []
     problems: list[Problem] = []
     written = 0
