@@ -14,12 +14,13 @@ from engine.data.tables.column_words import FILE_WORDS, is_one_of
 from engine.data.tables.columns import Columns, read_columns
 from engine.data.tables.file_finder import FileFinder, looks_like_an_image
 from engine.data.tables.opening import TABLE_ENDINGS, open_table
-from engine.data.tables.row_matching import Matching, match, written_twice
+from engine.data.tables.row_matching import Matching, match, written_as
 from engine.data.tables.table_records import MatchedRow, TableAccount, TableChoice
 from engine.data.zips import StagedFile
 from engine.errors import DatasetError
 
 _SUBMISSION = re.compile(r"submission|제출", re.IGNORECASE)
+_TEXTS = (".txt", ".lst")
 _SUFFICIENT = 0.5
 """A table that says something else of more than this share of the images that another one labels is about something
 else."""
@@ -112,8 +113,7 @@ def _matched(columns: Columns, matching: Matching, finder: FileFinder, *, table:
     given = _split_of_table(table)
     rows = tuple(replace(row, split=row.split or given) for row in matching.rows.values())
     notes = [*columns.notes, *matching.notes(finder)]
-    if text := written_twice(columns):
-        notes.append(text)
+    notes += written_as(columns)
     if columns.rivals:
         notes.append(
             f"The class could also be in {_listed(columns.rivals)}; choose the column if another one is meant."
@@ -148,7 +148,7 @@ def _of_no_file(columns: Columns, finder: FileFinder, names: ClassNames | None, 
         sentence = f"It gives names to {len(names.by_number)} numbers, and is not a table of labels."
     elif names:
         sentence = f"It is a list of {len(names.by_number)} names, not a table of labels."
-    elif len(columns.names) < 2:
+    elif len(columns.names) < 2 or table.casefold().endswith(_TEXTS):
         sentence = "It is a text, not a table of labels."
     else:
         sentence = f"It is not a table of labels: no column names files that are here, such as {told}."

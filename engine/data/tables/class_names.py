@@ -30,7 +30,7 @@ def class_names(file: str, sheets: Iterable[Sheet]) -> ClassNames | None:
                 if _is_numbering(pairs, cells):
                     return ClassNames(file=file, by_number=pairs, counted=True)
         names = [line[0] for line in lines]
-        short = all(name and len(name) <= 80 for name in names)
+        short = all(name and len(name) <= 80 and any(map(str.isalpha, name)) for name in names)
         if len(set(names)) == len(names) > 1 and short and all(len(line) == 1 for line in lines):
             return ClassNames(
                 file=file, by_number={str(place): name for place, name in enumerate(names)}, counted=False

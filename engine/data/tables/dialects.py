@@ -8,7 +8,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 
-from engine.data.tables.sheets import Sheet, sheet_of
+from engine.data.tables.sheets import Sheet, sheet_of, without_titles
 
 _SEPARATORS = "\t;|,"
 """A comma last: it occurs inside the cells of the others, as in 0,5."""
@@ -20,14 +20,14 @@ def text_sheets(text: str) -> Iterator[Sheet]:
     text = text.lstrip("\ufeff\r\n").replace("\0", "")
     first, _, rest = text.partition("\n")
     if first.strip().strip('"').casefold().startswith("sep=") and len(first.strip().strip('"')) == 5:
-        yield sheet_of(_cells(rest, first.strip().strip('"')[-1]))
+        yield sheet_of(without_titles(_cells(rest, first.strip().strip('"')[-1])))
         return
     if not text.strip():
         return
     sample = text[:_SAMPLE].rpartition("\n")[0] if len(text) > _SAMPLE else text
     share, separator = max((_regular(sample, one), -place, one) for place, one in enumerate(_SEPARATORS))[::2]
     if share > 0.5:
-        yield sheet_of(_cells(text, separator))
+        yield sheet_of(without_titles(_cells(text, separator)))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if share <= 0.9:
         parted = [line.split() for line in lines]

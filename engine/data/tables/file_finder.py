@@ -114,15 +114,21 @@ def _written(cell: str) -> Iterator[str]:
 
 
 def _nearest(near: Sequence[StagedFile], listed: str, table: str) -> Sequence[StagedFile]:
-    """Those of `near` that fit best: where the row says, or below the table, and no masks where there are pictures."""
+    """Those of `near` that fit best: where the row says, below the table, in a folder that it is called after; and no
+    masks where there are pictures."""
+    if "/" in listed:
+        near = [file for file in near if not _elsewhere(file.name, listed)]
+    if len(near) < 2:
+        return near
     folder, _, last = table.rpartition("/")
     places = {f"{folder}/{listed}" if folder else listed: 2, listed: 1}
-    split = split_of(last.partition(".")[0])
-    near = [file for file in near if not _elsewhere(file.name, listed)]
+    stem = last.rpartition(".")[0].casefold()
+    split = split_of(stem)
     ways: tuple[Callable[[str], int], ...] = (
         lambda name: places.get(name, 0),
         lambda name: _shared_folders(name, listed),
         lambda name: not folder or name.startswith(folder + "/"),
+        lambda name: max((len(part) for part in name.split("/")[:-1] if part.casefold() in stem), default=0),
         lambda name: split is not None and split in map(split_of, name.split("/")[:-1]),
         lambda name: not _MASK_WORDS.search(name.rpartition("/")[0].casefold()),
         lambda name: name.casefold().endswith(

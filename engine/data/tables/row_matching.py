@@ -119,13 +119,18 @@ def _whole(words: set[str]) -> Mapping[str, str]:
     return {word: word for word in words}
 
 
-def written_twice(columns: Columns) -> str:
-    """A sentence where 1 and 1.0 are one class; else empty."""
+def written_as(columns: Columns) -> list[str]:
+    """Sentences where 1 and 1.0 are one class, and where a class is written as several: `ant|bee`."""
     if columns.label is None:
-        return ""
+        return []
     words = {line[columns.label].strip() for line in columns.lines} - {""}
-    both = sorted((word, other) for word, other in _whole(words).items() if word != other and other in words)
-    return f"{both[0][1]} and {both[0][0]} were taken as one class, and so were others." if both else ""
+    notes = []
+    if both := sorted((word, other) for word, other in _whole(words).items() if word != other and other in words):
+        notes.append(f"{both[0][1]} and {both[0][0]} were taken as one class, as were others written so.")
+    if several := sorted(word for word in words if "|" in word.strip("|")):
+        told = f"{len(several)} of its classes name several, such as {several[0][:60]!r}"
+        notes.append(f"{told}: each is a class of its own here.")
+    return notes
 
 
 def _lines(lines: Sequence[str] | Mapping[str, Found]) -> str:

@@ -22,6 +22,13 @@ def sheet_of(lines: Sequence[Sequence[str]], head: Sequence[str] = ()) -> Sheet:
     return Sheet(lines=padded, head=_wide(head, width) if head else ())
 
 
+def without_titles(lines: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """`lines` less titles and remarks above a table: those without a second cell, where most others have several."""
+    single = [sum(bool(cell.strip()) for cell in line) < 2 for line in lines]
+    titles = next((place for place, alone in enumerate(single) if not alone), 0)
+    return lines[titles:] if sum(single[titles:]) * 2 < len(single) - titles else lines
+
+
 def _filled(line: Sequence[str]) -> int:
     """How many cells there are up to the last one with text."""
     return next((place for place in range(len(line), 0, -1) if line[place - 1].strip()), 0)

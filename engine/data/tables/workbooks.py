@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.data.tables.sheets import Sheet, sheet_of
+from engine.data.tables.sheets import Sheet, sheet_of, without_titles
 from engine.errors import DatasetError
 
 MAX_UNPACKED_BYTES = 256 << 20
@@ -44,7 +44,7 @@ def _sheets(path: Path) -> Iterator[Sheet]:
             for page in book.worksheets:
                 page.reset_dimensions()  # what a file says of its size is not believed
                 if lines := list(_lines(page.iter_rows(max_row=MAX_LINES, max_col=MAX_CELLS, values_only=True))):
-                    yield sheet_of(lines)
+                    yield sheet_of(without_titles(lines))
         finally:
             book.close()
 

@@ -204,3 +204,23 @@ def test_tables_of_one_class_each_are_used_together(tmp_path: Path) -> None:
     tables = {"ants.csv": "file,label\n1.jpg,ant\n2.jpg,ant\n", "bees.csv": "file,label\n3.jpg,bee\n4.jpg,bee\n"}
     result = accounts(tmp_path, tables, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
     assert [row.label for row in labelled(result.values())] == ["ant", "ant", "bee", "bee"]
+
+
+def test_a_table_called_after_a_folder_is_about_its_images(tmp_path: Path) -> None:
+    names = [
+        f"Dataset {part}/{number:03d}.{ending}" for part in (1, 2) for number in (1, 2) for ending in ("bmp", "png")
+    ]
+    tables = {f"Class Labels of Dataset {part}.csv": f"image ID,class label\n1,{part}\n2,3\n" for part in (1, 2)}
+    found = [labels(account) for account in accounts(tmp_path, tables, *names).values()]
+    assert found == [{f"Dataset {part}/001.bmp": f"{part}", f"Dataset {part}/002.bmp": "3"} for part in (1, 2)]
+
+
+def test_titles_and_remarks_above_a_table_are_not_its_head(tmp_path: Path) -> None:
+    for above in ("# by me\n# 2026\n", "검사 결과,,\n,,\n"):
+        result = account(tmp_path, above + lines("{name},{label},", "파일,판정,비고"), *TEN)
+        assert labels(result) == RIGHT and not result.notes
+
+
+def test_classes_that_name_several_are_said(tmp_path: Path) -> None:
+    result = account(tmp_path, "file,label\n1.jpg,ant\n2.jpg,ant|bee\n", "1.jpg", "2.jpg")
+    assert "'ant|bee'" in result.notes[0]
