@@ -1,5 +1,7 @@
 """Data: the verbs that make and list datasets, and those that list what there is to train: backbones and options."""
 
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import click
@@ -26,16 +28,25 @@ from engine.training.strategies import STRATEGIES
         help="shares of train/val/test, or train/val, where the source prescribes none",
     ),
     click.option("--seed", default=0, help="decides the split"),
+    click.option(
+        "--classes-at",
+        default="",
+        metavar="WHERE",
+        help="where the classes are: a level of folders such as 2, parent, name (of the files) or table; "
+        "default: what explains the images best",
+    ),
+    click.option(
+        "--file-column", default="", metavar="HEAD", help="the column of a table that names files, or its number"
+    ),
+    click.option("--label-column", default="", metavar="HEAD", help="the column of a table that holds the classes"),
     click.option("--keep-masks", is_flag=True, help="keep pictures that look like masks of others"),
     click.option("--exclude-problems", is_flag=True, help="leave out duplicate copies and classes with too few images"),
 )
 def import_dataset(
-    session: Session, *, source: str, name: str, split: str, seed: int, keep_masks: bool, exclude_problems: bool
+    session: Session, *, source: str, name: str, split: str, seed: int, exclude_problems: bool, **choices: str | bool
 ) -> None:
     ratios = _ratios(split)
-    draft = session.do_job(
-        "import", Draft, source=full_path(source), name=name, anywhere=True, keep_masks=keep_masks
-    ).draft
+    draft = session.do_job("import", Draft, source=full_path(source), name=name, anywhere=True, **choices).draft
     _health_card(
         session,
         stored.commit(session.workspace, draft, name=name, exclude_problems=exclude_problems, ratios=ratios, seed=seed),
@@ -107,8 +118,19 @@ def _ratios(text: str) -> tuple[float, float, float]:
 
 def _health_card(session: Session, dataset: stored.Dataset) -> None:
     card = stored.health_card(dataset)
+    for doubt in card.doubts:
+        print(f"Is this right? {doubt}", file=sys.stderr)
     if session.printer.json:
         return session.printer.say({"dataset": dataset.id, **asdict(card)}, "")
     print(f"{dataset.name} ({dataset.id}): {card.images} images, {len(card.classes)} classes. {card.layout}")
     columns([asdict(row) for row in card.classes])
-    print(*card.warnings, *(f"left out: {problem.name}: {problem.reason}" for problem in card.problems), sep="\n")
+    said = {"note": "note", "input": "left out", "system": "left out"}
+    print(*card.warnings, *(f"{said[p.kind]}: {p.name}: {p.reason}" for p in card.problems), sep="\n")
+    for other in card.alternatives[:1]:
+        print(f"Otherwise, --classes-at {other.key}: {other.sentence} {_counted(other.classes)}.")
+
+
+def _counted(classes: Mapping[str, int]) -> str:
+    """A few classes with their images."""
+    first = [f"{name} {count:,}" for name, count in list(classes.items())[:6]]
+    return ", ".join(first) + (f" and {len(classes) - 6} more" if len(classes) > 6 else "")

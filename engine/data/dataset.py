@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from engine.data.dataset_files import DESCRIPTION, Description, read_description, read_images, write_dataset
+from engine.data.dataset_files import (
+    DESCRIPTION,
+    Description,
+    read_description,
+    read_images,
+    read_unlabelled,
+    write_dataset,
+)
 from engine.data.dataset_records import Dataset, DatasetSummary, Draft, HealthCard, Image, VersionOrigin
 from engine.data.drafts import draft_folder, load_draft, with_splits, without_problems
 from engine.data.health import examine
@@ -37,10 +44,10 @@ def commit(
     description = describe(workspace, draft)
     folder = workspace.dataset(description.id)
     with _claimed(workspace, draft_id) as claimed:
-        write_dataset(claimed, description, draft.images)
+        write_dataset(claimed, description, draft.images, unlabelled=draft.unlabelled)
         claimed.rename(folder)  # on one file system, so all or nothing
     sync_folder(workspace.datasets)
-    _drop_what_is_not_listed(folder, draft.images)
+    _drop_what_is_not_listed(folder, (*draft.images, *draft.unlabelled))
     return open_dataset(workspace, folder.name)
 
 
@@ -166,4 +173,5 @@ def _read(folder: Path, modified_ns: int) -> Dataset:
         source=description.source,
         folder=folder,
         rendering=description.rendering,
+        unlabelled=read_unlabelled(folder),
     )

@@ -66,6 +66,26 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alternative:
+    """Another way to read what was brought: the `key` it is chosen by, its sentence, and the images of each class."""
+
+    key: str
+    sentence: str
+    classes: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeLine:
+    """One folder of what was brought, `depth` folders down: what it was taken for (`class`, `training`, `no class`),
+    and its images."""
+
+    depth: int
+    name: str
+    taken_for: str
+    images: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassHealth:
     """How many images a class has, and where."""
 
@@ -102,6 +122,14 @@ class HealthCard:
     """Splits that the source itself prescribes; the others were or will be carved out."""
     bytes: int
     warnings: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    """What should be asked before the classes are believed."""
+    reading: str = ""
+    """How the images were read, as `alternatives` are called; empty in older datasets."""
+    alternatives: tuple[Alternative, ...] = ()
+    tree: tuple[TreeLine, ...] = ()
+    unlabelled: int = 0
+    """Readable images without a class, which are kept beside the dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +148,8 @@ class Dataset:
     source: str
     folder: Path
     rendering: Rendering = AS_EVER
+    unlabelled: tuple[Image, ...] = ()
+    """Images that came with it and have no class; label and split mean nothing."""
 
     def images_of(self, split: Split) -> tuple[Image, ...]:
         return tuple(image for image in self.images if image.split == split)
@@ -162,6 +192,13 @@ class Draft:
     """For each image the split that its source prescribes."""
     problems: tuple[Problem, ...]
     rendering: Rendering = AS_EVER
+    doubts: tuple[str, ...] = ()
+    """What should be asked before the classes are believed, as sentences."""
+    reading: str = ""
+    alternatives: tuple[Alternative, ...] = ()
+    tree: tuple[TreeLine, ...] = ()
+    unlabelled: tuple[Image, ...] = ()
+    """Readable images that have no class by this reading."""
 
     @property
     def given_splits(self) -> tuple[Split, ...]:

@@ -8,9 +8,10 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from engine.data.dataset_files import read_draft
+from engine.data.dataset_files import read_draft, read_import, write_draft
 from engine.data.dataset_records import SPLITS, Draft, HealthCard, Image
 from engine.data.health import SMALL_CLASS, copies, examine
+from engine.data.imported import draft_of
 from engine.data.split import DEFAULT_RATIOS, Candidate, Ratios, assign
 from engine.errors import DatasetError
 from engine.workspace import Workspace
@@ -29,6 +30,20 @@ def load_draft(workspace: Workspace, draft_id: str) -> Draft:
         raise DatasetError(
             "This import is no longer waiting: it was accepted or discarded. Import the files again."
         ) from None
+
+
+def take_reading(workspace: Workspace, draft_id: str, key: str) -> None:
+    """Read an import that waits in another way, one of its draft's alternatives; nothing is uploaded or decoded again.
+
+    DatasetError when it no longer waits, or knows no such reading.
+    """
+    load_draft(workspace, draft_id)
+    folder = draft_folder(workspace, draft_id)
+    try:
+        imported = read_import(folder)
+    except FileNotFoundError:
+        raise DatasetError("This import was made by an earlier version. Import the files again.") from None
+    write_draft(folder, draft_of(imported, key))
 
 
 def discard_draft(workspace: Workspace, draft_id: str) -> None:

@@ -53,6 +53,11 @@ def examine(draft: Draft) -> HealthCard:
         given_splits=draft.given_splits,
         bytes=sum(image.bytes for image in images),
         warnings=(),
+        doubts=draft.doubts,
+        reading=draft.reading,
+        alternatives=draft.alternatives,
+        tree=draft.tree,
+        unlabelled=len(draft.unlabelled),
     )
     warnings = (*_warnings_about_classes(card), *_warnings_about_images(card), *_warnings_about_looks(images))
     return replace(card, warnings=warnings)

@@ -6,32 +6,21 @@ Runs in the worker's child, because it meets hostile bytes. Accepting the draft 
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from engine.data import uploads
 from engine.data.archives import stage
-from engine.data.dataset_files import write_draft
-from engine.data.dataset_records import Draft, Image, Problem
-from engine.data.decoder import why_not
+from engine.data.dataset_files import write_draft, write_import
+from engine.data.dataset_records import Image, Problem
 from engine.data.drafts import draft_folder
-from engine.data.file_names import clean_name, stand_in, system_file
-from engine.data.intake import take_in
-from engine.data.layout import Layout, recognise
-from engine.data.masks import note_on, sort_out
+from engine.data.file_names import clean_name
+from engine.data.imported import UNLABELLED, ImportChoices, Imported, draft_of, of_images
+from engine.data.intake import Intake, take_in
 from engine.data.pool import Progress, silent
-from engine.data.tables.accounts import is_table, read_tables
-from engine.data.zips import Staged, StagedFile
+from engine.data.recognised import Recognised, empty_folders, recognise_staged
+from engine.data.unpacking import Staged
 from engine.errors import DatasetError, EngineError
 from engine.workspace import Workspace, new_id, sync_folder
-
-IMAGE_SUFFIXES = frozenset(
-    (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"),
-        *("ppm", "pgm", "pbm", "pnm", "avif", "heic", "heif", "hif"),
-    )
-)
 
 
 def scan(
@@ -39,15 +28,14 @@ def scan(
     source: Path,
     *,
     name: str = "",
+    choices: ImportChoices | None = None,
     within: Path | None = None,
-    keep_masks: bool = False,
     progress: Progress = silent,
     origin: str = "",
 ) -> str:
     """Read everything at `source` and keep it as a draft, whose id is returned; the sources of drafts are not changed.
 
-    Links are followed to what lies inside `within`, by default the source itself. Masks of other pictures are left out
-    unless `keep_masks` says that they are pictures.
+    Links are followed to what lies inside `within`, by default the source itself.
     `progress(stage, done, total)` may raise to cancel: then, as after any error, nothing is left behind. An upload is
     used up by a scan that succeeds or is cancelled, and kept when it is refused, so that files can be added to it.
     """
@@ -57,15 +45,15 @@ def scan(
         for part in ("images", "thumbs"):
             (folder / part).mkdir(parents=True)
         staged = stage(source, folder / "staging", within=within, progress=progress)
-        layout = _recognise(staged, keep_masks=keep_masks)
-        taken = take_in([entry.file for entry in layout.entries], folder, progress)
+        recognised = recognise_staged(staged, choices or ImportChoices(), empty=empty_folders(source))
+        taken = take_in(recognised.images, folder, progress)
         title, default_origin = _title_and_origin(source)
         name = clean_name(name) or clean_name(title) or "Images"
-        draft = _draft(staged, layout, taken.results, name=name, source=origin or default_origin)
+        imported = _imported(recognised, taken, name=name, source=origin or default_origin)
+        if len(imported.readings[0].classes) < 2:
+            raise DatasetError(_refusal(staged, imported))
         shutil.rmtree(folder / "staging", ignore_errors=True)
-        for part in ("images", "thumbs"):
-            sync_folder(folder / part)
-        write_draft(folder, replace(draft, rendering=taken.rendering))
+        _keep(folder, imported)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         refused = isinstance(error, EngineError)
@@ -74,6 +62,14 @@ def scan(
         if uploads.is_upload(source) and not refused:
             uploads.discard_upload(workspace, source.name)
     return draft_id
+
+
+def _keep(folder: Path, imported: Imported) -> None:
+    """The draft is written last: with it the scan is complete."""
+    for part in ("images", "thumbs"):
+        sync_folder(folder / part)
+    write_import(folder, imported)
+    write_draft(folder, draft_of(imported, imported.readings[0].key))
 
 
 def find_source(workspace: Workspace, source: str, *, anywhere: bool = False) -> Path:
@@ -101,63 +97,31 @@ def readable_root(*, anywhere: bool = False) -> Path:
     return Path(os.environ.get("THAW_DATA_ROOT") or Path.home()).expanduser().resolve()
 
 
-def _recognise(staged: Staged, *, keep_masks: bool) -> Layout:
-    """Sort the staged files into images, label tables and the rest, and find out what the images are called."""
-    images: list[StagedFile] = []
-    tables: list[StagedFile] = []
-    problems: list[Problem] = []
-    for file in staged.files:
-        if system_file(file.name):
-            problems.append(Problem(name=file.name, reason="system file", kind="system"))
-        elif stand_in(file.name):
-            problems.append(Problem(name=file.name, reason="It stands in for an image that was not found."))
-        elif is_table(file.name):
-            tables.append(file)
-        elif file.name.rpartition(".")[2].lower() in IMAGE_SUFFIXES or (reason := why_not(file.path)) is None:
-            images.append(file)
-        else:
-            problems.append(Problem(name=file.name, reason=reason))
-    if not keep_masks:
-        sorting = sort_out(images)
-        images = list(sorting.pictures)
-        problems += [note_on(sorting.masks)] if sorting.masks else []
-    layout = recognise(images, read_tables(tables, images))
-    return replace(layout, problems=(*staged.problems, *problems, *layout.problems))
-
-
-def _draft(staged: Staged, layout: Layout, results: Sequence[Image | Problem], *, name: str, source: str) -> Draft:
-    read = [(entry, image) for entry, image in zip(layout.entries, results, strict=True) if isinstance(image, Image)]
-    read.sort(key=lambda pair: (pair[0].label, pair[1].name))
-    classes = tuple(sorted({entry.label for entry, _ in read}))
-    problems = [*layout.problems, *(result for result in results if isinstance(result, Problem))]
-    problems += [
-        Problem(name=label, reason="This class has no readable image and is left out.", kind="note")
-        for label in sorted({entry.label for entry in layout.entries} - set(classes))
-    ]
-    if len(classes) < 2:
-        raise DatasetError(_refusal(staged, Counter(entry.label for entry, _ in read), problems))
-    images = (
-        replace(image, index=index, label=classes.index(entry.label)) for index, (entry, image) in enumerate(read)
-    )
-    return Draft(
+def _imported(recognised: Recognised, taken: Intake, *, name: str, source: str) -> Imported:
+    """What was read, under each reading that has two classes of readable images."""
+    images = tuple(result for result in taken.results if isinstance(result, Image))
+    unreadable = (result for result in taken.results if isinstance(result, Problem))
+    best, *others = (of_images(reading, images, recognised.bare) for reading in recognised.readings)
+    return Imported(
         name=name,
         source=source,
-        layout=layout.sentence,
-        classes=classes,
-        images=tuple(images),
-        given=tuple(entry.given for entry, _ in read),
-        problems=tuple(problems),
+        images=images,
+        problems=(*recognised.problems, *unreadable),
+        readings=(best, *(reading for reading in others if len(reading.classes) > 1)),
+        rendering=taken.rendering,
     )
 
 
-def _refusal(staged: Staged, counts: Counter[str], problems: Sequence[Problem]) -> str:
+def _refusal(staged: Staged, imported: Imported) -> str:
     """Why this is no dataset, and what was found instead."""
     suffixes = Counter(file.name.rpartition("/")[2].rpartition(".")[2].lower() for file in staged.files)
     kinds = ", ".join(f"{count} .{suffix[:12]}" for suffix, count in suffixes.most_common(5)) or "no files at all"
+    reading = imported.readings[0]
+    problems = (*imported.problems, *reading.problems)
     first = " ".join(f"{problem.name[:80]}: {problem.reason.rstrip('.')}." for problem in problems[:3])
-    if counts:
-        label, count = counts.most_common(1)[0]
-        start = f"Only one class was found, {label[:80]!r} with {count} images; it takes at least two."
+    if reading.classes:
+        count = sum(label != UNLABELLED for label in reading.labels)
+        start = f"Only one class was found, {reading.classes[0][:80]!r} with {count} images; it takes at least two."
     else:
         start = "No readable image in a class was found."
     remedy = "Put the images of each class into a folder of their own, or add a CSV with the columns file and label."

@@ -5,15 +5,11 @@ from collections.abc import Mapping
 from engine.data.dataset_records import Split
 
 SPLIT_WORDS: Mapping[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training", "trn", "trainval", "학습", "훈련", "트레이닝"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "검증", "밸리데이션"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation", "holdout", "평가", "시험", "테스트"), "test"),
 }
+"""In lower case, English and Korean."""
 
 
 def split_of(word: str) -> Split | None:

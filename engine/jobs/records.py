@@ -22,6 +22,9 @@ class ImportImages(Record, frozen=True, kw_only=True):
     name: str = ""
     anywhere: bool = False
     keep_masks: bool = False
+    classes_at: str = ""
+    file_column: str = ""
+    label_column: str = ""
 
 
 class Draft(Record, frozen=True, kw_only=True):

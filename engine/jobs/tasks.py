@@ -9,8 +9,10 @@ from pathlib import Path
 
 from engine.config import from_json
 from engine.data import uploads
+from engine.data.imported import ImportChoices
 from engine.data.importer import find_source, readable_root, scan
 from engine.data.sample import make_sample
+from engine.data.tables.table_records import TableChoice
 from engine.errors import ConfigError, DatasetError
 from engine.events import Event, Progress, Result
 from engine.jobs import records
@@ -34,11 +36,11 @@ Events = Iterator[Event]
 def import_images(workspace: Workspace, asked: records.ImportImages) -> Events:
     """A draft of a dataset."""
     source = find_source(workspace, asked.source, anywhere=asked.anywhere)
+    columns = TableChoice(file_column=asked.file_column, label_column=asked.label_column)
+    choices = ImportChoices(classes_at=asked.classes_at, columns=columns, keep_masks=asked.keep_masks)
     within = readable_root(anywhere=asked.anywhere)
     draft = yield from reported(
-        lambda report: scan(
-            workspace, source, name=asked.name, within=within, keep_masks=asked.keep_masks, progress=report
-        )
+        lambda report: scan(workspace, source, name=asked.name, choices=choices, within=within, progress=report)
     )
     yield Result.of(records.Draft(draft=draft))
 

@@ -40,6 +40,12 @@ def short(text: str, limit: int = 60) -> str:
     return f"{flat[: limit - 1 - tail]}…{flat[-tail:]}"
 
 
+def bullets(sentences: Sequence[str]) -> str:
+    """Each of `sentences` as literal Markdown in a line with a bullet; one alone has none."""
+    bullet = "- " if len(sentences) > 1 else ""
+    return "\n".join(bullet + md(sentence) for sentence in sentences)
+
+
 def distinct(names: Sequence[str], limit: int = 60) -> list[str]:
     """Every name as `short` gives it, in order; those that would look the same are numbered, so no two are equal."""
     cut = [short(name, limit) for name in names]

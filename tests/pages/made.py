@@ -11,9 +11,10 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from engine.data.dataset import commit
-from engine.data.dataset_files import write_draft
+from engine.data.dataset_files import read_draft, write_draft, write_import
 from engine.data.dataset_records import Dataset, Draft, Image, Problem
 from engine.data.drafts import draft_folder
+from engine.data.imported import Imported, ReadingOfImages, draft_of
 from engine.evaluation import metrics, predictions, result_csv
 from engine.evaluation.metric_records import write_metrics
 from engine.jobs.embedding_files import Embedded, Facts, LabelIssue, NearDuplicate
@@ -61,6 +62,34 @@ def draft(
         ),
     )
     write_draft(folder, draft)
+    return draft_id
+
+
+def doubtful_draft(workspace: Workspace) -> str:
+    """The id of an import whose classes are either fruits or their states, and which says that it does not know."""
+    draft_id = draft(workspace, classes=("fresh", "rotten"), copies=0)
+    folder = draft_folder(workspace, draft_id)
+    images = read_draft(folder).images
+    labels, states = [int(number % 2) for number in range(len(images))], [image.label for image in images]
+    readings = [
+        ReadingOfImages(
+            key=key,
+            sentence=f"Classes are the folders at level {key} ({CLASSES[0]}).",
+            doubts=doubts,
+            classes=classes,
+            labels=tuple(by),
+            given=(None,) * len(images),
+            groups=("",) * len(images),
+            problems=(),
+        )
+        for key, by, classes, doubts in (
+            ("1", labels, ("apple", CLASSES[0]), (f"Both hold the folder {CLASSES[0]}.",)),
+            ("2", states, ("fresh", "rotten"), ()),
+        )
+    ]
+    imported = Imported(name="fruit", source="fruit.zip", images=images, problems=(), readings=tuple(readings))
+    write_import(folder, imported)
+    write_draft(folder, draft_of(imported, "1"))
     return draft_id
 
 

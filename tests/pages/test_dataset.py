@@ -5,6 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.data.dataset import delete_dataset, list_datasets, open_dataset
 from engine.data.dataset_records import Dataset
+from engine.data.drafts import load_draft
 from engine.data.label_decisions import Decision, decide, read_decisions
 from engine.data.versions import make_version
 from engine.store.job_store import JobStore
@@ -75,6 +76,18 @@ def test_discard_forgets_the_import(workspace: Workspace) -> None:
     draft = waiting(workspace)
     press(opened(), "Discard")
     assert not workspace.incoming_item(draft).exists() and not list_datasets(workspace)
+
+
+def test_a_wrong_reading_is_asked_about_and_corrected_in_one_click(workspace: Workspace) -> None:
+    draft = made.doubtful_draft(workspace)
+    prepared.job(workspace, "import", IMPORT, result={"draft": draft})
+    page = opened()
+    assert "Are these the classes" in page.warning[0].value and not page.success
+    assert "](http://evil.example)" not in drawn(page)
+    press(page, "Read it so")
+    assert load_draft(workspace, draft).classes == ("fresh", "rotten") and page.success
+    press(page, "Continue")
+    assert open_dataset(workspace, page.query_params["dataset"]).classes == ("fresh", "rotten")
 
 
 def test_a_running_import_shows_progress_and_can_be_cancelled(workspace: Workspace) -> None:

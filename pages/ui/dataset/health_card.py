@@ -14,6 +14,7 @@ from engine.data.dataset_records import SPLIT_NAMES, SPLITS, HealthCard
 from engine.data.split import DEFAULT_RATIOS, Ratios
 from engine.errors import DatasetError
 from pages.ui import text
+from pages.ui.dataset.reading_choice import reading_choice
 from pages.ui.resources import workspace
 from pages.ui.widgets.bars import Bar, bars
 
@@ -22,9 +23,8 @@ def health_card(card: HealthCard, *, key: str) -> None:
     """Sizes, classes, and what a person should know before trusting a score."""
     _facts(card)
     if card.warnings:
-        bullet = "- " if len(card.warnings) > 1 else ""
-        st.warning("\n".join(bullet + text.md(warning) for warning in card.warnings))
-    else:
+        st.warning(text.bullets(card.warnings))
+    elif not card.doubts:
         st.success(
             "No duplicates, no unreadable files, and enough images in every class.", icon=":material/check_circle:"
         )
@@ -40,7 +40,7 @@ def draft_decision(draft_id: str) -> str | None:
     card = drafts.draft_health_card(workspace(), draft_id)
     with st.container(border=True):
         st.subheader("Check before it becomes a dataset", anchor=False)
-        st.caption(f"Understood as: {text.md(card.layout)}")
+        reading_choice(card, draft_id)
         health_card(card, key=draft_id)
         name = st.text_input("Name of the dataset", card.name, key=f"name_{draft_id}", max_chars=120)
         ratios, seed = _split_choice(card, draft_id)
@@ -48,7 +48,9 @@ def draft_decision(draft_id: str) -> str | None:
 
 
 def _facts(card: HealthCard) -> None:
-    left_out = f"{text.count(len(card.problems), 'file')} left out" if card.problems else "nothing left out"
+    files = sum(problem.kind != "note" for problem in card.problems)
+    left_out = f"{text.count(files, 'file')} left out" if files else "nothing left out"
+    left_out += f", {card.unlabelled:,} without a class" if card.unlabelled else ""
     balance = "of similar size" if card.imbalance < 1.5 else f"largest {card.imbalance:.1f} × smallest"
     least, typical, most = (f"{w} × {h}" for w, h in zip(card.width_range, card.height_range, strict=True))
     facts = (
@@ -63,13 +65,16 @@ def _facts(card: HealthCard) -> None:
 
 
 def _problems(card: HealthCard) -> None:
-    if card.problems:
-        st.markdown(f"**{text.count(len(card.problems), 'file')} left out**")
-        _table({"File": [problem.name for problem in card.problems], "Why": [p.reason for p in card.problems]})
+    notes = [problem for problem in card.problems if problem.kind == "note"]
+    left_out = [problem for problem in card.problems if problem.kind != "note"]
+    for listed, title in ((left_out, f"{text.count(len(left_out), 'file')} left out"), (notes, "Remarks")):
+        if listed:
+            st.markdown(f"**{title}**")
+            _table({"File": [problem.name for problem in listed], "Why": [problem.reason for problem in listed]})
     if card.duplicates:
         st.markdown(f"**{text.count(len(card.duplicates), 'group')} of identical images**")
-        notes = ["different classes" if group in card.label_conflicts else "" for group in card.duplicates]
-        _table({"Files": [", ".join(group) for group in card.duplicates], "Note": notes})
+        kinds = ["different classes" if group in card.label_conflicts else "" for group in card.duplicates]
+        _table({"Files": [", ".join(group) for group in card.duplicates], "Note": kinds})
 
 
 def _table(columns: Mapping[str, Sequence[str]]) -> None:

@@ -94,6 +94,20 @@ def test_import_prints_the_health_card(
     assert str(card["dataset"]) in capsys.readouterr().out
 
 
+def test_import_asks_about_classes_and_takes_another_reading(
+    workspace: Workspace, tmp_path: Path, in_thread: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("apples", "pears"):
+        write_folders(tmp_path / "fruit" / part, each=5, side=8)
+    assert main(["import", str(tmp_path / "fruit")]) == 0
+    said = capsys.readouterr()
+    assert "Is this right? apples, pears all hold the folders" in said.err
+    assert "level 2" in said.out and "Otherwise, --classes-at 1:" in said.out
+    assert main(["import", str(tmp_path / "fruit"), "--classes-at", "1", "--json"]) == 0
+    card = last_json(capsys)
+    assert [row["name"] for row in card["classes"]] == ["apples", "pears"] and card["doubts"] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -113,7 +113,7 @@ def test_a_lone_table_with_a_zip_of_images(workspace: Workspace, tmp_path: Path)
         make_folder(tmp_path / "plain", plain) / "labels.csv",
     ):
         card = card_for(workspace, source)
-        assert totals(card) == [("a", 5), ("b", 5)] and not card.problems
+        assert totals(card) == [("a", 5), ("b", 5)] and [p.name for p in card.problems] == ["labels.csv"]
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,12 @@ def test_no_dataset_is_a_refusal_that_lists_what_was_found(
 
 
 def test_a_class_without_readable_images_is_left_out_by_name(workspace: Workspace, tmp_path: Path) -> None:
-    card = card_for(workspace, make_folder(tmp_path / "set", two_classes() | {"wasps/1.jpg": b"broken"}))
+    source = make_folder(tmp_path / "set", two_classes() | {"wasps/1.jpg": b"broken", "flies/1.pdf": b"text"})
+    (source / "moths").mkdir()
+    card = card_for(workspace, source)
     assert [entry.name for entry in card.classes] == ["ants", "bees"]
-    assert "wasps" in [problem.name for problem in card.problems]
+    (note,) = [problem for problem in card.problems if problem.kind == "note"]
+    assert note.name == "flies, moths, wasps" and note.reason.startswith("3 folders hold no readable image")
 
 
 class Cancelled(BaseException):

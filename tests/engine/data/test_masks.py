@@ -6,6 +6,7 @@ from pictures import encoded, make_folder, picture
 from PIL import Image
 
 from engine.data.drafts import draft_health_card
+from engine.data.imported import ImportChoices
 from engine.data.importer import scan
 from engine.data.masks import sort_out
 from engine.data.unpacking import StagedFile
@@ -62,5 +63,5 @@ def test_an_import_leaves_them_out_in_one_sentence_and_keeps_them_when_asked(
     assert card.images == 12 and len(card.problems) == 1
     (problem,) = card.problems
     assert problem.name == "a/0_mask.png and 11 others" and "masks" in problem.reason and problem.kind == "note"
-    kept = draft_health_card(workspace, scan(workspace, source, keep_masks=True))
+    kept = draft_health_card(workspace, scan(workspace, source, choices=ImportChoices(keep_masks=True)))
     assert kept.images == 24 and not kept.problems
