@@ -39,6 +39,8 @@ MAX_PIXELS = 40_000_000
 MAX_JPEG_PIXELS = 260_000_000
 MAX_PROGRESSIVE_PIXELS = 80_000_000
 """A progressive JPEG is held whole, as coefficients, whatever size comes out of it."""
+MAX_HEIF_PIXELS = 50_000_000
+"""What phones take at most, and no more memory than 40 of others."""
 MAX_BYTES = 512 << 20
 LARGE_PIXELS = 12_000_000
 THUMBNAIL_SIDE = 160
@@ -77,7 +79,7 @@ def decode_as(source: Path | bytes, *, side: int = 0, rendering: Rendering = AS_
             _check_jpeg(opened, content)
             draft_to(opened, side=side, pixels=MAX_PIXELS)
         else:
-            _check_pixels(opened, MAX_PIXELS)
+            _check_pixels(opened, MAX_HEIF_PIXELS if suffix == "heic" else MAX_PIXELS)
         # large ones one at a time, or eight threads with 40 megapixels each would need gigabytes
         with _large if size[0] * size[1] > LARGE_PIXELS else nullcontext():
             image, evidence = _upright_rgb(opened, rendering)

@@ -4,30 +4,43 @@ A scan goes over the whole image: a file of 200 KB with thousands of them takes 
 """
 
 import re
+from collections.abc import Iterator
 
 from PIL import Image as pillow
 
 MOST_SCANS = 100
 """Progressive files have about ten."""
 _SCAN, _END = 0xDA, 0xD9
+_SEQUENTIAL = (0xC0, 0xC1)
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length: restarts and the start of the image
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 
 
 def scans(content: bytes) -> int:
-    """How many scans the first image of `content` has; what lies in its metadata or behind it (thumbnails, a video)
-    does not count."""
-    if (most := content.count(b"\xff\xda")) <= MOST_SCANS:
-        return most
-    count, position = 0, 0
+    """At least how many scans are decoded of the first image of `content`: exact where there are many; what lies in its
+    metadata or behind it (thumbnails, a video) does not count."""
+    count, components = 0, b"none"
+    for code, start in _segments(content):
+        if code in _SEQUENTIAL:
+            components = content[start + 7 : start + 8]
+        count += code == _SCAN
+        if code == _SCAN and content[start + 2 : start + 3] == components:
+            break  # all of a sequential image in one scan: decoders stop here
+        if count == 1 and code == _SCAN and (most := content.count(b"\xff\xda", start)) < MOST_SCANS:
+            return 1 + most
+    return count
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int]]:
+    """Marker and the place behind it, of every segment to the end of the image; entropy-coded data are passed over."""
+    position = 0
     while marker := _MARKER.search(content, position):
         code, position = marker[1][0], marker.end()
         if code == _END:
-            break
-        count += code == _SCAN
+            return
+        yield code, position
         if code not in _BARE:
             position += int.from_bytes(content[position : position + 2], "big")
-    return count
 
 
 def draft_to(opened: pillow.Image, *, side: int, pixels: int) -> None:

@@ -72,9 +72,9 @@ def read(path: Path) -> torch.Tensor:
     with Image.open(path) as opened:
         width, height, jpeg = opened.width, opened.height, opened.format in ("JPEG", "MPO")
         step = next((step for step in (1, 2, 4, 8) if (width // step) * (height // step) <= MAX_PIXELS), 8)
-        if step > 1 and not jpeg:
+        if width * height > (50_000_000 if opened.format == "HEIF" else MAX_PIXELS) and not jpeg:
             raise ValueError(f"more than {MAX_PIXELS // 1_000_000} megapixels")
-        if step > 1:
+        if step > 1 and jpeg:
             opened.draft("RGB", (width // step, height // step))
         image = ImageOps.exif_transpose(opened)
     if image.mode[0] in "IF":  # 16 or 32 bits of grey

@@ -9,7 +9,7 @@ import pytest
 from pictures import encoded, picture
 from PIL import Image
 
-from engine.data import decoder
+from engine.data import decoder, jpeg
 from engine.data.decoder import decode, decode_as, thumbnail, why_not
 from engine.errors import ImageError
 
@@ -187,11 +187,18 @@ def test_a_jpeg_of_a_large_sensor_is_decoded_smaller(monkeypatch: pytest.MonkeyP
 
 def test_a_jpeg_of_thousands_of_scans_is_refused_and_a_video_behind_one_is_not() -> None:
     content = encoded(Image.new("RGB", (64, 64), (9, 99, 9)), "JPEG", progressive=True)
-    last = content.rindex(b"\xff\xda")
-    scan = content[last : content.rindex(b"\xff\xd9")]
+    last, end = content.rindex(b"\xff\xda"), content.rindex(b"\xff\xd9")
     with pytest.raises(ImageError, match="scans"):
-        decode(content[:last] + 200 * scan + content[last:])
+        decode(content[:end] + 200 * content[last:end] + content[end:])
     assert near(centre(content + 1000 * b"\xff\xda"), (9, 99, 9))
+
+
+def test_a_sequential_jpeg_with_a_scan_for_each_colour_is_counted_too() -> None:
+    content = encoded(Image.new("RGB", (64, 64), (9, 99, 9)), "JPEG")
+    start = content.rindex(b"\xff\xda")
+    one = content[:start] + b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + content[start + 14 :]
+    assert jpeg.scans(content) == jpeg.scans(content + 300 * content[start:]) == 1
+    assert jpeg.scans(one[:-2] + 300 * one[start:-2] + one[-2:]) == 301
 
 
 def test_heic_is_read_where_its_package_is_installed_and_named_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
