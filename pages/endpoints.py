@@ -20,6 +20,7 @@ from engine.data.dataset_records import AS_EVER, Dataset, Image
 from engine.errors import DatasetError, EngineError, RunError
 from engine.jobs import heat_map_files
 from engine.workspace import checked_id, open_workspace
+from pages.ui.addresses import base_path
 
 # What a decoder of ours wrote into the extension decides the type; the content never does.
 _IMAGE_TYPES = {
@@ -163,7 +164,7 @@ def _sentence(text: str, status: int) -> Response:
 
 
 def _route(path: str, endpoint: Callable[[Request], object], method: str = "GET") -> Route:
-    return Route(path, endpoint, methods=[method], middleware=[Middleware(Gate)])
+    return Route(f"{base_path()}{path}", endpoint, methods=[method], middleware=[Middleware(Gate)])
 
 
 ROUTES = [

@@ -188,13 +188,14 @@ def subject(backbone: str, state: State) -> Subject:
     model = registry.build(backbone, registry.describe(backbone).input_size, 0)
     drop_auxiliaries(model)
     swap_head(model, backbone, classes=len(state[f"{find_head(model)}.weight"]), seed=0)
-    return Subject(backbone=backbone, state=state, model=model)
+    ordered = {name: state[name] for name in model.state_dict() if name in state}  # safetensors sorts them
+    return Subject(backbone=backbone, state=ordered, model=model)
 
 
 def outcome(workspace: Workspace, of: Subject, variant: Variant) -> Outcome:
     """Save the state as `variant` does, bring it, load it, and compare every tensor."""
     path, head = workspace.root / "variant", find_head(of.model)
-    of.model.load_state_dict(of.state)
+    of.model.load_state_dict(of.state, strict=False)  # older files have no counters
     variant.save(variant.make(of.state, of.model), path)
     with torch.no_grad():
         for tensor in of.model.state_dict().values():

@@ -43,9 +43,9 @@ def bring(workspace: Workspace, path: Path, original_name: str, *, backbone: str
     contents = read_contents(path, original_name)
     wanted, found = _fitted(contents.tensors, backbone)
     whole(found, wanted, state=contents.tensors, name=original_name)
-    best, *others = _sound([fit for fit in found if not fit.wrong], wanted, original_name)
+    best, *others = _apart(_sound([fit for fit in found if not fit.wrong], wanted, original_name))
     keeping = _Keeping(workspace=workspace, name=original_name, wanted=wanted, contents=contents)
-    kept = [keeping.keep(fit, several=True) for fit in _different(best, others)]
+    kept = [keeping.keep(fit, several=True) for fit in others]
     said = _choice(best, kept)
     weights = keeping.keep(best, several=bool(kept), notes=said).id
     match = matched(best, wanted)[1]
@@ -105,9 +105,11 @@ def _fitted(state: State, backbone: str) -> tuple[Frame, list[Fit]]:
     return wanted, fits(state, wanted)
 
 
-def _different(best: Fit, others: list[Fit]) -> list[Fit]:
-    """Those with other values."""
-    return [fit for fit in others if _digest(fit.given) != _digest(best.given)][:_OTHERS]
+def _apart(found: list[Fit]) -> list[Fit]:
+    """The first and a few others with other values; what is in one of them is not left over from another."""
+    distinct = list({_digest(fit.given): fit for fit in reversed(found)}.values())[::-1][: 1 + _OTHERS]
+    below = tuple(f"{fit.prefix}." for fit in distinct if fit.prefix)
+    return [replace(fit, outside=tuple(name for name in fit.outside if not name.startswith(below))) for fit in distinct]
 
 
 def _choice(best: Fit, others: list[BroughtWeights]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.errors import DivergedError
+from engine.errors import DivergedError, TrainingError
 from engine.events import Epoch, Note, Progress, Step
 from engine.training import batches as feeding
 from engine.training.averaging import copy_tensors
@@ -217,6 +217,11 @@ def _demand_finite(training: Training, loss: torch.Tensor) -> None:
     if math.isfinite(value):
         return
     position = training.position
+    if not position.epoch and position.step == 1:
+        raise TrainingError(
+            f"The loss is {value} in the first step, before anything was learnt: the weights it started from, or the "
+            f"images, are broken. Choose other weights."
+        )
     rate = max(entry["lr"] for entry in training.optimizer.param_groups)
     raise DivergedError(
         f"The loss became {value} in epoch {position.epoch + 1}, step {position.step}, at a learning rate of "

@@ -45,7 +45,7 @@ def optimise(training: Training, batch: Batch) -> torch.Tensor:
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
-            raise TrainingError(lone_image(training.chain.input_size)) from error
+            raise TrainingError(_lone_image(training)) from error
         except (RuntimeError, MemoryError) as error:
             if not devices.is_out_of_memory(error):
                 raise
@@ -66,6 +66,15 @@ def _back_off(training: Training, images: int, reason: str) -> None:
     training.notes.append(
         f"Memory ran out, so every batch is computed in {parts} parts from now on. Batch size and learning rate stay "
         "what they were; BatchNorm in the training blocks sees the parts."
+    )
+
+
+def _lone_image(training: Training) -> str:
+    if training.position.parts == 1:
+        return lone_image(training.chain.input_size)
+    return (
+        "There is memory for one image at a time only, and one cannot be normalised. Choose a smaller image size or "
+        "backbone, or batch_norm=running."
     )
 
 

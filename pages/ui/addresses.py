@@ -8,6 +8,12 @@ from urllib.parse import quote
 import streamlit
 
 
+def base_path() -> str:
+    """What all paths of this server begin with, for a proxy that forwards only what does: `/thaw`, mostly nothing."""
+    base = str(streamlit.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}" if base else ""
+
+
 def upload(upload_id: str) -> str:
     return _address("uploads", upload_id)
 
@@ -44,5 +50,4 @@ def comparison_file(comparison_id: str, name: str) -> str:
 
 
 def _address(*parts: str | int) -> str:
-    base = str(streamlit.get_option("server.baseUrlPath") or "").strip("/")  # a proxy forwards only what is below it
-    return "/".join([f"/{base}/api" if base else "/api", *(quote(str(part), safe="") for part in parts)])
+    return "/".join([f"{base_path()}/api", *(quote(str(part), safe="") for part in parts)])

@@ -159,6 +159,14 @@ def test_a_validation_loss_that_is_no_number_ends_the_run_at_once() -> None:
         loop._demand_convergence(made)
 
 
+def test_a_loss_that_is_no_number_before_anything_was_learnt_is_the_weights_fault() -> None:
+    made = training(config(strategy="last_block"))
+    with torch.no_grad():
+        made.chain.model.get_parameter("conv1.weight").fill_(math.inf)
+    with pytest.raises(TrainingError, match="in the first step, before anything was learnt: the weights"):
+        run(made)
+
+
 def test_one_image_that_cannot_be_normalised_is_said_to_be_that() -> None:
     made = training(config(strategy="last_block", batch_size=1))
     with pytest.raises(TrainingError, match=r"at 32 pixels: .*batch_size.* at least 2.*batch_norm=running"):
