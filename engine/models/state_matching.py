@@ -61,8 +61,12 @@ def matched(fit: Fit, wanted: Frame) -> tuple[dict[str, Tensor], Match]:
         missing=tuple(key for key in wanted.needed if key not in fitting),
         unexpected=unused,
         reinitialised_head=wanted.head in anew,
-        notes=(*fit.notes, *_head_notes(anew, fit, wanted), *left_over(fit, unused)),
+        notes=(*fit.notes, *_head_notes(anew, fit, wanted), *left_over(fit, _not_of(wanted.head, unused))),
     )
+
+
+def _not_of(layer: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if layer_name(name) != layer)
 
 
 def left_over(fit: Fit, names: tuple[str, ...]) -> tuple[str, ...]:

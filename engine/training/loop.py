@@ -29,7 +29,7 @@ from engine.training.step import Batch, optimise, step_seed
 FINITE_CHECK_STEPS = 50
 """On a GPU the loss is looked at this often: looking waits for the device."""
 DIVERGED, BEYOND_DOUBT = 10.0, 1000.0
-"""Times the loss of guessing, ln of the classes: where it does not fall or training ends with it; and in any epoch."""
+"""Times the loss of guessing, ln of the classes: where it does not fall or training ends with it; and anywhere."""
 
 
 def fit(training: Training, train: Source, val: Source | None) -> Iterator[Step | Epoch | Note | Progress]:
@@ -235,9 +235,9 @@ def _demand_convergence(training: Training) -> None:
     if epoch is None or training.plan.phases[epoch.phase].how != "steps":
         return
     guessing, loss = math.log(training.outline.classes), epoch.train_loss or 0.0
+    begins = before is None or before.phase != epoch.phase  # a head that was solved may meet another body
     falls = before is None or loss < (before.train_loss or 0.0)
-    ends = epoch.epoch > max(1.0, training.config.warmup * training.plan.epochs) and training.finished
-    bound = BEYOND_DOUBT if falls and not ends else DIVERGED
+    bound = BEYOND_DOUBT if begins or (falls and not training.finished) else DIVERGED
     if epoch.val_loss is not None and not math.isfinite(epoch.val_loss):
         loss = epoch.val_loss
     if not loss <= bound * guessing:

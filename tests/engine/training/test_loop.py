@@ -139,6 +139,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_sentence() -> None:
         ((20.0, 30.0), True),
         ((3000.0,), True),
         ((4.0, 9.0), False),
+        ((4.0, 9.0, 30.0), True),
         ((30.0, 25.0, 20.0, 15.0), True),
     ],
 )
