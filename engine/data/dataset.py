@@ -19,7 +19,7 @@ from engine.data.dataset_files import (
     read_unlabelled,
     write_dataset,
 )
-from engine.data.dataset_records import Dataset, DatasetSummary, Draft, HealthCard, Image, VersionOrigin
+from engine.data.dataset_records import Dataset, DatasetSummary, Draft, GroupBy, HealthCard, Image, VersionOrigin
 from engine.data.drafts import draft_folder, load_draft, with_splits, without_problems
 from engine.data.health import examine
 from engine.data.split import DEFAULT_RATIOS, Ratios, fingerprint
@@ -35,12 +35,13 @@ def commit(
     exclude_problems: bool = False,
     ratios: Ratios = DEFAULT_RATIOS,
     seed: int = 0,
+    group_by: GroupBy = "auto",
 ) -> Dataset:
     """Accept a draft: split it, and move it among the datasets in one rename. An empty `name` keeps the import's."""
     draft = load_draft(workspace, draft_id)
     if exclude_problems:
         draft = without_problems(draft)
-    draft = with_splits(replace(draft, name=name.strip() or draft.name), ratios=ratios, seed=seed)
+    draft = with_splits(replace(draft, name=name.strip() or draft.name), ratios=ratios, seed=seed, group_by=group_by)
     description = describe(workspace, draft)
     folder = workspace.dataset(description.id)
     with _claimed(workspace, draft_id) as claimed:

@@ -12,6 +12,7 @@ from engine.data.dataset_records import (
     AS_EVER,
     Alternative,
     Draft,
+    GroupBy,
     HealthCard,
     Image,
     Problem,
@@ -79,6 +80,11 @@ class _StoredImport:
     problems: tuple[Problem, ...]
     readings: tuple[ReadingOfImages, ...]
     rendering: Rendering = AS_EVER
+    near_copies: tuple[tuple[str, ...], ...] = ()
+    bursts: tuple[tuple[str, ...], ...] = ()
+    near_copies: tuple[tuple[str, ...], ...] = ()
+    bursts: tuple[tuple[str, ...], ...] = ()
+    group_by: GroupBy = "none"
 
 
 def write_draft(folder: Path, draft: Draft) -> None:

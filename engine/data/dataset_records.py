@@ -15,6 +15,11 @@ SPLIT_NAMES: Mapping[str, str] = {"train": "training", "val": "validation", "tes
 """How a split is called in sentences; the only place that says it."""
 
 
+GroupBy = Literal["auto", "none", "source", "name", "time"]
+"""Where the groups of images come from: what the source names if it names any, nothing but near-copies, what the source
+names (folders, a column of a table), file names, the times at which pictures were taken."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
     """How images of a dataset become 8-bit RGB where that is not in the files: decided once, then the same for every
@@ -130,6 +135,16 @@ class HealthCard:
     tree: tuple[TreeLine, ...] = ()
     unlabelled: int = 0
     """Readable images without a class, which are kept beside the dataset."""
+    near_copies: tuple[tuple[str, ...], ...] = ()
+    """Names in each group of images that show the same picture, encoded, sized, cropped, mirrored or turned anew."""
+    near_copies_across_splits: int = 0
+    """Images that have a near-copy in an earlier split, for which no identical copy answers."""
+    groups: int = 0
+    """How many groups no split parts, near-copies among them."""
+    parted_groups: int = 0
+    """Groups that the splits of the source part."""
+    found_groups: tuple[str, ...] = ()
+    """What was found of groups that is not made use of, as sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +214,12 @@ class Draft:
     tree: tuple[TreeLine, ...] = ()
     unlabelled: tuple[Image, ...] = ()
     """Readable images that have no class by this reading."""
+    near_copies: tuple[tuple[str, ...], ...] = ()
+    """Groups of files (our own names) that show the same picture."""
+    bursts: tuple[tuple[str, ...], ...] = ()
+    """Groups of files that one camera took within moments."""
+    group_by: GroupBy = "none"
+    """Where the groups of the images come from; until it is decided their groups are what the source names."""
 
     @property
     def given_splits(self) -> tuple[Split, ...]:

@@ -5,11 +5,13 @@ It holds images and thumbnails in their final form; accepting it writes two file
 
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from engine.data.dataset_files import read_draft, read_import, write_draft
-from engine.data.dataset_records import SPLITS, Draft, HealthCard, Image
+from engine.data.dataset_records import SPLITS, Draft, GroupBy, HealthCard, Image
+from engine.data.groups import grouped
 from engine.data.health import SMALL_CLASS, copies, examine
 from engine.data.imported import draft_of
 from engine.data.split import DEFAULT_RATIOS, Candidate, Ratios, assign
@@ -57,8 +59,9 @@ def draft_folder(workspace: Workspace, draft_id: str) -> Path:
     return workspace.incoming_item(draft_id)
 
 
-def with_splits(draft: Draft, *, ratios: Ratios = DEFAULT_RATIOS, seed: int = 0) -> Draft:
-    """`draft` with the split of every image, and their indices anew."""
+def with_splits(draft: Draft, *, ratios: Ratios = DEFAULT_RATIOS, seed: int = 0, group_by: GroupBy = "auto") -> Draft:
+    """`draft` with the group and the split of every image, and their indices anew."""
+    draft = grouped(draft, group_by)
     candidates = [
         Candidate(sha256=image.sha256, label=image.label, given=given, group=image.group)
         for image, given in zip(draft.images, draft.given, strict=True)
@@ -69,9 +72,10 @@ def with_splits(draft: Draft, *, ratios: Ratios = DEFAULT_RATIOS, seed: int = 0)
 
 
 def without_problems(draft: Draft) -> Draft:
-    """`draft` less extra copies, all copies of images with contradicting classes, and classes that are too small.
+    """`draft` less extra copies, all copies of images with contradicting classes, near-copies of images of a later
+    split, and classes that are too small.
 
-    Of copies in several splits the one in the latest stays, so that the validation and test sets remain as given.
+    Of copies in several splits those in the latest stay, so that the validation and test sets remain as given.
     """
 
     def priority(image: Image) -> tuple[int, int]:
@@ -79,6 +83,7 @@ def without_problems(draft: Draft) -> Draft:
 
     groups = copies(draft.images).values()
     kept = [max(group, key=priority) for group in groups if len({image.label for image in group}) == 1]
+    kept = _without_leaks(kept, draft)
     totals = Counter(image.label for image in kept)
     large = sorted(label for label in totals if totals[label] >= SMALL_CLASS)
     if len(large) < 2:
@@ -93,3 +98,19 @@ def without_problems(draft: Draft) -> Draft:
         images=tuple(replace(image, label=large.index(image.label)) for image in images),
         given=tuple(draft.given[image.index] for image in images),
     )
+
+
+def _without_leaks(images: Sequence[Image], draft: Draft) -> list[Image]:
+    """Less those that the source puts into an earlier split than a near-copy of them."""
+    cluster = {file: number for number, files in enumerate(draft.near_copies) for file in files}
+    given = {image.index: SPLITS.index(split) for image in images if (split := draft.given[image.index])}
+    latest: dict[int, int] = {}
+    for image in images:
+        if image.file in cluster:
+            number = cluster[image.file]
+            latest[number] = max(latest.get(number, 0), given.get(image.index, 0))
+    return [
+        image
+        for image in images
+        if image.file not in cluster or given.get(image.index, len(SPLITS)) >= latest[cluster[image.file]]
+    ]

@@ -1,6 +1,6 @@
 """Health: what is wrong or risky about a set of labelled images, counted and put into sentences.
 
-Judges records only; it opens no image and changes nothing.
+Judges records only; it opens no image and changes nothing. Not here: what belongs together (groups).
 """
 
 from collections import Counter
@@ -18,6 +18,7 @@ from engine.data.dataset_records import (
     Image,
     Rendering,
 )
+from engine.data.group_health import group_facts, group_warnings
 
 SMALL_CLASS = 5
 """Fewer images than this and a class can hardly be learnt, let alone measured."""
@@ -59,8 +60,9 @@ def examine(draft: Draft) -> HealthCard:
         tree=draft.tree,
         unlabelled=len(draft.unlabelled),
     )
+    card = group_facts(card, draft)
     warnings = (*_warnings_about_classes(card), *_warnings_about_images(card), *_warnings_about_looks(images))
-    return replace(card, warnings=warnings)
+    return replace(card, warnings=(*warnings, *group_warnings(card)))
 
 
 def copies(images: Sequence[Image]) -> dict[str, list[Image]]:

@@ -54,6 +54,9 @@ class Imported:
     """Files that are no images, whatever the reading."""
     readings: tuple[ReadingOfImages, ...]
     rendering: Rendering = AS_EVER
+    near_copies: tuple[tuple[str, ...], ...] = ()
+    bursts: tuple[tuple[str, ...], ...] = ()
+    """Both as in a draft."""
 
 
 def of_images(reading: Reading, images: Sequence[Image], bare: Sequence[str] = ()) -> ReadingOfImages:
@@ -100,6 +103,8 @@ def draft_of(imported: Imported, key: str) -> Draft:
         alternatives=tuple(_alternative(reading) for reading in imported.readings if reading is not taken),
         tree=reading_tree(taken.classes, read, unlabelled),
         unlabelled=unlabelled,
+        near_copies=imported.near_copies,
+        bursts=imported.bursts,
     )
 
 

@@ -6,6 +6,7 @@ Runs in the worker's child, because it meets hostile bytes. Accepting the draft 
 import os
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from engine.data import uploads
@@ -18,6 +19,7 @@ from engine.data.imported import UNLABELLED, ImportChoices, Imported, draft_of, 
 from engine.data.intake import Intake, take_in
 from engine.data.pool import Progress, silent
 from engine.data.recognised import Recognised, empty_folders, recognise_staged
+from engine.data.relations import related
 from engine.data.unpacking import Staged
 from engine.errors import DatasetError, EngineError
 from engine.workspace import Workspace, new_id, sync_folder
@@ -53,7 +55,7 @@ def scan(
         if len(imported.readings[0].classes) < 2:
             raise DatasetError(_refusal(staged, imported))
         shutil.rmtree(folder / "staging", ignore_errors=True)
-        _keep(folder, imported)
+        _keep(folder, _related(imported, folder, progress))
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         refused = isinstance(error, EngineError)
@@ -110,6 +112,12 @@ def _imported(recognised: Recognised, taken: Intake, *, name: str, source: str) 
         readings=(best, *(reading for reading in others if len(reading.classes) > 1)),
         rendering=taken.rendering,
     )
+
+
+def _related(imported: Imported, folder: Path, progress: Progress) -> Imported:
+    """`imported` with its near-copies and bursts."""
+    relations = related(folder, [image.file for image in imported.images], progress)
+    return replace(imported, near_copies=relations.near_copies, bursts=relations.bursts)
 
 
 def _refusal(staged: Staged, imported: Imported) -> str:

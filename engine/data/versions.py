@@ -160,7 +160,14 @@ def _draft(old: Dataset, images: tuple[Image, ...], changes: tuple[LabelChange, 
         given=tuple(image.split if image.split in given else None for image in images),
         problems=(*old.problems, *left_out),
         rendering=old.rendering,
+        near_copies=_near_copies(old),
     )
+
+
+def _near_copies(old: Dataset) -> tuple[tuple[str, ...], ...]:
+    """Those that its card names, by file."""
+    files = {image.name: image.file for image in old.images}
+    return tuple(tuple(files[name] for name in names if name in files) for names in health_card(old).near_copies)
 
 
 def _next_name(name: str) -> str:

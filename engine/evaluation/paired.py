@@ -1,8 +1,8 @@
 """Paired differences: two strategies on the same images, how far apart they are and how sure that is.
 
 The images are the same for both strategies, the seeds are each one's own. Where nobody ran twice, or seeds do nothing:
-McNemar's mid-p. Otherwise: a t statistic over images and seeds. Not here: several rivals at once (rivals), how many
-images it takes (power), resampling (bootstrap).
+McNemar's mid-p. Otherwise, and where images come in groups: a t statistic over images (or groups) and seeds. Not here:
+several rivals at once (rivals), how many images it takes (power), resampling (bootstrap).
 """
 
 import math
@@ -15,6 +15,7 @@ from scipy.special import bdtr, stdtr, stdtrit
 from scipy.stats import binom
 
 from engine.errors import RunError
+from engine.evaluation.clusters import Clusters, Groups, clustered
 
 Correct = np.ndarray
 """Bool [seeds, images]: whether the run with this seed was right on this image."""
@@ -77,46 +78,51 @@ def mcnemar_mid_p(first_only: int, second_only: int) -> float:
     return min(1.0, float(2 * binom.cdf(low, total, 0.5) - binom.pmf(low, total, 0.5)))
 
 
-def seed_variances(entrants: Sequence[Correct], solved: Sequence[bool] = ()) -> list[SeedVariance | None]:
+def seed_variances(
+    entrants: Sequence[Correct], solved: Sequence[bool] = (), groups: Groups | None = None
+) -> list[SeedVariance | None]:
     """What seeds do to each of these: its own variance, but never less than the average of all, because two or three
     seeds often look alike by chance; the average where it ran once; None where nobody ran twice.
 
     Those that are `solved` have none, and lend none to the average.
     """
     known = list(solved) or [False] * len(entrants)
-    owns = [None if sure else _own_luck(correct) for correct, sure in zip(entrants, known, strict=True)]
+    clusters = clustered(groups)
+    owns = [None if sure else _own_luck(correct, clusters) for correct, sure in zip(entrants, known, strict=True)]
     average = _average([own for own in owns if own])
     floored = [average if average is None or own is None or own.alone <= average.alone else own for own in owns]
     return [SOLVED if sure else luck for luck, sure in zip(floored, known, strict=True)]
 
 
-def difference(first: Correct, second: Correct, lucks: Lucks | None = None) -> Difference:
+def difference(
+    first: Correct, second: Correct, lucks: Lucks | None = None, *, groups: Groups | None = None
+) -> Difference:
     """The paired difference of two strategies on the same images; `lucks` is what seeds do to each (default: as these
-    two show).
+    two show), `groups` which images belong together.
 
     Images: the variance of each image's mean difference, with one image added that only the first gets right and one
     that only the second does (Bonett and Price 2012), so that few disagreements do not pass for certainty. Seeds: the
     variance of each strategy. Degrees of freedom by Satterthwaite. Where nobody ran twice, or seeds do nothing to
-    either, images alone are uncertain.
+    either, images alone are uncertain. Groups: images of a group count together, and a whole group of the usual size is
+    added each way (docs/verdict.md has the figures).
     """
     if first.shape[1] != second.shape[1]:
         raise RunError(f"Paired comparison needs the same images: {first.shape[1]} and {second.shape[1]} do not match.")
     each = first.mean(axis=0) - second.mean(axis=0)
     images = len(each)
-    total, squares = float(each.sum()), float((each * each).sum()) + 2.0
-    centre = total / (images + 2)
-    image_variance = (squares / (images + 2) - centre * centre) / (images + 2)
-    one, other = lucks or seed_variances([first, second])
+    clusters = clustered(groups)
+    centre, image_variance, known = _over_images(each) if clusters is None else _over_groups(each, clusters)
+    one, other = lucks or seed_variances([first, second], groups=groups)
     parts = [(luck, len(runs)) for luck, runs in ((one, first), (other, second)) if luck]
-    seed_variance, freedom = _seeds(parts, image_variance, images) if len(parts) == 2 else (None, images + 1.0)
+    seed_variance, freedom = _seeds(parts, image_variance, known) if len(parts) == 2 else (None, known)
     discordant = None
-    if len(parts) < 2 or one is other is SOLVED:
+    if clusters is None and (len(parts) < 2 or one is other is SOLVED):
         discordant = (int((each > 0).sum()), int((each < 0).sum()))
         p = mcnemar_mid_p(*discordant)
     else:
         p = float(2 * stdtr(freedom, -abs(centre) / np.sqrt(image_variance + (seed_variance or 0.0))))
     return Difference(
-        value=total / images,
+        value=float(each.sum()) / images,
         images=images,
         image_variance=image_variance,
         seed_variance=seed_variance,
@@ -157,13 +163,37 @@ def holm(p_values: np.ndarray, multiplicities: np.ndarray | None = None) -> np.n
     return adjusted
 
 
-def _own_luck(correct: Correct) -> SeedVariance | None:
-    """Two-way layout, seeds by images: what of the variance between seeds their disagreement on single images does not
-    explain."""
+def _over_images(each: np.ndarray) -> tuple[float, float, float]:
+    """(centre, variance of the mean, degrees of freedom) of the differences [images]."""
+    count = len(each) + 2
+    centre = float(each.sum()) / count
+    variance = ((float((each * each).sum()) + 2.0) / count - centre * centre) / count
+    return centre, variance, len(each) + 1.0
+
+
+def _over_groups(each: np.ndarray, clusters: Clusters) -> tuple[float, float, float]:
+    """The same where images come in groups; never surer than if every image stood for itself."""
+    size, groups = clusters.usual_size, len(clusters.sizes)
+    count = len(each) + 2 * size
+    centre = float(each.sum()) / count
+    apart = clusters.totals(each) - clusters.sizes * centre
+    squares = float((apart * apart).sum()) + 2 * size * size * (1 + centre * centre)
+    variance = squares * (groups + 2) / (groups + 1) / count**2
+    return centre, max(variance, _over_images(each)[1]), clusters.effective + 1.0
+
+
+def _own_luck(correct: Correct, clusters: Clusters | None) -> SeedVariance | None:
+    """Two-way layout, seeds by images: what of the variance between seeds their disagreement on single images, or
+    groups, does not explain."""
     seeds, images = correct.shape
     if seeds < 2:
         return None
     whole = float(correct.mean(axis=1).var(ddof=1))
+    if clusters is not None:
+        left = correct - correct.mean(axis=0) - correct.mean(axis=1, keepdims=True) + correct.mean()
+        groups = len(clusters.sizes)
+        explained = float(np.square(clusters.totals(left)).sum()) * groups / max(groups - 1, 1)
+        return SeedVariance(alone=whole - explained / (seeds - 1) / images**2, whole=whole, freedom=seeds - 1)
     right = correct.mean(axis=0)
     within = float((right * (1 - right)).mean() * seeds / (seeds - 1))
     return SeedVariance(alone=whole - (within - whole) / max(images - 1, 1), whole=whole, freedom=seeds - 1)
@@ -183,15 +213,15 @@ def _average(lucks: Sequence[SeedVariance]) -> SeedVariance | None:
     return SeedVariance(alone=alone, whole=whole, freedom=freedom, shared=True)
 
 
-def _seeds(parts: Sequence[tuple[SeedVariance, int]], image_variance: float, images: int) -> tuple[float, float]:
+def _seeds(parts: Sequence[tuple[SeedVariance, int]], image_variance: float, freedom: float) -> tuple[float, float]:
     """(variance of the mean difference that seeds cause, degrees of freedom of the whole); `parts` are each strategy's
-    variance and number of seeds."""
+    variance and number of seeds, `freedom` is that of the variance over images."""
     variance = sum(max(0.0, luck.alone) / seeds for luck, seeds in parts)
     spreads = [luck.whole / seeds / luck.freedom**0.5 for luck, seeds in parts]
     # an average holds the strategy's own runs too, so that both err together
     together = any(luck.shared for luck, _ in parts)
     spread = sum(spreads) ** 2 if together else sum(each**2 for each in spreads)
-    return variance, (image_variance + variance) ** 2 / (spread + image_variance**2 / (images + 1))
+    return variance, (image_variance + variance) ** 2 / (spread + image_variance**2 / freedom)
 
 
 def _mid_p_interval(first_only: int, second_only: int, *, images: int, tail: float) -> tuple[float, float]:

@@ -8,18 +8,19 @@ from itertools import combinations
 
 import numpy as np
 
+from engine.evaluation.clusters import Groups
 from engine.evaluation.paired import Correct, difference, holm, seed_variances
 from engine.evaluation.rivals import ERROR
 from engine.evaluation.verdict import Verdict
 
 
-def shown_better(judged: Sequence[Correct], solved: Sequence[bool] = ()) -> np.ndarray:
+def shown_better(judged: Sequence[Correct], solved: Sequence[bool] = (), groups: Groups | None = None) -> np.ndarray:
     """Bool [k, k]: row shown to be more accurate than column, Holm over all pairs. `judged` are bool [seeds, images],
-    `solved` says of which another seed would give the same."""
+    `solved` says of which another seed would give the same, `groups` which images belong together."""
     better = np.zeros((len(judged), len(judged)), dtype=np.bool_)
     pairs = list(combinations(range(len(judged)), 2))
-    lucks = seed_variances(judged, solved)
-    gaps = [difference(judged[one], judged[other], (lucks[one], lucks[other])) for one, other in pairs]
+    lucks = seed_variances(judged, solved, groups)
+    gaps = [difference(judged[one], judged[other], (lucks[one], lucks[other]), groups=groups) for one, other in pairs]
     for (first, second), gap, p in zip(pairs, gaps, holm(np.array([gap.p for gap in gaps])), strict=True):
         if p <= ERROR:
             better[(first, second) if gap.value > 0 else (second, first)] = True

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from engine.evaluation.clusters import Groups
 from engine.evaluation.margin import MARGIN_POINTS
 from engine.evaluation.paired import Correct, Difference, difference, holm, interval, seed_variances
 from engine.evaluation.power import images_needed
@@ -45,17 +46,18 @@ def compare(
     margin: float = MARGIN_POINTS,
     independent: bool,
     solved: Collection[str] = (),
+    groups: Groups | None = None,
 ) -> tuple[Rival, ...]:
     """The chosen strategy against each other one, with simultaneous intervals that agree with the adjusted p values.
 
     `independent` says that other images made the choice: then Holm's factors are k-1, k-2, ..., 1. Otherwise any pair
     could have become the one looked at, and the factors are all pairs among those left. Seeds do nothing to those that
-    are `solved`.
+    are `solved`. Images of one of the `groups` belong together.
     """
     names = [name for name in judged if name != chosen]
-    variances = seed_variances(list(judged.values()), [name in solved for name in judged])
+    variances = seed_variances(list(judged.values()), [name in solved for name in judged], groups)
     lucks = dict(zip(judged, variances, strict=True))
-    gaps = [difference(judged[chosen], judged[name], (lucks[chosen], lucks[name])) for name in names]
+    gaps = [difference(judged[chosen], judged[name], (lucks[chosen], lucks[name]), groups=groups) for name in names]
     left = np.arange(len(names), 0, -1)
     factors = left if independent else left * (left + 1) // 2
     adjusted = holm(np.array([gap.p for gap in gaps]), factors)

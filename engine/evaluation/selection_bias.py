@@ -8,12 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
+from engine.evaluation.clusters import Clusters, Groups, clustered
 from engine.evaluation.paired import Correct
 
 _DRAWS = 4000
 
 
-def optimism(entrants: Sequence[Correct], epochs: int | Sequence[int] = 1, seed: int = 0) -> float:
+def optimism(
+    entrants: Sequence[Correct], epochs: int | Sequence[int] = 1, seed: int = 0, *, groups: Groups | None = None
+) -> float:
     """What the accuracy of the best exceeds the truth by, on average, had all of them been equally good: an upper
     estimate, a share.
 
@@ -22,7 +25,7 @@ def optimism(entrants: Sequence[Correct], epochs: int | Sequence[int] = 1, seed:
     left differs as much as the entrants were seen to disagree (a normal with the variance of the paired differences),
     and the best is the largest of so many draws. Where learning rates were tried, `epochs` are those of every rate.
     Epochs of one run are taken to disagree as two seeds do, or, where nothing ran twice, as two entrants do: in truth
-    less.
+    less. Images of one of the `groups` share their luck, so that there are fewer of them than there seem.
     """
     images, seeds = entrants[0].shape[1], [len(correct) for correct in entrants]
     own = _own_variance(entrants)
@@ -36,14 +39,28 @@ def optimism(entrants: Sequence[Correct], epochs: int | Sequence[int] = 1, seed:
         for runs, tries in zip(seeds, chances, strict=True)
     ]
     luck = np.sqrt(lasting) * draw.standard_normal((len(entrants), _DRAWS)) + np.sqrt(each_run) * np.stack(best_epochs)
-    return max(0.0, float(luck.max(axis=0).mean()) / np.sqrt(images))
+    return max(0.0, float(luck.max(axis=0).mean()) / np.sqrt(images / _design_effect(entrants, clustered(groups))))
+
+
+def _design_effect(entrants: Sequence[Correct], clusters: Clusters | None) -> float:
+    """How many times larger the variance of a mean is because images come in groups (Kish 1965), for what an entrant
+    does not share with the others."""
+    centred = _not_shared(entrants)
+    alone = float(np.square(centred).sum())
+    return max(1.0, float(np.square(clusters.totals(centred)).sum()) / alone) if clusters and alone else 1.0
 
 
 def _own_variance(entrants: Sequence[Correct]) -> float:
     """Variance, for one image, of what an entrant does not share with the others: half of that of the paired
     differences."""
+    if len(entrants) == 1:
+        share = float(entrants[0].mean())
+        return share * (1 - share)  # nothing to share the images with
+    return float((_not_shared(entrants) ** 2).sum(axis=0).mean() / (len(entrants) - 1))
+
+
+def _not_shared(entrants: Sequence[Correct]) -> np.ndarray:
+    """[entrants, images]: by how much more an entrant is right on an image than it usually is, less what all are."""
     right = np.stack([correct.mean(axis=0) for correct in entrants])
-    if len(right) == 1:
-        return float(right.mean() * (1 - right.mean()))  # nothing to share the images with
     centred = right - right.mean(axis=1, keepdims=True)
-    return float(((centred - centred.mean(axis=0)) ** 2).sum(axis=0).mean() / (len(right) - 1))
+    return np.asarray(centred - centred.mean(axis=0) if len(right) > 1 else centred)

@@ -4,13 +4,14 @@ The strategy that validation chose against each of the others, on test images th
 together at 95 %. Not here: two strategies alone (paired), its sentences (comparisons.wording), cost (pareto).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.data.dataset_records import SPLIT_NAMES, Split
 from engine.errors import RunError
 from engine.evaluation.advice import Advice, advise
 from engine.evaluation.bootstrap import chosen_shares
+from engine.evaluation.clusters import Groups, clustered
 from engine.evaluation.margin import MARGIN_POINTS
 from engine.evaluation.paired import Correct, checked
 from engine.evaluation.rivals import Rival, compare
@@ -46,7 +47,8 @@ class Verdict:
     `not_worse` are the strategies not shown to be worse than the chosen one, which is among them unless one is better;
     `cheapest` is the quickest of them. `chosen_share` is how often validation would choose the same on images and seeds
     drawn again. `optimism` is None when test images judged. `single_seed` ran once although seeds matter to them,
-    `solved` because they do not; `untested` have no test predictions.
+    `solved` because they do not; `untested` have no test predictions. `groups` is in how many groups the images that
+    judge come; None where every image stands for itself.
     """
 
     chosen: str
@@ -54,6 +56,7 @@ class Verdict:
     accuracy_test: float | None
     judged_on: Split
     images: int
+    groups: int | None = None
     rivals: tuple[Rival, ...]
     advice: Advice
     not_worse: tuple[str, ...]
@@ -68,8 +71,11 @@ class Verdict:
     untested: tuple[str, ...]
 
 
-def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict:
-    """The verdict on these strategies; RunError names the one whose images or values do not fit."""
+def judge(
+    entrants: Sequence[Entrant], margin: float = MARGIN_POINTS, groups: Mapping[Split, Groups | None] | None = None
+) -> Verdict:
+    """The verdict on these strategies; RunError names the one whose images or values do not fit. `groups` says of the
+    images of a split which belong together."""
     _check(entrants)
     ranked = sorted(entrants, key=lambda entrant: (-entrant.correct_val.mean(), entrant.seconds))
     chosen, cheapest_first = ranked[0], [entrant.name for entrant in sorted(entrants, key=_cost)]
@@ -77,25 +83,28 @@ def judge(entrants: Sequence[Entrant], margin: float = MARGIN_POINTS) -> Verdict
     split: Split = "test" if tested else "val"
     judged = {entrant.name: checked(entrant.correct(split), entrant.name) for entrant in entrants}
     solved = tuple(entrant.name for entrant in entrants if entrant.solved)
-    rivals = compare(judged, chosen.name, margin=margin, independent=tested, solved=solved)
+    together, among = (groups or {}).get(split), (groups or {}).get("val")
+    rivals = compare(judged, chosen.name, margin=margin, independent=tested, solved=solved, groups=together)
     names = [entrant.name for entrant in ranked]
     advice = advise(chosen.name, rivals, margin=margin, cheapest_first=cheapest_first, ranked=names)
     beaten = any(rival.outcome == "worse" for rival in rivals)
     fine = {rival.name for rival in rivals if rival.outcome != "better"} | (set() if beaten else {chosen.name})
     validation = [checked(entrant.correct_val, entrant.name) for entrant in entrants]
+    clusters, epochs = clustered(together), [entrant.epochs for entrant in entrants]
     return Verdict(
         chosen=chosen.name,
         accuracy_val=float(chosen.correct_val.mean()),
         accuracy_test=float(judged[chosen.name].mean()) if tested else None,
         judged_on=split,
         images=judged[chosen.name].shape[1],
+        groups=len(clusters.sizes) if clusters else None,
         rivals=rivals,
         advice=advice,
         not_worse=tuple(entrant.name for entrant in entrants if entrant.name in fine),
         cheapest=next(name for name in cheapest_first if name in fine),
         seconds={entrant.name: entrant.seconds for entrant in entrants},
-        chosen_share=float(chosen_shares(validation)[list(judged).index(chosen.name)]),
-        optimism=None if tested else 100 * optimism(validation, [entrant.epochs for entrant in entrants]),
+        chosen_share=float(chosen_shares(validation, groups=among)[list(judged).index(chosen.name)]),
+        optimism=None if tested else 100 * optimism(validation, epochs, groups=among),
         tried_epochs=max(entrant.epochs for entrant in entrants),
         margin=margin,
         single_seed=tuple(name for name, correct in judged.items() if len(correct) == 1 and name not in solved),

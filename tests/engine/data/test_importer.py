@@ -191,7 +191,7 @@ def test_progress_counts_up_to_the_total(workspace: Workspace, tmp_path: Path) -
     seen: list[tuple[str, int, int]] = []
     scan(workspace, make_zip(tmp_path / "s.zip", two_classes()), progress=lambda *event: seen.append(event))
     assert [done for stage, done, _ in seen if stage == "read"] == list(range(21))
-    assert seen[-1] == ("read", 20, 20)
+    assert seen[-1] == ("compare", 20, 20)
 
 
 def test_upright_size_is_recorded(workspace: Workspace, tmp_path: Path) -> None:
