@@ -70,6 +70,9 @@ class _StoredDraft:
     alternatives: tuple[Alternative, ...] = ()
     tree: tuple[TreeLine, ...] = ()
     unlabelled: ImageTable = ImageTable(columns=_COLUMNS, rows=())
+    near_copies: tuple[tuple[str, ...], ...] = ()
+    bursts: tuple[tuple[str, ...], ...] = ()
+    group_by: GroupBy = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +85,6 @@ class _StoredImport:
     rendering: Rendering = AS_EVER
     near_copies: tuple[tuple[str, ...], ...] = ()
     bursts: tuple[tuple[str, ...], ...] = ()
-    near_copies: tuple[tuple[str, ...], ...] = ()
-    bursts: tuple[tuple[str, ...], ...] = ()
-    group_by: GroupBy = "none"
 
 
 def write_draft(folder: Path, draft: Draft) -> None:
