@@ -4,7 +4,7 @@ uploading anything again.
 Pure data and how a draft follows from it. Not here: making readings (engine.data.readings), and decoding (importer).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from engine.data.dataset_records import AS_EVER, Alternative, Draft, Image, Problem, Rendering, Split
@@ -13,8 +13,8 @@ from engine.data.readings.reading import Reading, aside_as_problems, beside_clas
 from engine.data.tables.table_records import TableChoice
 from engine.errors import DatasetError
 
-UNLABELLED = -1
-"""The label of an image without a class."""
+UNLABELLED, LEFT_OUT = -1, -2
+"""Labels of an image without a class, and of what is no picture by a reading: a mask."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,11 @@ class Imported:
     """Both as in a draft."""
 
 
-def of_images(reading: Reading, images: Sequence[Image], bare: Sequence[str] = ()) -> ReadingOfImages:
-    """`reading` of those of its files that turned out to be `images`; `bare` are folders without any image."""
+def of_images(
+    reading: Reading, images: Sequence[Image], bare: Sequence[str] = (), *, masks: Collection[str] = ()
+) -> ReadingOfImages:
+    """`reading` of those of its files that turned out to be `images`; `bare` are folders without any image, `masks`
+    the names of those that are left out unless the reading takes them for pictures."""
     entries = {entry.file.name: entry for entry in reading.entries}
     rows = [entries.get(image.name) for image in images]
     classes = tuple(sorted({row.label for row in rows if row}))
@@ -71,7 +74,10 @@ def of_images(reading: Reading, images: Sequence[Image], bare: Sequence[str] = (
         sentence=reading.sentence,
         doubts=reading.doubts,
         classes=classes,
-        labels=tuple(number[row.label] if row else UNLABELLED for row in rows),
+        labels=tuple(
+            number[row.label] if row else LEFT_OUT if image.name in masks else UNLABELLED
+            for image, row in zip(images, rows, strict=True)
+        ),
         given=tuple(row.given if row else None for row in rows),
         groups=tuple(row.group if row else "" for row in rows),
         problems=(*aside_as_problems(reading), *_without_images(empty)),
@@ -87,7 +93,7 @@ def draft_of(imported: Imported, key: str) -> Draft:
         (replace(image, label=label, group=group), given)
         for image, label, given, group in zip(imported.images, taken.labels, taken.given, taken.groups, strict=True)
     ]
-    read = sorted((row for row in rows if row[0].label != UNLABELLED), key=lambda row: (row[0].label, row[0].name))
+    read = sorted((row for row in rows if row[0].label >= 0), key=lambda row: (row[0].label, row[0].name))
     unlabelled = tuple(image for image, _ in rows if image.label == UNLABELLED)
     return Draft(
         name=imported.name,
@@ -120,6 +126,6 @@ def _without_images(names: Sequence[str]) -> tuple[Problem, ...]:
 def _alternative(reading: ReadingOfImages) -> Alternative:
     counts = {name: 0 for name in reading.classes}
     for label in reading.labels:
-        if label != UNLABELLED:
+        if label >= 0:
             counts[reading.classes[label]] += 1
     return Alternative(key=reading.key, sentence=reading.sentence, classes=counts)

@@ -15,7 +15,7 @@ from engine.data.dataset_files import write_draft, write_import
 from engine.data.dataset_records import Image, Problem
 from engine.data.drafts import draft_folder
 from engine.data.file_names import clean_name
-from engine.data.imported import UNLABELLED, ImportChoices, Imported, draft_of, of_images
+from engine.data.imported import ImportChoices, Imported, draft_of, of_images
 from engine.data.intake import Intake, take_in
 from engine.data.pool import Progress, silent
 from engine.data.recognised import Recognised, empty_folders, recognise_staged
@@ -48,7 +48,7 @@ def scan(
             (folder / part).mkdir(parents=True)
         staged = stage(source, folder / "staging", within=within, progress=progress)
         recognised = recognise_staged(staged, choices or ImportChoices(), empty=empty_folders(source))
-        taken = take_in(recognised.images, folder, progress)
+        taken = take_in(recognised.images, folder, progress, aside=recognised.masks)
         title, default_origin = _title_and_origin(source)
         name = clean_name(name) or clean_name(title) or "Images"
         imported = _imported(recognised, taken, name=name, source=origin or default_origin)
@@ -103,7 +103,9 @@ def _imported(recognised: Recognised, taken: Intake, *, name: str, source: str) 
     """What was read, under each reading that has two classes of readable images."""
     images = tuple(result for result in taken.results if isinstance(result, Image))
     unreadable = (result for result in taken.results if isinstance(result, Problem))
-    best, *others = (of_images(reading, images, recognised.bare) for reading in recognised.readings)
+    best, *others = (
+        of_images(reading, images, recognised.bare, masks=recognised.masks) for reading in recognised.readings
+    )
     return Imported(
         name=name,
         source=source,
@@ -128,7 +130,7 @@ def _refusal(staged: Staged, imported: Imported) -> str:
     problems = (*imported.problems, *reading.problems)
     first = " ".join(f"{problem.name[:80]}: {problem.reason.rstrip('.')}." for problem in problems[:3])
     if reading.classes:
-        count = sum(label != UNLABELLED for label in reading.labels)
+        count = sum(label >= 0 for label in reading.labels)
         start = f"Only one class was found, {reading.classes[0][:80]!r} with {count} images; it takes at least two."
     else:
         start = "No readable image in a class was found."

@@ -6,7 +6,7 @@ should be rendered is put together. Not here: which files, and what class they h
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,8 +35,9 @@ class Intake:
     rendering: Rendering
 
 
-def take_in(files: Sequence[StagedFile], folder: Path, progress: Progress) -> Intake:
-    """Verify, store and thumbnail `files` in `images/` and `thumbs/` of `folder`."""
+def take_in(files: Sequence[StagedFile], folder: Path, progress: Progress, *, aside: Collection[str] = ()) -> Intake:
+    """Verify, store and thumbnail `files` in `images/` and `thumbs/` of `folder`; those with a name of `aside` have no
+    say in how the dataset is rendered."""
     taken: list[_Taken | Problem] = []
     progress("read", 0, len(files))
     reading = ordered(lambda file: _take(file, folder), files)
@@ -46,7 +47,8 @@ def take_in(files: Sequence[StagedFile], folder: Path, progress: Progress) -> In
             progress("read", len(taken), len(files))
     finally:
         reading.close()
-    rendering = choose_rendering(result.evidence for result in taken if isinstance(result, _Taken))
+    telling = (result for result in taken if isinstance(result, _Taken) and result.image.name not in aside)
+    rendering = choose_rendering(result.evidence for result in telling)
     images = ordered(lambda result: _rendered(result, rendering, folder), taken)
     return Intake(results=tuple(images), rendering=rendering)
 

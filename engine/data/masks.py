@@ -31,14 +31,6 @@ _NEARLY_ALL = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sorting:
-    """Files that are pictures, and those that are masks of them."""
-
-    pictures: tuple[StagedFile, ...]
-    masks: tuple[StagedFile, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Suspect:
     """A file that may be a mask by its name; by its `twins` alone, of the same name and another ending, only if one of
     them has more colours."""
@@ -47,7 +39,7 @@ class _Suspect:
     twins: tuple[StagedFile, ...] = ()
 
 
-def sort_out(files: Sequence[StagedFile]) -> Sorting:
+def find_masks(files: Sequence[StagedFile]) -> tuple[StagedFile, ...]:
     """Which of `files`, all meant as images, are masks: the name of another one with `_mask` or the like, or in a
     folder of masks, or with another ending; and few colours."""
     suspects = list(_suspects(files))
@@ -58,8 +50,7 @@ def sort_out(files: Sequence[StagedFile]) -> Sorting:
         own, others = colours[suspect.file.name], [colours[twin.name] for twin in suspect.twins]
         if 0 < own <= _FEW_COLOURS and (not others or max(others) > _MANY_TIMES * own):
             names.add(suspect.file.name)
-    masks = tuple(file for file in files if file.name in names)
-    return Sorting(pictures=tuple(file for file in files if file.name not in names), masks=masks)
+    return tuple(file for file in files if file.name in names)
 
 
 def note_on(masks: Sequence[StagedFile]) -> Problem:
@@ -67,7 +58,7 @@ def note_on(masks: Sequence[StagedFile]) -> Problem:
     others = f" and {len(masks) - 1} others" if len(masks) > 1 else ""
     reason = (
         "Named like other pictures and of few colours, so taken for masks and left out. "
-        "If they are pictures, keep them (--keep-masks)."
+        "If they are pictures, read it the other way (--keep-masks)."
     )
     return Problem(name=f"{masks[0].name}{others}", reason=reason, kind="note")
 

@@ -5,8 +5,9 @@ Looks at names and first bytes; decodes nothing but suspected masks. Not here: t
 """
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.data import uploads
@@ -14,11 +15,12 @@ from engine.data.dataset_records import Problem
 from engine.data.decoder import why_not
 from engine.data.file_names import clean_name, stand_in, system_file, system_folder
 from engine.data.imported import ImportChoices
-from engine.data.masks import note_on, sort_out
+from engine.data.masks import find_masks, note_on
 from engine.data.readings.reading import Reading
 from engine.data.readings.recognition import recognise
 from engine.data.tables.accounts import is_table, read_tables
 from engine.data.unpacking import Staged, StagedFile
+from engine.errors import DatasetError
 
 IMAGE_SUFFIXES = frozenset(
     (
@@ -35,6 +37,8 @@ class Recognised:
     images: tuple[StagedFile, ...]
     readings: tuple[Reading, ...]
     problems: tuple[Problem, ...]
+    masks: frozenset[str]
+    """Names of images that only the last reading takes for pictures."""
     bare: tuple[str, ...]
     """Folders without any file that is called like an image."""
 
@@ -56,19 +60,34 @@ def recognise_staged(staged: Staged, choices: ImportChoices, *, empty: Iterable[
             images.append(file)
         else:
             problems.append(Problem(name=file.name, reason=reason))
-    if not choices.keep_masks:
-        sorting = sort_out(images)
-        images = list(sorting.pictures)
-        problems += [note_on(sorting.masks)] if sorting.masks else []
-    judged = recognise(images, read_tables(tables, images, choices.columns), asked=choices.classes_at)
+    masks = () if choices.keep_masks else find_masks(images)
     named = [*(file.name for file in staged.files), *(p.name for p in staged.problems if p.kind == "input")]
     bare = {parent for name in named for parent in _parents(name)}.union(empty)
     return Recognised(
         images=tuple(images),
-        readings=(judged.reading, *judged.rivals),
+        readings=_readings(images, tables, masks=masks, choices=choices),
         problems=(*staged.problems, *problems),
+        masks=frozenset(mask.name for mask in masks),
         bare=tuple(sorted(bare.difference(parent for image in images for parent in _parents(image.name)))),
     )
+
+
+def _readings(
+    images: Sequence[StagedFile], tables: Sequence[StagedFile], *, masks: Sequence[StagedFile], choices: ImportChoices
+) -> tuple[Reading, ...]:
+    """Of the images without `masks`; the last one takes these for pictures, where there are any."""
+    left_out = {mask.name for mask in masks}
+    pictures = [image for image in images if image.name not in left_out]
+    judged = recognise(pictures, read_tables(tables, pictures, choices.columns), asked=choices.classes_at)
+    readings = (judged.reading, *judged.rivals)
+    if not masks:
+        return readings
+    noted = tuple(replace(reading, notes=(*reading.notes, note_on(masks))) for reading in readings)
+    with suppress(DatasetError):  # with so many images more it may be no sensible reading
+        accounts = read_tables(tables, images, choices.columns)
+        kept = recognise(images, accounts, asked=judged.reading.key).reading
+        return (*noted, replace(kept, key="masks", says=f"{kept.says}, with the {len(masks)} that look like masks"))
+    return noted
 
 
 def empty_folders(source: Path) -> Iterator[str]:

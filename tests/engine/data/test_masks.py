@@ -5,10 +5,12 @@ import pytest
 from pictures import encoded, make_folder, picture
 from PIL import Image
 
-from engine.data.drafts import draft_health_card
+from engine.data.dataset import commit
+from engine.data.dataset_records import AS_EVER
+from engine.data.drafts import draft_health_card, take_reading
 from engine.data.imported import ImportChoices
 from engine.data.importer import scan
-from engine.data.masks import sort_out
+from engine.data.masks import find_masks
 from engine.data.unpacking import StagedFile
 from engine.workspace import Workspace
 
@@ -21,7 +23,7 @@ def mask(seed: int = 0, kind: str = "PNG", colours: int = 2) -> bytes:
 
 def masks_of(root: Path, files: dict[str, bytes]) -> list[str]:
     make_folder(root, files)
-    return [file.name for file in sort_out([StagedFile(path=root / name, name=name) for name in files]).masks]
+    return [file.name for file in find_masks([StagedFile(path=root / name, name=name) for name in files])]
 
 
 NAMED = {
@@ -65,3 +67,18 @@ def test_an_import_leaves_them_out_in_one_sentence_and_keeps_them_when_asked(
     assert problem.name == "a/0_mask.png and 11 others" and "masks" in problem.reason and problem.kind == "note"
     kept = draft_health_card(workspace, scan(workspace, source, choices=ImportChoices(keep_masks=True)))
     assert kept.images == 24 and not kept.problems
+
+
+def test_they_are_one_click_away_and_gone_once_the_draft_is_accepted(workspace: Workspace, tmp_path: Path) -> None:
+    labels = Image.fromarray(np.array([[0, 3], [1, 2]], dtype=np.uint16))
+    files = {f"{label}/{n}.png": picture(n + 50 * place) for place, label in enumerate("ab") for n in range(6)}
+    files |= {f"{label}/{n}_mask.png": encoded(labels) for label in "ab" for n in range(6)}
+    source = make_folder(tmp_path / "set", files)
+    accepted = commit(workspace, scan(workspace, source))
+    assert len(accepted.images) == 12 and not accepted.unlabelled and accepted.rendering == AS_EVER
+    assert len(list((accepted.folder / "images").iterdir())) == 12
+    draft = scan(workspace, source)
+    assert "masks" in [other.key for other in draft_health_card(workspace, draft).alternatives]
+    take_reading(workspace, draft, "masks")
+    card = draft_health_card(workspace, draft)
+    assert card.images == 24 and "12 that look like masks" in card.layout and not card.problems
