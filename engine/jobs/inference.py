@@ -6,6 +6,7 @@ Images are decoded in threads and never held all at once. Not here: training, an
 import shutil
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -14,13 +15,15 @@ import pandas as pd
 
 from engine.data import uploads
 from engine.data.archives import stage
+from engine.data.dataset import open_dataset
+from engine.data.dataset_records import Dataset
 from engine.data.decoder import decode, thumbnail
 from engine.data.file_names import system_file
 from engine.data.pool import ordered
 from engine.data.preprocessing import eval_crop
 from engine.data.tables.accounts import is_table
 from engine.data.tables.listing import ListedImage, read_list
-from engine.data.zips import Staged
+from engine.data.unpacking import Staged, StagedFile
 from engine.errors import DatasetError, ImageError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import write_result
@@ -44,9 +47,10 @@ class _Read:
 
 
 def predict_new(
-    workspace: Workspace, run_id: str, source: Path, *, device: str = "auto", within: Path | None = None
+    workspace: Workspace, run_id: str, source: Path | None, *, device: str = "auto", within: Path | None = None
 ) -> Generator[Progress, None, Predictions]:
-    """Classify everything at `source` (image, folder, zip, upload), or what a list of images names, in its order.
+    """Classify everything at `source` (image, folder, zip, upload), or what a list of images names, in its order;
+    without a source the images without a class that came with the run's dataset.
 
     Returns the id in the run's `predictions/`, and how many of the images could be answered. Links are followed
     to what lies inside `within`, by default the source itself.
@@ -56,8 +60,12 @@ def predict_new(
     building = workspace.incoming / predictions_id
     try:
         (building / "thumbs").mkdir(parents=True)
-        staged = yield from reported(lambda report: stage(source, building / "staging", within=within, progress=report))
-        listed = _listed(staged, source)
+        if source is None:
+            staged, listed = _unlabelled(open_dataset(workspace, trained.config.dataset)), list[ListedImage]()
+        else:
+            staging = partial(stage, source, building / "staging", within=within)
+            staged = yield from reported(lambda report: staging(progress=report))
+            listed = _listed(staged, source)
         inputs = listed or [
             ListedImage(name=file.name, file=file) for file in staged.files if not system_file(file.name)
         ]
@@ -78,10 +86,16 @@ def predict_new(
     return Predictions(predictions=predictions_id, answered=len(table) - unanswered, unanswered=unanswered)
 
 
-def _listed(staged: Staged, source: Path) -> Sequence[ListedImage]:
+def _unlabelled(dataset: Dataset) -> Staged:
+    """The images without a class that came with `dataset`."""
+    files = (StagedFile(path=dataset.image_path(image), name=image.name) for image in dataset.unlabelled)
+    return Staged(files=tuple(files), problems=())
+
+
+def _listed(staged: Staged, source: Path) -> list[ListedImage]:
     """The images that a list names, in its order, where somebody brought one: not as a part of a folder."""
     if source.is_dir() and not uploads.is_upload(source):
-        return ()
+        return []
     images = [file for file in staged.files if not is_table(file.name)]
     lists = [read_list(file, images) for file in staged.files if is_table(file.name)]
     alone = len(staged.files) == 1

@@ -36,10 +36,11 @@ class Sample(Record, frozen=True, kw_only=True):
 
 
 class Predict(Record, frozen=True, kw_only=True):
-    """`name` is for people; an upload is used up."""
+    """`name` is for people; an upload is used up. Without a source it is the images without a class that came with the
+    run's dataset."""
 
     run: str
-    source: str
+    source: str = ""
     name: str = ""
     device: str = "auto"
     anywhere: bool = False

@@ -55,12 +55,12 @@ def predict(workspace: Workspace, asked: records.Predict) -> Events:
     """The answers of a run for new images."""
     from engine.jobs.inference import predict_new
 
-    source = find_source(workspace, asked.source, anywhere=asked.anywhere)
+    source = find_source(workspace, asked.source, anywhere=asked.anywhere) if asked.source else None
     within = readable_root(anywhere=asked.anywhere)
     try:
         made = yield from predict_new(workspace, asked.run, source, device=asked.device, within=within)
     finally:
-        if uploads.is_upload(source):
+        if source and uploads.is_upload(source):
             uploads.discard_upload(workspace, source.name)
     yield Result.of(made)
 

@@ -5,10 +5,12 @@ import os
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.data.dataset import delete_dataset
+from engine.data.dataset import delete_dataset, open_dataset
+from engine.data.dataset_files import read_description, write_dataset
 from engine.data.dataset_records import Dataset
 from engine.evaluation import predictions
 from engine.events import Progress
+from engine.jobs import records
 from engine.store.job_store import JobStore
 from engine.store.run_record import Run
 from engine.workspace import Workspace
@@ -115,6 +117,17 @@ def test_training_images_are_shown_only_on_request(workspace: Workspace, run: Ru
     assert f"{len(table) - 4} images of {len(table)}" in drawn(page)
     page.segmented_control(key=f"{run.id}_split").set_value("train").run()
     assert f"\n4 images of {len(table)}" in drawn(page)
+
+
+def test_images_that_came_without_a_class_are_predicted_in_one_click(workspace: Workspace, run: Run) -> None:
+    dataset = open_dataset(workspace, run.config.dataset)
+    assert "Predict" not in " ".join(button.label for button in opened().button)
+    write_dataset(dataset.folder, read_description(dataset.folder), dataset.images, unlabelled=dataset.images[:2])
+    page = opened()
+    next(button for button in page.button if "the 2 images without a class" in button.label).click().run()
+    assert not page.exception
+    (job,) = JobStore(workspace).list("predict")
+    assert job.arguments_as(records.Predict) == records.Predict(run=run.id, name="Images without a class")
 
 
 def test_a_running_prediction_shows_its_progress(workspace: Workspace, run: Run) -> None:

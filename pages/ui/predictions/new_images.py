@@ -3,8 +3,12 @@
 Not here: predicting them, and adding them to a dataset.
 """
 
+from contextlib import suppress
+
 import streamlit as st
 
+from engine.data.dataset import open_dataset
+from engine.errors import DatasetError
 from engine.evaluation.predictions import classes_of
 from engine.jobs import records
 from engine.store.run_record import Run
@@ -21,6 +25,7 @@ from pages.ui.widgets.upload_area import upload_area
 
 def new_images(run: Run) -> None:
     """Send, wait, look."""
+    _unlabelled(run)
     hint = "Images, a folder or a zip. They are not added to any dataset."
     if arrival := upload_area("Drop new images here to have them predicted", hint, key="new"):
         name = text.plain(arrival.name)
@@ -36,6 +41,16 @@ def new_images(run: Run) -> None:
     done = {made.predictions: name for job, name in jobs.items() if (made := job.result_as(records.Predictions))}
     if done:
         _predicted(run, choose("Predicted images", done, key="predictions"))
+
+
+def _unlabelled(run: Run) -> None:
+    """Offers the images that came with the run's dataset and have no class."""
+    with suppress(DatasetError):  # deleted since
+        if images := open_dataset(workspace(), run.config.dataset).unlabelled:
+            one = "the image" if len(images) == 1 else f"the {len(images):,} images"
+            if st.button(f"Predict {one} without a class that came with the dataset", icon=":material/label_off:"):
+                job_store().submit("predict", records.Predict(run=run.id, name="Images without a class"))
+                st.rerun()
 
 
 def _predicted(run: Run, predictions_id: str) -> None:

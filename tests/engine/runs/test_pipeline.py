@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from engine.data.dataset import commit, delete_dataset
+from engine.data.dataset_files import read_description, write_dataset
 from engine.data.importer import scan
 from engine.errors import ConfigError, EngineError, RunError, TrainingError
 from engine.evaluation.metric_records import read_metrics
@@ -229,6 +230,11 @@ def test_new_images_get_rows_and_unreadable_ones_get_reasons(lab: Lab, tmp_path:
     assert (result["label"] == result["predict"]).sum() >= 4  # the truth comes from folders named like classes
     assert len(list((folder / "thumbs").iterdir())) == 6
     assert not list(lab.workspace.incoming.iterdir()), "nothing half-done is left behind"
+    few = lab.dataset.images[:3]
+    write_dataset(lab.dataset.folder, read_description(lab.dataset.folder), lab.dataset.images, unlabelled=few)
+    made = value_of(predict_new(lab.workspace, run.id, None))
+    result = read_result(lab.folder_of(run) / "predictions" / made.predictions / "result.csv")
+    assert made.answered == 3 and result["file_dir"].tolist() == [image.name for image in few]
 
 
 def history_of(lab: Lab, run: Run) -> list[dict[str, str]]:
