@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from engine.errors import ConfigError
+from engine.installation import COMMAND
 from engine.options import Option, Value, options_of
 from engine.record_files import decode, encode
 from engine.runconfig import RunConfig
@@ -59,7 +60,7 @@ def differences(configs: Sequence[RunConfig]) -> dict[str, list[Value]]:
 
 def command_line(config: RunConfig) -> str:
     """The command that repeats this run, quoted for a POSIX shell."""
-    words = ["python -m engine train"]
+    words = [f"{COMMAND} train"]
     for field in dataclasses.fields(config):
         name, value = field.name, getattr(config, field.name)
         if name in _OWN_WORDS[:3] or value != field.default:

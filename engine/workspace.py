@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import EngineError
+from engine.installation import default_workspace
 
 _ID = re.compile(r"[a-z][a-z0-9]*-[0-9a-f]{8,32}")
 
@@ -68,8 +69,8 @@ class Workspace:
 
 
 def open_workspace(root: str | Path | None = None) -> Workspace:
-    """The workspace at `root`, else at $THAW_WORKSPACE, else `workspace/` beside the code; folders are made."""
-    chosen = root or os.environ.get("THAW_WORKSPACE") or Path(__file__).resolve().parent.parent / "workspace"
+    """The workspace at `root`, else at $THAW_WORKSPACE, else at the default place; folders are made."""
+    chosen = root or os.environ.get("THAW_WORKSPACE") or default_workspace()
     workspace = Workspace(Path(chosen).expanduser().resolve())
     try:
         for folder in (workspace.datasets, workspace.incoming, workspace.weights, workspace.catalog, workspace.runs):

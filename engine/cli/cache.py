@@ -9,6 +9,7 @@ import click
 
 from engine.cli.verb import Session, verb
 from engine.errors import EngineError
+from engine.installation import COMMAND
 
 if TYPE_CHECKING:
     from engine.data.cache_files import CacheFile
@@ -57,7 +58,7 @@ def _list(session: Session, files: "Sequence[CacheFile]") -> None:
     session.printer.table(rows, names, empty="The caches are empty.")
     if files and not session.printer.json:
         total = _megabytes(sum(file.size_bytes for file in files))
-        print(f"{total} in {len(files)} files. Remove them: python -m engine cache --clear")
+        print(f"{total} in {len(files)} files. Remove them: {COMMAND} cache --clear")
 
 
 def _megabytes(size: int) -> str:

@@ -16,6 +16,7 @@ from engine.comparisons.comparison import Arm, Comparison, arm, with_margin
 from engine.data import dataset as datasets
 from engine.errors import ConfigError, EngineError
 from engine.evaluation.margin import MARGIN_POINTS
+from engine.installation import COMMAND
 from engine.jobs.records import Blocks
 from engine.models.outline import Outline, load_outline, with_classes
 from engine.runconfig import RunConfig
@@ -192,7 +193,7 @@ def _train(session: Session, comparison: Comparison) -> None:
             time.sleep(PACE_SECONDS)  # somebody else has taken some of them
     except KeyboardInterrupt:
         store.stop(comparison.id)
-        raise EngineError(f"Stopped. Go on with: python -m engine compare --resume {comparison.id}") from None
+        raise EngineError(f"Stopped. Go on with: {COMMAND} compare --resume {comparison.id}") from None
 
 
 def _say_queued(session: Session, comparison: Comparison) -> None:

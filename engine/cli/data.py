@@ -12,6 +12,7 @@ from engine.cli.verb import Session, full_path, verb
 from engine.config import options as all_options
 from engine.data import dataset as stored
 from engine.errors import ConfigError
+from engine.installation import COMMAND
 from engine.jobs.records import Draft, Sample
 from engine.training.strategies import STRATEGIES
 
@@ -67,7 +68,7 @@ def sample_dataset(session: Session) -> stored.Dataset:
 def datasets(session: Session) -> None:
     rows = [asdict(summary) for summary in stored.list_datasets(session.workspace)]
     names = ("id", "name", "images", "classes", "created_at")
-    session.printer.table(rows, names, empty="No dataset yet. Make one: python -m engine sample")
+    session.printer.table(rows, names, empty=f"No dataset yet. Make one: {COMMAND} sample")
 
 
 @verb(

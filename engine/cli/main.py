@@ -10,8 +10,8 @@ import click
 
 from engine.cli import audit, bench, cache, compare, data, demo, explore, run_verbs
 from engine.errors import DEFECT, EngineError
+from engine.installation import COMMAND
 
-_PROGRAM = "python -m engine"
 VERBS: dict[str, click.Command] = {
     str(verb.name): verb
     for verb in (
@@ -38,11 +38,11 @@ _TOP = click.Group(
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, *, group: click.Group = _TOP) -> int:
+    """Run one verb of `group`; returns the exit code."""
     try:
-        with _TOP.make_context(_PROGRAM, list(sys.argv[1:] if arguments is None else arguments)) as context:
-            _TOP.invoke(context)
+        with group.make_context(COMMAND, list(sys.argv[1:] if arguments is None else arguments)) as context:
+            group.invoke(context)
     except click.exceptions.Exit as end:  # --help
         return end.exit_code
     except (EngineError, click.ClickException) as error:

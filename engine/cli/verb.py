@@ -29,7 +29,9 @@ EPOCHS = click.option(
 )
 QUEUE = click.option("--queue", is_flag=True, help="leave it to a worker (the dashboard or `work`) and return at once")
 _WORKSPACE: Parameter = click.option(
-    "--workspace", metavar="DIR", help="where everything is kept; default: $THAW_WORKSPACE or workspace/"
+    "--workspace",
+    metavar="DIR",
+    help="where everything is kept; default: $THAW_WORKSPACE, else workspace/ in a clone, ~/thaw elsewhere",
 )
 _JSON: Parameter = click.option("--json", is_flag=True, help="one JSON object a line on stdout")
 

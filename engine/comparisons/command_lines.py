@@ -8,6 +8,7 @@ import shlex
 from engine.comparisons.comparison import Arm, Comparison, default_seeds, expand
 from engine.config import command_line, options
 from engine.evaluation.margin import MARGIN_POINTS
+from engine.installation import COMMAND
 
 _ELSEWHERE = frozenset({"dataset", "backbone", "weights", "strategy", "seed", "epochs"})
 _SEPARATORS = (",", ":")
@@ -30,7 +31,7 @@ def command_lines(comparison: Comparison) -> tuple[str, ...]:
     pairs = [*words.items(), *(("set", setting) for setting in _settings(comparison))]
     pairs += [("margin", f"{comparison.margin:g}")] if comparison.margin != MARGIN_POINTS else []
     pairs += [("name", comparison.name)] if comparison.name else []
-    return (" ".join(["python -m engine compare", *(f"--{name} {shlex.quote(value)}" for name, value in pairs)]),)
+    return (" ".join([f"{COMMAND} compare", *(f"--{name} {shlex.quote(value)}" for name, value in pairs)]),)
 
 
 def _seeds(arms: tuple[Arm, ...]) -> str | None:

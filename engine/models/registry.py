@@ -10,6 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from engine.errors import BackboneError, WeightsError
+from engine.installation import COMMAND
 from engine.models.catalog import BackboneInfo, Transforms, WeightsInfo
 from engine.models.sources.source import SOURCES, Models, source_of
 
@@ -89,6 +90,6 @@ def _models(backbone: str) -> Models:
     models = source.models()
     if backbone not in models.names():
         raise BackboneError(
-            f"{source.title} has no classifier named {backbone[:60]!r}. `python -m engine backbones` lists all of them."
+            f"{source.title} has no classifier named {backbone[:60]!r}. `{COMMAND} backbones` lists all of them."
         )
     return models

@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine.data.dataset_records import SPLIT_NAMES
 from engine.events import Cache, CacheFile
+from engine.installation import COMMAND
 from engine.store.run_record import Run
 from pages.ui import text
 
@@ -27,7 +28,7 @@ def frozen_part(run: Run) -> None:
             st.caption(
                 "A frozen block answers the same image alike every time, so it is asked once. The files are checked "
                 "before use, shared by every run that starts from the same weights, and can be deleted at any time: "
-                "`python -m engine cache --clear`"
+                f"`{COMMAND} cache --clear`"
             )
 
 
