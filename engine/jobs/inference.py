@@ -5,6 +5,7 @@ Images are decoded in threads and never held all at once. Not here: training, an
 
 import shutil
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -93,13 +94,20 @@ def _unlabelled(dataset: Dataset) -> Staged:
 
 
 def _listed(staged: Staged, source: Path) -> list[ListedImage]:
-    """The images that a list names, in its order, where somebody brought one: not as a part of a folder."""
-    if source.is_dir() and not uploads.is_upload(source):
-        return []
+    """The images that a list names, in its order, where somebody brought one: not as a part of a folder or zip."""
     images = [file for file in staged.files if not is_table(file.name)]
-    lists = [read_list(file, images) for file in staged.files if is_table(file.name)]
-    alone = len(staged.files) == 1
-    return [line for lines in lists if alone or any(line.file for line in lines) for line in lines]
+    if source.is_file() and is_table(source.name):
+        return list(read_list(next(file for file in staged.files if file.path == source), images))
+    if not uploads.is_upload(source):
+        return []
+    listed: list[ListedImage] = []
+    for file in staged.files:
+        with suppress(DatasetError):  # one that cannot be read has a row that says so
+            lines = read_list(file, images) if is_table(file.name) else ()
+            listed += lines if any(line.file for line in lines) else ()
+    named = {line.file.name for line in listed if line.file}
+    others = [ListedImage(name=file.name, file=file) for file in images if file.name not in named]
+    return [*listed, *others] if listed else []
 
 
 def _classify(

@@ -57,9 +57,7 @@ def _not_utf8(content: bytes, names: Collection[str], place: str) -> Decoded:
     text = content.decode("utf-8-sig", "replace")
     foreign = [character for character in text if character > "\x7f"]
     if foreign.count("\ufffd") <= _MAX_BAD * len(foreign):
-        note = (
-            f"It is not all UTF-8 ({place}): lines whose name or class is damaged were left out. Save it as CSV UTF-8."
-        )
+        note = f"It is not all UTF-8 ({place}); the rest was read. Save it as CSV UTF-8."
         return Decoded(text=text, note=note)
     known = [name for name in names if not name.isascii()]
     best, share, encoding = Decoded(text=text.replace("\x00", "")), -1.0, None

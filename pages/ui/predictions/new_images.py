@@ -26,7 +26,7 @@ from pages.ui.widgets.upload_area import upload_area
 def new_images(run: Run) -> None:
     """Send, wait, look."""
     _unlabelled(run)
-    hint = "Images, a folder or a zip. They are not added to any dataset."
+    hint = "Images, a folder or a zip, or images with a list of them. They are not added to any dataset."
     if arrival := upload_area("Drop new images here to have them predicted", hint, key="new"):
         name = text.plain(arrival.name)
         job_store().submit("predict", records.Predict(run=run.id, source=arrival.upload, name=name))
