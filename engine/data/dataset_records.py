@@ -33,8 +33,9 @@ class Rendering:
 
 AS_EVER = Rendering()
 """Of 8-bit images, of grey that uses its 16 bits, and of datasets of earlier versions."""
-Flaw = Literal["", "blank", "dark", "few_levels"]
-"""What makes an image show little: one colour everywhere, nearly black, or at most 32 levels of brightness."""
+Flaw = Literal["", "blank", "dark", "few_levels", "drawing"]
+"""What makes an image show little: one colour everywhere, nearly black, or at most 32 levels of brightness; where these
+reach from black to white, it may well be a drawing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,8 @@ SMALL_PIXELS = 32
 _LOOKS: Mapping[Flaw, str] = {
     "blank": "are blank, one colour everywhere.",
     "dark": "are nearly black.",
-    "few_levels": "use at most 32 of 256 levels of brightness, as masks and drawings do and photographs do not.",
+    "few_levels": "use at most 32 of 256 levels of brightness, as masks do and photographs do not.",
+    "drawing": "use at most 32 of 256 levels of brightness, as masks and drawings do and photographs do not.",
 }
 
 
@@ -151,6 +152,8 @@ def _warnings_about_looks(images: Sequence[Image]) -> list[str]:
     named: dict[Flaw, list[str]] = {}
     for image in images:
         named.setdefault(image.flaw, []).append(image.name)
+    if 2 * len(named.get("drawing", ())) > len(images):
+        del named["drawing"]  # then that is what the dataset is about
     counted = ((names, words) for flaw, words in _LOOKS.items() if (names := named.get(flaw)))
     return [f"{len(names)} of {len(images)} images {words} For example {names[0]}." for names, words in counted]
 

@@ -61,7 +61,10 @@ def flaw_of(image: pillow.Image) -> Flaw:
     brighter = levels[:, _DARK:].sum(axis=1).max()
     if brighter < _TAIL * image.width * image.height:
         return "dark"
-    return "few_levels" if (levels > 0).sum(axis=1).max() <= _FEW_LEVELS else ""
+    if (levels > 0).sum(axis=1).max() > _FEW_LEVELS:
+        return ""
+    black_and_white = levels[:, :_DARK].any(axis=1) & levels[:, -_DARK:].any(axis=1)
+    return "drawing" if black_and_white.any() else "few_levels"
 
 
 @dataclass(frozen=True, kw_only=True)

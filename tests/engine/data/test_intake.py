@@ -77,8 +77,9 @@ def grey(*values: int) -> Image.Image:
         (Image.new("RGB", (9, 9), (200, 30, 30)), "blank"),
         (grey(*range(16)), "dark"),
         (grey(*range(31), *range(31)), "dark"),
-        (grey(0, 255), "few_levels"),
-        (grey(*range(0, 255, 16)), "few_levels"),
+        (grey(0, 255), "drawing"),
+        (grey(*range(0, 255, 16)), "drawing"),
+        (grey(*range(60, 90)), "few_levels"),
         (grey(*range(100, 150)), ""),
     ],
 )
@@ -89,6 +90,10 @@ def test_what_makes_an_image_show_little(image: Image.Image, flaw: str) -> None:
 def test_the_card_counts_images_that_show_little(workspace: Workspace, tmp_path: Path) -> None:
     files = {f"{label}/{n}.png": picture(n + 50 * place) for place, label in enumerate("ab") for n in range(6)}
     files |= {"a/white.png": encoded(grey(255)), "b/night.png": encoded(grey(*range(20)))}
+    files |= {"a/lines.png": encoded(grey(0, 255)), "b/pale.png": encoded(grey(*range(60, 90)))}
     warnings = " ".join(health_card(imported(workspace, tmp_path / "set", files)).warnings)
-    assert "1 of 14 images are blank" in warnings and "a/white.png" in warnings
-    assert "1 of 14 images are nearly black" in warnings and "b/night.png" in warnings
+    assert "1 of 16 images are blank" in warnings and "a/white.png" in warnings
+    assert "1 of 16 images are nearly black" in warnings and "b/night.png" in warnings
+    assert "a/lines.png" in warnings and "b/pale.png" in warnings
+    drawings = {f"{label}/{n}.png": encoded(grey(0, n + 230, 255)) for label in "ab" for n in range(6)}
+    assert "levels" not in " ".join(health_card(imported(workspace, tmp_path / "drawn", drawings)).warnings)

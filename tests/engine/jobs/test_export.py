@@ -115,7 +115,7 @@ def test_a_head_that_reads_every_stage_is_made_again_elsewhere(
 def test_pictures_of_every_kind_are_read_as_the_dashboard_reads_them(home: Exported, tmp_path: Path) -> None:
     odd = odd_pictures(tmp_path / "odd")
     _, given, files = answers(home.bundle, odd, tmp_path / "result.csv")
-    made = value_of(predict_new(home.workspace, home.run.id, odd, device="cpu"))
+    made = value_of(predict_new(home.workspace, home.run.id, odd, device="cpu")).predictions
     shown = predictions.read(home.folder / "predictions" / made / "predictions.csv").set_index("file_dir")
     assert len(shown) == len(files) == 11 and not any(shown["error"])
     assert np.abs(given - shown.loc[[Path(file).name for file in files]].filter(like="prob_").to_numpy()).max() < 1e-5
