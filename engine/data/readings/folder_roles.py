@@ -13,10 +13,11 @@ from typing import Literal
 from engine.data.dataset_records import Split
 from engine.data.readings.folder_tree import Folder, FolderTree
 from engine.data.readings.folder_words import (
+    are_dates,
+    are_parts,
     are_serial,
     is_container,
     is_decoration,
-    is_odd_class_name,
     is_of_masks,
     is_unlabelled,
     split_word,
@@ -69,7 +70,7 @@ def _set_aside(tree: FolderTree, kids: Sequence[Folder]) -> Decision:
             decided[kid] = Place(role="aside", why="It is called like images without a class.")
         elif is_of_masks(kid[-1]) and any(is_container(other[-1]) for other in others):
             decided[kid] = Place(role="aside", why="It is called like masks or labels, not like photographs.")
-        elif is_decoration(kid[-1]) and any(_subs(tree, other) for other in others):
+        elif is_decoration(kid[-1]) and any(_subs(tree, o) and _subs(tree, o) != _subs(tree, kid) for o in others):
             decided[kid] = Place(role="aside", why="It lies beside the folders that hold the classes.")
         elif not split_word(kid[-1]) and _repeats(tree, kid, kids):
             decided[kid] = Place(role="aside", why="It holds folders of the same names as those beside it.")
@@ -104,7 +105,7 @@ def _as_splits(tree: FolderTree, kids: Sequence[Folder]) -> Decision:
     if "train" not in words and len(others) > 1 and (deep or "test" in words):
         flat = f"{_listed(splits)}: taken as images without a class, because it is called like a split."
         return _classes(others) | _split_places(splits, "" if deep else flat)
-    if not splits or (others and len(words) == 1 and (not deep or _same([_subs(tree, kid) for kid in kids]))):
+    if not splits or (others and len(words) == 1 and (not deep or _alike(tree, splits, others))):
         return {}
     classes, taken = _shared(tree, list(splits)), _split_places(splits)
     for other in others:
@@ -143,7 +144,7 @@ def _as_levels(tree: FolderTree, kids: Sequence[Folder]) -> Decision:
         inner = {kid: subs for kid, subs in inner.items() if len(subs) > 1}
     deep, flat = list(inner), [kid for kid in kids if kid not in inner]
     names = {name for subs in inner.values() for name in subs}
-    if not deep or all(split_word(name) for name in names):
+    if not deep or len(splits_among(sorted(names))) == len(names):
         return {}
     same = _same(list(inner.values()))
     if flat and len(flat) <= len(deep) and (same or len(deep) == 1):
@@ -160,13 +161,15 @@ def _as_levels(tree: FolderTree, kids: Sequence[Folder]) -> Decision:
 
 def _groups_or_classes(kids: Sequence[Folder], inner: Sequence[str]) -> Decision:
     """Every folder holds folders of the same names: those are the classes, unless they are the numbered ones."""
-    outer_serial, inner_serial = are_serial([kid[-1] for kid in kids]), are_serial(inner)
-    inner_numbers = all(map(str.isnumeric, inner)) and not outer_serial
-    if (inner_serial or inner_numbers) and not outer_serial:
-        return _classes(kids)
+    outer = [kid[-1] for kid in kids]
+    sure = are_parts(outer) or are_dates(outer)
+    outer_groups = sure or are_serial(outer)
+    inner_groups = are_serial(inner) or are_dates(inner)
+    if not outer_groups and (inner_groups or all(map(str.isnumeric, inner))):
+        doubt = f"{_listed(kids)} are taken as classes, though all hold the folders {_names(inner)}."
+        return _classes(kids, doubt="" if are_parts(inner) or are_dates(inner) else doubt)
     doubt = f"{_listed(kids)} all hold the folders {_names(inner)}: these are taken as the classes, not those."
-    sure = outer_serial and not inner_serial
-    return dict.fromkeys(kids, Place(role="group", doubt="" if sure else doubt))
+    return dict.fromkeys(kids, Place(role="group", doubt="" if sure and not inner_groups else doubt))
 
 
 def _within_class(tree: FolderTree, folder: Folder) -> Iterator[tuple[Folder, Place]]:
@@ -176,13 +179,20 @@ def _within_class(tree: FolderTree, folder: Folder) -> Iterator[tuple[Folder, Pl
     masks = [kid for kid in kids if boxed and is_of_masks(kid[-1])]
     rest = [kid for kid in kids if kid not in masks]
     yield from dict.fromkeys(masks, Place(role="aside", why="It is called like masks, not like photographs.")).items()
-    if rest and all(split_word(kid[-1]) for kid in rest):
-        yield from _split_places({kid: split for kid in rest if (split := split_word(kid[-1]))}).items()
+    splits = splits_among([kid[-1] for kid in rest])
+    if rest and len(splits) == len(rest):
+        yield from _split_places({kid: splits[kid[-1]] for kid in rest}).items()
     elif are_serial([kid[-1] for kid in rest]):
         yield from dict.fromkeys(rest, Place(role="group")).items()
     for kid in rest:
         if is_container(kid[-1]):
             yield from _within_class(tree, kid)
+
+
+def _alike(tree: FolderTree, some: Collection[Folder], others: Collection[Folder]) -> bool:
+    """Whether one of `others` holds folders of the names that one of `some` holds."""
+    names = {subs for kid in some if (subs := _subs(tree, kid))}
+    return any(_subs(tree, other) in names for other in others)
 
 
 def _repeats(tree: FolderTree, kid: Folder, kids: Sequence[Folder]) -> bool:
@@ -198,9 +208,16 @@ def _subs(tree: FolderTree, folder: Folder) -> tuple[str, ...]:
         at = kids[0]
     if tree.direct.get(at, 0) > LOOSE * tree.below[at]:
         return ()
-    names = tuple(kid[-1] for kid in kids)
-    plain = tuple(name for name in names if not (is_odd_class_name(name) or is_of_masks(name)))
-    return plain or tuple(name for name in names if split_word(name))
+    names = [kid[-1] for kid in kids]
+    splits, boxed = splits_among(names), any(map(is_container, names))
+    if len(set(splits.values())) > 1:
+        return tuple(splits)
+    return tuple(name for name in names if not (is_container(name) or is_unlabelled(name) or (boxed and _beside(name))))
+
+
+def _beside(name: str) -> bool:
+    """Whether it is called like what lies beside a container of images."""
+    return is_of_masks(name) or is_decoration(name)
 
 
 def _says_nothing(folder: Folder) -> bool:

@@ -38,7 +38,8 @@ _KOREAN_TAIL = re.compile(r"(?:데이터셋|데이터|세트|셋|이미지|사�
 _SERIAL = re.compile(r"^(.*?)[\s_.-]*(\d{1,4})$", re.DOTALL)
 _CLASS_WORDS = _vocabulary("class classes cls category label grade type stage level 등급 종류 단계 유형")
 _PART_WORDS = _vocabulary(
-    "part parts fold folds batch split person subject patient session day video scene p s 사람 환자 피험자"
+    "part parts fold folds batch split person subject patient session day video clip scene camera cam site "
+    "user case group subj pat p s 사람 환자 피험자"
 )
 
 
@@ -97,6 +98,11 @@ def are_serial(names: Sequence[str]) -> bool:
         return False
     prefix = prefixes.pop()
     return any(map(str.isalpha, prefix)) and not _CLASS_WORDS.intersection(re.findall(r"[^\W\d_]+", prefix))
+
+
+def are_dates(names: Sequence[str]) -> bool:
+    """Whether they are years or dates: `2019, 2020`, `2024-05-01`."""
+    return len(names) > 1 and all(re.match(r"(?:19|20)\d\d(?:[\W_]?\d+)*$", name) for name in names)
 
 
 def are_parts(names: Sequence[str]) -> bool:

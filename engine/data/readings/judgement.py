@@ -6,7 +6,7 @@ All rules by which readings are compared stand here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from engine.data.readings.folder_words import are_parts, are_serial, is_odd_class_name, mentions_split
+from engine.data.readings.folder_words import are_dates, are_parts, are_serial, is_odd_class_name, mentions_split
 from engine.data.readings.reading import NO_CLASS, Kind, Reading, contradict, same_classes
 from engine.errors import DatasetError
 
@@ -56,8 +56,9 @@ def score(reading: Reading, files: int) -> float:
     """How well `reading` explains `files` images: the share it gives a class, and how sensible the classes are."""
     classes, images = reading.classes, max(1, len(reading.entries))
     senseless = sum(count for name, count in classes.items() if is_odd_class_name(name)) / images
+    senseless /= 2 if reading.kind == "folders" else 1  # there the siblings were asked already
     names = [name for name in classes if not is_odd_class_name(name)] if reading.kind != "table" else []
-    numbered = _PARTS if are_parts(names) else _NUMBERED if are_serial(names) else 0.0
+    numbered = _PARTS if are_parts(names) or are_dates(names) else _NUMBERED if are_serial(names) else 0.0
     many = _TOO_MANY if len(classes) > max(10, images / 2) else 0.0
     explained = images + sum(why != NO_CLASS for why in reading.aside.values()) * (reading.kind == "folders")
     return explained / max(1, files) + _TRUST[reading.kind] - senseless - numbered - many

@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -137,44 +138,62 @@ def test_folders_that_are_only_splits_are_refused_unless_insisted_on() -> None:
     assert counted(judge("train_images:9 test_images:5", asked="1")) == {"test_images": 5, "train_images": 9}
 
 
-WORDS = ("cats", "dogs", "제품 불량", "Ünïcode", "[x](y)", "00", "a.b")
-SPLITS = (
-    ("train", "test"),
-    ("Training", "Validation"),
-    ("seg_train", "seg_val"),
-    ("훈련", "시험"),
-    ("1.train", "2.test"),
+WORDS = st.lists(
+    st.sampled_from(("cats", "dogs", "제품 불량", "Ünïcode", "[x](y)", "00", "a.b")), min_size=2, unique=True
 )
-NOISE = ("docs/logo.jpg", "unlabeled/1.jpg", "unlabeled/2.jpg", "cover.jpg", "sample/inner/1.jpg", "extra/1.jpg")
+CLASSES = (
+    *(["0", "1", "2"], ["c0", "c1"], ["train", "bus", "car"], ["valid", "invalid"], ["mask", "no_mask"]),
+    *(["sample", "blank"], ["small", "large"], ["test tube", "flask"], ["n01443537", "n01629819"], ["정상", "불량"]),
+)
+SPLITS = (
+    *(
+        ("train", "test"),
+        ("Training", "Validation"),
+        ("seg_train", "seg_val"),
+        ("훈련", "시험"),
+        ("학습데이터", "평가데이터"),
+    ),
+    *(("1.train", "2.test"), ("Train Data", "Testing Data"), ("pets_train", "pets_test"), ("train2017", "val2017")),
+)
+GROUPS = ([""], ["p01", "p02"], ["2019", "2020"], ["Seoul", "Busan"], ["person_1", "person_2", "person_3"])
+NOISE = (
+    "docs/logo.jpg",
+    "unlabeled/1.jpg",
+    "예측/2.jpg",
+    "cover.jpg",
+    "screenshots/1.jpg",
+    "images/1.jpg",
+    "extra/1.jpg",
+)
+BOXES = st.sampled_from(("", "images", "원천데이터"))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(
-    classes=st.lists(st.sampled_from(WORDS), min_size=2, max_size=5, unique=True),
+    classes=st.sampled_from(CLASSES) | WORDS,
     parts=st.sampled_from((("",), *SPLITS)),
-    persons=st.integers(0, 3),
-    wrappers=st.lists(st.sampled_from(("my set", "data", "v2", "archive")), max_size=2),
-    below=st.sampled_from(("", "images", "원천데이터")),
-    noise=st.sets(st.sampled_from(NOISE)),
-    order=st.booleans(),
+    groups=st.sampled_from(GROUPS),
+    wrappers=st.lists(st.sampled_from(("my set", "data", "v2", "archive", "train")), max_size=2),
+    boxes=st.tuples(BOXES, BOXES),
+    noise=st.sets(st.sampled_from(NOISE), max_size=2),
+    order=st.permutations(("part", "group", "label")),
 )
 def test_a_tree_is_read_right_or_asked_about(
     classes: list[str],
     parts: tuple[str, ...],
-    persons: int,
+    groups: list[str],
     wrappers: list[str],
-    below: str,
+    boxes: tuple[str, str],
     noise: set[str],
-    order: bool,
+    order: list[str],
 ) -> None:
     truth: dict[str, str] = {}
-    for part in parts:
-        for person in [f"p{number}" for number in range(persons)] or [""]:
-            for label in classes:
-                inner = (part, person, label, below) if order else (part, person, below, label)
-                folder = "/".join(name for name in (*wrappers, *inner) if name)
-                truth |= {f"{folder}/IMG_{number}.jpg": label for number in range(2)}
+    for part, group, label in itertools.product(parts, groups, classes):
+        named = {"part": part, "group": group, "label": label}
+        inner = (*wrappers, boxes[0], *(named[which] for which in order), boxes[1])
+        folder = "/".join(name for name in inner if name)
+        truth |= {f"{folder}/IMG_{number}.jpg": label for number in range(3)}
     stray = ["/".join((*wrappers, name)) for name in noise if len(parts) > 1 or name != "extra/1.jpg"]
-    result = judge_names(sorted([*truth, *stray])).reading
+    result = judge_names(sorted({*truth, *stray})).reading
     found = {entry.file.name: entry.label for entry in result.entries}
     assert found == truth or result.doubts, result
