@@ -58,7 +58,8 @@ def tiles(base: RunConfig, outline: Outline) -> list[Arm]:
                 plan = judge(base, arm or Arm(strategy=strategy.name, seeds=()), outline).plan
                 if plan.phases:
                     most = max(trainable_size(outline, phase) for phase in plan.phases)
-                    st.caption(f"{amount(most)} of {amount(outline.size)} parameters")
+                    wider = "more than " if strategy.reads_stages else ""  # by what, the outline does not know
+                    st.caption(f"{wider}{amount(most)} of {amount(outline.size)} parameters")
             if arm is not None:
                 arms.append(arm)
     for arm in arms:
