@@ -83,16 +83,24 @@ ADVISED = tuple(
         ((0.92, 0.92, 0.92, 0.92, 0.92), 1, 3, 2000, 0.5, True),
     )
 )
+GROUPED = tuple(
+    Design(accuracies=(0.9,) * k, seeds=seeds, images=images, seed_points=points, group_size=size, skewed=skewed)
+    for k, seeds, images, points, size, skewed in (
+        *((2, 1, 200, 0, 20, False), (2, 1, 400, 0, 20, False), (2, 1, 800, 0, 20, False), (2, 1, 400, 0, 4, False)),
+        *((2, 1, 400, 0, 20, True), (2, 1, 800, 0, 20, True), (8, 1, 800, 0, 20, False), (2, 3, 800, 1, 20, False)),
+        *((8, 3, 800, 1, 20, True), (2, 3, 400, 2, 4, False)),
+    )
+)
 PLAIN = (equal(2, 2, 500, 2), equal(2, 3, 500, 2), equal(8, 3, 500, 2), equal(8, 5, 500, 1))
 
 
-def errors(design: Design, simulations: int) -> dict[str, float]:
+def errors(design: Design, simulations: int, by_group: bool = True) -> dict[str, float]:
     """Shares of the simulations: any false "better" or "worse"; all intervals hold the truth; an interval does; a
     difference is shown."""
     source = np.random.default_rng([design.images, design.seeds, len(design.accuracies), simulations])
     seen = np.zeros(4)
     for _ in range(simulations):
-        chosen, rivals = compared(design, source)
+        chosen, rivals = compared(design, source, by_group=by_group)
         truth = [100 * (design.accuracies[int(chosen)] - design.accuracies[int(rival.name)]) for rival in rivals]
         held = [rival.low - 1e-9 <= true <= rival.high + 1e-9 for rival, true in zip(rivals, truth, strict=True)]
         shown = [rival.outcome in ("better", "worse") for rival in rivals]
@@ -190,6 +198,7 @@ def _tables(pool: ProcessPoolExecutor, n: int) -> Iterator[tuple[str, list[str]]
         "mixed",
         [_mixed(design, *_percents(result, "false", "together", "each")) for design, result in results],
     )
+    yield "grouped", [_grouped(*row) for row in zip(GROUPED, *_by_group_or_not(pool, n), strict=True)]
     told = zip(ADVISED, pool.map(advice_errors, ADVISED, repeat(n)), strict=True)
     yield "advised", [_advised(design, *_percents(result, "wrong", "shown", "before")) for design, result in told]
     simulated = zip(POWER, pool.map(power, *zip(*POWER, strict=True), repeat(n)), strict=True)
@@ -232,6 +241,17 @@ def _row(design: Design, *shares: str) -> str:
     luck = f"0 and {2 * design.seed_points:g}" if design.uneven else f"{design.seed_points:g}"
     known = luck if design.seeds > 1 or design.seed_points else "-"
     return _cells(len(design.accuracies), design.seeds, design.images, known, *shares)
+
+
+def _by_group_or_not(pool: ProcessPoolExecutor, n: int) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    known, ignored = (list(pool.map(errors, GROUPED, repeat(n), repeat(way))) for way in (True, False))
+    return known, ignored
+
+
+def _grouped(design: Design, known: Mapping[str, float], ignored: Mapping[str, float]) -> str:
+    groups, sizes = design.images // design.group_size, "uneven" if design.skewed else "even"
+    shares = (*_percents(known, "false", "together", "each"), *_percents(ignored, "false"))
+    return _cells(len(design.accuracies), design.seeds, design.images, groups, sizes, *shares)
 
 
 def _mixed(design: Design, *shares: str) -> str:

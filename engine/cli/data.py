@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import get_args
 
 import click
 
@@ -11,6 +12,7 @@ from engine.cli.run_options import catalog
 from engine.cli.verb import Session, full_path, verb
 from engine.config import options as all_options
 from engine.data import dataset as stored
+from engine.data.dataset_records import GroupBy
 from engine.errors import ConfigError
 from engine.installation import COMMAND
 from engine.jobs.records import Draft, Sample
@@ -41,17 +43,38 @@ from engine.training.strategies import STRATEGIES
     ),
     click.option("--label-column", default="", metavar="HEAD", help="the column of a table that holds the classes"),
     click.option("--keep-masks", is_flag=True, help="keep pictures that look like masks of others"),
+    click.option(
+        "--group-by",
+        type=click.Choice(get_args(GroupBy)),
+        default="auto",
+        help="what stays in one split: what the source names (folders of persons, a column), what file names begin "
+        "with, what was taken at one time, or none; near-copies always do; auto: what the source names",
+    ),
     click.option("--exclude-problems", is_flag=True, help="leave out duplicate copies and classes with too few images"),
 )
 def import_dataset(
-    session: Session, *, source: str, name: str, split: str, seed: int, exclude_problems: bool, **choices: str | bool
+    session: Session,
+    *,
+    source: str,
+    name: str,
+    split: str,
+    seed: int,
+    exclude_problems: bool,
+    group_by: GroupBy,
+    **choices: str | bool,
 ) -> None:
     ratios = _ratios(split)
     draft = session.do_job("import", Draft, source=full_path(source), name=name, anywhere=True, **choices).draft
-    _health_card(
-        session,
-        stored.commit(session.workspace, draft, name=name, exclude_problems=exclude_problems, ratios=ratios, seed=seed),
+    dataset = stored.commit(
+        session.workspace,
+        draft,
+        name=name,
+        exclude_problems=exclude_problems,
+        ratios=ratios,
+        seed=seed,
+        group_by=group_by,
     )
+    _health_card(session, dataset)
 
 
 @verb("sample", "make the built-in sample dataset ready")
@@ -126,7 +149,9 @@ def _health_card(session: Session, dataset: stored.Dataset) -> None:
     print(f"{dataset.name} ({dataset.id}): {card.images} images, {len(card.classes)} classes. {card.layout}")
     columns([asdict(row) for row in card.classes])
     said = {"note": "note", "input": "left out", "system": "left out"}
-    print(*card.warnings, *(f"{said[p.kind]}: {p.name}: {p.reason}" for p in card.problems), sep="\n")
+    print(
+        *card.warnings, *card.found_groups, *(f"{said[p.kind]}: {p.name}: {p.reason}" for p in card.problems), sep="\n"
+    )
     for other in card.alternatives[:1]:
         print(f"Otherwise, --classes-at {other.key}: {other.sentence} {_counted(other.classes)}.")
 

@@ -94,7 +94,7 @@ def _point(workspace: Workspace, runs: Sequence[Run], *, label: str, share: int)
     if not judging or len({seed.images for seed in judging}) > 1:
         return None
     correct = np.stack([seed.correct for seed in judging])
-    low, high = accuracy_interval(correct)
+    low, high = accuracy_interval(correct, groups=judging[0].groups)
     return Point(
         label=label,
         share=share,

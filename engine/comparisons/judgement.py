@@ -16,7 +16,8 @@ from engine.comparisons.comparison import Comparison, label_of, labels, without_
 from engine.comparisons.data_size import is_part, whole_labels
 from engine.comparisons.fairness import Deviation, deviations
 from engine.comparisons.run_results import correctness, scores
-from engine.data.dataset_records import Split
+from engine.data.dataset_records import SPLITS, Split
+from engine.evaluation.clusters import Groups
 from engine.evaluation.majority_baseline import MajorityBaseline
 from engine.evaluation.paired import Correct
 from engine.evaluation.seed_interval import accuracy_interval
@@ -83,6 +84,8 @@ class Judgement:
     verdict: Verdict | None
     """None while nothing that counts has finished; then `obstacle` is why."""
     obstacle: Obstacle | None
+    groups: Groups | None
+    """Of the images that judge, which belong together."""
     entrants: tuple[Entrant, ...]
     intervals: Mapping[str, tuple[float, float]]
     """Name of the entrant -> the 95 % interval of its accuracy on the images of `split`."""
@@ -118,14 +121,18 @@ def judgement(workspace: Workspace, comparison: Comparison, runs: Sequence[Run])
     rows = {label: row_of(workspace, label, arms.get(label, []), excluded=excluded) for label in named}
     counted = {label: _counted(of, excluded) for label, of in arms.items()}
     entrants = _entrants(workspace, rows, counted)
-    verdict = judge(entrants, comparison.margin) if entrants else None
+    groups = _groups(workspace, [run for of in counted.values() for run in of])
+    verdict = judge(entrants, comparison.margin, groups) if entrants else None
     split = verdict.judged_on if verdict else "test"
     return Judgement(
         rows=tuple(rows.values()),
         verdict=verdict,
         obstacle=None if verdict else _obstacle(workspace, runs, counted),
+        groups=groups.get(split),
         entrants=tuple(entrants),
-        intervals={entrant.name: accuracy_interval(entrant.correct(split)) for entrant in entrants},
+        intervals={
+            entrant.name: accuracy_interval(entrant.correct(split), groups=groups.get(split)) for entrant in entrants
+        },
         baseline=correctness(workspace, counted[verdict.chosen][0])[split].baseline if verdict else None,
         excluded=excluded,
         kept_out=_kept_out(arms, excluded),
@@ -165,7 +172,8 @@ def row_of(workspace: Workspace, label: str, runs: Sequence[Run], *, excluded: M
     splits = [scores(workspace, run) for run in shown]
     val, test = ([metrics[split] for metrics in splits if split in metrics] for split in ("val", "test"))
     correct = _correct(workspace, shown, "test")
-    low, high = (None, None) if correct is None else accuracy_interval(correct)
+    groups = _groups(workspace, shown).get("test")
+    low, high = (None, None) if correct is None else accuracy_interval(correct, groups=groups)
     config = runs[0].config if runs else None
     return Row(
         label=label,
@@ -233,6 +241,13 @@ def _correct(workspace: Workspace, runs: Sequence[Run], split: str) -> Correct |
     if len({answers.images for answers in known}) != 1 or len(known) < len(splits):
         return None
     return np.stack([answers.correct for answers in known])
+
+
+def _groups(workspace: Workspace, runs: Sequence[Run]) -> dict[Split, Groups | None]:
+    """Split -> which of its images belong together, as the first run that knows of them says: those that are judged
+    beside each other have one fingerprint."""
+    answers = [correctness(workspace, run) for run in runs]
+    return {split: next((splits[split].groups for splits in answers if split in splits), None) for split in SPLITS}
 
 
 def _obstacle(workspace: Workspace, runs: Sequence[Run], counted: Mapping[str, Sequence[Run]]) -> Obstacle:

@@ -4,7 +4,7 @@ Pure reading, without torch. Not here: several runs together (judgement).
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 
 from engine.errors import EngineError
+from engine.evaluation.clusters import Groups
 from engine.evaluation.majority_baseline import MajorityBaseline, majority_baseline
 from engine.evaluation.metric_records import METRICS, Metrics, SplitMetrics, read_metrics
 from engine.store.run_record import Run
 from engine.workspace import Workspace
 
 Scores = Mapping[str, SplitMetrics]
-_COLUMNS = ["image", "split", "label", "predict", "error"]
+_COLUMNS = frozenset(("image", "split", "label", "predict", "error", "group"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class SplitCorrectness:
     correct: np.ndarray
     """Bool [images]."""
     baseline: MajorityBaseline | None
+    groups: Groups | None
+    """The number of the group of each image; None where none belongs to others."""
 
 
 def correctness(workspace: Workspace, run: Run) -> Mapping[str, SplitCorrectness]:
@@ -46,7 +49,7 @@ def correctness(workspace: Workspace, run: Run) -> Mapping[str, SplitCorrectness
 @lru_cache(maxsize=256)
 def _correctness(path: Path, modified_ns: int, size: int) -> Mapping[str, SplitCorrectness]:
     """Kept per content: a page asks again with every click. Only the few columns that say who was right are read."""
-    table = pd.read_csv(path, usecols=_COLUMNS, dtype="str", keep_default_na=False, encoding="utf-8")
+    table = pd.read_csv(path, usecols=_COLUMNS.__contains__, dtype="str", keep_default_na=False, encoding="utf-8")
     labelled = table[(table["label"] != "") & (table["error"] == "")]
     splits = {}
     for split, rows in labelled.groupby("split", sort=False):
@@ -56,8 +59,15 @@ def _correctness(path: Path, modified_ns: int, size: int) -> Mapping[str, SplitC
             images=images[order].tobytes(),
             correct=(rows["label"] == rows["predict"]).to_numpy(dtype=np.bool_)[order],
             baseline=majority_baseline(Counter(rows["label"])),
+            groups=_numbers(list(rows["group"].iloc[order])) if "group" in rows else None,
         )
     return splits
+
+
+def _numbers(groups: Sequence[str]) -> Groups:
+    """A number for each group; an image without one has its own."""
+    known: dict[str, int] = {}
+    return np.array([known.setdefault(group or f"\0{place}", len(known)) for place, group in enumerate(groups)])
 
 
 def scores(workspace: Workspace, run: Run) -> Scores:

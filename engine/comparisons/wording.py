@@ -32,6 +32,8 @@ _OBSTACLES = {
 }
 _ABSENT = {"image_size": "the weights' own", "patience": "automatic", "max_minutes": "none", "views": "none"}
 """What an option that is 0 means."""
+FEW_GROUPS = 10
+"""Below this a word of caution is due."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +225,7 @@ def _more(verdict: Verdict, rival: Rival) -> str:
 def _notes(verdict: Verdict) -> tuple[str, ...]:
     strategies = 1 + len(verdict.rivals)
     single, solved, untested = map(", ".join, (verdict.single_seed, verdict.solved, verdict.untested))
-    notes = []
+    notes = [_grouped(verdict)] if verdict.groups else []
     if solved:
         notes.append(f"Left nothing to chance: {solved}. Another seed would give the same, so one run is all of it.")
     if single and len(verdict.single_seed) + len(verdict.solved) == strategies:
@@ -238,6 +240,14 @@ def _notes(verdict: Verdict) -> tuple[str, ...]:
     if 0 < len(verdict.untested) < strategies:
         notes.append(f"Judged on validation images, because there are no test predictions of: {untested}.")
     return tuple(notes)
+
+
+def _grouped(verdict: Verdict) -> str:
+    few = " So few groups tell little of new ones." if verdict.groups and verdict.groups < FEW_GROUPS else ""
+    return (
+        f"These {verdict.images:,} {SPLIT_NAMES[verdict.judged_on]} images come in {verdict.groups:,} groups; what is "
+        f"shown is shown by groups, because images of a group are right or wrong together.{few}"
+    )
 
 
 def _deviation(deviation: Deviation) -> str:

@@ -103,7 +103,7 @@ def difference(
     Images: the variance of each image's mean difference, with one image added that only the first gets right and one
     that only the second does (Bonett and Price 2012), so that few disagreements do not pass for certainty. Seeds: the
     variance of each strategy. Degrees of freedom by Satterthwaite. Where nobody ran twice, or seeds do nothing to
-    either, images alone are uncertain. Groups: images of a group count together, and a whole group of the usual size is
+    either, images alone are uncertain. Groups: images of a group count together, and the usual disagreement of a group is
     added each way (docs/verdict.md has the figures).
     """
     if first.shape[1] != second.shape[1]:
@@ -173,7 +173,9 @@ def _over_images(each: np.ndarray) -> tuple[float, float, float]:
 
 def _over_groups(each: np.ndarray, clusters: Clusters) -> tuple[float, float, float]:
     """The same where images come in groups; never surer than if every image stood for itself."""
-    size, groups = clusters.usual_size, len(clusters.sizes)
+    groups, sums = len(clusters.sizes), np.abs(clusters.totals(each))
+    usual = float((sums * sums).sum() / sums.sum()) if sums.any() else clusters.usual_size
+    size = min(max(usual, 1.0), clusters.usual_size)
     count = len(each) + 2 * size
     centre = float(each.sum()) / count
     apart = clusters.totals(each) - clusters.sizes * centre

@@ -1,7 +1,8 @@
 """Predictions: one table of what a model says of images, with every probability, kept without loss as predictions.csv.
 
 Columns: image (index in the dataset, -1 for others), file_dir (original name), split, label, predict, confidence,
-correct (True, False or None), error, prob_<class>... Not here: result.csv for people (results), scores (metrics).
+correct (True, False or None), error, prob_<class>..., and group where images come in groups. Not here: result.csv for
+people (results), scores (metrics).
 """
 
 from collections.abc import Sequence
@@ -50,6 +51,13 @@ def numbered(table: pd.DataFrame, indices: Sequence[int]) -> pd.DataFrame:
     return table.assign(image=np.asarray(indices, dtype=np.int64))
 
 
+def with_groups(table: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
+    """The table with the group of its first images, '' for none; as it is where there are no groups."""
+    if not any(groups):
+        return table
+    return table.assign(group=_objects([*groups, *[""] * (len(table) - len(groups))]))
+
+
 def with_unreadable(table: pd.DataFrame, failures: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """The table with one more row for each (name, reason) that could not be predicted."""
     if not failures:
@@ -79,14 +87,19 @@ def read(path: Path) -> pd.DataFrame:
     """The table in predictions.csv. Text stays text: a class called NA, 01 or True is not a number and not missing."""
     header = pd.read_csv(path, nrows=0, encoding="utf-8").columns
     numbers = [column for column in header if column == "confidence" or column.startswith(PREFIX)]
+    text_columns = (*_TEXT, *({"group"} & {*header}))
     table = pd.read_csv(
         path,
         encoding="utf-8",
-        dtype={**dict.fromkeys((*_TEXT, "correct"), "str"), **dict.fromkeys(numbers, "float64"), "image": "int64"},
+        dtype={
+            **dict.fromkeys((*text_columns, "correct"), "str"),
+            **dict.fromkeys(numbers, "float64"),
+            "image": "int64",
+        },
         keep_default_na=False,
         na_values={column: [""] for column in numbers},
     )
-    text = {column: _objects(table[column]) for column in _TEXT}
+    text = {column: _objects(table[column]) for column in text_columns}
     return table.assign(correct=_objects([_TRUTH[word] for word in table["correct"]]), **text)[
         [*_COLUMNS, *header[len(_COLUMNS) :]]
     ]

@@ -87,7 +87,8 @@ def _table(session: Session, probabilities: np.ndarray) -> pd.DataFrame:
         classes=classes,
     )
     unreadable = [(problem.name, problem.reason) for problem in session.dataset.problems if problem.kind == "input"]
-    return predictions.with_unreadable(predictions.numbered(table, [image.index for image in images]), unreadable)
+    table = predictions.with_unreadable(predictions.numbered(table, [image.index for image in images]), unreadable)
+    return predictions.with_groups(table, [image.group for image in images])
 
 
 def _summary(shared: Shared, test: SplitMetrics | None, rows: Sequence[Tensor]) -> events.Summary:

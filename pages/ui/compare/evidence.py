@@ -147,7 +147,7 @@ def _worth(judged: Judgement) -> dict[str, dict[str, bool]]:
         return {}
     names = [entrant.name for entrant in judged.entrants]
     answers = [entrant.correct(judged.split) for entrant in judged.entrants]
-    better = shown_better(answers, [entrant.solved for entrant in judged.entrants])
+    better = shown_better(answers, [entrant.solved for entrant in judged.entrants], judged.groups)
     better = with_verdict(better, names, judged.verdict)
     fronts = {cost: pareto_front([getattr(entrant, cost) for entrant in judged.entrants], better) for cost in COSTS}
     return {cost: dict(zip(names, front.tolist(), strict=True)) for cost, front in fronts.items()}

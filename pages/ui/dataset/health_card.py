@@ -3,17 +3,19 @@
 Not here: what is wrong with the images (the engine counts and words it).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from engine.data import drafts
 from engine.data.dataset import commit
-from engine.data.dataset_records import SPLIT_NAMES, SPLITS, HealthCard
+from engine.data.dataset_records import SPLIT_NAMES, SPLITS, Dataset, HealthCard
 from engine.data.split import DEFAULT_RATIOS, Ratios
 from engine.errors import DatasetError
 from pages.ui import text
+from pages.ui.dataset.group_choice import group_choice
 from pages.ui.dataset.reading_choice import reading_choice
 from pages.ui.resources import workspace
 from pages.ui.widgets.bars import Bar, bars
@@ -26,7 +28,8 @@ def health_card(card: HealthCard, *, key: str) -> None:
         st.warning(text.bullets(card.warnings))
     elif not card.doubts:
         st.success(
-            "No duplicates, no unreadable files, and enough images in every class.", icon=":material/check_circle:"
+            "No duplicates or near-copies found, no unreadable files, and enough images in every class.",
+            icon=":material/check_circle:",
         )
     st.markdown("**Images per class**")
     rows = [Bar(name=c.name, values=(c.train, c.val, c.test), says=f"{c.total:,}") for c in card.classes]
@@ -43,8 +46,10 @@ def draft_decision(draft_id: str) -> str | None:
         reading_choice(card, draft_id)
         health_card(card, key=draft_id)
         name = st.text_input("Name of the dataset", card.name, key=f"name_{draft_id}", max_chars=120)
+        group_by = group_choice(draft_id)
         ratios, seed = _split_choice(card, draft_id)
-        return _buttons(draft_id, card, name=name, ratios=ratios, seed=seed)
+        accept = partial(commit, workspace(), draft_id, name=name, ratios=ratios, seed=seed, group_by=group_by)
+        return _buttons(draft_id, card, accept)
 
 
 def _facts(card: HealthCard) -> None:
@@ -104,14 +109,16 @@ def _split_choice(card: HealthCard, draft_id: str) -> tuple[Ratios, int]:
         seed = columns[2].number_input("Seed of the split", 0, 2**31 - 1, 0, key=f"seed_{draft_id}")
         shares["train"] = 1 - shares["val"] - shares["test"]
         left = text.percent(shares["train"], 0)
-        st.caption(f"{left} are left for training. Every class is divided alike; identical images stay together.")
+        st.caption(f"{left} are left for training. Every class is divided alike; copies stay together.")
     return (shares["train"], shares["val"], shares["test"]), int(seed)
 
 
-def _buttons(draft_id: str, card: HealthCard, *, name: str, ratios: Ratios, seed: int) -> str | None:
+def _buttons(draft_id: str, card: HealthCard, accept: Callable[..., Dataset]) -> str | None:
     extra, small = sum(len(group) - 1 for group in card.duplicates), len(card.small_classes)
     problems = [f"{text.count(extra, 'extra copy')} of identical images"] if extra else []
     problems += [f"{text.count(small, 'class')} with too few images"] if small else []
+    leaks = card.near_copies_across_splits
+    problems += [f"images whose near-copies ({leaks:,}) validate or test"] if leaks else []
     excluding = f" **Exclude problems** also leaves out {text.listing(problems)}." if problems else ""
     st.caption(f"**Continue** keeps every readable image.{excluding}")
     first, *second, last = st.columns([2, 2, 1] if problems else [4, 1])
@@ -127,7 +134,7 @@ def _buttons(draft_id: str, card: HealthCard, *, name: str, ratios: Ratios, seed
     if not (accepted or without):
         return None
     try:
-        return commit(workspace(), draft_id, name=name, exclude_problems=without, ratios=ratios, seed=seed).id
+        return accept(exclude_problems=without).id
     except DatasetError as error:
         st.error(text.md(str(error)))
         return None

@@ -14,6 +14,7 @@ from engine.comparisons.judgement import Judgement, judgement
 from engine.comparisons.run_results import correctness
 from engine.comparisons.wording import exclusion_sentence, sentences
 from engine.errors import ConfigError
+from engine.evaluation import predictions
 from engine.runconfig import RunConfig
 from engine.store import database
 from engine.store.process_identity import this_process
@@ -183,3 +184,19 @@ def test_one_run_of_what_is_solved_counts_as_all_its_seeds(workspace: Workspace)
     earlier = [dataclasses.replace(run, started=replace(run.started, solved=False)) for run in runs if run.started]
     stepped = judgement(workspace, made, earlier).verdict
     assert stepped is not None and (stepped.solved, stepped.single_seed) == ((), ("linear_probe",))
+
+
+def test_images_that_come_in_groups_are_judged_by_group_and_that_is_said(workspace: Workspace):
+    made = comparison(workspace, arm("linear_probe_steps", seeds=2), arm("last_block", seeds=2))
+    runs = finish_all(workspace, made, SHARES)
+    alone = judgement(workspace, made, runs)
+    for run in runs:
+        path = workspace.run(run.id) / "predictions.csv"
+        table = predictions.read(path)
+        predictions.write(path, predictions.with_groups(table, [f"person {place // 20}" for place in range(400)]))
+    judged = judgement(workspace, made, runs)
+    assert alone.verdict and judged.verdict and (alone.verdict.groups, judged.verdict.groups) == (None, 10)
+    wider = [np.diff(judged.intervals[name])[0] > 1.5 * np.diff(of)[0] for name, of in alone.intervals.items()]
+    assert all(wider) and judged.verdict.rivals[0].p > alone.verdict.rivals[0].p
+    assert any("come in 10 groups" in sentence for sentence in sentences(judged))
+    assert not any("groups" in sentence for sentence in sentences(alone))

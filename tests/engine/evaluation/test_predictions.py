@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engine.evaluation.predictions import build, classes_of, numbered, read, with_unreadable, write
+from engine.evaluation.predictions import build, classes_of, numbered, read, with_groups, with_unreadable, write
 
 HOSTILE = (
     *("NA", "01", "1.0", "True", "한국어", "null", "label", "=1+1", 'a,"b"'),
@@ -54,6 +54,14 @@ def test_everything_survives_the_round_trip_bit_for_bit(tmp_path: Path, table: p
     pd.testing.assert_frame_equal(again, table, check_exact=True)
     assert classes_of(again) == HOSTILE
     assert {type(value) for value in again["correct"]} == {bool, type(None)}
+
+
+def test_groups_are_a_column_only_where_there_are_any(tmp_path: Path, table: pd.DataFrame):
+    assert with_groups(table, [""] * len(table)) is table
+    grouped = with_groups(table, ["01", "NA"])
+    write(tmp_path / "predictions.csv", grouped)
+    pd.testing.assert_frame_equal(read(tmp_path / "predictions.csv"), grouped, check_exact=True)
+    assert list(grouped["group"])[:3] == ["01", "NA", ""] and classes_of(grouped) == HOSTILE
 
 
 def test_a_class_named_like_a_column_takes_nothing_from_it(tmp_path: Path):
