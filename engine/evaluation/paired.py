@@ -103,8 +103,8 @@ def difference(
     Images: the variance of each image's mean difference, with one image added that only the first gets right and one
     that only the second does (Bonett and Price 2012), so that few disagreements do not pass for certainty. Seeds: the
     variance of each strategy. Degrees of freedom by Satterthwaite. Where nobody ran twice, or seeds do nothing to
-    either, images alone are uncertain. Groups: images of a group count together, and the usual disagreement of a group is
-    added each way (docs/verdict.md has the figures).
+    either, images alone are uncertain. Groups: images of a group count together, and the usual disagreement of a group
+    is added each way (docs/verdict.md has the figures).
     """
     if first.shape[1] != second.shape[1]:
         raise RunError(f"Paired comparison needs the same images: {first.shape[1]} and {second.shape[1]} do not match.")
