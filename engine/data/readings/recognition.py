@@ -31,7 +31,9 @@ def recognise(files: Sequence[StagedFile], tables: Sequence[TableAccount], *, as
         accounts = " ".join(f"{account.name}: {account.sentence}" for account in tables[:3])
         raise DatasetError(f"{error} {accounts}".strip()) from None
     unused = [f"{account.name}: {account.sentence}" for account in tables if account.missed]
-    best = replace(found.reading, doubts=(*found.reading.doubts, *unused))
+    used = [account for account in tables if account.rows and found.reading.uses_tables]
+    asked_of = [f"{account.name}: {doubt}" for account in used for doubt in account.doubts]
+    best = replace(found.reading, doubts=(*found.reading.doubts, *unused, *asked_of))
     return Judged(reading=_noted(best, tables), rivals=tuple(_noted(rival, tables) for rival in found.rivals))
 
 

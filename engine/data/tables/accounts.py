@@ -106,7 +106,9 @@ def _draft(table: StagedFile, finder: FileFinder, foreign: Collection[str], *, c
         sentence = f"It is not a table of labels: {columns.reason}."
         return _Draft(account=TableAccount(name=table.name, rows=(), sentence=sentence, notes=notes))
     account = _matched(columns, match(columns, finder, table.name), finder, table=table.name)
-    return _Draft(account=replace(account, notes=(*notes, *account.notes)), constant=bool(columns.reason))
+    doubts = (*(notes if opened.guessed else ()), *account.doubts)
+    account = replace(account, notes=(*notes, *account.notes), doubts=doubts)
+    return _Draft(account=account, constant=bool(columns.reason))
 
 
 def _matched(columns: Columns, matching: Matching, finder: FileFinder, *, table: str) -> TableAccount:
@@ -114,10 +116,8 @@ def _matched(columns: Columns, matching: Matching, finder: FileFinder, *, table:
     rows = tuple(replace(row, split=row.split or given) for row in matching.rows.values())
     notes = [*columns.notes, *matching.notes(finder)]
     notes += written_as(columns)
-    if columns.rivals:
-        notes.append(
-            f"The class could also be in {_listed(columns.rivals)}; choose the column if another one is meant."
-        )
+    doubts = [f"The class could also be in {_listed(columns.rivals)}; choose the column."] if columns.rivals else []
+    notes += doubts
     if columns.reason:
         return TableAccount(name=table, rows=rows, sentence=f"It is not a table of labels: {columns.reason}.")
     if not rows:
@@ -126,7 +126,7 @@ def _matched(columns: Columns, matching: Matching, finder: FileFinder, *, table:
         )
     name, classes = columns.names[columns.file].strip()[:40], _classes(columns)
     sentence = f"Used for {_images(len(rows))}: the column {name!r} names them, {classes}."
-    return TableAccount(name=table, rows=rows, sentence=sentence, notes=tuple(notes))
+    return TableAccount(name=table, rows=rows, sentence=sentence, notes=tuple(notes), doubts=tuple(doubts))
 
 
 def _classes(columns: Columns) -> str:

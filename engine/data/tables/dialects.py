@@ -25,7 +25,7 @@ def text_sheets(text: str) -> Iterator[Sheet]:
     if not text.strip():
         return
     sample = text[:_SAMPLE].rpartition("\n")[0] if len(text) > _SAMPLE else text
-    share, separator = max((_regular(sample, one), -place, one) for place, one in enumerate(_SEPARATORS))[::2]
+    (share, _), _, separator = max((_regular(sample, one), -place, one) for place, one in enumerate(_SEPARATORS))
     if share > 0.5:
         yield sheet_of(without_titles(_cells(text, separator)))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -37,11 +37,11 @@ def text_sheets(text: str) -> Iterator[Sheet]:
         yield sheet_of([[line] for line in lines])
 
 
-def _regular(sample: str, separator: str) -> float:
-    """The share of lines that it parts into the same number of cells, more than one."""
+def _regular(sample: str, separator: str) -> tuple[float, int]:
+    """The share of lines that it parts into the same number of cells, more than one, and how many these are."""
     widths = Counter(len(line) for line in _cells(sample, separator) if line)
-    ordinary = {width: count for width, count in widths.items() if width > 1}
-    return max(ordinary.values(), default=0) / max(1, widths.total())
+    most = max((count for width, count in widths.items() if width > 1), default=0)
+    return most / max(1, widths.total()), most
 
 
 def _cells(text: str, separator: str) -> list[list[str]]:

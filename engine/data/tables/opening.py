@@ -28,10 +28,11 @@ TABLE_ENDINGS = frozenset((*_READERS, *_WORKBOOKS, *_UNREAD))
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """`note` says what was doubtful about the text."""
+    """`note` says what was doubtful about the text, `guessed` whether that is its encoding."""
 
     sheets: Sequence[Sheet]
     note: str = ""
+    guessed: bool = False
 
 
 def open_table(file: StagedFile, names: Collection[str]) -> Opened:
@@ -47,4 +48,4 @@ def open_table(file: StagedFile, names: Collection[str]) -> Opened:
         raise DatasetError(_OLD)
     decoded = decode_text(content, names)
     sheets = islice(_READERS.get(ending, text_sheets)(decoded.text), _MOST_SHEETS)
-    return Opened(sheets=[sheet for sheet in sheets if sheet.lines], note=decoded.note)
+    return Opened(sheets=[sheet for sheet in sheets if sheet.lines], note=decoded.note, guessed=decoded.guessed)

@@ -40,3 +40,5 @@ class TableAccount:
     """Whether it names files as a table of labels does, though none of them is here."""
     notes: tuple[str, ...] = ()
     """Decisions that were taken on the way, such as which of two labels of an image counts."""
+    doubts: tuple[str, ...] = ()
+    """Those of the notes that a person should answer for: the encoding was guessed, another column could be meant."""

@@ -185,7 +185,7 @@ def test_lines_with_a_bad_byte_are_left_out_and_counted(tmp_path: Path) -> None:
 
 def test_columns_can_be_chosen_by_head_and_number(tmp_path: Path) -> None:
     content = "name,where,mood\nimg_0.jpg,in,sad\nimg_1.jpg,out,glad\nimg_2.jpg,in,glad\n"
-    assert "'mood'" in account(tmp_path, content, *TEN).notes[-1]
+    assert "'mood'" in account(tmp_path, content, *TEN).notes[-1] and account(tmp_path, content, *TEN).doubts
     for wanted in ("mood", "Mood", "3"):
         chosen = account(tmp_path, content, *TEN, choice=TableChoice(label_column=wanted))
         assert list(labels(chosen).values()) == ["sad", "glad", "glad"]
@@ -224,3 +224,11 @@ def test_titles_and_remarks_above_a_table_are_not_its_head(tmp_path: Path) -> No
 def test_classes_that_name_several_are_said(tmp_path: Path) -> None:
     result = account(tmp_path, "file,label\n1.jpg,ant\n2.jpg,ant|bee\n", "1.jpg", "2.jpg")
     assert "'ant|bee'" in result.notes[0]
+
+
+def test_a_guessed_encoding_is_a_doubt_and_a_bad_byte_is_none(tmp_path: Path) -> None:
+    content = "file,label\n1.jpg,猫\n2.jpg,犬\n"
+    guessed = account(tmp_path, content.encode("cp932"), "1.jpg", "2.jpg")
+    assert list(labels(guessed).values()) == ["猫", "犬"] and guessed.doubts == guessed.notes
+    damaged = account(tmp_path, content.encode() + b"3.jpg,\xff\n", "1.jpg", "2.jpg")
+    assert not damaged.doubts and damaged.notes

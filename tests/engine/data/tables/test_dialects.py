@@ -44,6 +44,10 @@ def test_a_quotation_that_never_ends_costs_no_more_than_its_line() -> None:
     assert len(first(text)) > 20_000
 
 
+def test_a_separator_inside_quotation_marks_is_none() -> None:
+    assert first('"0","0",";"\n"0","0","0"\n') == (("0", "0", ";"), ("0", "0", "0"))
+
+
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 
 
