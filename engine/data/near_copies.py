@@ -15,7 +15,7 @@ from PIL import Image as pillow
 from engine.data.alignment import SIDE, aligned, likeness, richness, through
 from engine.data.connected import connected
 
-LEAST_GREY, LEAST_DETAIL = 0.95, 0.85
+LEAST_GREY, LEAST_DETAIL = 0.97, 0.90
 """Correlations, of grey values and of detail, from which on two rich pictures that were aligned are the same one."""
 LEAST_AS_THEY_LIE = 0.98
 """Either correlation, of any two pictures turned or mirrored at most."""

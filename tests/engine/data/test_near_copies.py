@@ -24,7 +24,7 @@ def test_every_way_to_copy_a_picture_is_seen_through_and_strangers_stay_stranger
     pairs = near_copies(np.concatenate([strangers, copies]))
     missed = set(enumerate(COPIED)) - {(pair.first, list(COPIED)[pair.second - STRANGERS]) for pair in pairs}
     assert not missed
-    assert all(pair.second - STRANGERS == pair.first and 0.95 <= pair.correlation <= 1 for pair in pairs)
+    assert all(pair.second - STRANGERS == pair.first and 0.97 <= pair.correlation <= 1 for pair in pairs)
 
 
 def test_any_two_strokes_are_two_pictures_but_a_copy_of_one_is_not() -> None:
