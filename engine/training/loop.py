@@ -235,9 +235,9 @@ def _demand_convergence(training: Training) -> None:
     if epoch is None or training.plan.phases[epoch.phase].how != "steps":
         return
     guessing, loss = math.log(training.outline.classes), epoch.train_loss or 0.0
-    begins = before is None or before.phase != epoch.phase  # a head that was solved may meet another body
     falls = before is None or loss < (before.train_loss or 0.0)
-    bound = BEYOND_DOUBT if begins or (falls and not training.finished) else DIVERGED
+    anew = before is None or epoch.phase > 0  # a head that was solved may meet another body, far above guessing
+    bound = BEYOND_DOUBT if anew or (falls and not training.finished) else DIVERGED
     if epoch.val_loss is not None and not math.isfinite(epoch.val_loss):
         loss = epoch.val_loss
     if not loss <= bound * guessing:

@@ -61,12 +61,14 @@ def test_stopped_while_trying_there_is_nothing_to_conclude_and_starting_again_tr
 
 
 def breaks_above(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights become NaN at rates above `rate`, and so does the loss."""
+    """Weights become NaN with the first step at rates above `rate`, and so does the loss."""
 
     def breaking(training: Training, train: Source, val: Source | None) -> Iterator[object]:
+        events = fit(training, train, val)
+        yield next(events)
         if training.plan.phases[0].lr > rate:
             next(iter(training.moving().values())).fill_(math.nan)
-        yield from fit(training, train, val)
+        yield from events
 
     monkeypatch.setattr(rate_search, "fit", breaking)
 
