@@ -197,6 +197,8 @@ def _alike(tree: FolderTree, some: Collection[Folder], others: Collection[Folder
 
 def _repeats(tree: FolderTree, kid: Folder, kids: Sequence[Folder]) -> bool:
     """Whether `kid` holds again what lies beside it."""
+    if len(tree.inside.get(kid, ())) < len(kids) - 1:
+        return False
     beside = {other[-1] for other in kids if other != kid}
     return len(beside) > 1 and beside <= {inner[-1] for inner in tree.inside.get(kid, ())}
 

@@ -6,6 +6,7 @@ All rules by which readings are compared stand here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from engine.data.dataset_records import Split
 from engine.data.readings.folder_words import are_dates, are_parts, are_serial, is_odd_class_name, mentions_split
 from engine.data.readings.reading import NO_CLASS, Kind, Reading, contradict, same_classes
 from engine.errors import DatasetError
@@ -75,11 +76,14 @@ def _doubts(best: Reading, close: Sequence[Reading]) -> list[str]:
     for other in close:
         if (best.kind == "table") != (other.kind == "table") and other.kind != "level" and contradict(best, other):
             doubts.append("Folders and a table tell different classes of the same images.")
-    given = best.given_splits
-    for name in best.classes if len(given) > 1 else ():
-        splits = {entry.given or "train" for entry in best.entries if entry.label == name}
-        if len(splits) == 1:
-            doubts.append(f"The class {name} stands in {splits.pop()} only.")
+    if best.given_splits:
+        splits: dict[str, set[Split]] = {}
+        for entry in best.entries:
+            splits.setdefault(entry.label, set()).add(entry.given or "train")
+        for split in best.given_splits:
+            alone = [name for name in best.classes if splits[name] == {split}]
+            verb = "class {} stands" if len(alone) == 1 else "classes {} stand"
+            doubts += [f"The {verb.format(_named(alone))} in {split} only."] if alone else []
     return doubts
 
 
