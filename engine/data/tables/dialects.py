@@ -7,6 +7,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 from engine.data.tables.sheets import Sheet, sheet_of, without_titles
 
@@ -38,8 +39,12 @@ def text_sheets(text: str) -> Iterator[Sheet]:
 
 
 def _regular(sample: str, separator: str) -> tuple[float, int]:
-    """The share of lines that it parts into the same number of cells, more than one, and how many these are."""
-    widths = Counter(len(line) for line in _cells(sample, separator) if line)
+    """The share of lines that it parts into the same number of cells, more than one, and how many these are; up to the
+    first line where it stands amid quotation marks."""
+    widths: Counter[int] = Counter()
+    with suppress(csv.Error):
+        lines = csv.reader(io.StringIO(sample, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+        widths.update(len(line) for line in lines if line)
     most = max((count for width, count in widths.items() if width > 1), default=0)
     return most / max(1, widths.total()), most
 

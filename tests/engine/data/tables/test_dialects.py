@@ -46,6 +46,11 @@ def test_a_quotation_that_never_ends_costs_no_more_than_its_line() -> None:
 
 def test_a_separator_inside_quotation_marks_is_none() -> None:
     assert first('"0","0",";"\n"0","0","0"\n') == (("0", "0", ";"), ("0", "0", "0"))
+    assert first('"0","0",";0"\n"0","0",";"\n') == (("0", "0", ";0"), ("0", "0", ";"))
+
+
+def test_sloppy_quotation_marks_are_read_all_the_same() -> None:
+    assert first('file,label\n1.jpg,"ant" or bee\n2.jpg,bee\n')[2] == ("2.jpg", "bee")
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
