@@ -27,7 +27,8 @@ def group_facts(card: HealthCard, draft: Draft) -> HealthCard:
     for image in draft.images:
         if image.group:
             by_group.setdefault(image.group, set()).add(image.split)
-    unused = () if draft.group_by != "none" else groupings(draft)
+    # what is in the images by now are the groups of their near-copies, no longer what the source names
+    unused = [way for way in groupings(draft) if way.by != "source"] if draft.group_by == "none" else []
     return replace(
         card,
         near_copies=tuple(tuple(image.name for image in images) for images in clusters),
