@@ -1,6 +1,6 @@
 """Devices: what can train here, how it computes best, how much memory it has, and why there is no GPU.
 
-The only file that says "cuda". Not here: who uses a device (runs.worker). Importing this file does not import torch.
+The only file that says "cuda". Not here: who uses a device (work), what only a Mac has (metal). Loads without torch.
 """
 
 import ctypes
@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import metal
 from engine.errors import DeviceError
 from engine.events import Device
 
@@ -28,7 +29,7 @@ def available() -> list[Device]:
     """What can train here, the preferred device first; the CPU is always there and comes last."""
     why = why_no_gpu()
     cpu = Device(device="cpu", name=_cpu_name(), memory_bytes=_cpu_total_bytes(), why=why)
-    return [cpu] if why else [*_gpus(), cpu]
+    return [cpu] if why else [*_gpus(), *metal.gpus(), cpu]
 
 
 def why_no_gpu() -> str:
@@ -37,7 +38,7 @@ def why_no_gpu() -> str:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an old driver is a warning here and a sentence below
-        if torch.cuda.is_available() and torch.cuda.device_count() > 0:
+        if (torch.cuda.is_available() and torch.cuda.device_count() > 0) or metal.gpus():
             return ""
     if not _driver_found():
         return "No NVIDIA driver was found on this machine, so training uses the CPU."
@@ -55,7 +56,7 @@ def why_no_gpu() -> str:
 
 
 def pick(name: str) -> "torch.device":
-    """The device for 'auto', 'cpu', 'cuda' or 'cuda:N'; DeviceError names the ones there are."""
+    """The device for 'auto', 'cpu', 'mps', 'cuda' or 'cuda:N'; DeviceError names the ones there are."""
     import torch
 
     devices = available()
@@ -73,13 +74,15 @@ def name(device: "torch.device") -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    return _cpu_name()
+    return metal.NAME if device.type == "mps" else _cpu_name()
 
 
 def precision(device: "torch.device", wanted: str) -> "tuple[torch.dtype | None, str]":
     """The autocast dtype (None computes in float32 throughout) and its name, for 'auto', 'fp32', 'bf16' or 'fp16'."""
     import torch
 
+    if device.type == "mps":
+        return metal.number_format(wanted)
     gpu = device.type == "cuda"
     bf16 = not gpu or torch.cuda.is_bf16_supported(including_emulation=False)
     if wanted == "auto":
@@ -114,6 +117,8 @@ def memory_used(device: "torch.device") -> int:
         import torch
 
         return torch.cuda.memory_reserved(device)
+    if device.type == "mps":
+        return metal.used_bytes()
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -127,6 +132,8 @@ def memory_free(device: "torch.device") -> int:
         import torch
 
         return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return metal.free_bytes()
     limit, used = _limit_bytes(), _read_number(*_CGROUP_USED)
     free = _meminfo("MemAvailable") or _cpu_total_bytes()
     return min(free, max(0, limit - used)) if limit and used else free
@@ -149,6 +156,7 @@ def release_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+    metal.give_back()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # glibc
         trim(0)
 
@@ -160,6 +168,8 @@ def seed(device: "torch.device", number: int) -> None:
     torch.default_generator.manual_seed(number)
     if device.type == "cuda":
         torch.cuda.manual_seed_all(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
 
 
 def set_determinism(device: "torch.device", *, reproducible: bool) -> None:
@@ -176,10 +186,15 @@ def set_determinism(device: "torch.device", *, reproducible: bool) -> None:
 
 def synchronise(device: "torch.device") -> None:
     """Wait until the device has done what it was told."""
-    if device.type == "cuda":
+    if device.type != "cpu":
         import torch
 
-        torch.cuda.synchronize(device)
+        torch.accelerator.synchronize(device)
+
+
+def sent(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """`tensor` of the CPU on `device`; CUDA copies it while other work goes on."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def set_threads(threads: int = 0) -> int:
@@ -219,11 +234,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _gpus() -> list[Device]:
     import torch
 
-    gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    return [
-        Device(device=f"cuda:{index}", name=gpu.name, memory_bytes=gpu.total_memory, why="")
-        for index, gpu in enumerate(gpus)
-    ]
+    gpus = enumerate(torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count()))
+    return [Device(device=f"cuda:{at}", name=gpu.name, memory_bytes=gpu.total_memory, why="") for at, gpu in gpus]
 
 
 def _driver_found() -> bool:

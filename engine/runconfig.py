@@ -277,5 +277,5 @@ class RunConfig:
     device: str = option(
         "auto",
         "Device",
-        "'auto' takes the next free CUDA device, or the CPU when there is none; 'cpu', 'cuda:0', 'cuda:1' choose one.",
+        "'auto' takes the next free CUDA device, else a Mac's GPU, else the CPU; 'cpu', 'cuda:0', 'mps' choose one.",
     )

@@ -32,7 +32,7 @@ from engine.evaluation.grad_cam import find_target_layer, heat_maps, random_maps
 from engine.jobs import embedding, embedding_files, forecast, trained
 from engine.jobs.forecast_files import forecast_of
 from engine.jobs.records import OfQueue, OfRun
-from engine.models.weights_reader import bring
+from engine.models.bringing import bring
 from engine.runconfig import RunConfig
 from engine.runs.pipeline import execute
 from engine.store.run_record import Run
@@ -195,7 +195,7 @@ def run_of(workspace: Workspace, config: RunConfig) -> tuple[Run, float]:
 def measured(source: Path, base: RunConfig, weights: str, strategies: Sequence[str]) -> Row:
     with TemporaryDirectory() as folder:
         workspace = open_workspace(folder)
-        brought = f"file:{bring(workspace, Path(weights), Path(weights).name)}"
+        brought = f"file:{bring(workspace, Path(weights), Path(weights).name, backbone=base.backbone).weights}"
         dataset = commit(workspace, scan(workspace, source, name=source.stem))
         shared = replace(base, dataset=dataset.id, weights=brought)
         configs = [validate(replace(shared, strategy=name)) for name in strategies]

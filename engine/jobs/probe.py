@@ -122,7 +122,7 @@ def _pass(session: Session, taken: np.ndarray) -> Generator[Event, None, Pooled]
     done = 0
     for rows, inputs in filled(source, cut(taken, BATCH), epoch=None):
         moments = torch.cat([inputs.mean((2, 3)), inputs.std((2, 3))], 1)
-        colours.append(moments.double().cpu().numpy())
+        colours.append(moments.cpu().double().numpy())
         with session.training.autocast():
             for chain, features in zip(chains, parts, strict=True):
                 features.append(pooled(chain, inputs))
@@ -151,7 +151,7 @@ def pooled(chain: Chain, inputs: torch.Tensor) -> tuple[np.ndarray, ...]:
     means, x = [], inputs
     for index in range(len(chain.blocks) - 1):
         x = chain(x, index, index + 1)
-        means.append(mean_of_positions(x).double().cpu().numpy())
+        means.append(mean_of_positions(x).cpu().double().numpy())
     return tuple(means)
 
 

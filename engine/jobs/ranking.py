@@ -60,7 +60,7 @@ def _look(session: Session) -> Generator[Event, None, Looked]:
     for _, inputs in filled(source, cut(taken, BATCH), epoch=None):
         started = time.perf_counter()
         with session.training.autocast(), torch.no_grad():
-            means = mean_of_positions(chain(inputs, 0, len(chain.blocks) - 1)).double().cpu().numpy()
+            means = mean_of_positions(chain(inputs, 0, len(chain.blocks) - 1)).cpu().double().numpy()
         seconds += time.perf_counter() - started
         features.append(means)
         yield Progress(stage="looking at images", done=sum(map(len, features)), total=len(taken))

@@ -75,10 +75,7 @@ class Activations:
         self.rows_served += len(places)
         if self._held is not None:
             return self._laid(self._held.index_select(0, torch.from_numpy(places).to(self._device)))
-        read = self._read(places)
-        if self._device.type != "cpu":
-            read = read.pin_memory().to(self._device, non_blocking=True)
-        return self._laid(read)
+        return self._laid(devices.sent(self._read(places), self._device))
 
     def close(self) -> None:
         self._file.close()

@@ -52,7 +52,9 @@ class PixelSource:
         self._pixels, self._images, self._format = pixels, images, memory_format
         self.targets = torch.as_tensor(labels, dtype=torch.int64, device=device)
         self._moments = moments(preprocessing, device)
-        self._resident = None if device.type == "cpu" else Resident(len(images), device, devices.memory_free(device))
+        self._device, self._resident = device, None
+        if device.type == "cuda":  # a Mac's GPU reads the memory of the machine
+            self._resident = Resident(len(images), device, devices.memory_free(device))
 
     def start(self, reach: int, epoch: int | None) -> int:
         return 0
@@ -65,7 +67,7 @@ class PixelSource:
             return self._pixels.batch(self._images[rows], epoch)
 
         if self._resident is None:
-            raw = decode(rows)
+            raw = devices.sent(decode(rows), self._device)
         else:
             raw = self._resident.batch(rows, self._pixels.view_of(epoch), lambda rows: decode(rows).pin_memory())
         return normalise(raw, *self._moments).contiguous(memory_format=self._format)

@@ -15,6 +15,7 @@ from torch import nn
 
 from engine.errors import DivergedError, TrainingError
 from engine.events import Epoch, Note, Progress, Step
+from engine.float64 import exact
 from engine.training import batches as feeding
 from engine.training.averaging import copy_tensors
 from engine.training.batches import Source
@@ -101,9 +102,9 @@ def train_epoch(training: Training, train: Source) -> Iterator[Step | Note]:
 
 def evaluate(training: Training, source: Source) -> tuple[float, float]:
     """(mean unweighted cross-entropy, accuracy) of the model as it stands, on the deterministic crop."""
-    logits = torch.cat(list(infer(training, source, epoch=training.position.epoch)))
+    logits = exact(torch.cat(list(infer(training, source, epoch=training.position.epoch))))
     targets = source.targets.to(logits.device)
-    loss = nn.functional.cross_entropy(logits.double(), targets)
+    loss = nn.functional.cross_entropy(logits, targets)
     return loss.item(), (logits.argmax(1) == targets).double().mean().item()
 
 

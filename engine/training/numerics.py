@@ -59,7 +59,7 @@ def lay_out(chain: Chain, chosen: Numerics) -> None:
 def choose(chain: Chain, wanted: str, place: torch.device, *, side: int) -> Numerics:
     """What a run that asks for `wanted` computes in, on images of `side` pixels; `chain` must be on `place`."""
     if place.type != "cpu":  # tensor cores want channels last
-        return numerics(devices.precision(place, wanted)[1] + _CHANNELS_LAST, place)
+        return numerics(devices.precision(place, wanted)[1] + _CHANNELS_LAST * (place.type == "cuda"), place)
     name = _kept(chain, place, side) if wanted == "auto" else devices.precision(place, wanted)[1]
     return numerics(name + _FUSED * (name.startswith("fp32") and fuses_here()), place)
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from engine.eager import eager
 from engine.events import Epoch, Mixture, Penalty
+from engine.float64 import widest
 from engine.models.chain import Chain
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
@@ -70,7 +71,7 @@ class Training:
         """What validation said of weights between two ends, where they were interpolated."""
         self.first: dict[str, torch.Tensor] = {}
         """CPU copies of `moving` at the end of the first phase, where weights will be interpolated."""
-        self.sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        self.sums = torch.zeros(4, dtype=widest(self.device), device=self.device)
         """Over the epoch under way: weighted loss, weights, correct answers, images; no sync until it ends."""
         self.best: dict[str, torch.Tensor] = {}
         """CPU copies of `moving` in the best epoch."""

@@ -85,7 +85,7 @@ def _attempt(training: Training, batch: Batch) -> torch.Tensor:
         inputs, targets = training.mixer(inputs, targets)
     weight = _weight(training, targets)
     training.optimizer.zero_grad(set_to_none=True)
-    sums = torch.zeros(2, dtype=torch.float64, device=weight.device)
+    sums = training.sums.new_zeros(2)
     for part, goal in zip(_parts(training, inputs), _parts(training, targets), strict=True):
         logits = _forward(training, part, batch)
         total = nn.functional.cross_entropy(
@@ -97,12 +97,12 @@ def _attempt(training: Training, batch: Batch) -> torch.Tensor:
         )
         right = (logits.detach().argmax(1) == (goal if goal.ndim == 1 else goal.argmax(1))).sum()
         training.scaler.scale(total / weight).backward()
-        sums += torch.stack([total.detach(), right]).double()
+        sums += torch.stack([total.detach(), right]).to(sums.dtype)
     training.scaler.step(training.optimizer)
     training.scaler.update()
     # filled there: no copy to wait for
-    seen = torch.full((), len(batch.targets), dtype=torch.float64, device=weight.device)
-    training.sums += torch.stack([sums[0], weight.double(), sums[1], seen])
+    seen = sums.new_full((), len(batch.targets))
+    training.sums += torch.stack([sums[0], weight.to(sums.dtype), sums[1], seen])
     return sums[0] / weight
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from engine import devices
 from engine.errors import TrainingError
 from engine.events import Note, Penalty, Progress
+from engine.float64 import exact
 from engine.models.head import head_of
 from engine.training import batches as feeding
 from engine.training.batches import Source
@@ -47,7 +48,7 @@ def solve_head(training: Training, train: Source) -> Iterator[Progress | Note]:
     if training.average:
         training.average.begin(training.moving())
     began = time.monotonic()
-    training.sums.copy_(_sums(training, examples))
+    training.sums.copy_(_sums(training, examples).to(training.sums.dtype))
     training.position.seconds += time.monotonic() - began
     yield Note(text=text)
 
@@ -77,7 +78,7 @@ def seconds_of_a_row(training: Training, images: int) -> float:
     """About what solving will take for every row of features: so many evaluations of the loss, one of them timed."""
     config, layer = training.config, head_of(training.chain.model)
     rows, width = images * len(views_of(training.plan, config, 0)), layer.weight[0].numel()
-    features = torch.zeros(rows, min(rows, width), dtype=torch.float64, device=training.device)
+    features = exact(torch.zeros(rows, min(rows, width), device=training.device))
     weight = features.new_zeros(min(rows, width), len(layer.weight))
     began = time.perf_counter()
     (features @ weight).log_softmax(1).T @ features
@@ -101,7 +102,7 @@ def _examples(training: Training, train: Source) -> Generator[Progress, None, Ex
     """Yields progress; returns the Examples of all training rows."""
     views, count = views_of(training.plan, training.config, training.position.epoch), len(train.targets)
     layer = head_of(training.chain.model)
-    needed = 8 * _COPIES * len(views) * count * layer.weight[0].numel()
+    needed = 8 * _COPIES * len(views) * count * layer.weight.shape[1:].numel()
     if needed > (free := devices.memory_free(training.device)):
         raise TrainingError(
             f"Solving the head takes about {needed >> 20} MB for {len(views) * count:,} rows of features, and "
@@ -116,14 +117,15 @@ def _examples(training: Training, train: Source) -> Generator[Progress, None, Ex
             features.append(_before_head(training, inputs, start))
             done += len(rows)
             yield Progress(stage="looking at images", done=done, total=len(views) * count)
-    weights = _weights(train.targets, balanced=training.config.sampling == "balanced") / len(views)
+    labels = train.targets.to(features[0].device)
+    weights = _weights(labels, balanced=training.config.sampling == "balanced") / len(views)
     return Examples(
         features=torch.cat(features),
-        labels=train.targets.repeat(len(views)),
+        labels=labels.repeat(len(views)),
         classes=training.outline.classes,
-        images=torch.arange(count, device=training.device).repeat(len(views)),
+        images=torch.arange(count, device=labels.device).repeat(len(views)),
         weights=weights.repeat(len(views)),
-        class_weights=training.class_weights,
+        class_weights=None if training.class_weights is None else training.class_weights.to(labels.device),
         smoothing=training.config.label_smoothing,
         intercept=layer.bias is not None,
     )
@@ -139,7 +141,7 @@ def _before_head(training: Training, inputs: torch.Tensor, start: int) -> torch.
             chain(through_frozen(chain, inputs, start=start, stop=last), last)
     finally:
         listening.remove()
-    return given[0].double()
+    return exact(given[0])
 
 
 def _weights(targets: torch.Tensor, *, balanced: bool) -> torch.Tensor:
@@ -153,9 +155,9 @@ def _weights(targets: torch.Tensor, *, balanced: bool) -> torch.Tensor:
 @torch.no_grad()
 def _write(training: Training, layer: Layer) -> None:
     head = head_of(training.chain.model)
-    head.weight.copy_(layer.weight)
+    head.weight.copy_(layer.weight.to(head.weight.dtype))
     if head.bias is not None:
-        head.bias.copy_(layer.bias)
+        head.bias.copy_(layer.bias.to(head.bias.dtype))
 
 
 @torch.no_grad()
@@ -163,7 +165,7 @@ def _sums(training: Training, examples: Examples) -> torch.Tensor:
     """As in Training.sums, of the head as it was written."""
     head = head_of(training.chain.model)
     logits = nn.functional.linear(
-        examples.features, head.weight.double(), None if head.bias is None else head.bias.double()
+        examples.features, exact(head.weight), None if head.bias is None else exact(head.bias)
     )
     cost = None if examples.class_weights is None else examples.class_weights.double()
     losses = nn.functional.cross_entropy(

@@ -10,8 +10,8 @@ from engine.errors import EngineError
 from engine.jobs import records
 from engine.jobs.ranking_records import candidates, ranking_sentence
 from engine.models import registry
+from engine.models.bringing import bring
 from engine.models.catalog import BackboneInfo, Catalog, WeightsInfo, is_on_disk
-from engine.models.weights_reader import bring
 from engine.record_files import encode
 from engine.runconfig import RunConfig
 from engine.store.job_store import JobStore
@@ -33,7 +33,7 @@ def blind(workspace: Workspace, folder: Path) -> str:
     state = registry.build("resnet18", 64, 0).state_dict()
     state["conv1.weight"] = torch.zeros_like(state["conv1.weight"])
     torch.save(state, folder / "blind.pt")
-    return f"file:{bring(workspace, folder / 'blind.pt', 'blind.pt')}"
+    return f"file:{bring(workspace, folder / 'blind.pt', 'blind.pt', backbone='resnet18').weights}"
 
 
 def test_features_that_say_nothing_come_last_and_what_cannot_be_opened_after_them(
