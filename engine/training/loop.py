@@ -214,11 +214,13 @@ def class_weights_of(training: Training, train: Source) -> torch.Tensor | None:
 
 
 def _demand_finite(training: Training, loss: torch.Tensor) -> None:
-    value = loss.item()
+    value, position = loss.item(), training.position
+    first = not position.epoch and position.step == 1
+    if first:
+        training.first_loss = value
     if math.isfinite(value):
         return
-    position = training.position
-    if not position.epoch and position.step == 1:
+    if first:
         raise TrainingError(
             f"The loss is {value} in the first step, before anything was learnt: the weights it started from, or the "
             f"images, are broken. Choose other weights."
@@ -241,7 +243,7 @@ def _demand_convergence(training: Training) -> None:
     bound = BEYOND_DOUBT if anew or (falls and not training.finished) else DIVERGED
     if epoch.val_loss is not None and not math.isfinite(epoch.val_loss):
         loss = epoch.val_loss
-    if not loss <= bound * guessing:
+    if not loss <= bound * max(guessing, training.first_loss):  # what is frozen at random may be of any size
         raise DivergedError(
             f"Training diverged: after epoch {epoch.epoch} the loss is {loss:.3g}, where guessing would have "
             f"{guessing:.2g}. Start again with a learning rate ten times lower; the best epoch is kept."

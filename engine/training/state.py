@@ -64,6 +64,8 @@ class Training:
         self.mixer = mixer(config.mix, outline.classes)
         self.class_weights: torch.Tensor | None = None
         self.notes: list[str] = []
+        self.first_loss = 0.0
+        """Of the very first step; 0 where it was not seen, as in a run that goes on."""
         self.average = Average(self.moving(), config.ema) if config.ema and not plan.solved else None
         self.penalties: tuple[Penalty, ...] = ()
         """What cross-validation tried, where the head was solved."""
