@@ -11,7 +11,7 @@ run: .venv/run.done
 
 test: .venv/test.done lint
 	$(BIN)/python -m tests.browser.chromium --ensure
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: test
 	$(BIN)/python -m tests.backbones

@@ -43,7 +43,7 @@ def bring_the_photographs(person: Person, tmp_path: Path) -> None:
     person.give_file(photographs.make_zip(tmp_path / f"{NAME}.zip"))
     person.sees("Check before it becomes a dataset")
     table = person.page.get_by_test_id("stDataFrame").first
-    for cell in (photographs.BROKEN_FILE, "It is not an image, or it is damaged."):
+    for cell in (photographs.BROKEN_FILE, "It is damaged and cannot be decoded. Copy or download it again."):
         expect(table.locator("td", has_text=cell)).to_be_attached()
     counts = person.page.get_by_role("list", name="Images per class")
     for label in photographs.CLASSES:

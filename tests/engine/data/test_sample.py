@@ -14,7 +14,7 @@ def test_sample_is_made_once_and_is_healthy(workspace: Workspace) -> None:
     assert len(dataset.images) == 36 and dataset.source == "sample" and dataset.name == "sample"
     card = health_card(dataset)
     assert not card.problems and not card.duplicates and not card.warnings
-    assert set(seen) == {"draw", "read"}
+    assert set(seen) == {"draw", "read", "compare"}
     assert make_sample(workspace).id == dataset.id
     assert len(list_datasets(workspace)) == 1 and list(workspace.incoming.iterdir()) == []
 

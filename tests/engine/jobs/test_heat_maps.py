@@ -121,7 +121,7 @@ def test_the_oldest_go_first(home: Home, loads: list[str], monkeypatch: pytest.M
 
 
 def test_new_images_are_explained_from_what_is_kept_of_them(home: Home, loads: list[str]) -> None:
-    made = value_of(predict_new(home.workspace, home.run.id, home.source / "red", device="cpu"))
+    made = value_of(predict_new(home.workspace, home.run.id, home.source / "red", device="cpu")).predictions
     result = explained(home, 0, predictions=made)
     assert made in result["explanation"]
     assert pictures(home, result)["heat"].shape == (64, 64, 3)
