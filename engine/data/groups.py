@@ -18,6 +18,8 @@ LEAST_UNASKED = 5
 """As many the source has to name for them to be used without having been asked for."""
 _MOST_ALONE = 0.1
 """Of the images, that may be alone in their group before names are taken to count images and not to group them."""
+_MOST_NAMED = 0.5
+"""Of the images, whose names may begin with what is most of their class and nothing else: such names are classes."""
 _LARGEST = 0.5
 """Of the images, that the largest group may hold."""
 _COUNTER = re.compile(r"[\W_]*\d+$")
@@ -73,22 +75,23 @@ def grouped(draft: Draft, by: GroupBy = "auto") -> Draft:
 
 def _from_names(images: Sequence[Image]) -> tuple[str, ...]:
     """What file names begin with, where that puts most images into groups that are not the classes: up to the first
-    separator, or up to the number at the end."""
+    separator, or up to the number at the end. A whole name is no beginning: it stands for itself."""
     stems = [image.name.rpartition("/")[2].rpartition(".")[0] for image in images]
     ways = ([_SEPARATORS.split(stem, maxsplit=1)[0] for stem in stems], [_COUNTER.sub("", stem) for stem in stems])
     labels = [image.label for image in images]
-    fine = [names for names in ways if _telling(names, labels)]
+    begun = [[name if name != stem else "" for name, stem in zip(names, stems, strict=True)] for names in ways]
+    fine = [names for names in begun if _telling(names, labels)]
     return tuple(min(fine, key=lambda names: len(set(names)), default=[""] * len(images)))
 
 
 def _telling(names: Sequence[str], labels: Sequence[int]) -> bool:
     """Whether these are groups: neither the classes nor a number for every image, be it that each class counts anew."""
-    counts = Counter(names)
-    alone = sum(count for count in counts.values() if count == 1)
-    pairs = set(zip(names, labels, strict=True))
-    classes = len(pairs) == len(counts) == len(set(labels))
+    counts, pairs, classes = Counter(names), Counter(zip(names, labels, strict=True)), Counter(labels)
+    alone = sum(count for count in counts.values() if count == 1) + counts[""]
+    named = sum(
+        count for (name, label), count in pairs.items() if counts[name] == count and 2 * count >= classes[label]
+    )
     counting = len(pairs) == len(names)
     large = max(counts.values(), default=0) > _LARGEST * len(names)
-    return not (
-        classes or counting or large or alone > _MOST_ALONE * len(names) or "" in counts or len(counts) < LEAST_GROUPS
-    )
+    several = len(counts.keys() - {""}) >= LEAST_GROUPS
+    return several and not (counting or large or named > _MOST_NAMED * len(names) or alone > _MOST_ALONE * len(names))

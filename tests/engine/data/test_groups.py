@@ -69,6 +69,17 @@ def test_file_names_tell_of_groups_but_classes_cameras_and_counters_are_none(pat
     assert ways(draft(names)).get("name", 0) == count
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{c}/p{person}/{n}.jpg" for c in "ab" for person in range(6) for n in range(5)],  # numbers count anew
+        [f"{c}/{stem}_{n}.jpg" for c in "abc" for stem, of in ((f"class{c}", 9), ("val", 3)) for n in range(of)],
+    ],
+)
+def test_names_that_count_or_name_the_class_are_no_groups(names: list[str]) -> None:
+    assert "name" not in ways(draft(names))
+
+
 def test_what_the_source_names_is_used_and_the_rest_is_proposed() -> None:
     names = [f"{c}/p{person}_{n}.jpg" for c in ("a", "b") for person in range(10) for n in range(4)]
     named = draft(names, groups=[f"person {place // 8}" for place in range(80)])
