@@ -161,7 +161,7 @@ faults(2)
 mapped = faults(5)
 devices.keep_memory()
 faults(5)
-kept = faults(5)
+kept = min(faults(5) for _ in range(3))  # a system short of memory may take a page away meanwhile
 held = devices.memory_used(torch.device("cpu"))
 devices.release_memory()
 print(mapped, kept, held - devices.memory_used(torch.device("cpu")))
