@@ -1,7 +1,7 @@
 """How many near-copies are found, and how many strangers are taken for one: `python -m tests.near_copies FOLDER…`.
 
 Copies a hundred of the images of each folder in every way and looks for them among up to a thousand originals; prints
-the rows of docs/near_copies.md. Not here: what a near-copy is (engine.data.near_copies).
+the rows of docs/near_copies.md. Not here: what a near-copy is (engine.data.grouping.near_copies).
 """
 
 import io
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from engine.data.decoder import decode, thumbnail
-from engine.data.near_copies import near_copies, signature
+from engine.data.grouping.near_copies import near_copies, signature
 from engine.errors import ImageError
 
 ORIGINALS, COPIED = 1000, 100

@@ -16,7 +16,7 @@ from engine.bench.experiment import Experiment
 from engine.bench.measurements import Key, Recipe
 from engine.models.reuse import Warm
 from engine.runs import checkpointing, session
-from engine.training.activations import FeatureSource
+from engine.training.frozen.activations import FeatureSource
 
 PART, WITHOUT_PART = "with part", "without part"
 """The contenders under whose names the parts of Thaw are measured, on and off."""

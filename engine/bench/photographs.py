@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from engine.data.recognised import IMAGE_SUFFIXES
+from engine.data.readings.recognised import IMAGE_SUFFIXES
 from engine.errors import DatasetError
 
 SIZE = (500, 375)

@@ -17,8 +17,8 @@ from PIL import ImageOps
 
 from engine.data.dataset_records import AS_EVER, Rendering
 from engine.data.jpeg import MOST_SCANS, draft_to, scans
-from engine.data.magic import kind_of, unknown
 from engine.data.rendering import Evidence, declared_largest, rendered
+from engine.data.staging.magic import kind_of, unknown
 from engine.errors import ImageError
 
 FORMATS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.data.dataset_files import read_draft, read_import, write_draft
 from engine.data.dataset_records import SPLITS, Draft, GroupBy, HealthCard, Image
-from engine.data.groups import grouped
+from engine.data.grouping.groups import grouped
 from engine.data.health import SMALL_CLASS, copies, examine
 from engine.data.imported import draft_of
 from engine.data.split import DEFAULT_RATIOS, Candidate, Ratios, assign

@@ -18,7 +18,7 @@ from engine.data.dataset_records import (
     Image,
     Rendering,
 )
-from engine.data.group_health import group_facts, group_warnings
+from engine.data.grouping.group_health import group_facts, group_warnings
 
 SMALL_CLASS = 5
 """Fewer images than this and a class can hardly be learnt, let alone measured."""

@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from engine.data.dataset_records import AS_EVER, Alternative, Draft, Image, Problem, Rendering, Split
-from engine.data.reading_tree import reading_tree
 from engine.data.readings.reading import Reading, aside_as_problems, beside_classes
+from engine.data.readings.reading_tree import reading_tree
 from engine.data.tables.table_records import TableChoice
 from engine.errors import DatasetError
 

@@ -10,17 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.data import uploads
-from engine.data.archives import stage
 from engine.data.dataset_files import write_draft, write_import
 from engine.data.dataset_records import Image, Problem
 from engine.data.drafts import draft_folder
 from engine.data.file_names import clean_name
+from engine.data.grouping.relations import related
 from engine.data.imported import ImportChoices, Imported, draft_of, of_images
-from engine.data.intake import Intake, take_in
 from engine.data.pool import Progress, silent
-from engine.data.recognised import Recognised, empty_folders, recognise_staged
-from engine.data.relations import related
-from engine.data.unpacking import Staged
+from engine.data.readings.recognised import Recognised, empty_folders, recognise_staged
+from engine.data.staging.archives import stage
+from engine.data.staging.intake import Intake, take_in
+from engine.data.staging.unpacking import Staged
 from engine.errors import DatasetError, EngineError
 from engine.workspace import Workspace, new_id, sync_folder
 

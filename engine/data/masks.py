@@ -15,7 +15,7 @@ from PIL import Image as pillow
 from engine.data.dataset_records import Problem
 from engine.data.decoder import decode
 from engine.data.pool import ordered
-from engine.data.unpacking import StagedFile
+from engine.data.staging.unpacking import StagedFile
 from engine.errors import ImageError
 
 _WORDS = (

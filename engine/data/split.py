@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.data.connected import connected
 from engine.data.dataset_records import AS_EVER, SPLITS, Rendering, Split
-from engine.data.group_split import assigned
+from engine.data.grouping.connected import connected
+from engine.data.grouping.group_split import assigned
 from engine.errors import DatasetError
 
 Ratios = tuple[float, float, float]

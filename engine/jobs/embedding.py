@@ -25,11 +25,11 @@ from engine.runs.sharing import filled_cache
 from engine.store.run_store import RunStore
 from engine.training.audit import digests
 from engine.training.batches import filled
-from engine.training.cuts import Slot, readings
-from engine.training.feature_cache import Origin
 from engine.training.freezing import plan_for
+from engine.training.frozen.cuts import Slot, readings
+from engine.training.frozen.feature_cache import Origin
+from engine.training.frozen.prefix import CHUNK, through_frozen
 from engine.training.plan import untouched
-from engine.training.prefix import CHUNK, through_frozen
 from engine.training.state import Training
 from engine.workspace import Workspace
 

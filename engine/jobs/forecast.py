@@ -24,14 +24,15 @@ from engine.models.reuse import WARM
 from engine.runconfig import RunConfig
 from engine.runs.session import Session, open_session
 from engine.runs.siblings import start_of
-from engine.training import estimate, feature_cache
+from engine.training import estimate
 from engine.training.batches import Source, cut
-from engine.training.cuts import Cost, Slot, readings, worth_keeping
 from engine.training.estimate import Measured, Seconds
 from engine.training.freezing import validate
+from engine.training.frozen import feature_cache
+from engine.training.frozen.cuts import Cost, Slot, readings, worth_keeping
+from engine.training.frozen.prefix import CHUNK, images_computed, through_frozen
 from engine.training.loop import class_weights_of, enter_phase
 from engine.training.plan import FreezePlan, prefix_length, trainable_size, untouched
-from engine.training.prefix import CHUNK, through_frozen
 from engine.training.solved import solving
 from engine.training.step import Batch, optimise
 from engine.workspace import Workspace
@@ -117,11 +118,6 @@ def _frozen(session: Session, source: Source) -> tuple[Measured, torch.Tensor]:
             costs[stop] = Cost(seconds=spent / counted, size_bytes=x[:1].numel() * x.element_size())
     forward = costs.pop(len(training.chain.blocks)).seconds
     return Measured(costs=costs, forward=forward, decode=decode, steps=()), images
-
-
-def images_computed(images: int, kind: str) -> int:
-    """How many images frozen blocks compute when given so many: a CPU fills up to a chunk, see training.prefix."""
-    return max(images, CHUNK) if kind == "cpu" else images
 
 
 def _steps(session: Session, images: torch.Tensor, source: Source) -> tuple[tuple[float, ...], int]:

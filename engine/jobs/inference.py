@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 
 from engine.data import uploads
-from engine.data.archives import stage
 from engine.data.dataset import open_dataset
 from engine.data.dataset_records import Dataset
 from engine.data.decoder import decode, thumbnail
 from engine.data.file_names import system_file
 from engine.data.pool import ordered
 from engine.data.preprocessing import eval_crop
+from engine.data.staging.archives import stage
+from engine.data.staging.unpacking import Staged, StagedFile
 from engine.data.tables.accounts import is_table
 from engine.data.tables.listing import ListedImage, read_list
-from engine.data.unpacking import Staged, StagedFile
 from engine.errors import DatasetError, ImageError
 from engine.evaluation import predictions
 from engine.evaluation.result_csv import write_result

@@ -24,7 +24,7 @@ from engine.runs.session import checkpoint_path, open_session
 from engine.runs.sharing import FROZEN_PART, Shared, share
 from engine.store.run_record import Run
 from engine.training.checkpoints import restore_tensors
-from engine.training.feature_cache import FeatureCache
+from engine.training.frozen.feature_cache import FeatureCache
 from engine.training.loop import fit
 from engine.training.plan import trainable_blocks, trainable_size
 from engine.training.state import Training

@@ -14,12 +14,12 @@ from engine.errors import EngineError
 from engine.events import Cache, Progress
 from engine.runconfig import RunConfig
 from engine.runs.session import Session
-from engine.training import feature_cache
 from engine.training.batches import Source
 from engine.training.budget import budgeted
-from engine.training.cuts import Slot, readings
-from engine.training.feature_cache import FeatureCache, Origin
 from engine.training.freezing import plan_for
+from engine.training.frozen import feature_cache
+from engine.training.frozen.cuts import Slot, readings
+from engine.training.frozen.feature_cache import FeatureCache, Origin
 from engine.training.plan import untouched
 
 FROZEN_PART = "frozen part"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.data.dataset_records import SPLITS, Split
 from engine.models.outline import Outline
 from engine.runconfig import RunConfig
-from engine.training.cuts import Cost, Pictures, Slot, views_of
+from engine.training.frozen.cuts import Cost, Pictures, Slot, views_of
 from engine.training.plan import SHARES, FreezePlan, phase_at, untouched
 
 _VALUE_BYTES = 4

@@ -19,9 +19,9 @@ from engine.float64 import exact
 from engine.training import batches as feeding
 from engine.training.averaging import copy_tensors
 from engine.training.batches import Source
+from engine.training.frozen.prefix import through_frozen
 from engine.training.interpolation import interpolate
 from engine.training.plan import Phase, phase_at, prefix_length, trainable_blocks, untouched
-from engine.training.prefix import through_frozen
 from engine.training.schedule import factor
 from engine.training.solved.solving import solve_head
 from engine.training.state import Training, set_rates

@@ -12,7 +12,7 @@ from torch import nn
 from engine import devices
 from engine.errors import TrainingError
 from engine.training.freezing import lone_image
-from engine.training.prefix import through_frozen
+from engine.training.frozen.prefix import through_frozen
 from engine.training.state import Training
 
 

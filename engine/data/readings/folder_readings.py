@@ -12,7 +12,7 @@ from engine.data.readings.folder_roles import Place, folder_roles
 from engine.data.readings.folder_tree import Folder, FolderTree, folder_of, folder_tree
 from engine.data.readings.folder_words import split_word
 from engine.data.readings.reading import NO_CLASS, LabelledFile, Reading, settled
-from engine.data.unpacking import StagedFile
+from engine.data.staging.unpacking import StagedFile
 
 MAX_LEVELS = 8
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from engine.data.dataset_records import Split
-from engine.data.split_words import SPLIT_WORDS
+from engine.data.readings.split_words import SPLIT_WORDS
 
 
 def _vocabulary(words: str) -> frozenset[str]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from engine.data.readings.folder_readings import Parts, folder_parts
 from engine.data.readings.folder_tree import folder_of
 from engine.data.readings.reading import LabelledFile, Reading, settled
-from engine.data.unpacking import StagedFile
+from engine.data.staging.unpacking import StagedFile
 
 _WAYS: Mapping[str, re.Pattern[str]] = {
     "before its number": re.compile(r"^(?P<label>.*?[^\W\d].*?)[\s._-]*[\s._(-]\d+\)?$", re.DOTALL),

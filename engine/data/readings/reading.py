@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from engine.data.dataset_records import SPLITS, Problem, Split
-from engine.data.unpacking import StagedFile
+from engine.data.staging.unpacking import StagedFile
 
 Kind = Literal["folders", "level", "name", "table"]
 NAMED = 3

@@ -12,8 +12,8 @@ from engine.data.readings.judgement import Judged, judged
 from engine.data.readings.name_reading import by_name
 from engine.data.readings.reading import Reading
 from engine.data.readings.table_reading import by_table, completed
+from engine.data.staging.unpacking import StagedFile
 from engine.data.tables.table_records import TableAccount
-from engine.data.unpacking import StagedFile
 from engine.errors import DatasetError
 
 

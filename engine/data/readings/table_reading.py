@@ -9,9 +9,9 @@ from dataclasses import replace
 from engine.data.readings.folder_readings import folder_parts
 from engine.data.readings.folder_tree import folder_of
 from engine.data.readings.reading import LabelledFile, Reading, settled
+from engine.data.staging.unpacking import StagedFile
 from engine.data.tables.accounts import labelled
 from engine.data.tables.table_records import TableAccount
-from engine.data.unpacking import StagedFile
 
 
 def by_table(files: Sequence[StagedFile], tables: Sequence[TableAccount]) -> tuple[Reading, ...]:

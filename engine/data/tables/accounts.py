@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.data.dataset_records import Split
-from engine.data.split_words import split_of
+from engine.data.readings.split_words import split_of
+from engine.data.staging.zips import StagedFile
 from engine.data.tables.class_names import ClassNames, class_names, named
 from engine.data.tables.column_words import FILE_WORDS, is_one_of
 from engine.data.tables.columns import Columns, read_columns
@@ -16,7 +17,6 @@ from engine.data.tables.file_finder import FileFinder, looks_like_an_image
 from engine.data.tables.opening import TABLE_ENDINGS, open_table
 from engine.data.tables.row_matching import Matching, match, written_as
 from engine.data.tables.table_records import MatchedRow, TableAccount, TableChoice
-from engine.data.zips import StagedFile
 from engine.errors import DatasetError
 
 _SUBMISSION = re.compile(r"submission|제출", re.IGNORECASE)

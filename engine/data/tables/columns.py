@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from engine.data.split_words import split_of
+from engine.data.readings.split_words import split_of
 from engine.data.tables.column_words import (
     FILE_WORDS,
     GROUP_WORDS,

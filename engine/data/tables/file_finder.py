@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from engine.data.file_names import clean_name
-from engine.data.split_words import split_of
-from engine.data.zips import StagedFile
+from engine.data.readings.split_words import split_of
+from engine.data.staging.zips import StagedFile
 
 _PHOTOGRAPHS = ("jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "tif", "tiff", "webp", "ppm", "pgm", "pnm", "heic", "heif")
 IMAGE_ENDINGS = frozenset((*_PHOTOGRAPHS, "avif", "png", "gif", "pbm"))

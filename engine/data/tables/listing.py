@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.data.file_names import clean_text
+from engine.data.staging.zips import StagedFile
 from engine.data.tables.columns import read_columns
 from engine.data.tables.file_finder import FileFinder
 from engine.data.tables.opening import open_table
 from engine.data.tables.table_records import TableChoice
-from engine.data.zips import StagedFile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from engine.data.staging.zips import StagedFile
 from engine.data.tables.decoding import decode_text
 from engine.data.tables.dialects import text_sheets
 from engine.data.tables.json_tables import json_sheets
 from engine.data.tables.sheets import Sheet
 from engine.data.tables.workbooks import workbook_sheets
-from engine.data.zips import StagedFile
 from engine.errors import DatasetError
 
 MAX_TABLE_BYTES = 64 << 20

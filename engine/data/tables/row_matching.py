@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.data.file_names import clean_text
-from engine.data.split_words import split_of
+from engine.data.readings.split_words import split_of
 from engine.data.tables.columns import YES, Columns, is_number
 from engine.data.tables.file_finder import FileFinder, Found
 from engine.data.tables.table_records import MatchedRow

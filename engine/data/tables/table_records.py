@@ -6,7 +6,7 @@ Not here: how it is found (accounts), and whether folders know better (layout).
 from dataclasses import dataclass
 
 from engine.data.dataset_records import Split
-from engine.data.zips import StagedFile
+from engine.data.staging.zips import StagedFile
 
 
 @dataclass(frozen=True, kw_only=True)

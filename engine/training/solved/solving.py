@@ -18,8 +18,8 @@ from engine.float64 import exact
 from engine.models.head import head_of
 from engine.training import batches as feeding
 from engine.training.batches import Source
-from engine.training.cuts import views_of
-from engine.training.prefix import through_frozen
+from engine.training.frozen.cuts import views_of
+from engine.training.frozen.prefix import through_frozen
 from engine.training.solved import logistic_regression
 from engine.training.solved.logistic_regression import PENALTIES, Examples, Layer, Tried
 from engine.training.solved.prototypes import class_means

@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.data.dataset_records import GroupBy
 from engine.data.drafts import load_draft
-from engine.data.groups import grouped, groupings
+from engine.data.grouping.groups import grouped, groupings
 from pages.ui import text
 from pages.ui.resources import workspace
 

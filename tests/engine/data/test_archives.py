@@ -5,8 +5,8 @@ import pytest
 from pictures import make_folder, make_tar, make_zip
 
 from engine.data import uploads
-from engine.data.archives import stage
-from engine.data.zips import Limits, Staged
+from engine.data.staging.archives import stage
+from engine.data.staging.zips import Limits, Staged
 from engine.errors import DatasetError
 from engine.workspace import Workspace
 

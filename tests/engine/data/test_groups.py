@@ -8,11 +8,11 @@ from copied import COPIED, photograph
 from pictures import encoded, make_folder
 from PIL import Image as pillow
 
-from engine.data.capture_times import bursts, capture
 from engine.data.dataset import commit, health_card
 from engine.data.dataset_records import Draft, GroupBy, Image
 from engine.data.drafts import draft_health_card, with_splits
-from engine.data.groups import grouped, groupings
+from engine.data.grouping.capture_times import bursts, capture
+from engine.data.grouping.groups import grouped, groupings
 from engine.data.importer import scan
 from engine.workspace import Workspace
 

@@ -10,10 +10,10 @@ from engine.data.dataset import commit, health_card
 from engine.data.dataset_records import Dataset, Rendering
 from engine.data.decoder import decode
 from engine.data.importer import scan
-from engine.data.intake import flaw_of
 from engine.data.pixel_cache import Augmentation, Pixels
 from engine.data.preprocessing import Preprocessing
 from engine.data.split import fingerprint
+from engine.data.staging.intake import flaw_of
 from engine.data.versions import make_version
 from engine.workspace import Workspace
 

@@ -13,7 +13,7 @@ import pytest
 from pictures import encoded
 from PIL import Image
 
-from engine.data.magic import kind_of, unknown
+from engine.data.staging.magic import kind_of, unknown
 
 
 def zipped(*names: str) -> bytes:

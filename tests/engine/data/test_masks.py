@@ -11,7 +11,7 @@ from engine.data.drafts import draft_health_card, take_reading
 from engine.data.imported import ImportChoices
 from engine.data.importer import scan
 from engine.data.masks import find_masks
-from engine.data.unpacking import StagedFile
+from engine.data.staging.unpacking import StagedFile
 from engine.workspace import Workspace
 
 

@@ -5,7 +5,7 @@ import pytest
 from copied import COPIED, photograph, stroke
 from PIL import Image
 
-from engine.data.near_copies import clusters, near_copies, signature
+from engine.data.grouping.near_copies import clusters, near_copies, signature
 
 STRANGERS = 20
 

@@ -8,8 +8,8 @@ import pytest
 from pictures import make_tar
 
 from engine.data.dataset_records import Problem
-from engine.data.tars import untar
-from engine.data.unpacking import DEFAULT_LIMITS, Limits, StagedFile
+from engine.data.staging.tars import untar
+from engine.data.staging.unpacking import DEFAULT_LIMITS, Limits, StagedFile
 from engine.errors import DatasetError
 
 

@@ -10,7 +10,7 @@ import pytest
 from pictures import make_zip
 
 from engine.data.dataset_records import Problem
-from engine.data.zips import DEFAULT_LIMITS, Limits, StagedFile, unzip
+from engine.data.staging.zips import DEFAULT_LIMITS, Limits, StagedFile, unzip
 from engine.errors import DatasetError
 
 

@@ -20,7 +20,8 @@ from engine.runconfig import RunConfig
 from engine.runs.session import open_session
 from engine.store.run_store import RunStore
 from engine.training import audit
-from engine.training.cuts import Slot
+from engine.training.frozen.cuts import Slot
+from engine.training.frozen.prefix import images_computed
 from engine.workspace import Workspace
 from tests.engine.jobs.running import run_job
 from tests.engine.small_runs import Lab, value_of
@@ -154,7 +155,7 @@ def test_frozen_blocks_are_paid_for_as_many_images_as_they_compute(
 
 
 def test_only_a_cpu_fills_a_chunk_up() -> None:
-    assert (forecast.images_computed(4, "cpu"), forecast.images_computed(4, "cuda")) == (16, 4)
+    assert (images_computed(4, "cpu"), images_computed(4, "cuda")) == (16, 4)
 
 
 def test_a_full_disk_is_said(workspace: Workspace, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from engine.models.chain import Chain
 from engine.models.fusion import Fused, fuse
 from engine.models.trace import trace
-from engine.training.prefix import through_frozen
+from engine.training.frozen.prefix import through_frozen
 from tests.engine.models.checks import chain_of, images
 
 BACKBONES = ("resnet18", "mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x0_5", "squeezenet1_1")

@@ -9,7 +9,7 @@ from engine.runconfig import RunConfig
 from engine.runs.siblings import siblings
 from engine.store.run_record import Run
 from engine.store.run_store import RunStore
-from engine.training import cuts
+from engine.training.frozen import cuts
 from tests.engine.small_runs import Lab, only
 
 STRATEGIES = ("linear_probe_steps", "last_block", "last_stage", "gradual_unfreeze", "full_finetune")

@@ -12,11 +12,11 @@ from engine.data.dataset_records import SPLITS, Dataset, Split
 from engine.data.pixel_cache import Augmentation, open_pixels
 from engine.data.preprocessing import Preprocessing
 from engine.runconfig import RunConfig
-from engine.training import feature_cache
 from engine.training.audit import digests
 from engine.training.batches import PixelSource, Source
-from engine.training.cuts import Slot, readings
-from engine.training.feature_cache import FeatureCache, Origin
+from engine.training.frozen import feature_cache
+from engine.training.frozen.cuts import Slot, readings
+from engine.training.frozen.feature_cache import FeatureCache, Origin
 from engine.training.loop import fit, infer
 from engine.training.numerics import lay_out, numerics
 from engine.training.state import Training

@@ -13,10 +13,10 @@ from torch import Tensor
 from engine import devices
 from engine.data.row_file import Building, Contents, Rows
 from engine.errors import TrainingError
-from engine.training import activations
-from engine.training.activations import Activations, FeatureSource
-from engine.training.feature_cache import _as_bytes, _row_bytes
-from engine.training.prefix import is_channels_last
+from engine.training.frozen import activations
+from engine.training.frozen.activations import Activations, FeatureSource
+from engine.training.frozen.feature_cache import _as_bytes, _row_bytes
+from engine.training.frozen.prefix import is_channels_last
 from tests.engine.training.toy import Pictures
 
 CPU = torch.device("cpu")

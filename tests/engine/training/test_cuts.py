@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from engine.training import cuts
-from engine.training.cuts import Cost, Slot, order, readings, worth_keeping
 from engine.training.freezing import plan_for
+from engine.training.frozen import cuts
+from engine.training.frozen.cuts import Cost, Slot, order, readings, worth_keeping
 from tests.engine.training.toy import block, config, outline
 
 OUTLINE = outline(

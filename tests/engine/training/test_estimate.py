@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from engine.runconfig import RunConfig
-from engine.training.cuts import Cost, Slot
 from engine.training.estimate import Measured, Seconds, foresee, parts_needed, training_bytes
 from engine.training.freezing import plan_for
+from engine.training.frozen.cuts import Cost, Slot
 from tests.engine.comparisons.outlines import outline
 
 MEASURED = Measured(costs={3: Cost(seconds=0.0, size_bytes=8)}, forward=0.1, decode=0.0, steps=(0.5,))

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from engine.data.preprocessing import Preprocessing
-from engine.training import cuts, feature_cache
 from engine.training.audit import digests
-from engine.training.cuts import Slot
-from engine.training.feature_cache import Origin
-from engine.training.prefix import through_frozen
+from engine.training.frozen import cuts, feature_cache
+from engine.training.frozen.cuts import Slot
+from engine.training.frozen.feature_cache import Origin
+from engine.training.frozen.prefix import through_frozen
 from engine.workspace import Workspace
 from tests.engine.training.frozen import PRE, World, passes, same, train, wanted_by
 from tests.engine.training.toy import config

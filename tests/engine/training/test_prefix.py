@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from engine.models.chain import Chain
+from engine.training.frozen.prefix import is_channels_last, plain, through_frozen
 from engine.training.numerics import lay_out, numerics
-from engine.training.prefix import is_channels_last, plain, through_frozen
 from engine.training.state import autocast
 from tests.engine.models.checks import chain_of
 

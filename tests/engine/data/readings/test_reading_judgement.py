@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.data.readings.folder_readings import by_folder
 from engine.data.readings.judgement import Judged, judged
 from engine.data.readings.name_reading import by_name
-from engine.data.unpacking import StagedFile
+from engine.data.staging.unpacking import StagedFile
 from engine.errors import DatasetError
 
 

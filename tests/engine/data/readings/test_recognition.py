@@ -5,8 +5,8 @@ import pytest
 from engine.data.readings.judgement import Judged
 from engine.data.readings.reading import Reading, aside_as_problems
 from engine.data.readings.recognition import recognise
+from engine.data.staging.unpacking import StagedFile
 from engine.data.tables.table_records import MatchedRow, TableAccount
-from engine.data.unpacking import StagedFile
 from engine.errors import DatasetError
 
 

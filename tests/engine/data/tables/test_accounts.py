@@ -3,9 +3,9 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from engine.data.staging.zips import StagedFile
 from engine.data.tables.accounts import labelled, read_tables
 from engine.data.tables.table_records import TableAccount, TableChoice
-from engine.data.zips import StagedFile
 
 TEN = tuple(f"images/img_{place}.jpg" for place in range(10))
 CLASSES = ("고양이", "개")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.data.staging.zips import StagedFile
 from engine.data.tables.file_finder import FileFinder
-from engine.data.zips import StagedFile
 
 
 def finder(*names: str) -> FileFinder:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from engine.data.staging.zips import StagedFile
 from engine.data.tables.listing import read_list
-from engine.data.zips import StagedFile
 
 
 def test_lines_keep_their_order_and_what_is_not_there_is_said(tmp_path: Path) -> None:

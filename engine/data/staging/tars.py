@@ -17,7 +17,15 @@ from typing import IO
 
 from engine.data.file_names import clean_name
 from engine.data.pool import Progress, silent
-from engine.data.unpacking import DEFAULT_LIMITS, SUSPICIOUS_BYTES, Limits, Member, Staged, StagedFile, write_members
+from engine.data.staging.unpacking import (
+    DEFAULT_LIMITS,
+    SUSPICIOUS_BYTES,
+    Limits,
+    Member,
+    Staged,
+    StagedFile,
+    write_members,
+)
 from engine.errors import DatasetError
 
 _HEADER_BYTES = 16 << 20

@@ -18,8 +18,8 @@ from engine.data.imported import ImportChoices
 from engine.data.masks import find_masks, note_on
 from engine.data.readings.reading import Reading
 from engine.data.readings.recognition import recognise
+from engine.data.staging.unpacking import Staged, StagedFile
 from engine.data.tables.accounts import is_table, read_tables
-from engine.data.unpacking import Staged, StagedFile
 from engine.errors import DatasetError
 
 IMAGE_SUFFIXES = frozenset(

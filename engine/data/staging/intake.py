@@ -17,7 +17,7 @@ from engine.data.dataset_records import AS_EVER, Flaw, Image, Problem, Rendering
 from engine.data.decoder import MAX_BYTES, Decoded, decode_as, thumbnail
 from engine.data.pool import Progress, ordered
 from engine.data.rendering import Evidence, choose_rendering
-from engine.data.zips import StagedFile
+from engine.data.staging.zips import StagedFile
 from engine.errors import ImageError, disk_error
 
 _FEW_LEVELS = 32

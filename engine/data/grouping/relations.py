@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.data.alignment import SIDE
-from engine.data.capture_times import Capture, bursts, capture
 from engine.data.decoder import decode
-from engine.data.near_copies import clusters, near_copies, signature
+from engine.data.grouping.alignment import SIDE
+from engine.data.grouping.capture_times import Capture, bursts, capture
+from engine.data.grouping.near_copies import clusters, near_copies, signature
 from engine.data.pool import Progress, ordered
 from engine.errors import ImageError
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.data.dataset_records import SPLITS, Draft, GroupBy, HealthCard, Image
-from engine.data.groups import Grouping, groupings
+from engine.data.grouping.groups import Grouping, groupings
 
 _SOURCES: dict[GroupBy, str] = {
     "source": "named by the source",

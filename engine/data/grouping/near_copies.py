@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image as pillow
 
-from engine.data.alignment import SIDE, aligned, likeness, richness, through
-from engine.data.connected import connected
+from engine.data.grouping.alignment import SIDE, aligned, likeness, richness, through
+from engine.data.grouping.connected import connected
 
 LEAST_GREY, LEAST_DETAIL = 0.97, 0.90
 """Correlations, of grey values and of detail, from which on two rich pictures that were aligned are the same one."""

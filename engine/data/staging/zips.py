@@ -15,9 +15,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from engine.data.file_names import clean_name, decode_names
-from engine.data.magic import kind_of
 from engine.data.pool import Progress, silent
-from engine.data.unpacking import (
+from engine.data.staging.magic import kind_of
+from engine.data.staging.unpacking import (
     DEFAULT_LIMITS,
     SUSPICIOUS_BYTES,
     Limits,

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from engine.data import tars, uploads, zips
+from engine.data import uploads
 from engine.data.dataset_records import Problem
 from engine.data.file_names import clean_name, system_folder
-from engine.data.magic import kind_of
 from engine.data.pool import Progress, silent
+from engine.data.staging import tars, zips
+from engine.data.staging.magic import kind_of
+from engine.data.staging.unpacking import DEFAULT_LIMITS, SUSPICIOUS_BYTES, Limits, Staged, StagedFile
 from engine.data.tables.accounts import is_table
 from engine.data.tables.listing import read_list
-from engine.data.unpacking import DEFAULT_LIMITS, SUSPICIOUS_BYTES, Limits, Staged, StagedFile
 from engine.errors import DatasetError
 
 _MOST_BESIDE = 200_000

@@ -49,3 +49,8 @@ def _chunk(blocks: Sequence[Callable[[Tensor], Tensor]], part: Tensor) -> Tensor
     for block in blocks:
         x = plain(block(x))
     return plain(x[: len(part)])
+
+
+def images_computed(images: int, kind: str) -> int:
+    """How many images frozen blocks compute when given so many: a CPU fills up to a chunk."""
+    return max(images, CHUNK) if kind == "cpu" else images

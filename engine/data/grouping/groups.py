@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.data.connected import connected
 from engine.data.dataset_records import Draft, GroupBy, Image
+from engine.data.grouping.connected import connected
 
 LEAST_GROUPS = 3
 """With fewer there is nothing to divide."""

@@ -26,11 +26,11 @@ from engine.data.pixel_cache import Pixels, Plane
 from engine.data.row_file import Building, Contents
 from engine.events import CacheFile
 from engine.models.sources.source import source_of
-from engine.training.activations import Activations, FeatureSource
 from engine.training.batches import Source, filled
-from engine.training.cuts import Cost, Pictures, Slot, order, worth_keeping
+from engine.training.frozen.activations import Activations, FeatureSource
+from engine.training.frozen.cuts import Cost, Pictures, Slot, order, worth_keeping
+from engine.training.frozen.prefix import CHUNK, is_channels_last, through_frozen
 from engine.training.numerics import Numerics
-from engine.training.prefix import CHUNK, is_channels_last, through_frozen
 from engine.training.state import Training
 from engine.workspace import Workspace
 
