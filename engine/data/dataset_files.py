@@ -93,6 +93,11 @@ def write_draft(folder: Path, draft: Draft) -> None:
     atomic_write(folder / _DRAFT, record_files.encode(stored))
 
 
+def draft_stamp(folder: Path) -> int:
+    """Changes whenever the draft in `folder` does; FileNotFoundError where there is none."""
+    return (folder / _DRAFT).stat().st_mtime_ns
+
+
 def read_draft(folder: Path) -> Draft:
     """The draft in `folder`; FileNotFoundError where there is none."""
     stored = record_files.read(folder / _DRAFT, _StoredDraft, error=DatasetError)

@@ -6,10 +6,11 @@ It holds images and thumbnails in their final form; accepting it writes two file
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-from engine.data.dataset_files import read_draft, read_import, write_draft
+from engine.data.dataset_files import draft_stamp, read_draft, read_import, write_draft
 from engine.data.dataset_records import SPLITS, Draft, GroupBy, HealthCard, Image
 from engine.data.grouping.groups import grouped
 from engine.data.health import SMALL_CLASS, copies, examine
@@ -21,17 +22,37 @@ from engine.workspace import Workspace
 
 def draft_health_card(workspace: Workspace, draft_id: str) -> HealthCard:
     """The health card of an import that waits to be accepted; its counts show the default split."""
-    return examine(with_splits(load_draft(workspace, draft_id)))
+    return _kept(workspace, draft_id).card
 
 
 def load_draft(workspace: Workspace, draft_id: str) -> Draft:
     """The draft `draft_id`; DatasetError when it was accepted, discarded or never finished."""
+    return _kept(workspace, draft_id).draft
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    draft: Draft
+
+    @cached_property
+    def card(self) -> HealthCard:
+        return examine(with_splits(self.draft))
+
+
+def _kept(workspace: Workspace, draft_id: str) -> _Kept:
+    folder = draft_folder(workspace, draft_id)
     try:
-        return read_draft(draft_folder(workspace, draft_id))
+        return _read(folder, draft_stamp(folder))
     except FileNotFoundError:
         raise DatasetError(
             "This import is no longer waiting: it was accepted or discarded. Import the files again."
         ) from None
+
+
+@lru_cache(maxsize=2)
+def _read(folder: Path, stamp: int) -> _Kept:
+    """Kept, because a page that waits for a decision is drawn anew at every click."""
+    return _Kept(draft=read_draft(folder))
 
 
 def take_reading(workspace: Workspace, draft_id: str, key: str) -> None:
